@@ -1,0 +1,31 @@
+# The instruction sets for which every CPU kernel is compiled; src/kernels/cpu/isa.h chooses among them at run time.
+set(RETORT_ISAS baseline avx2 avx512)
+set(RETORT_ISA_OPTIONS_baseline "")
+set(RETORT_ISA_OPTIONS_avx2 -mavx2 -mfma)
+set(RETORT_ISA_OPTIONS_avx512 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512)
+
+foreach(isa IN LISTS RETORT_ISAS)
+  add_library(retort_kernels_${isa} OBJECT)
+  retort_compile_options(retort_kernels_${isa})
+  target_include_directories(retort_kernels_${isa} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_compile_definitions(retort_kernels_${isa} PRIVATE RETORT_ISA=${isa})
+  # Optimised in debug builds too. -fno-math-errno lets square roots and the like become single instructions.
+  target_compile_options(
+    retort_kernels_${isa} PRIVATE -O3 -fopenmp-simd -fno-math-errno ${RETORT_ISA_OPTIONS_${isa}})
+  set_target_properties(retort_kernels_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+  target_link_libraries(retort PRIVATE $<TARGET_OBJECTS:retort_kernels_${isa}>)
+  add_dependencies(retort retort_kernels_${isa})
+endforeach()
+
+# Adds losses to the library, each from the same places:
+#
+#   include/retort/losses/NAME.h, src/losses/NAME.cpp, src/autograd/NAME.cpp,
+#   src/kernels/cpu/NAME.cpp (the operator), src/kernels/cpu/NAME.simd.cpp (its inner loops, for each instruction set)
+function(retort_add_losses)
+  foreach(loss IN LISTS ARGN)
+    target_sources(retort PRIVATE src/losses/${loss}.cpp src/autograd/${loss}.cpp src/kernels/cpu/${loss}.cpp)
+    foreach(isa IN LISTS RETORT_ISAS)
+      target_sources(retort_kernels_${isa} PRIVATE src/kernels/cpu/${loss}.simd.cpp)
+    endforeach()
+  endforeach()
+endfunction()

@@ -1,0 +1,19 @@
+option(RETORT_WARNINGS_AS_ERRORS "Treat compiler warnings as errors" ON)
+set(RETORT_SANITIZERS "" CACHE STRING "Sanitizers to build with, e.g. address,undefined")
+
+# Gives a target the compile options of all of Retort's C++.
+function(retort_compile_options target)
+  target_compile_features(${target} PRIVATE cxx_std_17)
+  target_compile_options(
+    ${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
+                      -ffile-prefix-map=${PROJECT_SOURCE_DIR}=native)
+  if(RETORT_WARNINGS_AS_ERRORS)
+    target_compile_options(${target} PRIVATE -Werror)
+  endif()
+  if(RETORT_SANITIZERS)
+    target_compile_options(${target} PRIVATE -fsanitize=${RETORT_SANITIZERS} -fno-omit-frame-pointer)
+    target_link_options(${target} PRIVATE -fsanitize=${RETORT_SANITIZERS})
+  endif()
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden
+                                             VISIBILITY_INLINES_HIDDEN ON)
+endfunction()

@@ -1,0 +1,4 @@
+#pragma once
+
+/// Marks what libretort.so exports; everything else stays hidden.
+#define RETORT_API __attribute__((visibility("default")))

@@ -1,0 +1,64 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <retort/export.h>
+#include <torch/nn/module.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace retort {
+
+/// The shapes of the feature maps that a criterion compares, in the order of its taps and without the batch
+/// dimension, e.g. {64, 8, 8} for a map [B, 64, 8, 8].
+struct FeatureShapes {
+  std::vector<std::vector<int64_t>> student;
+  std::vector<std::vector<int64_t>> teacher;
+};
+
+/// What one training step hands to every criterion. Tensors that a batch does not have are undefined.
+struct CriterionInput {
+  /// The student's taps, in the order in which they were given; gradients flow into them.
+  std::vector<at::Tensor> student;
+  /// The teacher's taps, in the order in which they were given; constants.
+  std::vector<at::Tensor> teacher;
+  /// [B, classes]; gradients flow into them.
+  at::Tensor logits_student;
+  /// [B, classes]; constants, in the student's dtype.
+  at::Tensor logits_teacher;
+  /// int64 [B], -1 for a sample without a label.
+  at::Tensor labels;
+  /// int64 [B], the samples' rows in the data set.
+  at::Tensor indices;
+  /// int64 [B, K+1], rows to contrast with, the positive first.
+  at::Tensor contrast;
+};
+
+/// A distillation loss as part of a training step: a module, so that its parameters are trained with the student and
+/// its parameters and buffers have names, a device and a dtype.
+class RETORT_API Criterion : public torch::nn::Module {
+ public:
+  /// The loss of one batch, a scalar connected to `input.logits_student` or `input.student`. Must change nothing but
+  /// buffers.
+  virtual at::Tensor forward(const CriterionInput& input) = 0;
+
+  /// Called once the step's loss and gradients are known to be finite and nothing but in-place updates remains, e.g.
+  /// to refresh a memory of embeddings. Changes buffers only. If it throws, the step fails and buffers are put back.
+  virtual void after_step(const CriterionInput& input);
+};
+
+/// The options of one kind of criterion, from which a training step builds it as soon as the shapes are known. Every
+/// loss derives its plain options struct from this one.
+struct RETORT_API CriterionOptions {
+  CriterionOptions() = default;
+  CriterionOptions(const CriterionOptions&) = default;
+  CriterionOptions& operator=(const CriterionOptions&) = default;
+  virtual ~CriterionOptions();
+
+  /// Checks the options against the shapes and makes the criterion.
+  /// @throws c10::ValueError if an option is out of range or the shapes do not fit
+  virtual std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const = 0;
+};
+
+}  // namespace retort

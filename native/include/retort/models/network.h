@@ -1,0 +1,112 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <retort/export.h>
+#include <torch/nn/module.h>
+#include <torch/ordered_dict.h>
+
+#include <cstdint>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace retort {
+
+/// What a network makes of a batch.
+struct NetworkOutput {
+  /// [B, classes]
+  at::Tensor logits;
+  /// The taps, in the order of Network::tap_names, each with the batch first.
+  std::vector<at::Tensor> features;
+};
+
+/// Anything that maps a batch of images to logits and named features: a native network (make_resnet), a TorchScript
+/// module (load_torchscript) or a class of your own, which registers its parameters as any torch::nn::Module does,
+/// passes its tap names to the constructor and implements compute().
+///
+/// A TrainingStep, predict, accuracy and probe hold the network's mutex while they use it, so they may be called from
+/// several threads. What torch::nn::Module itself offers is not protected.
+class RETORT_API Network : public torch::nn::Module {
+ public:
+  explicit Network(std::vector<std::string> tap_names);
+
+  /// Runs the network in the mode it is in, and checks what it returns.
+  /// @throws c10::ValueError if the output is not (logits [B, classes], one feature with the batch first for each tap)
+  NetworkOutput forward(const at::Tensor& images);
+
+  /// Logits [B, classes] in evaluation mode, without gradients; the mode is restored.
+  at::Tensor predict(const at::Tensor& images);
+
+  /// The fraction of the labelled images whose label predict() finds, in [0, 1].
+  /// @param labels int64 [B]; -1 marks an image that does not count
+  /// @throws c10::ValueError if the labels do not fit or none is given
+  double accuracy(const at::Tensor& images, const at::Tensor& labels);
+
+  /// Learns the shapes that belong to an input shape by one forward pass in evaluation mode that changes nothing.
+  /// @param input_shape without the batch, e.g. {3, 32, 32}
+  void probe(const std::vector<int64_t>& input_shape);
+
+  /// The shape given to probe(); empty before.
+  const std::vector<int64_t>& input_shape() const { return input_shape_; }
+  /// The number of classes, 0 before probe().
+  int64_t classes() const { return classes_; }
+  /// The names of the taps. Of a TorchScript network loaded without names they are known after probe().
+  const std::vector<std::string>& tap_names() const { return tap_names_; }
+  /// A tap's shape without the batch, known after probe().
+  /// @throws c10::ValueError if there is no such tap
+  const std::vector<int64_t>& tap_shape(const std::string& name) const;
+  /// A tap's place in NetworkOutput::features.
+  /// @throws c10::ValueError if there is no such tap
+  int64_t tap_index(const std::string& name) const;
+
+  /// Parameters and buffers by name, in the order of PyTorch's state_dict. The tensors share the network's memory.
+  torch::OrderedDict<std::string, at::Tensor> state_dict();
+  /// Writes state_dict() as a file that Python reads with `torch.load(path, weights_only=True)`. The file is complete
+  /// or not there: it is written under a temporary name, synced and renamed.
+  void save_state_dict(const std::string& path);
+  /// Loads a state dict written by save_state_dict or by Python's `torch.save`, alone or under the key "model" or
+  /// "state_dict" of a checkpoint. Names and shapes must match exactly; dtypes are converted.
+  /// @throws c10::ValueError if the file or one of its entries does not fit; nothing is changed then
+  void load_state_dict(const std::string& path);
+
+  /// The number of elements of all parameters.
+  int64_t parameter_count() const;
+
+  /// Converts floating point parameters and buffers to another dtype, e.g. at::kDouble. Do so before a TrainingStep is
+  /// built on the network.
+  /// @throws c10::ValueError if the dtype is not floating point
+  void convert(at::ScalarType dtype);
+
+  /// Dtype and device of the first floating point parameter; float32 on the CPU for a network without any.
+  at::TensorOptions tensor_options() const;
+
+  /// Remembers what a forward pass may change (buffers), so that restore() can put it back.
+  virtual void snapshot();
+  /// Puts back what snapshot() remembered.
+  virtual void restore();
+
+  /// Held by everything that runs the network or changes its weights.
+  std::mutex& mutex() const { return mutex_; }
+
+ protected:
+  /// The forward pass. `features` must be in the order of tap_names().
+  virtual NetworkOutput compute(const at::Tensor& images) = 0;
+
+  /// Brings registered buffers up to date, for a network that keeps its state elsewhere. Called before they are read.
+  virtual void synchronise() {}
+
+  void set_tap_names(std::vector<std::string> names) { tap_names_ = std::move(names); }
+
+ private:
+  NetworkOutput evaluate(const at::Tensor& images);
+
+  std::vector<std::string> tap_names_;
+  std::vector<int64_t> input_shape_;
+  std::vector<std::vector<int64_t>> tap_shapes_;
+  int64_t classes_ = 0;
+  std::vector<at::Tensor> saved_buffers_;
+  std::vector<at::Tensor> saved_contents_;
+  mutable std::mutex mutex_;
+};
+
+}  // namespace retort

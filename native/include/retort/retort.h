@@ -1,0 +1,11 @@
+#pragma once
+
+/// Everything Retort offers, for C++.
+#include <retort/losses/criterion.h>
+#include <retort/losses/kd.h>
+#include <retort/models/network.h>
+#include <retort/models/resnet.h>
+#include <retort/models/torchscript.h>
+#include <retort/runtime.h>
+#include <retort/train/sgd.h>
+#include <retort/train/training_step.h>

@@ -1,0 +1,70 @@
+#include "autograd/scalar_loss.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/mul.h>
+#include <torch/csrc/autograd/custom_function.h>
+
+#include "util/check.h"
+
+namespace retort::autograd {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::Function;
+using torch::autograd::variable_list;
+
+/// Keeps a gradient connected to the loss's input, so that differentiating it fails instead of giving 0.
+struct OnceDifferentiable : Function<OnceDifferentiable> {
+  static at::Tensor forward(
+      AutogradContext* ctx, const at::Tensor& gradient, const at::Tensor& /*input*/, const char* name) {
+    ctx->saved_data["name"] = std::string(name);
+    return gradient.clone();
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& /*gradients*/) {
+    fail(ctx->saved_data["name"].toStringRef(), ": the gradient must not be differentiated again");
+  }
+};
+
+struct Computed {
+  const char* name;
+  at::Tensor loss;
+  std::vector<at::Tensor> gradients;
+};
+
+struct ScalarLoss : Function<ScalarLoss> {
+  static at::Tensor forward(AutogradContext* ctx, at::TensorList inputs, const Computed& computed) {
+    ctx->saved_data["name"] = std::string(computed.name);
+    variable_list saved(computed.gradients);
+    saved.insert(saved.end(), inputs.begin(), inputs.end());
+    ctx->save_for_backward(std::move(saved));
+    return computed.loss;
+  }
+
+  static variable_list backward(AutogradContext* ctx, const variable_list& loss_gradients) {
+    const variable_list saved = ctx->get_saved_variables();
+    const size_t count = saved.size() / 2;
+    const std::string& name = ctx->saved_data["name"].toStringRef();
+    variable_list result(count + 1);
+    for (size_t i = 0; i < count; ++i) {
+      if (!saved[i].defined() || !loss_gradients[0].defined()) continue;
+      result[i] = saved[i] * loss_gradients[0];
+      if (at::GradMode::is_enabled()) result[i] = OnceDifferentiable::apply(result[i], saved[count + i], name.c_str());
+    }
+    return result;
+  }
+};
+
+}  // namespace
+
+bool wants_gradient(const at::Tensor& input) {
+  return at::GradMode::is_enabled() && input.requires_grad();
+}
+
+at::Tensor connect(
+    const char* name, const at::Tensor& loss, const std::vector<at::Tensor>& inputs,
+    const std::vector<at::Tensor>& gradients) {
+  return ScalarLoss::apply(at::TensorList(inputs), Computed{name, loss, gradients});
+}
+
+}  // namespace retort::autograd

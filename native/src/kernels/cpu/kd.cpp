@@ -1,0 +1,67 @@
+#include "kernels/cpu/kd.simd.h"
+
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <numeric>
+#include <tuple>
+
+#include "kernels/cpu/isa.h"
+
+namespace retort::kernels {
+namespace {
+
+std::tuple<at::Tensor, at::Tensor, at::Tensor> kd_forward(
+    const at::Tensor& student, const at::Tensor& teacher, double temperature, bool student_gradient,
+    bool teacher_gradient) {
+  const auto dtype = student.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const at::Tensor s = student.to(dtype).contiguous();
+  const at::Tensor t = teacher.to(dtype).contiguous();
+  const at::Tensor grad_s = student_gradient ? at::empty_like(s) : at::Tensor();
+  const at::Tensor grad_t = teacher_gradient ? at::empty_like(t) : at::Tensor();
+  const int64_t batch = s.size(0);
+  const int64_t classes = s.size(1);
+  const at::Tensor divergences = at::empty({batch}, s.options());
+  at::Tensor loss = at::empty({}, s.options());
+
+  AT_DISPATCH_FLOATING_TYPES(dtype, "kd_loss", [&] {
+    using Row = KdRow<scalar_t>;
+    using Function = scalar_t (*)(const Row&);
+    const auto kd_row = select<Function>(&baseline::kd_row, &avx2::kd_row, &avx512::kd_row);
+    const scalar_t* s_data = s.const_data_ptr<scalar_t>();
+    const scalar_t* t_data = t.const_data_ptr<scalar_t>();
+    scalar_t* grad_s_data = student_gradient ? grad_s.mutable_data_ptr<scalar_t>() : nullptr;
+    scalar_t* grad_t_data = teacher_gradient ? grad_t.mutable_data_ptr<scalar_t>() : nullptr;
+    scalar_t* divergence_data = divergences.mutable_data_ptr<scalar_t>();
+    const auto row_of = [classes](auto* data, int64_t b) { return data ? data + b * classes : nullptr; };
+
+    const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / (4 * classes));
+    at::parallel_for(0, batch, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; ++b) {
+        divergence_data[b] = kd_row(
+            {row_of(s_data, b), row_of(t_data, b), row_of(grad_s_data, b), row_of(grad_t_data, b), classes,
+             static_cast<scalar_t>(1.0 / temperature), static_cast<scalar_t>(temperature / batch)});
+      }
+    });
+    const double sum = std::accumulate(divergence_data, divergence_data + batch, 0.0);
+    *loss.mutable_data_ptr<scalar_t>() = static_cast<scalar_t>(sum * temperature * temperature / batch);
+  });
+
+  const auto in_dtype = [&student](const at::Tensor& gradient) {
+    return gradient.defined() ? gradient.to(student.scalar_type()) : gradient;
+  };
+  return {loss, in_dtype(grad_s), in_dtype(grad_t)};
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(retort, CPU, m) {
+  m.impl("_kd_forward", &kd_forward);
+}
+
+}  // namespace retort::kernels

@@ -1,0 +1,74 @@
+// Compiled once for each instruction set, into the namespace RETORT_ISA. Nothing here may use templates or inline
+// functions with external linkage of others: the linker would keep a single one of the variants for all.
+#include "kernels/cpu/kd.simd.h"
+
+#include <math.h>
+
+#include "kernels/math/kd.h"
+
+namespace retort::kernels::RETORT_ISA {
+namespace {
+
+float log_of(float x) {
+  return logf(x);
+}
+double log_of(double x) {
+  return log(x);
+}
+
+/// A row's softmax as log-probability: (x[i] - max) / T - log_sum.
+template <typename T>
+struct LogSoftmax {
+  const T* logits;
+  T inverse_temperature;
+  T max;
+  T log_sum;
+
+  LogSoftmax(const T* x, int64_t n, T scale) : logits(x), inverse_temperature(scale), max(x[0]) {
+    T largest = x[0];
+#pragma omp simd reduction(max : largest)
+    for (int64_t i = 0; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
+    T sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t i = 0; i < n; ++i) sum += math::exp_nonpositive((x[i] - largest) * scale);
+    max = largest;
+    log_sum = log_of(sum);
+  }
+
+  T operator[](int64_t i) const {
+    return (logits[i] - max) * inverse_temperature - log_sum;
+  }
+};
+
+template <typename T>
+T row_divergence(const KdRow<T>& row) {
+  const LogSoftmax<T> student(row.student, row.classes, row.inverse_temperature);
+  const LogSoftmax<T> teacher(row.teacher, row.classes, row.inverse_temperature);
+  T divergence = 0;
+#pragma omp simd reduction(+ : divergence)
+  for (int64_t i = 0; i < row.classes; ++i) divergence += math::kd_term(student[i], teacher[i]);
+  if (row.student_gradient) {
+#pragma omp simd
+    for (int64_t i = 0; i < row.classes; ++i) {
+      row.student_gradient[i] = row.gradient_scale * math::kd_student_gradient(student[i], teacher[i]);
+    }
+  }
+  if (row.teacher_gradient) {
+#pragma omp simd
+    for (int64_t i = 0; i < row.classes; ++i) {
+      row.teacher_gradient[i] = row.gradient_scale * math::kd_teacher_gradient(student[i], teacher[i], divergence);
+    }
+  }
+  return divergence;
+}
+
+}  // namespace
+
+float kd_row(const KdRow<float>& row) {
+  return row_divergence(row);
+}
+double kd_row(const KdRow<double>& row) {
+  return row_divergence(row);
+}
+
+}  // namespace retort::kernels::RETORT_ISA

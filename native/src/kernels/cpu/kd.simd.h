@@ -1,0 +1,35 @@
+#pragma once
+
+#include <stdint.h>
+
+namespace retort::kernels {
+
+/// One sample of kd_loss.
+template <typename T>
+struct KdRow {
+  const T* student;
+  const T* teacher;
+  /// Where to write the gradients; null where none is asked for.
+  T* student_gradient;
+  T* teacher_gradient;
+  int64_t classes;
+  T inverse_temperature;
+  /// Derivative of the loss by this row's divergence, times 1 / temperature.
+  T gradient_scale;
+};
+
+// Return the row's KL(teacher || student) at the given temperature.
+namespace baseline {
+float kd_row(const KdRow<float>& row);
+double kd_row(const KdRow<double>& row);
+}  // namespace baseline
+namespace avx2 {
+float kd_row(const KdRow<float>& row);
+double kd_row(const KdRow<double>& row);
+}  // namespace avx2
+namespace avx512 {
+float kd_row(const KdRow<float>& row);
+double kd_row(const KdRow<double>& row);
+}  // namespace avx512
+
+}  // namespace retort::kernels

@@ -1,0 +1,9 @@
+#pragma once
+
+/// Marks the per-element formulas, which both g++ and nvcc compile. They have internal linkage, so that the variants
+/// for several instruction sets never share a symbol.
+#ifdef __CUDACC__
+#define RETORT_MATH static inline __host__ __device__
+#else
+#define RETORT_MATH static inline
+#endif

@@ -1,0 +1,182 @@
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros.h>
+#include <retort/models/network.h>
+
+#include <algorithm>
+
+#include "models/module_mode.h"
+#include "util/check.h"
+#include "util/labels.h"
+#include "util/pickle_file.h"
+
+namespace retort {
+
+Network::Network(std::vector<std::string> tap_names) : tap_names_(std::move(tap_names)) {}
+
+NetworkOutput Network::forward(const at::Tensor& images) {
+  RETORT_CHECK(
+      images.defined() && images.dim() > 0, "Network.forward: images must have a batch dimension (got ",
+      images.defined() ? c10::str(images.sizes()) : "an undefined tensor", ")");
+  NetworkOutput output = compute(images);
+  const int64_t batch = images.size(0);
+  RETORT_CHECK(
+      output.logits.defined() && output.logits.dim() == 2 && output.logits.size(0) == batch,
+      "Network.forward: logits must be of shape [", batch, ", classes] (got ",
+      output.logits.defined() ? c10::str(output.logits.sizes()) : "an undefined tensor", ")");
+  RETORT_CHECK(
+      output.features.size() == tap_names_.size(), "Network.forward: features must be one for each of ",
+      tap_names_.size(), " taps (got ", output.features.size(), ")");
+  for (size_t i = 0; i < output.features.size(); ++i) {
+    const at::Tensor& feature = output.features[i];
+    RETORT_CHECK(
+        feature.defined() && feature.dim() > 0 && feature.size(0) == batch, "Network.forward: feature '", tap_names_[i],
+        "' must have the batch of ", batch, " first (got ",
+        feature.defined() ? c10::str(feature.sizes()) : "an undefined tensor", ")");
+  }
+  return output;
+}
+
+NetworkOutput Network::evaluate(const at::Tensor& images) {
+  const at::NoGradGuard no_grad;
+  const ModuleMode evaluation(*this, /*training=*/false);
+  return forward(images);
+}
+
+at::Tensor Network::predict(const at::Tensor& images) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return evaluate(images).logits;
+}
+
+double Network::accuracy(const at::Tensor& images, const at::Tensor& labels) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const at::Tensor logits = evaluate(images).logits;
+  const int64_t labeled = check_labels("Network.accuracy", labels, logits.size(0), logits.size(1));
+  RETORT_CHECK(labeled > 0, "Network.accuracy: labels must name at least one class (got none)");
+  return static_cast<double>(count_correct(logits, labels)) / static_cast<double>(labeled);
+}
+
+void Network::probe(const std::vector<int64_t>& input_shape) {
+  RETORT_CHECK(
+      !input_shape.empty() && std::all_of(input_shape.begin(), input_shape.end(), [](int64_t n) { return n > 0; }),
+      "Network.probe: input shape must have positive sizes (got ", at::IntArrayRef(input_shape), ")");
+  const std::lock_guard<std::mutex> lock(mutex_);
+  // Two images, so that a network that drops a batch of one is found out by the checks of forward().
+  std::vector<int64_t> shape = {2};
+  shape.insert(shape.end(), input_shape.begin(), input_shape.end());
+  snapshot();
+  NetworkOutput output;
+  try {
+    output = evaluate(at::zeros(shape, tensor_options()));
+  } catch (...) {
+    restore();
+    throw;
+  }
+  restore();
+  input_shape_ = input_shape;
+  classes_ = output.logits.size(1);
+  tap_shapes_.clear();
+  for (const at::Tensor& feature : output.features) tap_shapes_.push_back(feature.sizes().slice(1).vec());
+}
+
+int64_t Network::tap_index(const std::string& name) const {
+  const auto found = std::find(tap_names_.begin(), tap_names_.end(), name);
+  RETORT_CHECK(
+      found != tap_names_.end(), "Network: tap must be one of ", c10::Join(", ", tap_names_), " (got ", name, ")");
+  return found - tap_names_.begin();
+}
+
+const std::vector<int64_t>& Network::tap_shape(const std::string& name) const {
+  const int64_t index = tap_index(name);
+  RETORT_CHECK(!tap_shapes_.empty(), "Network: shapes must be known, call probe first (got tap ", name, ")");
+  return tap_shapes_[static_cast<size_t>(index)];
+}
+
+torch::OrderedDict<std::string, at::Tensor> Network::state_dict() {
+  synchronise();
+  torch::OrderedDict<std::string, at::Tensor> state;
+  for (const auto& module : named_modules(/*name_prefix=*/std::string(), /*include_self=*/true)) {
+    const std::string prefix = module.key().empty() ? "" : module.key() + ".";
+    for (const auto& entry : module.value()->named_parameters(/*recurse=*/false)) {
+      state.insert(prefix + entry.key(), entry.value().detach());
+    }
+    for (const auto& entry : module.value()->named_buffers(/*recurse=*/false)) {
+      state.insert(prefix + entry.key(), entry.value());
+    }
+  }
+  return state;
+}
+
+void Network::save_state_dict(const std::string& path) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  write_pickle(state_dict(), path);
+}
+
+void Network::load_state_dict(const std::string& path) {
+  const auto loaded = read_pickle("Network.load_state_dict", path);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const auto state = state_dict();
+  for (const auto& entry : state) {
+    const at::Tensor* tensor = loaded.find(entry.key());
+    RETORT_CHECK(tensor, "Network.load_state_dict: ", path, " must have the entry ", entry.key(), " (got none)");
+    RETORT_CHECK(
+        tensor->sizes() == entry.value().sizes(), "Network.load_state_dict: ", entry.key(), " must be of shape ",
+        entry.value().sizes(), " (got ", tensor->sizes(), ")");
+  }
+  for (const auto& entry : loaded) {
+    RETORT_CHECK(
+        state.contains(entry.key()), "Network.load_state_dict: ", path, " must have the network's entries only (got ",
+        entry.key(), ")");
+  }
+  const at::NoGradGuard no_grad;
+  for (const auto& entry : state) at::Tensor(entry.value()).copy_(loaded[entry.key()]);
+}
+
+void Network::convert(at::ScalarType dtype) {
+  RETORT_CHECK(at::isFloatingType(dtype), "Network.convert: dtype must be floating point (got ", dtype, ")");
+  const std::lock_guard<std::mutex> lock(mutex_);
+  synchronise();
+  const auto convert_all = [dtype](std::vector<at::Tensor> tensors) {
+    for (at::Tensor& tensor : tensors) {
+      if (tensor.is_floating_point()) tensor.set_data(tensor.detach().to(dtype));
+    }
+  };
+  convert_all(parameters());
+  convert_all(buffers());
+}
+
+int64_t Network::parameter_count() const {
+  int64_t count = 0;
+  for (const at::Tensor& parameter : parameters()) count += parameter.numel();
+  return count;
+}
+
+at::TensorOptions Network::tensor_options() const {
+  for (const at::Tensor& parameter : parameters()) {
+    if (parameter.is_floating_point()) return parameter.options().requires_grad(std::nullopt);
+  }
+  return at::TensorOptions(at::kFloat);
+}
+
+void Network::snapshot() {
+  synchronise();
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> current = buffers();
+  saved_contents_.resize(current.size());
+  for (size_t i = 0; i < current.size(); ++i) {
+    at::Tensor& copy = saved_contents_[i];
+    if (copy.defined() && copy.sizes() == current[i].sizes() && copy.dtype() == current[i].dtype() &&
+        copy.device() == current[i].device()) {
+      copy.copy_(current[i]);
+    } else {
+      copy = current[i].detach().clone();
+    }
+  }
+  saved_buffers_ = std::move(current);
+}
+
+void Network::restore() {
+  const at::NoGradGuard no_grad;
+  for (size_t i = 0; i < saved_buffers_.size(); ++i) saved_buffers_[i].copy_(saved_contents_[i]);
+}
+
+}  // namespace retort

@@ -1,0 +1,226 @@
+#include <ATen/core/Dict.h>
+#include <ATen/core/List.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/core/ivalue.h>
+#include <retort/models/torchscript.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <functional>
+#include <optional>
+#include <utility>
+
+#include "util/check.h"
+
+namespace retort {
+namespace {
+
+/// What LibTorch says in one line; of a failure inside TorchScript, what follows the traceback.
+std::string one_line(const std::exception& error) {
+  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
+  std::string text = torch_error ? torch_error->what_without_backtrace() : error.what();
+  const std::string end_of_traceback = "RuntimeError: ";
+  if (const size_t found = text.rfind(end_of_traceback); found != std::string::npos) {
+    text.erase(0, found + end_of_traceback.size());
+    text.erase(std::min(text.find('\n'), text.size()));
+  }
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text.substr(text.rfind('\n') + 1);
+}
+
+/// A module of the TorchScript program as a torch::nn::Module: its parameters and buffers are the program's own
+/// tensors, its mode is the program's mode.
+template <typename Base>
+class Mirrored : public Base {
+ public:
+  template <typename... Args>
+  explicit Mirrored(torch::jit::Module program, Args&&... args)
+      : Base(std::forward<Args>(args)...), program_(std::move(program)) {
+    // Before there are children, whose modes are their own.
+    Base::train(program_.hasattr("training") ? program_.is_training() : false);
+    for (const auto& parameter : program_.named_parameters(/*recurse=*/false)) {
+      this->register_parameter(parameter.name, parameter.value, parameter.value.requires_grad());
+    }
+    for (const auto& buffer : program_.named_buffers(/*recurse=*/false)) {
+      this->register_buffer(buffer.name, buffer.value);
+    }
+    for (const auto& child : program_.named_children()) {
+      parts_.push_back(this->register_module(child.name, std::make_shared<Mirrored<torch::nn::Module>>(child.value)));
+    }
+  }
+
+  void train(bool on) override {
+    if (program_.hasattr("training")) program_.setattr("training", on);
+    Base::train(on);
+  }
+
+  /// Takes over the buffers that the program has assigned anew, as BatchNorm's counter in old files.
+  void adopt() {
+    const at::NoGradGuard no_grad;
+    for (auto& buffer : this->named_buffers(/*recurse=*/false)) {
+      const at::Tensor assigned = program_.attr(buffer.key()).toTensor();
+      if (assigned.is_same(buffer.value())) continue;
+      if (assigned.sizes() == buffer.value().sizes() && assigned.dtype() == buffer.value().dtype()) {
+        buffer.value().copy_(assigned);
+      } else {
+        buffer.value().set_data(assigned.detach());
+      }
+      program_.setattr(buffer.key(), buffer.value());
+    }
+    for (const auto& part : parts_) part->adopt();
+  }
+
+ protected:
+  torch::jit::Module program_;
+
+ private:
+  std::vector<std::shared_ptr<Mirrored<torch::nn::Module>>> parts_;
+};
+
+/// An attribute that a forward pass may assign or change: anything but parameters and modules.
+class Attribute {
+ public:
+  Attribute(c10::intrusive_ptr<c10::ivalue::Object> object, size_t slot, bool is_buffer)
+      : object_(std::move(object)), slot_(slot), is_buffer_(is_buffer) {}
+
+  void snapshot() {
+    value_ = object_->getSlot(slot_);
+    if (value_.isTensor()) {
+      // The contents of buffers are kept by Network.
+      if (!is_buffer_ && value_.toTensor().defined()) contents_ = value_.toTensor().detach().clone();
+    } else if (value_.isList() || value_.isGenericDict()) {
+      value_ = value_.deepcopy();
+    }
+  }
+
+  void restore() {
+    if (contents_.defined()) value_.toTensor().detach().copy_(contents_);
+    object_->setSlot(slot_, value_);
+  }
+
+ private:
+  c10::intrusive_ptr<c10::ivalue::Object> object_;
+  size_t slot_;
+  bool is_buffer_;
+  c10::IValue value_;
+  at::Tensor contents_;
+};
+
+std::vector<Attribute> changeable_attributes(const torch::jit::Module& program) {
+  std::vector<Attribute> attributes;
+  for (const torch::jit::Module& module : program.modules()) {
+    const auto& type = module.type();
+    for (size_t slot = 0; slot < type->numAttributes(); ++slot) {
+      if (type->is_parameter(slot) || type->getAttribute(slot)->is_module()) continue;
+      attributes.emplace_back(module._ivalue(), slot, type->is_buffer(slot));
+    }
+  }
+  return attributes;
+}
+
+class TorchScriptNetwork final : public Mirrored<Network> {
+ public:
+  TorchScriptNetwork(torch::jit::Module program, std::vector<std::string> tap_names)
+      : Mirrored<Network>(std::move(program), std::move(tap_names)), attributes_(changeable_attributes(program_)) {}
+
+  void snapshot() override {
+    Network::snapshot();
+    for (Attribute& attribute : attributes_) attribute.snapshot();
+  }
+
+  void restore() override {
+    Network::restore();
+    const at::NoGradGuard no_grad;
+    for (Attribute& attribute : attributes_) attribute.restore();
+  }
+
+ protected:
+  NetworkOutput compute(const at::Tensor& images) override {
+    c10::IValue output;
+    try {
+      output = program_.forward({images});
+    } catch (const std::exception& error) {
+      fail(
+          "TorchScriptNetwork: images must be accepted by the module (got ", images.sizes(), ": ", one_line(error),
+          ")");
+    }
+    RETORT_CHECK(
+        output.isTuple() && output.toTupleRef().elements().size() == 2 && output.toTupleRef().elements()[0].isTensor(),
+        "TorchScriptNetwork: forward must return (logits, features) (got ", output.type()->str(), ")");
+    const auto& elements = output.toTupleRef().elements();
+    return {elements[0].toTensor(), features_of(elements[1])};
+  }
+
+  void synchronise() override { adopt(); }
+
+ private:
+  std::vector<at::Tensor> features_of(const c10::IValue& features) {
+    const auto reject = [&features] {
+      fail("TorchScriptNetwork: features must be a dict, list or tuple of tensors (got ", features.type()->str(), ")");
+    };
+    if (features.isGenericDict()) {
+      const auto dict = features.toGenericDict();
+      if (tap_names().empty()) {
+        std::vector<std::string> names;
+        for (const auto& entry : dict) {
+          if (!entry.key().isString()) reject();
+          names.push_back(entry.key().toStringRef());
+        }
+        set_tap_names(std::move(names));
+      }
+      std::vector<at::Tensor> tensors;
+      for (const std::string& name : tap_names()) {
+        const auto found = dict.find(name);
+        RETORT_CHECK(
+            found != dict.end(), "TorchScriptNetwork: features must have the key ", name, " (got ", dict.size(),
+            " others)");
+        if (!found->value().isTensor()) reject();
+        tensors.push_back(found->value().toTensor());
+      }
+      return tensors;
+    }
+
+    std::vector<at::Tensor> tensors;
+    if (features.isTensorList()) {
+      tensors = features.toTensorVector();
+    } else if (features.isTuple()) {
+      for (const c10::IValue& element : features.toTupleRef().elements()) {
+        if (!element.isTensor()) reject();
+        tensors.push_back(element.toTensor());
+      }
+    } else {
+      reject();
+    }
+    if (tap_names().empty()) {
+      std::vector<std::string> names;
+      for (size_t i = 0; i < tensors.size(); ++i) names.push_back(std::to_string(i));
+      set_tap_names(std::move(names));
+    }
+    return tensors;
+  }
+
+  std::vector<Attribute> attributes_;
+};
+
+torch::jit::Module read_program(const std::string& path) {
+  std::error_code error;
+  RETORT_CHECK(
+      std::filesystem::is_regular_file(path, error), "load_torchscript: path must be an existing file (got ", path,
+      ")");
+  try {
+    return torch::jit::load(path, at::kCPU);
+  } catch (const std::exception&) {
+    // What LibTorch says about a foreign file speaks of its reader's internals.
+    fail("load_torchscript: path must be a TorchScript module saved by torch.jit.save (got ", path, ")");
+  }
+}
+
+}  // namespace
+
+std::shared_ptr<Network> load_torchscript(const std::string& path, const std::vector<std::string>& tap_names) {
+  return std::make_shared<TorchScriptNetwork>(read_program(path), tap_names);
+}
+
+}  // namespace retort

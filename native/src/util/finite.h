@@ -1,0 +1,27 @@
+#pragma once
+
+#include <ATen/Dispatch.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/isfinite.h>
+
+namespace retort {
+
+/// Whether no element is infinite or NaN: zero times anything finite is zero, times anything else NaN.
+template <typename T>
+bool all_finite(const T* data, int64_t count) {
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t i = 0; i < count; ++i) sum += data[i] * T(0);
+  return sum == T(0);
+}
+
+inline bool all_finite(const at::Tensor& tensor) {
+  const bool plain = tensor.is_cpu() && tensor.is_non_overlapping_and_dense() &&
+                     (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble);
+  if (!plain) return at::isfinite(tensor).all().item<bool>();
+  return AT_DISPATCH_FLOATING_TYPES(tensor.scalar_type(), "all_finite", [&] {
+    return all_finite(tensor.const_data_ptr<scalar_t>(), tensor.numel());
+  });
+}
+
+}  // namespace retort

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/argmax.h>
+
+#include "util/check.h"
+
+namespace retort {
+
+/// Requires int64 labels [batch], each a class or -1, and returns how many samples have a label.
+inline int64_t check_labels(const char* function, const at::Tensor& labels, int64_t batch, int64_t classes) {
+  RETORT_CHECK(labels.defined(), function, ": labels must be given (got an undefined tensor)");
+  RETORT_CHECK(labels.scalar_type() == at::kLong, function, ": labels must be int64 (got ", labels.scalar_type(), ")");
+  RETORT_CHECK(
+      labels.dim() == 1 && labels.size(0) == batch, function, ": labels must be of shape [", batch, "] (got ",
+      labels.sizes(), ")");
+  const at::Tensor on_cpu = labels.cpu().contiguous();
+  const int64_t* label = on_cpu.const_data_ptr<int64_t>();
+  int64_t labeled = 0;
+  for (int64_t i = 0; i < batch; ++i) {
+    RETORT_CHECK(
+        label[i] >= -1 && label[i] < classes, function, ": labels must be between -1 and ", classes - 1, " (got ",
+        label[i], " at ", i, ")");
+    labeled += label[i] >= 0;
+  }
+  return labeled;
+}
+
+/// The number of samples whose label has the largest logit; -1 is never counted.
+inline int64_t count_correct(const at::Tensor& logits, const at::Tensor& labels) {
+  return at::argmax(logits.detach(), 1).eq(labels).sum().item<int64_t>();
+}
+
+}  // namespace retort
