@@ -270,6 +270,8 @@ void TrainingStep::run(const Batch& batch, StepResult& result) {
   impl_->run(batch, result);
 }
 
+const std::vector<int64_t>& TrainingStep::input_shape() const { return impl_->options.input_shape; }
+
 int64_t TrainingStep::steps() const {
   const std::lock_guard<std::mutex> lock(impl_->mutex);
   return impl_->steps;

@@ -92,6 +92,8 @@ class RETORT_API TrainingStep {
   /// @throws c10::Error if LibTorch fails
   void run(const Batch& batch, StepResult& result);
 
+  /// Shape of one input, without the batch.
+  const std::vector<int64_t>& input_shape() const;
   /// Number of steps that succeeded.
   int64_t steps() const;
   /// The learning rate that the next step will use.

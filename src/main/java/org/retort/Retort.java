@@ -1,0 +1,65 @@
+package org.retort;
+
+import org.retort.bindings.global.retort;
+import org.retort.internal.Arguments;
+import org.retort.internal.NativeLibrary;
+
+/** Settings that hold for the whole process. */
+public final class Retort {
+  static {
+    NativeLibrary.load();
+  }
+
+  private Retort() {}
+
+  /**
+   * The version of the native library.
+   *
+   * @return for example {@code 0.1.0}
+   */
+  public static String version() {
+    return retort.version();
+  }
+
+  /**
+   * Sets the number of threads that one operation uses: ATen's, OpenMP's and OpenBLAS's. Call it
+   * once, before the first operation.
+   *
+   * @param threads between 1 and 4096
+   * @throws IllegalArgumentException if it is not
+   */
+  public static void setThreads(int threads) {
+    Arguments.check(
+        threads >= 1 && threads <= 4096,
+        "Retort.setThreads: threads must be between 1 and 4096 (got %s)",
+        threads);
+    retort.set_threads(threads);
+  }
+
+  /**
+   * The number of threads that one operation uses.
+   *
+   * @return at least 1
+   */
+  public static int threads() {
+    return (int) retort.threads();
+  }
+
+  /**
+   * Seeds the default generator, from which new networks take their weights.
+   *
+   * @param seed any number
+   */
+  public static void manualSeed(long seed) {
+    retort.manual_seed(seed);
+  }
+
+  /**
+   * The instruction set for which the CPU kernels in use were compiled.
+   *
+   * @return {@code baseline}, {@code avx2} or {@code avx512}
+   */
+  public static String cpuKernels() {
+    return retort.cpu_kernels();
+  }
+}

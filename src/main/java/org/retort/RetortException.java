@@ -1,0 +1,21 @@
+package org.retort;
+
+/**
+ * A failure in native code, with a message of one line in the form {@code <function>: <argument>
+ * must <rule> (got <value>)} where Retort found it, or in LibTorch's own words.
+ *
+ * <p>What was wrong has changed nothing: networks and training steps are as before the call.
+ */
+public class RetortException extends RuntimeException {
+  private static final long serialVersionUID = 1L;
+
+  /**
+   * Creates an exception.
+   *
+   * @param message one line saying what is wrong
+   * @param cause what native code threw; may be null
+   */
+  public RetortException(String message, Throwable cause) {
+    super(message, cause);
+  }
+}

@@ -1,0 +1,109 @@
+package org.retort.cli;
+
+import java.util.ArrayList;
+import java.util.EnumMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.retort.Retort;
+import org.retort.cli.Results.Run;
+import org.retort.data.Batch;
+import org.retort.data.Batches;
+import org.retort.data.Digits;
+import org.retort.models.Network;
+import org.retort.models.ResNet;
+import org.retort.train.TrainingStep;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * The main job: one teacher that sees all labels, and students that see a few of them and, if they
+ * learn from the teacher, the other images without labels. Each network is saved as soon as it is
+ * trained.
+ */
+final class Experiment {
+  private static final Logger LOG = LoggerFactory.getLogger(Experiment.class);
+
+  private static final int TEACHER_DEPTH = 20;
+  private static final int STUDENT_DEPTH = 8;
+  private static final long TEACHER_SEED = 0;
+  private static final int TEACHER_BATCH = 64;
+  private static final int LABELED_BATCH = 32;
+  private static final int UNLABELED_BATCH = 96;
+
+  private final Settings settings;
+  private final Digits digits;
+  private final Batch test;
+
+  Experiment(Settings settings) {
+    this.settings = settings;
+    digits = Digits.load();
+    test = digits.test();
+  }
+
+  /** Returns the number of steps of all runs together. */
+  long steps() {
+    long ofStudent = (long) settings.epochs() * studentBatches(Row.STUDENT, 0).stepsPerEpoch();
+    long ofTeacher = (long) settings.teacherEpochs() * teacherBatches().stepsPerEpoch();
+    return ofStudent * settings.seeds() * settings.rows().size()
+        + (settings.needsTeacher() ? ofTeacher : 0);
+  }
+
+  /** Trains everything. */
+  Results run(Trainer trainer) {
+    Retort.setThreads(settings.threads());
+    try (Network teacher = settings.needsTeacher() ? network(TEACHER_DEPTH, TEACHER_SEED) : null) {
+      Optional<Run> teacherRun =
+          Optional.ofNullable(teacher).map(network -> trainTeacher(network, trainer));
+      Map<Row, List<Run>> runs = new EnumMap<>(Row.class);
+      settings.rows().forEach(row -> runs.put(row, new ArrayList<>()));
+      for (int seed = 0; seed < settings.seeds(); seed++) {
+        for (Row row : settings.rows()) {
+          runs.get(row).add(trainStudent(row, seed, teacher, trainer));
+        }
+      }
+      return new Results(settings, teacherRun, runs);
+    }
+  }
+
+  private Run trainTeacher(Network teacher, Trainer trainer) {
+    TrainingStep.Builder step = TrainingStep.builder(teacher).crossEntropy(1);
+    double seconds = trainer.train("teacher", step, teacherBatches(), settings.teacherEpochs());
+    return finish("teacher", teacher, TEACHER_SEED, seconds);
+  }
+
+  private Run trainStudent(Row row, long seed, Network teacher, Trainer trainer) {
+    try (Network student = network(STUDENT_DEPTH, seed)) {
+      TrainingStep.Builder step =
+          row.hasTeacher() ? TrainingStep.builder(student, teacher) : TrainingStep.builder(student);
+      row.addTerms(step.crossEntropy(1), settings.weights());
+      String title = row.id() + " seed " + seed;
+      double seconds = trainer.train(title, step, studentBatches(row, seed), settings.epochs());
+      return finish(row.id() + "-seed" + seed, student, seed, seconds);
+    }
+  }
+
+  private Run finish(String name, Network network, long seed, double seconds) {
+    double percent = 100 * network.accuracy(test.images(), test.labels());
+    String file = name + ".pt";
+    network.saveStateDict(settings.output().resolve(file));
+    LOG.debug("{}: {} % in {} s", name, percent, seconds);
+    return new Run(seed, percent, seconds, network.parameterCount(), file);
+  }
+
+  private static Network network(int depth, long seed) {
+    Retort.manualSeed(seed);
+    return ResNet.cifar(depth, Digits.CLASSES, Digits.CHANNELS);
+  }
+
+  private Batches teacherBatches() {
+    return Batches.all(digits, TEACHER_BATCH, TEACHER_SEED);
+  }
+
+  private Batches studentBatches(Row row, long seed) {
+    int[] labeled = digits.labeled(seed, settings.labelsPerClass());
+    return row.hasTeacher()
+        ? Batches.mixed(digits, labeled, LABELED_BATCH, UNLABELED_BATCH, seed)
+        : Batches.labeledPart(digits, labeled, LABELED_BATCH, UNLABELED_BATCH, seed);
+  }
+}

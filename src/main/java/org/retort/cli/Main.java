@@ -1,0 +1,105 @@
+package org.retort.cli;
+
+import java.io.PrintWriter;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.FileSystemException;
+import org.retort.Retort;
+import org.slf4j.LoggerFactory;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.ExecutionException;
+import picocli.CommandLine.IVersionProvider;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
+import picocli.CommandLine.Spec;
+
+/** The command {@code retort}. A failure is one line on stderr. */
+@Command(
+    name = "retort",
+    description = "Knowledge distillation on LibTorch.",
+    subcommands = DistillCommand.class,
+    mixinStandardHelpOptions = true,
+    versionProvider = Main.Version.class)
+public final class Main implements Runnable {
+  static {
+    // Before the first logger and the first use of AWT. A logback.xml at the root of the class path
+    // would decide for services, too, that only use the library.
+    System.setProperty("java.awt.headless", "true");
+    if (System.getProperty("logback.configurationFile") == null) {
+      System.setProperty("logback.configurationFile", "org/retort/cli/logback.xml");
+    }
+  }
+
+  @Spec private CommandSpec spec;
+
+  private Main() {}
+
+  /**
+   * Runs the command and ends the process: with 0, with 2 after a wrong option or value, with 1
+   * after another failure.
+   *
+   * @param args the subcommand and its options
+   */
+  public static void main(String... args) {
+    System.exit(commandLine().execute(args));
+  }
+
+  /** Returns the command, not yet run. */
+  static CommandLine commandLine() {
+    return new CommandLine(new Main())
+        .setOut(new PrintWriter(System.out, true, StandardCharsets.UTF_8))
+        .setErr(new PrintWriter(System.err, true, StandardCharsets.UTF_8))
+        .setExecutionStrategy(Main::execute)
+        .setParameterExceptionHandler(
+            (failure, args) ->
+                report(failure.getCommandLine(), failure, CommandLine.ExitCode.USAGE))
+        .setExecutionExceptionHandler(
+            (failure, command, result) -> report(command, failure, CommandLine.ExitCode.SOFTWARE));
+  }
+
+  @Override
+  public void run() {
+    throw new ParameterException(spec.commandLine(), "a subcommand must be given, see --help");
+  }
+
+  /**
+   * Runs what was asked for; picocli itself lets an {@link Error}, a missing library say, escape.
+   */
+  private static int execute(ParseResult parsed) {
+    try {
+      return new CommandLine.RunLast().execute(parsed);
+    } catch (Error e) {
+      throw new ExecutionException(
+          parsed.asCommandLineList().get(parsed.asCommandLineList().size() - 1), e.toString(), e);
+    }
+  }
+
+  private static int report(CommandLine command, Exception failure, int exitCode) {
+    LoggerFactory.getLogger(Main.class).debug("failed", failure);
+    String name = command.getCommandSpec().qualifiedName();
+    command.getErr().println(name + ": " + text(failure).strip().replaceAll("\\s*\\R\\s*", " "));
+    return exitCode;
+  }
+
+  private static String text(Throwable failure) {
+    boolean isWrapper =
+        failure instanceof ExecutionException || failure instanceof ExceptionInInitializerError;
+    if (isWrapper && failure.getCause() != null) {
+      return text(failure.getCause());
+    }
+    String message = failure.getMessage();
+    boolean saysWhat = !(failure instanceof Error || failure instanceof FileSystemException);
+    return saysWhat && message != null
+        ? message
+        : failure.getClass().getSimpleName() + ": " + message;
+  }
+
+  /** Tells the version of the library. */
+  static final class Version implements IVersionProvider {
+    @Override
+    public String[] getVersion() {
+      return new String[] {"retort " + Retort.version()};
+    }
+  }
+}

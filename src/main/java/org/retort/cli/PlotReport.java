@@ -1,0 +1,121 @@
+package org.retort.cli;
+
+import java.awt.Color;
+import java.awt.Font;
+import java.io.IOException;
+import java.util.Collections;
+import java.util.DoubleSummaryStatistics;
+import java.util.List;
+import org.knowm.xchart.BitmapEncoder;
+import org.knowm.xchart.BitmapEncoder.BitmapFormat;
+import org.knowm.xchart.CategoryChart;
+import org.knowm.xchart.CategoryChartBuilder;
+import org.knowm.xchart.CategorySeries;
+import org.knowm.xchart.CategorySeries.CategorySeriesRenderStyle;
+import org.knowm.xchart.style.CategoryStyler;
+import org.knowm.xchart.style.Styler.LegendLayout;
+import org.knowm.xchart.style.Styler.LegendPosition;
+import org.knowm.xchart.style.markers.SeriesMarkers;
+import org.retort.data.Digits;
+
+/**
+ * The results as a picture: the accuracy of each row, with its deviation, against the teacher's.
+ * Points, not bars, since the axis does not start at zero.
+ */
+final class PlotReport {
+  private static final int WIDTH = 1000;
+  private static final int HEIGHT = 600;
+  private static final Color STUDENT = new Color(0x1f78b4);
+  private static final Color TEACHER = new Color(0xd95f02);
+  private static final Font TITLE = new Font(Font.SANS_SERIF, Font.BOLD, 17);
+  private static final Font PLAIN = new Font(Font.SANS_SERIF, Font.PLAIN, 14);
+
+  private PlotReport() {}
+
+  /** Returns the picture as PNG. */
+  static byte[] of(Results results) throws IOException {
+    return BitmapEncoder.getBitmapBytes(chart(results), BitmapFormat.PNG);
+  }
+
+  private static CategoryChart chart(Results results) {
+    Settings settings = results.settings();
+    CategoryChart chart =
+        new CategoryChartBuilder()
+            .width(WIDTH)
+            .height(HEIGHT)
+            .title(
+                "Digits with %d labelled images of each class: accuracy on %d test images"
+                    .formatted(settings.labelsPerClass(), Digits.TEST_SIZE))
+            .xAxisTitle("how the student was trained")
+            .yAxisTitle("accuracy (% of the test images)")
+            .build();
+    addSeries(chart, results);
+    style(chart.getStyler());
+    fitAxis(chart.getStyler(), results);
+    return chart;
+  }
+
+  private static void addSeries(CategoryChart chart, Results results) {
+    List<Row> rows = List.copyOf(results.students().keySet());
+    List<String> titles = rows.stream().map(Row::title).toList();
+    results
+        .teacher()
+        .map(teacher -> Collections.nCopies(titles.size(), teacher.accuracyPercent()))
+        .map(level -> chart.addSeries("teacher", titles, level))
+        .ifPresent(
+            series -> {
+              series.setChartCategorySeriesRenderStyle(CategorySeriesRenderStyle.Line);
+              // a line through one point shows nothing
+              series.setMarker(titles.size() > 1 ? SeriesMarkers.NONE : SeriesMarkers.DIAMOND);
+              series.setMarkerColor(TEACHER).setLineColor(TEACHER);
+            });
+    CategorySeries students =
+        chart.addSeries(
+            legend(results.settings().seeds()),
+            titles,
+            rows.stream().map(row -> results.accuracy(row).mean()).toList(),
+            rows.stream().map(row -> spread(results.accuracy(row))).toList());
+    students.setChartCategorySeriesRenderStyle(CategorySeriesRenderStyle.Scatter);
+    students.setMarker(SeriesMarkers.CIRCLE).setMarkerColor(STUDENT);
+  }
+
+  private static String legend(int seeds) {
+    return seeds == 1
+        ? "student, one seed"
+        : "student, mean ± standard deviation over " + seeds + " seeds";
+  }
+
+  private static double spread(Statistic statistic) {
+    return statistic.deviation() == null ? 0 : statistic.deviation();
+  }
+
+  private static void style(CategoryStyler styler) {
+    styler
+        .setChartBackgroundColor(Color.WHITE)
+        .setChartTitleFont(TITLE)
+        .setChartTitlePadding(12)
+        .setLegendFont(PLAIN)
+        .setLegendPosition(LegendPosition.OutsideS)
+        .setLegendLayout(LegendLayout.Horizontal);
+    styler.setOverlapped(true);
+    styler.setMarkerSize(14);
+    styler.setErrorBarsColor(Color.BLACK);
+    styler.setPlotGridVerticalLinesVisible(false);
+    styler.setAxisTitleFont(PLAIN);
+    styler.setAxisTickLabelsFont(PLAIN);
+    styler.setYAxisDecimalPattern("0.##");
+  }
+
+  /** Shows all error bars and the teacher, with a little room; nobody has more than 100 %. */
+  private static void fitAxis(CategoryStyler styler, Results results) {
+    DoubleSummaryStatistics shown = new DoubleSummaryStatistics();
+    results.teacher().ifPresent(teacher -> shown.accept(teacher.accuracyPercent()));
+    for (Row row : results.students().keySet()) {
+      Statistic accuracy = results.accuracy(row);
+      shown.accept(accuracy.mean() - spread(accuracy));
+      shown.accept(accuracy.mean() + spread(accuracy));
+    }
+    styler.setYAxisMin(Math.max(0, Math.floor(shown.getMin()) - 1));
+    styler.setYAxisMax(Math.min(100, Math.ceil(shown.getMax()) + 1));
+  }
+}

@@ -1,0 +1,70 @@
+package org.retort.cli;
+
+import java.util.function.Consumer;
+import me.tongfei.progressbar.DelegatingProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarStyle;
+
+/** One bar over all steps of all runs, on stderr; without a terminal, a line every few seconds. */
+final class Progress implements AutoCloseable {
+  private static final int TERMINAL_MILLIS = 200;
+  private static final int PLAIN_MILLIS = 5000;
+  private static final int PLAIN_WIDTH = 100;
+
+  /** Prints each state of the bar on a line of its own, the last one, which comes twice, once. */
+  private static final class Lines implements Consumer<String> {
+    private String last = "";
+
+    @Override
+    public void accept(String line) {
+      if (!line.equals(last)) {
+        System.err.println(line);
+      }
+      last = line;
+    }
+  }
+
+  private final ProgressBar bar;
+
+  private Progress(ProgressBar bar) {
+    this.bar = bar;
+  }
+
+  /** Shows the bar at zero. */
+  static Progress start(long steps) {
+    ProgressBarBuilder builder =
+        new ProgressBarBuilder()
+            .setTaskName("distill")
+            .setStyle(ProgressBarStyle.ASCII)
+            .setInitialMax(steps);
+    if (isTerminal()) {
+      builder.setUpdateIntervalMillis(TERMINAL_MILLIS);
+    } else {
+      builder
+          .setUpdateIntervalMillis(PLAIN_MILLIS)
+          .setConsumer(new DelegatingProgressBarConsumer(new Lines(), PLAIN_WIDTH));
+    }
+    return new Progress(builder.build());
+  }
+
+  @SuppressWarnings("SystemConsoleNull") // from Java 22 on a bar in place is shown in any case
+  private static boolean isTerminal() {
+    return System.console() != null;
+  }
+
+  /** Says what is being done. */
+  void message(String text) {
+    bar.setExtraMessage(text);
+  }
+
+  /** Advances by one step. */
+  void step() {
+    bar.step();
+  }
+
+  @Override
+  public void close() {
+    bar.close();
+  }
+}

@@ -1,0 +1,67 @@
+package org.retort.cli;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
+
+/** The results as a table of plain text. */
+final class TableReport {
+  private static final String NONE = "";
+
+  private TableReport() {}
+
+  /** Returns the table, each line ended. */
+  static String of(Results results) {
+    List<List<String>> lines = new ArrayList<>();
+    lines.add(List.of("row", "accuracy %", "gain over the student alone", "seconds a seed"));
+    results
+        .teacher()
+        .ifPresent(
+            run ->
+                lines.add(
+                    List.of(
+                        "teacher",
+                        number("%.2f", run.accuracyPercent()),
+                        NONE,
+                        number("%.1f", run.seconds()))));
+    for (Row row : results.students().keySet()) {
+      lines.add(
+          List.of(
+              row.title(),
+              withDeviation("%.2f", results.accuracy(row)),
+              results.gain(row).map(gain -> withDeviation("%+.2f", gain)).orElse(NONE),
+              number("%.1f", results.seconds(row).mean())));
+    }
+    return align(lines);
+  }
+
+  private static String withDeviation(String format, Statistic statistic) {
+    String mean = number(format, statistic.mean());
+    return statistic.deviation() == null
+        ? mean
+        : mean + " ± " + number("%.2f", statistic.deviation());
+  }
+
+  private static String number(String format, double value) {
+    return String.format(Locale.ROOT, format, value);
+  }
+
+  private static String align(List<List<String>> lines) {
+    int[] widths = new int[lines.get(0).size()];
+    for (List<String> line : lines) {
+      for (int i = 0; i < widths.length; i++) {
+        widths[i] = Math.max(widths[i], line.get(i).length());
+      }
+    }
+    return lines.stream().map(line -> align(line, widths)).collect(Collectors.joining());
+  }
+
+  private static String align(List<String> cells, int[] widths) {
+    StringBuilder line = new StringBuilder();
+    for (int i = 0; i < widths.length; i++) {
+      line.append(cells.get(i)).append(" ".repeat(widths[i] - cells.get(i).length() + 2));
+    }
+    return line.toString().stripTrailing() + System.lineSeparator();
+  }
+}

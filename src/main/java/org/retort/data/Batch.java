@@ -1,0 +1,105 @@
+package org.retort.data;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
+
+/**
+ * One batch of images in direct buffers of native byte order, filled again and again: who keeps a
+ * batch for longer than one step copies it.
+ */
+public final class Batch {
+  /** The label of an image whose class is not known: it takes part in distillation terms only. */
+  public static final long UNLABELED = -1;
+
+  private final FloatBuffer images;
+  private final LongBuffer labels;
+  private final LongBuffer indices;
+
+  private Batch(int size, int valuesPerImage) {
+    images = allocate(size * valuesPerImage, Float.BYTES).asFloatBuffer();
+    labels = allocate(size, Long.BYTES).asLongBuffer();
+    indices = allocate(size, Long.BYTES).asLongBuffer();
+  }
+
+  /**
+   * Allocates a batch of zeros.
+   *
+   * @param size number of images, at least 1
+   * @param channels channels of an image, at least 1
+   * @param height rows of an image, at least 1
+   * @param width columns of an image, at least 1
+   * @return the batch
+   * @throws IllegalArgumentException if one of them is below 1, or the images need more than 2 GiB
+   */
+  public static Batch allocate(int size, int channels, int height, int width) {
+    Arguments.requireAtLeast("Batch.allocate: size", size, 1);
+    Arguments.requireAtLeast("Batch.allocate: channels", channels, 1);
+    Arguments.requireAtLeast("Batch.allocate: height", height, 1);
+    Arguments.requireAtLeast("Batch.allocate: width", width, 1);
+    try {
+      int values = Math.multiplyExact(Math.multiplyExact(channels, height), width);
+      Math.multiplyExact(Math.multiplyExact(size, values), Float.BYTES);
+      return new Batch(size, values);
+    } catch (ArithmeticException e) {
+      throw new IllegalArgumentException(
+          "Batch.allocate: size must fit the images into 2 GiB (got " + size + ")", e);
+    }
+  }
+
+  private static ByteBuffer allocate(int count, int bytes) {
+    return ByteBuffer.allocateDirect(Math.multiplyExact(count, bytes))
+        .order(ByteOrder.nativeOrder());
+  }
+
+  /**
+   * Returns the pixels.
+   *
+   * @return the buffer, [B, C, H, W]
+   */
+  public FloatBuffer images() {
+    return images;
+  }
+
+  /**
+   * Returns the classes.
+   *
+   * @return the buffer, [B], {@link #UNLABELED} where the class is not known
+   */
+  public LongBuffer labels() {
+    return labels;
+  }
+
+  /**
+   * Returns the position of each image within the part of the data it comes from.
+   *
+   * @return the buffer, [B]
+   */
+  public LongBuffer indices() {
+    return indices;
+  }
+
+  /**
+   * Returns the number of images.
+   *
+   * @return B
+   */
+  public int size() {
+    return labels.capacity();
+  }
+
+  /** Makes the buffers ready to be written from the start. */
+  void clear() {
+    images.clear();
+    labels.clear();
+    indices.clear();
+  }
+
+  /** Makes the buffers ready to be read from the start. */
+  void flip() {
+    images.flip();
+    labels.flip();
+    indices.flip();
+  }
+}

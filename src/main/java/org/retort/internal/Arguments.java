@@ -1,0 +1,134 @@
+package org.retort.internal;
+
+import java.nio.Buffer;
+import java.nio.ByteOrder;
+import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
+import org.bytedeco.pytorch.Tensor;
+
+/** Checks of what Java can see to be wrong, before native code is called. */
+public final class Arguments {
+  private Arguments() {}
+
+  /**
+   * Requires a condition.
+   *
+   * @param condition what must hold
+   * @param format the message, for {@link String#format}
+   * @param values what the message shows
+   */
+  public static void check(boolean condition, String format, Object... values) {
+    if (!condition) {
+      throw new IllegalArgumentException(String.format(format, values));
+    }
+  }
+
+  /**
+   * Requires an argument to be given.
+   *
+   * @param value the argument
+   * @param function the caller's name
+   * @param argument the argument's name
+   * @param <T> the argument's type
+   * @return the argument
+   */
+  public static <T> T notNull(T value, String function, String argument) {
+    if (value == null) {
+      throw new IllegalArgumentException(function + ": " + argument + " must be given (got null)");
+    }
+    return value;
+  }
+
+  /**
+   * Requires a tensor that is open and defined.
+   *
+   * @param tensor the argument
+   * @param function the caller's name
+   * @param argument the argument's name
+   * @return the tensor
+   */
+  public static Tensor tensor(Tensor tensor, String function, String argument) {
+    notNull(tensor, function, argument);
+    if (tensor.isNull()) {
+      throw new IllegalStateException(
+          function + ": " + argument + " must be open (got a closed tensor)");
+    }
+    if (!tensor.defined()) {
+      throw new IllegalArgumentException(
+          function + ": " + argument + " must be defined (got an undefined tensor)");
+    }
+    return tensor;
+  }
+
+  /**
+   * Requires a tensor that is open and defined, or null.
+   *
+   * @param tensor the argument
+   * @param function the caller's name
+   * @param argument the argument's name
+   * @return the tensor
+   */
+  public static Tensor optional(Tensor tensor, String function, String argument) {
+    return tensor == null ? null : tensor(tensor, function, argument);
+  }
+
+  /**
+   * Requires a direct buffer of a whole number of samples.
+   *
+   * @param images the argument
+   * @param function the caller's name
+   * @param sampleSize number of elements of a sample
+   * @return the number of samples
+   */
+  public static long batch(FloatBuffer images, String function, long sampleSize) {
+    notNull(images, function, "images");
+    direct(images, images.order(), function, "images");
+    if (images.remaining() == 0 || images.remaining() % sampleSize != 0) {
+      throw new IllegalArgumentException(
+          function
+              + ": images must hold a positive multiple of "
+              + sampleSize
+              + " elements (got "
+              + images.remaining()
+              + ")");
+    }
+    return images.remaining() / sampleSize;
+  }
+
+  /**
+   * Requires a direct buffer of a given size, or null.
+   *
+   * @param rows the argument
+   * @param function the caller's name
+   * @param argument the argument's name
+   * @param size the number of elements it must have
+   */
+  public static void rows(LongBuffer rows, String function, String argument, long size) {
+    if (rows == null) {
+      return;
+    }
+    direct(rows, rows.order(), function, argument);
+    if (rows.remaining() != size) {
+      throw new IllegalArgumentException(
+          function
+              + ": "
+              + argument
+              + " must hold "
+              + size
+              + " elements (got "
+              + rows.remaining()
+              + ")");
+    }
+  }
+
+  private static void direct(Buffer buffer, ByteOrder order, String function, String argument) {
+    if (!buffer.isDirect()) {
+      throw new IllegalArgumentException(
+          function + ": " + argument + " must be a direct buffer (got one on the heap)");
+    }
+    if (order != ByteOrder.nativeOrder()) {
+      throw new IllegalArgumentException(
+          function + ": " + argument + " must have the native byte order (got " + order + ")");
+    }
+  }
+}

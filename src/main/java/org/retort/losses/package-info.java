@@ -1,0 +1,5 @@
+/**
+ * The losses. Each class holds the options of a loss as a term of a {@link
+ * org.retort.train.TrainingStep}, and offers the loss itself as a function of tensors.
+ */
+package org.retort.losses;

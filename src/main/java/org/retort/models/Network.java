@@ -1,0 +1,348 @@
+package org.retort.models;
+
+import static org.retort.internal.Arguments.check;
+
+import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.LongStream;
+import org.bytedeco.pytorch.LongVector;
+import org.bytedeco.pytorch.StringTensorDict;
+import org.bytedeco.pytorch.StringVector;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.retort.bindings.NativeNetwork;
+import org.retort.bindings.global.retort;
+import org.retort.internal.Arguments;
+import org.retort.internal.Errors;
+import org.retort.internal.NamedTensors;
+import org.retort.internal.NativeHandle;
+
+/**
+ * Anything that maps a batch of images to logits and named features ("taps").
+ *
+ * <p>A network may be used from several threads; calls that run it, and training steps on it, wait
+ * for each other. A training step keeps the native network alive, so a network may be closed before
+ * a step built on it.
+ */
+public abstract sealed class Network implements AutoCloseable permits ResNet, TorchScriptNetwork {
+  private final String name = getClass().getSimpleName();
+  private final NativeHandle<NativeNetwork> handle;
+
+  Network(NativeNetwork network) {
+    handle = new NativeHandle<>(name, network);
+  }
+
+  /**
+   * The names of the taps. Those of a {@link TorchScriptNetwork} loaded without names are known
+   * after {@link #probe} or once a training step was built on it.
+   *
+   * @return the names, in the network's order
+   */
+  public final List<String> taps() {
+    NativeNetwork network = handle.acquire();
+    try {
+      StringVector names = network.tap_names();
+      List<String> taps = new ArrayList<>();
+      for (long i = 0; i < names.size(); i++) {
+        taps.add(names.get(i).getString());
+      }
+      return Collections.unmodifiableList(taps);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * Learns the shapes that belong to an input shape by one forward pass in evaluation mode that
+   * changes nothing. Building a training step does this too.
+   *
+   * @param inputShape the shape of one image, without the batch
+   * @throws IllegalArgumentException if the shape is null, empty or not positive
+   * @throws org.retort.RetortException if the network does not take such images or does not return
+   *     logits and features
+   */
+  public final void probe(long... inputShape) {
+    checkShape(name + ".probe", inputShape);
+    NativeNetwork network = handle.acquire();
+    try (LongVector shape = new LongVector(inputShape)) {
+      network.probe(shape);
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * The shape of one image.
+   *
+   * @return the shape without the batch; empty before {@link #probe}
+   */
+  public final long[] inputShape() {
+    NativeNetwork network = handle.acquire();
+    try {
+      return toArray(network.input_shape());
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * The shape of a tap.
+   *
+   * @param tap its name
+   * @return the shape without the batch
+   * @throws org.retort.RetortException if there is no such tap or {@link #probe} was not called
+   */
+  public final long[] tapShape(String tap) {
+    Arguments.notNull(tap, name + ".tapShape", "tap");
+    NativeNetwork network = handle.acquire();
+    try {
+      return toArray(network.tap_shape(tap));
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * The number of elements of all parameters.
+   *
+   * @return a count
+   */
+  public final long parameterCount() {
+    NativeNetwork network = handle.acquire();
+    try {
+      return network.parameter_count();
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * Computes logits in evaluation mode, without gradients.
+   *
+   * @param images [B, …], in the network's dtype
+   * @return new logits [B, classes], which the caller closes
+   * @throws IllegalArgumentException if the tensor is null or undefined
+   * @throws IllegalStateException if the tensor or the network was closed
+   * @throws org.retort.RetortException if the network does not take the images
+   */
+  public final Tensor predict(Tensor images) {
+    Arguments.tensor(images, name + ".predict", "images");
+    NativeNetwork network = handle.acquire();
+    try {
+      return network.predict(images);
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * Computes logits in evaluation mode, without gradients, from images in memory that are read
+   * without a copy.
+   *
+   * @param images a direct buffer, whose elements from position to limit are images of {@link
+   *     #inputShape()}
+   * @return new logits [B, classes], which the caller closes
+   * @throws IllegalArgumentException if the buffer is null, not direct or not of whole images
+   * @throws IllegalStateException if the network was closed or its input shape is not known
+   * @throws org.retort.RetortException if the network is not of float32
+   */
+  public final Tensor predict(FloatBuffer images) {
+    NativeNetwork network = handle.acquire();
+    try {
+      long batch = Arguments.batch(images, name + ".predict", sampleSize(network, "predict"));
+      return retort.predict(network, images, batch);
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * The fraction of the labelled images whose label has the largest logit, in evaluation mode.
+   *
+   * @param images [B, …], in the network's dtype
+   * @param labels int64 [B]; −1 marks an image that does not count
+   * @return between 0 and 1
+   * @throws IllegalArgumentException if a tensor is null or undefined
+   * @throws IllegalStateException if a tensor or the network was closed
+   * @throws org.retort.RetortException if images or labels don't fit, or no image has a label
+   */
+  public final double accuracy(Tensor images, Tensor labels) {
+    Arguments.tensor(images, name + ".accuracy", "images");
+    Arguments.tensor(labels, name + ".accuracy", "labels");
+    NativeNetwork network = handle.acquire();
+    try {
+      return network.accuracy(images, labels);
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * The fraction of the labelled images whose label has the largest logit, in evaluation mode, from
+   * memory that is read without a copy.
+   *
+   * @param images a direct buffer, whose elements from position to limit are images of {@link
+   *     #inputShape()}
+   * @param labels a direct buffer with one label an image; −1 marks an image that does not count
+   * @return between 0 and 1
+   * @throws IllegalArgumentException if a buffer is null, not direct or of the wrong size
+   * @throws IllegalStateException if the network was closed or its input shape is not known
+   * @throws org.retort.RetortException if a label is out of range, or no image has one
+   */
+  public final double accuracy(FloatBuffer images, LongBuffer labels) {
+    String function = name + ".accuracy";
+    NativeNetwork network = handle.acquire();
+    try {
+      long batch = Arguments.batch(images, function, sampleSize(network, "accuracy"));
+      Arguments.notNull(labels, function, "labels");
+      Arguments.rows(labels, function, "labels", batch);
+      return retort.accuracy(network, images, labels, batch);
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * Converts floating point parameters and buffers. Do so before a training step is built on the
+   * network.
+   *
+   * @param dtype for example {@code ScalarType.Double}
+   * @throws IllegalArgumentException if it is null
+   * @throws org.retort.RetortException if it is not floating point
+   */
+  public final void convert(ScalarType dtype) {
+    Arguments.notNull(dtype, name + ".convert", "dtype");
+    NativeNetwork network = handle.acquire();
+    try {
+      retort.convert(network, dtype.value);
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * Parameters and buffers by name, in the order of PyTorch's {@code state_dict}.
+   *
+   * @return new tensors, which share the network's memory; the caller closes them
+   */
+  public final Map<String, Tensor> stateDict() {
+    NativeNetwork network = handle.acquire();
+    try (StringTensorDict state = network.state_dict()) {
+      return NamedTensors.toMap(state);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * Writes {@link #stateDict()} as a file that Python reads with {@code torch.load(path,
+   * weights_only=True)}. The file is complete or not there: it is written under a temporary name,
+   * synced and renamed.
+   *
+   * @param file where to write
+   * @throws IllegalArgumentException if it is null
+   * @throws org.retort.RetortException if it can't be written
+   */
+  public final void saveStateDict(Path file) {
+    Arguments.notNull(file, name + ".saveStateDict", "file");
+    NativeNetwork network = handle.acquire();
+    try {
+      network.save_state_dict(file.toString());
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * Loads a state dict written by {@link #saveStateDict} or by Python's {@code torch.save}, alone
+   * or under the key {@code model} or {@code state_dict} of a checkpoint. Names and shapes must
+   * match exactly; dtypes are converted.
+   *
+   * @param file what to read
+   * @throws IllegalArgumentException if it is null or does not exist
+   * @throws org.retort.RetortException if the file or one of its entries does not fit; nothing is
+   *     changed then
+   */
+  public final void loadStateDict(Path file) {
+    Arguments.notNull(file, name + ".loadStateDict", "file");
+    check(Files.isRegularFile(file), "%s.loadStateDict: file must exist (got %s)", name, file);
+    NativeNetwork network = handle.acquire();
+    try {
+      network.load_state_dict(file.toString());
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
+   * Frees the native network, unless a training step still uses it. Harmless if it was closed
+   * already.
+   */
+  @Override
+  public final void close() {
+    handle.close();
+  }
+
+  /**
+   * The handle of the native network; for Retort's own use.
+   *
+   * @return the handle
+   */
+  public final NativeHandle<NativeNetwork> nativeHandle() {
+    return handle;
+  }
+
+  static void checkShape(String function, long... shape) {
+    Arguments.notNull(shape, function, "input shape");
+    check(
+        shape.length > 0 && LongStream.of(shape).allMatch(size -> size > 0),
+        "%s: input shape must have positive sizes (got %s)",
+        function,
+        java.util.Arrays.toString(shape));
+  }
+
+  private long sampleSize(NativeNetwork network, String method) {
+    LongVector shape = network.input_shape();
+    if (shape.size() == 0) {
+      throw new IllegalStateException(
+          name + "." + method + ": input shape must be known, call probe first (got none)");
+    }
+    long size = 1;
+    for (long i = 0; i < shape.size(); i++) {
+      size *= shape.get(i);
+    }
+    return size;
+  }
+
+  private static long[] toArray(LongVector vector) {
+    long[] array = new long[(int) vector.size()];
+    for (int i = 0; i < array.length; i++) {
+      array[i] = vector.get(i);
+    }
+    return array;
+  }
+}

@@ -1,0 +1,127 @@
+package org.retort.presets;
+
+import org.bytedeco.javacpp.Loader;
+import org.bytedeco.javacpp.annotation.Platform;
+import org.bytedeco.javacpp.annotation.Properties;
+import org.bytedeco.javacpp.tools.Info;
+import org.bytedeco.javacpp.tools.InfoMap;
+import org.bytedeco.javacpp.tools.InfoMapper;
+
+/**
+ * JavaCPP's configuration: which C++ headers become Java classes, and under which names. LibTorch's
+ * own types are those of Bytedeco's presets, ours are called {@code NativeX} and live in {@code
+ * org.retort.bindings}.
+ */
+@Properties(
+    inherit = org.bytedeco.javacpp.presets.javacpp.class,
+    value =
+        @Platform(
+            value = "linux-x86_64",
+            compiler = "cpp17",
+            define = {
+              "SHARED_PTR_NAMESPACE std",
+              "UNIQUE_PTR_NAMESPACE std",
+              "GENERIC_EXCEPTION_CLASS std::exception",
+              "GENERIC_EXCEPTION_TOSTRING operator=(e) | retort_jni::text"
+            },
+            include = {
+              "retort_errors.h",
+              "retort/export.h",
+              "retort/runtime.h",
+              "retort/losses/criterion.h",
+              "retort/losses/kd.h",
+              "retort/models/network.h",
+              "retort/models/resnet.h",
+              "retort/models/torchscript.h",
+              "retort/train/sgd.h",
+              "retort/train/training_step.h",
+              "retort_bridge.h"
+            },
+            link = "retort"),
+    target = "org.retort.bindings",
+    global = "org.retort.bindings.global.retort")
+public class retort implements InfoMapper {
+  static {
+    Loader.load(org.bytedeco.pytorch.global.torch.class);
+  }
+
+  /** Called by JavaCPP. */
+  public retort() {}
+
+  @Override
+  public void map(InfoMap map) {
+    map.put(new Info("retort_errors.h").skip())
+        .put(new Info("RETORT_API").cppTypes().annotations())
+        .put(new Info("at::Tensor").pointerTypes("org.bytedeco.pytorch.Tensor"))
+        .put(new Info("std::vector<at::Tensor>").pointerTypes("org.bytedeco.pytorch.TensorVector"))
+        .put(new Info("at::IntArrayRef").pointerTypes("org.bytedeco.pytorch.LongArrayRef"))
+        .put(
+            new Info("torch::OrderedDict<std::string,at::Tensor>")
+                .pointerTypes("org.bytedeco.pytorch.StringTensorDict"))
+        .put(new Info("torch::nn::Module").pointerTypes("org.bytedeco.pytorch.Module"))
+        .put(new Info("std::vector<int64_t>").pointerTypes("org.bytedeco.pytorch.LongVector"))
+        .put(new Info("std::vector<std::string>").pointerTypes("org.bytedeco.pytorch.StringVector"))
+        .put(
+            new Info("std::string")
+                .annotations("@StdString")
+                .valueTypes("String")
+                .pointerTypes("BytePointer"))
+        // Served by the bridge, or of no use in Java.
+        .put(
+            new Info(
+                    "retort::NetworkOutput",
+                    "retort::FeatureShapes",
+                    "retort::CriterionInput",
+                    "retort::Batch",
+                    "retort::StepResult",
+                    "retort::Network::Network",
+                    "retort::Network::forward",
+                    "retort::Network::compute",
+                    "retort::Network::tensor_options",
+                    "retort::Network::mutex",
+                    "retort::Network::convert",
+                    "retort::Network::snapshot",
+                    "retort::Network::restore",
+                    "retort::Criterion::forward",
+                    "retort::Criterion::after_step",
+                    "retort::CriterionOptions::build",
+                    "retort::KdOptions::build",
+                    "retort::TrainingStep::run",
+                    "retort_jni::write",
+                    "retort_jni::images_of",
+                    "retort_jni::rows_of",
+                    "retort_jni::StepValue")
+                .skip());
+    struct(map, "ResNetOptions");
+    struct(map, "SgdOptions");
+    struct(map, "Term");
+    struct(map, "TrainingStep");
+    struct(map, "TrainingStepOptions");
+    map.put(new Info("std::vector<retort::Term>").pointerTypes("NativeTermVector").define());
+    shared(map, "Network");
+    shared(map, "Criterion");
+    shared(map, "CriterionOptions");
+    loss(map, "KdOptions");
+  }
+
+  private static void struct(InfoMap map, String type) {
+    map.put(new Info("retort::" + type).pointerTypes("Native" + type));
+  }
+
+  /** An abstract type that C++ holds by {@code std::shared_ptr}. */
+  private static void shared(InfoMap map, String type) {
+    map.put(new Info("retort::" + type).pointerTypes("Native" + type).purify());
+    map.put(
+        new Info("std::shared_ptr<retort::" + type + ">")
+            .annotations("@SharedPtr")
+            .pointerTypes("Native" + type));
+  }
+
+  /** The options of a loss, which a training step shares. */
+  private static void loss(InfoMap map, String type) {
+    struct(map, type);
+    map.put(
+        new Info("retort::" + type + "::" + type)
+            .annotations("@SharedPtr", "@Name(\"std::make_shared<retort::" + type + ">\")"));
+  }
+}

@@ -1,0 +1,102 @@
+package org.retort.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.TimeUnit;
+import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+
+/** The main job in a process of its own. */
+final class DistillJobTest {
+  @TempDir private Path folder;
+
+  @Test
+  void distill_shortSetting_leavesTableAndFiles() throws IOException, InterruptedException {
+    Path output = folder.resolve("results");
+    try (ChildJvm child =
+        ChildJvm.start(
+            folder,
+            "distill",
+            "--rows=student,kd",
+            "--seeds=1",
+            "--epochs=1",
+            "--teacher-epochs=1",
+            "--output=" + output)) {
+      assertThat(child.await()).as(child.output()).isZero();
+
+      assertThat(child.output())
+          .containsSubsequence("row", "accuracy %", "teacher", "student alone", "KD")
+          .contains("100%");
+      assertThat(child.jniComplaints()).isEmpty();
+    }
+    assertThat(output.toFile().list())
+        .containsExactlyInAnyOrder(
+            "accuracy.png", "results.json", "teacher.pt", "student-seed0.pt", "kd-seed0.pt");
+    assertThat(ImageIO.read(output.resolve("accuracy.png").toFile())).isNotNull();
+    JsonObject results =
+        JsonParser.parseString(Files.readString(output.resolve("results.json"))).getAsJsonObject();
+    JsonObject teacher = results.getAsJsonObject("teacher");
+    assertThat(teacher.get("parameters").getAsLong()).isEqualTo(272_186);
+    assertThat(teacher.get("accuracyPercent").getAsDouble()).isBetween(0.0, 100.0);
+    assertThat(results.getAsJsonArray("students"))
+        .hasSize(2)
+        .allSatisfy(
+            student -> {
+              JsonObject run =
+                  student.getAsJsonObject().getAsJsonArray("runs").get(0).getAsJsonObject();
+              assertThat(run.get("parameters").getAsLong()).isEqualTo(77_754);
+              assertThat(run.get("accuracyPercent").getAsDouble()).isBetween(0.0, 100.0);
+              assertThat(output.resolve(run.get("file").getAsString())).isNotEmptyFile();
+            });
+  }
+
+  @Test
+  void distill_studentOnly_trainsNoTeacher() throws IOException, InterruptedException {
+    Path output = folder.resolve("results");
+    try (ChildJvm child =
+        ChildJvm.start(
+            folder, "distill", "--rows=student", "--seeds=1", "--epochs=1", "--output=" + output)) {
+      assertThat(child.await()).as(child.output()).isZero();
+    }
+    assertThat(output.toFile().list())
+        .containsExactlyInAnyOrder("accuracy.png", "results.json", "student-seed0.pt");
+  }
+
+  @Test
+  void distill_interrupted_endsAtOnceAndLeavesWholeFiles()
+      throws IOException, InterruptedException {
+    Path output = folder.resolve("results");
+    try (ChildJvm child =
+        ChildJvm.start(
+            folder,
+            "distill",
+            "--rows=kd",
+            "--seeds=1",
+            "--epochs=10000",
+            "--teacher-epochs=1",
+            "--output=" + output)) {
+      // the teacher's file shows that training is under way; then comes a student for very long
+      child.awaitFile(output.resolve("teacher.pt"));
+      TimeUnit.MILLISECONDS.sleep(500);
+
+      long signalled = System.nanoTime();
+      child.interrupt();
+      int exitCode = child.await();
+      long millis = TimeUnit.NANOSECONDS.toMillis(System.nanoTime() - signalled);
+
+      assertThat(exitCode).as(child.output()).isEqualTo(130);
+      // one second to stop in good order, the rest for the end of the JVM
+      assertThat(millis).isLessThan(1500);
+      assertThat(child.output()).doesNotContain("Exception", "retort distill: ");
+      assertThat(child.jniComplaints()).isEmpty();
+    }
+    assertThat(output.toFile().list()).containsExactly("teacher.pt");
+    assertThat(output.resolve("teacher.pt")).isNotEmptyFile();
+  }
+}

@@ -1,0 +1,70 @@
+package org.retort.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import org.junit.jupiter.api.Test;
+import org.retort.Retort;
+
+final class JsonReportTest {
+  @Test
+  void of_results_holdsSettingsRunsAndSummaries() {
+    JsonObject document = parse(Samples.threeSeeds());
+
+    JsonObject settings = document.getAsJsonObject("settings");
+    assertThat(settings.get("rows")).isEqualTo(JsonParser.parseString("[student, kd]"));
+    assertThat(settings.getAsJsonObject("weights").get("kd").getAsDouble()).isEqualTo(1);
+    assertThat(settings.get("seeds").getAsInt()).isEqualTo(3);
+    assertThat(settings.get("epochs").getAsInt()).isEqualTo(15);
+    assertThat(settings.get("teacherEpochs").getAsInt()).isEqualTo(20);
+    assertThat(settings.get("labelsPerClass").getAsInt()).isEqualTo(5);
+    assertThat(settings.get("threads").getAsInt()).isEqualTo(2);
+
+    assertThat(document.get("teacher"))
+        .isEqualTo(
+            JsonParser.parseString(
+                "{seed: 0, accuracyPercent: 99.72, seconds: 6.04, parameters: 272186,"
+                    + " file: 'teacher.pt'}"));
+
+    JsonObject kd = document.getAsJsonArray("students").get(1).getAsJsonObject();
+    assertThat(kd.get("row").getAsString()).isEqualTo("kd");
+    assertThat(kd.get("title").getAsString()).isEqualTo("KD");
+    assertThat(kd.get("accuracyPercent"))
+        .isEqualTo(JsonParser.parseString("{mean: 99.5, deviation: 0.5}"));
+    assertThat(kd.get("gainPoints"))
+        .isEqualTo(JsonParser.parseString("{mean: 11.5, deviation: 3.5}"));
+    assertThat(kd.get("seconds")).isEqualTo(JsonParser.parseString("{mean: 2.0, deviation: 1.0}"));
+    assertThat(kd.getAsJsonArray("runs")).hasSize(3);
+    assertThat(kd.getAsJsonArray("runs").get(2))
+        .isEqualTo(
+            JsonParser.parseString(
+                "{seed: 2, accuracyPercent: 100.0, seconds: 3.0, parameters: 77754,"
+                    + " file: 'kd-seed2.pt'}"));
+  }
+
+  @Test
+  void of_results_tellsWhereTheyCameFrom() {
+    JsonObject document = parse(Samples.threeSeeds());
+    assertThat(document.getAsJsonObject("versions").get("retort").getAsString())
+        .isEqualTo(Retort.version());
+    assertThat(document.getAsJsonObject("versions").get("java").getAsString()).isNotEmpty();
+    assertThat(document.getAsJsonObject("machine").get("system").getAsString()).isNotEmpty();
+    assertThat(document.getAsJsonObject("machine").get("processors").getAsInt()).isPositive();
+    assertThat(document.getAsJsonObject("data").get("credit").getAsString())
+        .contains("E. Alpaydin and C. Kaynak", "CC BY 4.0");
+  }
+
+  @Test
+  void of_whatIsMissing_isNull() {
+    JsonObject document = parse(Samples.studentAlone());
+    assertThat(document.get("teacher").isJsonNull()).isTrue();
+    JsonObject student = document.getAsJsonArray("students").get(0).getAsJsonObject();
+    assertThat(student.get("gainPoints").isJsonNull()).isTrue();
+    assertThat(student.getAsJsonObject("accuracyPercent").get("deviation").isJsonNull()).isTrue();
+  }
+
+  private static JsonObject parse(Results results) {
+    return JsonParser.parseString(JsonReport.of(results)).getAsJsonObject();
+  }
+}
