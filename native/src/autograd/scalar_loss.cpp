@@ -13,10 +13,10 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-/// Keeps a gradient connected to the loss's input, so that differentiating it fails instead of giving 0.
+/// Keeps a gradient connected to the loss's inputs, so that differentiating it fails instead of giving 0.
 struct OnceDifferentiable : Function<OnceDifferentiable> {
   static at::Tensor forward(
-      AutogradContext* ctx, const at::Tensor& gradient, const at::Tensor& /*input*/, const char* name) {
+      AutogradContext* ctx, const at::Tensor& gradient, at::TensorList /*inputs*/, const char* name) {
     ctx->saved_data["name"] = std::string(name);
     return gradient.clone();
   }
@@ -35,21 +35,26 @@ struct Computed {
 struct ScalarLoss : Function<ScalarLoss> {
   static at::Tensor forward(AutogradContext* ctx, at::TensorList inputs, const Computed& computed) {
     ctx->saved_data["name"] = std::string(computed.name);
+    ctx->saved_data["count"] = static_cast<int64_t>(inputs.size());
+    // The gradients, then the inputs they belong to. Other inputs may come from inference mode and cannot be saved.
     variable_list saved(computed.gradients);
-    saved.insert(saved.end(), inputs.begin(), inputs.end());
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (computed.gradients[i].defined()) saved.push_back(inputs[i]);
+    }
     ctx->save_for_backward(std::move(saved));
     return computed.loss;
   }
 
   static variable_list backward(AutogradContext* ctx, const variable_list& loss_gradients) {
     const variable_list saved = ctx->get_saved_variables();
-    const size_t count = saved.size() / 2;
+    const auto count = static_cast<size_t>(ctx->saved_data["count"].toInt());
+    const at::TensorList inputs(saved.data() + count, saved.size() - count);
     const std::string& name = ctx->saved_data["name"].toStringRef();
     variable_list result(count + 1);
     for (size_t i = 0; i < count; ++i) {
       if (!saved[i].defined() || !loss_gradients[0].defined()) continue;
       result[i] = saved[i] * loss_gradients[0];
-      if (at::GradMode::is_enabled()) result[i] = OnceDifferentiable::apply(result[i], saved[count + i], name.c_str());
+      if (at::GradMode::is_enabled()) result[i] = OnceDifferentiable::apply(result[i], inputs, name.c_str());
     }
     return result;
   }

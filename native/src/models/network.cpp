@@ -7,7 +7,7 @@
 #include "models/module_mode.h"
 #include "util/check.h"
 #include "util/labels.h"
-#include "util/pickle_file.h"
+#include "util/state_dict_file.h"
 
 namespace retort {
 
@@ -108,11 +108,11 @@ torch::OrderedDict<std::string, at::Tensor> Network::state_dict() {
 
 void Network::save_state_dict(const std::string& path) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  write_pickle(state_dict(), path);
+  write_state_dict(state_dict(), path);
 }
 
 void Network::load_state_dict(const std::string& path) {
-  const auto loaded = read_pickle("Network.load_state_dict", path);
+  const auto loaded = read_state_dict("Network.load_state_dict", path);
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto state = state_dict();
   for (const auto& entry : state) {

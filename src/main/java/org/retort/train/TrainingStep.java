@@ -374,7 +374,7 @@ public final class TrainingStep implements AutoCloseable {
           nativeTerms.put(i, toNative(terms.get(i)));
         }
         NativeTrainingStep step = new NativeTrainingStep(options.terms(nativeTerms));
-        scope.detach(step);
+        step.retainReference(); // outlives the scope
         return new TrainingStep(
             step, LongStream.of(inputShape).reduce(1, Math::multiplyExact), terms.size());
       } catch (RuntimeException error) {

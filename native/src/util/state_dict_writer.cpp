@@ -1,20 +1,15 @@
-#include "util/pickle_file.h"
+#include "util/state_dict_file.h"
 
 #include <ATen/core/Dict.h>
-#include <ATen/core/ivalue.h>
 #include <caffe2/serialize/inline_container.h>
 #include <fcntl.h>
-#include <torch/csrc/jit/serialization/pickle.h>
+#include <torch/csrc/jit/serialization/pickler.h>
 #include <torch/csrc/jit/serialization/pickler_helper.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -91,7 +86,7 @@ class WholeFile {
 
  private:
   [[noreturn]] void give_up() const {
-    fail("write_pickle: path must be a file that can be written (got ", path_, ": ", std::strerror(errno), ")");
+    fail("write_state_dict: path must be a file that can be written (got ", path_, ": ", std::strerror(errno), ")");
   }
 
   std::string path_;
@@ -99,51 +94,12 @@ class WholeFile {
   int descriptor_ = -1;
 };
 
-std::optional<torch::OrderedDict<std::string, at::Tensor>> tensors_of(const c10::IValue& value) {
-  if (!value.isGenericDict()) return std::nullopt;
-  torch::OrderedDict<std::string, at::Tensor> tensors;
-  for (const auto& entry : value.toGenericDict()) {
-    if (!entry.key().isString() || !entry.value().isTensor()) return std::nullopt;
-    tensors.insert(entry.key().toStringRef(), entry.value().toTensor());
-  }
-  return tensors;
-}
-
-/// The entry of a checkpoint that holds the state dict, or the value itself.
-c10::IValue unwrap(const c10::IValue& value) {
-  if (!value.isGenericDict()) return value;
-  for (const auto& entry : value.toGenericDict()) {
-    if (!entry.key().isString() || !entry.value().isGenericDict()) continue;
-    const std::string& key = entry.key().toStringRef();
-    if (key == "model" || key == "state_dict") return entry.value();
-  }
-  return value;
-}
-
 }  // namespace
 
-void write_pickle(const torch::OrderedDict<std::string, at::Tensor>& tensors, const std::string& path) {
+void write_state_dict(const torch::OrderedDict<std::string, at::Tensor>& tensors, const std::string& path) {
   WholeFile file(path);
   file.write(to_archive(tensors));
   file.commit();
-}
-
-torch::OrderedDict<std::string, at::Tensor> read_pickle(const char* function, const std::string& path) {
-  std::error_code error;
-  RETORT_CHECK(
-      std::filesystem::is_regular_file(path, error), function, ": path must be an existing file (got ", path, ")");
-  std::ifstream file(path, std::ios::binary);
-  const std::vector<char> bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  RETORT_CHECK(file.good() || file.eof(), function, ": path must be a readable file (got ", path, ")");
-  std::optional<torch::OrderedDict<std::string, at::Tensor>> tensors;
-  try {
-    tensors = tensors_of(unwrap(torch::jit::pickle_load(bytes)));
-  } catch (const std::exception&) {
-    // What LibTorch says about a foreign file speaks of its reader's internals.
-  }
-  RETORT_CHECK(
-      tensors, function, ": path must be a dict of tensors saved by torch.save in its zip format (got ", path, ")");
-  return *std::move(tensors);
 }
 
 }  // namespace retort
