@@ -6,7 +6,7 @@ function(retort_compile_options target)
   target_compile_features(${target} PRIVATE cxx_std_17)
   target_compile_options(
     ${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
-                      -ffile-prefix-map=${PROJECT_SOURCE_DIR}=native)
+                      -ffile-prefix-map=${PROJECT_SOURCE_DIR}=native -ffile-prefix-map=${LibTorch_INCLUDE_DIR}=libtorch)
   if(RETORT_WARNINGS_AS_ERRORS)
     target_compile_options(${target} PRIVATE -Werror)
   endif()

@@ -6,6 +6,7 @@
 
 #include "models/module_mode.h"
 #include "util/check.h"
+#include "util/convert.h"
 #include "util/labels.h"
 #include "util/state_dict_file.h"
 
@@ -78,20 +79,46 @@ void Network::probe(const std::vector<int64_t>& input_shape) {
   for (const at::Tensor& feature : output.features) tap_shapes_.push_back(feature.sizes().slice(1).vec());
 }
 
+std::vector<int64_t> Network::input_shape() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return input_shape_;
+}
+
+int64_t Network::classes() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return classes_;
+}
+
+std::vector<std::string> Network::tap_names() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return tap_names_;
+}
+
+std::vector<int64_t> Network::tap_shape(const std::string& name) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  const size_t index = find_tap(name);
+  RETORT_CHECK(!tap_shapes_.empty(), "Network: shapes must be known, call probe first (got tap ", name, ")");
+  return tap_shapes_[index];
+}
+
 int64_t Network::tap_index(const std::string& name) const {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return static_cast<int64_t>(find_tap(name));
+}
+
+size_t Network::find_tap(const std::string& name) const {
   const auto found = std::find(tap_names_.begin(), tap_names_.end(), name);
   RETORT_CHECK(
       found != tap_names_.end(), "Network: tap must be one of ", c10::Join(", ", tap_names_), " (got ", name, ")");
-  return found - tap_names_.begin();
-}
-
-const std::vector<int64_t>& Network::tap_shape(const std::string& name) const {
-  const int64_t index = tap_index(name);
-  RETORT_CHECK(!tap_shapes_.empty(), "Network: shapes must be known, call probe first (got tap ", name, ")");
-  return tap_shapes_[static_cast<size_t>(index)];
+  return static_cast<size_t>(found - tap_names_.begin());
 }
 
 torch::OrderedDict<std::string, at::Tensor> Network::state_dict() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return entries();
+}
+
+torch::OrderedDict<std::string, at::Tensor> Network::entries() {
   synchronise();
   torch::OrderedDict<std::string, at::Tensor> state;
   for (const auto& module : named_modules(/*name_prefix=*/std::string(), /*include_self=*/true)) {
@@ -108,13 +135,13 @@ torch::OrderedDict<std::string, at::Tensor> Network::state_dict() {
 
 void Network::save_state_dict(const std::string& path) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  write_state_dict(state_dict(), path);
+  write_state_dict(entries(), path);
 }
 
 void Network::load_state_dict(const std::string& path) {
   const auto loaded = read_state_dict("Network.load_state_dict", path);
   const std::lock_guard<std::mutex> lock(mutex_);
-  const auto state = state_dict();
+  const auto state = entries();
   for (const auto& entry : state) {
     const at::Tensor* tensor = loaded.find(entry.key());
     RETORT_CHECK(tensor, "Network.load_state_dict: ", path, " must have the entry ", entry.key(), " (got none)");
@@ -135,13 +162,7 @@ void Network::convert(at::ScalarType dtype) {
   RETORT_CHECK(at::isFloatingType(dtype), "Network.convert: dtype must be floating point (got ", dtype, ")");
   const std::lock_guard<std::mutex> lock(mutex_);
   synchronise();
-  const auto convert_all = [dtype](std::vector<at::Tensor> tensors) {
-    for (at::Tensor& tensor : tensors) {
-      if (tensor.is_floating_point()) tensor.set_data(tensor.detach().to(dtype));
-    }
-  };
-  convert_all(parameters());
-  convert_all(buffers());
+  convert_floating_point(*this, dtype);
 }
 
 int64_t Network::parameter_count() const {

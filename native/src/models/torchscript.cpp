@@ -79,7 +79,7 @@ class Mirrored : public Base {
   std::vector<std::shared_ptr<Mirrored<torch::nn::Module>>> parts_;
 };
 
-/// An attribute that a forward pass may assign or change: anything but parameters and modules.
+/// An attribute that a forward pass may assign or change: anything but parameters, modules and the mode.
 class Attribute {
  public:
   Attribute(c10::intrusive_ptr<c10::ivalue::Object> object, size_t slot, bool is_buffer)
@@ -113,7 +113,8 @@ std::vector<Attribute> changeable_attributes(const torch::jit::Module& program) 
   for (const torch::jit::Module& module : program.modules()) {
     const auto& type = module.type();
     for (size_t slot = 0; slot < type->numAttributes(); ++slot) {
-      if (type->is_parameter(slot) || type->getAttribute(slot)->is_module()) continue;
+      const bool is_mode = type->getAttributeName(slot) == "training";
+      if (type->is_parameter(slot) || type->getAttribute(slot)->is_module() || is_mode) continue;
       attributes.emplace_back(module._ivalue(), slot, type->is_buffer(slot));
     }
   }
@@ -162,7 +163,7 @@ class TorchScriptNetwork final : public Mirrored<Network> {
     };
     if (features.isGenericDict()) {
       const auto dict = features.toGenericDict();
-      if (tap_names().empty()) {
+      if (current_tap_names().empty()) {
         std::vector<std::string> names;
         for (const auto& entry : dict) {
           if (!entry.key().isString()) reject();
@@ -171,7 +172,7 @@ class TorchScriptNetwork final : public Mirrored<Network> {
         set_tap_names(std::move(names));
       }
       std::vector<at::Tensor> tensors;
-      for (const std::string& name : tap_names()) {
+      for (const std::string& name : current_tap_names()) {
         const auto found = dict.find(name);
         RETORT_CHECK(
             found != dict.end(), "TorchScriptNetwork: features must have the key ", name, " (got ", dict.size(),
@@ -193,7 +194,7 @@ class TorchScriptNetwork final : public Mirrored<Network> {
     } else {
       reject();
     }
-    if (tap_names().empty()) {
+    if (current_tap_names().empty()) {
       std::vector<std::string> names;
       for (size_t i = 0; i < tensors.size(); ++i) names.push_back(std::to_string(i));
       set_tap_names(std::move(names));

@@ -12,6 +12,7 @@
 #include "models/module_mode.h"
 #include "train/sgd.h"
 #include "util/check.h"
+#include "util/convert.h"
 #include "util/finite.h"
 #include "util/labels.h"
 
@@ -82,6 +83,7 @@ struct TrainingStep::Impl {
   std::unique_ptr<Sgd> sgd;
   std::vector<std::string> parameter_names;
   at::TensorOptions student_tensors;
+  int64_t classes = 0;
   int64_t steps = 0;
   std::mutex mutex;
 };
@@ -97,6 +99,7 @@ TrainingStep::Impl::Impl(TrainingStepOptions given) : options(std::move(given)) 
   options.student->probe(options.input_shape);
   if (options.teacher) options.teacher->probe(options.input_shape);
   student_tensors = options.student->tensor_options();
+  classes = options.student->classes();
 
   for (const Term& term : options.terms) {
     check_weight("weight of a term", term.weight);
@@ -112,7 +115,8 @@ TrainingStep::Impl::Impl(TrainingStepOptions given) : options(std::move(given)) 
       bound.teacher_taps.push_back(options.teacher->tap_index(tap));
     }
     bound.criterion = term.criterion->build(shapes);
-    bound.criterion->to(student_tensors.device(), student_tensors.dtype().toScalarType());
+    bound.criterion->to(student_tensors.device());
+    convert_floating_point(*bound.criterion, student_tensors.dtype().toScalarType());
     terms.push_back(std::move(bound));
   }
 
@@ -164,7 +168,7 @@ int64_t TrainingStep::Impl::check(const Batch& batch) const {
         " with the batch of ", images.size(0), " first (got ", rows->sizes(), ")");
   }
   if (!batch.labels.defined() && options.cross_entropy == 0) return 0;
-  return check_labels(kName, batch.labels, images.size(0), options.student->classes());
+  return check_labels(kName, batch.labels, images.size(0), classes);
 }
 
 void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
@@ -242,7 +246,8 @@ StepResult TrainingStep::Impl::attempt(const Batch& batch) {
   RETORT_CHECK(std::isfinite(result.total), kName, ": loss must be finite (got ", result.total, ")");
 
   std::vector<at::Tensor> gradients(sgd->parameters().size());
-  if (total.requires_grad()) {
+  if (result.labeled > 0 || !terms.empty()) {
+    RETORT_CHECK(total.requires_grad(), kName, ": loss must depend on a parameter that is trained (got a constant)");
     gradients = torch::autograd::grad(
         {total}, sgd->parameters(), /*grad_outputs=*/{}, /*retain_graph=*/std::nullopt, /*create_graph=*/false,
         /*allow_unused=*/true);
@@ -270,7 +275,9 @@ void TrainingStep::run(const Batch& batch, StepResult& result) {
   impl_->run(batch, result);
 }
 
-const std::vector<int64_t>& TrainingStep::input_shape() const { return impl_->options.input_shape; }
+const std::vector<int64_t>& TrainingStep::input_shape() const {
+  return impl_->options.input_shape;
+}
 
 int64_t TrainingStep::steps() const {
   const std::lock_guard<std::mutex> lock(impl_->mutex);

@@ -27,6 +27,21 @@ class Unpickler {
     pickle_.assign(static_cast<const char*>(data.get()), size);
   }
 
+  /// Empties every container, whatever they hold: taking apart a deep nest from its outside would exhaust the stack.
+  ~Unpickler() {
+    for (const c10::IValue& container : containers_) {
+      if (container.isTuple()) {
+        container.toTuple()->setElements(Values{});
+      } else {
+        container.toGenericDict().clear();
+      }
+    }
+  }
+
+  Unpickler(const Unpickler&) = delete;
+  Unpickler& operator=(const Unpickler&) = delete;
+
+  /// The value is whole for as long as the unpickler lives.
   c10::IValue load() {
     while (true) {
       const auto code = static_cast<unsigned char>(read_bytes(1)[0]);
@@ -84,18 +99,18 @@ class Unpickler {
       }
       case ']':
       case ')':
-        push(c10::ivalue::Tuple::create(Values{}));
+        push(new_tuple({}));
         break;
       case '}':
         push(new_dict());
         break;
       case 't':
-        push(c10::ivalue::Tuple::create(pop_to_mark()));
+        push(new_tuple(pop_to_mark()));
         break;
       case 0x85:
       case 0x86:
       case 0x87:
-        push(c10::ivalue::Tuple::create(pop_last(code - 0x84u)));
+        push(new_tuple(pop_last(code - 0x84u)));
         break;
       case 'e':  // APPENDS; lists are of no use here
         pop_to_mark();
@@ -171,7 +186,13 @@ class Unpickler {
     return sizes;
   }
 
-  static c10::IValue new_dict() { return c10::impl::GenericDict(c10::AnyType::get(), c10::AnyType::get()); }
+  c10::IValue new_dict() {
+    return containers_.emplace_back(c10::impl::GenericDict(c10::AnyType::get(), c10::AnyType::get()));
+  }
+
+  c10::IValue new_tuple(Values values) {
+    return containers_.emplace_back(c10::ivalue::Tuple::create(std::move(values)));
+  }
 
   void set_items(const Values& items) {
     if (!top().isGenericDict()) return;
@@ -247,6 +268,7 @@ class Unpickler {
   std::string pickle_;
   size_t position_ = 0;
   Values stack_;
+  Values containers_;
   std::vector<size_t> marks_;
   std::unordered_map<uint32_t, c10::IValue> memo_;
 };

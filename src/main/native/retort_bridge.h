@@ -1,6 +1,8 @@
 #pragma once
 
 #include <ATen/ops/from_blob.h>
+#include <c10/util/Exception.h>
+#include <c10/util/accumulate.h>
 #include <retort/models/network.h>
 #include <retort/train/training_step.h>
 
@@ -55,14 +57,28 @@ inline void run(
   write(result, values);
 }
 
-inline at::Tensor predict(retort::Network& network, const float* images, int64_t batch) {
-  return network.predict(images_of(images, batch, network.input_shape()));
+/// Images in memory of `elements` numbers, of the shape that the network was probed with. The shape is read once:
+/// another thread may probe the network meanwhile.
+inline at::Tensor images_for(const retort::Network& network, const float* data, int64_t elements) {
+  const std::vector<int64_t> shape = network.input_shape();
+  const int64_t size = c10::multiply_integers(shape);
+  if (shape.empty() || elements % size != 0) {
+    throw c10::ValueError("Network: images must be of the shape given to probe (got another size)", nullptr);
+  }
+  return images_of(data, elements / size, shape);
 }
 
-inline double accuracy(retort::Network& network, const float* images, const int64_t* labels, int64_t batch) {
-  return network.accuracy(images_of(images, batch, network.input_shape()), rows_of(labels, {batch}));
+inline at::Tensor predict(retort::Network& network, const float* images, int64_t elements) {
+  return network.predict(images_for(network, images, elements));
 }
 
-inline void convert(retort::Network& network, int8_t dtype) { network.convert(static_cast<at::ScalarType>(dtype)); }
+inline double accuracy(
+    retort::Network& network, const float* images, const int64_t* labels, int64_t elements, int64_t batch) {
+  return network.accuracy(images_for(network, images, elements), rows_of(labels, {batch}));
+}
+
+inline void convert(retort::Network& network, int8_t dtype) {
+  network.convert(static_cast<at::ScalarType>(dtype));
+}
 
 }  // namespace retort_jni

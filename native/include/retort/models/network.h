@@ -24,8 +24,8 @@ struct NetworkOutput {
 /// module (load_torchscript) or a class of your own, which registers its parameters as any torch::nn::Module does,
 /// passes its tap names to the constructor and implements compute().
 ///
-/// A TrainingStep, predict, accuracy and probe hold the network's mutex while they use it, so they may be called from
-/// several threads. What torch::nn::Module itself offers is not protected.
+/// All methods but forward, snapshot, restore and what torch::nn::Module itself offers hold the network's mutex, as
+/// does a TrainingStep while it uses the network, so they may be called from several threads.
 class RETORT_API Network : public torch::nn::Module {
  public:
   explicit Network(std::vector<std::string> tap_names);
@@ -47,14 +47,14 @@ class RETORT_API Network : public torch::nn::Module {
   void probe(const std::vector<int64_t>& input_shape);
 
   /// The shape given to probe(); empty before.
-  const std::vector<int64_t>& input_shape() const { return input_shape_; }
+  std::vector<int64_t> input_shape() const;
   /// The number of classes, 0 before probe().
-  int64_t classes() const { return classes_; }
+  int64_t classes() const;
   /// The names of the taps. Of a TorchScript network loaded without names they are known after probe().
-  const std::vector<std::string>& tap_names() const { return tap_names_; }
+  std::vector<std::string> tap_names() const;
   /// A tap's shape without the batch, known after probe().
   /// @throws c10::ValueError if there is no such tap
-  const std::vector<int64_t>& tap_shape(const std::string& name) const;
+  std::vector<int64_t> tap_shape(const std::string& name) const;
   /// A tap's place in NetworkOutput::features.
   /// @throws c10::ValueError if there is no such tap
   int64_t tap_index(const std::string& name) const;
@@ -92,6 +92,9 @@ class RETORT_API Network : public torch::nn::Module {
   /// The forward pass. `features` must be in the order of tap_names().
   virtual NetworkOutput compute(const at::Tensor& images) = 0;
 
+  /// tap_names() for the forward pass, during which the mutex is held.
+  const std::vector<std::string>& current_tap_names() const { return tap_names_; }
+
   /// Brings registered buffers up to date, for a network that keeps its state elsewhere. Called before they are read.
   virtual void synchronise() {}
 
@@ -99,6 +102,8 @@ class RETORT_API Network : public torch::nn::Module {
 
  private:
   NetworkOutput evaluate(const at::Tensor& images);
+  torch::OrderedDict<std::string, at::Tensor> entries();
+  size_t find_tap(const std::string& name) const;
 
   std::vector<std::string> tap_names_;
   std::vector<int64_t> input_shape_;

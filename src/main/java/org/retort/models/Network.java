@@ -46,8 +46,7 @@ public abstract sealed class Network implements AutoCloseable permits ResNet, To
    */
   public final List<String> taps() {
     NativeNetwork network = handle.acquire();
-    try {
-      StringVector names = network.tap_names();
+    try (StringVector names = network.tap_names()) {
       List<String> taps = new ArrayList<>();
       for (long i = 0; i < names.size(); i++) {
         taps.add(names.get(i).getString());
@@ -86,8 +85,8 @@ public abstract sealed class Network implements AutoCloseable permits ResNet, To
    */
   public final long[] inputShape() {
     NativeNetwork network = handle.acquire();
-    try {
-      return toArray(network.input_shape());
+    try (LongVector shape = network.input_shape()) {
+      return toArray(shape);
     } finally {
       handle.release();
     }
@@ -103,8 +102,8 @@ public abstract sealed class Network implements AutoCloseable permits ResNet, To
   public final long[] tapShape(String tap) {
     Arguments.notNull(tap, name + ".tapShape", "tap");
     NativeNetwork network = handle.acquire();
-    try {
-      return toArray(network.tap_shape(tap));
+    try (LongVector shape = network.tap_shape(tap)) {
+      return toArray(shape);
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     } finally {
@@ -161,8 +160,8 @@ public abstract sealed class Network implements AutoCloseable permits ResNet, To
   public final Tensor predict(FloatBuffer images) {
     NativeNetwork network = handle.acquire();
     try {
-      long batch = Arguments.batch(images, name + ".predict", sampleSize(network, "predict"));
-      return retort.predict(network, images, batch);
+      Arguments.batch(images, name + ".predict", sampleSize(network, "predict"));
+      return retort.predict(network, images, images.remaining());
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     } finally {
@@ -212,7 +211,7 @@ public abstract sealed class Network implements AutoCloseable permits ResNet, To
       long batch = Arguments.batch(images, function, sampleSize(network, "accuracy"));
       Arguments.notNull(labels, function, "labels");
       Arguments.rows(labels, function, "labels", batch);
-      return retort.accuracy(network, images, labels, batch);
+      return retort.accuracy(network, images, labels, images.remaining(), batch);
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     } finally {
@@ -326,16 +325,13 @@ public abstract sealed class Network implements AutoCloseable permits ResNet, To
   }
 
   private long sampleSize(NativeNetwork network, String method) {
-    LongVector shape = network.input_shape();
-    if (shape.size() == 0) {
-      throw new IllegalStateException(
-          name + "." + method + ": input shape must be known, call probe first (got none)");
+    try (LongVector shape = network.input_shape()) {
+      if (shape.size() == 0) {
+        throw new IllegalStateException(
+            name + "." + method + ": input shape must be known, call probe first (got none)");
+      }
+      return LongStream.of(toArray(shape)).reduce(1, Math::multiplyExact);
     }
-    long size = 1;
-    for (long i = 0; i < shape.size(); i++) {
-      size *= shape.get(i);
-    }
-    return size;
   }
 
   private static long[] toArray(LongVector vector) {

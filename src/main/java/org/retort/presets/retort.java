@@ -89,6 +89,7 @@ public class retort implements InfoMapper {
                     "retort::TrainingStep::run",
                     "retort_jni::write",
                     "retort_jni::images_of",
+                    "retort_jni::images_for",
                     "retort_jni::rows_of",
                     "retort_jni::StepValue")
                 .skip());

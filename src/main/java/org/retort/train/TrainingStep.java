@@ -359,6 +359,7 @@ public final class TrainingStep implements AutoCloseable {
      * @throws org.retort.RetortException if a tap does not exist, a loss does not fit its taps, a
      *     network does not return logits and features, or nothing is left to train
      */
+    @SuppressWarnings("try") // the scope works by being open
     public TrainingStep build() {
       Arguments.notNull(inputShape, "TrainingStep.Builder.build", "input shape");
       try (PointerScope scope = new PointerScope()) {
