@@ -86,21 +86,23 @@ class Attribute {
       : object_(std::move(object)), slot_(slot), is_buffer_(is_buffer) {}
 
   void snapshot() {
-    value_ = object_->getSlot(slot_);
-    if (value_.isTensor()) {
-      // The contents of buffers are kept by Network.
-      if (!is_buffer_ && value_.toTensor().defined()) contents_ = value_.toTensor().detach().clone();
-    } else if (value_.isList() || value_.isGenericDict()) {
-      value_ = value_.deepcopy();
-    }
+    value_ = copy_of(object_->getSlot(slot_));
+    // The contents of buffers are kept by Network.
+    const bool keep = value_.isTensor() && !is_buffer_ && value_.toTensor().defined();
+    contents_ = keep ? value_.toTensor().detach().clone() : at::Tensor();
   }
 
   void restore() {
     if (contents_.defined()) value_.toTensor().detach().copy_(contents_);
-    object_->setSlot(slot_, value_);
+    object_->setSlot(slot_, copy_of(value_));
   }
 
  private:
+  /// Of what can change in place, a value of its own; but tensors stay the same ones.
+  static c10::IValue copy_of(const c10::IValue& value) {
+    return value.isList() || value.isGenericDict() ? value.deepcopy() : value;
+  }
+
   c10::intrusive_ptr<c10::ivalue::Object> object_;
   size_t slot_;
   bool is_buffer_;

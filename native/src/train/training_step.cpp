@@ -62,6 +62,12 @@ class Snapshot {
   std::vector<std::pair<at::Tensor, at::Tensor>> buffers_;
 };
 
+void check_finite(const std::string& what, double loss) {
+  // Whether a NaN has a sign depends on the machine.
+  RETORT_CHECK(
+      std::isfinite(loss), kName, ": ", what, " must be finite (got ", std::isnan(loss) ? std::fabs(loss) : loss, ")");
+}
+
 void check_weight(const char* what, double weight) {
   RETORT_CHECK(
       weight >= 0 && std::isfinite(weight), kName, ": ", what, " must be at least 0 and finite (got ", weight, ")");
@@ -237,13 +243,11 @@ StepResult TrainingStep::Impl::attempt(const Batch& batch) {
         loss.defined() && loss.numel() == 1, kName, ": loss of term ", result.terms.size(), " must be a scalar (got ",
         loss.defined() ? c10::str(loss.sizes()) : "an undefined tensor", ")");
     result.terms.push_back(loss.item<double>());
-    RETORT_CHECK(
-        std::isfinite(result.terms.back()), kName, ": loss of term ", result.terms.size() - 1, " must be finite (got ",
-        result.terms.back(), ")");
+    check_finite("loss of term " + std::to_string(result.terms.size() - 1), result.terms.back());
     total = total + term.weight * loss.reshape({});
   }
   result.total = total.item<double>();
-  RETORT_CHECK(std::isfinite(result.total), kName, ": loss must be finite (got ", result.total, ")");
+  check_finite("loss", result.total);
 
   std::vector<at::Tensor> gradients(sgd->parameters().size());
   if (result.labeled > 0 || !terms.empty()) {

@@ -32,6 +32,8 @@ public final class NativeHandle<P extends Pointer> {
   public NativeHandle(String owner, P pointer) {
     this.owner = owner;
     this.pointer = pointer;
+    // A PointerScope that happens to be open must not free it, least of all during a call.
+    pointer.retainReference();
   }
 
   /**

@@ -253,12 +253,10 @@ public final class TrainingStep implements AutoCloseable {
 
   private void checkResult(StepResult result) {
     Arguments.notNull(result, RUN, "result");
-    check(
-        result.terms() == terms,
-        "%s: result must have %s terms (got %s)",
-        RUN,
-        terms,
-        result.terms());
+    if (result.terms() != terms) { // not check(), whose array would be an allocation a step
+      throw new IllegalArgumentException(
+          RUN + ": result must have " + terms + " terms (got " + result.terms() + ")");
+    }
   }
 
   /** Collects what a training step is made of. */
@@ -374,10 +372,10 @@ public final class TrainingStep implements AutoCloseable {
         for (int i = 0; i < terms.size(); i++) {
           nativeTerms.put(i, toNative(terms.get(i)));
         }
-        NativeTrainingStep step = new NativeTrainingStep(options.terms(nativeTerms));
-        step.retainReference(); // outlives the scope
         return new TrainingStep(
-            step, LongStream.of(inputShape).reduce(1, Math::multiplyExact), terms.size());
+            new NativeTrainingStep(options.terms(nativeTerms)),
+            LongStream.of(inputShape).reduce(1, Math::multiplyExact),
+            terms.size());
       } catch (RuntimeException error) {
         throw Errors.translate(error);
       }
@@ -397,8 +395,9 @@ public final class TrainingStep implements AutoCloseable {
      */
     private static void share(Network network, java.util.function.Consumer<NativeNetwork> options) {
       NativeHandle<NativeNetwork> handle = network.nativeHandle();
+      NativeNetwork shared = handle.acquire();
       try {
-        options.accept(handle.acquire());
+        options.accept(shared);
       } finally {
         handle.release();
       }

@@ -11,6 +11,7 @@ import java.util.concurrent.TimeUnit;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.retort.testing.ChildJvm;
 
 /** The main job in a process of its own. */
 final class DistillJobTest {
@@ -22,6 +23,7 @@ final class DistillJobTest {
     try (ChildJvm child =
         ChildJvm.start(
             folder,
+            Main.class,
             "distill",
             "--rows=student,kd",
             "--seeds=1",
@@ -61,7 +63,13 @@ final class DistillJobTest {
     Path output = folder.resolve("results");
     try (ChildJvm child =
         ChildJvm.start(
-            folder, "distill", "--rows=student", "--seeds=1", "--epochs=1", "--output=" + output)) {
+            folder,
+            Main.class,
+            "distill",
+            "--rows=student",
+            "--seeds=1",
+            "--epochs=1",
+            "--output=" + output)) {
       assertThat(child.await()).as(child.output()).isZero();
     }
     assertThat(output.toFile().list())
@@ -75,6 +83,7 @@ final class DistillJobTest {
     try (ChildJvm child =
         ChildJvm.start(
             folder,
+            Main.class,
             "distill",
             "--rows=kd",
             "--seeds=1",

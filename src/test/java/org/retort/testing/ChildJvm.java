@@ -1,4 +1,4 @@
-package org.retort.cli;
+package org.retort.testing;
 
 import java.io.IOException;
 import java.nio.file.Files;
@@ -9,8 +9,8 @@ import java.util.concurrent.TimeUnit;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 
-/** The command line in a process of its own, with checks of assertions and of JNI calls on. */
-final class ChildJvm implements AutoCloseable {
+/** A program in a process of its own, with checks of assertions and of JNI calls on. */
+public final class ChildJvm implements AutoCloseable {
   private static final long TIMEOUT_SECONDS = 300;
 
   /** The complaint and the frame it is about, unless that is one of the JDK. */
@@ -28,18 +28,20 @@ final class ChildJvm implements AutoCloseable {
     this.process = process;
   }
 
-  /** Starts the command; what it prints goes to files in {@code folder}. */
-  static ChildJvm start(Path folder, String... arguments) throws IOException {
+  /** Starts a program in {@code folder}, where what it prints goes to files too. */
+  public static ChildJvm start(Path folder, Class<?> program, String... arguments)
+      throws IOException {
     List<String> command = new ArrayList<>();
     // a shell that starts the build in the background lets its children ignore SIGINT
     command.addAll(List.of("env", "--default-signal=INT"));
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of("-ea", "-Xcheck:jni", "-cp", classPath(), Main.class.getName()));
+    command.addAll(List.of("-ea", "-Xcheck:jni", "-cp", classPath(), program.getName()));
     command.addAll(List.of(arguments));
     Path out = folder.resolve("stdout");
     Path err = folder.resolve("stderr");
     Process process =
         new ProcessBuilder(command)
+            .directory(folder.toFile())
             .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
             .redirectOutput(out.toFile())
             .redirectError(err.toFile())
@@ -47,13 +49,13 @@ final class ChildJvm implements AutoCloseable {
     return new ChildJvm(out, err, process);
   }
 
-  /** Surefire may hand the class path over in the manifest of a jar. */
-  private static String classPath() {
+  /** Returns the class path, which Surefire may hand over in the manifest of a jar. */
+  public static String classPath() {
     return System.getProperty("surefire.test.class.path", System.getProperty("java.class.path"));
   }
 
   /** Waits until {@code file} is there; fails if the process ends before. */
-  void awaitFile(Path file) throws IOException, InterruptedException {
+  public void awaitFile(Path file) throws IOException, InterruptedException {
     long deadline = System.nanoTime() + TimeUnit.SECONDS.toNanos(TIMEOUT_SECONDS);
     while (!Files.exists(file)) {
       if (process.waitFor(10, TimeUnit.MILLISECONDS) || System.nanoTime() > deadline) {
@@ -63,7 +65,7 @@ final class ChildJvm implements AutoCloseable {
   }
 
   /** Sends SIGINT. */
-  void interrupt() throws IOException, InterruptedException {
+  public void interrupt() throws IOException, InterruptedException {
     Process kill = new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start();
     if (kill.waitFor() != 0) {
       throw new AssertionError("kill failed");
@@ -71,7 +73,7 @@ final class ChildJvm implements AutoCloseable {
   }
 
   /** Waits for the end and returns the exit code. */
-  int await() throws IOException, InterruptedException {
+  public int await() throws IOException, InterruptedException {
     if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
       throw new AssertionError("still running, the process said: " + output());
     }
@@ -79,12 +81,12 @@ final class ChildJvm implements AutoCloseable {
   }
 
   /** Returns what the process has printed to stdout and stderr so far. */
-  String output() throws IOException {
+  public String output() throws IOException {
     return Files.readString(out) + Files.readString(err);
   }
 
   /** Returns what the checks of JNI calls found, without what is in the JDK's own libraries. */
-  List<String> jniComplaints() throws IOException {
+  public List<String> jniComplaints() throws IOException {
     return JNI_COMPLAINT.matcher(output()).results().map(MatchResult::group).toList();
   }
 

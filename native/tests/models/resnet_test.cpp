@@ -1,0 +1,216 @@
+#include <ATen/Functions.h>
+#include <gtest/gtest.h>
+#include <retort/models/resnet.h>
+#include <retort/runtime.h>
+
+#include <memory>
+
+#include "expect.h"
+#include "seeded_test.h"
+
+namespace retort {
+namespace {
+
+using test::close;
+using test::error_of;
+using test::same_bits;
+
+ResNetOptions options_of(int64_t depth, int64_t classes = 10, int64_t input_channels = 3) {
+  ResNetOptions options;
+  options.depth = depth;
+  options.classes = classes;
+  options.input_channels = input_channels;
+  return options;
+}
+
+class ResNetTest : public test::SeededTest {};
+
+TEST_F(ResNetTest, SizesAreThePublished) {
+  struct Size {
+    int64_t depth;
+    bool wide;
+    int64_t parameters;
+    size_t entries;
+  };
+  for (const Size& size :
+       {Size{8, false, 83892, 56}, {14, false, 181108, 92}, {20, false, 278324, 128}, {32, false, 472756, 200},
+        {44, false, 667188, 272}, {56, false, 861620, 344}, {110, false, 1736564, 668}, {8, true, 1233540, 62},
+        {32, true, 7433860, 206}}) {
+    SCOPED_TRACE(c10::str("resnet", size.depth, size.wide ? "x4" : ""));
+    ResNetOptions options = options_of(size.depth, 100);
+    if (size.wide) options.filters = {32, 64, 128, 256};
+    const auto network = make_resnet(options);
+    EXPECT_EQ(network->parameter_count(), size.parameters);
+    EXPECT_EQ(network->state_dict().size(), size.entries);
+  }
+}
+
+TEST_F(ResNetTest, SizesForDigits) {
+  EXPECT_EQ(make_resnet(options_of(20, 10, 1))->parameter_count(), 272186);
+  EXPECT_EQ(make_resnet(options_of(8, 10, 1))->parameter_count(), 77754);
+}
+
+TEST_F(ResNetTest, StateDictNamesAreThePublished) {
+  std::vector<std::string> expected;
+  const auto add = [&expected](const std::string& prefix, std::initializer_list<const char*> names) {
+    for (const char* name : names) expected.push_back(prefix + name);
+  };
+  const auto add_norm = [&](const std::string& prefix) {
+    add(prefix, {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"});
+  };
+  const auto add_block = [&](const std::string& prefix, bool downsample) {
+    add(prefix, {"conv1.weight"});
+    add_norm(prefix + "bn1.");
+    add(prefix, {"conv2.weight"});
+    add_norm(prefix + "bn2.");
+    if (!downsample) return;
+    add(prefix, {"downsample.0.weight"});
+    add_norm(prefix + "downsample.1.");
+  };
+  add("", {"conv1.weight"});
+  add_norm("bn1.");
+  for (const std::string layer : {"layer1.", "layer2.", "layer3."}) {
+    for (const std::string block : {"0.", "1."}) add_block(layer + block, layer != "layer1." && block == "0.");
+  }
+  add("fc.", {"weight", "bias"});
+  EXPECT_EQ(make_resnet(options_of(14))->state_dict().keys(), expected);
+}
+
+TEST_F(ResNetTest, WideFirstLayerHasADownsample) {
+  ResNetOptions options = options_of(8);
+  options.filters = {32, 64, 128, 256};
+  EXPECT_TRUE(make_resnet(options)->state_dict().contains("layer1.0.downsample.0.weight"));
+}
+
+TEST_F(ResNetTest, TapsAndTheirShapes) {
+  const auto network = make_resnet(options_of(8, 100));
+  EXPECT_EQ(network->classes(), 0);
+  EXPECT_TRUE(network->input_shape().empty());
+  network->probe({3, 32, 32});
+  EXPECT_EQ(network->classes(), 100);
+  EXPECT_EQ(network->input_shape(), (std::vector<int64_t>{3, 32, 32}));
+  const std::vector<std::pair<std::string, std::vector<int64_t>>> expected = {
+      {"stem", {16, 32, 32}},      {"layer1", {16, 32, 32}},     {"layer2", {32, 16, 16}},    {"layer3", {64, 8, 8}},
+      {"layer1.pre", {16, 32, 32}}, {"layer2.pre", {32, 16, 16}}, {"layer3.pre", {64, 8, 8}}, {"embedding", {64}}};
+  ASSERT_EQ(network->tap_names().size(), expected.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(network->tap_names()[i], expected[i].first);
+    EXPECT_EQ(network->tap_index(expected[i].first), static_cast<int64_t>(i));
+    EXPECT_EQ(network->tap_shape(expected[i].first), expected[i].second);
+  }
+  network->probe({3, 20, 12});
+  EXPECT_EQ(network->tap_shape("layer3.pre"), (std::vector<int64_t>{64, 5, 3}));
+}
+
+TEST_F(ResNetTest, FeaturesAreWhatTheirNamesSay) {
+  const auto network = make_resnet(options_of(14));
+  for (bool training : {false, true}) {
+    network->train(training);
+    const at::Tensor images = at::randn({4, 3, 16, 16});
+    const NetworkOutput output = network->forward(images);
+    const auto feature = [&](const std::string& tap) {
+      return output.features[static_cast<size_t>(network->tap_index(tap))];
+    };
+    for (const std::string layer : {"layer1", "layer2", "layer3"}) {
+      EXPECT_LT(feature(layer + ".pre").min().item<double>(), 0.0);
+      EXPECT_TRUE(same_bits(feature(layer), at::relu(feature(layer + ".pre"))));
+    }
+    EXPECT_GE(feature("stem").min().item<double>(), 0.0);
+    EXPECT_TRUE(close(feature("embedding"), feature("layer3").mean({2, 3})));
+    const auto state = network->state_dict();
+    EXPECT_TRUE(close(output.logits, at::linear(feature("embedding"), state["fc.weight"], state["fc.bias"])));
+  }
+}
+
+TEST_F(ResNetTest, ForwardAgreesWithTheArchitecture) {
+  // The paper's network, from the weights and ATen's operators alone.
+  const auto network = make_resnet(options_of(14));
+  network->convert(at::kDouble);
+  {
+    const at::NoGradGuard no_grad;
+    for (const auto& entry : network->named_buffers()) {
+      if (entry.value().is_floating_point()) at::Tensor(entry.value()).uniform_(0.5, 1.5);
+    }
+  }
+  const auto state = network->state_dict();
+  const auto convolve = [&](const at::Tensor& x, const std::string& name, int64_t stride) {
+    const at::Tensor& weight = state[name + ".weight"];
+    return at::conv2d(x, weight, {}, stride, weight.size(2) / 2);
+  };
+  const auto normalise = [&](const at::Tensor& x, const std::string& name) {
+    return at::batch_norm(
+        x, state[name + ".weight"], state[name + ".bias"], state[name + ".running_mean"], state[name + ".running_var"],
+        /*training=*/false, 0.1, 1e-5, /*cudnn_enabled=*/false);
+  };
+  const at::Tensor images = at::randn({2, 3, 12, 12}, at::kDouble);
+  at::Tensor x = at::relu(normalise(convolve(images, "conv1", 1), "bn1"));
+  for (const std::string layer : {"layer1", "layer2", "layer3"}) {
+    for (const std::string block : {"0", "1"}) {
+      const std::string name = layer + "." + block;
+      const int64_t stride = layer != "layer1" && block == "0" ? 2 : 1;
+      const at::Tensor inner = at::relu(normalise(convolve(x, name + ".conv1", stride), name + ".bn1"));
+      const at::Tensor shortcut =
+          stride == 1 ? x : normalise(convolve(x, name + ".downsample.0", stride), name + ".downsample.1");
+      x = at::relu(normalise(convolve(inner, name + ".conv2", 1), name + ".bn2") + shortcut);
+    }
+  }
+  EXPECT_TRUE(close(
+      network->predict(images), at::linear(x.mean({2, 3}), state["fc.weight"], state["fc.bias"])));
+}
+
+TEST_F(ResNetTest, GradientsReachEveryParameter) {
+  const auto network = make_resnet(options_of(8));
+  network->forward(at::randn({4, 3, 8, 8})).logits.square().sum().backward();
+  for (const auto& entry : network->named_parameters()) {
+    SCOPED_TRACE(entry.key());
+    ASSERT_TRUE(entry.value().grad().defined());
+    EXPECT_GT(entry.value().grad().abs().max().item<double>(), 0.0);
+  }
+}
+
+TEST_F(ResNetTest, WeightsComeFromTheDefaultGenerator) {
+  manual_seed(1);
+  const auto first = make_resnet(options_of(8));
+  const auto other = make_resnet(options_of(8));
+  manual_seed(1);
+  const auto again = make_resnet(options_of(8));
+  EXPECT_TRUE(same_bits(again->state_dict(), first->state_dict()));
+  EXPECT_FALSE(same_bits(other->state_dict(), first->state_dict()));
+
+  // Kaiming normal over the fan out: variance 2 / (64 * 3 * 3).
+  const auto state = first->state_dict();
+  EXPECT_TRUE(close(state["layer3.0.conv1.weight"].var().item<double>(), 2.0 / 576, 0.05));
+  EXPECT_TRUE(close(state["layer3.0.conv1.weight"].mean().item<double>() + 1, 1.0, 0.01));
+  EXPECT_TRUE(same_bits(state["layer2.0.bn2.weight"], at::ones({32})));
+  EXPECT_TRUE(same_bits(state["layer2.0.bn2.bias"], at::zeros({32})));
+  EXPECT_LE(state["fc.weight"].abs().max().item<double>(), 1.0 / 8);  // 1 / sqrt(64)
+}
+
+TEST_F(ResNetTest, RejectsOptions) {
+  for (int64_t depth : {-4, 0, 2, 7, 9, 21}) {
+    EXPECT_EQ(
+        error_of([&] { make_resnet(options_of(depth)); }),
+        c10::str("make_resnet: depth must be 6n + 2 with n > 0 (got ", depth, ")"));
+  }
+  EXPECT_EQ(error_of([] { make_resnet(options_of(8, 0)); }), "make_resnet: classes must be positive (got 0)");
+  EXPECT_EQ(
+      error_of([] { make_resnet(options_of(8, 10, -1)); }), "make_resnet: input channels must be positive (got -1)");
+  ResNetOptions options;
+  options.filters = {16, 16, 32};
+  EXPECT_EQ(error_of([&] { make_resnet(options); }), "make_resnet: filters must be four numbers (got 3)");
+  options.filters = {16, 16, 0, 64};
+  EXPECT_EQ(error_of([&] { make_resnet(options); }), "make_resnet: filters must be positive (got 0)");
+}
+
+TEST_F(ResNetTest, RejectsOtherImages) {
+  const auto network = make_resnet(options_of(8));
+  EXPECT_EQ(
+      error_of([&] { network->predict(at::zeros({2, 1, 8, 8})); }),
+      "ResNet: images must be of shape [batch, 3, height, width] (got [2, 1, 8, 8])");
+  EXPECT_EQ(
+      error_of([&] { network->predict(at::zeros({2, 3, 8})); }),
+      "ResNet: images must be of shape [batch, 3, height, width] (got [2, 3, 8])");
+}
+
+}  // namespace
+}  // namespace retort

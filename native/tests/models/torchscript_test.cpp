@@ -1,0 +1,319 @@
+#include <ATen/Functions.h>
+#include <gtest/gtest.h>
+#include <retort/losses/kd.h>
+#include <retort/models/torchscript.h>
+#include <retort/train/training_step.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include "expect.h"
+#include "networks.h"
+#include "seeded_test.h"
+#include "temporary_folder.h"
+
+namespace retort {
+namespace {
+
+using test::close;
+using test::copy_of;
+using test::error_of;
+using test::same_bits;
+
+/// What the scripts of these tests have in common: for images [B, 3, height, width] a map `f` [B, 4, height, width],
+/// its average `e` [B, 4] and logits `y` [B, 5].
+constexpr const char* kBody = R"(
+def forward(self, x):
+    h = torch.conv2d(x, self.weight, None, [1, 1], [1, 1])
+    f = torch.relu(torch.batch_norm(
+        h, self.gamma, self.beta, self.running_mean, self.running_var, self.training, 0.1, 1e-5, False))
+    e = f.mean([2, 3])
+    y = torch.linear(e, self.head)
+)";
+
+class TorchScriptTest : public test::SeededTest {
+ protected:
+  /// A module whose forward ends with the statements `end`.
+  static torch::jit::Module program(const std::string& end) {
+    torch::jit::Module module("Net");
+    if (!module.hasattr("training")) module.register_attribute("training", c10::BoolType::get(), true);
+    module.register_parameter("weight", at::randn({4, 3, 3, 3}).requires_grad_(), /*is_buffer=*/false);
+    module.register_parameter("gamma", at::ones({4}).requires_grad_(), /*is_buffer=*/false);
+    module.register_parameter("beta", at::zeros({4}).requires_grad_(), /*is_buffer=*/false);
+    module.register_parameter("head", at::randn({5, 4}).requires_grad_(), /*is_buffer=*/false);
+    module.register_buffer("running_mean", at::zeros({4}));
+    module.register_buffer("running_var", at::ones({4}));
+    module.register_buffer("n", at::zeros({}, at::kLong));
+    module.register_attribute("calls", c10::IntType::get(), 0);
+    module.register_attribute("seen", c10::ListType::ofInts(), c10::List<int64_t>());
+    module.register_attribute("drift", c10::TensorType::get(), at::zeros({1}));
+    module.define(kBody + end + "\n");
+    return module;
+  }
+
+  std::string save(const torch::jit::Module& module) const {
+    module.save(folder_.file("network.ts"));
+    return folder_.file("network.ts");
+  }
+
+  std::shared_ptr<Network> network(const std::string& end, const std::vector<std::string>& taps = {}) const {
+    return load_torchscript(save(program(end)), taps);
+  }
+
+  /// The error of a forward pass through a module that ends with `end`.
+  std::string forward_error(const std::string& end, const std::vector<std::string>& taps = {}) const {
+    const auto loaded = network(end, taps);
+    return error_of([&] { loaded->forward(at::zeros({2, 3, 6, 6})); });
+  }
+
+  test::TemporaryFolder folder_;
+  at::Tensor images_ = at::randn({4, 3, 6, 6});
+};
+
+using Names = std::vector<std::string>;
+
+TEST_F(TorchScriptTest, DictFeaturesAreNamedByTheirKeys) {
+  const auto loaded = network("    return y, {'map': f, 'embedding': e}");
+  EXPECT_TRUE(loaded->tap_names().empty());
+  loaded->probe({3, 6, 6});
+  EXPECT_EQ(loaded->tap_names(), (Names{"map", "embedding"}));
+  EXPECT_EQ(loaded->tap_shape("map"), (std::vector<int64_t>{4, 6, 6}));
+  EXPECT_EQ(loaded->tap_shape("embedding"), (std::vector<int64_t>{4}));
+  EXPECT_EQ(loaded->classes(), 5);
+}
+
+TEST_F(TorchScriptTest, NamesSelectFromADict) {
+  const auto loaded = network("    return y, {'map': f, 'embedding': e, 'hidden': h}", {"embedding", "map"});
+  const NetworkOutput output = loaded->forward(images_);
+  ASSERT_EQ(output.features.size(), 2u);
+  EXPECT_EQ(output.features[0].dim(), 2);
+  EXPECT_EQ(output.features[1].dim(), 4);
+}
+
+TEST_F(TorchScriptTest, ListAndTupleFeaturesAreNumbered) {
+  for (const std::string end : {"    return y, [f, e]", "    return y, (f, e)"}) {
+    const auto loaded = network(end);
+    loaded->probe({3, 6, 6});
+    EXPECT_EQ(loaded->tap_names(), (Names{"0", "1"}));
+    EXPECT_EQ(loaded->tap_shape("0"), (std::vector<int64_t>{4, 6, 6}));
+    const auto named = network(end, {"map", "embedding"});
+    named->probe({3, 6, 6});
+    EXPECT_EQ(named->tap_names(), (Names{"map", "embedding"}));
+    EXPECT_EQ(named->tap_shape("embedding"), (std::vector<int64_t>{4}));
+  }
+}
+
+TEST_F(TorchScriptTest, NoFeatures) {
+  const auto loaded = network("    empty: List[Tensor] = []\n    return y, empty");
+  loaded->probe({3, 6, 6});
+  EXPECT_TRUE(loaded->tap_names().empty());
+  EXPECT_EQ(loaded->classes(), 5);
+}
+
+TEST_F(TorchScriptTest, ComputesWhatTheModuleComputes) {
+  torch::jit::Module module = program("    return y, [f, e]");
+  const auto loaded = load_torchscript(save(module));
+  const auto outputs = module.forward({images_}).toTuple();
+  const NetworkOutput output = loaded->forward(images_);
+  EXPECT_TRUE(same_bits(output.logits, outputs->elements()[0].toTensor()));
+  EXPECT_TRUE(same_bits(output.features[0], outputs->elements()[1].toTensorVector()[0]));
+  EXPECT_TRUE(output.logits.requires_grad());
+}
+
+TEST_F(TorchScriptTest, StateDictIsTheModules) {
+  const auto loaded = network("    return y, [f]");
+  const Names expected = {"weight", "gamma", "beta", "head", "running_mean", "running_var", "n"};
+  EXPECT_EQ(loaded->state_dict().keys(), expected);
+  EXPECT_EQ(loaded->parameter_count(), 4 * 3 * 9 + 4 + 4 + 5 * 4);
+  at::Tensor(loaded->state_dict()["head"]).zero_();
+  EXPECT_EQ(loaded->predict(images_).abs().max().item<float>(), 0.0f);
+}
+
+TEST_F(TorchScriptTest, PartsHaveTheirOwnNames) {
+  torch::jit::Module inner("Inner");
+  inner.register_parameter("scale", at::full({1}, 2.0), /*is_buffer=*/false);
+  inner.define("def forward(self, x):\n    return x * self.scale\n");
+  torch::jit::Module outer("Outer");
+  outer.register_module("block", inner);
+  outer.define("def forward(self, x):\n    y = self.block.forward(x)\n    return y, [y]\n");
+  const auto loaded = load_torchscript(save(outer));
+  EXPECT_EQ(loaded->state_dict().keys(), (Names{"block.scale"}));
+  EXPECT_TRUE(close(loaded->predict(at::ones({2, 3})), at::full({2, 3}, 2.0)));
+}
+
+TEST_F(TorchScriptTest, BatchNormFollowsTheMode) {
+  const auto loaded = network("    return y, [f]");
+  const at::Tensor mean = loaded->state_dict()["running_mean"];
+  EXPECT_TRUE(loaded->is_training());
+  loaded->predict(images_);
+  EXPECT_TRUE(same_bits(mean, at::zeros({4})));
+  EXPECT_TRUE(loaded->is_training());
+  loaded->forward(images_);
+  const at::Tensor moved = mean.clone();
+  EXPECT_GT(moved.abs().max().item<double>(), 0.0);
+  loaded->eval();
+  loaded->forward(images_);
+  EXPECT_TRUE(same_bits(mean, moved));
+}
+
+TEST_F(TorchScriptTest, ModuleSavedInEvaluationModeStaysInIt) {
+  torch::jit::Module module = program("    return y, [f]");
+  module.eval();
+  const auto loaded = load_torchscript(save(module));
+  EXPECT_FALSE(loaded->is_training());
+  loaded->predict(images_);
+  EXPECT_FALSE(loaded->is_training());
+}
+
+// A forward pass that counts itself in four ways: it assigns a buffer and a number anew, as old TorchScript files do, and
+// changes a list and a tensor that is no buffer in place. The hidden counters show in the logits.
+constexpr const char* kAssigns = R"(
+    self.n = self.n + 1
+    self.calls = self.calls + 1
+    self.seen.append(self.calls)
+    self.drift.add_(1)
+    return y * (self.calls + len(self.seen) + self.drift), [f]
+)";
+
+TEST_F(TorchScriptTest, AssignedBuffersAreUpToDate) {
+  const auto loaded = network(kAssigns);
+  const at::Tensor held = loaded->state_dict()["n"];
+  loaded->forward(images_);
+  loaded->forward(images_);
+  EXPECT_EQ(loaded->state_dict()["n"].item<int64_t>(), 2);
+  EXPECT_EQ(held.item<int64_t>(), 2) << "the state dict must share the network's memory";
+
+  loaded->save_state_dict(folder_.file("state.pt"));
+  const auto other = network(kAssigns);
+  other->load_state_dict(folder_.file("state.pt"));
+  EXPECT_TRUE(same_bits(other->state_dict(), loaded->state_dict()));
+  other->forward(images_);
+  EXPECT_EQ(other->state_dict()["n"].item<int64_t>(), 3);
+  other->load_state_dict(folder_.file("state.pt"));
+  EXPECT_EQ(other->state_dict()["n"].item<int64_t>(), 2);
+}
+
+TEST_F(TorchScriptTest, RestorePutsAssignedAttributesBack) {
+  const auto loaded = network(kAssigns);
+  loaded->forward(images_);
+  loaded->snapshot();
+  const auto before = copy_of(loaded->state_dict());
+  loaded->eval();
+  const at::Tensor second = loaded->forward(images_).logits;
+  const at::Tensor third = loaded->forward(images_).logits;
+  EXPECT_FALSE(same_bits(third, second));
+  loaded->restore();
+  EXPECT_TRUE(same_bits(loaded->state_dict(), before));
+  EXPECT_TRUE(same_bits(loaded->forward(images_).logits, second));
+  loaded->restore();
+  EXPECT_TRUE(same_bits(loaded->forward(images_).logits, second)) << "a snapshot must serve twice";
+}
+
+TEST_F(TorchScriptTest, ProbeChangesNothing) {
+  const auto loaded = network(kAssigns);
+  const auto before = copy_of(loaded->state_dict());
+  loaded->probe({3, 6, 6});
+  EXPECT_TRUE(same_bits(loaded->state_dict(), before));
+  loaded->eval();
+  const at::Tensor first = loaded->forward(images_).logits;
+  const at::Tensor second = loaded->forward(images_).logits;
+  EXPECT_TRUE(close(second, 2 * first)) << "the counter must have started from 0";
+}
+
+TEST_F(TorchScriptTest, TrainsAndTeaches) {
+  TrainingStepOptions options;
+  options.student = network(kAssigns);
+  options.teacher = load_torchscript(save(program("    return y, {'map': f}")));
+  options.input_shape = {3, 6, 6};
+  options.terms = {{1.0, std::make_shared<KdOptions>(), {}, {}}};
+  TrainingStep step(options);
+  const auto before = copy_of(step.state());
+  const auto teacher_before = copy_of(options.teacher->state_dict());
+  Batch batch;
+  batch.images = images_;
+  batch.labels = at::tensor({0, 1, 2, -1}, at::kLong);
+  StepResult result;
+  step.run(batch, result);
+  for (const auto& entry : step.state()) EXPECT_FALSE(same_bits(entry.value(), before[entry.key()])) << entry.key();
+  EXPECT_TRUE(same_bits(options.teacher->state_dict(), teacher_before));
+
+  // A failure after the student's forward pass: everything the pass has changed goes back.
+  const auto after = copy_of(step.state());
+  batch.images = at::full_like(images_, std::numeric_limits<float>::infinity());
+  EXPECT_EQ(error_of([&] { step.run(batch, result); }), "TrainingStep: loss of term 0 must be finite (got nan)");
+  EXPECT_TRUE(same_bits(step.state(), after));
+  batch.images = images_;
+  step.run(batch, result);
+  EXPECT_EQ(step.state()["student.n"].item<int64_t>(), 2);
+}
+
+TEST_F(TorchScriptTest, ConvertsTheModule) {
+  const auto loaded = network("    return y, [f]");
+  const at::Tensor expected = loaded->predict(images_);
+  loaded->convert(at::kDouble);
+  const at::Tensor logits = loaded->predict(images_.to(at::kDouble));
+  EXPECT_EQ(logits.scalar_type(), at::kDouble);
+  EXPECT_TRUE(close(logits, expected, 1e-5));
+  EXPECT_EQ(loaded->state_dict()["n"].scalar_type(), at::kLong);
+}
+
+TEST_F(TorchScriptTest, RejectsFiles) {
+  const std::string missing = folder_.file("missing.ts");
+  EXPECT_EQ(
+      error_of([&] { load_torchscript(missing); }),
+      "load_torchscript: path must be an existing file (got " + missing + ")");
+  std::make_shared<test::TinyNetwork>()->save_state_dict(folder_.file("state.pt"));
+  for (const std::string& path :
+       {folder_.write("empty.ts", ""), folder_.write("text.ts", "not a module"), folder_.file("state.pt")}) {
+    EXPECT_EQ(
+        error_of([&] { load_torchscript(path); }),
+        "load_torchscript: path must be a TorchScript module saved by torch.jit.save (got " + path + ")");
+  }
+}
+
+TEST_F(TorchScriptTest, RejectsOtherOutputs) {
+  const auto not_a_pair = [](const std::string& type) {
+    return "TorchScriptNetwork: forward must return (logits, features) (got " + type + ")";
+  };
+  EXPECT_EQ(forward_error("    return y"), not_a_pair("Tensor"));
+  EXPECT_EQ(forward_error("    return y, f, e"), not_a_pair("(Tensor, Tensor, Tensor)"));
+  EXPECT_EQ(forward_error("    return [y], [f]"), not_a_pair("(Tensor[], Tensor[])"));
+
+  const auto not_features = [](const std::string& type) {
+    return "TorchScriptNetwork: features must be a dict, list or tuple of tensors (got " + type + ")";
+  };
+  EXPECT_EQ(forward_error("    return y, f"), not_features("Tensor"));
+  EXPECT_EQ(forward_error("    return y, 3"), not_features("int"));
+  EXPECT_EQ(forward_error("    return y, [1, 2]"), not_features("int[]"));
+  EXPECT_EQ(forward_error("    return y, (f, 2)"), not_features("(Tensor, int)"));
+  EXPECT_EQ(forward_error("    return y, {1: f}"), not_features("Dict(int, Tensor)"));
+  EXPECT_EQ(forward_error("    return y, {'map': 1}"), not_features("Dict(str, int)"));
+
+  EXPECT_EQ(
+      forward_error("    return y.sum(), [f]"), "Network.forward: logits must be of shape [2, classes] (got [])");
+  EXPECT_EQ(
+      forward_error("    return y, [f, e[0]]"), "Network.forward: feature '1' must have the batch of 2 first (got [4])");
+}
+
+TEST_F(TorchScriptTest, RejectsNames) {
+  EXPECT_EQ(
+      forward_error("    return y, [f, e]", {"map"}), "Network.forward: features must be one for each of 1 taps (got 2)");
+  EXPECT_EQ(
+      forward_error("    return y, {'map': f, 'embedding': e}", {"layer9"}),
+      "TorchScriptNetwork: features must have the key layer9 (got 2 others)");
+  const auto loaded = network("    return y, [f, e]");
+  loaded->probe({3, 6, 6});
+  EXPECT_EQ(error_of([&] { loaded->tap_shape("map"); }), "Network: tap must be one of 0, 1 (got map)");
+}
+
+TEST_F(TorchScriptTest, FailuresInsideTheModuleAreOneLine) {
+  const auto loaded = network("    return y, [f]");
+  EXPECT_EQ(
+      error_of([&] { loaded->predict(at::zeros({2, 7, 6, 6})); }),
+      "TorchScriptNetwork: images must be accepted by the module (got [2, 7, 6, 6]: Given groups=1, weight of size "
+      "[4, 3, 3, 3], expected input[2, 7, 6, 6] to have 3 channels, but got 7 channels instead)");
+  EXPECT_EQ(
+      forward_error("    assert x.size(0) != 2, 'two is a crowd'\n    return y, [f]"),
+      "TorchScriptNetwork: images must be accepted by the module (got [2, 3, 6, 6]: AssertionError: two is a crowd)");
+}
+
+}  // namespace
+}  // namespace retort

@@ -1,0 +1,64 @@
+#include "golden.h"
+
+#include <ATen/core/Dict.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <ATen/core/ivalue.h>
+#include <torch/csrc/jit/serialization/pickle.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+
+namespace retort::test {
+
+std::filesystem::path golden_dir() {
+  const char* dir = std::getenv("RETORT_GOLDEN_DIR");
+  return dir && *dir ? dir : RETORT_DEFAULT_GOLDEN_DIR;
+}
+
+std::vector<std::string> golden_cases(const std::string& prefix) {
+  std::vector<std::string> cases;
+  for (const auto& entry : std::filesystem::directory_iterator(golden_dir())) {
+    const std::string name = entry.path().stem();
+    if (entry.path().extension() == ".pt" && name.rfind(prefix, 0) == 0) cases.push_back(name);
+  }
+  std::sort(cases.begin(), cases.end());
+  return cases;
+}
+
+std::string missing_loss(const std::string& golden_case) {
+  // NAME_anything belongs to the loss NAME; step_NAME too, but for step_all and step_ce.
+  const std::string step = "step_";
+  std::vector<std::string> losses = {golden_case.substr(0, golden_case.find('_'))};
+  if (golden_case.rfind(step, 0) == 0) losses = {golden_case.substr(step.size())};
+  if (losses[0] == "all") losses = {"kd", "fsp", "nst", "crd", "ofd"};
+  if (losses[0] == "ce") losses.clear();
+  for (const std::string& loss : losses) {
+    if (!c10::Dispatcher::singleton().findSchema({"retort::" + loss + "_loss", ""})) return loss;
+  }
+  return "";
+}
+
+Golden::Golden(const std::string& golden_case) {
+  const std::filesystem::path path = golden_dir() / (golden_case + ".pt");
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::runtime_error("no golden case at " + path.string());
+  const std::vector<char> bytes{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+  for (const auto& entry : torch::jit::pickle_load(bytes).toGenericDict()) {
+    tensors_.emplace(entry.key().toStringRef(), entry.value().toTensor());
+  }
+}
+
+void GoldenTest::SetUp() {
+  SeededTest::SetUp();
+  const std::string loss = missing_loss(GetParam());
+  if (!loss.empty()) GTEST_SKIP() << GetParam() << ": loss " << loss << " is not built yet";
+}
+
+std::string name_of_case(const ::testing::TestParamInfo<std::string>& info) {
+  return info.param;
+}
+
+}  // namespace retort::test

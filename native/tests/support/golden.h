@@ -1,0 +1,48 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "seeded_test.h"
+
+namespace retort::test {
+
+/// The folder of the golden cases: the environment variable RETORT_GOLDEN_DIR, or else the repository's own.
+std::filesystem::path golden_dir();
+
+/// The names of the golden cases that begin with `prefix`, in alphabetical order.
+std::vector<std::string> golden_cases(const std::string& prefix);
+
+/// The loss that a golden case needs, told by its name, and that the library does not have yet; empty if there is none.
+std::string missing_loss(const std::string& golden_case);
+
+/// A golden case: tensors by name.
+class Golden {
+ public:
+  explicit Golden(const std::string& golden_case);
+
+  bool has(const std::string& key) const { return tensors_.count(key) > 0; }
+  /// @throws std::out_of_range if there is no such key
+  const at::Tensor& operator[](const std::string& key) const { return tensors_.at(key); }
+  double number(const std::string& key) const { return tensors_.at(key).item<double>(); }
+  const std::map<std::string, at::Tensor>& tensors() const { return tensors_; }
+
+ private:
+  std::map<std::string, at::Tensor> tensors_;
+};
+
+/// A test of one golden case, skipped if its loss is missing. Its one test is called MatchesGolden, which is how ctest
+/// finds it.
+class GoldenTest : public SeededTest, public ::testing::WithParamInterface<std::string> {
+ protected:
+  void SetUp() override;
+};
+
+/// Names an instance of a GoldenTest after its case.
+std::string name_of_case(const ::testing::TestParamInfo<std::string>& info);
+
+}  // namespace retort::test

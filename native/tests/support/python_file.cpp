@@ -1,0 +1,82 @@
+#include "python_file.h"
+
+#include <caffe2/serialize/inline_container.h>
+
+#include <stdexcept>
+
+namespace retort::test {
+namespace {
+
+std::string storage_type(at::ScalarType dtype) {
+  switch (dtype) {
+    case at::kFloat:
+      return "FloatStorage";
+    case at::kDouble:
+      return "DoubleStorage";
+    case at::kLong:
+      return "LongStorage";
+    default:
+      throw std::invalid_argument("another dtype");
+  }
+}
+
+std::string little_endian(uint32_t value) {
+  std::string bytes;
+  for (int shift = 0; shift < 32; shift += 8) bytes.push_back(static_cast<char>(value >> shift & 0xff));
+  return bytes;
+}
+
+}  // namespace
+
+PythonFile& PythonFile::opcodes(const std::string& bytes) {
+  pickle_ += bytes;
+  return *this;
+}
+
+PythonFile& PythonFile::text(const std::string& value) {
+  return opcodes("X" + little_endian(static_cast<uint32_t>(value.size())) + value);
+}
+
+PythonFile& PythonFile::number(int32_t value) {
+  return opcodes("J" + little_endian(static_cast<uint32_t>(value)));
+}
+
+PythonFile& PythonFile::global(const std::string& module, const std::string& name) {
+  return opcodes("c" + module + "\n" + name + "\n");
+}
+
+PythonFile& PythonFile::tuple(at::IntArrayRef values) {
+  opcodes("(");
+  for (int64_t value : values) number(static_cast<int32_t>(value));
+  return opcodes("t");
+}
+
+PythonFile& PythonFile::tensor(const at::Tensor& value) {
+  const at::Tensor whole = value.contiguous();
+  global("torch._utils", "_rebuild_tensor_v2").opcodes("((");
+  text("storage").global("torch", storage_type(whole.scalar_type())).text(std::to_string(tensors_.size()));
+  text("cpu").number(static_cast<int32_t>(whole.numel())).opcodes("tQ");
+  number(0).tuple(whole.sizes()).tuple(whole.strides());
+  opcodes("\x89").global("collections", "OrderedDict").opcodes(")RtR");
+  tensors_.push_back(whole);
+  return *this;
+}
+
+PythonFile& PythonFile::state_dict(const NamedTensors& tensors) {
+  global("collections", "OrderedDict").opcodes(")R(");
+  for (const auto& entry : tensors) text(entry.key()).tensor(entry.value());
+  opcodes("u}").text("_metadata").global("collections", "OrderedDict").opcodes(")R(");
+  return text("").opcodes("}").text("version").number(1).opcodes("susb");
+}
+
+void PythonFile::save(const std::string& path) const {
+  caffe2::serialize::PyTorchStreamWriter writer(path);
+  const std::string whole = pickle_ + ".";
+  writer.writeRecord("data.pkl", whole.data(), whole.size());
+  for (size_t i = 0; i < tensors_.size(); ++i) {
+    writer.writeRecord("data/" + std::to_string(i), tensors_[i].const_data_ptr(), tensors_[i].nbytes());
+  }
+  writer.writeEndOfFile();
+}
+
+}  // namespace retort::test

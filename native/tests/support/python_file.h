@@ -1,0 +1,32 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "expect.h"
+
+namespace retort::test {
+
+/// A file as Python's torch.save writes it, built opcode by opcode: the pickle and the tensors that it refers to.
+class PythonFile {
+ public:
+  PythonFile& opcodes(const std::string& bytes);
+  PythonFile& text(const std::string& value);
+  PythonFile& number(int32_t value);
+  PythonFile& global(const std::string& module, const std::string& name);
+  PythonFile& tensor(const at::Tensor& value);
+  /// What `module.state_dict()` returns: an OrderedDict with the attribute `_metadata`.
+  PythonFile& state_dict(const NamedTensors& tensors);
+
+  void save(const std::string& path) const;
+
+ private:
+  PythonFile& tuple(at::IntArrayRef values);
+
+  std::string pickle_ = "\x80\x02";
+  std::vector<at::Tensor> tensors_;
+};
+
+}  // namespace retort::test

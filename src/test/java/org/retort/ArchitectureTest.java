@@ -1,0 +1,140 @@
+package org.retort;
+
+import static com.tngtech.archunit.base.DescribedPredicate.describe;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.assignableTo;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideOutsideOfPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.type;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+
+import com.tngtech.archunit.base.DescribedPredicate;
+import com.tngtech.archunit.core.domain.JavaCall;
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaModifier;
+import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
+import com.tngtech.archunit.junit.AnalyzeClasses;
+import com.tngtech.archunit.junit.ArchTest;
+import com.tngtech.archunit.lang.ArchCondition;
+import com.tngtech.archunit.lang.ArchRule;
+import com.tngtech.archunit.lang.ConditionEvents;
+import com.tngtech.archunit.lang.SimpleConditionEvent;
+import java.util.Set;
+import org.bytedeco.javacpp.Pointer;
+import org.retort.internal.NativeHandle;
+
+/** Which part may use which, and what no part may do. */
+@AnalyzeClasses(packages = "org.retort", importOptions = DoNotIncludeTests.class)
+final class ArchitectureTest {
+  private static final String ROOT = "org.retort";
+  private static final String[] LIBRARY = {
+    ROOT + ".losses..", ROOT + ".models..", ROOT + ".train.."
+  };
+
+  @ArchTest static final ArchRule ROOT_USES = mayUse("", "bindings", "internal");
+  @ArchTest static final ArchRule BINDINGS_USE = mayUse("bindings", "presets");
+  @ArchTest static final ArchRule INTERNAL_USES = mayUse("internal", "", "bindings");
+  @ArchTest static final ArchRule LOSSES_USE = mayUse("losses", "", "bindings", "internal");
+  @ArchTest static final ArchRule MODELS_USE = mayUse("models", "", "bindings", "internal");
+
+  @ArchTest
+  static final ArchRule TRAIN_USES =
+      mayUse("train", "", "bindings", "internal", "losses", "models");
+
+  @ArchTest static final ArchRule DATA_USES = mayUse("data");
+  @ArchTest static final ArchRule CLI_USES = mayUse("cli", "", "losses", "models", "train", "data");
+
+  @ArchTest
+  static final ArchRule DATA_AND_CLI_KNOW_NO_NATIVE_CODE =
+      noClasses()
+          .that()
+          .resideInAnyPackage(ROOT + ".data..", ROOT + ".cli..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("org.bytedeco..");
+
+  @ArchTest
+  static final ArchRule OWNERS_OF_NATIVE_MEMORY_ARE_CLOSED_BY_THE_USER =
+      classes()
+          .that()
+          .resideInAnyPackage(LIBRARY)
+          .and(describe("own native memory", ArchitectureTest::ownsNativeMemory))
+          .should()
+          .beAssignableTo(AutoCloseable.class)
+          .andShould(
+              satisfy(
+                  "be final or sealed",
+                  owner ->
+                      owner.getModifiers().contains(JavaModifier.FINAL)
+                          || owner.reflect().isSealed()));
+
+  @ArchTest
+  static final ArchRule NO_MATHEMATICS_IN_JAVA =
+      noClasses()
+          .that()
+          .resideInAnyPackage(LIBRARY)
+          .should()
+          .callCodeUnitWhere(describe("is mathematics", ArchitectureTest::isMathematics));
+
+  @ArchTest
+  static final ArchRule NOBODY_FORCES_GARBAGE_COLLECTION =
+      noClasses()
+          .should()
+          .callMethod(System.class, "gc")
+          .orShould()
+          .callMethod(Runtime.class, "gc");
+
+  @ArchTest
+  static final ArchRule ONLY_THE_COMMAND_LINE_PRINTS_OR_EXITS =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage(ROOT + ".cli..")
+          .should()
+          .accessField(System.class, "out")
+          .orShould()
+          .accessField(System.class, "err")
+          .orShould()
+          .callMethod(System.class, "exit", int.class)
+          .orShould()
+          .callMethod(Runtime.class, "addShutdownHook", Thread.class);
+
+  /** A part uses itself, the given parts, and of the rest of Retort nothing. */
+  private static ArchRule mayUse(String part, String... others) {
+    DescribedPredicate<JavaClass> allowed = resideOutsideOfPackage(ROOT + "..").or(in(part));
+    for (String other : others) {
+      allowed = allowed.or(in(other));
+    }
+    return classes().that(in(part)).should().onlyDependOnClassesThat(allowed);
+  }
+
+  private static DescribedPredicate<JavaClass> in(String part) {
+    return resideInAPackage(part.isEmpty() ? ROOT : ROOT + "." + part + "..");
+  }
+
+  private static boolean ownsNativeMemory(JavaClass candidate) {
+    DescribedPredicate<JavaClass> isNative =
+        type(NativeHandle.class).or(assignableTo(Pointer.class));
+    return candidate.getFields().stream().anyMatch(field -> isNative.test(field.getRawType()));
+  }
+
+  /** Whether a call is to a function of a number, but for those that keep integers in range. */
+  private static boolean isMathematics(JavaCall<?> call) {
+    String function = call.getName();
+    return call.getTargetOwner().isAssignableTo(Math.class)
+            && !function.endsWith("Exact")
+            && !Set.of("min", "max").contains(function)
+        || call.getTargetOwner().isAssignableTo(StrictMath.class);
+  }
+
+  private static ArchCondition<JavaClass> satisfy(
+      String rule, java.util.function.Predicate<JavaClass> condition) {
+    return new ArchCondition<>(rule) {
+      @Override
+      public void check(JavaClass candidate, ConditionEvents events) {
+        events.add(
+            new SimpleConditionEvent(
+                candidate, condition.test(candidate), candidate.getName() + " must " + rule));
+      }
+    };
+  }
+}

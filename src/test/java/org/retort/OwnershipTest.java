@@ -1,0 +1,219 @@
+package org.retort;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatCode;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.bytedeco.javacpp.Pointer;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.retort.losses.KdLoss;
+import org.retort.models.Network;
+import org.retort.models.ResNet;
+import org.retort.models.TorchScriptNetwork;
+import org.retort.testing.Buffers;
+import org.retort.testing.Program;
+import org.retort.train.StepResult;
+import org.retort.train.TrainingStep;
+
+final class OwnershipTest {
+  private final FloatBuffer images = Buffers.random(1, 4 * 3 * 8 * 8);
+  private final LongBuffer labels = Buffers.longs(0, 1, 2, -1);
+  @TempDir private Path folder;
+
+  @Test
+  void close_twice_isHarmless() {
+    Network student = ResNet.cifar(8, 3);
+    Network teacher = ResNet.cifar(8, 3);
+    TrainingStep step = step(student, teacher);
+    for (AutoCloseable object : List.of(step, teacher, student)) {
+      assertThatCode(object::close).doesNotThrowAnyException();
+      assertThatCode(object::close).doesNotThrowAnyException();
+    }
+  }
+
+  @Test
+  void resNet_closed_refusesEverything() {
+    assertClosedRefuses("ResNet", ResNet.cifar(8, 3));
+  }
+
+  @Test
+  void torchScriptNetwork_closed_refusesEverything() {
+    Path file =
+        Program.linear(3)
+            .save(
+                folder.resolve("linear.ts"), "return torch.linear(x.flatten(1), self.weight), [x]");
+    assertClosedRefuses("TorchScriptNetwork", TorchScriptNetwork.load(file));
+  }
+
+  private void assertClosedRefuses(String type, Network network) {
+    network.close();
+    Path file = Path.of("pom.xml").toAbsolutePath();
+    try (Tensor input = torch.zeros(4, 3, 8, 8);
+        Tensor classes = torch.zeros(4).to(ScalarType.Long)) {
+      assertRefuse(
+          type,
+          network::taps,
+          network::inputShape,
+          network::parameterCount,
+          network::stateDict,
+          () -> network.tapShape("stem"),
+          () -> network.probe(3, 8, 8),
+          () -> network.predict(input),
+          () -> network.predict(images),
+          () -> network.accuracy(input, classes),
+          () -> network.accuracy(images, labels),
+          () -> network.convert(ScalarType.Double),
+          () -> network.saveStateDict(folder.resolve("state.pt")),
+          () -> network.loadStateDict(file));
+    }
+    assertThat(folder.resolve("state.pt")).doesNotExist();
+  }
+
+  @Test
+  void trainingStep_closed_refusesEverything() {
+    try (Network student = ResNet.cifar(8, 3);
+        Network teacher = ResNet.cifar(8, 3);
+        Tensor input = torch.zeros(4, 3, 8, 8);
+        Tensor classes = torch.zeros(4).to(ScalarType.Long)) {
+      TrainingStep step = step(student, teacher);
+      StepResult result = step.newResult();
+      step.close();
+      assertRefuse(
+          "TrainingStep",
+          () -> step.run(images, labels, null, result),
+          () -> step.run(images, labels, null, labels, result),
+          () -> step.run(input, classes, null, result),
+          () -> step.run(input, classes, null, null, result),
+          step::steps,
+          step::learningRate,
+          step::state);
+    }
+  }
+
+  private static void assertRefuse(String type, ThrowingCallable... calls) {
+    for (ThrowingCallable call : calls) {
+      assertThatThrownBy(call)
+          .isExactlyInstanceOf(IllegalStateException.class)
+          .hasMessage(type + ": object must be open (got a closed one)");
+    }
+  }
+
+  @Test
+  void close_networksBeforeTheirStep_keepsItUsable() {
+    Network student = ResNet.cifar(8, 3);
+    Network teacher = ResNet.cifar(8, 3);
+    try (TrainingStep step = step(student, teacher)) {
+      student.close();
+      teacher.close();
+      StepResult result = step.newResult();
+      step.run(images, labels, null, result);
+      assertThat(result.total()).isPositive();
+    }
+  }
+
+  @Test
+  void close_stepBeforeItsNetworks_keepsThemUsable() {
+    try (Network student = ResNet.cifar(8, 3);
+        Network teacher = ResNet.cifar(8, 3)) {
+      step(student, teacher).close();
+      try (Tensor logits = student.predict(images)) {
+        assertThat(logits.shape()).containsExactly(4, 3);
+      }
+      step(student, teacher).close();
+    }
+  }
+
+  @Test
+  void state_everythingClosed_staysReadable() {
+    Map<String, Tensor> state;
+    try (Network student = ResNet.cifar(8, 3);
+        TrainingStep step = step(student, teacher())) {
+      state = step.state();
+    }
+    Tensor weight = state.get("student.fc.weight");
+    assertThat(weight.abs().max().item_double()).isPositive();
+    state.values().forEach(Tensor::close);
+  }
+
+  @Test
+  void pointerScope_aroundUse_freesNothingTooEarlyOrTwice() {
+    try (Network student = ResNet.cifar(8, 3);
+        Network teacher = ResNet.cifar(8, 3)) {
+      try (PointerScope scope = new PointerScope();
+          TrainingStep step = step(student, teacher)) {
+        step.run(images, labels, null, step.newResult());
+        scope.detach(student.predict(images)).close();
+        assertThat(step.state()).isNotEmpty();
+      }
+      try (Tensor logits = student.predict(images)) {
+        assertThat(logits.shape()).containsExactly(4, 3);
+      }
+    }
+  }
+
+  @Test
+  void pointerScope_closedBeforeTheObjects_leavesThemOpen() {
+    Network student;
+    TrainingStep step;
+    try (PointerScope scope = new PointerScope()) {
+      assertThat(PointerScope.getInnerScope()).isSameAs(scope);
+      student = ResNet.cifar(8, 3);
+      step = step(student, teacher());
+    }
+    step.run(images, labels, null, step.newResult());
+    assertThat(student.parameterCount()).isPositive();
+    step.close();
+    student.close();
+    assertRefuse("TrainingStep", step::steps);
+    assertRefuse("ResNet", student::taps);
+  }
+
+  @Test
+  void objects_neverClosed_areFreedWithTheGarbage() throws InterruptedException {
+    awaitGarbage(Long.MAX_VALUE);
+    long before = Pointer.totalCount();
+    for (int i = 0; i < 20; i++) {
+      Network student = ResNet.cifar(8, 3);
+      TrainingStep step = step(student, ResNet.cifar(8, 3));
+      step.run(images, labels, null, step.newResult());
+      assertThat(student.predict(images).defined()).isTrue();
+      assertThat(step.state()).isNotEmpty();
+    }
+    assertThat(Pointer.totalCount()).isGreaterThan(before);
+    awaitGarbage(before);
+    assertThat(Pointer.totalCount()).isLessThanOrEqualTo(before);
+  }
+
+  private static void awaitGarbage(long pointers) throws InterruptedException {
+    for (int i = 0; i < 50; i++) {
+      System.gc();
+      TimeUnit.MILLISECONDS.sleep(20);
+      if (Pointer.totalCount() <= pointers) {
+        return;
+      }
+    }
+  }
+
+  private static Network teacher() {
+    return ResNet.cifar(8, 3);
+  }
+
+  private static TrainingStep step(Network student, Network teacher) {
+    return TrainingStep.builder(student, teacher)
+        .inputShape(3, 8, 8)
+        .add(1, KdLoss.withTemperature(4))
+        .build();
+  }
+}

@@ -1,0 +1,207 @@
+package org.retort.losses;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.BoolOptional;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.AutoClose;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.retort.Retort;
+import org.retort.RetortException;
+import org.retort.testing.Bits;
+import org.retort.testing.GoldenCases;
+import org.retort.testing.Precision;
+
+final class KdLossTest {
+  @AutoClose private final PointerScope scope = new PointerScope();
+
+  static List<Arguments> cases() throws IOException {
+    return GoldenCases.inEachPrecision("kd_");
+  }
+
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("cases")
+  void compute_golden_hasItsLossAndGradient(String name, Precision precision) throws IOException {
+    Map<String, Tensor> golden = GoldenCases.read(name);
+    Tensor student = precision.of(golden.get("s")).requires_grad_(true);
+    Tensor teacher = precision.of(golden.get("t"));
+
+    Tensor loss = KdLoss.compute(student, teacher, golden.get("temperature").item_double());
+    loss.backward();
+
+    assertThat(loss.scalar_type().intern()).isEqualTo(precision.dtype());
+    precision.assertClose("loss", loss, golden.get("loss"));
+    precision.assertClose("gradient", student.grad(), golden.get("grad"));
+    assertThat(teacher.grad().defined()).isFalse();
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"Half", "BFloat16"})
+  void compute_halfPrecision_isThatOfItsFloats(ScalarType dtype) {
+    Tensor student = logits(1).to(dtype);
+    Tensor teacher = logits(2).to(dtype);
+
+    Tensor loss = KdLoss.compute(student, teacher, 4);
+
+    assertThat(loss.scalar_type().intern()).isEqualTo(ScalarType.Float);
+    Tensor expected = KdLoss.compute(student.to(ScalarType.Float), teacher.to(ScalarType.Float), 4);
+    assertThat(Bits.of(loss)).isEqualTo(Bits.of(expected));
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"Half", "BFloat16"})
+  void backward_halfPrecision_givesHalfPrecision(ScalarType dtype) {
+    Tensor student = logits(1).to(dtype).requires_grad_(true);
+
+    KdLoss.compute(student, logits(2).to(dtype), 4).backward();
+
+    assertThat(student.grad().scalar_type().intern()).isEqualTo(dtype);
+    assertThat(student.grad().abs().max().item_double()).isPositive();
+  }
+
+  @Test
+  void backward_teacherRequiresGradient_givesIt() {
+    Tensor teacher = logits(2).requires_grad_(true);
+
+    KdLoss.compute(logits(1), teacher, 4).backward();
+
+    assertThat(teacher.grad().abs().max().item_double()).isPositive();
+  }
+
+  @Test
+  void backward_ofTheGradient_isRefusedInOneLine() {
+    Tensor student = logits(1).requires_grad_(true);
+    Tensor loss = KdLoss.compute(student, logits(2), 4);
+    Tensor gradient =
+        torch
+            .grad(
+                new TensorVector(loss),
+                new TensorVector(student),
+                new TensorVector(),
+                new BoolOptional(true),
+                true,
+                false)
+            .get(0);
+
+    assertThatThrownBy(() -> gradient.sum().backward())
+        .isInstanceOf(RuntimeException.class)
+        .hasMessage("kd_loss: the gradient must not be differentiated again");
+  }
+
+  @Test
+  void compute_null_isRejected() {
+    Tensor logits = logits(1);
+    assertThatThrownBy(() -> KdLoss.compute(null, logits, 4))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("KdLoss.compute: student must be given (got null)");
+    assertThatThrownBy(() -> KdLoss.compute(logits, null, 4))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("KdLoss.compute: teacher must be given (got null)");
+  }
+
+  @Test
+  void compute_undefinedTensor_isRejected() {
+    Tensor logits = logits(1);
+    Tensor undefined = new Tensor();
+    assertThatThrownBy(() -> KdLoss.compute(undefined, logits, 4))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("KdLoss.compute: student must be defined (got an undefined tensor)");
+    assertThatThrownBy(() -> KdLoss.compute(logits, undefined, 4))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("KdLoss.compute: teacher must be defined (got an undefined tensor)");
+  }
+
+  @Test
+  void compute_closedTensor_isRejected() {
+    Tensor logits = logits(1);
+    Tensor closed = logits(2);
+    closed.close();
+    assertThatThrownBy(() -> KdLoss.compute(closed, logits, 4))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("KdLoss.compute: student must be open (got a closed tensor)");
+    assertThatThrownBy(() -> KdLoss.compute(logits, closed, 4))
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("KdLoss.compute: teacher must be open (got a closed tensor)");
+  }
+
+  @Test
+  void compute_wrongRank_isRejected() {
+    assertRefused(torch.zeros(6), logits(2), "student must be of shape [batch, classes] (got [6])");
+    assertRefused(
+        torch.zeros(2, 3, 1),
+        torch.zeros(2, 3, 1),
+        "student must be of shape [batch, classes] (got [2, 3, 1])");
+  }
+
+  @Test
+  void compute_empty_isRejected() {
+    assertRefused(torch.zeros(0, 3), torch.zeros(0, 3), "student must not be empty (got [0, 3])");
+  }
+
+  @Test
+  void compute_differentShapes_isRejected() {
+    assertRefused(
+        torch.zeros(2, 3),
+        torch.zeros(2, 4),
+        "student and teacher must have the same shape (got [2, 3] and [2, 4])");
+  }
+
+  @Test
+  void compute_differentDtypes_isRejected() {
+    assertRefused(
+        torch.zeros(2, 3),
+        torch.zeros(2, 3).to(ScalarType.Double),
+        "student and teacher must have the same dtype (got Float and Double)");
+  }
+
+  @Test
+  void compute_integers_isRejected() {
+    Tensor integers = torch.zeros(2, 3).to(ScalarType.Int);
+    assertRefused(integers, integers, "student must be floating point (got Int)");
+    assertRefused(torch.zeros(2, 3), integers, "teacher must be floating point (got Int)");
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, -4, Double.NaN, Double.POSITIVE_INFINITY})
+  void temperature_notPositiveAndFinite_isRejected(double temperature) {
+    String rule = ": temperature must be positive and finite (got " + temperature + ")";
+    assertThatThrownBy(() -> KdLoss.withTemperature(temperature))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("KdLoss.withTemperature" + rule);
+    Tensor logits = logits(1);
+    assertThatThrownBy(() -> KdLoss.compute(logits, logits, temperature))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessage("KdLoss.compute" + rule);
+  }
+
+  @Test
+  void withTemperature_positive_isKept() {
+    assertThat(KdLoss.withTemperature(2.5).temperature()).isEqualTo(2.5);
+  }
+
+  private static Tensor logits(long seed) {
+    Retort.manualSeed(seed);
+    return torch.randn(4, 6);
+  }
+
+  private static void assertRefused(Tensor student, Tensor teacher, String rule) {
+    assertThatThrownBy(() -> KdLoss.compute(student, teacher, 4))
+        .isExactlyInstanceOf(RetortException.class)
+        .hasMessage("kd_loss: " + rule)
+        .cause()
+        .hasMessage("kd_loss: " + rule);
+  }
+}

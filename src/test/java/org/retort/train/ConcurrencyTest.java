@@ -1,0 +1,150 @@
+package org.retort.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.ByteBuffer;
+import java.util.Map;
+import java.util.concurrent.CountDownLatch;
+import org.bytedeco.pytorch.Tensor;
+import org.junit.jupiter.api.RepeatedTest;
+import org.junit.jupiter.api.Test;
+import org.retort.testing.Bits;
+import org.retort.testing.Threads;
+
+final class ConcurrencyTest {
+  private static final int ROUNDS = 20;
+  private static final int STEPS = 25;
+
+  @Test
+  void run_fourThreadsOnOneStep_takeTurns() throws Exception {
+    try (SmallStep small = new SmallStep();
+        SmallStep alone = new SmallStep()) {
+      Threads.Task task =
+          () -> {
+            StepResult result = small.step.newResult();
+            for (int i = 0; i < STEPS; i++) {
+              small.step.run(small.images, small.labels, null, result);
+            }
+          };
+
+      Threads.runAll(task, task, task, task);
+
+      assertThat(small.step.steps()).isEqualTo(4 * STEPS);
+      assertThat(small.state()).isEqualTo(alone.stateAfter(4 * STEPS));
+    }
+  }
+
+  @Test
+  void run_twoStepsInTwoThreads_doNotDisturbEachOther() throws Exception {
+    try (SmallStep one = new SmallStep();
+        SmallStep other = new SmallStep();
+        SmallStep alone = new SmallStep()) {
+      Threads.runAll(() -> one.runSteps(STEPS), () -> other.runSteps(STEPS));
+
+      Map<String, ByteBuffer> expected = alone.stateAfter(STEPS);
+      assertThat(one.state()).isEqualTo(expected);
+      assertThat(other.state()).isEqualTo(expected);
+    }
+  }
+
+  @Test
+  void predict_whileTheStudentIsTrained_disturbsNothing() throws Exception {
+    try (SmallStep small = new SmallStep();
+        SmallStep alone = new SmallStep()) {
+      Threads.runAll(
+          () -> small.runSteps(STEPS),
+          () -> {
+            for (int i = 0; i < STEPS; i++) {
+              try (Tensor logits = small.student.predict(small.images)) {
+                assertThat(logits.shape()).containsExactly(SmallStep.BATCH, SmallStep.CLASSES);
+              }
+            }
+          });
+
+      assertThat(small.state()).isEqualTo(alone.stateAfter(STEPS));
+    }
+  }
+
+  @Test
+  void run_twoStepsThatTeachEachOther_end() throws Exception {
+    try (SmallStep small = new SmallStep();
+        TrainingStep back = SmallStep.builder(small.teacher, small.student).build()) {
+      StepResult result = back.newResult();
+      Threads.runAll(
+          () -> small.runSteps(STEPS),
+          () -> {
+            for (int i = 0; i < STEPS; i++) {
+              back.run(small.images, small.labels, null, result);
+            }
+          });
+
+      assertThat(small.step.steps()).isEqualTo(STEPS);
+      assertThat(back.steps()).isEqualTo(STEPS);
+    }
+  }
+
+  @RepeatedTest(ROUNDS)
+  void close_stepWhileItRuns_waitsAndEndsTheLoop() throws Exception {
+    try (SmallStep small = new SmallStep()) {
+      closeDuring(small::run, small.step, "TrainingStep");
+    }
+  }
+
+  @RepeatedTest(ROUNDS)
+  void close_networkWhileItPredicts_waitsAndEndsTheLoop() throws Exception {
+    try (SmallStep small = new SmallStep()) {
+      closeDuring(() -> small.student.predict(small.images).close(), small.student, "ResNet");
+    }
+  }
+
+  @RepeatedTest(ROUNDS)
+  void close_networkWhileItsStateIsRead_waitsAndEndsTheLoop() throws Exception {
+    try (SmallStep small = new SmallStep()) {
+      closeDuring(() -> Bits.of(small.student.stateDict()), small.student, "ResNet");
+    }
+  }
+
+  @Test
+  void close_networksWhileTheirStepRuns_leaveItGoing() throws Exception {
+    try (SmallStep small = new SmallStep();
+        SmallStep alone = new SmallStep()) {
+      CountDownLatch running = new CountDownLatch(2);
+      Threads.runAll(
+          () -> {
+            for (int i = 0; i < STEPS; i++) {
+              small.run();
+              running.countDown();
+            }
+          },
+          () -> {
+            running.await();
+            small.teacher.close();
+            small.student.close();
+          });
+
+      assertThat(small.state()).isEqualTo(alone.stateAfter(STEPS));
+    }
+  }
+
+  /** Calls again and again in one thread, and closes in another one after a few calls. */
+  private static void closeDuring(Runnable call, AutoCloseable object, String type)
+      throws Exception {
+    CountDownLatch running = new CountDownLatch(3);
+    Threads.runAll(
+        () ->
+            assertThatThrownBy(
+                    () -> {
+                      while (true) {
+                        call.run();
+                        running.countDown();
+                      }
+                    })
+                .isExactlyInstanceOf(IllegalStateException.class)
+                .hasMessage(type + ": object must be open (got a closed one)"),
+        () -> {
+          running.await();
+          object.close();
+        });
+  }
+}

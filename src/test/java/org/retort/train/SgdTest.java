@@ -1,0 +1,61 @@
+package org.retort.train;
+
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+
+final class SgdTest {
+  private static final Sgd SGD = Sgd.learningRate(0.1);
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, -0.1, Double.NaN, Double.POSITIVE_INFINITY})
+  void learningRate_notPositiveAndFinite_isRejected(double rate) {
+    assertRejected(
+        () -> Sgd.learningRate(rate),
+        "Sgd.learningRate: learning rate must be positive and finite (got " + rate + ")");
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {1, -0.1, Double.NaN})
+  void momentum_outOfRange_isRejected(double momentum) {
+    assertRejected(
+        () -> SGD.momentum(momentum),
+        "Sgd.momentum: momentum must be at least 0 and below 1 (got " + momentum + ")");
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {-0.1, Double.NaN, Double.POSITIVE_INFINITY})
+  void weightDecay_negativeOrNotFinite_isRejected(double decay) {
+    assertRejected(
+        () -> SGD.weightDecay(decay),
+        "Sgd.weightDecay: weight decay must be at least 0 and finite (got " + decay + ")");
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, -0.1, Double.NaN, Double.POSITIVE_INFINITY})
+  void milestones_factorNotPositiveAndFinite_isRejected(double factor) {
+    assertRejected(
+        () -> SGD.milestones(factor, 1),
+        "Sgd.milestones: factor must be positive and finite (got " + factor + ")");
+  }
+
+  @Test
+  void milestones_notPositiveAndAscending_isRejected() {
+    assertRejected(
+        () -> SGD.milestones(0.1, 0),
+        "Sgd.milestones: steps must be positive and ascending (got [0])");
+    assertRejected(
+        () -> SGD.milestones(0.1, 3, 2),
+        "Sgd.milestones: steps must be positive and ascending (got [3, 2])");
+    assertRejected(
+        () -> SGD.milestones(0.1, (long[]) null), "Sgd.milestones: steps must be given (got null)");
+  }
+
+  private static void assertRejected(Runnable call, String message) {
+    assertThatThrownBy(call::run)
+        .isExactlyInstanceOf(IllegalArgumentException.class)
+        .hasMessage(message);
+  }
+}

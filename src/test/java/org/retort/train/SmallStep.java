@@ -1,0 +1,73 @@
+package org.retort.train;
+
+import java.nio.ByteBuffer;
+import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
+import java.util.Map;
+import org.retort.Retort;
+import org.retort.losses.KdLoss;
+import org.retort.models.Network;
+import org.retort.models.ResNet;
+import org.retort.testing.Bits;
+import org.retort.testing.Buffers;
+
+/** Two small ResNets and a batch of four images; the same ones every time. */
+final class SmallStep implements AutoCloseable {
+  static final int BATCH = 4;
+  static final int CLASSES = 5;
+  static final int[] SHAPE = {3, 8, 8};
+  static final int IMAGE = SHAPE[0] * SHAPE[1] * SHAPE[2];
+
+  final Network student;
+  final Network teacher;
+  final TrainingStep step;
+  final StepResult result;
+  final FloatBuffer images = Buffers.random(1, BATCH * IMAGE);
+  final LongBuffer labels = Buffers.longs(0, 4, 2, 1);
+  final LongBuffer indices = Buffers.longs(7, 3, 0, 5);
+
+  SmallStep() {
+    Retort.manualSeed(2);
+    student = ResNet.cifar(8, CLASSES);
+    teacher = ResNet.cifar(8, CLASSES);
+    step = builder(student, teacher).build();
+    result = step.newResult();
+  }
+
+  /** Starts a step with cross-entropy, KD and momentum. */
+  static TrainingStep.Builder builder(Network student, Network teacher) {
+    return TrainingStep.builder(student, teacher)
+        .inputShape(SHAPE[0], SHAPE[1], SHAPE[2])
+        .crossEntropy(0.1)
+        .add(0.9, KdLoss.withTemperature(4))
+        .optimizer(Sgd.learningRate(0.05).momentum(0.9).weightDecay(5e-4));
+  }
+
+  void run() {
+    step.run(images, labels, indices, result);
+  }
+
+  /** Runs some steps and returns the state after them. */
+  Map<String, ByteBuffer> stateAfter(int steps) {
+    runSteps(steps);
+    return state();
+  }
+
+  void runSteps(int steps) {
+    for (int i = 0; i < steps; i++) {
+      run();
+    }
+  }
+
+  /** Returns everything that a step changes. */
+  Map<String, ByteBuffer> state() {
+    return Bits.of(step.state());
+  }
+
+  @Override
+  public void close() {
+    step.close();
+    teacher.close();
+    student.close();
+  }
+}

@@ -1,0 +1,39 @@
+package org.retort.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.Arrays;
+import java.util.List;
+import org.junit.jupiter.api.Test;
+
+final class TapsTest {
+  @Test
+  void of_names_areThoseOfBothNetworks() {
+    assertThat(Taps.of("layer2", "layer3"))
+        .isEqualTo(new Taps(List.of("layer2", "layer3"), List.of("layer2", "layer3")));
+  }
+
+  @Test
+  void constructor_differentCounts_isRejected() {
+    assertRejected(
+        () -> new Taps(List.of("a", "b"), List.of("c")),
+        "Taps: student and teacher must have as many taps (got 2 and 1)");
+  }
+
+  @Test
+  void constructor_null_isRejected() {
+    assertRejected(() -> new Taps(null, List.of()), "Taps: student must be given (got null)");
+    assertRejected(
+        () -> new Taps(List.of("a"), Arrays.asList((String) null)),
+        "Taps: teacher tap must be given (got null)");
+    assertRejected(() -> Taps.of((String[]) null), "Taps.of: taps must be given (got null)");
+    assertRejected(() -> Taps.of("a", null), "Taps.of: tap must be given (got null)");
+  }
+
+  private static void assertRejected(Runnable call, String message) {
+    assertThatThrownBy(call::run)
+        .isExactlyInstanceOf(IllegalArgumentException.class)
+        .hasMessage(message);
+  }
+}

@@ -1,0 +1,174 @@
+package org.retort.train;
+
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.nio.file.Path;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.bytedeco.javacpp.PointerScope;
+import org.junit.jupiter.api.AutoClose;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.retort.RetortException;
+import org.retort.losses.KdLoss;
+import org.retort.models.Network;
+import org.retort.models.ResNet;
+import org.retort.models.TorchScriptNetwork;
+import org.retort.testing.Program;
+
+final class TrainingStepBuilderTest {
+  private static final KdLoss KD = KdLoss.withTemperature(4);
+
+  @AutoClose private final PointerScope scope = new PointerScope();
+  @AutoClose private final Network student = ResNet.cifar(8, 5);
+  @AutoClose private final Network teacher = ResNet.cifar(8, 5);
+  @TempDir private Path folder;
+
+  private TrainingStep.Builder builder() {
+    return TrainingStep.builder(student, teacher).inputShape(3, 8, 8);
+  }
+
+  @Test
+  void builder_null_isRejected() {
+    assertIllegal(
+        () -> TrainingStep.builder(null), "TrainingStep.builder: student must be given (got null)");
+    assertIllegal(
+        () -> TrainingStep.builder(null, teacher),
+        "TrainingStep.builder: student must be given (got null)");
+    assertIllegal(
+        () -> TrainingStep.builder(student, null),
+        "TrainingStep.builder: teacher must be given (got null)");
+  }
+
+  @Test
+  void inputShape_notPositive_isRejected() {
+    String rule = "TrainingStep.Builder.inputShape: shape must have positive sizes (got %s)";
+    assertIllegal(() -> builder().inputShape(), rule.formatted("[]"));
+    assertIllegal(() -> builder().inputShape(3, 0, 8), rule.formatted("[3, 0, 8]"));
+    assertIllegal(() -> builder().inputShape(-3, 8, 8), rule.formatted("[-3, 8, 8]"));
+    assertIllegal(
+        () -> builder().inputShape((long[]) null),
+        "TrainingStep.Builder.inputShape: shape must be given (got null)");
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {-0.1, Double.NaN, Double.POSITIVE_INFINITY})
+  void weight_negativeOrNotFinite_isRejected(double weight) {
+    String rule = ": weight must be at least 0 and finite (got " + weight + ")";
+    assertIllegal(() -> builder().crossEntropy(weight), "TrainingStep.Builder.crossEntropy" + rule);
+    assertIllegal(() -> builder().add(weight, KD), "TrainingStep.Builder.add" + rule);
+  }
+
+  @Test
+  void add_null_isRejected() {
+    assertIllegal(
+        () -> builder().add(1, null), "TrainingStep.Builder.add: loss must be given (got null)");
+    assertIllegal(
+        () -> builder().add(1, KD, null),
+        "TrainingStep.Builder.add: taps must be given (got null)");
+  }
+
+  @Test
+  void optimizer_null_isRejected() {
+    assertIllegal(
+        () -> builder().optimizer(null),
+        "TrainingStep.Builder.optimizer: optimizer must be given (got null)");
+  }
+
+  @Test
+  void build_noInputShape_isRejected() {
+    assertIllegal(
+        () -> TrainingStep.builder(student).build(),
+        "TrainingStep.Builder.build: input shape must be given (got null)");
+  }
+
+  @Test
+  void build_closedNetwork_isRejected() {
+    Network closed = ResNet.cifar(8, 5);
+    closed.close();
+    for (TrainingStep.Builder builder :
+        new TrainingStep.Builder[] {
+          TrainingStep.builder(closed, teacher), TrainingStep.builder(student, closed)
+        }) {
+      assertThatThrownBy(() -> builder.inputShape(3, 8, 8).build())
+          .isExactlyInstanceOf(IllegalStateException.class)
+          .hasMessage("ResNet: object must be open (got a closed one)");
+    }
+  }
+
+  @Test
+  void build_termsWithoutTeacher_isRefused() {
+    assertRefused(
+        TrainingStep.builder(student).inputShape(3, 8, 8).add(1, KD),
+        "TrainingStep: teacher must be given with terms (got null)");
+  }
+
+  @Test
+  void build_noLoss_isRefused() {
+    assertRefused(
+        builder().crossEntropy(0), "TrainingStep: loss must have at least one part (got none)");
+  }
+
+  @Test
+  void build_studentIsTeacher_isRefused() {
+    assertRefused(
+        TrainingStep.builder(student, student).inputShape(3, 8, 8),
+        "TrainingStep: teacher must be another network than the student");
+  }
+
+  @Test
+  void build_unknownTap_isRefused() {
+    String rule =
+        "Network: tap must be one of stem, layer1, layer2, layer3, layer1.pre, layer2.pre,"
+            + " layer3.pre, embedding (got layer4)";
+    assertRefused(builder().add(1, KD, Taps.of("layer4")), rule);
+  }
+
+  @Test
+  void build_tapsOfALossOnLogits_isRefused() {
+    assertRefused(
+        builder().add(1, KD, Taps.of("layer1")), "kd_loss: taps must be empty (got 2 taps)");
+  }
+
+  @Test
+  void build_imagesTheNetworkDoesNotTake_isRefused() {
+    assertRefused(
+        builder().inputShape(1, 8, 8),
+        "ResNet: images must be of shape [batch, 3, height, width] (got [2, 1, 8, 8])");
+    assertRefused(
+        builder().inputShape(3, 8),
+        "ResNet: images must be of shape [batch, 3, height, width] (got [2, 3, 8])");
+  }
+
+  @Test
+  void build_imagesLargerThanMemory_isRefused() {
+    assertThatThrownBy(() -> builder().inputShape(3, 1L << 40, 1L << 40).build())
+        .isExactlyInstanceOf(RetortException.class)
+        .message()
+        .isNotBlank()
+        .hasLineCount(1);
+  }
+
+  @Test
+  void build_nothingToTrain_isRefused() {
+    Path file = Program.empty().save(folder.resolve("fixed.ts"), "return x.flatten(1), [x]");
+    try (Network fixed = TorchScriptNetwork.load(file)) {
+      assertRefused(
+          TrainingStep.builder(fixed).inputShape(3, 2, 2),
+          "TrainingStep: student must have a parameter that requires a gradient (got none)");
+    }
+  }
+
+  private static void assertIllegal(ThrowingCallable call, String message) {
+    assertThatThrownBy(call)
+        .isExactlyInstanceOf(IllegalArgumentException.class)
+        .hasMessage(message);
+  }
+
+  private static void assertRefused(TrainingStep.Builder builder, String message) {
+    assertThatThrownBy(builder::build)
+        .isExactlyInstanceOf(RetortException.class)
+        .hasMessage(message);
+  }
+}
