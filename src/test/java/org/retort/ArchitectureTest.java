@@ -9,7 +9,7 @@ import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.classes;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 
 import com.tngtech.archunit.base.DescribedPredicate;
-import com.tngtech.archunit.core.domain.JavaCall;
+import com.tngtech.archunit.core.domain.JavaAccess;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
@@ -74,7 +74,7 @@ final class ArchitectureTest {
           .that()
           .resideInAnyPackage(LIBRARY)
           .should()
-          .callCodeUnitWhere(describe("is mathematics", ArchitectureTest::isMathematics));
+          .accessTargetWhere(describe("is mathematics", ArchitectureTest::isMathematics));
 
   @ArchTest
   static final ArchRule NOBODY_FORCES_GARBAGE_COLLECTION =
@@ -117,8 +117,8 @@ final class ArchitectureTest {
     return candidate.getFields().stream().anyMatch(field -> isNative.test(field.getRawType()));
   }
 
-  /** Whether a call is to a function of a number, but for those that keep integers in range. */
-  private static boolean isMathematics(JavaCall<?> call) {
+  /** Whether an access is to a function of a number, but for those that keep integers in range. */
+  private static boolean isMathematics(JavaAccess<?> call) {
     String function = call.getName();
     return call.getTargetOwner().isAssignableTo(Math.class)
             && !function.endsWith("Exact")

@@ -10,7 +10,7 @@ import java.util.concurrent.TimeUnit;
 
 /** Runs things at the same time. */
 public final class Threads {
-  private static final long TIMEOUT_SECONDS = 120;
+  private static final long TIMEOUT_SECONDS = 12;
 
   private Threads() {}
 

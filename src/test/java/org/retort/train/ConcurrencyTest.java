@@ -4,17 +4,29 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.ByteBuffer;
+import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
+import java.nio.file.Path;
 import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.retort.losses.KdLoss;
+import org.retort.models.Network;
+import org.retort.models.TorchScriptNetwork;
 import org.retort.testing.Bits;
+import org.retort.testing.Buffers;
+import org.retort.testing.Program;
 import org.retort.testing.Threads;
 
 final class ConcurrencyTest {
   private static final int ROUNDS = 20;
   private static final int STEPS = 25;
+  private static final int QUICK_STEPS = 1000;
+
+  @TempDir private Path folder;
 
   @Test
   void run_fourThreadsOnOneStep_takeTurns() throws Exception {
@@ -68,19 +80,46 @@ final class ConcurrencyTest {
 
   @Test
   void run_twoStepsThatTeachEachOther_end() throws Exception {
-    try (SmallStep small = new SmallStep();
-        TrainingStep back = SmallStep.builder(small.teacher, small.student).build()) {
-      StepResult result = back.newResult();
+    Path file =
+        Program.linear(2)
+            .save(
+                folder.resolve("linear.ts"), "return torch.linear(x.flatten(1), self.weight), [x]");
+    try (Network one = TorchScriptNetwork.load(file);
+        Network other = TorchScriptNetwork.load(file);
+        TrainingStep there = teach(one, other);
+        TrainingStep back = teach(other, one)) {
+      // Predictions keep one network busy while a step waits for it with the other one in hand.
       Threads.runAll(
-          () -> small.runSteps(STEPS),
-          () -> {
-            for (int i = 0; i < STEPS; i++) {
-              back.run(small.images, small.labels, null, result);
-            }
-          });
+          () -> runQuickSteps(there),
+          () -> runQuickSteps(back),
+          () -> predictQuickly(one),
+          () -> predictQuickly(other));
 
-      assertThat(small.step.steps()).isEqualTo(STEPS);
-      assertThat(back.steps()).isEqualTo(STEPS);
+      assertThat(there.steps()).isEqualTo(QUICK_STEPS);
+      assertThat(back.steps()).isEqualTo(QUICK_STEPS);
+    }
+  }
+
+  private static TrainingStep teach(Network student, Network teacher) {
+    return TrainingStep.builder(student, teacher)
+        .inputShape(3, 2, 2)
+        .add(1, KdLoss.withTemperature(4))
+        .build();
+  }
+
+  private static void runQuickSteps(TrainingStep step) {
+    FloatBuffer image = Buffers.random(1, (int) Program.INPUTS);
+    LongBuffer label = Buffers.longs(1);
+    StepResult result = step.newResult();
+    for (int i = 0; i < QUICK_STEPS; i++) {
+      step.run(image, label, null, result);
+    }
+  }
+
+  private static void predictQuickly(Network network) {
+    FloatBuffer image = Buffers.random(1, (int) Program.INPUTS);
+    for (int i = 0; i < QUICK_STEPS; i++) {
+      network.predict(image).close();
     }
   }
 

@@ -1,0 +1,2 @@
+/** The README's examples. */
+package org.retort.examples;
