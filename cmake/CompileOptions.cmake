@@ -11,7 +11,9 @@ function(retort_compile_options target)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
   if(RETORT_SANITIZERS)
-    target_compile_options(${target} PRIVATE -fsanitize=${RETORT_SANITIZERS} -fno-omit-frame-pointer)
+    # The instrumentation misleads GCC's -Wmaybe-uninitialized.
+    target_compile_options(
+      ${target} PRIVATE -fsanitize=${RETORT_SANITIZERS} -fno-omit-frame-pointer -Wno-maybe-uninitialized)
     target_link_options(${target} PRIVATE -fsanitize=${RETORT_SANITIZERS})
   endif()
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden

@@ -67,7 +67,8 @@ TEST_P(KdLossGoldenTest, MatchesGolden) {
   const test::Golden golden(GetParam());
   for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
     SCOPED_TRACE(c10::toString(dtype));
-    const auto actual = differentiate(&kd_loss, golden["s"].to(dtype), golden["t"].to(dtype), golden.number("temperature"));
+    const auto actual =
+        differentiate(&kd_loss, golden["s"].to(dtype), golden["t"].to(dtype), golden.number("temperature"));
     EXPECT_EQ(actual.loss.scalar_type(), dtype);
     EXPECT_EQ(actual.student.scalar_type(), dtype);
     EXPECT_TRUE(close(actual.loss, golden["loss"]));
@@ -75,8 +76,7 @@ TEST_P(KdLossGoldenTest, MatchesGolden) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Kd, KdLossGoldenTest, ::testing::ValuesIn(test::golden_cases("kd_")), test::name_of_case);
+INSTANTIATE_TEST_SUITE_P(Kd, KdLossGoldenTest, ::testing::ValuesIn(test::golden_cases("kd_")), test::name_of_case);
 
 TEST_F(KdLossTest, MatchesReference) {
   for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
@@ -87,8 +87,7 @@ TEST_F(KdLossTest, MatchesReference) {
           SCOPED_TRACE(c10::str(dtype, " [", batch, ", ", classes, "], temperature ", temperature));
           const at::Tensor student = logits(dtype, batch, classes);
           const at::Tensor teacher = logits(dtype, batch, classes);
-          const at::Tensor expected =
-              reference::kd_loss(student.to(at::kDouble), teacher.to(at::kDouble), temperature);
+          const at::Tensor expected = reference::kd_loss(student.to(at::kDouble), teacher.to(at::kDouble), temperature);
           const at::Tensor loss = kd_loss(student, teacher, temperature);
           EXPECT_EQ(loss.scalar_type(), dtype);
           EXPECT_TRUE(close(loss, expected));
@@ -317,7 +316,6 @@ TEST_F(KdLossTest, NanPropagates) {
 }
 
 TEST_F(KdLossTest, NumberOfThreadsChangesNothing) {
-  const int64_t before = threads();
   for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
     const at::Tensor student = logits(dtype, 2000, 100);
     const at::Tensor teacher = logits(dtype, 2000, 100);
@@ -329,15 +327,13 @@ TEST_F(KdLossTest, NumberOfThreadsChangesNothing) {
     EXPECT_TRUE(same_bits(two.student, one.student));
     EXPECT_TRUE(same_bits(two.teacher, one.teacher));
   }
-  set_threads(before);
 }
 
 TEST_F(KdLossTest, CallableByName) {
   const at::Tensor student = logits();
   const at::Tensor teacher = logits();
   const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("retort::kd_loss", "");
-  EXPECT_EQ(
-      c10::str(op.schema()), "retort::kd_loss(Tensor student, Tensor teacher, float temperature) -> Tensor");
+  EXPECT_EQ(c10::str(op.schema()), "retort::kd_loss(Tensor student, Tensor teacher, float temperature) -> Tensor");
   torch::jit::Stack stack = {student, teacher, 4.0};
   op.callBoxed(stack);
   EXPECT_TRUE(same_bits(stack.at(0).toTensor(), kd_loss(student, teacher, 4.0)));
@@ -411,13 +407,19 @@ TEST_F(KdLossTest, RejectsOtherShapes) {
       error_of([&] { kd_loss(at::zeros({5}), at::zeros({5}), 4.0); }),
       "kd_loss: student must be of shape [batch, classes] (got [5])");
   EXPECT_EQ(
-      error_of([&] { kd_loss(at::zeros({5, 2, 2}), at::zeros({5, 2, 2}), 4.0); }),
+      error_of([&] {
+        kd_loss(at::zeros({5, 2, 2}), at::zeros({5, 2, 2}), 4.0);
+      }),
       "kd_loss: student must be of shape [batch, classes] (got [5, 2, 2])");
   EXPECT_EQ(
-      error_of([&] { kd_loss(at::zeros({6, 11}), at::zeros({6, 10}), 4.0); }),
+      error_of([&] {
+        kd_loss(at::zeros({6, 11}), at::zeros({6, 10}), 4.0);
+      }),
       "kd_loss: student and teacher must have the same shape (got [6, 11] and [6, 10])");
   EXPECT_EQ(
-      error_of([&] { kd_loss(at::zeros({6, 11}), at::zeros({11}), 4.0); }),
+      error_of([&] {
+        kd_loss(at::zeros({6, 11}), at::zeros({11}), 4.0);
+      }),
       "kd_loss: student and teacher must have the same shape (got [6, 11] and [11])");
 }
 
@@ -428,8 +430,8 @@ TEST_F(KdLossTest, RejectsAnotherDevice) {
 }
 
 TEST_F(KdLossTest, RejectsTemperature) {
-  for (const auto& [temperature, text] : std::vector<std::pair<double, std::string>>{
-           {0.0, "0"}, {-1.0, "-1"}, {kInfinity, "inf"}, {kNan, "nan"}}) {
+  for (const auto& [temperature, text] :
+       std::vector<std::pair<double, std::string>>{{0.0, "0"}, {-1.0, "-1"}, {kInfinity, "inf"}, {kNan, "nan"}}) {
     const std::string expected = "kd_loss: temperature must be positive and finite (got " + text + ")";
     EXPECT_EQ(error_of([&, t = temperature] { kd_loss(logits(), logits(), t); }), expected);
     KdOptions options;
@@ -439,7 +441,11 @@ TEST_F(KdLossTest, RejectsTemperature) {
 }
 
 TEST_F(KdLossTest, RejectsTaps) {
-  EXPECT_EQ(error_of([] { KdOptions().build({{{4, 2, 2}}, {{4, 2, 2}}}); }), "kd_loss: taps must be empty (got 2 taps)");
+  EXPECT_EQ(
+      error_of([] {
+        KdOptions().build({{{4, 2, 2}}, {{4, 2, 2}}});
+      }),
+      "kd_loss: taps must be empty (got 2 taps)");
 }
 
 }  // namespace

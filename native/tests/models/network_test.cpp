@@ -43,8 +43,15 @@ class NetworkTest : public test::SeededTest {
 
 TEST_F(NetworkTest, StateDictHasParametersAndBuffersInTorchsOrder) {
   const std::vector<std::string> expected = {
-      "conv.weight", "conv.bias", "norm.weight", "norm.bias", "norm.running_mean", "norm.running_var",
-      "norm.num_batches_tracked", "head.weight", "head.bias"};
+      "conv.weight",
+      "conv.bias",
+      "norm.weight",
+      "norm.bias",
+      "norm.running_mean",
+      "norm.running_var",
+      "norm.num_batches_tracked",
+      "head.weight",
+      "head.bias"};
   const auto state = network_.state_dict();
   EXPECT_EQ(state.keys(), expected);
   for (const auto& entry : state) EXPECT_FALSE(entry.value().requires_grad()) << entry.key();
@@ -117,9 +124,9 @@ TEST_F(NetworkTest, AccuracyRejectsLabels) {
   EXPECT_EQ(
       accuracy(at::tensor({0, 5, 0, 0}, at::kLong)), "Network.accuracy: labels must be between -1 and 4 (got 5 at 1)");
   EXPECT_EQ(
-      accuracy(at::tensor({0, 0, 0, -2}, at::kLong)), "Network.accuracy: labels must be between -1 and 4 (got -2 at 3)");
-  EXPECT_EQ(
-      accuracy(at::full({4}, -1, at::kLong)), "Network.accuracy: labels must name at least one class (got none)");
+      accuracy(at::tensor({0, 0, 0, -2}, at::kLong)),
+      "Network.accuracy: labels must be between -1 and 4 (got -2 at 3)");
+  EXPECT_EQ(accuracy(at::full({4}, -1, at::kLong)), "Network.accuracy: labels must name at least one class (got none)");
 }
 
 TEST_F(NetworkTest, ProbeChangesNothing) {
@@ -154,10 +161,12 @@ TEST_F(NetworkTest, ProbePutsBackBuffersThatEvaluationMoves) {
 }
 
 TEST_F(NetworkTest, ProbeRejectsInputShapes) {
+  EXPECT_EQ(error_of([&] { network_.probe({}); }), "Network.probe: input shape must have positive sizes (got [])");
   EXPECT_EQ(
-      error_of([&] { network_.probe({}); }), "Network.probe: input shape must have positive sizes (got [])");
-  EXPECT_EQ(
-      error_of([&] { network_.probe({3, 0, 6}); }), "Network.probe: input shape must have positive sizes (got [3, 0, 6])");
+      error_of([&] {
+        network_.probe({3, 0, 6});
+      }),
+      "Network.probe: input shape must have positive sizes (got [3, 0, 6])");
 }
 
 TEST_F(NetworkTest, RejectsTapsThatDoNotExist) {
@@ -194,7 +203,8 @@ TEST_F(NetworkTest, RejectsOutputs) {
       error_of([&] { network_.forward({}); }),
       "Network.forward: images must have a batch dimension (got an undefined tensor)");
   EXPECT_EQ(
-      error_of([&] { network_.forward(at::zeros({})); }), "Network.forward: images must have a batch dimension (got [])");
+      error_of([&] { network_.forward(at::zeros({})); }),
+      "Network.forward: images must have a batch dimension (got [])");
 }
 
 TEST_F(NetworkTest, ConvertsFloatingPointOnly) {
@@ -205,8 +215,7 @@ TEST_F(NetworkTest, ConvertsFloatingPointOnly) {
   EXPECT_EQ(network_.tensor_options().dtype(), at::kDouble);
   EXPECT_EQ(network_.predict(images_.to(at::kDouble)).scalar_type(), at::kDouble);
   EXPECT_TRUE(network_.named_parameters()["head.weight"].requires_grad());
-  EXPECT_EQ(
-      error_of([&] { network_.convert(at::kLong); }), "Network.convert: dtype must be floating point (got Long)");
+  EXPECT_EQ(error_of([&] { network_.convert(at::kLong); }), "Network.convert: dtype must be floating point (got Long)");
 }
 
 TEST_F(NetworkTest, SnapshotAndRestore) {
@@ -298,7 +307,7 @@ TEST_F(NetworkTest, LoadRejectsFilesAndChangesNothing) {
   // Programs are not run, and broken ones do no harm: nothing on the stack, nesting without end.
   EXPECT_EQ(load_file(test::PythonFile().global("os", "system").text("false").opcodes("\x85R")), not_a_state_dict);
   EXPECT_EQ(load_file(test::PythonFile().opcodes("tttRRR")), not_a_state_dict);
-  EXPECT_EQ(load_file(test::PythonFile().opcodes("N" + std::string(5000000, '\x85'))), not_a_state_dict);
+  EXPECT_EQ(load_file(test::PythonFile().opcodes("N" + std::string(1000000, '\x85'))), not_a_state_dict);
 
   // Cut off anywhere, e.g. by a full disk.
   std::make_shared<TinyNetwork>()->save_state_dict(folder_.file("whole.pt"));
@@ -315,16 +324,16 @@ TEST_F(NetworkTest, LoadRejectsFilesAndChangesNothing) {
       load_changed([](NamedTensors& state) { state.insert("fc.weight", at::zeros({1})); }),
       "Network.load_state_dict: " + changed + " must have the network's entries only (got fc.weight)");
   EXPECT_EQ(
-      load_changed([](NamedTensors& state) { state["head.weight"] = at::zeros({5, 3}); }),
+      load_changed([](NamedTensors& state) {
+        state["head.weight"] = at::zeros({5, 3});
+      }),
       "Network.load_state_dict: head.weight must be of shape [5, 4] (got [5, 3])");
 
   EXPECT_TRUE(same_bits(network_.state_dict(), before));
 }
 
 TEST_F(NetworkTest, SaveWritesAWholeFileOrNone) {
-  const auto save_error = [this](const std::string& path) {
-    return error_of([&] { network_.save_state_dict(path); });
-  };
+  const auto save_error = [this](const std::string& path) { return error_of([&] { network_.save_state_dict(path); }); };
   const std::string nowhere = folder_.file("nowhere") + "/student.pt";
   EXPECT_EQ(
       save_error(nowhere),
@@ -360,8 +369,7 @@ TEST_F(NetworkTest, SaveLeavesTheOldFileIfTheDiskIsFull) {
   const std::string error = error_of([&] { network_.save_state_dict(path); });
   ::setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
-  EXPECT_EQ(
-      error, "write_state_dict: path must be a file that can be written (got " + path + ": File too large)");
+  EXPECT_EQ(error, "write_state_dict: path must be a file that can be written (got " + path + ": File too large)");
   EXPECT_EQ(bytes_of(path), (std::vector<char>{'o', 'l', 'd'}));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1) << "no temporary file may stay";
 }

@@ -33,8 +33,14 @@ TEST_F(ResNetTest, SizesAreThePublished) {
     size_t entries;
   };
   for (const Size& size :
-       {Size{8, false, 83892, 56}, {14, false, 181108, 92}, {20, false, 278324, 128}, {32, false, 472756, 200},
-        {44, false, 667188, 272}, {56, false, 861620, 344}, {110, false, 1736564, 668}, {8, true, 1233540, 62},
+       {Size{8, false, 83892, 56},
+        {14, false, 181108, 92},
+        {20, false, 278324, 128},
+        {32, false, 472756, 200},
+        {44, false, 667188, 272},
+        {56, false, 861620, 344},
+        {110, false, 1736564, 668},
+        {8, true, 1233540, 62},
         {32, true, 7433860, 206}}) {
     SCOPED_TRACE(c10::str("resnet", size.depth, size.wide ? "x4" : ""));
     ResNetOptions options = options_of(size.depth, 100);
@@ -90,7 +96,7 @@ TEST_F(ResNetTest, TapsAndTheirShapes) {
   EXPECT_EQ(network->classes(), 100);
   EXPECT_EQ(network->input_shape(), (std::vector<int64_t>{3, 32, 32}));
   const std::vector<std::pair<std::string, std::vector<int64_t>>> expected = {
-      {"stem", {16, 32, 32}},      {"layer1", {16, 32, 32}},     {"layer2", {32, 16, 16}},    {"layer3", {64, 8, 8}},
+      {"stem", {16, 32, 32}},       {"layer1", {16, 32, 32}},     {"layer2", {32, 16, 16}},   {"layer3", {64, 8, 8}},
       {"layer1.pre", {16, 32, 32}}, {"layer2.pre", {32, 16, 16}}, {"layer3.pre", {64, 8, 8}}, {"embedding", {64}}};
   ASSERT_EQ(network->tap_names().size(), expected.size());
   for (size_t i = 0; i < expected.size(); ++i) {
@@ -154,8 +160,7 @@ TEST_F(ResNetTest, ForwardAgreesWithTheArchitecture) {
       x = at::relu(normalise(convolve(inner, name + ".conv2", 1), name + ".bn2") + shortcut);
     }
   }
-  EXPECT_TRUE(close(
-      network->predict(images), at::linear(x.mean({2, 3}), state["fc.weight"], state["fc.bias"])));
+  EXPECT_TRUE(close(network->predict(images), at::linear(x.mean({2, 3}), state["fc.weight"], state["fc.bias"])));
 }
 
 TEST_F(ResNetTest, GradientsReachEveryParameter) {
@@ -205,10 +210,14 @@ TEST_F(ResNetTest, RejectsOptions) {
 TEST_F(ResNetTest, RejectsOtherImages) {
   const auto network = make_resnet(options_of(8));
   EXPECT_EQ(
-      error_of([&] { network->predict(at::zeros({2, 1, 8, 8})); }),
+      error_of([&] {
+        network->predict(at::zeros({2, 1, 8, 8}));
+      }),
       "ResNet: images must be of shape [batch, 3, height, width] (got [2, 1, 8, 8])");
   EXPECT_EQ(
-      error_of([&] { network->predict(at::zeros({2, 3, 8})); }),
+      error_of([&] {
+        network->predict(at::zeros({2, 3, 8}));
+      }),
       "ResNet: images must be of shape [batch, 3, height, width] (got [2, 3, 8])");
 }
 

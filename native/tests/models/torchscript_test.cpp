@@ -5,6 +5,9 @@
 #include <retort/train/training_step.h>
 #include <torch/csrc/jit/api/module.h>
 
+#include <limits>
+#include <sstream>
+
 #include "expect.h"
 #include "networks.h"
 #include "seeded_test.h"
@@ -163,8 +166,8 @@ TEST_F(TorchScriptTest, ModuleSavedInEvaluationModeStaysInIt) {
   EXPECT_FALSE(loaded->is_training());
 }
 
-// A forward pass that counts itself in four ways: it assigns a buffer and a number anew, as old TorchScript files do, and
-// changes a list and a tensor that is no buffer in place. The hidden counters show in the logits.
+// A forward pass that counts itself in four ways: it assigns a buffer and a number anew, as old TorchScript files do,
+// and changes a list and a tensor that is no buffer in place. The hidden counters show in the logits.
 constexpr const char* kAssigns = R"(
     self.n = self.n + 1
     self.calls = self.calls + 1
@@ -261,8 +264,12 @@ TEST_F(TorchScriptTest, RejectsFiles) {
       error_of([&] { load_torchscript(missing); }),
       "load_torchscript: path must be an existing file (got " + missing + ")");
   std::make_shared<test::TinyNetwork>()->save_state_dict(folder_.file("state.pt"));
+  std::ostringstream whole;
+  program("    return y, [f]").save(whole);
+  const std::string half = whole.str().substr(0, whole.str().size() / 2);
   for (const std::string& path :
-       {folder_.write("empty.ts", ""), folder_.write("text.ts", "not a module"), folder_.file("state.pt")}) {
+       {folder_.write("empty.ts", ""), folder_.write("text.ts", "not a module"), folder_.write("half.ts", half),
+        folder_.file("state.pt")}) {
     EXPECT_EQ(
         error_of([&] { load_torchscript(path); }),
         "load_torchscript: path must be a TorchScript module saved by torch.jit.save (got " + path + ")");
@@ -287,15 +294,16 @@ TEST_F(TorchScriptTest, RejectsOtherOutputs) {
   EXPECT_EQ(forward_error("    return y, {1: f}"), not_features("Dict(int, Tensor)"));
   EXPECT_EQ(forward_error("    return y, {'map': 1}"), not_features("Dict(str, int)"));
 
+  EXPECT_EQ(forward_error("    return y.sum(), [f]"), "Network.forward: logits must be of shape [2, classes] (got [])");
   EXPECT_EQ(
-      forward_error("    return y.sum(), [f]"), "Network.forward: logits must be of shape [2, classes] (got [])");
-  EXPECT_EQ(
-      forward_error("    return y, [f, e[0]]"), "Network.forward: feature '1' must have the batch of 2 first (got [4])");
+      forward_error("    return y, [f, e[0]]"),
+      "Network.forward: feature '1' must have the batch of 2 first (got [4])");
 }
 
 TEST_F(TorchScriptTest, RejectsNames) {
   EXPECT_EQ(
-      forward_error("    return y, [f, e]", {"map"}), "Network.forward: features must be one for each of 1 taps (got 2)");
+      forward_error("    return y, [f, e]", {"map"}),
+      "Network.forward: features must be one for each of 1 taps (got 2)");
   EXPECT_EQ(
       forward_error("    return y, {'map': f, 'embedding': e}", {"layer9"}),
       "TorchScriptNetwork: features must have the key layer9 (got 2 others)");
@@ -307,7 +315,9 @@ TEST_F(TorchScriptTest, RejectsNames) {
 TEST_F(TorchScriptTest, FailuresInsideTheModuleAreOneLine) {
   const auto loaded = network("    return y, [f]");
   EXPECT_EQ(
-      error_of([&] { loaded->predict(at::zeros({2, 7, 6, 6})); }),
+      error_of([&] {
+        loaded->predict(at::zeros({2, 7, 6, 6}));
+      }),
       "TorchScriptNetwork: images must be accepted by the module (got [2, 7, 6, 6]: Given groups=1, weight of size "
       "[4, 3, 3, 3], expected input[2, 7, 6, 6] to have 3 channels, but got 7 channels instead)");
   EXPECT_EQ(

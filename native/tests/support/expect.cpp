@@ -76,8 +76,8 @@ AssertionResult same_bits(const at::Tensor& actual, const at::Tensor& expected) 
   const at::Tensor a = actual.detach().contiguous();
   const at::Tensor b = expected.detach().contiguous();
   if (a.nbytes() > 0 && std::memcmp(a.const_data_ptr(), b.const_data_ptr(), a.nbytes()) != 0) {
-    return AssertionFailure() << "other values, e.g. " << a.flatten()[0].item() << " instead of " << b.flatten()[0].item()
-                              << " in the beginning";
+    return AssertionFailure() << "other values, e.g. " << a.flatten()[0].item() << " instead of "
+                              << b.flatten()[0].item() << " in the beginning";
   }
   return AssertionSuccess();
 }

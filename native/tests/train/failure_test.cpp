@@ -134,7 +134,9 @@ TEST_P(FailedStepTest, ChangesNothing) {
   EXPECT_TRUE(same_bits(rig.photograph(), twin.photograph()));
 }
 
-void throw_no() { throw std::runtime_error("no"); }
+void throw_no() {
+  throw std::runtime_error("no");
+}
 
 constexpr const char* kNo = "not a c10::ValueError: no";
 
@@ -154,8 +156,7 @@ std::vector<Failure> failures_of_batches() {
        [](Rig&, Batch& batch) { batch.images = batch.images.to(at::kMeta); }},
       {"IndicesOfAnotherDtype", "TrainingStep: indices must be int64 (got Int)",
        [](Rig&, Batch& batch) { batch.indices = batch.indices.to(at::kInt); }},
-      {"IndicesOfAnotherBatch",
-       "TrainingStep: indices must be of rank 1 with the batch of 6 first (got [5])",
+      {"IndicesOfAnotherBatch", "TrainingStep: indices must be of rank 1 with the batch of 6 first (got [5])",
        [](Rig&, Batch& batch) { batch.indices = batch.indices.slice(0, 1); }},
       {"IndicesOfAnotherRank", "TrainingStep: indices must be of rank 1 with the batch of 6 first (got [6, 1])",
        [](Rig&, Batch& batch) { batch.indices = batch.indices.unsqueeze(1); }},
@@ -174,9 +175,13 @@ std::vector<Failure> failures_of_batches() {
       {"LabelsOfAnotherRank", "TrainingStep: labels must be of shape [6] (got [6, 1])",
        [](Rig&, Batch& batch) { batch.labels = batch.labels.unsqueeze(1); }},
       {"LabelTooLarge", "TrainingStep: labels must be between -1 and 4 (got 5 at 3)",
-       [](Rig&, Batch& batch) { batch.labels = at::tensor({0, 1, 2, 5, 4, 0}, at::kLong); }},
+       [](Rig&, Batch& batch) {
+         batch.labels = at::tensor({0, 1, 2, 5, 4, 0}, at::kLong);
+       }},
       {"LabelTooSmall", "TrainingStep: labels must be between -1 and 4 (got -2 at 5)",
-       [](Rig&, Batch& batch) { batch.labels = at::tensor({0, 1, 2, 3, 4, -2}, at::kLong); }},
+       [](Rig&, Batch& batch) {
+         batch.labels = at::tensor({0, 1, 2, 3, 4, -2}, at::kLong);
+       }},
   };
 }
 
@@ -222,7 +227,9 @@ std::vector<Failure> failures_of_criteria() {
       {"LossIsNan", "TrainingStep: loss of term 1 must be finite (got nan)",
        [](Rig& rig, Batch&) { rig.first->in_forward = [](const at::Tensor& loss) { return loss * std::fabs(kNan); }; }},
       {"LossIsNegativeNan", "TrainingStep: loss of term 1 must be finite (got nan)",
-       [](Rig& rig, Batch&) { rig.first->in_forward = [](const at::Tensor& loss) { return (loss * std::fabs(kNan)).neg(); }; }},
+       [](Rig& rig, Batch&) {
+         rig.first->in_forward = [](const at::Tensor& loss) { return (loss * std::fabs(kNan)).neg(); };
+       }},
       {"SumIsInfinite", "TrainingStep: loss must be finite (got inf)",
        [](Rig& rig, Batch&) {
          const auto huge = [](const at::Tensor& loss) { return loss * 0 + 3e38; };
@@ -238,7 +245,9 @@ std::vector<Failure> failures_of_criteria() {
   };
 }
 
-std::string name_of(const ::testing::TestParamInfo<Failure>& info) { return info.param.name; }
+std::string name_of(const ::testing::TestParamInfo<Failure>& info) {
+  return info.param.name;
+}
 
 INSTANTIATE_TEST_SUITE_P(Batch, FailedStepTest, ::testing::ValuesIn(failures_of_batches()), name_of);
 INSTANTIATE_TEST_SUITE_P(Network, FailedStepTest, ::testing::ValuesIn(failures_of_networks()), name_of);
@@ -358,22 +367,23 @@ TEST_F(TrainingStepOptionsTest, RejectsOptimizers) {
       error_of_sgd([](SgdOptions& sgd) { sgd.learning_rate = 0; }),
       "Sgd: learning rate must be positive and finite (got 0)");
   EXPECT_EQ(
-      error_of_sgd([](SgdOptions& sgd) { sgd.momentum = 1; }),
-      "Sgd: momentum must be at least 0 and below 1 (got 1)");
+      error_of_sgd([](SgdOptions& sgd) { sgd.momentum = 1; }), "Sgd: momentum must be at least 0 and below 1 (got 1)");
   EXPECT_EQ(
-      error_of_sgd([](SgdOptions& sgd) { sgd.milestones = {5, 3}; }),
+      error_of_sgd([](SgdOptions& sgd) {
+        sgd.milestones = {5, 3};
+      }),
       "Sgd: milestones must be positive and ascending (got [5, 3])");
   EXPECT_EQ(
-      error_of_sgd([](SgdOptions& sgd) { sgd.milestones = {0, 3}; }),
+      error_of_sgd([](SgdOptions& sgd) {
+        sgd.milestones = {0, 3};
+      }),
       "Sgd: milestones must be positive and ascending (got [0, 3])");
 }
 
 TEST_F(TrainingStepOptionsTest, RejectsTermsThatAreNotThere) {
   const Rig rig;
-  EXPECT_EQ(
-      error_of([&] { rig.step->criterion(3); }), "TrainingStep: term must be between 0 and 2 (got 3)");
-  EXPECT_EQ(
-      error_of([&] { rig.step->criterion(-1); }), "TrainingStep: term must be between 0 and 2 (got -1)");
+  EXPECT_EQ(error_of([&] { rig.step->criterion(3); }), "TrainingStep: term must be between 0 and 2 (got 3)");
+  EXPECT_EQ(error_of([&] { rig.step->criterion(-1); }), "TrainingStep: term must be between 0 and 2 (got -1)");
 }
 
 }  // namespace

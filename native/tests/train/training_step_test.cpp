@@ -8,7 +8,7 @@
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/optim/sgd.h>
 
-#include <cmath>
+#include <algorithm>
 #include <functional>
 #include <thread>
 
@@ -89,7 +89,8 @@ TEST_P(TrainingStepGoldenTest, MatchesGolden) {
     int64_t steps = 0;
     for (std::string i = "0"; golden.has("total" + i); i = std::to_string(++steps)) {
       SCOPED_TRACE("step " + i);
-      step.run({golden["input" + i].to(dtype), golden["label" + i], golden["index" + i], golden["contrast" + i]}, result);
+      step.run(
+          {golden["input" + i].to(dtype), golden["label" + i], golden["index" + i], golden["contrast" + i]}, result);
       const double tolerance = test::tolerance_of(dtype);
       EXPECT_TRUE(close(result.total, golden.number("total" + i), tolerance));
       EXPECT_TRUE(close(result.cross_entropy, golden.number("ce" + i), tolerance));
@@ -235,7 +236,8 @@ void descend_by_hand(TinyNetwork& network, const at::Tensor& logits_teacher, con
 }
 
 TEST_F(TrainingStepTest, SamplesWithoutLabelAreOnlyDistilled) {
-  for (const auto& labels : std::vector<std::vector<int64_t>>{{0, 4, 2, 3, 1}, {0, -1, 2, -1, 1}, {-1, -1, -1, -1, -1}}) {
+  for (const auto& labels :
+       std::vector<std::vector<int64_t>>{{0, 4, 2, 3, 1}, {0, -1, 2, -1, 1}, {-1, -1, -1, -1, -1}}) {
     SCOPED_TRACE(c10::str(labels));
     const auto student = tiny_network(1);
     const auto twin = tiny_network(1);
@@ -462,31 +464,17 @@ TEST_F(TrainingStepTest, SeedDecidesEverything) {
 
 // ---- threads --------------------------------------------------------------------------------------------------------
 
-/// Operations run on one thread each: two teams of OpenMP's would get into each other's way.
-class TrainingStepThreadsTest : public test::SeededTest {
- protected:
-  void SetUp() override {
-    SeededTest::SetUp();
+/// Runs both at the same time.
+void together(const std::function<void()>& first, const std::function<void()>& second) {
+  std::thread other([&second] {
     set_threads(1);
-  }
+    second();
+  });
+  first();
+  other.join();
+}
 
-  void TearDown() override { set_threads(threads_before_); }
-
-  /// Runs both at the same time.
-  static void together(const std::function<void()>& first, const std::function<void()>& second) {
-    std::thread other([&second] {
-      set_threads(1);
-      second();
-    });
-    first();
-    other.join();
-  }
-
- private:
-  int64_t threads_before_ = threads();
-};
-
-TEST_F(TrainingStepThreadsTest, TwoStepsShareATeacher) {
+TEST_F(TrainingStepTest, TwoThreadsShareATeacher) {
   const auto teacher = tiny_network(9);
   const std::vector<Batch> batches = {random_batch(), random_batch(), random_batch()};
   const auto train = [&](TrainingStep& step) {
@@ -506,7 +494,7 @@ TEST_F(TrainingStepThreadsTest, TwoStepsShareATeacher) {
   EXPECT_TRUE(teacher->is_training());
 }
 
-TEST_F(TrainingStepThreadsTest, NetworksMayTeachEachOther) {
+TEST_F(TrainingStepTest, NetworksMayTeachEachOther) {
   const auto one = tiny_network(1);
   const auto two = tiny_network(2);
   TrainingStep forth(tiny_options(one, two));
@@ -521,7 +509,7 @@ TEST_F(TrainingStepThreadsTest, NetworksMayTeachEachOther) {
   EXPECT_EQ(back.steps(), 1000);
 }
 
-TEST_F(TrainingStepThreadsTest, PredictsWhileItTrains) {
+TEST_F(TrainingStepTest, PredictsWhileItTrains) {
   const auto student = tiny_network(1);
   TrainingStep step(tiny_options(student, tiny_network(2)));
   TrainingStep twin(tiny_options(tiny_network(1), tiny_network(2)));
@@ -531,16 +519,18 @@ TEST_F(TrainingStepThreadsTest, PredictsWhileItTrains) {
     for (int i = 0; i < 30; ++i) trained.run(batch, result);
   };
   bool finite = true;
-  together([&] { train(step); }, [&] {
-    for (int i = 0; i < 60; ++i) finite = finite && student->predict(batch.images).isfinite().all().item<bool>();
-  });
+  together(
+      [&] { train(step); },
+      [&] {
+        for (int i = 0; i < 60; ++i) finite = finite && student->predict(batch.images).isfinite().all().item<bool>();
+      });
   EXPECT_TRUE(finite);
   EXPECT_TRUE(student->is_training());
   train(twin);
   EXPECT_TRUE(same_bits(step.state(), twin.state()));
 }
 
-TEST_F(TrainingStepThreadsTest, TwoThreadsShareAStep) {
+TEST_F(TrainingStepTest, TwoThreadsShareAStep) {
   TrainingStep step(tiny_options(tiny_network(1), tiny_network(2)));
   TrainingStep twin(tiny_options(tiny_network(1), tiny_network(2)));
   const Batch batch = random_batch();

@@ -6,12 +6,9 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
-import java.util.concurrent.TimeUnit;
 
 /** Runs things at the same time. */
 public final class Threads {
-  private static final long TIMEOUT_SECONDS = 12;
-
   private Threads() {}
 
   /** What a thread does. */
@@ -21,12 +18,12 @@ public final class Threads {
     void run() throws Exception;
   }
 
-  /** Runs each task in a thread of its own; throws what one of them threw, or if one never ends. */
+  /** Runs each task in a thread of its own; waits for all, throws what one of them threw. */
   public static void runAll(Task... tasks) throws Exception {
     List<Callable<Void>> callables = Arrays.stream(tasks).map(Threads::callable).toList();
     ExecutorService threads = Executors.newFixedThreadPool(tasks.length);
     try {
-      for (Future<Void> task : threads.invokeAll(callables, TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
+      for (Future<Void> task : threads.invokeAll(callables)) {
         task.get();
       }
     } finally {

@@ -12,6 +12,7 @@ import java.util.concurrent.CountDownLatch;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.RepeatedTest;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.api.io.TempDir;
 import org.retort.losses.KdLoss;
 import org.retort.models.Network;
@@ -21,6 +22,8 @@ import org.retort.testing.Buffers;
 import org.retort.testing.Program;
 import org.retort.testing.Threads;
 
+/** The timeout is for threads that wait for each other: such a test fails instead of hanging. */
+@Timeout(value = 120, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 final class ConcurrencyTest {
   private static final int ROUNDS = 20;
   private static final int STEPS = 25;
