@@ -16,6 +16,9 @@ namespace {
 
 namespace nn = torch::nn;
 
+/// The deepest network of the paper; without a bound a wrong number would take all memory.
+constexpr int64_t kMaxDepth = 1202;
+
 nn::Conv2d convolution(int64_t in, int64_t out, int64_t kernel, int64_t stride) {
   nn::Conv2d conv(nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).bias(false));
   nn::init::kaiming_normal_(conv->weight, 0.0, torch::kFanOut, torch::kReLU);
@@ -116,8 +119,8 @@ class ResNet final : public Network {
 
 std::shared_ptr<Network> make_resnet(const ResNetOptions& options) {
   RETORT_CHECK(
-      options.depth >= 8 && (options.depth - 2) % 6 == 0, "make_resnet: depth must be 6n + 2 with n > 0 (got ",
-      options.depth, ")");
+      options.depth >= 8 && options.depth <= kMaxDepth && (options.depth - 2) % 6 == 0,
+      "make_resnet: depth must be 6n + 2 between 8 and ", kMaxDepth, " (got ", options.depth, ")");
   RETORT_CHECK(options.classes > 0, "make_resnet: classes must be positive (got ", options.classes, ")");
   RETORT_CHECK(
       options.input_channels > 0, "make_resnet: input channels must be positive (got ", options.input_channels, ")");

@@ -12,7 +12,7 @@ namespace retort {
 /// A ResNet of the CIFAR family: a 3x3 stem and three layers of (depth - 2) / 6 basic blocks, of which the second and
 /// third halve the image, then a global average and a linear classifier.
 struct RETORT_API ResNetOptions {
-  /// 6n + 2: 8, 14, 20, 32, 44, 56, 110.
+  /// 6n + 2: 8, 14, 20, 32, 44, 56, 110, … 1202.
   int64_t depth = 20;
   /// Number of classes.
   int64_t classes = 10;

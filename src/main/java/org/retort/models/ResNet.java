@@ -36,7 +36,7 @@ public final class ResNet extends Network {
   /**
    * A network for color images with 16, 16, 32 and 64 filters.
    *
-   * @param depth 6n + 2: 8, 14, 20, 32, 44, 56, 110
+   * @param depth 6n + 2 between 8 and 1202, for example 8, 20, 56 or 110
    * @param classes number of classes, positive
    * @return a new network
    * @throws IllegalArgumentException if an argument is out of range
@@ -48,7 +48,7 @@ public final class ResNet extends Network {
   /**
    * A network with 16, 16, 32 and 64 filters.
    *
-   * @param depth 6n + 2: 8, 14, 20, 32, 44, 56, 110
+   * @param depth 6n + 2 between 8 and 1202, for example 8, 20, 56 or 110
    * @param classes number of classes, positive
    * @param inputChannels channels of the images, positive
    * @return a new network
@@ -62,7 +62,7 @@ public final class ResNet extends Network {
    * A wider network for color images, with 32, 64, 128 and 256 filters, as in {@code resnet8x4} and
    * {@code resnet32x4}.
    *
-   * @param depth 6n + 2
+   * @param depth 6n + 2 between 8 and 1202
    * @param classes number of classes, positive
    * @return a new network
    * @throws IllegalArgumentException if an argument is out of range
@@ -74,8 +74,8 @@ public final class ResNet extends Network {
   private static ResNet create(
       String function, int depth, int classes, int inputChannels, long... filters) {
     check(
-        depth >= 8 && (depth - 2) % 6 == 0,
-        "%s: depth must be 6n + 2 with n > 0 (got %s)",
+        depth >= 8 && depth <= 1202 && (depth - 2) % 6 == 0,
+        "%s: depth must be 6n + 2 between 8 and 1202 (got %s)",
         function,
         depth);
     check(classes > 0, "%s: classes must be positive (got %s)", function, classes);

@@ -94,9 +94,9 @@ final class ResNetTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {-4, 0, 2, 9, 18})
+  @ValueSource(ints = {-4, 0, 2, 9, 18, 1208, Integer.MAX_VALUE - 5})
   void cifar_otherDepth_isRejected(int depth) {
-    String rule = ": depth must be 6n + 2 with n > 0 (got " + depth + ")";
+    String rule = ": depth must be 6n + 2 between 8 and 1202 (got " + depth + ")";
     assertRejected(() -> ResNet.cifar(depth, 10), "ResNet.cifar" + rule);
     assertRejected(() -> ResNet.cifarX4(depth, 10), "ResNet.cifarX4" + rule);
   }
