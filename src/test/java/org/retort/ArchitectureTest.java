@@ -20,6 +20,7 @@ import com.tngtech.archunit.lang.ArchRule;
 import com.tngtech.archunit.lang.ConditionEvents;
 import com.tngtech.archunit.lang.SimpleConditionEvent;
 import java.util.Set;
+import java.util.function.Predicate;
 import org.bytedeco.javacpp.Pointer;
 import org.retort.internal.NativeHandle;
 
@@ -126,8 +127,7 @@ final class ArchitectureTest {
         || call.getTargetOwner().isAssignableTo(StrictMath.class);
   }
 
-  private static ArchCondition<JavaClass> satisfy(
-      String rule, java.util.function.Predicate<JavaClass> condition) {
+  private static ArchCondition<JavaClass> satisfy(String rule, Predicate<JavaClass> condition) {
     return new ArchCondition<>(rule) {
       @Override
       public void check(JavaClass candidate, ConditionEvents events) {

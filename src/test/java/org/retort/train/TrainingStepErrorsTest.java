@@ -10,6 +10,7 @@ import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.function.Consumer;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
@@ -316,7 +317,7 @@ final class TrainingStepErrorsTest {
     assertFails(call, IllegalArgumentException.class, "TrainingStep.run: " + rule);
   }
 
-  private void assertClosed(java.util.function.Consumer<Tensor> call, String argument) {
+  private void assertClosed(Consumer<Tensor> call, String argument) {
     Tensor closed = torch.zeros(1);
     closed.close();
     assertFails(
