@@ -1,5 +1,5 @@
 # Adds tests/SOURCE as a GoogleTest program and as one test of ctest, since a process that loads LibTorch takes longer
-# than most cases. Golden cases are ctest's own tests, so that skipped ones show by name: see GoldenTests.cmake.in.
+# than most cases. Golden cases are ctest's own tests, so that skipped ones show by name: see tests/golden_tests.cmake.in.
 find_package(GTest REQUIRED)
 
 add_library(retort_test_support STATIC)

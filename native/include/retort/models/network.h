@@ -22,7 +22,7 @@ struct NetworkOutput {
 
 /// Anything that maps a batch of images to logits and named features: a native network (make_resnet), a TorchScript
 /// module (load_torchscript) or a class of your own, which registers its parameters as any torch::nn::Module does,
-/// passes its tap names to the constructor and implements compute().
+/// passes its tap names to the constructor and implements compute(). Always owned by a std::shared_ptr.
 ///
 /// All methods but forward, snapshot, restore and what torch::nn::Module itself offers hold the network's mutex, as
 /// does a TrainingStep while it uses the network, so they may be called from several threads.

@@ -6,7 +6,7 @@
 
 namespace retort::math {
 
-/// e^x for x <= 0, accurate to about 2 units in the last place; below the smallest normal number the result is 0.
+/// e^x for x <= 0, accurate to about 2 units in the last place; 0 where e^x is no normal number, or only just one.
 /// NaN gives NaN. Without branches or calls, so that compilers turn loops over it into vector code.
 ///
 /// x = n ln 2 + r with |r| <= ln 2 / 2. Adding 1.5 * 2^mantissa_bits rounds x / ln 2 to the integer n and leaves n in

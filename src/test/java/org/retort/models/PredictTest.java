@@ -2,13 +2,15 @@ package org.retort.models;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.retort.testing.Failures.assertIllegal;
+import static org.retort.testing.Failures.assertRefused;
+import static org.retort.testing.Failures.assertUnusable;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.util.Map;
-import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.LongOptional;
 import org.bytedeco.pytorch.Tensor;
@@ -155,9 +157,9 @@ final class PredictTest {
   void predict_closedTensor_isRejected() {
     Tensor closed = torch.zeros(1);
     closed.close();
-    assertState(
+    assertUnusable(
         () -> network.predict(closed), "ResNet.predict: images must be open (got a closed tensor)");
-    assertState(
+    assertUnusable(
         () -> network.accuracy(images, closed),
         "ResNet.accuracy: labels must be open (got a closed tensor)");
   }
@@ -165,10 +167,10 @@ final class PredictTest {
   @Test
   void predict_bufferBeforeProbe_isRejected() {
     Network fresh = ResNet.cifar(8, 5);
-    assertState(
+    assertUnusable(
         () -> fresh.predict(imageBuffer),
         "ResNet.predict: input shape must be known, call probe first (got none)");
-    assertState(
+    assertUnusable(
         () -> fresh.accuracy(imageBuffer, Buffers.longs(predicted)),
         "ResNet.accuracy: input shape must be known, call probe first (got none)");
     assertThat(fresh.predict(images).shape()).containsExactly(BATCH, 5);
@@ -182,19 +184,5 @@ final class PredictTest {
         "Network.convert: dtype must be floating point (got Long)");
     assertIllegal(() -> network.convert(null), "ResNet.convert: dtype must be given (got null)");
     assertThat(Bits.of(network.stateDict())).isEqualTo(before);
-  }
-
-  private static void assertRefused(ThrowingCallable call, String message) {
-    assertThatThrownBy(call).isExactlyInstanceOf(RetortException.class).hasMessage(message);
-  }
-
-  private static void assertIllegal(ThrowingCallable call, String message) {
-    assertThatThrownBy(call)
-        .isExactlyInstanceOf(IllegalArgumentException.class)
-        .hasMessage(message);
-  }
-
-  private static void assertState(ThrowingCallable call, String message) {
-    assertThatThrownBy(call).isExactlyInstanceOf(IllegalStateException.class).hasMessage(message);
   }
 }

@@ -1,7 +1,8 @@
 package org.retort.models;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.retort.testing.Failures.assertIllegal;
+import static org.retort.testing.Failures.assertRefused;
 
 import java.nio.ByteBuffer;
 import java.util.Map;
@@ -10,7 +11,6 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.Retort;
-import org.retort.RetortException;
 import org.retort.testing.Bits;
 
 final class ResNetTest {
@@ -97,26 +97,25 @@ final class ResNetTest {
   @ValueSource(ints = {-4, 0, 2, 9, 18, 1208, Integer.MAX_VALUE - 5})
   void cifar_otherDepth_isRejected(int depth) {
     String rule = ": depth must be 6n + 2 between 8 and 1202 (got " + depth + ")";
-    assertRejected(() -> ResNet.cifar(depth, 10), "ResNet.cifar" + rule);
-    assertRejected(() -> ResNet.cifarX4(depth, 10), "ResNet.cifarX4" + rule);
+    assertIllegal(() -> ResNet.cifar(depth, 10), "ResNet.cifar" + rule);
+    assertIllegal(() -> ResNet.cifarX4(depth, 10), "ResNet.cifarX4" + rule);
   }
 
   @Test
   void cifar_countNotPositive_isRejected() {
-    assertRejected(() -> ResNet.cifar(8, 0), "ResNet.cifar: classes must be positive (got 0)");
-    assertRejected(
-        () -> ResNet.cifarX4(8, -1), "ResNet.cifarX4: classes must be positive (got -1)");
-    assertRejected(
+    assertIllegal(() -> ResNet.cifar(8, 0), "ResNet.cifar: classes must be positive (got 0)");
+    assertIllegal(() -> ResNet.cifarX4(8, -1), "ResNet.cifarX4: classes must be positive (got -1)");
+    assertIllegal(
         () -> ResNet.cifar(8, 10, 0), "ResNet.cifar: input channels must be positive (got 0)");
   }
 
   @Test
   void probe_noShape_isRejected() {
     try (Network network = ResNet.cifar(8, 10)) {
-      assertRejected(
+      assertIllegal(
           () -> network.probe((long[]) null), "ResNet.probe: input shape must be given (got null)");
-      assertRejected(network::probe, "ResNet.probe: input shape must have positive sizes (got [])");
-      assertRejected(
+      assertIllegal(network::probe, "ResNet.probe: input shape must have positive sizes (got [])");
+      assertIllegal(
           () -> network.probe(3, 0, 8),
           "ResNet.probe: input shape must have positive sizes (got [3, 0, 8])");
     }
@@ -125,10 +124,9 @@ final class ResNetTest {
   @Test
   void probe_wrongImages_isRefused() {
     try (Network network = ResNet.cifar(8, 10)) {
-      assertThatThrownBy(() -> network.probe(1, 8, 8))
-          .isExactlyInstanceOf(RetortException.class)
-          .hasMessage(
-              "ResNet: images must be of shape [batch, 3, height, width] (got [2, 1, 8, 8])");
+      assertRefused(
+          () -> network.probe(1, 8, 8),
+          "ResNet: images must be of shape [batch, 3, height, width] (got [2, 1, 8, 8])");
       assertThat(network.inputShape()).isEmpty();
     }
   }
@@ -136,21 +134,14 @@ final class ResNetTest {
   @Test
   void tapShape_unknown_isRefused() {
     try (Network network = ResNet.cifar(8, 10)) {
-      assertRejected(() -> network.tapShape(null), "ResNet.tapShape: tap must be given (got null)");
-      assertThatThrownBy(() -> network.tapShape("stem"))
-          .isExactlyInstanceOf(RetortException.class)
-          .hasMessage("Network: shapes must be known, call probe first (got tap stem)");
-      assertThatThrownBy(() -> network.tapShape("layer4"))
-          .isExactlyInstanceOf(RetortException.class)
-          .hasMessage(
-              "Network: tap must be one of stem, layer1, layer2, layer3, layer1.pre, layer2.pre,"
-                  + " layer3.pre, embedding (got layer4)");
+      assertIllegal(() -> network.tapShape(null), "ResNet.tapShape: tap must be given (got null)");
+      assertRefused(
+          () -> network.tapShape("stem"),
+          "Network: shapes must be known, call probe first (got tap stem)");
+      assertRefused(
+          () -> network.tapShape("layer4"),
+          "Network: tap must be one of stem, layer1, layer2, layer3, layer1.pre, layer2.pre,"
+              + " layer3.pre, embedding (got layer4)");
     }
-  }
-
-  private static void assertRejected(Runnable call, String message) {
-    assertThatThrownBy(call::run)
-        .isExactlyInstanceOf(IllegalArgumentException.class)
-        .hasMessage(message);
   }
 }

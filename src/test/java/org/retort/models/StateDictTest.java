@@ -2,6 +2,8 @@ package org.retort.models;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.retort.testing.Failures.assertIllegal;
+import static org.retort.testing.Failures.assertRefused;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -63,12 +65,12 @@ final class StateDictTest {
 
   @Test
   void saveAndLoad_noFile_isRejected() {
-    assertRejected(
+    assertIllegal(
         () -> network.saveStateDict(null), "ResNet.saveStateDict: file must be given (got null)");
-    assertRejected(
+    assertIllegal(
         () -> network.loadStateDict(null), "ResNet.loadStateDict: file must be given (got null)");
     for (Path file : new Path[] {folder.resolve("nowhere.pt"), folder}) {
-      assertRejected(
+      assertIllegal(
           () -> network.loadStateDict(file),
           "ResNet.loadStateDict: file must exist (got " + file + ")");
     }
@@ -102,9 +104,9 @@ final class StateDictTest {
     assertLoadRefused(moreClasses, LOAD + "fc.weight must be of shape [5, 64] (got [6, 64])");
     Path file = save(ResNet.cifar(8, 5));
     try (Network larger = ResNet.cifar(14, 5)) {
-      assertThatThrownBy(() -> larger.loadStateDict(file))
-          .isExactlyInstanceOf(RetortException.class)
-          .hasMessage(LOAD + file + " must have the entry layer1.1.conv1.weight (got none)");
+      assertRefused(
+          () -> larger.loadStateDict(file),
+          LOAD + file + " must have the entry layer1.1.conv1.weight (got none)");
     }
   }
 
@@ -139,15 +141,7 @@ final class StateDictTest {
 
   private void assertLoadRefused(Path file, String message) {
     Map<String, ByteBuffer> before = Bits.of(network.stateDict());
-    assertThatThrownBy(() -> network.loadStateDict(file))
-        .isExactlyInstanceOf(RetortException.class)
-        .hasMessage(message);
+    assertRefused(() -> network.loadStateDict(file), message);
     assertThat(Bits.of(network.stateDict())).isEqualTo(before);
-  }
-
-  private static void assertRejected(Runnable call, String message) {
-    assertThatThrownBy(call::run)
-        .isExactlyInstanceOf(IllegalArgumentException.class)
-        .hasMessage(message);
   }
 }

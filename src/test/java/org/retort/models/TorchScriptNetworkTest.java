@@ -2,6 +2,8 @@ package org.retort.models;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.retort.testing.Failures.assertIllegal;
+import static org.retort.testing.Failures.assertRefused;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -151,13 +153,13 @@ final class TorchScriptNetworkTest {
   @Test
   void load_null_isRejected() {
     Path file = folder.resolve("any.ts");
-    assertRejected(
+    assertIllegal(
         () -> TorchScriptNetwork.load(null),
         "TorchScriptNetwork.load: file must be given (got null)");
-    assertRejected(
+    assertIllegal(
         () -> TorchScriptNetwork.load(file, (String[]) null),
         "TorchScriptNetwork.load: taps must be given (got null)");
-    assertRejected(
+    assertIllegal(
         () -> TorchScriptNetwork.load(file, "a", null),
         "TorchScriptNetwork.load: tap must be given (got null)");
   }
@@ -165,7 +167,7 @@ final class TorchScriptNetworkTest {
   @Test
   void load_noFile_isRejected() {
     for (Path file : new Path[] {folder.resolve("nowhere.ts"), folder}) {
-      assertRejected(
+      assertIllegal(
           () -> TorchScriptNetwork.load(file),
           "TorchScriptNetwork.load: file must exist (got " + file + ")");
     }
@@ -182,12 +184,11 @@ final class TorchScriptNetworkTest {
     byte[] whole = Files.readAllBytes(program("return logits, [x]"));
     Path cut = Files.write(folder.resolve("cut.ts"), Arrays.copyOf(whole, whole.length / 2));
     for (Path file : new Path[] {text, empty, stateDict, cut}) {
-      assertThatThrownBy(() -> TorchScriptNetwork.load(file))
-          .isExactlyInstanceOf(RetortException.class)
-          .hasMessage(
-              "load_torchscript: path must be a TorchScript module saved by torch.jit.save (got "
-                  + file
-                  + ")");
+      assertRefused(
+          () -> TorchScriptNetwork.load(file),
+          "load_torchscript: path must be a TorchScript module saved by torch.jit.save (got "
+              + file
+              + ")");
     }
   }
 
@@ -204,15 +205,7 @@ final class TorchScriptNetworkTest {
 
   private static void assertProbeRefused(Network network, String message) {
     try (network) {
-      assertThatThrownBy(() -> network.probe(3, 2, 2))
-          .isExactlyInstanceOf(RetortException.class)
-          .hasMessage(message);
+      assertRefused(() -> network.probe(3, 2, 2), message);
     }
-  }
-
-  private static void assertRejected(Runnable call, String message) {
-    assertThatThrownBy(call::run)
-        .isExactlyInstanceOf(IllegalArgumentException.class)
-        .hasMessage(message);
   }
 }

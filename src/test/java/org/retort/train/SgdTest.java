@@ -1,6 +1,6 @@
 package org.retort.train;
 
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.retort.testing.Failures.assertIllegal;
 
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -12,7 +12,7 @@ final class SgdTest {
   @ParameterizedTest
   @ValueSource(doubles = {0, -0.1, Double.NaN, Double.POSITIVE_INFINITY})
   void learningRate_notPositiveAndFinite_isRejected(double rate) {
-    assertRejected(
+    assertIllegal(
         () -> Sgd.learningRate(rate),
         "Sgd.learningRate: learning rate must be positive and finite (got " + rate + ")");
   }
@@ -20,7 +20,7 @@ final class SgdTest {
   @ParameterizedTest
   @ValueSource(doubles = {1, -0.1, Double.NaN})
   void momentum_outOfRange_isRejected(double momentum) {
-    assertRejected(
+    assertIllegal(
         () -> SGD.momentum(momentum),
         "Sgd.momentum: momentum must be at least 0 and below 1 (got " + momentum + ")");
   }
@@ -28,7 +28,7 @@ final class SgdTest {
   @ParameterizedTest
   @ValueSource(doubles = {-0.1, Double.NaN, Double.POSITIVE_INFINITY})
   void weightDecay_negativeOrNotFinite_isRejected(double decay) {
-    assertRejected(
+    assertIllegal(
         () -> SGD.weightDecay(decay),
         "Sgd.weightDecay: weight decay must be at least 0 and finite (got " + decay + ")");
   }
@@ -36,26 +36,20 @@ final class SgdTest {
   @ParameterizedTest
   @ValueSource(doubles = {0, -0.1, Double.NaN, Double.POSITIVE_INFINITY})
   void milestones_factorNotPositiveAndFinite_isRejected(double factor) {
-    assertRejected(
+    assertIllegal(
         () -> SGD.milestones(factor, 1),
         "Sgd.milestones: factor must be positive and finite (got " + factor + ")");
   }
 
   @Test
   void milestones_notPositiveAndAscending_isRejected() {
-    assertRejected(
+    assertIllegal(
         () -> SGD.milestones(0.1, 0),
         "Sgd.milestones: steps must be positive and ascending (got [0])");
-    assertRejected(
+    assertIllegal(
         () -> SGD.milestones(0.1, 3, 2),
         "Sgd.milestones: steps must be positive and ascending (got [3, 2])");
-    assertRejected(
+    assertIllegal(
         () -> SGD.milestones(0.1, (long[]) null), "Sgd.milestones: steps must be given (got null)");
-  }
-
-  private static void assertRejected(Runnable call, String message) {
-    assertThatThrownBy(call::run)
-        .isExactlyInstanceOf(IllegalArgumentException.class)
-        .hasMessage(message);
   }
 }

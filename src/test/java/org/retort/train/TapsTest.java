@@ -1,7 +1,7 @@
 package org.retort.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.retort.testing.Failures.assertIllegal;
 
 import java.util.Arrays;
 import java.util.List;
@@ -16,24 +16,18 @@ final class TapsTest {
 
   @Test
   void constructor_differentCounts_isRejected() {
-    assertRejected(
+    assertIllegal(
         () -> new Taps(List.of("a", "b"), List.of("c")),
         "Taps: student and teacher must have as many taps (got 2 and 1)");
   }
 
   @Test
   void constructor_null_isRejected() {
-    assertRejected(() -> new Taps(null, List.of()), "Taps: student must be given (got null)");
-    assertRejected(
+    assertIllegal(() -> new Taps(null, List.of()), "Taps: student must be given (got null)");
+    assertIllegal(
         () -> new Taps(List.of("a"), Arrays.asList((String) null)),
         "Taps: teacher tap must be given (got null)");
-    assertRejected(() -> Taps.of((String[]) null), "Taps.of: taps must be given (got null)");
-    assertRejected(() -> Taps.of("a", null), "Taps.of: tap must be given (got null)");
-  }
-
-  private static void assertRejected(Runnable call, String message) {
-    assertThatThrownBy(call::run)
-        .isExactlyInstanceOf(IllegalArgumentException.class)
-        .hasMessage(message);
+    assertIllegal(() -> Taps.of((String[]) null), "Taps.of: taps must be given (got null)");
+    assertIllegal(() -> Taps.of("a", null), "Taps.of: tap must be given (got null)");
   }
 }

@@ -1,9 +1,11 @@
 package org.retort.train;
 
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.retort.testing.Failures.assertIllegal;
+import static org.retort.testing.Failures.assertRefused;
+import static org.retort.testing.Failures.assertUnusable;
 
 import java.nio.file.Path;
-import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
@@ -91,9 +93,9 @@ final class TrainingStepBuilderTest {
         new TrainingStep.Builder[] {
           TrainingStep.builder(closed, teacher), TrainingStep.builder(student, closed)
         }) {
-      assertThatThrownBy(() -> builder.inputShape(3, 8, 8).build())
-          .isExactlyInstanceOf(IllegalStateException.class)
-          .hasMessage("ResNet: object must be open (got a closed one)");
+      assertUnusable(
+          () -> builder.inputShape(3, 8, 8).build(),
+          "ResNet: object must be open (got a closed one)");
     }
   }
 
@@ -158,17 +160,5 @@ final class TrainingStepBuilderTest {
           TrainingStep.builder(fixed).inputShape(3, 2, 2),
           "TrainingStep: student must have a parameter that requires a gradient (got none)");
     }
-  }
-
-  private static void assertIllegal(ThrowingCallable call, String message) {
-    assertThatThrownBy(call)
-        .isExactlyInstanceOf(IllegalArgumentException.class)
-        .hasMessage(message);
-  }
-
-  private static void assertRefused(TrainingStep.Builder builder, String message) {
-    assertThatThrownBy(builder::build)
-        .isExactlyInstanceOf(RetortException.class)
-        .hasMessage(message);
   }
 }
