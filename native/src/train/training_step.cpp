@@ -81,6 +81,10 @@ struct TrainingStep::Impl {
   void run(const Batch& batch, StepResult& result);
   /// The forward and backward pass and the update, all that may fail; returns what it computed.
   StepResult attempt(const Batch& batch);
+  /// The teacher's output as constants, in the student's dtype and on its device.
+  NetworkOutput teach(const at::Tensor& images);
+  /// The gradients of the trained parameters, undefined where the loss does not depend on one.
+  std::vector<at::Tensor> differentiate(const at::Tensor& total) const;
   int64_t check(const Batch& batch) const;
   std::vector<std::pair<std::string, at::Tensor>> trainable() const;
 
@@ -210,18 +214,7 @@ StepResult TrainingStep::Impl::attempt(const Batch& batch) {
   const c10::InferenceMode no_inference(false);
   const at::AutoGradMode with_gradients(true);
 
-  NetworkOutput taught;
-  if (!terms.empty()) {
-    const at::NoGradGuard no_gradients;
-    const ModuleMode evaluation(*options.teacher, /*training=*/false);
-    taught = options.teacher->forward(batch.images.to(options.teacher->tensor_options()));
-    const auto like_student = [this](at::Tensor& tensor) {
-      if (tensor.is_floating_point()) tensor = tensor.to(student_tensors);
-    };
-    like_student(taught.logits);
-    for (at::Tensor& feature : taught.features) like_student(feature);
-  }
-
+  const NetworkOutput taught = terms.empty() ? NetworkOutput() : teach(batch.images);
   const ModuleMode training(*options.student, /*training=*/true);
   const NetworkOutput learned = options.student->forward(batch.images);
 
@@ -249,18 +242,9 @@ StepResult TrainingStep::Impl::attempt(const Batch& batch) {
   result.total = total.item<double>();
   check_finite("loss", result.total);
 
-  std::vector<at::Tensor> gradients(sgd->parameters().size());
-  if (result.labeled > 0 || !terms.empty()) {
-    RETORT_CHECK(total.requires_grad(), kName, ": loss must depend on a parameter that is trained (got a constant)");
-    gradients = torch::autograd::grad(
-        {total}, sgd->parameters(), /*grad_outputs=*/{}, /*retain_graph=*/std::nullopt, /*create_graph=*/false,
-        /*allow_unused=*/true);
-  }
-  for (size_t i = 0; i < gradients.size(); ++i) {
-    RETORT_CHECK(
-        !gradients[i].defined() || all_finite(gradients[i]), kName, ": gradient of ", parameter_names[i],
-        " must be finite (got inf or nan)");
-  }
+  const bool is_constant = result.labeled == 0 && terms.empty();
+  const std::vector<at::Tensor> gradients =
+      is_constant ? std::vector<at::Tensor>(sgd->parameters().size()) : differentiate(total);
 
   const at::NoGradGuard no_gradients;
   if (batch.labels.defined()) result.correct = count_correct(learned.logits, batch.labels);
@@ -269,6 +253,31 @@ StepResult TrainingStep::Impl::attempt(const Batch& batch) {
   // Last, since it works in place and nothing in it can fail.
   sgd->update(gradients, steps);
   return result;
+}
+
+NetworkOutput TrainingStep::Impl::teach(const at::Tensor& images) {
+  const at::NoGradGuard no_gradients;
+  const ModuleMode evaluation(*options.teacher, /*training=*/false);
+  NetworkOutput taught = options.teacher->forward(images.to(options.teacher->tensor_options()));
+  const auto like_student = [this](at::Tensor& tensor) {
+    if (tensor.is_floating_point()) tensor = tensor.to(student_tensors);
+  };
+  like_student(taught.logits);
+  for (at::Tensor& feature : taught.features) like_student(feature);
+  return taught;
+}
+
+std::vector<at::Tensor> TrainingStep::Impl::differentiate(const at::Tensor& total) const {
+  RETORT_CHECK(total.requires_grad(), kName, ": loss must depend on a parameter that is trained (got a constant)");
+  std::vector<at::Tensor> gradients = torch::autograd::grad(
+      {total}, sgd->parameters(), /*grad_outputs=*/{}, /*retain_graph=*/std::nullopt, /*create_graph=*/false,
+      /*allow_unused=*/true);
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    RETORT_CHECK(
+        !gradients[i].defined() || all_finite(gradients[i]), kName, ": gradient of ", parameter_names[i],
+        " must be finite (got inf or nan)");
+  }
+  return gradients;
 }
 
 TrainingStep::TrainingStep(TrainingStepOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}

@@ -2,7 +2,7 @@ package org.retort;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatCode;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.retort.testing.Failures.assertUnusable;
 
 import java.io.IOException;
 import java.nio.FloatBuffer;
@@ -106,9 +106,7 @@ final class OwnershipTest {
 
   private static void assertRefuse(String type, ThrowingCallable... calls) {
     for (ThrowingCallable call : calls) {
-      assertThatThrownBy(call)
-          .isExactlyInstanceOf(IllegalStateException.class)
-          .hasMessage(type + ": object must be open (got a closed one)");
+      assertUnusable(call, type + ": object must be open (got a closed one)");
     }
   }
 

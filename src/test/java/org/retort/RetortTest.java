@@ -1,7 +1,7 @@
 package org.retort;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.retort.testing.Failures.assertIllegal;
 
 import java.nio.ByteBuffer;
 import org.bytedeco.javacpp.PointerScope;
@@ -40,9 +40,9 @@ final class RetortTest {
   @ParameterizedTest
   @ValueSource(ints = {0, -1, 4097})
   void setThreads_outOfRange_isRejected(int threads) {
-    assertThatThrownBy(() -> Retort.setThreads(threads))
-        .isExactlyInstanceOf(IllegalArgumentException.class)
-        .hasMessage("Retort.setThreads: threads must be between 1 and 4096 (got " + threads + ")");
+    assertIllegal(
+        () -> Retort.setThreads(threads),
+        "Retort.setThreads: threads must be between 1 and 4096 (got " + threads + ")");
   }
 
   @Test

@@ -1,7 +1,7 @@
 package org.retort.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.retort.testing.Failures.assertUnusable;
 
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
@@ -175,15 +175,14 @@ final class ConcurrencyTest {
     CountDownLatch running = new CountDownLatch(3);
     Threads.runAll(
         () ->
-            assertThatThrownBy(
-                    () -> {
-                      while (true) {
-                        call.run();
-                        running.countDown();
-                      }
-                    })
-                .isExactlyInstanceOf(IllegalStateException.class)
-                .hasMessage(type + ": object must be open (got a closed one)"),
+            assertUnusable(
+                () -> {
+                  while (true) {
+                    call.run();
+                    running.countDown();
+                  }
+                },
+                type + ": object must be open (got a closed one)"),
         () -> {
           running.await();
           object.close();

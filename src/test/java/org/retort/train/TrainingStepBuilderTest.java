@@ -101,20 +101,20 @@ final class TrainingStepBuilderTest {
 
   @Test
   void build_termsWithoutTeacher_isRefused() {
-    assertRefused(
+    assertBuildRefused(
         TrainingStep.builder(student).inputShape(3, 8, 8).add(1, KD),
         "TrainingStep: teacher must be given with terms (got null)");
   }
 
   @Test
   void build_noLoss_isRefused() {
-    assertRefused(
+    assertBuildRefused(
         builder().crossEntropy(0), "TrainingStep: loss must have at least one part (got none)");
   }
 
   @Test
   void build_studentIsTeacher_isRefused() {
-    assertRefused(
+    assertBuildRefused(
         TrainingStep.builder(student, student).inputShape(3, 8, 8),
         "TrainingStep: teacher must be another network than the student");
   }
@@ -124,21 +124,21 @@ final class TrainingStepBuilderTest {
     String rule =
         "Network: tap must be one of stem, layer1, layer2, layer3, layer1.pre, layer2.pre,"
             + " layer3.pre, embedding (got layer4)";
-    assertRefused(builder().add(1, KD, Taps.of("layer4")), rule);
+    assertBuildRefused(builder().add(1, KD, Taps.of("layer4")), rule);
   }
 
   @Test
   void build_tapsOfALossOnLogits_isRefused() {
-    assertRefused(
+    assertBuildRefused(
         builder().add(1, KD, Taps.of("layer1")), "kd_loss: taps must be empty (got 2 taps)");
   }
 
   @Test
   void build_imagesTheNetworkDoesNotTake_isRefused() {
-    assertRefused(
+    assertBuildRefused(
         builder().inputShape(1, 8, 8),
         "ResNet: images must be of shape [batch, 3, height, width] (got [2, 1, 8, 8])");
-    assertRefused(
+    assertBuildRefused(
         builder().inputShape(3, 8),
         "ResNet: images must be of shape [batch, 3, height, width] (got [2, 3, 8])");
   }
@@ -156,9 +156,13 @@ final class TrainingStepBuilderTest {
   void build_nothingToTrain_isRefused() {
     Path file = Program.empty().save(folder.resolve("fixed.ts"), "return x.flatten(1), [x]");
     try (Network fixed = TorchScriptNetwork.load(file)) {
-      assertRefused(
+      assertBuildRefused(
           TrainingStep.builder(fixed).inputShape(3, 2, 2),
           "TrainingStep: student must have a parameter that requires a gradient (got none)");
     }
+  }
+
+  private static void assertBuildRefused(TrainingStep.Builder builder, String message) {
+    assertRefused(builder::build, message);
   }
 }
