@@ -6,11 +6,12 @@
 
 namespace retort {
 
-/// Requires a defined tensor of a floating point dtype.
+/// Requires a defined, dense tensor of a floating point dtype.
 inline void check_floating(const char* function, const char* argument, const at::Tensor& tensor) {
   RETORT_CHECK(tensor.defined(), function, ": ", argument, " must be defined (got an undefined tensor)");
   RETORT_CHECK(
       tensor.is_floating_point(), function, ": ", argument, " must be floating point (got ", tensor.scalar_type(), ")");
+  RETORT_CHECK(tensor.layout() == at::kStrided, function, ": ", argument, " must be dense (got ", tensor.layout(), ")");
 }
 
 /// Requires student and teacher to agree in shape, dtype and device.

@@ -101,7 +101,8 @@ struct TrainingStep::Impl {
 TrainingStep::Impl::Impl(TrainingStepOptions given) : options(std::move(given)) {
   RETORT_CHECK(options.student, kName, ": student must be given (got null)");
   RETORT_CHECK(options.teacher || options.terms.empty(), kName, ": teacher must be given with terms (got null)");
-  RETORT_CHECK(options.teacher != options.student, kName, ": teacher must be another network than the student");
+  RETORT_CHECK(
+      options.teacher != options.student, kName, ": teacher must be another network than the student (got the same)");
   check_weight("weight of the cross-entropy", options.cross_entropy);
   RETORT_CHECK(
       options.cross_entropy > 0 || !options.terms.empty(), kName, ": loss must have at least one part (got none)");
@@ -169,6 +170,11 @@ int64_t TrainingStep::Impl::check(const Batch& batch) const {
   RETORT_CHECK(
       images.device() == student_tensors.device(), kName, ": images must be on the student's device ",
       student_tensors.device(), " (got ", images.device(), ")");
+  const at::ScalarType dtype = sgd->parameters().front().scalar_type();
+  RETORT_CHECK(
+      dtype == student_tensors.dtype().toScalarType(), kName,
+      ": student must keep the dtype it had when the step was built, ", student_tensors.dtype().toScalarType(),
+      " (got ", dtype, ")");
   for (const auto& [name, rows, rank] :
        {std::tuple{"indices", &batch.indices, 1}, std::tuple{"contrast", &batch.contrast, 2}}) {
     if (!rows->defined()) continue;

@@ -402,6 +402,13 @@ TEST_F(KdLossTest, RejectsOtherDtypes) {
       "kd_loss: student and teacher must have the same dtype (got Float and Double)");
 }
 
+TEST_F(KdLossTest, RejectsSparseTensors) {
+  EXPECT_EQ(
+      error_of([&] { kd_loss(logits().to_sparse(), logits(), 4.0); }), "kd_loss: student must be dense (got Sparse)");
+  EXPECT_EQ(
+      error_of([&] { kd_loss(logits(), logits().to_sparse(), 4.0); }), "kd_loss: teacher must be dense (got Sparse)");
+}
+
 TEST_F(KdLossTest, RejectsOtherShapes) {
   EXPECT_EQ(
       error_of([&] { kd_loss(at::zeros({5}), at::zeros({5}), 4.0); }),

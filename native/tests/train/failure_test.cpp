@@ -282,7 +282,7 @@ TEST_F(TrainingStepOptionsTest, RejectsNetworks) {
       "TrainingStep: teacher must be given with terms (got null)");
   EXPECT_EQ(
       error_after([](TrainingStepOptions& options) { options.teacher = options.student; }),
-      "TrainingStep: teacher must be another network than the student");
+      "TrainingStep: teacher must be another network than the student (got the same)");
   EXPECT_EQ(
       error_after([](TrainingStepOptions& options) {
         for (at::Tensor& parameter : options.student->parameters()) parameter.set_requires_grad(false);
@@ -378,6 +378,16 @@ TEST_F(TrainingStepOptionsTest, RejectsOptimizers) {
         sgd.milestones = {0, 3};
       }),
       "Sgd: milestones must be positive and ascending (got [0, 3])");
+}
+
+TEST(ConvertedStudentTest, IsRejected) {
+  Rig rig;
+  rig.student->convert(at::kDouble);
+  EXPECT_EQ(
+      test::error_of([&] { rig.run(1); }),
+      "TrainingStep: student must keep the dtype it had when the step was built, Float (got Double)");
+  rig.student->convert(at::kFloat);
+  EXPECT_EQ(rig.run(1).labeled, 5);
 }
 
 TEST_F(TrainingStepOptionsTest, RejectsTermsThatAreNotThere) {

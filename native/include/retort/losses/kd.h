@@ -26,7 +26,8 @@ namespace retort {
 /// @param teacher logits of the same shape, dtype and device
 /// @param temperature T > 0
 /// @return scalar []; the inputs' dtype, float32 for half-precision inputs
-/// @throws c10::ValueError if a tensor is undefined, not floating point, not of rank 2 or empty, if the two differ in
+/// @throws c10::ValueError if a tensor is undefined, not dense, not floating point, not of rank 2 or empty, if the two
+/// differ in
 ///     shape, dtype or device, or if the temperature is not positive and finite
 ///
 /// Source: Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, NIPS workshop 2014, arXiv 1503.02531.

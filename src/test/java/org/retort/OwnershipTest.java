@@ -98,6 +98,7 @@ final class OwnershipTest {
           () -> step.run(images, labels, null, labels, result),
           () -> step.run(input, classes, null, result),
           () -> step.run(input, classes, null, null, result),
+          step::newResult,
           step::steps,
           step::learningRate,
           step::state);

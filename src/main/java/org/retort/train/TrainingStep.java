@@ -82,9 +82,15 @@ public final class TrainingStep implements AutoCloseable {
    * Makes a result to be reused for every step.
    *
    * @return a new result for this step's number of terms
+   * @throws IllegalStateException if the step was closed
    */
   public StepResult newResult() {
-    return new StepResult(terms);
+    handle.acquire();
+    try {
+      return new StepResult(terms);
+    } finally {
+      handle.release();
+    }
   }
 
   /**

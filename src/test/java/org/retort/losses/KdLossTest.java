@@ -170,6 +170,12 @@ final class KdLossTest {
   }
 
   @Test
+  void compute_sparse_isRejected() {
+    assertComputeRefused(
+        torch.zeros(2, 3).to_sparse(), torch.zeros(2, 3), "student must be dense (got Sparse)");
+  }
+
+  @Test
   void compute_integers_isRejected() {
     Tensor integers = torch.zeros(2, 3).to(ScalarType.Int);
     assertComputeRefused(integers, integers, "student must be floating point (got Int)");

@@ -116,7 +116,7 @@ final class TrainingStepBuilderTest {
   void build_studentIsTeacher_isRefused() {
     assertBuildRefused(
         TrainingStep.builder(student, student).inputShape(3, 8, 8),
-        "TrainingStep: teacher must be another network than the student");
+        "TrainingStep: teacher must be another network than the student (got the same)");
   }
 
   @Test

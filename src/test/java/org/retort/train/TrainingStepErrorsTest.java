@@ -244,6 +244,15 @@ final class TrainingStepErrorsTest {
   }
 
   @Test
+  void run_studentConvertedAfterBuild_isRefused() {
+    small.student.convert(ScalarType.Double);
+    Failures.assertRefused(
+        () -> step.run(images, labels, null, result),
+        "TrainingStep: student must keep the dtype it had when the step was built, Float (got"
+            + " Double)");
+  }
+
+  @Test
   void run_differentNumbersOfClasses_isRefused() {
     try (Network teacher = ResNet.cifar(8, 6);
         TrainingStep mixed = SmallStep.builder(small.student, teacher).build()) {
