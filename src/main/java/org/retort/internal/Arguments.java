@@ -4,6 +4,8 @@ import java.nio.Buffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
+import java.util.Arrays;
+import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Tensor;
 
 /** Checks of what Java can see to be wrong, before native code is called. */
@@ -37,6 +39,23 @@ public final class Arguments {
       throw new IllegalArgumentException(function + ": " + argument + " must be given (got null)");
     }
     return value;
+  }
+
+  /**
+   * Requires a shape of positive sizes.
+   *
+   * @param shape the argument
+   * @param function the caller's name
+   * @param argument the argument's name
+   */
+  public static void shape(long[] shape, String function, String argument) {
+    notNull(shape, function, argument);
+    check(
+        shape.length > 0 && LongStream.of(shape).allMatch(size -> size > 0),
+        "%s: %s must have positive sizes (got %s)",
+        function,
+        argument,
+        Arrays.toString(shape));
   }
 
   /**

@@ -67,7 +67,7 @@ public abstract sealed class Network implements AutoCloseable permits ResNet, To
    *     logits and features
    */
   public final void probe(long... inputShape) {
-    checkShape(name + ".probe", inputShape);
+    Arguments.shape(inputShape, name + ".probe", "input shape");
     NativeNetwork network = handle.acquire();
     try (LongVector shape = new LongVector(inputShape)) {
       network.probe(shape);
@@ -313,15 +313,6 @@ public abstract sealed class Network implements AutoCloseable permits ResNet, To
    */
   public final NativeHandle<NativeNetwork> nativeHandle() {
     return handle;
-  }
-
-  static void checkShape(String function, long... shape) {
-    Arguments.notNull(shape, function, "input shape");
-    check(
-        shape.length > 0 && LongStream.of(shape).allMatch(size -> size > 0),
-        "%s: input shape must have positive sizes (got %s)",
-        function,
-        java.util.Arrays.toString(shape));
   }
 
   private long sampleSize(NativeNetwork network, String method) {

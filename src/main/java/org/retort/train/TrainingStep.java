@@ -5,7 +5,6 @@ import static org.retort.internal.Arguments.check;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.LongStream;
@@ -289,11 +288,7 @@ public final class TrainingStep implements AutoCloseable {
      * @throws IllegalArgumentException if a size is not positive
      */
     public Builder inputShape(long... shape) {
-      Arguments.notNull(shape, "TrainingStep.Builder.inputShape", "shape");
-      check(
-          shape.length > 0 && LongStream.of(shape).allMatch(size -> size > 0),
-          "TrainingStep.Builder.inputShape: shape must have positive sizes (got %s)",
-          Arrays.toString(shape));
+      Arguments.shape(shape, "TrainingStep.Builder.inputShape", "shape");
       inputShape = shape.clone();
       return this;
     }
