@@ -7,6 +7,7 @@ import java.nio.LongBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Consumer;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.LongVector;
@@ -394,7 +395,7 @@ public final class TrainingStep implements AutoCloseable {
      * Lets the options share a network; it is not kept longer, since another step may hold it the
      * other way round.
      */
-    private static void share(Network network, java.util.function.Consumer<NativeNetwork> options) {
+    private static void share(Network network, Consumer<NativeNetwork> options) {
       NativeHandle<NativeNetwork> handle = network.nativeHandle();
       NativeNetwork shared = handle.acquire();
       try {

@@ -7,6 +7,8 @@ import com.google.gson.JsonParser;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.TimeUnit;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
@@ -21,15 +23,7 @@ final class DistillJobTest {
   void distill_shortSetting_leavesTableAndFiles() throws IOException, InterruptedException {
     Path output = folder.resolve("results");
     try (ChildJvm child =
-        ChildJvm.start(
-            folder,
-            Main.class,
-            "distill",
-            "--rows=student,kd",
-            "--seeds=1",
-            "--epochs=1",
-            "--teacher-epochs=1",
-            "--output=" + output)) {
+        distill(output, "--rows=student,kd", "--seeds=1", "--epochs=1", "--teacher-epochs=1")) {
       assertThat(child.await()).as(child.output()).isZero();
 
       assertThat(child.output())
@@ -61,15 +55,7 @@ final class DistillJobTest {
   @Test
   void distill_studentOnly_trainsNoTeacher() throws IOException, InterruptedException {
     Path output = folder.resolve("results");
-    try (ChildJvm child =
-        ChildJvm.start(
-            folder,
-            Main.class,
-            "distill",
-            "--rows=student",
-            "--seeds=1",
-            "--epochs=1",
-            "--output=" + output)) {
+    try (ChildJvm child = distill(output, "--rows=student", "--seeds=1", "--epochs=1")) {
       assertThat(child.await()).as(child.output()).isZero();
     }
     assertThat(output.toFile().list())
@@ -81,15 +67,7 @@ final class DistillJobTest {
       throws IOException, InterruptedException {
     Path output = folder.resolve("results");
     try (ChildJvm child =
-        ChildJvm.start(
-            folder,
-            Main.class,
-            "distill",
-            "--rows=kd",
-            "--seeds=1",
-            "--epochs=10000",
-            "--teacher-epochs=1",
-            "--output=" + output)) {
+        distill(output, "--rows=kd", "--seeds=1", "--epochs=10000", "--teacher-epochs=1")) {
       // the teacher's file shows that training is under way; then comes a student for very long
       child.awaitFile(output.resolve("teacher.pt"));
       TimeUnit.MILLISECONDS.sleep(500);
@@ -107,5 +85,11 @@ final class DistillJobTest {
     }
     assertThat(output.toFile().list()).containsExactly("teacher.pt");
     assertThat(output.resolve("teacher.pt")).isNotEmptyFile();
+  }
+
+  private ChildJvm distill(Path output, String... options) throws IOException {
+    List<String> arguments = new ArrayList<>(List.of("distill", "--output=" + output));
+    arguments.addAll(List.of(options));
+    return ChildJvm.start(folder, Main.class, arguments.toArray(String[]::new));
   }
 }
