@@ -67,9 +67,8 @@ bool wants_gradient(const at::Tensor& input) {
 }
 
 at::Tensor connect(
-    const char* name, const at::Tensor& loss, const std::vector<at::Tensor>& inputs,
-    const std::vector<at::Tensor>& gradients) {
-  return ScalarLoss::apply(at::TensorList(inputs), Computed{name, loss, gradients});
+    const char* name, const at::Tensor& loss, at::TensorList inputs, const std::vector<at::Tensor>& gradients) {
+  return ScalarLoss::apply(inputs, Computed{name, loss, gradients});
 }
 
 }  // namespace retort::autograd

@@ -1,17 +1,51 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <retort/losses/criterion.h>
+
+#include <cmath>
+#include <ostream>
 
 #include "util/check.h"
 
 namespace retort {
 
+/// An element of a list, as it is called in a message, e.g. student[1].
+struct Element {
+  const char* list;
+  size_t index;
+};
+
+inline std::ostream& operator<<(std::ostream& out, const Element& element) {
+  return out << element.list << '[' << element.index << ']';
+}
+
+/// Requires a number that is positive and finite.
+inline void check_positive(const char* function, const char* argument, double value) {
+  RETORT_CHECK(
+      value > 0 && std::isfinite(value), function, ": ", argument, " must be positive and finite (got ", value, ")");
+}
+
 /// Requires a defined, dense tensor of a floating point dtype.
-inline void check_floating(const char* function, const char* argument, const at::Tensor& tensor) {
+template <typename Argument>
+void check_floating(const char* function, const Argument& argument, const at::Tensor& tensor) {
   RETORT_CHECK(tensor.defined(), function, ": ", argument, " must be defined (got an undefined tensor)");
   RETORT_CHECK(
       tensor.is_floating_point(), function, ": ", argument, " must be floating point (got ", tensor.scalar_type(), ")");
   RETORT_CHECK(tensor.layout() == at::kStrided, function, ": ", argument, " must be dense (got ", tensor.layout(), ")");
+}
+
+/// Requires two tensors to agree in dtype and device.
+template <typename First, typename Second>
+void check_same_type(
+    const char* function, const First& first_name, const at::Tensor& first, const Second& second_name,
+    const at::Tensor& second) {
+  RETORT_CHECK(
+      first.scalar_type() == second.scalar_type(), function, ": ", first_name, " and ", second_name,
+      " must have the same dtype (got ", first.scalar_type(), " and ", second.scalar_type(), ")");
+  RETORT_CHECK(
+      first.device() == second.device(), function, ": ", first_name, " and ", second_name,
+      " must be on the same device (got ", first.device(), " and ", second.device(), ")");
 }
 
 /// Requires student and teacher to agree in shape, dtype and device.
@@ -19,12 +53,57 @@ inline void check_alike(const char* function, const at::Tensor& student, const a
   RETORT_CHECK(
       student.sizes() == teacher.sizes(), function, ": student and teacher must have the same shape (got ",
       student.sizes(), " and ", teacher.sizes(), ")");
+  check_same_type(function, "student", student, "teacher", teacher);
+}
+
+/// Requires a tensor [batch, channels, height, width] that is not empty.
+template <typename Argument>
+void check_map(const char* function, const Argument& argument, const at::Tensor& map) {
+  check_floating(function, argument, map);
   RETORT_CHECK(
-      student.scalar_type() == teacher.scalar_type(), function, ": student and teacher must have the same dtype (got ",
-      student.scalar_type(), " and ", teacher.scalar_type(), ")");
+      map.dim() == 4, function, ": ", argument, " must be of shape [batch, channels, height, width] (got ", map.sizes(),
+      ")");
+  RETORT_CHECK(map.numel() > 0, function, ": ", argument, " must not be empty (got ", map.sizes(), ")");
+}
+
+/// Requires as many student maps as teacher maps, at least `minimum`, all of one batch, dtype and device.
+inline void check_maps(const char* function, at::TensorList student, at::TensorList teacher, size_t minimum) {
   RETORT_CHECK(
-      student.device() == teacher.device(), function, ": student and teacher must be on the same device (got ",
-      student.device(), " and ", teacher.device(), ")");
+      student.size() == teacher.size(), function, ": student and teacher must have as many maps (got ", student.size(),
+      " and ", teacher.size(), ")");
+  RETORT_CHECK(
+      student.size() >= minimum, function, ": student must have at least ", minimum, minimum == 1 ? " map" : " maps",
+      " (got ", student.size(), ")");
+  for (const auto& [name, maps] : {std::pair{"student", student}, std::pair{"teacher", teacher}}) {
+    for (size_t i = 0; i < maps.size(); ++i) {
+      const Element element{name, i};
+      check_map(function, element, maps[i]);
+      const Element first{"student", 0};
+      RETORT_CHECK(
+          maps[i].size(0) == student[0].size(0), function, ": ", first, " and ", element,
+          " must have the same batch (got ", student[0].size(0), " and ", maps[i].size(0), ")");
+      check_same_type(function, first, student[0], element, maps[i]);
+    }
+  }
+}
+
+/// Requires the taps of a criterion to be feature maps, as many of the student's as of the teacher's and at least
+/// `minimum`.
+inline void check_map_taps(const char* function, const FeatureShapes& shapes, size_t minimum) {
+  RETORT_CHECK(
+      shapes.student.size() == shapes.teacher.size(), function, ": student and teacher must have as many taps (got ",
+      shapes.student.size(), " and ", shapes.teacher.size(), ")");
+  RETORT_CHECK(
+      shapes.student.size() >= minimum, function, ": taps must be at least ", minimum, " (got ", shapes.student.size(),
+      ")");
+  for (const auto& [name, taps] : {std::pair{"student", &shapes.student}, std::pair{"teacher", &shapes.teacher}}) {
+    for (size_t i = 0; i < taps->size(); ++i) {
+      const at::IntArrayRef shape = (*taps)[i];
+      RETORT_CHECK(
+          shape.size() == 3, function, ": tap ", Element{name, i}, " must be a map [channels, height, width] (got ",
+          shape, ")");
+    }
+  }
 }
 
 }  // namespace retort

@@ -8,18 +8,21 @@
 #include <torch/library.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
-#include <tuple>
 
 #include "kernels/cpu/isa.h"
+#include "util/operators.h"
+#include "util/precision.h"
 
 namespace retort::kernels {
 namespace {
 
-std::tuple<at::Tensor, at::Tensor, at::Tensor> kd_forward(
-    const at::Tensor& student, const at::Tensor& teacher, double temperature, bool student_gradient,
-    bool teacher_gradient) {
-  const auto dtype = student.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+LossWithGradients kd_forward(
+    const at::Tensor& student, const at::Tensor& teacher, double temperature, std::array<bool, 2> gradients) {
+  const bool student_gradient = gradients[0];
+  const bool teacher_gradient = gradients[1];
+  const at::ScalarType dtype = compute_dtype(student);
   const at::Tensor s = student.to(dtype).contiguous();
   const at::Tensor t = teacher.to(dtype).contiguous();
   const at::Tensor grad_s = student_gradient ? at::empty_like(s) : at::Tensor();
@@ -52,10 +55,7 @@ std::tuple<at::Tensor, at::Tensor, at::Tensor> kd_forward(
     *loss.mutable_data_ptr<scalar_t>() = static_cast<scalar_t>(sum * temperature * temperature / batch);
   });
 
-  const auto in_dtype = [&student](const at::Tensor& gradient) {
-    return gradient.defined() ? gradient.to(student.scalar_type()) : gradient;
-  };
-  return {loss, in_dtype(grad_s), in_dtype(grad_t)};
+  return {loss, {like(student, grad_s), like(teacher, grad_t)}};
 }
 
 }  // namespace
