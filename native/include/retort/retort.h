@@ -2,6 +2,7 @@
 
 /// Everything Retort offers, for C++.
 #include <retort/losses/criterion.h>
+#include <retort/losses/fsp.h>
 #include <retort/losses/kd.h>
 #include <retort/models/network.h>
 #include <retort/models/resnet.h>

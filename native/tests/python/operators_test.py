@@ -1,0 +1,176 @@
+"""The operators in Python's torch: each golden case, in both precisions.
+
+Run by ctest as `operators_test.py LIBRARY GOLDEN_DIR`; exits with 77, ctest's "skipped", where torch is not installed.
+"""
+
+import functools
+import itertools
+import pathlib
+import sys
+import unittest
+
+try:
+    import torch
+    from torch.nn import functional
+except ImportError:
+    print("skipped: Python's torch is not installed")
+    sys.exit(77)
+
+# float32 is held to the golden values with the precision that it has.
+TOLERANCES = {torch.float64: 1e-9, torch.float32: 2e-4}
+
+
+def for_each_case(prefix):
+    """Calls a test with each golden case whose name begins so, and each dtype."""
+
+    def decorate(test):
+        @functools.wraps(test)
+        def run(self):
+            files = sorted(GOLDEN_DIR.glob(f"{prefix}_*.pt"))
+            self.assertTrue(files, f"no golden case {prefix}_*")
+            for file, dtype in itertools.product(files, TOLERANCES):
+                with self.subTest(case=file.stem, dtype=dtype):
+                    test(self, torch.load(file, weights_only=True), dtype)
+
+        return run
+
+    return decorate
+
+
+def listed(golden, prefix, dtype):
+    """The tensors prefix0, prefix1, ... of a case."""
+    tensors = []
+    while f"{prefix}{len(tensors)}" in golden:
+        tensors.append(golden[f"{prefix}{len(tensors)}"].to(dtype))
+    return tensors
+
+
+def trainable(tensor, dtype):
+    return tensor.to(dtype, copy=True).requires_grad_()
+
+
+def embed(features, weight, bias):
+    """CRD's embedding: a linear layer, then unit length."""
+    return functional.normalize(functional.linear(features, weight, bias))
+
+
+def connect(student, conv_weight, bn_weight, bn_bias):
+    """OFD's connector in training mode: a convolution of 1 x 1, then BatchNorm."""
+    connected = functional.conv2d(student, conv_weight)
+    return functional.batch_norm(connected, None, None, bn_weight, bn_bias, training=True)
+
+
+class OperatorsTest(unittest.TestCase):
+    def assert_close(self, actual, expected, tolerance=None):
+        self.assertEqual(actual.shape, expected.shape)
+        largest = expected.abs().max()
+        error = (actual.detach().double() - expected).abs().max() / (largest if largest > 0 else 1)
+        self.assertLessEqual(float(error), tolerance or TOLERANCES[actual.dtype])
+
+    def assert_maps(self, golden, dtype, loss):
+        """One loss a pair or layer of maps, and the gradient of their weighted sum."""
+        student = [trainable(map_, dtype) for map_ in listed(golden, "s", dtype)]
+        losses = loss(student, listed(golden, "t", dtype))
+        expected = listed(golden, "loss", torch.float64)
+        self.assertEqual(len(losses), len(expected))
+        for actual, value in zip(losses, expected):
+            self.assert_close(actual, value)
+        sum(weight * value for weight, value in zip(golden["weights"].to(dtype), losses)).backward()
+        for map_, gradient in zip(student, listed(golden, "grad", torch.float64)):
+            self.assert_close(map_.grad, gradient)
+
+    @for_each_case("kd")
+    def test_kd(self, golden, dtype):
+        student = trainable(golden["s"], dtype)
+        loss = torch.ops.retort.kd_loss(student, golden["t"].to(dtype), golden["temperature"].item())
+        loss.backward()
+        self.assert_close(loss, golden["loss"])
+        self.assert_close(student.grad, golden["grad"])
+
+    @for_each_case("fsp")
+    def test_fsp(self, golden, dtype):
+        self.assert_maps(golden, dtype, torch.ops.retort.fsp_loss)
+
+    def assert_nst(self, golden, dtype, kernel):
+        # The cases have the gradient of F.normalize, which explodes at a dead channel.
+        self.assert_maps(golden, dtype, lambda s, t: torch.ops.retort.nst_loss(s, t, kernel, dead_channel_norm=0.0))
+
+    @for_each_case("nst_linear")
+    def test_nst_linear(self, golden, dtype):
+        self.assert_nst(golden, dtype, "linear")
+
+    @for_each_case("nst_poly")
+    def test_nst_polynomial(self, golden, dtype):
+        self.assert_nst(golden, dtype, "polynomial")
+
+    @for_each_case("nst_gaussian")
+    def test_nst_gaussian(self, golden, dtype):
+        self.assert_nst(golden, dtype, "gaussian")
+
+    @for_each_case("crd")
+    def test_crd(self, golden, dtype):
+        temperature = golden["temperature"].item()
+        student_memory, teacher_memory = (golden[f"{side}_memory"].to(dtype) for side in ("student", "teacher"))
+        z_student = z_teacher = None
+        for i in range(len(listed(golden, "loss", dtype))):
+            features = trainable(golden[f"f_s{i}"], dtype)
+            names = ("student_weight", "student_bias", "teacher_weight", "teacher_bias")
+            values = {name: trainable(golden[name], dtype) for name in names}
+            student = embed(features, values["student_weight"], values["student_bias"])
+            teacher = embed(golden[f"f_t{i}"].to(dtype), values["teacher_weight"], values["teacher_bias"])
+            contrast = golden[f"contrast{i}"]
+            if i == 0:
+                z_student = torch.ops.retort.crd_z(student, teacher_memory, contrast, temperature)
+                z_teacher = torch.ops.retort.crd_z(teacher, student_memory, contrast, temperature)
+            for z, name in ((z_student, f"z_student{i}"), (z_teacher, f"z_teacher{i}")):
+                self.assertAlmostEqual(z / golden[name].item(), 1, delta=TOLERANCES[dtype])
+            loss = torch.ops.retort.crd_loss(
+                student, teacher, student_memory, teacher_memory, contrast, z_student, z_teacher, temperature
+            )
+            loss.backward()
+            self.assert_close(loss, golden[f"loss{i}"])
+            self.assert_close(features.grad, golden[f"grad_f_s{i}"])
+            for name, value in values.items():
+                self.assert_close(value.grad, golden[f"grad_{name}{i}"])
+            student_memory, teacher_memory = (golden[f"{side}_memory{i}"].to(dtype) for side in ("student", "teacher"))
+
+    @for_each_case("ofd_batch")
+    def test_ofd_with_batch_margin(self, golden, dtype):
+        for i in range(len(listed(golden, "loss", dtype))):
+            values = {name: trainable(golden[name], dtype) for name in ("conv_weight", "bn_weight", "bn_bias")}
+            student = trainable(golden[f"s{i}"], dtype)
+            teacher = golden[f"t{i}"].to(dtype)
+            margin = torch.ops.retort.ofd_batch_margin(teacher)
+            loss = torch.ops.retort.ofd_loss(connect(student, **values), teacher, margin)
+            loss.backward()
+            self.assert_close(loss, golden[f"loss{i}"])
+            self.assert_close(student.grad, golden[f"grad_s{i}"])
+            for name, value in values.items():
+                self.assert_close(value.grad, golden[f"grad_{name}{i}"])
+
+    @for_each_case("ofd_paper")
+    def test_ofd_with_expected_margin(self, golden, dtype):
+        student = [trainable(map_, dtype) for map_ in listed(golden, "s", dtype)]
+        teacher = listed(golden, "t", dtype)
+        total = 0
+        for i, (s, t) in enumerate(zip(student, teacher)):
+            values = (golden[f"{name}{i}"].to(dtype) for name in ("conv_weight", "bn_weight", "bn_bias"))
+            norm = (golden[f"teacher_bn_{name}{i}"].to(dtype) for name in ("weight", "bias"))
+            margin = torch.ops.retort.ofd_expected_margin(*norm)
+            self.assert_close(margin, golden[f"margin{i}"])
+            loss = torch.ops.retort.ofd_loss(connect(s, *values), t, margin, reduction="sum")
+            total = total + loss / 2 ** (len(student) - i - 1)
+        total.backward()
+        self.assert_close(total, golden["loss"])
+        for s, gradient in zip(student, listed(golden, "grad_s", torch.float64)):
+            self.assert_close(s.grad, gradient)
+
+    def test_rejects_bad_input_in_one_line(self):
+        with self.assertRaisesRegex(Exception, r"^fsp_loss: student must have at least 2 maps \(got 1\)$"):
+            torch.ops.retort.fsp_loss([torch.zeros(1, 1, 1, 1)], [torch.zeros(1, 1, 1, 1)])
+
+
+if __name__ == "__main__":
+    torch.ops.load_library(sys.argv[1])
+    GOLDEN_DIR = pathlib.Path(sys.argv[2])
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
