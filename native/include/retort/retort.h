@@ -4,6 +4,7 @@
 #include <retort/losses/criterion.h>
 #include <retort/losses/fsp.h>
 #include <retort/losses/kd.h>
+#include <retort/losses/nst.h>
 #include <retort/models/network.h>
 #include <retort/models/resnet.h>
 #include <retort/models/torchscript.h>

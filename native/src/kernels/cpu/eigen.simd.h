@@ -14,6 +14,10 @@ namespace {
 template <typename T>
 using Matrix = Eigen::Matrix<T, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 template <typename T>
+using RowVector = Eigen::Matrix<T, 1, Eigen::Dynamic, Eigen::RowMajor>;
+template <typename T>
+using ColumnVector = Eigen::Matrix<T, Eigen::Dynamic, 1>;
+template <typename T>
 using MatrixView = Eigen::Map<Matrix<T>>;
 template <typename T>
 using ConstMatrixView = Eigen::Map<const Matrix<T>>;

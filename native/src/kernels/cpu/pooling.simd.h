@@ -27,6 +27,8 @@ class PooledMap {
   }
 
   int64_t channels() const { return map_.channels; }
+  int64_t height() const { return height_; }
+  int64_t width() const { return width_; }
   int64_t positions() const { return height_ * width_; }
   bool wants_gradient() const { return map_.gradient != nullptr; }
 

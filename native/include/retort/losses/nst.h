@@ -1,0 +1,70 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <retort/export.h>
+#include <retort/losses/criterion.h>
+
+#include <memory>
+#include <vector>
+
+namespace retort {
+
+/// How nst_loss compares two channels x, y, as unit vectors of H W numbers.
+enum class NstKernel {
+  /// x^T y
+  kLinear,
+  /// (x^T y)^2
+  kPolynomial,
+  /// exp(-|x - y|^2 / (2 sigma^2)), sigma^2 the mean of |x - y|^2 over all pairs of a student's with a teacher's
+  /// channel
+  /// of the sample, a constant for the gradient
+  kGaussian,
+};
+
+/// Neuron selectivity transfer: the maximum mean discrepancy between what the student's and what the teacher's channels
+/// respond to. For each layer
+///
+///   loss = mean over B of (mean k(s, s') + mean k(t, t') - 2 mean k(s, t))
+///
+/// over all pairs of channels s, s' of the student's and t, t' of the teacher's map, each a vector of H W numbers
+/// divided by its length (or by 1e-12 if that is larger). If the two maps of a layer differ in size, both are first
+/// averaged down to the smaller height and the smaller width (adaptive average pooling).
+///
+/// Gradients: to student maps; to teacher maps only if they require them. They are computed together with the loss.
+/// Differentiating twice is an error. A channel whose length is below `dead_channel_norm` gets no gradient: its
+/// direction means nothing, and the exact gradient is up to 1e12 times larger than the others.
+/// No loss is negative; equal maps give 0, and the order of channels does not matter.
+/// Computed in float32, or in float64 for float64 inputs, sample by sample: beside the gradients and the unit vectors
+/// of one sample a thread, a few rows of the kernel's matrix are all the memory it takes. The same result for any
+/// number of threads.
+///
+/// Also registered as the operator `retort::nst_loss(Tensor[] student, Tensor[] teacher, str kernel, *,
+/// float dead_channel_norm=1e-06) -> Tensor[]`, with kernel "linear", "polynomial" or "gaussian".
+///
+/// @param student n >= 1 maps [B, C_i, H_i, W_i], floating point, any strides
+/// @param teacher as many maps with the same batch, dtype and device; channels, heights and widths may be others
+/// @param dead_channel_norm at least 0 and finite; 0 gives the exact gradient of torch.nn.functional.normalize
+/// @return the n losses, scalars []; the inputs' dtype, float32 for half-precision inputs
+/// @throws c10::ValueError if there is no map, if a map is undefined, not dense, not floating point, not of rank 4 or
+///     empty, if maps differ in batch, dtype or device, or if `dead_channel_norm` is out of range
+///
+/// Source: Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity Transfer, 2017, arXiv 1707.01219.
+/// The polynomial kernel's values are those of RepDistiller's distiller_zoo/NST.py, which handles square maps only; no
+/// public code has the other two kernels, which follow the paper. The paper halves the loss.
+///
+///   const std::vector<at::Tensor> losses =
+///       retort::nst_loss(student_maps, teacher_maps, retort::NstKernel::kPolynomial);
+RETORT_API std::vector<at::Tensor> nst_loss(
+    at::TensorList student, at::TensorList teacher, NstKernel kernel, double dead_channel_norm = 1e-6);
+
+/// nst_loss as a term of a training step: the sum of the losses of its layers. Takes one tap or more, maps.
+struct RETORT_API NstOptions : CriterionOptions {
+  /// The paper's best and the only one in public code.
+  NstKernel kernel = NstKernel::kPolynomial;
+  /// Of nst_loss.
+  double dead_channel_norm = 1e-6;
+
+  std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;
+};
+
+}  // namespace retort

@@ -1,0 +1,26 @@
+#include <torch/library.h>
+
+#include <array>
+
+#include "autograd/scalar_loss.h"
+#include "util/operators.h"
+
+namespace retort::autograd {
+namespace {
+
+LossWithGradients nst_forward(
+    const at::Tensor& student, const at::Tensor& teacher, c10::string_view kernel, double dead_channel_norm,
+    std::array<bool, 2> /*gradients*/) {
+  static const auto forward = find_operator<decltype(nst_forward)>("retort::_nst_forward");
+  return differentiable<2>("nst_loss", {student, teacher}, [&](std::array<bool, 2> wanted) {
+    return forward.call(student, teacher, kernel, dead_channel_norm, wanted);
+  });
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(retort, Autograd, m) {
+  m.impl("_nst_forward", &nst_forward);
+}
+
+}  // namespace retort::autograd
