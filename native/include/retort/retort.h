@@ -5,6 +5,7 @@
 #include <retort/losses/fsp.h>
 #include <retort/losses/kd.h>
 #include <retort/losses/nst.h>
+#include <retort/losses/ofd.h>
 #include <retort/models/network.h>
 #include <retort/models/resnet.h>
 #include <retort/models/torchscript.h>

@@ -1,0 +1,190 @@
+#include <ATen/ops/exp.h>
+#include <ATen/ops/special_ndtr.h>
+#include <ATen/ops/where.h>
+#include <retort/losses/ofd.h>
+#include <torch/library.h>
+#include <torch/nn/init.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/nn/modules/conv.h>
+
+#include <array>
+#include <cmath>
+
+#include "losses/checks.h"
+#include "losses/sum.h"
+#include "util/operators.h"
+
+namespace retort {
+namespace {
+
+namespace nn = torch::nn;
+
+/// The official code's bound: below it, a channel is hardly ever negative and its margin -3 gamma.
+constexpr double kSmallestProbability = 0.001;
+
+c10::string_view name_of(OfdReduction reduction) {
+  switch (reduction) {
+    case OfdReduction::kMean:
+      return "mean";
+    case OfdReduction::kSum:
+      return "sum";
+  }
+  fail("ofd_loss: reduction must be one of OfdReduction (got ", static_cast<int>(reduction), ")");
+}
+
+at::Tensor checked_ofd_loss(
+    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, c10::string_view reduction) {
+  using Forward =
+      LossWithGradients(const at::Tensor&, const at::Tensor&, const at::Tensor&, double, std::array<bool, 2>);
+  static const auto forward = find_operator<Forward>("retort::_ofd_forward");
+  check_map("ofd_loss", "student", student);
+  check_floating("ofd_loss", "teacher", teacher);
+  check_alike("ofd_loss", student, teacher);
+  check_floating("ofd_loss", "margin", margin);
+  RETORT_CHECK(
+      margin.dim() == 1 && margin.size(0) == student.size(1), "ofd_loss: margin must be of shape [", student.size(1),
+      "] (got ", margin.sizes(), ")");
+  check_same_type("ofd_loss", "student", student, "margin", margin);
+  RETORT_CHECK(
+      reduction == "mean" || reduction == "sum", "ofd_loss: reduction must be mean or sum (got ", reduction, ")");
+  const double scale = reduction == "mean" ? 1.0 / static_cast<double>(student.numel()) : 1.0;
+  return std::get<0>(forward.call(student, teacher, margin.detach(), scale, {}));
+}
+
+at::Tensor checked_ofd_batch_margin(const at::Tensor& teacher) {
+  static const auto margin = find_operator<decltype(ofd_batch_margin)>("retort::_ofd_batch_margin");
+  check_map("ofd_batch_margin", "teacher", teacher);
+  return margin.call(teacher.detach()).to(teacher.scalar_type());
+}
+
+at::Tensor checked_ofd_expected_margin(const at::Tensor& bn_weight, const at::Tensor& bn_bias) {
+  check_floating("ofd_expected_margin", "bn_weight", bn_weight);
+  check_floating("ofd_expected_margin", "bn_bias", bn_bias);
+  RETORT_CHECK(
+      bn_weight.dim() == 1 && bn_weight.numel() > 0,
+      "ofd_expected_margin: bn_weight must be of shape [channels] and not empty (got ", bn_weight.sizes(), ")");
+  RETORT_CHECK(
+      bn_weight.sizes() == bn_bias.sizes(), "ofd_expected_margin: bn_weight and bn_bias must have the same shape (got ",
+      bn_weight.sizes(), " and ", bn_bias.sizes(), ")");
+  check_same_type("ofd_expected_margin", "bn_weight", bn_weight, "bn_bias", bn_bias);
+  const at::Tensor beta = bn_bias.detach().to(at::kDouble);
+  const at::Tensor gamma = bn_weight.detach().to(at::kDouble).abs();
+  const at::Tensor z = beta / gamma;
+  const at::Tensor density = at::exp(-0.5 * z * z) / std::sqrt(2 * M_PI);
+  const at::Tensor probability = at::special_ndtr(-z);
+  const at::Tensor expected = beta - gamma * density / probability;
+  const at::Tensor margin = at::where(probability > kSmallestProbability, expected, -3 * gamma);
+  return at::where(gamma == 0, beta.clamp_max(0), margin).to(bn_weight.scalar_type());
+}
+
+/// Brings the student's map to the teacher's channels.
+class Connector final : public nn::Module {
+ public:
+  Connector(int64_t student_channels, int64_t teacher_channels) {
+    conv_ = register_module("conv", nn::Conv2d(nn::Conv2dOptions(student_channels, teacher_channels, 1).bias(false)));
+    norm_ = register_module("norm", nn::BatchNorm2d(teacher_channels));
+    nn::init::normal_(conv_->weight, 0, std::sqrt(2.0 / static_cast<double>(teacher_channels)));
+  }
+
+  at::Tensor forward(const at::Tensor& map) { return norm_(conv_(map.to(conv_->weight.scalar_type()))); }
+
+ private:
+  nn::Conv2d conv_{nullptr};
+  nn::BatchNorm2d norm_{nullptr};
+};
+
+class OfdCriterion final : public Criterion {
+ public:
+  OfdCriterion(const OfdOptions& options, const FeatureShapes& shapes) : reduction_(options.reduction) {
+    connectors_ = register_module("connectors", nn::ModuleList());
+    for (size_t i = 0; i < shapes.student.size(); ++i) {
+      connectors_->push_back(std::make_shared<Connector>(shapes.student[i][0], shapes.teacher[i][0]));
+    }
+    for (size_t i = 0; i < options.margins.size(); ++i) {
+      margins_.push_back(register_buffer("margin" + std::to_string(i), options.margins[i].detach().clone()));
+    }
+  }
+
+  at::Tensor forward(const CriterionInput& input) override {
+    std::vector<at::Tensor> losses;
+    for (size_t i = 0; i < input.student.size(); ++i) {
+      const at::Tensor student = connectors_->ptr<Connector>(i)->forward(input.student[i]);
+      const at::Tensor teacher = input.teacher[i].to(student.scalar_type());
+      const at::Tensor margin = margins_.empty() ? ofd_batch_margin(teacher) : margins_[i];
+      losses.push_back(ofd_loss(student, teacher, margin, reduction_) * weight(i, input.student.size()));
+    }
+    return sum(losses);
+  }
+
+ private:
+  double weight(size_t layer, size_t layers) const {
+    return reduction_ == OfdReduction::kSum ? std::exp2(static_cast<double>(layer + 1) - static_cast<double>(layers))
+                                            : 1.0;
+  }
+
+  OfdReduction reduction_;
+  nn::ModuleList connectors_{nullptr};
+  std::vector<at::Tensor> margins_;
+};
+
+void check_margins(const std::vector<at::Tensor>& margins, const FeatureShapes& shapes) {
+  if (margins.empty()) return;
+  RETORT_CHECK(
+      margins.size() == shapes.teacher.size(), "ofd_loss: margins must be one a tap (got ", margins.size(), " for ",
+      shapes.teacher.size(), " taps)");
+  for (size_t i = 0; i < margins.size(); ++i) {
+    const Element element{"margins", i};
+    check_floating("ofd_loss", element, margins[i]);
+    RETORT_CHECK(
+        margins[i].dim() == 1 && margins[i].size(0) == shapes.teacher[i][0], "ofd_loss: ", element,
+        " must be of shape [", shapes.teacher[i][0], "] (got ", margins[i].sizes(), ")");
+  }
+}
+
+}  // namespace
+
+at::Tensor ofd_loss(
+    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, OfdReduction reduction) {
+  static const auto op = find_operator<decltype(checked_ofd_loss)>("retort::ofd_loss");
+  return op.call(student, teacher, margin, name_of(reduction));
+}
+
+at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
+  static const auto op = find_operator<decltype(ofd_batch_margin)>("retort::ofd_batch_margin");
+  return op.call(teacher);
+}
+
+at::Tensor ofd_expected_margin(const at::Tensor& bn_weight, const at::Tensor& bn_bias) {
+  static const auto op = find_operator<decltype(ofd_expected_margin)>("retort::ofd_expected_margin");
+  return op.call(bn_weight, bn_bias);
+}
+
+std::shared_ptr<Criterion> OfdOptions::build(const FeatureShapes& shapes) const {
+  name_of(reduction);
+  check_map_taps("ofd_loss", shapes, 1);
+  for (size_t i = 0; i < shapes.student.size(); ++i) {
+    const at::IntArrayRef student = shapes.student[i];
+    const at::IntArrayRef teacher = shapes.teacher[i];
+    RETORT_CHECK(
+        student.slice(1) == teacher.slice(1), "ofd_loss: taps ", Element{"student", i}, " and ", Element{"teacher", i},
+        " must have the same height and width (got ", student, " and ", teacher, ")");
+  }
+  check_margins(margins, shapes);
+  return std::make_shared<OfdCriterion>(*this, shapes);
+}
+
+TORCH_LIBRARY_FRAGMENT(retort, m) {
+  m.def(
+      "ofd_loss(Tensor student, Tensor teacher, Tensor margin, *, str reduction=\"mean\") -> Tensor",
+      &checked_ofd_loss);
+  m.def("ofd_batch_margin(Tensor teacher) -> Tensor", &checked_ofd_batch_margin);
+  m.def("ofd_expected_margin(Tensor bn_weight, Tensor bn_bias) -> Tensor", &checked_ofd_expected_margin);
+  // The squared differences' sum, times `scale`.
+  m.def(
+      "_ofd_forward(Tensor student, Tensor teacher, Tensor margin, float scale, bool[2] gradients) "
+      "-> (Tensor, Tensor[])");
+  m.def("_ofd_batch_margin(Tensor teacher) -> Tensor");
+}
+
+}  // namespace retort
