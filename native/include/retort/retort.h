@@ -1,11 +1,13 @@
 #pragma once
 
 /// Everything Retort offers, for C++.
+#include <retort/losses/crd.h>
 #include <retort/losses/criterion.h>
 #include <retort/losses/fsp.h>
 #include <retort/losses/kd.h>
 #include <retort/losses/nst.h>
 #include <retort/losses/ofd.h>
+#include <retort/memory/contrast_memory.h>
 #include <retort/models/network.h>
 #include <retort/models/resnet.h>
 #include <retort/models/torchscript.h>

@@ -36,30 +36,22 @@ std::vector<at::Tensor> select(const std::vector<at::Tensor>& features, const st
   return selected;
 }
 
-/// The buffers of the criteria and the state of the default generator, to be put back if a step fails. The networks
-/// keep their own.
-class Snapshot {
+/// The state of a generator, to be put back if a step fails.
+class GeneratorSnapshot {
  public:
-  Snapshot(const std::vector<BoundTerm>& terms, const at::Generator& generator) : generator_(generator) {
-    const at::NoGradGuard no_grad;
-    for (const BoundTerm& term : terms) {
-      for (const at::Tensor& buffer : term.criterion->buffers()) buffers_.emplace_back(buffer, buffer.clone());
-    }
+  explicit GeneratorSnapshot(at::Generator generator) : generator_(std::move(generator)) {
     const std::lock_guard<std::mutex> lock(generator_.mutex());
-    random_state_ = generator_.get_state();
+    state_ = generator_.get_state();
   }
 
   void restore() {
-    const at::NoGradGuard no_grad;
-    for (auto& [buffer, copy] : buffers_) buffer.copy_(copy);
     const std::lock_guard<std::mutex> lock(generator_.mutex());
-    generator_.set_state(random_state_);
+    generator_.set_state(state_);
   }
 
  private:
   at::Generator generator_;
-  at::Tensor random_state_;
-  std::vector<std::pair<at::Tensor, at::Tensor>> buffers_;
+  at::Tensor state_;
 };
 
 void check_finite(const std::string& what, double loss) {
@@ -127,7 +119,7 @@ TrainingStep::Impl::Impl(TrainingStepOptions given) : options(std::move(given)) 
     }
     bound.criterion = term.criterion->build(shapes);
     bound.criterion->to(student_tensors.device());
-    convert_floating_point(*bound.criterion, student_tensors.dtype().toScalarType());
+    convert_floating_point(*bound.criterion, student_tensors.dtype() == at::kDouble ? at::kDouble : at::kFloat);
     terms.push_back(std::move(bound));
   }
 
@@ -201,7 +193,8 @@ void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
 
   options.student->snapshot();
   if (options.teacher) options.teacher->snapshot();
-  Snapshot snapshot(terms, at::globalContext().defaultGenerator(student_tensors.device()));
+  for (const BoundTerm& term : terms) term.criterion->snapshot();
+  GeneratorSnapshot generator(at::globalContext().defaultGenerator(student_tensors.device()));
   try {
     StepResult computed = attempt(batch);
     ++steps;
@@ -209,7 +202,8 @@ void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
   } catch (...) {
     options.student->restore();
     if (options.teacher) options.teacher->restore();
-    snapshot.restore();
+    for (const BoundTerm& term : terms) term.criterion->restore();
+    generator.restore();
     throw;
   }
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace retort {
@@ -36,16 +37,27 @@ struct CriterionInput {
 };
 
 /// A distillation loss as part of a training step: a module, so that its parameters are trained with the student and
-/// its parameters and buffers have names, a device and a dtype.
+/// its parameters and buffers have names, a device and a dtype. A step keeps them in float64 for a student of float64,
+/// in float32 for any other.
 class RETORT_API Criterion : public torch::nn::Module {
  public:
   /// The loss of one batch, a scalar connected to `input.logits_student` or `input.student`. Must change nothing but
   /// buffers.
   virtual at::Tensor forward(const CriterionInput& input) = 0;
 
+  /// Remembers the buffers, for `restore`. Called before each step; the default copies them all, so a criterion with
+  /// large ones should remember only what it changes.
+  virtual void snapshot();
+
+  /// Puts the buffers back as they were at the last `snapshot`. Called if the step fails.
+  virtual void restore();
+
   /// Called once the step's loss and gradients are known to be finite and nothing but in-place updates remains, e.g.
   /// to refresh a memory of embeddings. Changes buffers only. If it throws, the step fails and buffers are put back.
   virtual void after_step(const CriterionInput& input);
+
+ private:
+  std::vector<std::pair<at::Tensor, at::Tensor>> saved_;
 };
 
 /// The options of one kind of criterion, from which a training step builds it as soon as the shapes are known. Every

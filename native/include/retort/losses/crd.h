@@ -1,0 +1,110 @@
+#pragma once
+
+#include <ATen/core/Generator.h>
+#include <ATen/core/Tensor.h>
+#include <retort/export.h>
+#include <retort/losses/criterion.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+
+namespace retort {
+
+/// Contrastive representation distillation: an embedding of one network must tell the other network's embedding of the
+/// same sample (the positive) from those of K other samples (the negatives), which a memory of M rows holds. With
+///
+///   P_ij = exp(v_i . m_ij / T) / Z         for anchor v_i and its candidate rows m_i0 (positive), m_i1 ... m_iK
+///   c    = K / M + 1e-7
+///   side = -1/B sum_i [ log(P_i0 / (P_i0 + c)) + sum_k log((K / M) / (P_ik + c)) ]
+///   loss = side of the student's embeddings against the teacher memory, with z_student
+///        + side of the teacher's embeddings against the student memory, with z_teacher
+///
+/// Gradients: to `student`, and to `teacher` only if it requires them; none to the memories. They are computed together
+/// with the loss while a row is in the cache: nothing of size B K d ever exists. Differentiating twice is an error.
+/// The loss is never negative. It is computed from logarithms of P, which neither overflow nor vanish.
+/// Computed in the memories' dtype; the same result for any number of threads.
+///
+/// Also registered as the operator `retort::crd_loss(Tensor student, Tensor teacher, Tensor student_memory,
+/// Tensor teacher_memory, Tensor contrast, float z_student, float z_teacher, float temperature) -> Tensor`.
+///
+/// @param student [B, d], the student's embeddings, rows of length 1 (which is not checked); floating point, any
+/// strides
+/// @param teacher of the same shape, dtype and device
+/// @param student_memory [M, d], float64 for float64 embeddings, float32 for all others; on the same device
+/// @param teacher_memory of the same shape, dtype and device
+/// @param contrast int64 [B, K+1], rows of the memories, the positive first, K >= 1; rows may repeat
+/// @param z_student Z of the student's side, positive and finite, see crd_z
+/// @param z_teacher Z of the teacher's side, positive and finite
+/// @param temperature T, positive and finite
+/// @return scalar [] of the memories' dtype
+/// @throws c10::ValueError if a tensor is undefined, empty or does not fit, a row is out of range, or a number is not
+///     positive and finite
+///
+/// Source: Tian, Krishnan, Isola: Contrastive Representation Distillation, ICLR 2020, arXiv 1910.10699. The values are
+/// those of RepDistiller's crd/, whose loss is of shape [1] and which sets Z once, on the first batch.
+RETORT_API at::Tensor crd_loss(
+    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& student_memory,
+    const at::Tensor& teacher_memory, const at::Tensor& contrast, double z_student, double z_teacher,
+    double temperature);
+
+/// The constant Z of one side of crd_loss, estimated from a batch:
+///
+///   Z = M * mean over B, K+1 of exp(v_i . m_ij / T)
+///
+/// A constant: no gradient flows. Also the operator `retort::crd_z(Tensor embeddings, Tensor memory, Tensor contrast,
+/// float temperature) -> float`.
+///
+/// @param embeddings [B, d] of one network
+/// @param memory [M, d] of the other
+/// @param contrast int64 [B, K+1], rows of the memory
+/// @param temperature T, positive and finite
+/// @return Z; infinite if e^(1/T) is, at temperatures below 0.0015
+/// @throws c10::ValueError as crd_loss does
+RETORT_API double crd_z(
+    const at::Tensor& embeddings, const at::Tensor& memory, const at::Tensor& contrast, double temperature);
+
+/// Draws the candidates of a batch for crd_loss: of each sample its own row, then negatives drawn uniformly, with
+/// repetition, from all other rows. The same generator state draws the same for any number of threads.
+///
+/// Also the operator `retort::crd_contrast(Tensor indices, int rows, int negatives, *, Generator? generator=None) ->
+/// Tensor`.
+///
+/// @param indices int64 [B], the samples' own rows
+/// @param rows M of the memory, >= 2
+/// @param negatives K >= 1
+/// @param generator of the indices' device; by default that device's default generator
+/// @return int64 [B, K+1]
+/// @throws c10::ValueError if an argument is out of range
+RETORT_API at::Tensor crd_contrast(
+    const at::Tensor& indices, int64_t rows, int64_t negatives,
+    const std::optional<at::Generator>& generator = std::nullopt);
+
+/// crd_loss as a term of a training step, with everything it needs: an embedding of each network, a linear layer to
+/// `dimension` numbers followed by division by the length, both trained with the student and not part of it; a memory
+/// of each network's embeddings; Z, estimated from the first batch and fixed from then on.
+///
+/// Takes one tap of each network, of any shape, which is flattened. Each batch must have indices. The candidates are
+/// those of the batch if it has `contrast`, as the reference code's data loaders draw them, and drawn by crd_contrast
+/// otherwise. After each step the memories move towards the new embeddings; see ContrastMemory.
+/// An embedding shorter than 1e-6 has no direction: it counts as zero and gets no gradient.
+///
+/// Named `student_embedding.weight`, `student_embedding.bias`, `teacher_embedding.…`, `student_memory.embeddings`,
+/// `teacher_memory.embeddings`, and `z_student`, `z_teacher`, which are 0 until the first batch.
+/// Memory: 2 M d numbers.
+struct RETORT_API CrdOptions : CriterionOptions {
+  /// M, the number of samples of the data set, >= 2; must be set.
+  int64_t samples = 0;
+  /// K, for batches without `contrast`; RepDistiller's value for CIFAR-100 and ImageNet.
+  int64_t negatives = 16384;
+  /// d, RepDistiller's value.
+  int64_t dimension = 128;
+  /// T, the paper's value.
+  double temperature = 0.07;
+  /// How much of a memory's row stays, in [0, 1); the paper's value.
+  double momentum = 0.5;
+
+  std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;
+};
+
+}  // namespace retort

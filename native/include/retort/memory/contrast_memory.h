@@ -1,0 +1,54 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <retort/export.h>
+#include <torch/nn/module.h>
+
+#include <cstdint>
+
+namespace retort {
+
+/// Some rows of a memory, each once.
+struct RETORT_API MemoryRows {
+  /// int64 [n]
+  at::Tensor indices;
+  /// [n, dimension]
+  at::Tensor embeddings;
+};
+
+/// CRD's memory: for every sample of a data set a moving average of one network's embeddings.
+///
+/// A module with the buffer `embeddings`. Not safe under several threads.
+class RETORT_API ContrastMemory : public torch::nn::Module {
+ public:
+  /// Starts with rows drawn from U(-a, a), a = sqrt(3 / dimension), whose expected squared length is 1, by the default
+  /// generator.
+  /// @param rows samples of the data set, >= 1
+  /// @param dimension of an embedding, >= 1
+  /// @throws c10::ValueError if an argument is out of range
+  ContrastMemory(int64_t rows, int64_t dimension);
+
+  /// [rows, dimension]; updates write into it.
+  const at::Tensor& embeddings() const { return embeddings_; }
+
+  /// Moves rows towards new embeddings:
+  ///
+  ///   row = unit(momentum * row + (1 - momentum) * embedding)
+  ///
+  /// where unit divides by the length (or by 1e-12 if that is larger). If a row occurs several times, its last
+  /// embedding counts. All rows are computed before the first is written.
+  /// @param indices int64 [B], rows
+  /// @param embeddings [B, dimension], of the memory's dtype and on its device
+  /// @param momentum in [0, 1)
+  /// @return what the rows held before, for `assign`
+  /// @throws c10::ValueError if an argument does not fit or a new row is not finite; then nothing has changed
+  MemoryRows update(const at::Tensor& indices, const at::Tensor& embeddings, double momentum);
+
+  /// Writes rows as they are.
+  void assign(const MemoryRows& rows);
+
+ private:
+  at::Tensor embeddings_;
+};
+
+}  // namespace retort

@@ -1,0 +1,139 @@
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <numeric>
+
+#include "kernels/cpu/crd.simd.h"
+#include "kernels/cpu/isa.h"
+#include "kernels/math/random.h"
+#include "util/operators.h"
+#include "util/precision.h"
+
+namespace retort::kernels {
+namespace {
+
+/// Added to probabilities by the reference code.
+constexpr double kEpsilon = 1e-7;
+
+/// The embeddings of one network with the memory of the other.
+struct Side {
+  Side(const at::Tensor& given, const at::Tensor& memory_rows, const at::Tensor& candidates, double temperature)
+      : embeddings(given.to(memory_rows.scalar_type()).contiguous()),
+        memory(memory_rows.contiguous()),
+        contrast(candidates.contiguous()),
+        inverse_temperature(1.0 / temperature) {}
+
+  int64_t batch() const { return embeddings.size(0); }
+  int64_t candidates() const { return contrast.size(1); }
+
+  template <typename T>
+  CrdAnchor<T> anchor(int64_t b) const {
+    return {
+        embeddings.const_data_ptr<T>() + b * embeddings.size(1),
+        memory.const_data_ptr<T>(),
+        contrast.const_data_ptr<int64_t>() + b * candidates(),
+        candidates(),
+        embeddings.size(1),
+        static_cast<T>(inverse_temperature)};
+  }
+
+  at::Tensor embeddings;
+  at::Tensor memory;
+  at::Tensor contrast;
+  double inverse_temperature;
+};
+
+/// How many anchors make it worth while to use another thread.
+int64_t grain_of(const Side& side) {
+  return std::max<int64_t>(1, at::internal::GRAIN_SIZE / (side.candidates() * side.embeddings.size(1)));
+}
+
+/// The loss of one side; its gradient is written to `gradient` if that is defined.
+double side_loss(const Side& side, double z, const at::Tensor& gradient) {
+  const auto batch = static_cast<double>(side.batch());
+  const auto negatives = static_cast<double>(side.candidates() - 1);
+  const double noise = negatives / static_cast<double>(side.memory.size(0));
+  std::vector<double> sums(static_cast<size_t>(side.batch()));
+  AT_DISPATCH_FLOATING_TYPES(side.memory.scalar_type(), "crd_loss", [&] {
+    using Function = double (*)(const CrdAnchor<scalar_t>&, const CrdScoring<scalar_t>&);
+    const auto crd_anchor = select<Function>(&baseline::crd_anchor, &avx2::crd_anchor, &avx512::crd_anchor);
+    const int64_t dimension = side.embeddings.size(1);
+    scalar_t* gradient_data = gradient.defined() ? gradient.mutable_data_ptr<scalar_t>() : nullptr;
+    at::parallel_for(0, side.batch(), grain_of(side), [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; ++b) {
+        sums[static_cast<size_t>(b)] = crd_anchor(
+            side.anchor<scalar_t>(b), {static_cast<scalar_t>(std::log(z) + std::log(noise + kEpsilon)),
+                                       gradient_data ? gradient_data + b * dimension : nullptr,
+                                       static_cast<scalar_t>(side.inverse_temperature / batch)});
+      }
+    });
+  });
+  return std::accumulate(sums.begin(), sums.end(), 0.0) / batch + negatives * std::log1p(kEpsilon / noise);
+}
+
+LossWithGradients crd_forward(
+    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& student_memory,
+    const at::Tensor& teacher_memory, const at::Tensor& contrast, double z_student, double z_teacher,
+    double temperature, std::array<bool, 2> gradients) {
+  const Side students(student, teacher_memory, contrast, temperature);
+  const Side teachers(teacher, student_memory, contrast, temperature);
+  const at::Tensor grad_s = gradients[0] ? at::empty_like(students.embeddings) : at::Tensor();
+  const at::Tensor grad_t = gradients[1] ? at::empty_like(teachers.embeddings) : at::Tensor();
+  const double sum = side_loss(students, z_student, grad_s) + side_loss(teachers, z_teacher, grad_t);
+  at::Tensor loss = at::empty({}, students.embeddings.options()).fill_(sum);
+  return {loss, {like(student, grad_s), like(teacher, grad_t)}};
+}
+
+double crd_z(const at::Tensor& embeddings, const at::Tensor& memory, const at::Tensor& contrast, double temperature) {
+  const Side side(embeddings, memory, contrast, temperature);
+  std::vector<ExponentialSum> sums(static_cast<size_t>(side.batch()));
+  AT_DISPATCH_FLOATING_TYPES(memory.scalar_type(), "crd_z", [&] {
+    using Function = ExponentialSum (*)(const CrdAnchor<scalar_t>&);
+    const auto crd_exponential_sum =
+        select<Function>(&baseline::crd_exponential_sum, &avx2::crd_exponential_sum, &avx512::crd_exponential_sum);
+    at::parallel_for(0, side.batch(), grain_of(side), [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; ++b) {
+        sums[static_cast<size_t>(b)] = crd_exponential_sum(side.anchor<scalar_t>(b));
+      }
+    });
+  });
+  double sum = 0;
+  for (const ExponentialSum& one : sums) sum += one.scaled_sum * std::exp(one.largest);
+  return sum / static_cast<double>(contrast.numel()) * static_cast<double>(memory.size(0));
+}
+
+at::Tensor crd_contrast(const at::Tensor& indices, int64_t rows, int64_t negatives, const at::Tensor& key) {
+  const at::Tensor own = indices.contiguous();
+  at::Tensor contrast = at::empty({own.size(0), negatives + 1}, own.options());
+  const int64_t* own_data = own.const_data_ptr<int64_t>();
+  int64_t* contrast_data = contrast.mutable_data_ptr<int64_t>();
+  const auto bits = static_cast<uint64_t>(key.item<int64_t>());
+  const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / (negatives + 1));
+  at::parallel_for(0, own.size(0), grain, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      int64_t* row = contrast_data + b * (negatives + 1);
+      row[0] = own_data[b];
+      for (int64_t k = 0; k < negatives; ++k) {
+        const auto i = static_cast<uint64_t>(b * negatives + k);
+        row[k + 1] = math::other_row(math::random_bits(bits, i), own_data[b], rows);
+      }
+    }
+  });
+  return contrast;
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(retort, CPU, m) {
+  m.impl("_crd_forward", &crd_forward);
+  m.impl("_crd_z", &crd_z);
+  m.impl("_crd_contrast", &crd_contrast);
+}
+
+}  // namespace retort::kernels

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <stdint.h>
+
+namespace retort::kernels {
+
+/// One sample's embedding of one network, to be told from the other network's embeddings in the memory.
+template <typename T>
+struct CrdAnchor {
+  const T* embedding;
+  const T* memory;
+  /// Rows of the memory: the positive, then the negatives.
+  const int64_t* contrast;
+  int64_t candidates;
+  int64_t dimension;
+  T inverse_temperature;
+};
+
+/// What crd_loss makes of an anchor's scores.
+template <typename T>
+struct CrdScoring {
+  /// The score at which a candidate is as probably noise as not, log Z + log(K / M + eps).
+  T offset;
+  /// Where to write the gradient; null if none is asked for.
+  T* gradient;
+  /// Derivative of the loss by this anchor's sum, times 1 / temperature.
+  T gradient_scale;
+};
+
+/// A sum of e^x, as e^largest * scaled_sum.
+struct ExponentialSum {
+  double largest;
+  double scaled_sum;
+};
+
+// Return the sum of the softplus terms; the sum of e^score over all candidates.
+namespace baseline {
+double crd_anchor(const CrdAnchor<float>& anchor, const CrdScoring<float>& scoring);
+double crd_anchor(const CrdAnchor<double>& anchor, const CrdScoring<double>& scoring);
+ExponentialSum crd_exponential_sum(const CrdAnchor<float>& anchor);
+ExponentialSum crd_exponential_sum(const CrdAnchor<double>& anchor);
+}  // namespace baseline
+namespace avx2 {
+double crd_anchor(const CrdAnchor<float>& anchor, const CrdScoring<float>& scoring);
+double crd_anchor(const CrdAnchor<double>& anchor, const CrdScoring<double>& scoring);
+ExponentialSum crd_exponential_sum(const CrdAnchor<float>& anchor);
+ExponentialSum crd_exponential_sum(const CrdAnchor<double>& anchor);
+}  // namespace avx2
+namespace avx512 {
+double crd_anchor(const CrdAnchor<float>& anchor, const CrdScoring<float>& scoring);
+double crd_anchor(const CrdAnchor<double>& anchor, const CrdScoring<double>& scoring);
+ExponentialSum crd_exponential_sum(const CrdAnchor<float>& anchor);
+ExponentialSum crd_exponential_sum(const CrdAnchor<double>& anchor);
+}  // namespace avx512
+
+}  // namespace retort::kernels

@@ -1,0 +1,72 @@
+#include <ATen/ops/empty.h>
+#include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/tensor.h>
+#include <retort/memory/contrast_memory.h>
+
+#include <cmath>
+#include <unordered_map>
+
+#include "util/finite.h"
+#include "util/rows.h"
+
+namespace retort {
+namespace {
+
+constexpr const char* kName = "ContrastMemory";
+constexpr double kSmallestNorm = 1e-12;
+
+/// The places where a row occurs for the last time, in ascending order; undefined if no row occurs twice.
+at::Tensor last_places(const at::Tensor& indices) {
+  const at::Tensor on_cpu = indices.cpu().contiguous();
+  const int64_t* row = on_cpu.const_data_ptr<int64_t>();
+  std::unordered_map<int64_t, int64_t> last;
+  for (int64_t i = 0; i < on_cpu.numel(); ++i) last[row[i]] = i;
+  if (static_cast<int64_t>(last.size()) == on_cpu.numel()) return {};
+  std::vector<int64_t> places;
+  for (int64_t i = 0; i < on_cpu.numel(); ++i) {
+    if (last[row[i]] == i) places.push_back(i);
+  }
+  return at::tensor(places, indices.options());
+}
+
+}  // namespace
+
+ContrastMemory::ContrastMemory(int64_t rows, int64_t dimension) {
+  RETORT_CHECK(rows >= 1, kName, ": rows must be at least 1 (got ", rows, ")");
+  RETORT_CHECK(dimension >= 1, kName, ": dimension must be at least 1 (got ", dimension, ")");
+  const double bound = std::sqrt(3.0 / static_cast<double>(dimension));
+  embeddings_ = register_buffer("embeddings", at::empty({rows, dimension}).uniform_(-bound, bound));
+}
+
+MemoryRows ContrastMemory::update(const at::Tensor& indices, const at::Tensor& embeddings, double momentum) {
+  const at::NoGradGuard no_grad;
+  check_rows(kName, "indices", indices, 1, embeddings_.size(0));
+  RETORT_CHECK(
+      embeddings.defined() && embeddings.dim() == 2 && embeddings.size(0) == indices.size(0) &&
+          embeddings.size(1) == embeddings_.size(1),
+      kName, ": embeddings must be of shape [", indices.size(0), ", ", embeddings_.size(1), "] (got ",
+      embeddings.defined() ? c10::str(embeddings.sizes()) : "an undefined tensor", ")");
+  RETORT_CHECK(
+      embeddings.dtype() == embeddings_.dtype(), kName, ": embeddings must be of the memory's dtype ",
+      embeddings_.scalar_type(), " (got ", embeddings.scalar_type(), ")");
+  RETORT_CHECK(momentum >= 0 && momentum < 1, kName, ": momentum must be at least 0 and below 1 (got ", momentum, ")");
+
+  const at::Tensor places = last_places(indices);
+  MemoryRows old;
+  old.indices = places.defined() ? indices.index_select(0, places) : indices.clone();
+  old.embeddings = embeddings_.index_select(0, old.indices);
+  const at::Tensor latest = places.defined() ? embeddings.index_select(0, places) : embeddings;
+  const at::Tensor moved = momentum * old.embeddings + (1 - momentum) * latest;
+  const at::Tensor length = at::linalg_vector_norm(moved, 2, at::IntArrayRef{1}, /*keepdim=*/true);
+  const at::Tensor rows = moved / length.clamp_min(kSmallestNorm);
+  RETORT_CHECK(all_finite(rows), kName, ": embeddings must be finite (got inf or nan)");
+  assign({old.indices, rows});
+  return old;
+}
+
+void ContrastMemory::assign(const MemoryRows& rows) {
+  const at::NoGradGuard no_grad;
+  embeddings_.index_copy_(0, rows.indices, rows.embeddings);
+}
+
+}  // namespace retort
