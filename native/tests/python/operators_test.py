@@ -1,10 +1,12 @@
 """The operators in Python's torch: each golden case, in both precisions.
 
-Run by ctest as `operators_test.py LIBRARY GOLDEN_DIR`; exits with 77, ctest's "skipped", where torch is not installed.
+Run by ctest as `operators_test.py LIBRARY GOLDEN_DIR`, where the environment variable RETORT_GOLDEN_DIR takes the place
+of GOLDEN_DIR. Exits with 77, ctest's "skipped", where the torch that the library is built for is not installed.
 """
 
 import functools
 import itertools
+import os
 import pathlib
 import sys
 import unittest
@@ -14,6 +16,9 @@ try:
     from torch.nn import functional
 except ImportError:
     print("skipped: Python's torch is not installed")
+    sys.exit(77)
+if torch.__version__.split(".")[:2] != ["2", "10"]:
+    print(f"skipped: the operators are built for torch 2.10 (got {torch.__version__})")
     sys.exit(77)
 
 # float32 is held to the golden values with the precision that it has.
@@ -172,5 +177,5 @@ class OperatorsTest(unittest.TestCase):
 
 if __name__ == "__main__":
     torch.ops.load_library(sys.argv[1])
-    GOLDEN_DIR = pathlib.Path(sys.argv[2])
+    GOLDEN_DIR = pathlib.Path(os.environ.get("RETORT_GOLDEN_DIR") or sys.argv[2])
     unittest.main(argv=sys.argv[:1] + sys.argv[3:])

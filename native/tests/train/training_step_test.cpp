@@ -2,7 +2,6 @@
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 #include <retort/losses/kd.h>
-#include <retort/models/torchscript.h>
 #include <retort/runtime.h>
 #include <retort/train/training_step.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -13,10 +12,10 @@
 #include <thread>
 
 #include "expect.h"
-#include "golden.h"
 #include "networks.h"
 #include "projection_criterion.h"
 #include "reference/kd.h"
+#include "seeded_test.h"
 
 namespace retort {
 namespace {
@@ -58,66 +57,6 @@ TrainingStepOptions tiny_options(const std::shared_ptr<Network>& student, const 
 }
 
 class TrainingStepTest : public test::SeededTest {};
-
-// ---- golden cases ---------------------------------------------------------------------------------------------------
-
-class TrainingStepGoldenTest : public test::GoldenTest {};
-
-TEST_P(TrainingStepGoldenTest, MatchesGolden) {
-  const test::Golden golden(GetParam());
-  const auto load = [](const std::string& file) { return load_torchscript((test::golden_dir() / file).string()); };
-  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
-    SCOPED_TRACE(c10::toString(dtype));
-    TrainingStepOptions options;
-    options.student = load("step_student_" + GetParam().substr(std::string("step_").size()) + ".ts");
-    options.teacher = load("step_teacher.ts");
-    options.student->convert(dtype);
-    options.teacher->convert(dtype);
-    options.input_shape = golden["input0"].sizes().slice(1).vec();
-    options.cross_entropy = golden.number("gamma");
-    std::vector<std::string> losses;
-    if (golden.has("kd0")) {
-      losses.emplace_back("kd");
-      options.terms.push_back(kd_term(golden.number("alpha"), golden.number("temperature")));
-    }
-    options.optimizer.learning_rate = golden.number("lr");
-    options.optimizer.momentum = golden.number("momentum");
-    options.optimizer.weight_decay = golden.number("weight_decay");
-    TrainingStep step(options);
-
-    StepResult result;
-    int64_t steps = 0;
-    for (std::string i = "0"; golden.has("total" + i); i = std::to_string(++steps)) {
-      SCOPED_TRACE("step " + i);
-      step.run(
-          {golden["input" + i].to(dtype), golden["label" + i], golden["index" + i], golden["contrast" + i]}, result);
-      const double tolerance = test::tolerance_of(dtype);
-      EXPECT_TRUE(close(result.total, golden.number("total" + i), tolerance));
-      EXPECT_TRUE(close(result.cross_entropy, golden.number("ce" + i), tolerance));
-      ASSERT_EQ(result.terms.size(), losses.size());
-      for (size_t j = 0; j < losses.size(); ++j) {
-        EXPECT_TRUE(close(result.terms[j], golden.number(losses[j] + i), tolerance)) << losses[j];
-      }
-      EXPECT_EQ(result.correct, golden["correct" + i].item<int64_t>());
-      EXPECT_EQ(result.labeled, golden["label" + i].numel());
-    }
-    EXPECT_GT(steps, 0);
-    EXPECT_EQ(step.steps(), steps);
-
-    const NamedTensors state = step.state();
-    const std::string prefix = "final.";
-    size_t compared = 0;
-    for (const auto& [name, expected] : golden.tensors()) {
-      if (name.rfind(prefix, 0) != 0) continue;
-      EXPECT_TRUE(close(state["student." + name.substr(prefix.size())].to(dtype), expected)) << name;
-      ++compared;
-    }
-    EXPECT_EQ(compared, options.student->state_dict().size());
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(
-    Step, TrainingStepGoldenTest, ::testing::ValuesIn(test::golden_cases("step_")), test::name_of_case);
 
 // ---- the optimizer --------------------------------------------------------------------------------------------------
 
