@@ -22,8 +22,10 @@ inline std::ostream& operator<<(std::ostream& out, const Element& element) {
 
 /// Requires a number that is positive and finite.
 inline void check_positive(const char* function, const char* argument, double value) {
+  // Whether a NaN has a sign depends on the machine.
   RETORT_CHECK(
-      value > 0 && std::isfinite(value), function, ": ", argument, " must be positive and finite (got ", value, ")");
+      value > 0 && std::isfinite(value), function, ": ", argument, " must be positive and finite (got ",
+      std::isnan(value) ? std::fabs(value) : value, ")");
 }
 
 /// Requires a defined, dense tensor of a floating point dtype.

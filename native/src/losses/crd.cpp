@@ -1,5 +1,6 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_vector_norm.h>
+#include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <c10/util/accumulate.h>
@@ -129,8 +130,8 @@ class CrdCriterion final : public Criterion {
     const at::Tensor teacher = embed(teacher_embedding_, input.teacher.at(0));
     const at::Tensor contrast =
         input.contrast.defined() ? input.contrast : crd_contrast(input.indices, rows, negatives_);
-    const double z_student = z(z_student_, student, *teacher_memory_, contrast);
-    const double z_teacher = z(z_teacher_, teacher, *student_memory_, contrast);
+    const double z_student = z(z_student_, "z_student", student, *teacher_memory_, contrast);
+    const double z_teacher = z(z_teacher_, "z_teacher", teacher, *student_memory_, contrast);
     student_ = student.detach();
     teacher_ = teacher.detach();
     return crd_loss(
@@ -162,10 +163,15 @@ class CrdCriterion final : public Criterion {
   }
 
   /// Z as the buffer has it, or estimated and kept there if this is the first batch.
-  double z(at::Tensor& buffer, const at::Tensor& embeddings, const ContrastMemory& memory, const at::Tensor& contrast) {
+  double z(
+      at::Tensor& buffer, const char* name, const at::Tensor& embeddings, const ContrastMemory& memory,
+      const at::Tensor& contrast) {
     if (buffer.item<double>() == 0) {
       const at::NoGradGuard no_grad;
-      buffer.fill_(crd_z(embeddings, memory.embeddings(), contrast, temperature_));
+      const double estimate = crd_z(embeddings, memory.embeddings(), contrast, temperature_);
+      const at::Tensor rounded = at::scalar_tensor(estimate, buffer.options());
+      check_positive("crd_loss", name, rounded.item<double>());
+      buffer.copy_(rounded);
     }
     return buffer.item<double>();
   }
