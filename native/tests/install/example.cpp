@@ -1,4 +1,4 @@
-// Distils a ResNet-20 into a ResNet-8: what the labels say and what the teacher thinks of every class.
+// Distils a ResNet-20 into a ResNet-8: from the labels and from what the teacher makes of each image.
 #include <ATen/Functions.h>
 #include <retort/retort.h>
 
@@ -14,13 +14,20 @@ int main() {
 
   const auto kd = std::make_shared<retort::KdOptions>();
   kd->temperature = 4;
+  const auto nst = std::make_shared<retort::NstOptions>();
+  const auto crd = std::make_shared<retort::CrdOptions>();
+  crd->samples = 50000;
+  crd->negatives = 4096;
 
   retort::TrainingStepOptions options;
   options.student = student;
   options.teacher = teacher;
   options.input_shape = {3, 32, 32};
   options.cross_entropy = 0.1;
-  options.terms = {{0.9, kd, {}, {}}};
+  options.terms = {
+      {0.9, kd, {}, {}},
+      {50, nst, {"layer2", "layer3"}, {"layer2", "layer3"}},
+      {0.8, crd, {"embedding"}, {"embedding"}}};
   options.optimizer.learning_rate = 0.05;
   options.optimizer.momentum = 0.9;
   options.optimizer.weight_decay = 5e-4;
@@ -29,6 +36,7 @@ int main() {
   retort::Batch batch;  // your data here
   batch.images = at::randn({16, 3, 32, 32});
   batch.labels = at::randint(network.classes, {16}, at::kLong);
+  batch.indices = at::randint(crd->samples, {16}, at::kLong);  // which of the data set's images they are
 
   retort::StepResult result;
   for (int i = 0; i < 5; ++i) {

@@ -43,10 +43,11 @@ final class Experiment {
 
   /** Returns the number of steps of all runs together. */
   long steps() {
-    long ofStudent = (long) settings.epochs() * studentBatches(Row.STUDENT, 0).stepsPerEpoch();
+    int stepsPerEpoch = studentBatches(Stage.withoutTeacher(), 0).stepsPerEpoch();
+    long ofStage = (long) settings.epochs() * stepsPerEpoch;
     long ofTeacher = (long) settings.teacherEpochs() * teacherBatches().stepsPerEpoch();
-    return ofStudent * settings.seeds() * settings.rows().size()
-        + (settings.needsTeacher() ? ofTeacher : 0);
+    int stages = settings.rows().stream().mapToInt(row -> row.stages().size()).sum();
+    return ofStage * settings.seeds() * stages + (settings.needsTeacher() ? ofTeacher : 0);
   }
 
   /** Trains everything. */
@@ -74,13 +75,22 @@ final class Experiment {
 
   private Run trainStudent(Row row, long seed, Network teacher, Trainer trainer) {
     try (Network student = network(STUDENT_DEPTH, seed)) {
-      TrainingStep.Builder step =
-          row.hasTeacher() ? TrainingStep.builder(student, teacher) : TrainingStep.builder(student);
-      row.addTerms(step.crossEntropy(1), settings.weights());
-      String title = row.id() + " seed " + seed;
-      double seconds = trainer.train(title, step, studentBatches(row, seed), settings.epochs());
+      double seconds = 0;
+      for (Stage stage : row.stages()) {
+        seconds += trainStage(row, stage, seed, student, teacher, trainer);
+      }
       return finish(row.id() + "-seed" + seed, student, seed, seconds);
     }
+  }
+
+  private double trainStage(
+      Row row, Stage stage, long seed, Network student, Network teacher, Trainer trainer) {
+    TrainingStep.Builder step =
+        stage.hasTeacher() ? TrainingStep.builder(student, teacher) : TrainingStep.builder(student);
+    step.crossEntropy(stage.crossEntropy());
+    stage.terms().forEach(term -> term.addTerm(step, settings.weights()));
+    String title = row.id() + " seed " + seed;
+    return trainer.train(title, step, studentBatches(stage, seed), settings.epochs());
   }
 
   private Run finish(String name, Network network, long seed, double seconds) {
@@ -100,9 +110,9 @@ final class Experiment {
     return Batches.all(digits, TEACHER_BATCH, TEACHER_SEED);
   }
 
-  private Batches studentBatches(Row row, long seed) {
+  private Batches studentBatches(Stage stage, long seed) {
     int[] labeled = digits.labeled(seed, settings.labelsPerClass());
-    return row.hasTeacher()
+    return stage.hasTeacher()
         ? Batches.mixed(digits, labeled, LABELED_BATCH, UNLABELED_BATCH, seed)
         : Batches.labeledPart(digits, labeled, LABELED_BATCH, UNLABELED_BATCH, seed);
   }

@@ -4,11 +4,14 @@ import java.nio.file.Path;
 import java.util.Random;
 import org.retort.Retort;
 import org.retort.data.Batch;
+import org.retort.losses.CrdLoss;
 import org.retort.losses.KdLoss;
+import org.retort.losses.NstLoss;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
 import org.retort.train.Sgd;
 import org.retort.train.StepResult;
+import org.retort.train.Taps;
 import org.retort.train.TrainingStep;
 
 /** Distils a ResNet-20 into a ResNet-8, on noise in place of your images. */
@@ -22,6 +25,8 @@ public final class ReadmeExample {
                 .inputShape(3, 32, 32)
                 .crossEntropy(0.1)
                 .add(0.9, KdLoss.withTemperature(4))
+                .add(50, NstLoss.polynomial(), Taps.of("layer2", "layer3"))
+                .add(0.8, CrdLoss.forSamples(50_000).negatives(4096), Taps.of("embedding"))
                 .optimizer(Sgd.learningRate(0.05).momentum(0.9).weightDecay(5e-4))
                 .build()) {
       Batch batch = Batch.allocate(64, 3, 32, 32); // direct buffers, read without a copy
@@ -44,6 +49,7 @@ public final class ReadmeExample {
     }
     for (int i = 0; i < batch.size(); i++) {
       batch.labels().put(i, random.nextInt(10));
+      batch.indices().put(i, random.nextInt(50_000)); // which of the data set's images it is
     }
   }
 }
