@@ -5,6 +5,7 @@ import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Tensor;
 
@@ -77,6 +78,56 @@ public final class Arguments {
           function + ": " + argument + " must be defined (got an undefined tensor)");
     }
     return tensor;
+  }
+
+  /**
+   * Requires a list of tensors that are open and defined.
+   *
+   * @param tensors the argument
+   * @param function the caller's name
+   * @param argument the argument's name
+   * @return the tensors
+   */
+  public static Tensor[] tensors(List<Tensor> tensors, String function, String argument) {
+    Tensor[] elements = notNull(tensors, function, argument).toArray(new Tensor[0]);
+    for (int i = 0; i < elements.length; i++) {
+      tensor(elements[i], function, argument + "[" + i + "]");
+    }
+    return elements;
+  }
+
+  /**
+   * Requires a number that is positive and finite.
+   *
+   * @param value the argument
+   * @param function the caller's name
+   * @param argument the argument's name
+   */
+  public static void positive(double value, String function, String argument) {
+    check(
+        value > 0 && Double.isFinite(value),
+        "%s: %s must be positive and finite (got %s)",
+        function,
+        argument,
+        value);
+  }
+
+  /**
+   * Requires a number that is not too small.
+   *
+   * @param value the argument
+   * @param minimum the smallest that is allowed
+   * @param function the caller's name
+   * @param argument the argument's name
+   */
+  public static void atLeast(long value, long minimum, String function, String argument) {
+    check(
+        value >= minimum,
+        "%s: %s must be at least %s (got %s)",
+        function,
+        argument,
+        minimum,
+        value);
   }
 
   /**

@@ -1,7 +1,5 @@
 package org.retort.losses;
 
-import static org.retort.internal.Arguments.check;
-
 import org.bytedeco.pytorch.Tensor;
 import org.retort.bindings.NativeCriterionOptions;
 import org.retort.bindings.NativeKdOptions;
@@ -40,7 +38,7 @@ public final class KdLoss implements DistillationLoss {
    * @throws IllegalArgumentException if the temperature is not positive and finite
    */
   public static KdLoss withTemperature(double temperature) {
-    checkTemperature("KdLoss.withTemperature", temperature);
+    Arguments.positive(temperature, "KdLoss.withTemperature", "temperature");
     return new KdLoss(temperature);
   }
 
@@ -70,7 +68,7 @@ public final class KdLoss implements DistillationLoss {
   public static Tensor compute(Tensor student, Tensor teacher, double temperature) {
     Arguments.tensor(student, "KdLoss.compute", "student");
     Arguments.tensor(teacher, "KdLoss.compute", "teacher");
-    checkTemperature("KdLoss.compute", temperature);
+    Arguments.positive(temperature, "KdLoss.compute", "temperature");
     NativeLibrary.load();
     try {
       return retort.kd_loss(student, teacher, temperature);
@@ -83,13 +81,5 @@ public final class KdLoss implements DistillationLoss {
   public NativeCriterionOptions nativeOptions() {
     NativeLibrary.load();
     return new NativeKdOptions().temperature(temperature);
-  }
-
-  private static void checkTemperature(String function, double temperature) {
-    check(
-        temperature > 0 && Double.isFinite(temperature),
-        "%s: temperature must be positive and finite (got %s)",
-        function,
-        temperature);
   }
 }

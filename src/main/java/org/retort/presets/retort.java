@@ -30,6 +30,10 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/runtime.h",
               "retort/losses/criterion.h",
               "retort/losses/kd.h",
+              "retort/losses/fsp.h",
+              "retort/losses/nst.h",
+              "retort/losses/crd.h",
+              "retort/losses/ofd.h",
               "retort/models/network.h",
               "retort/models/resnet.h",
               "retort/models/torchscript.h",
@@ -54,6 +58,10 @@ public class retort implements InfoMapper {
         .put(new Info("RETORT_API").cppTypes().annotations())
         .put(new Info("at::Tensor").pointerTypes("org.bytedeco.pytorch.Tensor"))
         .put(new Info("std::vector<at::Tensor>").pointerTypes("org.bytedeco.pytorch.TensorVector"))
+        .put(new Info("at::TensorList").pointerTypes("org.bytedeco.pytorch.TensorVector"))
+        .put(
+            new Info("std::optional<at::Generator>")
+                .pointerTypes("org.bytedeco.pytorch.GeneratorOptional"))
         .put(new Info("at::IntArrayRef").pointerTypes("org.bytedeco.pytorch.LongArrayRef"))
         .put(
             new Info("torch::OrderedDict<std::string,at::Tensor>")
@@ -83,9 +91,15 @@ public class retort implements InfoMapper {
                     "retort::Network::snapshot",
                     "retort::Network::restore",
                     "retort::Criterion::forward",
+                    "retort::Criterion::snapshot",
+                    "retort::Criterion::restore",
                     "retort::Criterion::after_step",
                     "retort::CriterionOptions::build",
                     "retort::KdOptions::build",
+                    "retort::FspOptions::build",
+                    "retort::NstOptions::build",
+                    "retort::CrdOptions::build",
+                    "retort::OfdOptions::build",
                     "retort::TrainingStep::run",
                     "retort_jni::write",
                     "retort_jni::images_of",
@@ -102,11 +116,21 @@ public class retort implements InfoMapper {
     shared(map, "Network");
     shared(map, "Criterion");
     shared(map, "CriterionOptions");
+    enumeration(map, "NstKernel");
+    enumeration(map, "OfdReduction");
     loss(map, "KdOptions");
+    loss(map, "FspOptions");
+    loss(map, "NstOptions");
+    loss(map, "CrdOptions");
+    loss(map, "OfdOptions");
   }
 
   private static void struct(InfoMap map, String type) {
     map.put(new Info("retort::" + type).pointerTypes("Native" + type));
+  }
+
+  private static void enumeration(InfoMap map, String type) {
+    map.put(new Info("retort::" + type).enumerate().valueTypes("Native" + type));
   }
 
   /** An abstract type that C++ holds by {@code std::shared_ptr}. */
