@@ -74,6 +74,13 @@ public final class GoldenCases {
     return tensors;
   }
 
+  /** Returns the tensors NAME0, NAME1, … of a case. */
+  public static List<Tensor> listed(Map<String, Tensor> golden, String name) {
+    return Stream.iterate(0, i -> golden.containsKey(name + i), i -> i + 1)
+        .map(i -> golden.get(name + i))
+        .toList();
+  }
+
   /** Skips the test if the case needs a loss that the library does not have yet. */
   public static void assumeBuilt(String name) {
     missingLosses(name)

@@ -2,6 +2,7 @@ package org.retort.testing;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 
@@ -28,18 +29,38 @@ public enum Precision {
     return tensor.detach().to(dtype, false, true, null);
   }
 
+  /** Returns tensors in this dtype, not connected to the given ones. */
+  public List<Tensor> of(List<Tensor> tensors) {
+    return tensors.stream().map(this::of).toList();
+  }
+
+  /** Returns a tensor in this dtype that collects a gradient. */
+  public Tensor trainable(Tensor tensor) {
+    return of(tensor).requires_grad_(true);
+  }
+
+  /** Returns tensors in this dtype that collect gradients. */
+  public List<Tensor> trainable(List<Tensor> tensors) {
+    return tensors.stream().map(this::trainable).toList();
+  }
+
   /** Fails unless the largest difference is small against the largest expected value. */
   public void assertClose(String what, Tensor actual, Tensor expected) {
     assertThat(actual.shape()).as(what).isEqualTo(expected.shape());
     Tensor exact = expected.to(ScalarType.Double);
     double error = maximum(actual.to(ScalarType.Double).sub(exact));
-    assertThat(error).as(what).isLessThanOrEqualTo(tolerance * maximum(exact));
+    assertThat(error).as(what).isLessThanOrEqualTo(allowed(maximum(exact)));
   }
 
   /** Fails unless the difference is small against the expected value. */
   public void assertClose(String what, double actual, Tensor expected) {
     double exact = expected.item_double();
-    assertThat(Math.abs(actual - exact)).as(what).isLessThanOrEqualTo(tolerance * Math.abs(exact));
+    assertThat(Math.abs(actual - exact)).as(what).isLessThanOrEqualTo(allowed(Math.abs(exact)));
+  }
+
+  /** Relative to the size of what is expected, or absolute where that is 0. */
+  private double allowed(double size) {
+    return tolerance * (size > 0 ? size : 1);
   }
 
   private static double maximum(Tensor tensor) {

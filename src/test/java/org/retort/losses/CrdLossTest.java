@@ -1,0 +1,336 @@
+package org.retort.losses;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.retort.testing.Failures.assertChecked;
+import static org.retort.testing.Failures.assertIllegal;
+import static org.retort.testing.Failures.assertRefused;
+
+import java.io.IOException;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Scalar;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorOptional;
+import org.bytedeco.pytorch.global.torch;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.junit.jupiter.api.AutoClose;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.retort.Retort;
+import org.retort.bindings.NativeCrdOptions;
+import org.retort.testing.Bits;
+import org.retort.testing.GoldenCases;
+import org.retort.testing.Gradients;
+import org.retort.testing.Precision;
+
+final class CrdLossTest {
+  private static final int BATCH = 4;
+  private static final int DIMENSION = 3;
+  private static final int ROWS = 7;
+  private static final CrdLoss LOSS = CrdLoss.forSamples(50);
+
+  @AutoClose private final PointerScope scope = new PointerScope();
+
+  private final Tensor student = embeddings(1, BATCH);
+  private final Tensor teacher = embeddings(2, BATCH);
+  private final Tensor studentMemory = embeddings(3, ROWS);
+  private final Tensor teacherMemory = embeddings(4, ROWS);
+  private final Tensor contrast = CrdLoss.contrast(rows(0, 6, 2, 2), ROWS, 5);
+
+  static List<Arguments> cases() throws IOException {
+    return GoldenCases.inEachPrecision("crd_");
+  }
+
+  @ParameterizedTest(name = "{0} {1}")
+  @MethodSource("cases")
+  void compute_golden_hasItsLossesAndGradients(String name, Precision precision)
+      throws IOException {
+    Map<String, Tensor> golden = GoldenCases.read(name);
+    double temperature = golden.get("temperature").item_double();
+    String before = "";
+    double zStudent = 0;
+    double zTeacher = 0;
+    for (int i = 0; i < GoldenCases.listed(golden, "loss").size(); i++) {
+      Tensor features = precision.trainable(golden.get("f_s" + i));
+      Map<String, Tensor> layers =
+          Stream.of("student_weight", "student_bias", "teacher_weight", "teacher_bias")
+              .collect(
+                  Collectors.toMap(Function.identity(), x -> precision.trainable(golden.get(x))));
+      Tensor embedded = embed(features, layers, "student");
+      Tensor target = embed(precision.of(golden.get("f_t" + i)), layers, "teacher");
+      Tensor students = precision.of(golden.get("student_memory" + before));
+      Tensor teachers = precision.of(golden.get("teacher_memory" + before));
+      Tensor candidates = golden.get("contrast" + i);
+      if (i == 0) {
+        zStudent = CrdLoss.z(embedded, teachers, candidates, temperature);
+        zTeacher = CrdLoss.z(target, students, candidates, temperature);
+      }
+
+      Tensor loss =
+          CrdLoss.compute(
+              embedded, target, students, teachers, candidates, zStudent, zTeacher, temperature);
+      loss.backward();
+
+      String step = String.valueOf(i);
+      precision.assertClose("student's z " + i, zStudent, golden.get("z_student" + i));
+      precision.assertClose("teacher's z " + i, zTeacher, golden.get("z_teacher" + i));
+      assertThat(loss.scalar_type().intern()).isEqualTo(precision.dtype());
+      precision.assertClose("loss " + i, loss, golden.get("loss" + i));
+      precision.assertClose("features " + i, features.grad(), golden.get("grad_f_s" + i));
+      layers.forEach(
+          (layer, value) ->
+              precision.assertClose(layer, value.grad(), golden.get("grad_" + layer + step)));
+      before = step;
+    }
+  }
+
+  /** A linear layer, then division by the length. */
+  private static Tensor embed(Tensor features, Map<String, Tensor> layers, String network) {
+    return torch.normalize(
+        torch.linear(
+            features,
+            layers.get(network + "_weight"),
+            new TensorOptional(layers.get(network + "_bias"))));
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"Half", "BFloat16"})
+  void compute_halfPrecision_isThatOfItsFloats(ScalarType dtype) {
+    Tensor half = student.to(dtype);
+    Tensor target = teacher.to(dtype);
+
+    Tensor loss = compute(half, target);
+
+    assertThat(loss.scalar_type().intern()).isEqualTo(ScalarType.Float);
+    Tensor expected = compute(half.to(ScalarType.Float), target.to(ScalarType.Float));
+    assertThat(Bits.of(loss)).isEqualTo(Bits.of(expected));
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"Half", "BFloat16"})
+  void backward_halfPrecision_givesHalfPrecision(ScalarType dtype) {
+    Tensor half = student.to(dtype).requires_grad_(true);
+    compute(half, teacher.to(dtype)).backward();
+    Gradients.assertGiven(half, dtype);
+  }
+
+  @Test
+  void backward_whatRequiresGradient_givesIt() {
+    student.requires_grad_(true);
+    studentMemory.requires_grad_(true);
+    compute(student, teacher).backward();
+    Gradients.assertGiven(student, ScalarType.Float);
+    assertThat(teacher.grad().defined()).isFalse();
+    assertThat(studentMemory.grad().defined()).isFalse();
+
+    teacher.requires_grad_(true);
+    compute(student, teacher).backward();
+    Gradients.assertGiven(teacher, ScalarType.Float);
+  }
+
+  @Test
+  void backward_graphKept_givesTheSameAgain() {
+    student.requires_grad_(true);
+    Gradients.assertRepeatable(compute(student, teacher), student);
+  }
+
+  @Test
+  void backward_ofTheGradient_isRefusedInOneLine() {
+    student.requires_grad_(true);
+    Gradients.assertOnce(compute(student, teacher), student, "crd_loss");
+  }
+
+  @Test
+  void contrast_drawn_hasTheOwnRowFirstAndThenOthers() {
+    Tensor own = rows(0, 6, 2, 2);
+
+    Retort.manualSeed(5);
+    Tensor drawn = CrdLoss.contrast(own, ROWS, 200);
+
+    assertThat(drawn.scalar_type().intern()).isEqualTo(ScalarType.Long);
+    assertThat(drawn.shape()).containsExactly(BATCH, 201);
+    assertThat(Bits.of(drawn.select(1, 0))).isEqualTo(Bits.of(own));
+    assertThat(drawn.eq(own.unsqueeze(1)).sum().item_long()).isEqualTo(BATCH);
+    assertThat(drawn.min().item_long()).isZero();
+    assertThat(drawn.max().item_long()).isEqualTo(ROWS - 1);
+    Retort.manualSeed(5);
+    assertThat(Bits.of(CrdLoss.contrast(own, ROWS, 200))).isEqualTo(Bits.of(drawn));
+    assertThat(Bits.of(CrdLoss.contrast(own, ROWS, 200))).isNotEqualTo(Bits.of(drawn));
+  }
+
+  @Test
+  void z_temperatureTooLow_isInfinite() {
+    assertThat(CrdLoss.z(student, teacherMemory, contrast, 1e-4)).isInfinite();
+  }
+
+  @Test
+  void compute_eachTensor_isChecked() {
+    assertChecked("CrdLoss.compute: student", x -> compute(x, teacher));
+    assertChecked("CrdLoss.compute: teacher", x -> compute(student, x));
+    assertChecked(
+        "CrdLoss.compute: student memory",
+        x -> CrdLoss.compute(student, teacher, x, teacherMemory, contrast, 1, 1, 1));
+    assertChecked(
+        "CrdLoss.compute: teacher memory",
+        x -> CrdLoss.compute(student, teacher, studentMemory, x, contrast, 1, 1, 1));
+    assertChecked("CrdLoss.compute: contrast", x -> compute(x));
+    assertChecked("CrdLoss.z: embeddings", x -> CrdLoss.z(x, teacherMemory, contrast, 1));
+    assertChecked("CrdLoss.z: memory", x -> CrdLoss.z(student, x, contrast, 1));
+    assertChecked("CrdLoss.z: contrast", x -> CrdLoss.z(student, teacherMemory, x, 1));
+    assertChecked("CrdLoss.contrast: indices", x -> CrdLoss.contrast(x, ROWS, 1));
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY})
+  void compute_numberNotPositiveAndFinite_isRejected(double number) {
+    String rule = " must be positive and finite (got " + number + ")";
+    assertIllegal(() -> compute(number, 1, 1), "CrdLoss.compute: z student" + rule);
+    assertIllegal(() -> compute(1, number, 1), "CrdLoss.compute: z teacher" + rule);
+    assertIllegal(() -> compute(1, 1, number), "CrdLoss.compute: temperature" + rule);
+    assertIllegal(
+        () -> CrdLoss.z(student, teacherMemory, contrast, number), "CrdLoss.z: temperature" + rule);
+    assertIllegal(() -> LOSS.temperature(number), "CrdLoss.temperature: temperature" + rule);
+  }
+
+  @Test
+  void compute_tensorsThatDoNotFit_isRefused() {
+    assertComputeRefused(
+        () -> compute(torch.zeros(4), teacher),
+        "student must be of shape [batch, dimension] (got [4])");
+    assertComputeRefused(
+        () -> compute(torch.zeros(0, 3), teacher), "student must not be empty (got [0, 3])");
+    assertComputeRefused(
+        () -> compute(student, torch.zeros(4, 2)),
+        "student and teacher must have the same shape (got [4, 3] and [4, 2])");
+    assertComputeRefused(
+        () -> compute(student, teacher.to(ScalarType.Double)),
+        "student and teacher must have the same dtype (got Float and Double)");
+    assertComputeRefused(
+        () -> compute(student.to(ScalarType.Long), teacher),
+        "student must be floating point (got Long)");
+    assertComputeRefused(
+        () -> compute(student.to_sparse(), teacher), "student must be dense (got Sparse)");
+    Tensor narrow = torch.zeros(ROWS, 2);
+    assertComputeRefused(
+        () -> CrdLoss.compute(student, teacher, narrow, teacherMemory, contrast, 1, 1, 1),
+        "student_memory must be of shape [rows, 3] and not empty (got [7, 2])");
+    Tensor exact = teacherMemory.to(ScalarType.Double);
+    assertComputeRefused(
+        () -> CrdLoss.compute(student, teacher, studentMemory, exact, contrast, 1, 1, 1),
+        "teacher_memory must be Float for embeddings of Float (got Double)");
+    assertComputeRefused(
+        () -> compute(contrast.to(ScalarType.Int)), "contrast must be int64 (got Int)");
+    assertComputeRefused(
+        () -> compute(rows(1, 2, 3, 4)), "contrast must be of rank 2 and not empty (got [4])");
+    assertComputeRefused(
+        () -> compute(rows(1, 2, 3, 4).unsqueeze(1)),
+        "contrast must be of shape [4, negatives + 1] (got [4, 1])");
+    assertComputeRefused(
+        () -> compute(torch.full_like(contrast, new Scalar(ROWS))),
+        "contrast must be between 0 and 6 (got 7)");
+  }
+
+  @Test
+  void zAndContrast_tensorsThatDoNotFit_areRefused() {
+    assertRefused(
+        () -> CrdLoss.z(student, torch.zeros(ROWS, 2), contrast, 1),
+        "crd_z: memory must be of shape [rows, 3] and not empty (got [7, 2])");
+    assertRefused(
+        () -> CrdLoss.contrast(student, ROWS, 1),
+        "crd_contrast: indices must be int64 (got Float)");
+    assertRefused(
+        () -> CrdLoss.contrast(rows(0, -1), ROWS, 1),
+        "crd_contrast: indices must be between 0 and 6 (got -1)");
+  }
+
+  @Test
+  void options_tooSmall_areRejected() {
+    assertIllegal(
+        () -> CrdLoss.forSamples(1), "CrdLoss.forSamples: samples must be at least 2 (got 1)");
+    assertIllegal(
+        () -> LOSS.negatives(0), "CrdLoss.negatives: negatives must be at least 1 (got 0)");
+    assertIllegal(
+        () -> LOSS.dimension(-3), "CrdLoss.dimension: dimension must be at least 1 (got -3)");
+    assertIllegal(
+        () -> CrdLoss.contrast(rows(0), 1, 1), "CrdLoss.contrast: rows must be at least 2 (got 1)");
+    assertIllegal(
+        () -> CrdLoss.contrast(rows(0), 2, 0),
+        "CrdLoss.contrast: negatives must be at least 1 (got 0)");
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {-0.1, 1, Double.NaN})
+  void momentum_outOfRange_isRejected(double momentum) {
+    assertIllegal(
+        () -> LOSS.momentum(momentum),
+        "CrdLoss.momentum: momentum must be at least 0 and below 1 (got " + momentum + ")");
+  }
+
+  @Test
+  void options_set_areKeptAndPassedOn() {
+    CrdLoss loss = LOSS.negatives(7).dimension(9).temperature(0.2).momentum(0.25);
+
+    assertThat(loss.samples()).isEqualTo(50);
+    assertThat(loss.negatives()).isEqualTo(7);
+    assertThat(loss.dimension()).isEqualTo(9);
+    assertThat(loss.temperature()).isEqualTo(0.2);
+    assertThat(loss.momentum()).isEqualTo(0.25);
+    assertPassedOn(loss);
+    assertPassedOn(LOSS);
+  }
+
+  private static void assertPassedOn(CrdLoss loss) {
+    try (NativeCrdOptions options = (NativeCrdOptions) loss.nativeOptions()) {
+      assertThat(options.samples()).isEqualTo(loss.samples());
+      assertThat(options.negatives()).isEqualTo(loss.negatives());
+      assertThat(options.dimension()).isEqualTo(loss.dimension());
+      assertThat(options.temperature()).isEqualTo(loss.temperature());
+      assertThat(options.momentum()).isEqualTo(loss.momentum());
+    }
+  }
+
+  @Test
+  void defaults_always_areTheNativeOnes() {
+    try (NativeCrdOptions defaults = new NativeCrdOptions()) {
+      assertThat(LOSS.negatives()).isEqualTo(defaults.negatives());
+      assertThat(LOSS.dimension()).isEqualTo(defaults.dimension());
+      assertThat(LOSS.temperature()).isEqualTo(defaults.temperature());
+      assertThat(LOSS.momentum()).isEqualTo(defaults.momentum());
+    }
+  }
+
+  private static Tensor embeddings(long seed, long count) {
+    Retort.manualSeed(seed);
+    return torch.normalize(torch.randn(count, DIMENSION));
+  }
+
+  private static Tensor rows(long... rows) {
+    return Tensor.create(rows);
+  }
+
+  private Tensor compute(Tensor students, Tensor teachers) {
+    return CrdLoss.compute(students, teachers, studentMemory, teacherMemory, contrast, 60, 70, 0.5);
+  }
+
+  private Tensor compute(Tensor candidates) {
+    return CrdLoss.compute(student, teacher, studentMemory, teacherMemory, candidates, 60, 70, 0.5);
+  }
+
+  private Tensor compute(double zStudent, double zTeacher, double temperature) {
+    return CrdLoss.compute(
+        student, teacher, studentMemory, teacherMemory, contrast, zStudent, zTeacher, temperature);
+  }
+
+  private static void assertComputeRefused(ThrowingCallable call, String rule) {
+    assertRefused(call, "crd_loss: " + rule);
+  }
+}
