@@ -6,8 +6,6 @@
 #include <retort/runtime.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/api/module.h>
-#include <torch/csrc/jit/frontend/resolver.h>
-#include <torch/csrc/jit/frontend/sugared_value.h>
 
 #include <cmath>
 #include <limits>
@@ -15,6 +13,7 @@
 #include "expect.h"
 #include "finite_difference.h"
 #include "golden.h"
+#include "operator_resolver.h"
 #include "reference/kd.h"
 
 namespace retort {
@@ -339,21 +338,12 @@ TEST_F(KdLossTest, CallableByName) {
   EXPECT_TRUE(same_bits(stack.at(0).toTensor(), kd_loss(student, teacher, 4.0)));
 }
 
-/// Lets a script in a test say `retort.kd_loss`; Python's TorchScript says `torch.ops.retort.kd_loss`.
-struct OperatorResolver : torch::jit::Resolver {
-  std::shared_ptr<torch::jit::SugaredValue> resolveValue(
-      const std::string& name, torch::jit::GraphFunction& function, const torch::jit::SourceRange& range) override {
-    if (name == "retort") return std::make_shared<torch::jit::BuiltinModule>("retort");
-    return torch::jit::nativeResolver()->resolveValue(name, function, range);
-  }
-};
-
 TEST_F(KdLossTest, CallableFromTorchScript) {
   torch::jit::Module module("KdLoss");
   module.define(
       "def forward(self, student, teacher):\n"
       "    return 2 * retort.kd_loss(student, teacher, temperature=4.0)\n",
-      std::make_shared<OperatorResolver>());
+      std::make_shared<test::OperatorResolver>());
   const at::Tensor student = logits().requires_grad_();
   const at::Tensor teacher = logits();
   const at::Tensor loss = module.forward({student, teacher}).toTensor();
