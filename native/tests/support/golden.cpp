@@ -51,6 +51,12 @@ Golden::Golden(const std::string& golden_case) {
   }
 }
 
+std::vector<at::Tensor> Golden::list(const std::string& name) const {
+  std::vector<at::Tensor> list;
+  while (has(name + std::to_string(list.size()))) list.push_back((*this)[name + std::to_string(list.size())]);
+  return list;
+}
+
 void GoldenTest::SetUp() {
   SeededTest::SetUp();
   const std::string loss = missing_loss(GetParam());

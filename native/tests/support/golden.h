@@ -29,6 +29,8 @@ class Golden {
   /// @throws std::out_of_range if there is no such key
   const at::Tensor& operator[](const std::string& key) const { return tensors_.at(key); }
   double number(const std::string& key) const { return tensors_.at(key).item<double>(); }
+  /// The tensors name0, name1, … as far as there are any.
+  std::vector<at::Tensor> list(const std::string& name) const;
   const std::map<std::string, at::Tensor>& tensors() const { return tensors_; }
 
  private:
