@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
+import java.util.function.Supplier;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
@@ -20,18 +21,24 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.retort.losses.CrdLoss;
+import org.retort.losses.FspLoss;
 import org.retort.losses.KdLoss;
+import org.retort.losses.NstLoss;
+import org.retort.losses.OfdLoss;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
 import org.retort.models.TorchScriptNetwork;
 import org.retort.testing.Buffers;
 import org.retort.testing.Program;
 import org.retort.train.StepResult;
+import org.retort.train.Taps;
 import org.retort.train.TrainingStep;
 
 final class OwnershipTest {
   private final FloatBuffer images = Buffers.random(1, 4 * 3 * 8 * 8);
   private final LongBuffer labels = Buffers.longs(0, 1, 2, -1);
+  private final LongBuffer indices = Buffers.longs(8, 0, 3, 1);
   @TempDir private Path folder;
 
   @Test
@@ -94,8 +101,8 @@ final class OwnershipTest {
       step.close();
       assertRefuse(
           "TrainingStep",
-          () -> step.run(images, labels, null, result),
-          () -> step.run(images, labels, null, labels, result),
+          () -> step.run(images, labels, indices, result),
+          () -> step.run(images, labels, indices, labels, result),
           () -> step.run(input, classes, null, result),
           () -> step.run(input, classes, null, null, result),
           step::newResult,
@@ -119,7 +126,7 @@ final class OwnershipTest {
       student.close();
       teacher.close();
       StepResult result = step.newResult();
-      step.run(images, labels, null, result);
+      step.run(images, labels, indices, result);
       assertThat(result.total()).isPositive();
     }
   }
@@ -154,7 +161,7 @@ final class OwnershipTest {
         Network teacher = ResNet.cifar(8, 3)) {
       try (PointerScope scope = new PointerScope();
           TrainingStep step = step(student, teacher)) {
-        step.run(images, labels, null, step.newResult());
+        step.run(images, labels, indices, step.newResult());
         scope.detach(student.predict(images)).close();
         assertThat(step.state()).isNotEmpty();
       }
@@ -173,7 +180,7 @@ final class OwnershipTest {
       student = ResNet.cifar(8, 3);
       step = step(student, teacher());
     }
-    step.run(images, labels, null, step.newResult());
+    step.run(images, labels, indices, step.newResult());
     assertThat(student.parameterCount()).isPositive();
     step.close();
     student.close();
@@ -187,12 +194,47 @@ final class OwnershipTest {
     for (int i = 0; i < 20; i++) {
       Network student = ResNet.cifar(8, 3);
       TrainingStep step = step(student, teacher());
-      step.run(images, labels, null, step.newResult());
+      step.run(images, labels, indices, step.newResult());
       assertThat(student.predict(images).defined()).isTrue();
       assertThat(step.state()).isNotEmpty();
     }
     assertThat(Pointer.totalCount()).isGreaterThan(before);
     assertThat(pointersInUse()).isLessThanOrEqualTo(before);
+  }
+
+  @Test
+  void losses_computed_leaveNothingButTheirResults() throws InterruptedException {
+    try (Tensor map = torch.randn(2, 3, 4, 4);
+        Tensor rows = torch.randn(2, 3);
+        Tensor margin = torch.zeros(3);
+        Tensor own = Tensor.create(0L, 1L)) {
+      List<Tensor> maps = List.of(map, map, map);
+      assertLeaves(2, () -> FspLoss.compute(maps, maps));
+      assertLeaves(3, () -> NstLoss.compute(maps, maps, NstLoss.Kernel.LINEAR));
+      assertLeaves(1, () -> List.of(KdLoss.compute(rows, rows, 4)));
+      assertLeaves(1, () -> List.of(CrdLoss.contrast(own, 2, 4)));
+      assertLeaves(1, () -> List.of(OfdLoss.compute(map, map, margin)));
+      assertLeaves(1, () -> List.of(OfdLoss.batchMargin(map)));
+      assertLeaves(1, () -> List.of(OfdLoss.expectedMargin(margin, margin)));
+      assertLeaves(
+          0,
+          () -> {
+            OfdLoss.withMargins(maps.stream().map(unused -> margin).toList())
+                .nativeOptions()
+                .close();
+            return List.of();
+          });
+    }
+  }
+
+  private static void assertLeaves(int tensors, Supplier<List<Tensor>> call)
+      throws InterruptedException {
+    long before = pointersInUse();
+    List<Tensor> results = call.get();
+    assertThat(results).hasSize(tensors);
+    assertThat(Pointer.totalCount()).isEqualTo(before + tensors);
+    results.forEach(Tensor::close);
+    assertThat(Pointer.totalCount()).isEqualTo(before);
   }
 
   /** Collects garbage until nothing more comes of it. */
@@ -214,9 +256,15 @@ final class OwnershipTest {
   }
 
   private static TrainingStep step(Network student, Network teacher) {
-    return TrainingStep.builder(student, teacher)
-        .inputShape(3, 8, 8)
-        .add(1, KdLoss.withTemperature(4))
-        .build();
+    try (Tensor margin = torch.zeros(16)) {
+      return TrainingStep.builder(student, teacher)
+          .inputShape(3, 8, 8)
+          .add(1, KdLoss.withTemperature(4))
+          .add(1, FspLoss.consecutive(), Taps.of("layer1", "layer2"))
+          .add(1, NstLoss.polynomial(), Taps.of("layer2"))
+          .add(1, CrdLoss.forSamples(9).negatives(3).dimension(4), Taps.of("embedding"))
+          .add(1, OfdLoss.withMargins(List.of(margin)), Taps.of("layer1.pre"))
+          .build();
+    }
   }
 }

@@ -6,6 +6,7 @@ import java.nio.DoubleBuffer;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch.Layout;
@@ -264,15 +265,13 @@ public final class OfdLoss implements DistillationLoss {
   }
 
   @Override
+  @SuppressWarnings("try") // the scope works by being open
   public NativeCriterionOptions nativeOptions() {
     NativeLibrary.load();
-    Tensor[] tensors = Arrays.stream(margins).map(Tensor::create).toArray(Tensor[]::new);
-    try (TensorVector vector = new TensorVector(tensors)) {
-      return new NativeOfdOptions().margins(vector).reduction(reduction.nativeReduction);
-    } finally {
-      for (Tensor tensor : tensors) {
-        tensor.close();
-      }
+    NativeOfdOptions options = new NativeOfdOptions().reduction(reduction.nativeReduction);
+    try (PointerScope scope = new PointerScope()) {
+      Tensor[] tensors = Arrays.stream(margins).map(Tensor::create).toArray(Tensor[]::new);
+      return options.margins(new TensorVector(tensors));
     }
   }
 }

@@ -3,17 +3,23 @@ package org.retort.testing;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.nio.file.Path;
+import java.util.List;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.retort.Retort;
 import org.retort.RetortException;
+import org.retort.losses.CrdLoss;
+import org.retort.losses.FspLoss;
 import org.retort.losses.KdLoss;
+import org.retort.losses.NstLoss;
+import org.retort.losses.OfdLoss;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
 import org.retort.models.TorchScriptNetwork;
 import org.retort.train.Sgd;
 import org.retort.train.StepResult;
+import org.retort.train.Taps;
 import org.retort.train.TrainingStep;
 
 /** Makes every call from Java into native code once, and each kind of failure. */
@@ -36,11 +42,15 @@ public final class EveryCall {
       useNetwork(student, file);
       useNetwork(teacher, Path.of("teacher.pt"));
       useStep(step);
+      useTerms(student);
       expectFailure(() -> teacher.loadStateDict(file));
       expectFailure(() -> teacher.tapShape("y"));
       expectFailure(() -> teacher.probe(3, 4, 4));
     }
-    useLoss();
+    useKd();
+    useMapLosses();
+    useCrd();
+    useOfd();
     System.out.println("done");
   }
 
@@ -90,13 +100,97 @@ public final class EveryCall {
     step.state().values().forEach(Tensor::close);
   }
 
-  private static void useLoss() {
+  private static void useTerms(Network student) {
+    try (Network teacher = ResNet.cifar(8, 5);
+        Tensor margin = torch.zeros(16);
+        TrainingStep step =
+            TrainingStep.builder(student, teacher)
+                .inputShape(3, 2, 2)
+                .add(1, FspLoss.consecutive(), Taps.of("stem", "layer1"))
+                .add(1, NstLoss.gaussian().deadChannelNorm(0), Taps.of("layer1", "layer2"))
+                .add(1, CrdLoss.forSamples(3).negatives(2).dimension(4), Taps.of("embedding"))
+                .add(1, OfdLoss.withBatchMargin(), Taps.of("layer2.pre"))
+                .add(
+                    1,
+                    OfdLoss.withMargins(List.of(margin)).reduction(OfdLoss.Reduction.SUM),
+                    Taps.of("layer1.pre"))
+                .build()) {
+      StepResult result = step.newResult();
+      FloatBuffer images = Buffers.random(1, 24);
+      LongBuffer rows = Buffers.longs(1, 2);
+      step.run(images, rows, rows, result);
+      step.run(images, rows, rows, Buffers.longs(1, 0, 2, 1), result);
+      expectFailure(() -> step.run(images, rows, null, result));
+      expectFailure(() -> step.run(images, rows, rows, Buffers.longs(1, 0, 2, 3), result));
+      step.state().values().forEach(Tensor::close);
+    }
+    expectFailure(
+        () ->
+            TrainingStep.builder(student, student)
+                .inputShape(3, 2, 2)
+                .add(1, FspLoss.consecutive(), Taps.of("stem"))
+                .build());
+  }
+
+  private static void useKd() {
     try (Tensor student = torch.randn(2, 5).requires_grad_(true);
         Tensor teacher = torch.randn(2, 5);
         Tensor loss = KdLoss.compute(student, teacher, 4);
         Tensor other = torch.randn(2, 6)) {
       loss.backward();
       expectFailure(() -> KdLoss.compute(student, other, 4).close());
+    }
+  }
+
+  private static void useMapLosses() {
+    try (Tensor student = torch.randn(2, 3, 4, 4).requires_grad_(true);
+        Tensor teacher = torch.randn(2, 3, 2, 2)) {
+      List<Tensor> students = List.of(student, student);
+      List<Tensor> teachers = List.of(teacher, teacher);
+      for (Tensor loss : FspLoss.compute(students, teachers)) {
+        loss.backward();
+        loss.close();
+      }
+      expectFailure(() -> FspLoss.compute(students, List.of()));
+      for (NstLoss.Kernel kernel : NstLoss.Kernel.values()) {
+        for (Tensor loss : NstLoss.compute(students, teachers, kernel)) {
+          loss.backward();
+          loss.close();
+        }
+        NstLoss.compute(students, teachers, kernel, 0).forEach(Tensor::close);
+        expectFailure(() -> NstLoss.compute(List.of(), List.of(), kernel));
+      }
+    }
+  }
+
+  private static void useCrd() {
+    try (Tensor student = torch.randn(2, 3).requires_grad_(true);
+        Tensor teacher = torch.randn(2, 3);
+        Tensor memory = torch.randn(5, 3);
+        Tensor own = Tensor.create(0L, 4L);
+        Tensor contrast = CrdLoss.contrast(own, 5, 6)) {
+      double z = CrdLoss.z(student, memory, contrast, 1);
+      try (Tensor loss = CrdLoss.compute(student, teacher, memory, memory, contrast, z, z, 1)) {
+        loss.backward();
+      }
+      expectFailure(() -> CrdLoss.compute(student, memory, memory, memory, contrast, z, z, 1));
+      expectFailure(() -> CrdLoss.z(student, memory, own, 1));
+      expectFailure(() -> CrdLoss.contrast(own, 4, 6));
+    }
+  }
+
+  private static void useOfd() {
+    try (Tensor student = torch.randn(2, 3, 4, 4).requires_grad_(true);
+        Tensor teacher = torch.randn(2, 3, 4, 4);
+        Tensor margin = OfdLoss.batchMargin(teacher);
+        Tensor expected = OfdLoss.expectedMargin(margin, margin);
+        Tensor mean = OfdLoss.compute(student, teacher, margin);
+        Tensor sum = OfdLoss.compute(student, teacher, expected, OfdLoss.Reduction.SUM)) {
+      mean.backward();
+      sum.backward();
+      expectFailure(() -> OfdLoss.compute(student, margin, margin));
+      expectFailure(() -> OfdLoss.batchMargin(margin));
+      expectFailure(() -> OfdLoss.expectedMargin(margin, teacher));
     }
   }
 

@@ -7,6 +7,9 @@ import java.nio.LongBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+import java.util.function.Function;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -14,7 +17,12 @@ import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.retort.losses.CrdLoss;
+import org.retort.losses.DistillationLoss;
+import org.retort.losses.FspLoss;
 import org.retort.losses.KdLoss;
+import org.retort.losses.NstLoss;
+import org.retort.losses.OfdLoss;
 import org.retort.models.Network;
 import org.retort.models.TorchScriptNetwork;
 import org.retort.testing.Bits;
@@ -25,6 +33,34 @@ import org.retort.testing.Precision;
 /** Whole training steps against the published code's. */
 final class GoldenStepTest {
   private static final String FINAL = "final.";
+
+  /** The terms, each there if its weight is above 0. */
+  private static final Map<String, Part> PARTS =
+      new TreeMap<>(
+          Map.of(
+              "kd",
+                  new Part(
+                      "alpha",
+                      Taps.of(),
+                      golden -> KdLoss.withTemperature(golden.get("temperature").item_double())),
+              "fsp", new Part("beta_fsp", Taps.of("0", "1", "2"), golden -> FspLoss.consecutive()),
+              "nst", new Part("beta_nst", Taps.of("1", "2"), golden -> NstLoss.polynomial()),
+              "crd",
+                  new Part(
+                      "beta_crd",
+                      Taps.of("6"),
+                      golden -> crdLoss(golden.get("crd_student_memory").shape())),
+              "ofd",
+                  new Part(
+                      "beta_ofd", Taps.of("3", "4", "5"), golden -> OfdLoss.withBatchMargin())));
+
+  /** What a term's tensors are called in the cases, and by the term. */
+  private static final Map<String, String> NAMES =
+      Map.of(
+          "crd_(student|teacher)_(weight|bias)", "$1_embedding.$2",
+          "crd_(student|teacher)_memory", "$1_memory.embeddings",
+          "ofd_conv_weight(\\d+)", "connectors.$1.conv.weight",
+          "ofd_running_(mean|var)(\\d+)", "connectors.$2.norm.running_$1");
 
   @AutoClose private final PointerScope scope = new PointerScope();
 
@@ -46,8 +82,7 @@ final class GoldenStepTest {
         run.checkResult(i);
       }
       assertThat(run.step.steps()).isEqualTo(run.steps());
-      run.checkFinalState(run.student.stateDict(), "");
-      run.checkFinalState(run.step.state(), "student.");
+      run.checkFinalState();
     }
   }
 
@@ -63,6 +98,17 @@ final class GoldenStepTest {
         assertThat(buffers.result.values()).as("step %s", i).isEqualTo(tensors.result.values());
       }
       assertThat(Bits.of(buffers.step.state())).isEqualTo(Bits.of(tensors.step.state()));
+    }
+  }
+
+  private static CrdLoss crdLoss(long... memory) {
+    return CrdLoss.forSamples(memory[0]).dimension(memory[1]).temperature(0.07).momentum(0.5);
+  }
+
+  private record Part(
+      String weight, Taps taps, Function<Map<String, Tensor>, DistillationLoss> loss) {
+    double weightIn(Map<String, Tensor> golden) {
+      return golden.containsKey(weight) ? golden.get(weight).item_double() : 0;
     }
   }
 
@@ -90,12 +136,37 @@ final class GoldenStepTest {
                   Sgd.learningRate(number("lr"))
                       .momentum(number("momentum"))
                       .weightDecay(number("weight_decay")));
-      if (number("alpha") > 0) {
-        builder.add(number("alpha"), KdLoss.withTemperature(number("temperature")));
-        terms.add("kd");
-      }
+      PARTS.forEach(
+          (term, part) -> {
+            if (part.weightIn(golden) > 0) {
+              builder.add(part.weightIn(golden), part.loss().apply(golden), part.taps());
+              terms.add(term);
+            }
+          });
       step = builder.build();
       result = step.newResult();
+      setInitialState(step.state());
+    }
+
+    private void setInitialState(Map<String, Tensor> state) {
+      golden.forEach(
+          (key, value) ->
+              nameInTerms(key)
+                  .ifPresent(
+                      name -> {
+                        assertThat(state).containsKey(name);
+                        assertThat(state.get(name).shape()).as(name).isEqualTo(value.shape());
+                        state.get(name).copy_(value);
+                      }));
+    }
+
+    /** Returns what the step calls a tensor of a term, or nothing if the key names another. */
+    private Optional<String> nameInTerms(String key) {
+      return NAMES.entrySet().stream()
+          .filter(name -> key.matches(name.getKey()))
+          .map(name -> key.replaceFirst(name.getKey(), name.getValue()))
+          .map(name -> "terms." + terms.indexOf(key.split("_")[0]) + "." + name)
+          .findFirst();
     }
 
     private Network load(String name) {
@@ -150,16 +221,26 @@ final class GoldenStepTest {
       return labels.ge(new Scalar(0)).sum().item_long();
     }
 
-    void checkFinalState(Map<String, Tensor> state, String prefix) {
+    void checkFinalState() {
+      Map<String, Tensor> ofStudent = student.stateDict();
+      Map<String, Tensor> ofStep = step.state();
       golden.forEach(
           (key, expected) -> {
             if (key.startsWith(FINAL)) {
-              String name = prefix + key.substring(FINAL.length());
-              assertThat(state).containsKey(name);
-              precision.assertClose(name, state.get(name), expected);
+              String name = key.substring(FINAL.length());
+              Optional<String> nameInTerms = nameInTerms(name);
+              checkState(ofStep, nameInTerms.orElse("student." + name), expected);
+              if (nameInTerms.isEmpty()) {
+                checkState(ofStudent, name, expected);
+              }
             }
           });
-      assertThat(student.stateDict().keySet()).allMatch(name -> golden.containsKey(FINAL + name));
+      assertThat(ofStudent.keySet()).allMatch(name -> golden.containsKey(FINAL + name));
+    }
+
+    private void checkState(Map<String, Tensor> state, String name, Tensor expected) {
+      assertThat(state).containsKey(name);
+      precision.assertClose(name, state.get(name), expected);
     }
 
     @Override

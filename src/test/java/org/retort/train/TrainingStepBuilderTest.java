@@ -6,14 +6,20 @@ import static org.retort.testing.Failures.assertRefused;
 import static org.retort.testing.Failures.assertUnusable;
 
 import java.nio.file.Path;
+import java.util.List;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.RetortException;
+import org.retort.losses.CrdLoss;
+import org.retort.losses.FspLoss;
 import org.retort.losses.KdLoss;
+import org.retort.losses.NstLoss;
+import org.retort.losses.OfdLoss;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
 import org.retort.models.TorchScriptNetwork;
@@ -131,6 +137,43 @@ final class TrainingStepBuilderTest {
   void build_tapsOfALossOnLogits_isRefused() {
     assertBuildRefused(
         builder().add(1, KD, Taps.of("layer1")), "kd_loss: taps must be empty (got 2 taps)");
+  }
+
+  @Test
+  void build_tapsThatDoNotFitTheirLoss_isRefused() {
+    assertBuildRefused(
+        builder().add(1, FspLoss.consecutive(), Taps.of("stem")),
+        "fsp_loss: taps must be at least 2 (got 1)");
+    assertBuildRefused(
+        builder()
+            .add(
+                1,
+                FspLoss.consecutive(),
+                new Taps(List.of("layer1", "layer2"), List.of("layer1", "layer3"))),
+        "fsp_loss: student[1] and teacher[1] must have as many channels (got 32 and 64)");
+    assertBuildRefused(
+        builder().add(1, NstLoss.linear()), "nst_loss: taps must be at least 1 (got 0)");
+    assertBuildRefused(
+        builder().add(1, NstLoss.linear(), Taps.of("embedding")),
+        "nst_loss: tap student[0] must be a map [channels, height, width] (got [64])");
+    assertBuildRefused(
+        builder().add(1, CrdLoss.forSamples(9), Taps.of("layer1", "embedding")),
+        "crd_loss: taps must be one of each network (got 2 and 2)");
+    assertBuildRefused(
+        builder().add(1, OfdLoss.withBatchMargin(), new Taps(List.of("layer1"), List.of("layer2"))),
+        "ofd_loss: taps student[0] and teacher[0] must have the same height and width (got [16, 8,"
+            + " 8] and [32, 4, 4])");
+  }
+
+  @Test
+  void build_marginsThatDoNotFit_isRefused() {
+    OfdLoss loss = OfdLoss.withMargins(List.of(torch.zeros(16)));
+    assertBuildRefused(
+        builder().add(1, loss, Taps.of("stem", "layer1.pre")),
+        "ofd_loss: margins must be one a tap (got 1 for 2 taps)");
+    assertBuildRefused(
+        builder().add(1, loss, Taps.of("layer2.pre")),
+        "ofd_loss: margins[0] must be of shape [32] (got [16])");
   }
 
   @Test
