@@ -1,20 +1,1340 @@
+#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/Functions.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 #include <retort/losses/crd.h>
+#include <retort/runtime.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "expect.h"
-#include "seeded_test.h"
+#include "finite_difference.h"
+#include "golden.h"
+#include "module_state.h"
+#include "operator_resolver.h"
+#include "reference/crd.h"
 
 namespace retort {
 namespace {
 
+using test::close;
+using test::error_of;
+using test::same_bits;
+using test::set_tensor;
+using test::state_of;
+using test::tensor_of;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+/// What crd_loss takes.
+struct Data {
+  at::Tensor student, teacher, student_memory, teacher_memory, contrast;
+  double z_student = 45, z_teacher = 38, temperature = 0.5;
+};
+
+using Loss = decltype(&crd_loss);
+
+at::Tensor loss_of(const Data& data, Loss loss = &crd_loss) {
+  return loss(
+      data.student, data.teacher, data.student_memory, data.teacher_memory, data.contrast, data.z_student,
+      data.z_teacher, data.temperature);
+}
+
+/// Random numbers but for their place on the unit sphere.
+at::Tensor directions(at::IntArrayRef shape) {
+  const at::Tensor rows = at::randn(shape, at::kDouble);
+  return rows / rows.norm(2, 1, /*keepdim=*/true);
+}
+
+Data data_of(
+    at::ScalarType dtype = at::kDouble, int64_t batch = 5, int64_t dimension = 9, int64_t negatives = 12,
+    int64_t rows = 30) {
+  Data data;
+  data.student = directions({batch, dimension}).to(dtype);
+  data.teacher = directions({batch, dimension}).to(dtype);
+  data.student_memory = directions({rows, dimension}).to(dtype);
+  data.teacher_memory = directions({rows, dimension}).to(dtype);
+  data.contrast = at::randint(rows, {batch, negatives + 1}, at::kLong);
+  return data;
+}
+
+Data with_floats_of(Data data, at::ScalarType embeddings, at::ScalarType memories) {
+  data.student = data.student.to(embeddings);
+  data.teacher = data.teacher.to(embeddings);
+  data.student_memory = data.student_memory.to(memories);
+  data.teacher_memory = data.teacher_memory.to(memories);
+  return data;
+}
+
+Data in_float64(const Data& data) {
+  return with_floats_of(data, at::kDouble, at::kDouble);
+}
+
+/// A loss with the gradients to student and teacher.
+struct Differentiated {
+  at::Tensor loss, student, teacher;
+};
+
+Differentiated differentiate(Data data, Loss loss = &crd_loss) {
+  data.student = data.student.detach().requires_grad_();
+  data.teacher = data.teacher.detach().requires_grad_();
+  Differentiated result{loss_of(data, loss), {}, {}};
+  const auto gradients = torch::autograd::grad({result.loss}, {data.student, data.teacher});
+  result.student = gradients[0];
+  result.teacher = gradients[1];
+  return result;
+}
+
+Differentiated expected_of(const Data& data) {
+  return differentiate(in_float64(data), &reference::crd_loss);
+}
+
+at::Tensor student_gradient(Data data, Loss loss = &crd_loss) {
+  data.student = data.student.detach().requires_grad_();
+  return torch::autograd::grad({loss_of(data, loss)}, {data.student})[0];
+}
+
+void expect_close(const Differentiated& actual, const Differentiated& expected) {
+  EXPECT_TRUE(close(actual.loss, expected.loss));
+  EXPECT_TRUE(close(actual.student, expected.student));
+  EXPECT_TRUE(close(actual.teacher, expected.teacher));
+}
+
+void expect_close(const Differentiated& actual, const Differentiated& expected, double tolerance) {
+  EXPECT_TRUE(close(actual.loss, expected.loss, tolerance));
+  EXPECT_TRUE(close(actual.student, expected.student, tolerance));
+  EXPECT_TRUE(close(actual.teacher, expected.teacher, tolerance));
+}
+
+void expect_same_bits(const Differentiated& actual, const Differentiated& expected) {
+  EXPECT_TRUE(same_bits(actual.loss, expected.loss));
+  EXPECT_TRUE(same_bits(actual.student, expected.student));
+  EXPECT_TRUE(same_bits(actual.teacher, expected.teacher));
+}
+
+at::Tensor rows_of(std::vector<int64_t> rows) {
+  return at::tensor(rows, at::kLong);
+}
+
 class CrdLossTest : public test::SeededTest {};
 
-TEST_F(CrdLossTest, PositiveComesFirst) {
-  const at::Tensor indices = at::tensor({3, 0, 3}, at::kLong);
-  const at::Tensor contrast = crd_contrast(indices, 5, 7);
-  EXPECT_EQ(contrast.sizes(), at::IntArrayRef({3, 8}));
-  EXPECT_TRUE(test::same_bits(contrast.select(1, 0), indices));
+// ---- golden cases ---------------------------------------------------------------------------------------------------
+
+class CrdLossGoldenTest : public test::GoldenTest {};
+
+TEST_P(CrdLossGoldenTest, MatchesGolden) {
+  const test::Golden golden(GetParam());
+  const std::vector<std::pair<std::string, std::string>> embeddings = {
+      {"student_weight", "student_embedding.weight"},
+      {"student_bias", "student_embedding.bias"},
+      {"teacher_weight", "teacher_embedding.weight"},
+      {"teacher_bias", "teacher_embedding.bias"}};
+  const std::vector<std::pair<std::string, std::string>> memories = {
+      {"student_memory", "student_memory.embeddings"}, {"teacher_memory", "teacher_memory.embeddings"}};
+  CrdOptions options;
+  options.samples = golden["n_data"].item<int64_t>();
+  options.negatives = golden["negatives"].item<int64_t>();
+  options.dimension = golden["student_weight"].size(0);
+  options.temperature = golden.number("temperature");
+  options.momentum = golden.number("momentum");
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    const auto criterion = options.build({{{golden["student_weight"].size(1)}}, {{golden["teacher_weight"].size(1)}}});
+    criterion->to(dtype);
+    for (const auto& [key, name] : embeddings) set_tensor(*criterion, name, golden[key]);
+    for (const auto& [key, name] : memories) set_tensor(*criterion, name, golden[key]);
+    int64_t steps = 0;
+    for (; golden.has("loss" + std::to_string(steps)); ++steps) {
+      const std::string i = std::to_string(steps);
+      SCOPED_TRACE(c10::str(dtype, " step ", i));
+      CriterionInput input;
+      input.student = {golden["f_s" + i].to(dtype, /*non_blocking=*/false, /*copy=*/true).requires_grad_()};
+      input.teacher = {golden["f_t" + i].to(dtype)};
+      input.indices = golden["index" + i];
+      input.contrast = golden["contrast" + i];
+      criterion->snapshot();
+      criterion->zero_grad();
+      const at::Tensor loss = criterion->forward(input);
+      EXPECT_EQ(loss.scalar_type(), dtype);
+      EXPECT_TRUE(close(loss, golden["loss" + i]));
+      for (const std::string side : {"z_student", "z_teacher"}) {
+        EXPECT_TRUE(close(tensor_of(*criterion, side), golden[side + i])) << side;
+      }
+      loss.backward();
+      EXPECT_TRUE(close(input.student[0].grad(), golden["grad_f_s" + i]));
+      for (const auto& [key, name] : embeddings) {
+        EXPECT_TRUE(close(tensor_of(*criterion, name).grad(), golden["grad_" + key + i])) << name;
+      }
+      criterion->after_step(input);
+      for (const auto& [key, name] : memories) {
+        EXPECT_TRUE(close(tensor_of(*criterion, name), golden[key + i])) << name;
+      }
+    }
+    EXPECT_GT(steps, 0);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Crd, CrdLossGoldenTest, ::testing::ValuesIn(test::golden_cases("crd_")), test::name_of_case);
+
+// ---- values and gradients -------------------------------------------------------------------------------------------
+
+TEST_F(CrdLossTest, MatchesReference) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    for (int64_t batch : {1, 2, 5}) {
+      // Around the widths of vector registers, where inner loops have their remainders.
+      for (int64_t dimension : {1, 2, 3, 7, 8, 16, 17, 128}) {
+        // Candidates are scored in blocks of 32, the positive among them.
+        for (int64_t negatives : {1, 2, 31, 32, 33, 100}) {
+          for (const auto& [rows, temperature] :
+               std::vector<std::pair<int64_t, double>>{{2, 0.07}, {200, 0.07}, {41, 0.5}, {3, 5.0}}) {
+            SCOPED_TRACE(c10::str(
+                dtype, " batch ", batch, ", dimension ", dimension, ", negatives ", negatives, ", rows ", rows,
+                ", temperature ", temperature));
+            Data data = data_of(dtype, batch, dimension, negatives, rows);
+            data.temperature = temperature;
+            const auto actual = differentiate(data);
+            EXPECT_EQ(actual.loss.scalar_type(), dtype);
+            EXPECT_EQ(actual.loss.dim(), 0);
+            expect_close(actual, expected_of(data));
+          }
+        }
+      }
+    }
+  }
+}
+
+TEST_F(CrdLossTest, GradMatchesFiniteDifference) {
+  for (double temperature : {0.2, 1.0}) {
+    Data data = data_of();
+    data.temperature = temperature;
+    const auto actual = differentiate(data);
+    const auto by_student = [data](const at::Tensor& student) mutable {
+      data.student = student;
+      return loss_of(data);
+    };
+    const auto by_teacher = [data](const at::Tensor& teacher) mutable {
+      data.teacher = teacher;
+      return loss_of(data);
+    };
+    EXPECT_TRUE(close(actual.student, test::finite_difference(by_student, data.student), 1e-7));
+    EXPECT_TRUE(close(actual.teacher, test::finite_difference(by_teacher, data.teacher), 1e-7));
+  }
+}
+
+TEST_F(CrdLossTest, RowsMayRepeat) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    Data data = data_of(dtype, 4, 9, 40);
+    // Nothing but the positive's own row, one row only, and pairs.
+    data.contrast[0].fill_(3);
+    data.contrast[1].slice(0, 1).fill_(29);
+    data.contrast[2].slice(0, 1, 21).copy_(data.contrast[2].slice(0, 21));
+    expect_close(differentiate(data), expected_of(data));
+  }
+}
+
+TEST_F(CrdLossTest, OrderOfNegativesIsNothing) {
+  const Data data = data_of(at::kDouble, 5, 9, 70);
+  Data shuffled = data;
+  const at::Tensor order = at::cat({rows_of({0}), at::randperm(70, at::kLong) + 1});
+  shuffled.contrast = data.contrast.index_select(1, order);
+  expect_close(differentiate(shuffled), differentiate(data), 1e-12);
+}
+
+TEST_F(CrdLossTest, OrderOfSamplesIsNothing) {
+  const Data data = data_of();
+  Data shuffled = data;
+  const at::Tensor order = rows_of({3, 0, 4, 2, 1});
+  shuffled.student = data.student.index_select(0, order);
+  shuffled.teacher = data.teacher.index_select(0, order);
+  shuffled.contrast = data.contrast.index_select(0, order);
+  auto expected = differentiate(data);
+  expected.student = expected.student.index_select(0, order);
+  expected.teacher = expected.teacher.index_select(0, order);
+  expect_close(differentiate(shuffled), expected, 1e-12);
+}
+
+TEST_F(CrdLossTest, SidesAreAlike) {
+  const Data data = data_of();
+  Data swapped = data;
+  std::swap(swapped.student, swapped.teacher);
+  std::swap(swapped.student_memory, swapped.teacher_memory);
+  std::swap(swapped.z_student, swapped.z_teacher);
+  const auto actual = differentiate(swapped);
+  const auto expected = differentiate(data);
+  EXPECT_TRUE(close(actual.loss, expected.loss, 1e-12));
+  EXPECT_TRUE(same_bits(actual.student, expected.teacher));
+  EXPECT_TRUE(same_bits(actual.teacher, expected.student));
+}
+
+TEST_F(CrdLossTest, NeverNegative) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    for (double temperature : {0.01, 0.1, 1.0, 10.0}) {
+      for (double z : {1e-30, 1e-3, 1.0, 1e3, 1e30}) {
+        for (int64_t rows : {2, 1000}) {
+          SCOPED_TRACE(c10::str(dtype, " temperature ", temperature, ", z ", z, ", rows ", rows));
+          Data data = data_of(dtype, 3, 5, 2, rows);
+          data.temperature = temperature;
+          data.z_student = z;
+          data.z_teacher = 1 / z;
+          EXPECT_GE(loss_of(data).item<double>(), 0.0);
+        }
+      }
+    }
+  }
+}
+
+TEST_F(CrdLossTest, FirstLossOfRandomData) {
+  for (int64_t negatives : {100, 2000}) {
+    Data data = data_of(at::kFloat, 32, 128, negatives, 5000);
+    data.temperature = 0.07;
+    data.z_student = crd_z(data.student, data.teacher_memory, data.contrast, data.temperature);
+    data.z_teacher = crd_z(data.teacher, data.student_memory, data.contrast, data.temperature);
+    const auto k = static_cast<double>(negatives);
+    EXPECT_TRUE(close(loss_of(data).item<double>(), 2 * (std::log1p(k) + k * std::log1p(1 / k)), 0.2));
+  }
+}
+
+// ---- stability ------------------------------------------------------------------------------------------------------
+
+TEST_F(CrdLossTest, ExtremeLogits) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    SCOPED_TRACE(c10::toString(dtype));
+    Data data = data_of(dtype, 4, 16, 40);
+    // e^200 is more than float32 has.
+    data.temperature = 0.005;
+    data.z_student = reference::crd_z(in_float64(data).student, in_float64(data).teacher_memory, data.contrast, 0.005);
+    // Embeddings that hit: the positive's row, a negative's, and their opposites.
+    data.student[0].copy_(data.teacher_memory[data.contrast[0][0].item<int64_t>()]);
+    data.student[1].copy_(data.teacher_memory[data.contrast[1][7].item<int64_t>()]);
+    data.teacher[2].copy_(-data.student_memory[data.contrast[2][0].item<int64_t>()]);
+    data.teacher[3].copy_(-data.student_memory[data.contrast[3][39].item<int64_t>()]);
+    expect_close(differentiate(data), expected_of(data));
+  }
+}
+
+TEST_F(CrdLossTest, LogitsBeyondTheReference) {
+  // e^(+-1000): the loss is that of the logarithms.
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    SCOPED_TRACE(c10::toString(dtype));
+    Data data = data_of(dtype, 1, 2, 2, 2);
+    data.temperature = 0.001;
+    data.z_student = data.z_teacher = 1;
+    data.contrast = rows_of({0, 1, 1}).unsqueeze(0);
+    const at::Tensor axis = at::tensor({1.0, 0.0}).to(dtype);
+    data.student[0].copy_(axis);
+    data.teacher[0].copy_(axis);
+    for (const at::Tensor& memory : {data.student_memory, data.teacher_memory}) {
+      memory[0].copy_(-axis);
+      memory[1].copy_(axis);
+    }
+    // Each side: 1000 for the missed positive, 1000 for each of two negatives; noise is 1.
+    const auto actual = differentiate(data);
+    EXPECT_TRUE(close(actual.loss, at::scalar_tensor(6000.0, at::kDouble), 1e-6));
+    // -m_0 / T + 2 m_1 / T
+    EXPECT_TRUE(close(actual.student[0], axis * 3000));
+    EXPECT_TRUE(close(actual.teacher[0], axis * 3000));
+
+    data.contrast = rows_of({1, 0, 0}).unsqueeze(0);
+    const auto right = differentiate(data);
+    EXPECT_TRUE(close(right.loss.item<double>(), 4 * std::log1p(1e-7), 1e-6));
+    EXPECT_EQ(right.student.abs().max().item<double>(), 0.0);
+  }
+}
+
+TEST_F(CrdLossTest, ExtremeZ) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    // The reference's gradients need the squares of P.
+    for (double z : {1e-140, 1e-40, 1e40, 1e140}) {
+      SCOPED_TRACE(c10::str(dtype, " z ", z));
+      Data data = data_of(dtype);
+      data.z_student = z;
+      expect_close(differentiate(data), expected_of(data));
+    }
+    for (double z : {std::numeric_limits<double>::denorm_min(), std::numeric_limits<double>::max()}) {
+      SCOPED_TRACE(c10::str(dtype, " z ", z));
+      Data data = data_of(dtype);
+      data.z_student = z;
+      const auto actual = differentiate(data);
+      // Each negative costs |log(Z)| where Z is too small, the positive alone where it is too large.
+      const double expected = std::fabs(std::log(z)) * (z < 1 ? 12 : 1);
+      EXPECT_TRUE(close(actual.loss.item<double>(), expected, 0.02));
+      EXPECT_TRUE(actual.student.isfinite().all().item<bool>());
+      EXPECT_TRUE(close(actual.teacher, expected_of(data).teacher));
+    }
+  }
+}
+
+TEST_F(CrdLossTest, NanPropagates) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    for (int64_t place : {0, 5, 8}) {
+      SCOPED_TRACE(c10::str(dtype, " at ", place));
+      Data data = data_of(dtype);
+      data.student[2][place] = kNan;
+      const auto actual = differentiate(data);
+      EXPECT_TRUE(std::isnan(actual.loss.item<double>()));
+      EXPECT_TRUE(actual.student[2].isnan().all().item<bool>());
+      EXPECT_TRUE(actual.student[1].isfinite().all().item<bool>());
+      EXPECT_TRUE(actual.teacher.isfinite().all().item<bool>());
+
+      Data spoilt = data_of(dtype);
+      spoilt.student_memory[spoilt.contrast[1][12]][place] = kNan;
+      EXPECT_TRUE(std::isnan(loss_of(spoilt).item<double>()));
+    }
+  }
+}
+
+// ---- autograd -------------------------------------------------------------------------------------------------------
+
+TEST_F(CrdLossTest, NonContiguousInput) {
+  Data data = data_of();
+  const Data plain = data;
+  const auto strided = [](const at::Tensor& tensor) { return tensor.t().contiguous().t(); };
+  data.student = strided(data.student);
+  data.teacher = at::cat({data.teacher, data.teacher}, 1).slice(1, 0, 9);
+  data.student_memory = strided(data.student_memory);
+  data.teacher_memory = at::stack({data.teacher_memory, data.student_memory}, 1).select(1, 0);
+  data.contrast = strided(data.contrast);
+  for (const at::Tensor& tensor :
+       {data.student, data.teacher, data.student_memory, data.teacher_memory, data.contrast}) {
+    ASSERT_FALSE(tensor.is_contiguous());
+  }
+  expect_same_bits(differentiate(data), differentiate(plain));
+  EXPECT_EQ(
+      crd_z(data.student, data.teacher_memory, data.contrast, 0.07),
+      crd_z(plain.student, plain.teacher_memory, plain.contrast, 0.07));
+
+  // All samples share one row of memory.
+  Data expanded = plain;
+  expanded.student = plain.student.slice(0, 0, 1).expand({5, 9});
+  Data copied = expanded;
+  copied.student = expanded.student.contiguous();
+  expect_same_bits(differentiate(expanded), differentiate(copied));
+}
+
+TEST_F(CrdLossTest, HalfPrecision) {
+  for (at::ScalarType dtype : {at::kHalf, at::kBFloat16}) {
+    SCOPED_TRACE(c10::toString(dtype));
+    Data data = with_floats_of(data_of(), dtype, at::kFloat);
+    // e^(1 / 0.07) is more than half precision has.
+    data.temperature = 0.07;
+    data.student[0].copy_(data.teacher_memory[data.contrast[0][0].item<int64_t>()]);
+    const auto actual = differentiate(data);
+    EXPECT_EQ(actual.loss.scalar_type(), at::kFloat);
+    EXPECT_EQ(actual.student.scalar_type(), dtype);
+    EXPECT_EQ(actual.teacher.scalar_type(), dtype);
+    expect_close(actual, expected_of(data));
+  }
+}
+
+TEST_F(CrdLossTest, TeacherAndMemoriesGetNoGradient) {
+  Data data = data_of();
+  data.student.requires_grad_();
+  data.student_memory.requires_grad_();
+  data.teacher_memory.requires_grad_();
+  loss_of(data).backward();
+  EXPECT_TRUE(data.student.grad().defined());
+  EXPECT_FALSE(data.teacher.grad().defined());
+  EXPECT_FALSE(data.student_memory.grad().defined());
+  EXPECT_FALSE(data.teacher_memory.grad().defined());
+  data.student = data.student.detach();
+  EXPECT_FALSE(loss_of(data).requires_grad());
+}
+
+TEST_F(CrdLossTest, OnlyTeacherRequiresGradient) {
+  Data data = data_of();
+  data.teacher.requires_grad_();
+  loss_of(data).backward();
+  EXPECT_FALSE(data.student.grad().defined());
+  EXPECT_TRUE(close(data.teacher.grad(), expected_of(data).teacher));
+}
+
+TEST_F(CrdLossTest, ValueOnlyWhereNoGradientIsAskedFor) {
+  const Data data = data_of();
+  Data trained = data;
+  trained.student = data.student.clone().requires_grad_();
+  const at::Tensor expected = loss_of(trained);
+  EXPECT_TRUE(expected.requires_grad());
+
+  const at::Tensor constant = loss_of(data);
+  EXPECT_FALSE(constant.requires_grad());
+  EXPECT_TRUE(same_bits(constant, expected));
+  {
+    const at::NoGradGuard no_grad;
+    const at::Tensor loss = loss_of(trained);
+    EXPECT_FALSE(loss.requires_grad());
+    EXPECT_TRUE(same_bits(loss, expected));
+  }
+  {
+    const c10::InferenceMode inference;
+    const at::Tensor loss = loss_of(trained);
+    EXPECT_TRUE(loss.is_inference());
+    EXPECT_TRUE(same_bits(loss, expected));
+  }
+}
+
+TEST_F(CrdLossTest, TeacherAndMemoriesFromInferenceMode) {
+  const Data data = data_of();
+  Data inferred = data;
+  {
+    const c10::InferenceMode inference;
+    inferred.teacher = data.teacher.clone();
+    inferred.student_memory = data.student_memory.clone();
+    inferred.teacher_memory = data.teacher_memory.clone();
+    inferred.contrast = data.contrast.clone();
+  }
+  EXPECT_TRUE(same_bits(student_gradient(inferred), student_gradient(data)));
+}
+
+TEST_F(CrdLossTest, RetainGraph) {
+  Data data = data_of();
+  data.student.requires_grad_();
+  const at::Tensor loss = loss_of(data);
+  const auto gradient = [&](bool retain) {
+    return torch::autograd::grad({loss}, {data.student}, /*grad_outputs=*/{}, retain)[0];
+  };
+  const at::Tensor first = gradient(true);
+  const at::Tensor kept = first.clone();
+  const at::Tensor second = gradient(false);
+  EXPECT_TRUE(same_bits(first, kept));
+  EXPECT_TRUE(same_bits(second, kept));
+  try {
+    gradient(false);
+    ADD_FAILURE() << "the graph was freed";
+  } catch (const c10::Error& error) {
+    EXPECT_NE(error.msg().find("backward through the graph a second time"), std::string::npos) << error.msg();
+  }
+}
+
+TEST_F(CrdLossTest, LaterUpdatesOfTheMemoriesDoNotReachTheGradient) {
+  Data data = data_of();
+  const at::Tensor expected = student_gradient(data);
+  data.student.requires_grad_();
+  const at::Tensor loss = loss_of(data);
+  data.student_memory.zero_();
+  data.teacher_memory.zero_();
+  EXPECT_TRUE(same_bits(torch::autograd::grad({loss}, {data.student})[0], expected));
+}
+
+TEST_F(CrdLossTest, DoubleBackwardIsRefused) {
+  Data data = data_of();
+  data.student.requires_grad_();
+  data.teacher.requires_grad_();
+  const at::Tensor weight = at::ones({}, at::kDouble).requires_grad_();
+  const at::Tensor loss = loss_of(data) * weight;
+  const auto gradients = torch::autograd::grad(
+      {loss}, {data.student, data.teacher}, /*grad_outputs=*/{}, /*retain_graph=*/true, /*create_graph=*/true);
+  for (const at::Tensor& gradient : gradients) {
+    for (const at::Tensor& input : {data.student, data.teacher, weight}) {
+      EXPECT_EQ(
+          error_of([&] { torch::autograd::grad({gradient.sum()}, {input}, {}, /*retain_graph=*/true); }),
+          "crd_loss: the gradient must not be differentiated again");
+    }
+  }
+}
+
+TEST_F(CrdLossTest, PartOfALargerGraph) {
+  const Data data = data_of();
+  const at::Tensor features = at::randn({5, 4}, at::kDouble);
+  const at::Tensor weight = at::randn({4, 9}, at::kDouble).requires_grad_();
+  const auto gradient = [&](Loss loss) {
+    const at::Tensor embedded = features.matmul(weight);
+    Data connected = data;
+    connected.student = embedded / embedded.norm(2, 1, /*keepdim=*/true);
+    const at::Tensor total = 0.3 * loss_of(connected, loss) + embedded.square().mean();
+    connected.student = embedded.sin();
+    return torch::autograd::grad({total + 0.1 * loss_of(connected, loss)}, {weight})[0];
+  };
+  EXPECT_TRUE(close(gradient(&crd_loss), gradient(&reference::crd_loss)));
+}
+
+TEST_F(CrdLossTest, NumberOfThreadsChangesNothing) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    const Data data = data_of(dtype, 67, 64, 300, 500);
+    set_threads(1);
+    const auto one = differentiate(data);
+    const double z = crd_z(data.student, data.teacher_memory, data.contrast, 0.07);
+    set_threads(2);
+    expect_same_bits(differentiate(data), one);
+    EXPECT_EQ(crd_z(data.student, data.teacher_memory, data.contrast, 0.07), z);
+  }
+}
+
+TEST_F(CrdLossTest, CallableByName) {
+  const Data data = data_of();
+  const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("retort::crd_loss", "");
+  EXPECT_EQ(
+      c10::str(op.schema()),
+      "retort::crd_loss(Tensor student, Tensor teacher, Tensor student_memory, Tensor teacher_memory, "
+      "Tensor contrast, float z_student, float z_teacher, float temperature) -> Tensor");
+  torch::jit::Stack stack = {data.student,  data.teacher,   data.student_memory, data.teacher_memory,
+                             data.contrast, data.z_student, data.z_teacher,      data.temperature};
+  op.callBoxed(stack);
+  EXPECT_TRUE(same_bits(stack.at(0).toTensor(), loss_of(data)));
+}
+
+TEST_F(CrdLossTest, CallableFromTorchScript) {
+  torch::jit::Module module("CrdLoss");
+  module.define(
+      "def forward(self, student, teacher, student_memory, teacher_memory, indices):\n"
+      "    contrast = retort.crd_contrast(indices, 30, 12)\n"
+      "    z_student = retort.crd_z(student, teacher_memory, contrast, 0.5)\n"
+      "    z_teacher = retort.crd_z(teacher, student_memory, contrast, temperature=0.5)\n"
+      "    return 2 * retort.crd_loss(\n"
+      "        student, teacher, student_memory, teacher_memory, contrast, z_student, z_teacher, temperature=0.5)\n",
+      std::make_shared<test::OperatorResolver>());
+  Data data = data_of();
+  const at::Tensor indices = rows_of({4, 0, 29, 7, 7});
+  manual_seed(5);
+  data.contrast = crd_contrast(indices, 30, 12);
+  data.z_student = crd_z(data.student, data.teacher_memory, data.contrast, 0.5);
+  data.z_teacher = crd_z(data.teacher, data.student_memory, data.contrast, 0.5);
+  const at::Tensor student = data.student.clone().requires_grad_();
+  manual_seed(5);
+  const at::Tensor loss =
+      module.forward({student, data.teacher, data.student_memory, data.teacher_memory, indices}).toTensor();
+  EXPECT_TRUE(close(loss, 2 * loss_of(data)));
+  EXPECT_TRUE(close(torch::autograd::grad({loss}, {student})[0], 2 * student_gradient(data, &reference::crd_loss)));
+}
+
+// ---- rejected input -------------------------------------------------------------------------------------------------
+
+/// What crd_loss says to data that were good before the change.
+std::string error_after(const std::function<void(Data&)>& change) {
+  Data data = data_of();
+  change(data);
+  return error_of([&] { loss_of(data); });
+}
+
+TEST_F(CrdLossTest, GoodDataIsNotRejected) {
+  EXPECT_EQ(error_after([](Data&) {}), "nothing was thrown");
+}
+
+TEST_F(CrdLossTest, EmptyBatch) {
+  EXPECT_EQ(
+      error_after([](Data& data) {
+        data.student = data.teacher = at::zeros({0, 9}, at::kDouble);
+        data.contrast = data.contrast.slice(0, 5);
+      }),
+      "crd_loss: student must not be empty (got [0, 9])");
+  EXPECT_EQ(
+      error_after([](Data& data) {
+        data.student = data.teacher = at::zeros({5, 0}, at::kDouble);
+      }),
+      "crd_loss: student must not be empty (got [5, 0])");
+  EXPECT_EQ(
+      error_after([](Data& data) {
+        data.student_memory = data.teacher_memory = at::zeros({0, 9}, at::kDouble);
+      }),
+      "crd_loss: student_memory must be of shape [rows, 9] and not empty (got [0, 9])");
+}
+
+TEST_F(CrdLossTest, RejectsUndefinedTensors) {
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student = at::Tensor(); }),
+      "crd_loss: student must be defined (got an undefined tensor)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = at::Tensor(); }),
+      "crd_loss: teacher must be defined (got an undefined tensor)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student_memory = at::Tensor(); }),
+      "crd_loss: student_memory must be defined (got an undefined tensor)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher_memory = at::Tensor(); }),
+      "crd_loss: teacher_memory must be defined (got an undefined tensor)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.contrast = at::Tensor(); }),
+      "crd_loss: contrast must be given (got an undefined tensor)");
+}
+
+TEST_F(CrdLossTest, RejectsOtherDtypes) {
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student = data.student.to(at::kLong); }),
+      "crd_loss: student must be floating point (got Long)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = data.teacher.to(at::kInt); }),
+      "crd_loss: teacher must be floating point (got Int)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = data.teacher.to(at::kFloat); }),
+      "crd_loss: student and teacher must have the same dtype (got Double and Float)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student_memory = data.student_memory.to(at::kFloat); }),
+      "crd_loss: student_memory must be Double for embeddings of Double (got Float)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data = with_floats_of(data, at::kHalf, at::kHalf); }),
+      "crd_loss: student_memory must be Float for embeddings of Half (got Half)");
+  EXPECT_EQ(
+      error_after([](Data& data) {
+        data = with_floats_of(data, at::kFloat, at::kFloat);
+        data.teacher_memory = data.teacher_memory.to(at::kDouble);
+      }),
+      "crd_loss: teacher_memory must be Float for embeddings of Float (got Double)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.contrast = data.contrast.to(at::kInt); }),
+      "crd_loss: contrast must be int64 (got Int)");
+}
+
+TEST_F(CrdLossTest, RejectsSparseTensors) {
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student = data.student.to_sparse(); }),
+      "crd_loss: student must be dense (got Sparse)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = data.teacher.to_sparse(); }),
+      "crd_loss: teacher must be dense (got Sparse)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student_memory = data.student_memory.to_sparse(); }),
+      "crd_loss: student_memory must be dense (got Sparse)");
+}
+
+TEST_F(CrdLossTest, RejectsOtherShapes) {
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student = data.teacher = at::zeros({9}, at::kDouble); }),
+      "crd_loss: student must be of shape [batch, dimension] (got [9])");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = data.teacher.slice(1, 1); }),
+      "crd_loss: student and teacher must have the same shape (got [5, 9] and [5, 8])");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student_memory = data.student_memory.slice(1, 1); }),
+      "crd_loss: student_memory must be of shape [rows, 9] and not empty (got [30, 8])");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher_memory = data.teacher_memory[0]; }),
+      "crd_loss: teacher_memory must be of shape [rows, 9] and not empty (got [9])");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student_memory = data.student_memory.slice(0, 1); }),
+      "crd_loss: memories must have as many rows (got 29 and 30)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.contrast = data.contrast.slice(0, 1); }),
+      "crd_loss: contrast must be of shape [5, negatives + 1] (got [4, 13])");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.contrast = data.contrast.slice(1, 0, 1); }),
+      "crd_loss: contrast must be of shape [5, negatives + 1] (got [5, 1])");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.contrast = data.contrast.select(1, 0); }),
+      "crd_loss: contrast must be of rank 2 and not empty (got [5])");
+}
+
+TEST_F(CrdLossTest, RejectsRowsThatAreNotThere) {
+  EXPECT_EQ(
+      error_after([](Data& data) { data.contrast[4][12] = 30; }),
+      "crd_loss: contrast must be between 0 and 29 (got 30)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.contrast[0][0] = -1; }),
+      "crd_loss: contrast must be between 0 and 29 (got -1)");
+}
+
+TEST_F(CrdLossTest, RejectsAnotherDevice) {
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = data.teacher.to(at::kMeta); }),
+      "crd_loss: student and teacher must be on the same device (got cpu and meta)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher_memory = data.teacher_memory.to(at::kMeta); }),
+      "crd_loss: teacher_memory must be on the embeddings' device cpu (got meta)");
+}
+
+/// Numbers that are not positive and finite, as messages have them.
+const std::vector<std::pair<double, std::string>> kNotPositive = {
+    {0.0, "0"}, {-1.0, "-1"}, {kInfinity, "inf"}, {kNan, "nan"}};
+
+TEST_F(CrdLossTest, RejectsNumbers) {
+  for (const auto& [number, text] : kNotPositive) {
+    const std::string rest = " must be positive and finite (got " + text + ")";
+    EXPECT_EQ(error_after([n = number](Data& data) { data.z_student = n; }), "crd_loss: z_student" + rest);
+    EXPECT_EQ(error_after([n = number](Data& data) { data.z_teacher = n; }), "crd_loss: z_teacher" + rest);
+    EXPECT_EQ(error_after([n = number](Data& data) { data.temperature = n; }), "crd_loss: temperature" + rest);
+  }
+}
+
+// ---- Z --------------------------------------------------------------------------------------------------------------
+
+TEST_F(CrdLossTest, ZMatchesReference) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    for (int64_t negatives : {1, 31, 32, 100}) {
+      for (int64_t dimension : {1, 3, 16, 128}) {
+        for (double temperature : {0.07, 0.5, 5.0}) {
+          SCOPED_TRACE(
+              c10::str(dtype, " dimension ", dimension, ", negatives ", negatives, ", temperature ", temperature));
+          const Data data = data_of(dtype, 3, dimension, negatives, 50);
+          const Data wide = in_float64(data);
+          EXPECT_TRUE(close(
+              crd_z(data.student, data.teacher_memory, data.contrast, temperature),
+              reference::crd_z(wide.student, wide.teacher_memory, wide.contrast, temperature),
+              test::tolerance_of(dtype)));
+        }
+      }
+    }
+  }
+}
+
+TEST_F(CrdLossTest, ZBeyondFloat32) {
+  Data data = data_of(at::kFloat, 4, 16, 40);
+  data.student[0].copy_(data.teacher_memory[data.contrast[0][0].item<int64_t>()]);
+  const Data wide = in_float64(data);
+  const double z = crd_z(data.student, data.teacher_memory, data.contrast, 0.005);
+  EXPECT_GT(z, 1e80);
+  EXPECT_TRUE(close(z, reference::crd_z(wide.student, wide.teacher_memory, wide.contrast, 0.005), 2e-4));
+  // And beyond float64.
+  EXPECT_EQ(crd_z(data.student, data.teacher_memory, data.contrast, 0.001), kInfinity);
+}
+
+TEST_F(CrdLossTest, ZOfHalfPrecision) {
+  const Data data = with_floats_of(data_of(), at::kHalf, at::kFloat);
+  const Data wide = in_float64(data);
+  EXPECT_TRUE(close(
+      crd_z(data.student, data.teacher_memory, data.contrast, 0.07),
+      reference::crd_z(wide.student, wide.teacher_memory, wide.contrast, 0.07), 2e-4));
+}
+
+TEST_F(CrdLossTest, ZOfNanIsNan) {
+  Data data = data_of();
+  data.student[4][8] = kNan;
+  EXPECT_TRUE(std::isnan(crd_z(data.student, data.teacher_memory, data.contrast, 0.07)));
+}
+
+TEST_F(CrdLossTest, ZTakesWhatRequiresGradients) {
+  Data data = data_of();
+  const double expected = crd_z(data.student, data.teacher_memory, data.contrast, 0.5);
+  data.student.requires_grad_();
+  data.teacher_memory.requires_grad_();
+  EXPECT_EQ(crd_z(data.student, data.teacher_memory, data.contrast, 0.5), expected);
+  const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("retort::crd_z", "");
+  EXPECT_EQ(
+      c10::str(op.schema()),
+      "retort::crd_z(Tensor embeddings, Tensor memory, Tensor contrast, float temperature) -> float");
+  torch::jit::Stack stack = {data.student, data.teacher_memory, data.contrast, 0.5};
+  op.callBoxed(stack);
+  EXPECT_EQ(stack.at(0).toDouble(), expected);
+}
+
+TEST_F(CrdLossTest, ZRejects) {
+  const Data good = data_of();
+  const auto error_after = [&](const std::function<void(Data&)>& change) {
+    Data data = good;
+    change(data);
+    return error_of([&] { crd_z(data.student, data.teacher_memory, data.contrast, data.temperature); });
+  };
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student = at::Tensor(); }),
+      "crd_z: embeddings must be defined (got an undefined tensor)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student = data.student.slice(0, 5); }),
+      "crd_z: embeddings must not be empty (got [0, 9])");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher_memory = data.teacher_memory.slice(1, 1); }),
+      "crd_z: memory must be of shape [rows, 9] and not empty (got [30, 8])");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher_memory = data.teacher_memory.to(at::kFloat); }),
+      "crd_z: memory must be Double for embeddings of Double (got Float)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.contrast = data.contrast + 30; }).substr(0, 45),
+      "crd_z: contrast must be between 0 and 29 (got");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.contrast = data.contrast.slice(0, 1); }),
+      "crd_z: contrast must be of shape [5, negatives + 1] (got [4, 13])");
+  for (const auto& [number, text] : kNotPositive) {
+    EXPECT_EQ(
+        error_after([n = number](Data& data) { data.temperature = n; }),
+        "crd_z: temperature must be positive and finite (got " + text + ")");
+  }
+}
+
+// ---- candidates -----------------------------------------------------------------------------------------------------
+
+TEST_F(CrdLossTest, PositiveComesFirstAndIsNoNegative) {
+  for (int64_t rows : {2, 3, 5, 1000}) {
+    SCOPED_TRACE(rows);
+    const at::Tensor indices = at::cat({rows_of({0, rows - 1, 0}), at::randint(rows, {6}, at::kLong)});
+    const at::Tensor contrast = crd_contrast(indices, rows, 300);
+    EXPECT_EQ(contrast.sizes(), at::IntArrayRef({9, 301}));
+    EXPECT_EQ(contrast.scalar_type(), at::kLong);
+    EXPECT_TRUE(same_bits(contrast.select(1, 0), indices));
+    EXPECT_FALSE(contrast.slice(1, 1).eq(indices.unsqueeze(1)).any().item<bool>());
+    EXPECT_GE(contrast.min().item<int64_t>(), 0);
+    EXPECT_LT(contrast.max().item<int64_t>(), rows);
+  }
+}
+
+TEST_F(CrdLossTest, NegativesAreUniform) {
+  constexpr int64_t kRows = 8;
+  constexpr int64_t kNegatives = 14000;
+  const at::Tensor contrast = crd_contrast(rows_of({0, 3, 7, 3}), kRows, kNegatives);
+  for (int64_t b = 0; b < contrast.size(0); ++b) {
+    const at::Tensor counts = at::bincount(contrast[b].slice(0, 1), {}, kRows).to(at::kDouble);
+    EXPECT_EQ(counts[contrast[b][0]].item<double>(), 0.0);
+    constexpr double kExpected = static_cast<double>(kNegatives) / (kRows - 1);
+    // Chi-square with 6 degrees of freedom plus what the row that is never drawn contributes.
+    const double chi_square = ((counts - kExpected).square() / kExpected).sum().item<double>() - kExpected;
+    EXPECT_LT(chi_square, 40.0);
+    EXPECT_GT(chi_square, 0.1);
+  }
+  // Samples with the same row of their own draw others.
+  EXPECT_FALSE(same_bits(contrast[1], contrast[3]));
+  // Neighbours are no function of each other: all pairs occur.
+  const at::Tensor row = contrast[0].slice(0, 1);
+  const at::Tensor pairs = row.slice(0, 0, kNegatives - 1) * kRows + row.slice(0, 1);
+  EXPECT_EQ(at::bincount(pairs).gt(100).sum().item<int64_t>(), (kRows - 1) * (kRows - 1));
+}
+
+TEST_F(CrdLossTest, NegativesOfALargeDataSet) {
+  constexpr int64_t kRows = 1'000'000'007;
+  const at::Tensor negatives = crd_contrast(rows_of({kRows - 1}), kRows, 20000).slice(1, 1).to(at::kDouble);
+  EXPECT_TRUE(close(negatives.mean().item<double>(), kRows / 2.0, 0.02));
+  EXPECT_LT(negatives.min().item<double>(), kRows * 0.001);
+  EXPECT_GT(negatives.max().item<double>(), kRows * 0.999);
+}
+
+TEST_F(CrdLossTest, ContrastComesFromTheGenerator) {
+  const at::Tensor indices = rows_of({4, 0, 9});
+  const auto draw = [&](const std::optional<at::Generator>& generator) {
+    return crd_contrast(indices, 1000, 50, generator);
+  };
+  manual_seed(5);
+  const at::Tensor first = draw(std::nullopt);
+  const at::Tensor second = draw(std::nullopt);
+  EXPECT_FALSE(same_bits(second, first));
+  manual_seed(5);
+  EXPECT_TRUE(same_bits(draw(std::nullopt), first));
+
+  const at::Tensor before = test::random_state();
+  EXPECT_TRUE(same_bits(draw(at::detail::createCPUGenerator(5)), first));
+  EXPECT_FALSE(same_bits(draw(at::detail::createCPUGenerator(6)), first));
+  EXPECT_TRUE(same_bits(test::random_state(), before));
+
+  const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("retort::crd_contrast", "");
+  EXPECT_EQ(
+      c10::str(op.schema()),
+      "retort::crd_contrast(Tensor indices, int rows, int negatives, *, Generator? generator=None) -> Tensor");
+  torch::jit::Stack stack = {indices, 1000, 50, at::detail::createCPUGenerator(5)};
+  op.callBoxed(stack);
+  EXPECT_TRUE(same_bits(stack.at(0).toTensor(), first));
+}
+
+TEST_F(CrdLossTest, NumberOfThreadsChangesNoContrast) {
+  const at::Tensor indices = at::arange(100, at::kLong);
+  manual_seed(5);
+  set_threads(1);
+  const at::Tensor one = crd_contrast(indices, 500, 3000);
+  manual_seed(5);
+  set_threads(2);
+  EXPECT_TRUE(same_bits(crd_contrast(indices, 500, 3000), one));
+}
+
+TEST_F(CrdLossTest, ContrastOfStridedIndices) {
+  const at::Tensor indices = rows_of({4, 99, 0, 99}).slice(0, 0, 4, 2);
+  manual_seed(5);
+  const at::Tensor expected = crd_contrast(indices.contiguous(), 10, 20);
+  manual_seed(5);
+  EXPECT_TRUE(same_bits(crd_contrast(indices, 10, 20), expected));
+}
+
+TEST_F(CrdLossTest, ContrastRejects) {
+  const at::Tensor before = test::random_state();
+  const auto error = [](const at::Tensor& indices, int64_t rows, int64_t negatives) {
+    return error_of([&] { crd_contrast(indices, rows, negatives); });
+  };
+  EXPECT_EQ(error({}, 5, 3), "crd_contrast: indices must be given (got an undefined tensor)");
+  EXPECT_EQ(error(rows_of({1}).to(at::kInt), 5, 3), "crd_contrast: indices must be int64 (got Int)");
+  EXPECT_EQ(error(rows_of({}), 5, 3), "crd_contrast: indices must be of rank 1 and not empty (got [0])");
+  EXPECT_EQ(
+      error(rows_of({1}).unsqueeze(0), 5, 3), "crd_contrast: indices must be of rank 1 and not empty (got [1, 1])");
+  EXPECT_EQ(error(rows_of({1, 5}), 5, 3), "crd_contrast: indices must be between 0 and 4 (got 5)");
+  EXPECT_EQ(error(rows_of({1, -1}), 5, 3), "crd_contrast: indices must be between 0 and 4 (got -1)");
+  EXPECT_EQ(error(rows_of({0}), 1, 3), "crd_contrast: rows must be at least 2 (got 1)");
+  EXPECT_EQ(error(rows_of({0}), 5, 0), "crd_contrast: negatives must be at least 1 (got 0)");
+  EXPECT_TRUE(same_bits(test::random_state(), before));
+}
+
+// ---- criterion ------------------------------------------------------------------------------------------------------
+
+class CrdCriterionTest : public test::SeededTest {
+ protected:
+  static CrdOptions options() {
+    CrdOptions options;
+    options.samples = 20;
+    options.negatives = 6;
+    options.dimension = 4;
+    return options;
+  }
+
+  static std::shared_ptr<Criterion> build(at::ScalarType dtype = at::kDouble) {
+    const auto criterion = options().build({{{3, 2, 2}}, {{7}}});
+    criterion->to(dtype);
+    return criterion;
+  }
+
+  static CriterionInput batch(at::ScalarType dtype = at::kDouble) {
+    CriterionInput input;
+    input.student = {at::randn({5, 3, 2, 2}, dtype)};
+    input.teacher = {at::randn({5, 7}, dtype)};
+    input.indices = rows_of({2, 19, 0, 7, 11});
+    input.contrast = crd_contrast(input.indices, 20, 6);
+    return input;
+  }
+
+  static void step(Criterion& criterion, const CriterionInput& input) {
+    criterion.snapshot();
+    criterion.forward(input);
+    criterion.after_step(input);
+  }
+};
+
+TEST_F(CrdCriterionTest, Defaults) {
+  const CrdOptions options;
+  EXPECT_EQ(options.samples, 0);
+  EXPECT_EQ(options.negatives, 16384);
+  EXPECT_EQ(options.dimension, 128);
+  EXPECT_EQ(options.temperature, 0.07);
+  EXPECT_EQ(options.momentum, 0.5);
+}
+
+TEST_F(CrdCriterionTest, Names) {
+  const auto criterion = build(at::kFloat);
+  const auto sizes = [](const test::NamedTensors& tensors) {
+    std::vector<std::pair<std::string, std::vector<int64_t>>> result;
+    for (const auto& entry : tensors) result.emplace_back(entry.key(), entry.value().sizes().vec());
+    std::sort(result.begin(), result.end());
+    return result;
+  };
+  using Sizes = std::vector<std::pair<std::string, std::vector<int64_t>>>;
+  EXPECT_EQ(
+      sizes(criterion->named_parameters()), (Sizes{
+                                                {"student_embedding.bias", {4}},
+                                                {"student_embedding.weight", {4, 12}},
+                                                {"teacher_embedding.bias", {4}},
+                                                {"teacher_embedding.weight", {4, 7}}}));
+  EXPECT_EQ(
+      sizes(criterion->named_buffers()), (Sizes{
+                                             {"student_memory.embeddings", {20, 4}},
+                                             {"teacher_memory.embeddings", {20, 4}},
+                                             {"z_student", {}},
+                                             {"z_teacher", {}}}));
+  for (const at::Tensor& parameter : criterion->parameters()) EXPECT_TRUE(parameter.requires_grad());
+  for (const at::Tensor& buffer : criterion->buffers()) EXPECT_FALSE(buffer.requires_grad());
+  EXPECT_FALSE(same_bits(
+      tensor_of(*criterion, "student_memory.embeddings"), tensor_of(*criterion, "teacher_memory.embeddings")));
+}
+
+TEST_F(CrdCriterionTest, IsTheLossOfTheEmbeddings) {
+  const auto criterion = build();
+  const CriterionInput input = batch();
+  const auto embed = [&](const std::string& side, const at::Tensor& features) {
+    const at::Tensor rows = at::linear(
+        features.flatten(1), tensor_of(*criterion, side + "_embedding.weight"),
+        tensor_of(*criterion, side + "_embedding.bias"));
+    return (rows / rows.norm(2, 1, /*keepdim=*/true)).detach();
+  };
+  Data data;
+  data.student = embed("student", input.student[0]);
+  data.teacher = embed("teacher", input.teacher[0]);
+  data.student_memory = tensor_of(*criterion, "student_memory.embeddings").clone();
+  data.teacher_memory = tensor_of(*criterion, "teacher_memory.embeddings").clone();
+  data.contrast = input.contrast;
+  data.temperature = 0.07;
+  data.z_student = reference::crd_z(data.student, data.teacher_memory, data.contrast, 0.07);
+  data.z_teacher = reference::crd_z(data.teacher, data.student_memory, data.contrast, 0.07);
+  const at::Tensor loss = criterion->forward(input);
+  EXPECT_TRUE(close(loss, loss_of(data, &reference::crd_loss)));
+  EXPECT_TRUE(close(tensor_of(*criterion, "z_student").item<double>(), data.z_student, 1e-9));
+  EXPECT_TRUE(close(tensor_of(*criterion, "z_teacher").item<double>(), data.z_teacher, 1e-9));
+
+  // Forward has changed no memory; after_step does.
+  EXPECT_TRUE(same_bits(tensor_of(*criterion, "student_memory.embeddings"), data.student_memory));
+  criterion->after_step(input);
+  EXPECT_TRUE(close(
+      tensor_of(*criterion, "student_memory.embeddings"),
+      reference::updated_memory(data.student_memory, input.indices, data.student, 0.5)));
+  EXPECT_TRUE(close(
+      tensor_of(*criterion, "teacher_memory.embeddings"),
+      reference::updated_memory(data.teacher_memory, input.indices, data.teacher, 0.5)));
+}
+
+TEST_F(CrdCriterionTest, TrainsBothEmbeddingsAndTheStudentOnly) {
+  const auto criterion = build();
+  CriterionInput input = batch();
+  input.student[0].requires_grad_();
+  criterion->forward(input).backward();
+  EXPECT_GT(input.student[0].grad().abs().max().item<double>(), 0.0);
+  EXPECT_FALSE(input.teacher[0].grad().defined());
+  for (const auto& entry : criterion->named_parameters()) {
+    ASSERT_TRUE(entry.value().grad().defined()) << entry.key();
+    EXPECT_GT(entry.value().grad().abs().max().item<double>(), 0.0) << entry.key();
+  }
+}
+
+TEST_F(CrdCriterionTest, ZIsSetOnce) {
+  const auto criterion = build();
+  for (const std::string name : {"z_student", "z_teacher"}) EXPECT_EQ(tensor_of(*criterion, name).item<double>(), 0.0);
+  step(*criterion, batch());
+  const at::Tensor z_student = tensor_of(*criterion, "z_student").clone();
+  const at::Tensor z_teacher = tensor_of(*criterion, "z_teacher").clone();
+  EXPECT_GT(z_student.item<double>(), 0.0);
+  EXPECT_NE(z_student.item<double>(), z_teacher.item<double>());
+  for (int i = 0; i < 2; ++i) step(*criterion, batch());
+  EXPECT_TRUE(same_bits(tensor_of(*criterion, "z_student"), z_student));
+  EXPECT_TRUE(same_bits(tensor_of(*criterion, "z_teacher"), z_teacher));
+
+  // A Z that was loaded is kept.
+  const auto loaded = build();
+  set_tensor(*loaded, "z_student", at::scalar_tensor(3.0));
+  step(*loaded, batch());
+  EXPECT_EQ(tensor_of(*loaded, "z_student").item<double>(), 3.0);
+  EXPECT_GT(tensor_of(*loaded, "z_teacher").item<double>(), 0.0);
+}
+
+TEST_F(CrdCriterionTest, RestoresEveryBit) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    const auto criterion = build(dtype);
+    // The first time Z is unset.
+    for (int i = 0; i < 3; ++i) {
+      SCOPED_TRACE(c10::str(dtype, " batch ", i));
+      const CriterionInput input = batch(dtype);
+      const auto before = state_of(*criterion);
+      criterion->snapshot();
+      criterion->forward(input);
+      criterion->restore();
+      EXPECT_TRUE(same_bits(state_of(*criterion), before));
+
+      step(*criterion, input);
+      const auto after = state_of(*criterion);
+      EXPECT_FALSE(same_bits(after, before));
+      criterion->restore();
+      EXPECT_TRUE(same_bits(state_of(*criterion), before));
+      criterion->restore();
+      EXPECT_TRUE(same_bits(state_of(*criterion), before));
+
+      // As if nothing had been; what the last step changed is not put back by a later one.
+      step(*criterion, input);
+      EXPECT_TRUE(same_bits(state_of(*criterion), after));
+      criterion->snapshot();
+      criterion->restore();
+      EXPECT_TRUE(same_bits(state_of(*criterion), after));
+    }
+  }
+}
+
+TEST_F(CrdCriterionTest, RestoresRepeatedRows) {
+  const auto criterion = build();
+  CriterionInput input = batch();
+  input.indices = rows_of({4, 4, 9, 4, 9});
+  const auto before = state_of(*criterion);
+  step(*criterion, input);
+  criterion->restore();
+  EXPECT_TRUE(same_bits(state_of(*criterion), before));
+}
+
+TEST_F(CrdCriterionTest, LastOfEqualIndicesCounts) {
+  const auto criterion = build();
+  const auto twin = build();
+  for (const auto& entry : state_of(*criterion)) set_tensor(*twin, entry.key(), entry.value());
+  CriterionInput input = batch();
+  input.indices = rows_of({4, 4, 9, 4, 9});
+  step(*criterion, input);
+  CriterionInput last;
+  last.student = {input.student[0].slice(0, 3)};
+  last.teacher = {input.teacher[0].slice(0, 3)};
+  last.indices = input.indices.slice(0, 3);
+  last.contrast = input.contrast.slice(0, 3);
+  step(*twin, last);
+  for (const std::string name : {"student_memory.embeddings", "teacher_memory.embeddings"}) {
+    EXPECT_TRUE(close(tensor_of(*criterion, name), tensor_of(*twin, name), 1e-14));
+  }
+}
+
+TEST_F(CrdCriterionTest, DrawsContrastWhereNoneIsGiven) {
+  const auto criterion = build();
+  CriterionInput given = batch();
+  criterion->forward(given);
+  manual_seed(7);
+  given.contrast = crd_contrast(given.indices, 20, 6);
+  CriterionInput drawn = given;
+  drawn.contrast = at::Tensor();
+  manual_seed(7);
+  EXPECT_TRUE(same_bits(criterion->forward(drawn), criterion->forward(given)));
+
+  // What is given needs neither the generator nor as many negatives.
+  given.contrast = crd_contrast(given.indices, 20, 2);
+  const at::Tensor before = test::random_state();
+  criterion->forward(given);
+  EXPECT_TRUE(same_bits(test::random_state(), before));
+}
+
+TEST_F(CrdCriterionTest, FlattensTaps) {
+  const auto flat = options().build({{{12}}, {{7}}});
+  flat->to(at::kDouble);
+  const auto criterion = build();
+  for (const auto& entry : state_of(*criterion)) set_tensor(*flat, entry.key(), entry.value());
+  CriterionInput input = batch();
+  const at::Tensor loss = criterion->forward(input);
+  // A tap in channels-last memory.
+  input.student = {input.student[0].contiguous(at::MemoryFormat::ChannelsLast)};
+  EXPECT_TRUE(close(criterion->forward(input), loss, 1e-13));
+  input.student = {input.student[0].flatten(1)};
+  EXPECT_TRUE(close(flat->forward(input), loss, 1e-13));
+}
+
+TEST_F(CrdCriterionTest, HalfPrecisionFeatures) {
+  const auto criterion = build(at::kFloat);
+  for (at::ScalarType dtype : {at::kHalf, at::kBFloat16}) {
+    SCOPED_TRACE(c10::toString(dtype));
+    CriterionInput half = batch(dtype);
+    half.student[0].requires_grad_();
+    CriterionInput single = half;
+    single.student = {half.student[0].detach().to(at::kFloat).requires_grad_()};
+    single.teacher = {half.teacher[0].to(at::kFloat)};
+    const at::Tensor loss = criterion->forward(half);
+    EXPECT_EQ(loss.scalar_type(), at::kFloat);
+    EXPECT_TRUE(same_bits(loss, criterion->forward(single)));
+    loss.backward();
+    criterion->forward(single).backward();
+    EXPECT_EQ(half.student[0].grad().scalar_type(), dtype);
+    EXPECT_TRUE(close(half.student[0].grad(), single.student[0].grad()));
+    criterion->after_step(half);
+  }
+}
+
+TEST_F(CrdCriterionTest, ZeroEmbeddings) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    for (double length : {0.0, 1e-30, 1e-7}) {
+      SCOPED_TRACE(c10::str(dtype, " length ", length));
+      const auto criterion = build(dtype);
+      for (const std::string side : {"student", "teacher"}) {
+        set_tensor(*criterion, side + "_embedding.bias", at::zeros({4}));
+      }
+      CriterionInput input = batch(dtype);
+      input.student[0][1].mul_(length);
+      input.teacher[0][2].mul_(length);
+      input.student[0].requires_grad_();
+      criterion->snapshot();
+      const at::Tensor loss = criterion->forward(input);
+      EXPECT_TRUE(std::isfinite(loss.item<double>()));
+      loss.backward();
+      const at::Tensor gradient = input.student[0].grad();
+      EXPECT_TRUE(gradient.isfinite().all().item<bool>());
+      EXPECT_EQ(gradient[1].abs().max().item<double>(), 0.0);
+      EXPECT_GT(gradient[2].abs().max().item<double>(), 0.0);
+      for (const at::Tensor& parameter : criterion->parameters()) {
+        EXPECT_TRUE(parameter.grad().isfinite().all().item<bool>());
+      }
+      // The memory's row keeps its direction.
+      const at::Tensor row = tensor_of(*criterion, "student_memory.embeddings")[19].clone();
+      criterion->after_step(input);
+      EXPECT_TRUE(close(tensor_of(*criterion, "student_memory.embeddings")[19], row / row.norm()));
+      for (const at::Tensor& buffer : criterion->buffers()) EXPECT_TRUE(buffer.isfinite().all().item<bool>());
+    }
+  }
+}
+
+TEST_F(CrdCriterionTest, NanReachesNoMemory) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    for (bool student : {true, false}) {
+      SCOPED_TRACE(c10::str(dtype, student ? " student" : " teacher"));
+      const auto criterion = build(dtype);
+      step(*criterion, batch(dtype));
+      const auto before = state_of(*criterion);
+      CriterionInput input = batch(dtype);
+      (student ? input.student : input.teacher)[0][3][1] = kNan;
+      criterion->snapshot();
+      EXPECT_TRUE(std::isnan(criterion->forward(input).item<double>()));
+      EXPECT_EQ(
+          error_of([&] { criterion->after_step(input); }),
+          "ContrastMemory: embeddings must be finite (got inf or nan)");
+      EXPECT_TRUE(same_bits(tensor_of(*criterion, "teacher_memory.embeddings"), before["teacher_memory.embeddings"]));
+      if (student) {
+        EXPECT_TRUE(same_bits(state_of(*criterion), before));
+      }
+      criterion->restore();
+      EXPECT_TRUE(same_bits(state_of(*criterion), before));
+    }
+  }
+}
+
+TEST_F(CrdCriterionTest, NanBecomesNoZ) {
+  const auto criterion = build();
+  CriterionInput input = batch();
+  input.teacher[0][3][1] = kNan;
+  const auto before = state_of(*criterion);
+  criterion->snapshot();
+  EXPECT_EQ(error_of([&] { criterion->forward(input); }), "crd_loss: z_teacher must be positive and finite (got nan)");
+  criterion->restore();
+  EXPECT_TRUE(same_bits(state_of(*criterion), before));
+}
+
+TEST_F(CrdCriterionTest, InfiniteZIsRefused) {
+  CrdOptions cold = options();
+  // e^(1 / T) is more than float32 has, in which the buffer is.
+  cold.temperature = 0.002;
+  const auto criterion = cold.build({{{3, 2, 2}}, {{7}}});
+  const CriterionInput input = batch(at::kFloat);
+  EXPECT_EQ(error_of([&] { criterion->forward(input); }), "crd_loss: z_student must be positive and finite (got inf)");
+}
+
+TEST_F(CrdCriterionTest, RejectsBatches) {
+  const auto criterion = build();
+  step(*criterion, batch());
+  const auto before = state_of(*criterion);
+  const auto error_after = [&](const std::function<void(CriterionInput&)>& change) {
+    CriterionInput input = batch();
+    change(input);
+    return error_of([&] { criterion->forward(input); });
+  };
+  EXPECT_EQ(error_after([](CriterionInput&) {}), "nothing was thrown");
+  EXPECT_EQ(
+      error_after([](CriterionInput& input) { input.indices = at::Tensor(); }),
+      "crd_loss: indices must be given (got an undefined tensor)");
+  EXPECT_EQ(
+      error_after([](CriterionInput& input) { input.indices[0] = 20; }),
+      "crd_loss: indices must be between 0 and 19 (got 20)");
+  EXPECT_EQ(
+      error_after([](CriterionInput& input) { input.indices[4] = -1; }),
+      "crd_loss: indices must be between 0 and 19 (got -1)");
+  EXPECT_EQ(
+      error_after([](CriterionInput& input) { input.contrast[4][3] = 20; }),
+      "crd_loss: contrast must be between 0 and 19 (got 20)");
+  EXPECT_EQ(
+      error_after([](CriterionInput& input) { input.contrast = input.contrast.slice(0, 1); }),
+      "crd_loss: contrast must be of shape [5, negatives + 1] (got [4, 7])");
+  EXPECT_TRUE(same_bits(state_of(*criterion), before));
+}
+
+TEST_F(CrdCriterionTest, RejectsOptions) {
+  const auto error_after = [](const std::function<void(CrdOptions&)>& change) {
+    CrdOptions changed = options();
+    change(changed);
+    return error_of([&] { changed.build({{{3, 2, 2}}, {{7}}}); });
+  };
+  EXPECT_EQ(error_after([](CrdOptions&) {}), "nothing was thrown");
+  EXPECT_EQ(
+      error_after([](CrdOptions& options) { options.samples = CrdOptions().samples; }),
+      "crd_loss: samples must be at least 2 (got 0)");
+  EXPECT_EQ(
+      error_after([](CrdOptions& options) { options.samples = 1; }), "crd_loss: samples must be at least 2 (got 1)");
+  EXPECT_EQ(
+      error_after([](CrdOptions& options) { options.negatives = 0; }),
+      "crd_loss: negatives must be at least 1 (got 0)");
+  EXPECT_EQ(
+      error_after([](CrdOptions& options) { options.dimension = 0; }),
+      "crd_loss: dimension must be at least 1 (got 0)");
+  for (const auto& [number, text] : kNotPositive) {
+    EXPECT_EQ(
+        error_after([n = number](CrdOptions& options) { options.temperature = n; }),
+        "crd_loss: temperature must be positive and finite (got " + text + ")");
+  }
+  for (const auto& [number, text] :
+       std::vector<std::pair<double, std::string>>{{-0.5, "-0.5"}, {1.0, "1"}, {kInfinity, "inf"}, {kNan, "nan"}}) {
+    EXPECT_EQ(
+        error_after([n = number](CrdOptions& options) { options.momentum = n; }),
+        "crd_loss: momentum must be at least 0 and below 1 (got " + text + ")");
+  }
+}
+
+TEST_F(CrdCriterionTest, RejectsTaps) {
+  const auto error = [](const FeatureShapes& shapes) { return error_of([&] { options().build(shapes); }); };
+  EXPECT_EQ(error({}), "crd_loss: taps must be one of each network (got 0 and 0)");
+  EXPECT_EQ(error({{{3}}, {}}), "crd_loss: taps must be one of each network (got 1 and 0)");
+  EXPECT_EQ(error({{{3}, {4}}, {{3}, {4}}}), "crd_loss: taps must be one of each network (got 2 and 2)");
 }
 
 }  // namespace

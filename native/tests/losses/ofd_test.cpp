@@ -1,19 +1,1051 @@
 #include <ATen/Functions.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 #include <retort/losses/ofd.h>
+#include <retort/runtime.h>
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
 
 #include "expect.h"
-#include "seeded_test.h"
+#include "finite_difference.h"
+#include "golden.h"
+#include "module_state.h"
+#include "operator_resolver.h"
+#include "reference/ofd.h"
 
 namespace retort {
 namespace {
 
+using test::close;
+using test::error_of;
+using test::same_bits;
+using test::set_tensor;
+using test::state_of;
+using test::tensor_of;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+const std::vector<OfdReduction> kReductions = {OfdReduction::kMean, OfdReduction::kSum};
+
+/// What ofd_loss takes.
+struct Data {
+  at::Tensor student, teacher, margin;
+  OfdReduction reduction = OfdReduction::kMean;
+};
+
+using Loss = decltype(&ofd_loss);
+
+at::Tensor loss_of(const Data& data, Loss loss = &ofd_loss) {
+  return loss(data.student, data.teacher, data.margin, data.reduction);
+}
+
+Data data_of(at::ScalarType dtype = at::kDouble, at::IntArrayRef shape = {3, 4, 3, 5}) {
+  Data data;
+  data.student = at::randn(shape, at::kDouble).to(dtype);
+  data.teacher = at::randn(shape, at::kDouble).to(dtype);
+  data.margin = (-at::rand({shape[1]}, at::kDouble)).to(dtype);
+  return data;
+}
+
+Data in_float64(Data data) {
+  data.student = data.student.to(at::kDouble);
+  data.teacher = data.teacher.to(at::kDouble);
+  data.margin = data.margin.to(at::kDouble);
+  return data;
+}
+
+/// A loss with the gradients to student and teacher.
+struct Differentiated {
+  at::Tensor loss, student, teacher;
+};
+
+Differentiated differentiate(Data data, Loss loss = &ofd_loss) {
+  data.student = data.student.detach().requires_grad_();
+  data.teacher = data.teacher.detach().requires_grad_();
+  Differentiated result{loss_of(data, loss), {}, {}};
+  const auto gradients = torch::autograd::grad({result.loss}, {data.student, data.teacher});
+  result.student = gradients[0];
+  result.teacher = gradients[1];
+  return result;
+}
+
+Differentiated expected_of(const Data& data) {
+  return differentiate(in_float64(data), &reference::ofd_loss);
+}
+
+at::Tensor student_gradient(Data data, Loss loss = &ofd_loss) {
+  data.student = data.student.detach().requires_grad_();
+  return torch::autograd::grad({loss_of(data, loss)}, {data.student})[0];
+}
+
+void expect_close(const Differentiated& actual, const Differentiated& expected) {
+  EXPECT_TRUE(close(actual.loss, expected.loss));
+  EXPECT_TRUE(close(actual.student, expected.student));
+  EXPECT_TRUE(close(actual.teacher, expected.teacher));
+}
+
+void expect_same_bits(const Differentiated& actual, const Differentiated& expected) {
+  EXPECT_TRUE(same_bits(actual.loss, expected.loss));
+  EXPECT_TRUE(same_bits(actual.student, expected.student));
+  EXPECT_TRUE(same_bits(actual.teacher, expected.teacher));
+}
+
+/// The names prefix0, prefix1, ... that a golden case has.
+int64_t count_of(const test::Golden& golden, const std::string& prefix) {
+  int64_t count = 0;
+  while (golden.has(prefix + std::to_string(count))) ++count;
+  return count;
+}
+
+at::Tensor leaf(const at::Tensor& tensor, at::ScalarType dtype) {
+  return tensor.to(dtype, /*non_blocking=*/false, /*copy=*/true).requires_grad_();
+}
+
 class OfdLossTest : public test::SeededTest {};
 
-TEST_F(OfdLossTest, EqualToTheTargetGivesZero) {
-  const at::Tensor teacher = at::randn({2, 3, 4, 5}, at::kDouble).clamp_min(-0.5);
-  const at::Tensor margin = at::full({3}, -0.5, at::kDouble);
-  EXPECT_EQ(ofd_loss(teacher, teacher, margin).item<double>(), 0.0);
+// ---- golden cases ---------------------------------------------------------------------------------------------------
+
+class OfdBatchLossGoldenTest : public test::GoldenTest {};
+
+TEST_P(OfdBatchLossGoldenTest, MatchesGolden) {
+  const test::Golden golden(GetParam());
+  const std::vector<std::pair<std::string, std::string>> parameters = {
+      {"conv_weight", "connectors.0.conv.weight"},
+      {"bn_weight", "connectors.0.norm.weight"},
+      {"bn_bias", "connectors.0.norm.bias"}};
+  const int64_t steps = count_of(golden, "loss");
+  ASSERT_GT(steps, 0);
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    const auto criterion =
+        OfdOptions().build({{golden["s0"].sizes().slice(1).vec()}, {golden["t0"].sizes().slice(1).vec()}});
+    criterion->to(dtype);
+    for (const auto& [key, name] : parameters) set_tensor(*criterion, name, golden[key]);
+    CriterionInput input;
+    for (int64_t step = 0; step < steps; ++step) {
+      SCOPED_TRACE(c10::str(dtype, " step ", step));
+      const std::string i = std::to_string(step);
+      input.student = {leaf(golden["s" + i], dtype)};
+      input.teacher = {golden["t" + i].to(dtype)};
+      criterion->zero_grad();
+      const at::Tensor loss = criterion->forward(input);
+      EXPECT_EQ(loss.scalar_type(), dtype);
+      EXPECT_TRUE(close(loss, golden["loss" + i]));
+      loss.backward();
+      EXPECT_TRUE(close(input.student[0].grad(), golden["grad_s" + i]));
+      for (const auto& [key, name] : parameters) {
+        EXPECT_TRUE(close(tensor_of(*criterion, name).grad(), golden["grad_" + key + i])) << name;
+      }
+      for (const std::string name : {"running_mean", "running_var"}) {
+        EXPECT_TRUE(close(tensor_of(*criterion, "connectors.0.norm." + name), golden[name + i])) << name;
+      }
+    }
+    criterion->eval();
+    const auto before = state_of(*criterion);
+    input.student = {golden["s_eval"].to(dtype)};
+    input.teacher = {golden["t_eval"].to(dtype)};
+    EXPECT_TRUE(close(criterion->forward(input), golden["loss_eval"]));
+    EXPECT_TRUE(same_bits(state_of(*criterion), before));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ofd, OfdBatchLossGoldenTest, ::testing::ValuesIn(test::golden_cases("ofd_batch_")), test::name_of_case);
+
+class OfdPaperLossGoldenTest : public test::GoldenTest {};
+
+TEST_P(OfdPaperLossGoldenTest, MatchesGolden) {
+  const test::Golden golden(GetParam());
+  const int64_t layers = count_of(golden, "s");
+  ASSERT_GT(layers, 0);
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    SCOPED_TRACE(c10::toString(dtype));
+    OfdOptions options;
+    options.reduction = OfdReduction::kSum;
+    FeatureShapes shapes;
+    CriterionInput input;
+    for (int64_t layer = 0; layer < layers; ++layer) {
+      const std::string i = std::to_string(layer);
+      options.margins.push_back(
+          ofd_expected_margin(golden["teacher_bn_weight" + i].to(dtype), golden["teacher_bn_bias" + i].to(dtype)));
+      EXPECT_EQ(options.margins.back().scalar_type(), dtype);
+      EXPECT_TRUE(close(options.margins.back(), golden["margin" + i]));
+      shapes.student.push_back(golden["s" + i].sizes().slice(1).vec());
+      shapes.teacher.push_back(golden["t" + i].sizes().slice(1).vec());
+      input.student.push_back(leaf(golden["s" + i], dtype));
+      input.teacher.push_back(golden["t" + i].to(dtype));
+    }
+    const auto criterion = options.build(shapes);
+    criterion->to(dtype);
+    for (int64_t layer = 0; layer < layers; ++layer) {
+      const std::string i = std::to_string(layer);
+      const std::string connector = "connectors." + i;
+      set_tensor(*criterion, connector + ".conv.weight", golden["conv_weight" + i]);
+      set_tensor(*criterion, connector + ".norm.weight", golden["bn_weight" + i]);
+      set_tensor(*criterion, connector + ".norm.bias", golden["bn_bias" + i]);
+    }
+    const at::Tensor loss = criterion->forward(input);
+    EXPECT_EQ(loss.scalar_type(), dtype);
+    EXPECT_TRUE(close(loss, golden["loss"]));
+    loss.backward();
+    for (int64_t layer = 0; layer < layers; ++layer) {
+      EXPECT_TRUE(close(input.student[static_cast<size_t>(layer)].grad(), golden["grad_s" + std::to_string(layer)]))
+          << layer;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ofd, OfdPaperLossGoldenTest, ::testing::ValuesIn(test::golden_cases("ofd_paper_")), test::name_of_case);
+
+// ---- values and gradients -------------------------------------------------------------------------------------------
+
+TEST_F(OfdLossTest, MatchesReference) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    // Around the widths of vector registers, where inner loops have their remainders, and around the 1024 elements of a
+    // plane that are summed at once.
+    for (int64_t plane : {1, 3, 8, 9, 16, 17, 49, 1023, 1024, 1025, 2500}) {
+      for (const auto& [batch, channels] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {2, 3}, {3, 17}}) {
+        for (OfdReduction reduction : kReductions) {
+          SCOPED_TRACE(
+              c10::str(dtype, " [", batch, ", ", channels, ", 1, ", plane, "], ", static_cast<int>(reduction)));
+          Data data = data_of(dtype, {batch, channels, 1, plane});
+          data.reduction = reduction;
+          const auto actual = differentiate(data);
+          EXPECT_EQ(actual.loss.scalar_type(), dtype);
+          EXPECT_EQ(actual.loss.dim(), 0);
+          expect_close(actual, expected_of(data));
+          // A pass without the teacher's gradient.
+          EXPECT_TRUE(same_bits(student_gradient(data), actual.student));
+        }
+      }
+    }
+  }
+}
+
+TEST_F(OfdLossTest, GradMatchesFiniteDifference) {
+  for (OfdReduction reduction : kReductions) {
+    Data data = data_of();
+    data.reduction = reduction;
+    const auto actual = differentiate(data);
+    const auto by_student = [data](const at::Tensor& student) mutable {
+      data.student = student;
+      return loss_of(data);
+    };
+    const auto by_teacher = [data](const at::Tensor& teacher) mutable {
+      data.teacher = teacher;
+      return loss_of(data);
+    };
+    EXPECT_TRUE(close(actual.student, test::finite_difference(by_student, data.student), 1e-6));
+    EXPECT_TRUE(close(actual.teacher, test::finite_difference(by_teacher, data.teacher), 1e-6));
+  }
+}
+
+/// The loss of one element and its gradient to the student.
+std::pair<double, double> element(double student, double teacher, double margin, at::ScalarType dtype) {
+  const auto map = [dtype](double value) { return at::full({1, 1, 1, 1}, value, dtype); };
+  const Data data{map(student), map(teacher), at::full({1}, margin, dtype)};
+  return {loss_of(data).item<double>(), student_gradient(data).item<double>()};
+}
+
+TEST_F(OfdLossTest, Mask) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    const auto one = [dtype](double student, double teacher, double margin) {
+      return element(student, teacher, margin, dtype);
+    };
+    using Pair = std::pair<double, double>;
+    // A positive target counts on both sides.
+    EXPECT_EQ(one(3, 1, -0.5), Pair(4, 4));
+    EXPECT_EQ(one(-1, 1, -0.5), Pair(4, -4));
+    EXPECT_EQ(one(1, 1, -0.5), Pair(0, 0));
+    // A target of 0 or less counts if the student is above.
+    EXPECT_EQ(one(2, 0, -0.5), Pair(4, 4));
+    EXPECT_EQ(one(0, 0, -0.5), Pair(0, 0));
+    EXPECT_EQ(one(-1, 0, -0.5), Pair(0, 0));
+    EXPECT_EQ(one(0.5, -0.25, -0.5), Pair(0.5625, 1.5));
+    EXPECT_EQ(one(-0.25, -0.25, -0.5), Pair(0, 0));
+    EXPECT_EQ(one(-0.375, -0.25, -0.5), Pair(0, 0));
+    // The target is the margin below it, and at it.
+    EXPECT_EQ(one(0.5, -7, -0.5), Pair(1, 2));
+    EXPECT_EQ(one(0.5, -0.5, -0.5), Pair(1, 2));
+    EXPECT_EQ(one(-0.5, -7, -0.5), Pair(0, 0));
+    EXPECT_EQ(one(-6, -7, -0.5), Pair(0, 0));
+    // A positive margin is no error, and its target counts.
+    EXPECT_EQ(one(-0.5, -7, 0.5), Pair(1, -2));
+    EXPECT_EQ(one(-0.0, -0.0, 0.0), Pair(0, 0));
+  }
+}
+
+TEST_F(OfdLossTest, StudentEqualToTheTargetGivesZero) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    Data data = data_of(dtype);
+    data.student = at::maximum(data.teacher, data.margin.view({1, -1, 1, 1}));
+    const auto actual = differentiate(data);
+    EXPECT_EQ(actual.loss.item<double>(), 0.0);
+    EXPECT_EQ(actual.student.abs().max().item<double>(), 0.0);
+    EXPECT_EQ(actual.teacher.abs().max().item<double>(), 0.0);
+  }
+}
+
+TEST_F(OfdLossTest, SumIsTheMeanTimesTheElements) {
+  Data data = data_of();
+  const auto mean = differentiate(data);
+  data.reduction = OfdReduction::kSum;
+  const auto sum = differentiate(data);
+  const auto elements = static_cast<double>(data.student.numel());
+  EXPECT_TRUE(close(sum.loss, mean.loss * elements, 1e-14));
+  EXPECT_TRUE(close(sum.student, mean.student * elements, 1e-14));
+}
+
+TEST_F(OfdLossTest, NanPropagates) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    for (int64_t place : {0, 7, 48}) {
+      SCOPED_TRACE(c10::str(dtype, " at ", place));
+      const Data clean = data_of(dtype, {2, 3, 1, 49});
+      // Not below the margin, where the teacher is nothing to the loss.
+      clean.teacher[1][2][0][place] = 1;
+      Data by_student = clean;
+      by_student.student = clean.student.clone();
+      by_student.student[1][2][0][place] = kNan;
+      Data by_teacher = clean;
+      by_teacher.teacher = clean.teacher.clone();
+      by_teacher.teacher[1][2][0][place] = kNan;
+      for (const Data& data : {by_student, by_teacher}) {
+        const auto actual = differentiate(data);
+        EXPECT_TRUE(std::isnan(actual.loss.item<double>()));
+        EXPECT_TRUE(std::isnan(actual.student[1][2][0][place].item<double>()));
+        EXPECT_TRUE(std::isnan(actual.teacher[1][2][0][place].item<double>()));
+        EXPECT_EQ(actual.student.isnan().sum().item<int64_t>(), 1);
+      }
+    }
+  }
+}
+
+TEST_F(OfdLossTest, NanMarginPropagates) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    Data data = data_of(dtype);
+    data.margin[1] = kNan;
+    EXPECT_TRUE(std::isnan(loss_of(data).item<double>())) << dtype;
+  }
+}
+
+TEST_F(OfdLossTest, Infinities) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    // A teacher at minus infinity has the margin for its target.
+    EXPECT_EQ(element(0.5, -kInfinity, -0.5, dtype), std::pair(1.0, 2.0));
+    // A student far below a negative target has reached it.
+    EXPECT_EQ(element(-kInfinity, -0.25, -0.5, dtype), std::pair(0.0, 0.0));
+    EXPECT_EQ(element(-kInfinity, 0.25, -0.5, dtype).first, kInfinity);
+    // Infinitely low margins are none.
+    EXPECT_EQ(element(0.5, -0.5, -kInfinity, dtype), std::pair(1.0, 2.0));
+  }
+}
+
+TEST_F(OfdLossTest, LargeSumsKeepTheirPrecision) {
+  // In float32 one sum over all elements would stop growing.
+  Data data = data_of(at::kFloat, {1, 2, 1024, 2048});
+  data.reduction = OfdReduction::kSum;
+  EXPECT_TRUE(close(loss_of(data), loss_of(in_float64(data), &reference::ofd_loss), 1e-6));
+}
+
+// ---- autograd -------------------------------------------------------------------------------------------------------
+
+TEST_F(OfdLossTest, NonContiguousInput) {
+  const Data plain = data_of();
+  Data data = plain;
+  data.student = plain.student.contiguous(at::MemoryFormat::ChannelsLast);
+  data.teacher = at::cat({plain.teacher, plain.teacher}, 3).slice(3, 0, 5);
+  data.margin = at::stack({plain.margin, plain.margin}, 1).select(1, 0);
+  ASSERT_FALSE(data.student.is_contiguous() || data.teacher.is_contiguous() || data.margin.is_contiguous());
+  expect_same_bits(differentiate(data), differentiate(plain));
+  EXPECT_TRUE(same_bits(ofd_batch_margin(data.teacher), ofd_batch_margin(plain.teacher)));
+
+  // All samples share one map.
+  Data expanded = plain;
+  expanded.teacher = plain.teacher.slice(0, 0, 1).expand({3, 4, 3, 5});
+  Data copied = expanded;
+  copied.teacher = expanded.teacher.contiguous();
+  expect_same_bits(differentiate(expanded), differentiate(copied));
+  EXPECT_TRUE(same_bits(ofd_batch_margin(expanded.teacher), ofd_batch_margin(copied.teacher)));
+}
+
+TEST_F(OfdLossTest, HalfPrecision) {
+  for (at::ScalarType dtype : {at::kHalf, at::kBFloat16}) {
+    SCOPED_TRACE(c10::toString(dtype));
+    Data data = data_of(dtype);
+    // Whose squares are more than half precision has.
+    data.student[0][0][0][0] = 1000;
+    data.teacher[1][0][0][0] = 1000;
+    const auto actual = differentiate(data);
+    EXPECT_EQ(actual.loss.scalar_type(), at::kFloat);
+    EXPECT_EQ(actual.student.scalar_type(), dtype);
+    EXPECT_EQ(actual.teacher.scalar_type(), dtype);
+    expect_close(actual, expected_of(data));
+  }
+}
+
+TEST_F(OfdLossTest, TeacherAndMarginGetNoGradient) {
+  Data data = data_of();
+  data.student.requires_grad_();
+  data.margin.requires_grad_();
+  loss_of(data).backward();
+  EXPECT_TRUE(data.student.grad().defined());
+  EXPECT_FALSE(data.teacher.grad().defined());
+  EXPECT_FALSE(data.margin.grad().defined());
+  data.student = data.student.detach();
+  EXPECT_FALSE(loss_of(data).requires_grad());
+}
+
+TEST_F(OfdLossTest, OnlyTeacherRequiresGradient) {
+  Data data = data_of();
+  data.teacher.requires_grad_();
+  loss_of(data).backward();
+  EXPECT_FALSE(data.student.grad().defined());
+  EXPECT_TRUE(close(data.teacher.grad(), expected_of(data).teacher));
+}
+
+TEST_F(OfdLossTest, ValueOnlyWhereNoGradientIsAskedFor) {
+  const Data data = data_of();
+  Data trained = data;
+  trained.student = data.student.clone().requires_grad_();
+  const at::Tensor expected = loss_of(trained);
+  EXPECT_TRUE(expected.requires_grad());
+
+  const at::Tensor constant = loss_of(data);
+  EXPECT_FALSE(constant.requires_grad());
+  EXPECT_TRUE(same_bits(constant, expected));
+  {
+    const at::NoGradGuard no_grad;
+    const at::Tensor loss = loss_of(trained);
+    EXPECT_FALSE(loss.requires_grad());
+    EXPECT_TRUE(same_bits(loss, expected));
+  }
+  {
+    const c10::InferenceMode inference;
+    const at::Tensor loss = loss_of(trained);
+    EXPECT_TRUE(loss.is_inference());
+    EXPECT_TRUE(same_bits(loss, expected));
+  }
+}
+
+TEST_F(OfdLossTest, TeacherFromInferenceMode) {
+  const Data data = data_of();
+  Data inferred = data;
+  {
+    const c10::InferenceMode inference;
+    inferred.teacher = data.teacher.clone();
+    inferred.margin = data.margin.clone();
+  }
+  EXPECT_TRUE(same_bits(student_gradient(inferred), student_gradient(data)));
+  EXPECT_TRUE(same_bits(ofd_batch_margin(inferred.teacher), ofd_batch_margin(data.teacher)));
+}
+
+TEST_F(OfdLossTest, RetainGraph) {
+  Data data = data_of();
+  data.student.requires_grad_();
+  const at::Tensor loss = loss_of(data);
+  const auto gradient = [&](bool retain) {
+    return torch::autograd::grad({loss}, {data.student}, /*grad_outputs=*/{}, retain)[0];
+  };
+  const at::Tensor first = gradient(true);
+  const at::Tensor kept = first.clone();
+  const at::Tensor second = gradient(false);
+  EXPECT_TRUE(same_bits(first, kept));
+  EXPECT_TRUE(same_bits(second, kept));
+  try {
+    gradient(false);
+    ADD_FAILURE() << "the graph was freed";
+  } catch (const c10::Error& error) {
+    EXPECT_NE(error.msg().find("backward through the graph a second time"), std::string::npos) << error.msg();
+  }
+}
+
+TEST_F(OfdLossTest, DoubleBackwardIsRefused) {
+  Data data = data_of();
+  data.student.requires_grad_();
+  data.teacher.requires_grad_();
+  const at::Tensor weight = at::ones({}, at::kDouble).requires_grad_();
+  const at::Tensor loss = loss_of(data) * weight;
+  const auto gradients = torch::autograd::grad(
+      {loss}, {data.student, data.teacher}, /*grad_outputs=*/{}, /*retain_graph=*/true, /*create_graph=*/true);
+  for (const at::Tensor& gradient : gradients) {
+    for (const at::Tensor& input : {data.student, data.teacher, weight}) {
+      EXPECT_EQ(
+          error_of([&] { torch::autograd::grad({gradient.sum()}, {input}, {}, /*retain_graph=*/true); }),
+          "ofd_loss: the gradient must not be differentiated again");
+    }
+  }
+}
+
+TEST_F(OfdLossTest, PartOfALargerGraph) {
+  const Data data = data_of();
+  const at::Tensor images = at::randn({3, 2, 3, 5}, at::kDouble);
+  const at::Tensor weight = at::randn({4, 2, 1, 1}, at::kDouble).requires_grad_();
+  const auto gradient = [&](Loss loss) {
+    Data connected = data;
+    const at::Tensor map = at::conv2d(images, weight);
+    connected.student = map;
+    const at::Tensor total = 0.3 * loss_of(connected, loss) + map.square().mean();
+    connected.student = map.sin();
+    connected.reduction = OfdReduction::kSum;
+    return torch::autograd::grad({total + 0.1 * loss_of(connected, loss)}, {weight})[0];
+  };
+  EXPECT_TRUE(close(gradient(&ofd_loss), gradient(&reference::ofd_loss)));
+}
+
+TEST_F(OfdLossTest, NumberOfThreadsChangesNothing) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    const Data data = data_of(dtype, {7, 33, 30, 31});
+    set_threads(1);
+    const auto one = differentiate(data);
+    const at::Tensor margin = ofd_batch_margin(data.teacher);
+    set_threads(2);
+    expect_same_bits(differentiate(data), one);
+    EXPECT_TRUE(same_bits(ofd_batch_margin(data.teacher), margin));
+  }
+}
+
+TEST_F(OfdLossTest, CallableByName) {
+  const Data data = data_of();
+  const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("retort::ofd_loss", "");
+  EXPECT_EQ(
+      c10::str(op.schema()),
+      "retort::ofd_loss(Tensor student, Tensor teacher, Tensor margin, *, str reduction=\"mean\") -> Tensor");
+  for (OfdReduction reduction : kReductions) {
+    torch::jit::Stack stack = {
+        data.student, data.teacher, data.margin, reduction == OfdReduction::kMean ? "mean" : "sum"};
+    op.callBoxed(stack);
+    EXPECT_TRUE(same_bits(stack.at(0).toTensor(), ofd_loss(data.student, data.teacher, data.margin, reduction)));
+  }
+  torch::jit::Stack stack = {data.student, data.teacher, data.margin, "none"};
+  EXPECT_EQ(error_of([&] { op.callBoxed(stack); }), "ofd_loss: reduction must be mean or sum (got none)");
+}
+
+TEST_F(OfdLossTest, CallableFromTorchScript) {
+  torch::jit::Module module("OfdLoss");
+  module.define(
+      "def forward(self, student, teacher, weight, bias):\n"
+      "    loss = retort.ofd_loss(student, teacher, retort.ofd_batch_margin(teacher))\n"
+      "    margin = retort.ofd_expected_margin(weight, bias)\n"
+      "    return 2 * loss + retort.ofd_loss(student, teacher, margin, reduction=\"sum\")\n",
+      std::make_shared<test::OperatorResolver>());
+  const Data data = data_of();
+  const at::Tensor weight = at::rand({4}, at::kDouble);
+  const at::Tensor bias = at::randn({4}, at::kDouble);
+  const at::Tensor student = data.student.clone().requires_grad_();
+  const at::Tensor loss = module.forward({student, data.teacher, weight, bias}).toTensor();
+  const at::Tensor expected =
+      2 * reference::ofd_loss(student, data.teacher, reference::ofd_batch_margin(data.teacher)) +
+      reference::ofd_loss(student, data.teacher, ofd_expected_margin(weight, bias), OfdReduction::kSum);
+  EXPECT_TRUE(close(loss, expected));
+  EXPECT_TRUE(close(torch::autograd::grad({loss}, {student})[0], torch::autograd::grad({expected}, {student})[0]));
+}
+
+// ---- margins --------------------------------------------------------------------------------------------------------
+
+TEST_F(OfdLossTest, BatchMarginMatchesReference) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    for (int64_t plane : {1, 3, 8, 9, 16, 17, 49, 1023, 1024, 1025, 2500}) {
+      for (const auto& [batch, channels] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {2, 3}, {3, 17}}) {
+        SCOPED_TRACE(c10::str(dtype, " [", batch, ", ", channels, ", 1, ", plane, "]"));
+        const at::Tensor teacher = data_of(dtype, {batch, channels, 1, plane}).teacher;
+        const at::Tensor margin = ofd_batch_margin(teacher);
+        EXPECT_EQ(margin.scalar_type(), dtype);
+        EXPECT_TRUE(close(margin, reference::ofd_batch_margin(teacher.to(at::kDouble))));
+      }
+    }
+  }
+}
+
+TEST_F(OfdLossTest, BatchMarginOfFewNegatives) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16}) {
+    SCOPED_TRACE(c10::toString(dtype));
+    at::Tensor teacher = at::rand({2, 4, 3, 3}, at::kDouble).to(dtype);
+    teacher.select(1, 1).zero_();
+    teacher.select(1, 2).fill_(-0.0);
+    teacher[1][3][2][2] = -2;
+    const at::Tensor margin = ofd_batch_margin(teacher);
+    EXPECT_EQ(margin.scalar_type(), dtype);
+    EXPECT_TRUE(close(margin, at::tensor({0.0, 0.0, 0.0, -2 / (1 + 1e-6)}, at::kDouble)));
+    for (int64_t channel = 0; channel < 3; ++channel) EXPECT_EQ(margin[channel].item<double>(), 0.0);
+  }
+}
+
+TEST_F(OfdLossTest, BatchMarginOfNanIsNan) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    at::Tensor teacher = data_of(dtype).teacher;
+    teacher[2][1][0][3] = kNan;
+    const at::Tensor margin = ofd_batch_margin(teacher);
+    EXPECT_TRUE(std::isnan(margin[1].item<double>()));
+    EXPECT_EQ(margin.isnan().sum().item<int64_t>(), 1);
+  }
+}
+
+TEST_F(OfdLossTest, MarginsAreConstants) {
+  const at::Tensor teacher = data_of().teacher.requires_grad_();
+  EXPECT_FALSE(ofd_batch_margin(teacher).requires_grad());
+  const at::Tensor weight = at::rand({4}, at::kDouble).requires_grad_();
+  EXPECT_FALSE(ofd_expected_margin(weight, weight).requires_grad());
+}
+
+TEST_F(OfdLossTest, ExpectedMarginMatchesReference) {
+  std::vector<double> weights, biases, expected;
+  for (double weight : {1e-3, 0.1, 1.0, 30.0, -0.1, -2.0}) {
+    for (double z : {-40.0, -8.0, -3.0, -1.0, -0.0, 0.5, 2.0, 3.0, 3.09, 3.0902, 3.0903, 3.1, 8.0, 40.0}) {
+      weights.push_back(weight);
+      biases.push_back(z * std::fabs(weight));
+    }
+  }
+  for (size_t i = 0; i < weights.size(); ++i) {
+    expected.push_back(reference::ofd_expected_margin(weights[i], biases[i]));
+    const at::Tensor margin =
+        ofd_expected_margin(at::tensor({weights[i]}, at::kDouble), at::tensor({biases[i]}, at::kDouble));
+    EXPECT_TRUE(close(margin.item<double>(), expected.back(), 1e-9)) << weights[i] << " " << biases[i];
+    EXPECT_LE(margin.item<double>(), 0.0);
+  }
+  const auto bn_weight = at::tensor(weights, at::kDouble);
+  const auto bn_bias = at::tensor(biases, at::kDouble);
+  EXPECT_TRUE(close(ofd_expected_margin(bn_weight, bn_bias), at::tensor(expected, at::kDouble)));
+}
+
+TEST_F(OfdLossTest, ExpectedMarginAtItsBound) {
+  const auto margin = [](double weight, double bias, at::ScalarType dtype = at::kDouble) {
+    return ofd_expected_margin(at::full({1}, weight, dtype), at::full({1}, bias, dtype)).item<double>();
+  };
+  // A normal variable is below -3.0902323 deviations with a probability of 0.001.
+  EXPECT_NEAR(margin(2, 2 * 3.0902), 2 * -0.277, 2e-3);
+  EXPECT_EQ(margin(2, 2 * 3.0903), -6.0);
+  EXPECT_EQ(margin(2, 1000), -6.0);
+  // The sign of the weight is nothing.
+  EXPECT_EQ(margin(-2, 1000), -6.0);
+  EXPECT_EQ(margin(-2, 0.7), margin(2, 0.7));
+  // Half a normal distribution.
+  EXPECT_TRUE(close(margin(2, 0), -2 * std::sqrt(2 / M_PI), 1e-12));
+  // Far below 0 the whole distribution is negative.
+  EXPECT_TRUE(close(margin(1, -50), -50.0, 1e-12));
+  EXPECT_TRUE(close(margin(1e-3, -1000), -1000.0, 1e-12));
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    // A constant channel.
+    EXPECT_EQ(margin(0, -1.5, dtype), -1.5);
+    EXPECT_EQ(margin(-0.0, -1.5, dtype), -1.5);
+    EXPECT_EQ(margin(0, 1.5, dtype), 0.0);
+    EXPECT_EQ(margin(0, 0, dtype), 0.0);
+  }
+}
+
+TEST_F(OfdLossTest, ExpectedMarginOfNanIsNan) {
+  const at::Tensor weight = at::tensor({kNan, 1.0, 0.0, 1.0}, at::kDouble);
+  const at::Tensor bias = at::tensor({1.0, kNan, kNan, 1.0}, at::kDouble);
+  EXPECT_TRUE(same_bits(ofd_expected_margin(weight, bias).isnan().to(at::kLong), at::tensor({1, 1, 1, 0}, at::kLong)));
+}
+
+TEST_F(OfdLossTest, ExpectedMarginIsTheMeanOfTheNegatives) {
+  const at::Tensor weight = at::tensor({0.5, -1.5, 1.0}, at::kDouble);
+  const at::Tensor bias = at::tensor({0.3, -0.7, 0.0}, at::kDouble);
+  const at::Tensor responses =
+      at::randn({1, 3, 500, 400}, at::kDouble) * weight.view({1, 3, 1, 1}) + bias.view({1, 3, 1, 1});
+  EXPECT_TRUE(close(ofd_batch_margin(responses), ofd_expected_margin(weight, bias), 0.01));
+}
+
+TEST_F(OfdLossTest, ExpectedMarginOfHalfPrecision) {
+  for (at::ScalarType dtype : {at::kHalf, at::kBFloat16}) {
+    const at::Tensor weight = at::rand({9}, at::kDouble).to(dtype);
+    const at::Tensor bias = at::randn({9}, at::kDouble).to(dtype);
+    const at::Tensor margin = ofd_expected_margin(weight, bias);
+    EXPECT_EQ(margin.scalar_type(), dtype);
+    EXPECT_TRUE(close(margin, ofd_expected_margin(weight.to(at::kDouble), bias.to(at::kDouble))));
+  }
+}
+
+TEST_F(OfdLossTest, MarginsAreCallableByName) {
+  const at::Tensor teacher = data_of().teacher;
+  const auto by_batch = c10::Dispatcher::singleton().findSchemaOrThrow("retort::ofd_batch_margin", "");
+  EXPECT_EQ(c10::str(by_batch.schema()), "retort::ofd_batch_margin(Tensor teacher) -> Tensor");
+  torch::jit::Stack stack = {teacher};
+  by_batch.callBoxed(stack);
+  EXPECT_TRUE(same_bits(stack.at(0).toTensor(), ofd_batch_margin(teacher)));
+
+  const at::Tensor weight = at::rand({4});
+  const at::Tensor bias = at::randn({4});
+  const auto expected = c10::Dispatcher::singleton().findSchemaOrThrow("retort::ofd_expected_margin", "");
+  EXPECT_EQ(c10::str(expected.schema()), "retort::ofd_expected_margin(Tensor bn_weight, Tensor bn_bias) -> Tensor");
+  stack = {weight, bias};
+  expected.callBoxed(stack);
+  EXPECT_TRUE(same_bits(stack.at(0).toTensor(), ofd_expected_margin(weight, bias)));
+}
+
+// ---- rejected input -------------------------------------------------------------------------------------------------
+
+/// What ofd_loss says to data that were good before the change.
+std::string error_after(const std::function<void(Data&)>& change) {
+  Data data = data_of();
+  change(data);
+  return error_of([&] { loss_of(data); });
+}
+
+TEST_F(OfdLossTest, GoodDataIsNotRejected) {
+  EXPECT_EQ(error_after([](Data&) {}), "nothing was thrown");
+}
+
+TEST_F(OfdLossTest, EmptyMaps) {
+  const auto error_of_shape = [](at::IntArrayRef shape) {
+    return error_after([shape](Data& data) { data.student = data.teacher = at::zeros(shape, at::kDouble); });
+  };
+  EXPECT_EQ(error_of_shape({0, 4, 3, 5}), "ofd_loss: student must not be empty (got [0, 4, 3, 5])");
+  EXPECT_EQ(error_of_shape({3, 0, 3, 5}), "ofd_loss: student must not be empty (got [3, 0, 3, 5])");
+  EXPECT_EQ(error_of_shape({3, 4, 3, 0}), "ofd_loss: student must not be empty (got [3, 4, 3, 0])");
+}
+
+TEST_F(OfdLossTest, RejectsUndefinedTensors) {
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student = at::Tensor(); }),
+      "ofd_loss: student must be defined (got an undefined tensor)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = at::Tensor(); }),
+      "ofd_loss: teacher must be defined (got an undefined tensor)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.margin = at::Tensor(); }),
+      "ofd_loss: margin must be defined (got an undefined tensor)");
+}
+
+TEST_F(OfdLossTest, RejectsOtherDtypes) {
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student = data.student.to(at::kLong); }),
+      "ofd_loss: student must be floating point (got Long)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = data.teacher.to(at::kInt); }),
+      "ofd_loss: teacher must be floating point (got Int)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.margin = data.margin.to(at::kLong); }),
+      "ofd_loss: margin must be floating point (got Long)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = data.teacher.to(at::kFloat); }),
+      "ofd_loss: student and teacher must have the same dtype (got Double and Float)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.margin = data.margin.to(at::kFloat); }),
+      "ofd_loss: student and margin must have the same dtype (got Double and Float)");
+}
+
+TEST_F(OfdLossTest, RejectsSparseTensors) {
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student = data.student.to_sparse(); }),
+      "ofd_loss: student must be dense (got Sparse)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = data.teacher.to_sparse(); }),
+      "ofd_loss: teacher must be dense (got Sparse)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.margin = data.margin.to_sparse(); }),
+      "ofd_loss: margin must be dense (got Sparse)");
+}
+
+TEST_F(OfdLossTest, RejectsOtherShapes) {
+  EXPECT_EQ(
+      error_after([](Data& data) { data.student = data.teacher = data.teacher[0]; }),
+      "ofd_loss: student must be of shape [batch, channels, height, width] (got [4, 3, 5])");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = data.teacher.slice(3, 1); }),
+      "ofd_loss: student and teacher must have the same shape (got [3, 4, 3, 5] and [3, 4, 3, 4])");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = data.teacher[0]; }),
+      "ofd_loss: student and teacher must have the same shape (got [3, 4, 3, 5] and [4, 3, 5])");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.margin = data.margin.slice(0, 1); }),
+      "ofd_loss: margin must be of shape [4] (got [3])");
+  EXPECT_EQ(
+      error_after([](Data& data) {
+        data.margin = data.margin.view({1, 4, 1, 1});
+      }),
+      "ofd_loss: margin must be of shape [4] (got [1, 4, 1, 1])");
+}
+
+TEST_F(OfdLossTest, RejectsAnotherDevice) {
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = data.teacher.to(at::kMeta); }),
+      "ofd_loss: student and teacher must be on the same device (got cpu and meta)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.margin = data.margin.to(at::kMeta); }),
+      "ofd_loss: student and margin must be on the same device (got cpu and meta)");
+}
+
+TEST_F(OfdLossTest, RejectsReductions) {
+  const auto unknown = static_cast<OfdReduction>(7);
+  EXPECT_EQ(
+      error_after([&](Data& data) { data.reduction = unknown; }),
+      "ofd_loss: reduction must be one of OfdReduction (got 7)");
+  OfdOptions options;
+  options.reduction = unknown;
+  EXPECT_EQ(
+      error_of([&] {
+        options.build({{{3, 2, 2}}, {{3, 2, 2}}});
+      }),
+      "ofd_loss: reduction must be one of OfdReduction (got 7)");
+}
+
+TEST_F(OfdLossTest, BatchMarginRejects) {
+  const auto error = [](const at::Tensor& teacher) { return error_of([&] { ofd_batch_margin(teacher); }); };
+  EXPECT_EQ(error({}), "ofd_batch_margin: teacher must be defined (got an undefined tensor)");
+  EXPECT_EQ(error(at::zeros({1, 2, 3, 4}, at::kLong)), "ofd_batch_margin: teacher must be floating point (got Long)");
+  EXPECT_EQ(error(at::zeros({1, 2, 3, 4}).to_sparse()), "ofd_batch_margin: teacher must be dense (got Sparse)");
+  EXPECT_EQ(
+      error(at::zeros({2, 3, 4})),
+      "ofd_batch_margin: teacher must be of shape [batch, channels, height, width] (got [2, 3, 4])");
+  EXPECT_EQ(error(at::zeros({0, 2, 3, 4})), "ofd_batch_margin: teacher must not be empty (got [0, 2, 3, 4])");
+}
+
+TEST_F(OfdLossTest, ExpectedMarginRejects) {
+  const at::Tensor good = at::ones({3});
+  const auto error = [](const at::Tensor& weight, const at::Tensor& bias) {
+    return error_of([&] { ofd_expected_margin(weight, bias); });
+  };
+  EXPECT_EQ(error({}, good), "ofd_expected_margin: bn_weight must be defined (got an undefined tensor)");
+  EXPECT_EQ(error(good, {}), "ofd_expected_margin: bn_bias must be defined (got an undefined tensor)");
+  EXPECT_EQ(error(good.to(at::kLong), good), "ofd_expected_margin: bn_weight must be floating point (got Long)");
+  EXPECT_EQ(error(good, good.to(at::kLong)), "ofd_expected_margin: bn_bias must be floating point (got Long)");
+  EXPECT_EQ(error(good.to_sparse(), good), "ofd_expected_margin: bn_weight must be dense (got Sparse)");
+  EXPECT_EQ(error(good, good.to_sparse()), "ofd_expected_margin: bn_bias must be dense (got Sparse)");
+  EXPECT_EQ(
+      error(at::ones({}), at::ones({})),
+      "ofd_expected_margin: bn_weight must be of shape [channels] and not empty (got [])");
+  EXPECT_EQ(
+      error(at::ones({0}), at::ones({0})),
+      "ofd_expected_margin: bn_weight must be of shape [channels] and not empty (got [0])");
+  EXPECT_EQ(
+      error(good, at::ones({4})),
+      "ofd_expected_margin: bn_weight and bn_bias must have the same shape (got [3] and [4])");
+  EXPECT_EQ(
+      error(good, good.to(at::kDouble)),
+      "ofd_expected_margin: bn_weight and bn_bias must have the same dtype (got Float and Double)");
+  EXPECT_EQ(
+      error(good, good.to(at::kMeta)),
+      "ofd_expected_margin: bn_weight and bn_bias must be on the same device (got cpu and meta)");
+}
+
+// ---- criterion ------------------------------------------------------------------------------------------------------
+
+class OfdCriterionTest : public test::SeededTest {
+ protected:
+  static FeatureShapes shapes() { return {{{3, 4, 5}, {5, 2, 2}}, {{6, 4, 5}, {2, 2, 2}}}; }
+
+  static CriterionInput batch(at::ScalarType dtype = at::kDouble) {
+    CriterionInput input;
+    input.student = {at::randn({3, 3, 4, 5}, dtype), at::randn({3, 5, 2, 2}, dtype)};
+    input.teacher = {at::randn({3, 6, 4, 5}, dtype), at::randn({3, 2, 2, 2}, dtype)};
+    return input;
+  }
+
+  /// A layer's map behind its connector in training mode.
+  static at::Tensor connected(const Criterion& criterion, const CriterionInput& input, size_t layer) {
+    const std::string prefix = "connectors." + std::to_string(layer) + ".";
+    const auto value = [&](const std::string& name) { return tensor_of(criterion, prefix + name).detach(); };
+    const at::Tensor map = at::conv2d(input.student[layer], value("conv.weight"));
+    return at::batch_norm(
+        map, value("norm.weight"), value("norm.bias"), {}, {}, /*training=*/true, 0.1, 1e-5, /*cudnn_enabled=*/false);
+  }
+};
+
+TEST_F(OfdCriterionTest, Defaults) {
+  EXPECT_TRUE(OfdOptions().margins.empty());
+  EXPECT_EQ(OfdOptions().reduction, OfdReduction::kMean);
+}
+
+TEST_F(OfdCriterionTest, Names) {
+  const auto criterion = OfdOptions().build(shapes());
+  EXPECT_EQ(
+      criterion->named_parameters().keys(),
+      (std::vector<std::string>{
+          "connectors.0.conv.weight", "connectors.0.norm.weight", "connectors.0.norm.bias", "connectors.1.conv.weight",
+          "connectors.1.norm.weight", "connectors.1.norm.bias"}));
+  EXPECT_EQ(
+      criterion->named_buffers().keys(),
+      (std::vector<std::string>{
+          "connectors.0.norm.running_mean", "connectors.0.norm.running_var", "connectors.0.norm.num_batches_tracked",
+          "connectors.1.norm.running_mean", "connectors.1.norm.running_var", "connectors.1.norm.num_batches_tracked"}));
+  EXPECT_EQ(tensor_of(*criterion, "connectors.0.conv.weight").sizes(), at::IntArrayRef({6, 3, 1, 1}));
+  EXPECT_EQ(tensor_of(*criterion, "connectors.1.conv.weight").sizes(), at::IntArrayRef({2, 5, 1, 1}));
+  for (const at::Tensor& parameter : criterion->parameters()) EXPECT_TRUE(parameter.requires_grad());
+}
+
+TEST_F(OfdCriterionTest, InitialValues) {
+  const auto criterion = OfdOptions().build({{{64, 1, 1}}, {{200, 1, 1}}});
+  const at::Tensor weight = tensor_of(*criterion, "connectors.0.conv.weight").detach();
+  EXPECT_NEAR(weight.std().item<double>(), std::sqrt(2.0 / 200), 0.03 * std::sqrt(2.0 / 200));
+  EXPECT_NEAR(weight.mean().item<double>(), 0.0, 0.003);
+  // Normally distributed: a third of the weights is beyond the deviation.
+  EXPECT_NEAR(weight.abs().gt(0.1).to(at::kDouble).mean().item<double>(), 0.3173, 0.02);
+  EXPECT_TRUE(same_bits(tensor_of(*criterion, "connectors.0.norm.weight"), at::ones({200})));
+  EXPECT_TRUE(same_bits(tensor_of(*criterion, "connectors.0.norm.bias"), at::zeros({200})));
+  EXPECT_TRUE(same_bits(tensor_of(*criterion, "connectors.0.norm.running_mean"), at::zeros({200})));
+  EXPECT_TRUE(same_bits(tensor_of(*criterion, "connectors.0.norm.running_var"), at::ones({200})));
+}
+
+TEST_F(OfdCriterionTest, IsTheSumOfTheLayers) {
+  const auto criterion = OfdOptions().build(shapes());
+  criterion->to(at::kDouble);
+  const CriterionInput input = batch();
+  at::Tensor expected = at::zeros({}, at::kDouble);
+  for (size_t i = 0; i < 2; ++i) {
+    expected += reference::ofd_loss(
+        connected(*criterion, input, i), input.teacher[i], reference::ofd_batch_margin(input.teacher[i]));
+  }
+  EXPECT_TRUE(close(criterion->forward(input), expected));
+}
+
+TEST_F(OfdCriterionTest, SumsWeighLaterLayersMore) {
+  OfdOptions options;
+  options.reduction = OfdReduction::kSum;
+  FeatureShapes three;
+  CriterionInput input;
+  for (int i = 0; i < 3; ++i) {
+    three.student.push_back({3, 2, 2});
+    three.teacher.push_back({4, 2, 2});
+    input.student.push_back(at::randn({5, 3, 2, 2}, at::kDouble));
+    input.teacher.push_back(at::randn({5, 4, 2, 2}, at::kDouble));
+    options.margins.push_back(-at::rand({4}, at::kDouble));
+  }
+  const auto criterion = options.build(three);
+  criterion->to(at::kDouble);
+  at::Tensor expected = at::zeros({}, at::kDouble);
+  const std::vector<double> weights = {0.25, 0.5, 1.0};
+  for (size_t i = 0; i < 3; ++i) {
+    expected +=
+        weights[i] *
+        reference::ofd_loss(connected(*criterion, input, i), input.teacher[i], options.margins[i], OfdReduction::kSum);
+  }
+  EXPECT_TRUE(close(criterion->forward(input), expected));
+
+  // Means count alike.
+  options.reduction = OfdReduction::kMean;
+  const auto means = options.build(three);
+  means->to(at::kDouble);
+  at::Tensor sum = at::zeros({}, at::kDouble);
+  for (size_t i = 0; i < 3; ++i) {
+    sum += reference::ofd_loss(connected(*means, input, i), input.teacher[i], options.margins[i]);
+  }
+  EXPECT_TRUE(close(means->forward(input), sum));
+}
+
+TEST_F(OfdCriterionTest, GivenMarginsAreKept) {
+  OfdOptions options;
+  options.margins = {at::full({6}, -0.5).requires_grad_(), at::full({2}, -0.25)};
+  const auto criterion = options.build(shapes());
+  EXPECT_TRUE(same_bits(tensor_of(*criterion, "margin0"), at::full({6}, -0.5)));
+  EXPECT_TRUE(same_bits(tensor_of(*criterion, "margin1"), at::full({2}, -0.25)));
+  EXPECT_EQ(criterion->parameters().size(), 6);
+  const at::Tensor loss = criterion->forward(batch(at::kFloat));
+  {
+    const at::NoGradGuard no_grad;
+    options.margins[0].zero_();
+  }
+  EXPECT_TRUE(same_bits(tensor_of(*criterion, "margin0"), at::full({6}, -0.5)));
+  loss.backward();
+  EXPECT_FALSE(options.margins[0].grad().defined());
+  // They take the criterion's dtype.
+  criterion->to(at::kDouble);
+  EXPECT_EQ(criterion->forward(batch()).scalar_type(), at::kDouble);
+}
+
+TEST_F(OfdCriterionTest, TrainsTheConnectorsAndTheStudent) {
+  const auto criterion = OfdOptions().build(shapes());
+  criterion->to(at::kDouble);
+  CriterionInput input = batch();
+  for (at::Tensor& map : input.student) map.requires_grad_();
+  criterion->forward(input).backward();
+  for (const at::Tensor& map : input.student) EXPECT_GT(map.grad().abs().max().item<double>(), 0.0);
+  for (const at::Tensor& map : input.teacher) EXPECT_FALSE(map.grad().defined());
+  for (const auto& entry : criterion->named_parameters()) {
+    ASSERT_TRUE(entry.value().grad().defined()) << entry.key();
+    EXPECT_GT(entry.value().grad().abs().max().item<double>(), 0.0) << entry.key();
+  }
+}
+
+TEST_F(OfdCriterionTest, TeacherFromInferenceMode) {
+  const auto criterion = OfdOptions().build(shapes());
+  criterion->to(at::kDouble);
+  CriterionInput input = batch();
+  const at::Tensor expected = criterion->forward(input);
+  {
+    const c10::InferenceMode inference;
+    for (at::Tensor& map : input.teacher) map = map.clone();
+  }
+  const at::Tensor loss = criterion->forward(input);
+  EXPECT_TRUE(same_bits(loss, expected));
+  loss.backward();
+}
+
+TEST_F(OfdCriterionTest, RestoresEveryBit) {
+  const auto criterion = OfdOptions().build(shapes());
+  for (int i = 0; i < 2; ++i) {
+    const CriterionInput input = batch(at::kFloat);
+    const auto before = state_of(*criterion);
+    criterion->snapshot();
+    criterion->forward(input);
+    EXPECT_FALSE(same_bits(state_of(*criterion), before));
+    criterion->restore();
+    EXPECT_TRUE(same_bits(state_of(*criterion), before));
+    criterion->forward(input);
+    criterion->after_step(input);
+    criterion->restore();
+    EXPECT_TRUE(same_bits(state_of(*criterion), before));
+    criterion->forward(input);
+  }
+}
+
+TEST_F(OfdCriterionTest, HalfPrecisionFeatures) {
+  const auto criterion = OfdOptions().build(shapes());
+  for (at::ScalarType dtype : {at::kHalf, at::kBFloat16}) {
+    SCOPED_TRACE(c10::toString(dtype));
+    CriterionInput half = batch(dtype);
+    CriterionInput single;
+    for (size_t i = 0; i < 2; ++i) {
+      single.student.push_back(leaf(half.student[i], at::kFloat));
+      single.teacher.push_back(half.teacher[i].to(at::kFloat));
+      half.student[i].requires_grad_();
+    }
+    const at::Tensor loss = criterion->forward(half);
+    EXPECT_EQ(loss.scalar_type(), at::kFloat);
+    EXPECT_TRUE(same_bits(loss, criterion->forward(single)));
+    loss.backward();
+    criterion->forward(single).backward();
+    for (size_t i = 0; i < 2; ++i) {
+      EXPECT_EQ(half.student[i].grad().scalar_type(), dtype);
+      EXPECT_TRUE(close(half.student[i].grad(), single.student[i].grad()));
+    }
+  }
+}
+
+TEST_F(OfdCriterionTest, RejectsTaps) {
+  const auto error = [](const FeatureShapes& taps) { return error_of([&] { OfdOptions().build(taps); }); };
+  EXPECT_EQ(error(shapes()), "nothing was thrown");
+  EXPECT_EQ(error({}), "ofd_loss: taps must be at least 1 (got 0)");
+  EXPECT_EQ(error({{{3, 4, 5}}, {}}), "ofd_loss: student and teacher must have as many taps (got 1 and 0)");
+  EXPECT_EQ(
+      error({{{3, 4, 5}, {7}}, {{3, 4, 5}, {7}}}),
+      "ofd_loss: tap student[1] must be a map [channels, height, width] (got [7])");
+  EXPECT_EQ(
+      error({{{3, 4, 5}}, {{3, 4}}}), "ofd_loss: tap teacher[0] must be a map [channels, height, width] (got [3, 4])");
+  EXPECT_EQ(
+      error({{{3, 4, 5}, {5, 2, 2}}, {{6, 4, 5}, {2, 2, 1}}}),
+      "ofd_loss: taps student[1] and teacher[1] must have the same height and width (got [5, 2, 2] and [2, 2, 1])");
+}
+
+TEST_F(OfdCriterionTest, RejectsMargins) {
+  const auto error = [](const std::vector<at::Tensor>& margins) {
+    OfdOptions options;
+    options.margins = margins;
+    return error_of([&] { options.build(shapes()); });
+  };
+  const at::Tensor good = at::zeros({6});
+  EXPECT_EQ(error({good, at::zeros({2})}), "nothing was thrown");
+  EXPECT_EQ(error({good}), "ofd_loss: margins must be one a tap (got 1 for 2 taps)");
+  EXPECT_EQ(error({good, good, good}), "ofd_loss: margins must be one a tap (got 3 for 2 taps)");
+  EXPECT_EQ(error({good, {}}), "ofd_loss: margins[1] must be defined (got an undefined tensor)");
+  EXPECT_EQ(error({good, at::zeros({2}, at::kLong)}), "ofd_loss: margins[1] must be floating point (got Long)");
+  EXPECT_EQ(error({good, good}), "ofd_loss: margins[1] must be of shape [2] (got [6])");
+  EXPECT_EQ(error({at::zeros({1, 6}), good}), "ofd_loss: margins[0] must be of shape [6] (got [1, 6])");
 }
 
 }  // namespace

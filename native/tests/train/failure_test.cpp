@@ -1,7 +1,9 @@
 // A step that fails says why and changes nothing.
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
+#include <retort/losses/crd.h>
 #include <retort/losses/kd.h>
+#include <retort/losses/ofd.h>
 #include <retort/models/resnet.h>
 #include <retort/runtime.h>
 #include <retort/train/training_step.h>
@@ -28,12 +30,16 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 /// A step with everything a failure could leave its traces in: BatchNorm, dropout, momentum, and criteria with
-/// parameters and buffers. Two rigs are twins.
+/// parameters and buffers, among them CRD's memories and OFD's connector. The last criterion is one that fails on
+/// demand, when all others have changed what they change. Two rigs are twins.
 struct Rig {
   Rig() {
     manual_seed(3);
     student = std::make_shared<TinyNetwork>(5, /*dropout=*/0.3);
     teacher = std::make_shared<TinyNetwork>(5);
+    const auto crd = std::make_shared<CrdOptions>();
+    crd->samples = 12;
+    crd->dimension = 5;
     TrainingStepOptions options;
     options.student = student;
     options.teacher = teacher;
@@ -42,6 +48,8 @@ struct Rig {
     options.terms = {
         {0.9, std::make_shared<KdOptions>(), {}, {}},
         {2.0, first, {"embedding"}, {"embedding"}},
+        {0.1, crd, {"embedding"}, {"embedding"}},
+        {0.7, std::make_shared<OfdOptions>(), {"map"}, {"map"}},
         {0.5, second, {"embedding"}, {"embedding"}}};
     options.optimizer.momentum = 0.9;
     options.optimizer.weight_decay = 0.01;
@@ -49,7 +57,7 @@ struct Rig {
     batch.images = at::randn({6, 3, 6, 6});
     batch.labels = at::tensor({0, 4, -1, 3, 1, 2}, at::kLong);
     batch.indices = at::arange(6, at::kLong);
-    batch.contrast = at::zeros({6, 3}, at::kLong);
+    batch.contrast = crd_contrast(batch.indices, crd->samples, /*negatives=*/2);
   }
 
   /// A step that succeeds.
@@ -93,6 +101,12 @@ struct Rig {
   Batch batch;
 };
 
+void throw_no() {
+  throw std::runtime_error("no");
+}
+
+constexpr const char* kNo = "not a c10::ValueError: no";
+
 /// One way to make a step fail.
 struct Failure {
   std::string name;
@@ -101,6 +115,8 @@ struct Failure {
 };
 
 class FailedStepTest : public test::SeededTest, public ::testing::WithParamInterface<Failure> {};
+
+class FailedFirstStepTest : public test::SeededTest {};
 
 TEST_P(FailedStepTest, ChangesNothing) {
   Rig rig;
@@ -134,11 +150,27 @@ TEST_P(FailedStepTest, ChangesNothing) {
   EXPECT_TRUE(same_bits(rig.photograph(), twin.photograph()));
 }
 
-void throw_no() {
-  throw std::runtime_error("no");
+TEST_F(FailedFirstStepTest, LeavesEverythingUnset) {
+  for (const bool in_forward : {true, false}) {
+    Rig rig;
+    Rig twin;
+    manual_seed(4);
+    const NamedTensors before = rig.photograph();
+    if (in_forward) {
+      rig.second->in_forward = [](const at::Tensor& loss) { return loss * kInfinity; };
+    } else {
+      rig.second->in_after_step = throw_no;
+    }
+    const std::string text = in_forward ? "TrainingStep: loss of term 4 must be finite (got inf)" : kNo;
+    EXPECT_EQ(error_of([&] { rig.run(4); }), text);
+    const NamedTensors after = rig.photograph();
+    EXPECT_TRUE(same_bits(after, before));
+    EXPECT_EQ(after["terms.2.z_student"].item<double>(), 0.0);
+    rig.mend();
+    EXPECT_EQ(rig.run(4).terms, twin.run(4).terms);
+    EXPECT_TRUE(same_bits(rig.photograph(), twin.photograph()));
+  }
 }
-
-constexpr const char* kNo = "not a c10::ValueError: no";
 
 std::vector<Failure> failures_of_batches() {
   return {
@@ -166,6 +198,12 @@ std::vector<Failure> failures_of_batches() {
        [](Rig&, Batch& batch) { batch.contrast = batch.indices; }},
       {"ContrastOfAnotherBatch", "TrainingStep: contrast must be of rank 2 with the batch of 6 first (got [4, 3])",
        [](Rig&, Batch& batch) { batch.contrast = batch.contrast.slice(0, 2); }},
+      {"NoIndices", "crd_loss: indices must be given (got an undefined tensor)",
+       [](Rig&, Batch& batch) { batch.indices = at::Tensor(); }},
+      {"IndexBeyondTheMemory", "crd_loss: indices must be between 0 and 11 (got 12)",
+       [](Rig&, Batch& batch) { batch.indices = at::arange(7, 13, at::kLong); }},
+      {"ContrastBeyondTheMemory", "crd_loss: contrast must be between 0 and 11 (got -5)",
+       [](Rig&, Batch& batch) { batch.contrast = batch.indices.unsqueeze(1) - at::arange(6, at::kLong); }},
       {"NoLabels", "TrainingStep: labels must be given (got an undefined tensor)",
        [](Rig&, Batch& batch) { batch.labels = at::Tensor(); }},
       {"LabelsOfAnotherDtype", "TrainingStep: labels must be int64 (got Int)",
@@ -220,9 +258,9 @@ std::vector<Failure> failures_of_criteria() {
       {"SecondCriterionThrowsInAfterStep", kNo, [](Rig& rig, Batch&) { rig.second->in_after_step = throw_no; }},
       {"CriterionReturnsNothing", "TrainingStep: loss of term 1 must be a scalar (got an undefined tensor)",
        [](Rig& rig, Batch&) { rig.first->in_forward = [](const at::Tensor&) { return at::Tensor(); }; }},
-      {"CriterionReturnsAVector", "TrainingStep: loss of term 2 must be a scalar (got [4])",
+      {"CriterionReturnsAVector", "TrainingStep: loss of term 4 must be a scalar (got [4])",
        [](Rig& rig, Batch&) { rig.second->in_forward = [](const at::Tensor& loss) { return loss.expand({4}); }; }},
-      {"LossIsInfinite", "TrainingStep: loss of term 2 must be finite (got inf)",
+      {"LossIsInfinite", "TrainingStep: loss of term 4 must be finite (got inf)",
        [](Rig& rig, Batch&) { rig.second->in_forward = [](const at::Tensor& loss) { return loss * kInfinity; }; }},
       {"LossIsNan", "TrainingStep: loss of term 1 must be finite (got nan)",
        [](Rig& rig, Batch&) { rig.first->in_forward = [](const at::Tensor& loss) { return loss * std::fabs(kNan); }; }},
@@ -392,8 +430,8 @@ TEST(ConvertedStudentTest, IsRejected) {
 
 TEST_F(TrainingStepOptionsTest, RejectsTermsThatAreNotThere) {
   const Rig rig;
-  EXPECT_EQ(error_of([&] { rig.step->criterion(3); }), "TrainingStep: term must be between 0 and 2 (got 3)");
-  EXPECT_EQ(error_of([&] { rig.step->criterion(-1); }), "TrainingStep: term must be between 0 and 2 (got -1)");
+  EXPECT_EQ(error_of([&] { rig.step->criterion(5); }), "TrainingStep: term must be between 0 and 4 (got 5)");
+  EXPECT_EQ(error_of([&] { rig.step->criterion(-1); }), "TrainingStep: term must be between 0 and 4 (got -1)");
 }
 
 }  // namespace

@@ -1,0 +1,38 @@
+#pragma once
+
+#include <ATen/Functions.h>
+#include <ATen/core/Tensor.h>
+#include <retort/losses/ofd.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace retort::reference {
+
+/// The specification of retort::ofd_loss, as its formula says. Autograd gives its gradients.
+inline at::Tensor ofd_loss(
+    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin,
+    OfdReduction reduction = OfdReduction::kMean) {
+  const at::Tensor target = at::maximum(teacher, margin.view({1, -1, 1, 1}));
+  const at::Tensor counts = student.gt(target).logical_or(target.gt(0));
+  const at::Tensor terms = (student - target).square() * counts;
+  return reduction == OfdReduction::kMean ? terms.mean() : terms.sum();
+}
+
+/// The specification of retort::ofd_batch_margin.
+inline at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
+  const at::Tensor negative = teacher.lt(0).to(teacher.scalar_type());
+  return (teacher * negative).sum({0, 2, 3}) / (negative.sum({0, 2, 3}) + 1e-6);
+}
+
+/// The specification of retort::ofd_expected_margin for one channel.
+inline double ofd_expected_margin(double weight, double beta) {
+  const double gamma = std::fabs(weight);
+  if (gamma == 0) return std::min(beta, 0.0);
+  const double z = beta / gamma;
+  const double density = std::exp(-z * z / 2) / std::sqrt(2 * M_PI);
+  const double probability = std::erfc(z / std::sqrt(2.0)) / 2;
+  return probability > 0.001 ? beta - gamma * density / probability : -3 * gamma;
+}
+
+}  // namespace retort::reference
