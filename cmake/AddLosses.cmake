@@ -9,10 +9,11 @@ foreach(isa IN LISTS RETORT_ISAS)
   retort_compile_options(retort_kernels_${isa})
   target_include_directories(retort_kernels_${isa} PRIVATE ${PROJECT_SOURCE_DIR}/src)
   target_compile_definitions(retort_kernels_${isa} PRIVATE RETORT_ISA=${isa})
-  # Optimised in debug builds too. -fno-math-errno lets square roots and the like become single instructions. GCC 12
-  # takes the deliberately undefined values of its own AVX-512 intrinsics for a mistake.
+  # Optimised in debug builds too. -fno-math-errno lets square roots and the like become single instructions,
+  # -fno-trapping-math lets comparisons become masks; neither changes a value. GCC 12 takes the deliberately undefined
+  # values of its own AVX-512 intrinsics for a mistake.
   target_compile_options(
-    retort_kernels_${isa} PRIVATE -O3 -fopenmp-simd -fno-math-errno -Wno-maybe-uninitialized
+    retort_kernels_${isa} PRIVATE -O3 -fopenmp-simd -fno-math-errno -fno-trapping-math -Wno-maybe-uninitialized
                                   ${RETORT_ISA_OPTIONS_${isa}})
   set_target_properties(retort_kernels_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON)
   target_link_libraries(retort_kernels_${isa} PRIVATE Eigen3::Eigen)

@@ -10,8 +10,11 @@ namespace retort {
 /// Retort's version, e.g. "0.1.0".
 RETORT_API std::string version();
 
-/// Sets the number of threads of one operation: ATen's and OpenMP's, and OpenBLAS's where LibTorch uses it. Call it
-/// once, before the first operation.
+/// Sets the number of threads of one operation, ATen's and OpenMP's. Call it once, before the first operation.
+///
+/// OpenBLAS, where LibTorch uses it, is held to one thread, from the moment Retort is loaded on: its idle threads would
+/// take the cores from ATen's, in this library's losses and in convolutions. Who needs parallel products of large
+/// matrices more than that can call `openblas_set_num_threads` afterwards.
 /// @throws c10::ValueError if `threads` is not positive
 RETORT_API void set_threads(int64_t threads);
 

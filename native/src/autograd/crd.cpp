@@ -13,9 +13,10 @@ LossWithGradients crd_forward(
     const at::Tensor& teacher_memory, const at::Tensor& contrast, double z_student, double z_teacher,
     double temperature, std::array<bool, 2> /*gradients*/) {
   static const auto forward = find_operator<decltype(crd_forward)>("retort::_crd_forward");
-  return differentiable<2>("crd_loss", {student, teacher}, [&](std::array<bool, 2> wanted) {
+  return differentiable("crd_loss", {student, teacher}, [&](const std::vector<bool>& wanted) {
     return forward.call(
-        student, teacher, student_memory, teacher_memory, contrast, z_student, z_teacher, temperature, wanted);
+        student, teacher, student_memory, teacher_memory, contrast, z_student, z_teacher, temperature,
+        {wanted[0], wanted[1]});
   });
 }
 

@@ -1,5 +1,6 @@
 #include <torch/library.h>
 
+#include <algorithm>
 #include <array>
 
 #include "autograd/scalar_loss.h"
@@ -8,14 +9,15 @@
 namespace retort::autograd {
 namespace {
 
-LossWithGradients fsp_forward(
-    const at::Tensor& student_first, const at::Tensor& student_second, const at::Tensor& teacher_first,
-    const at::Tensor& teacher_second, std::array<bool, 4> /*gradients*/) {
+LossWithGradients fsp_forward(at::TensorList student, at::TensorList teacher, std::array<bool, 2> /*gradients*/) {
   static const auto forward = find_operator<decltype(fsp_forward)>("retort::_fsp_forward");
-  return differentiable<4>(
-      "fsp_loss", {student_first, student_second, teacher_first, teacher_second}, [&](std::array<bool, 4> wanted) {
-        return forward.call(student_first, student_second, teacher_first, teacher_second, wanted);
-      });
+  std::vector<at::Tensor> inputs = student.vec();
+  inputs.insert(inputs.end(), teacher.begin(), teacher.end());
+  return differentiable("fsp_loss", inputs, [&](const std::vector<bool>& wanted) {
+    const auto first_teacher = wanted.begin() + static_cast<std::ptrdiff_t>(student.size());
+    const auto any = [](auto begin, auto end) { return std::find(begin, end, true) != end; };
+    return forward.call(student, teacher, {any(wanted.begin(), first_teacher), any(first_teacher, wanted.end())});
+  });
 }
 
 }  // namespace

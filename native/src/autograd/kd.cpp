@@ -11,8 +11,8 @@ namespace {
 LossWithGradients kd_forward(
     const at::Tensor& student, const at::Tensor& teacher, double temperature, std::array<bool, 2> /*gradients*/) {
   static const auto forward = find_operator<decltype(kd_forward)>("retort::_kd_forward");
-  return differentiable<2>("kd_loss", {student, teacher}, [&](std::array<bool, 2> wanted) {
-    return forward.call(student, teacher, temperature, wanted);
+  return differentiable("kd_loss", {student, teacher}, [&](const std::vector<bool>& wanted) {
+    return forward.call(student, teacher, temperature, {wanted[0], wanted[1]});
   });
 }
 

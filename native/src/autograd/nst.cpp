@@ -12,8 +12,8 @@ LossWithGradients nst_forward(
     const at::Tensor& student, const at::Tensor& teacher, c10::string_view kernel, double dead_channel_norm,
     std::array<bool, 2> /*gradients*/) {
   static const auto forward = find_operator<decltype(nst_forward)>("retort::_nst_forward");
-  return differentiable<2>("nst_loss", {student, teacher}, [&](std::array<bool, 2> wanted) {
-    return forward.call(student, teacher, kernel, dead_channel_norm, wanted);
+  return differentiable("nst_loss", {student, teacher}, [&](const std::vector<bool>& wanted) {
+    return forward.call(student, teacher, kernel, dead_channel_norm, {wanted[0], wanted[1]});
   });
 }
 

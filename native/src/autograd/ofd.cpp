@@ -12,8 +12,8 @@ LossWithGradients ofd_forward(
     const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, double scale,
     std::array<bool, 2> /*gradients*/) {
   static const auto forward = find_operator<decltype(ofd_forward)>("retort::_ofd_forward");
-  return differentiable<2>("ofd_loss", {student, teacher}, [&](std::array<bool, 2> wanted) {
-    return forward.call(student, teacher, margin, scale, wanted);
+  return differentiable("ofd_loss", {student, teacher}, [&](const std::vector<bool>& wanted) {
+    return forward.call(student, teacher, margin, scale, {wanted[0], wanted[1]});
   });
 }
 

@@ -51,9 +51,13 @@ struct ScalarLoss : Function<ScalarLoss> {
     const at::TensorList inputs(saved.data() + count, saved.size() - count);
     const std::string& name = ctx->saved_data["name"].toStringRef();
     variable_list result(count + 1);
+    const at::Tensor& scale = loss_gradients[0];
+    if (!scale.defined()) return result;
+    // The end of most graphs, and a pass over memory less. On other devices to look would be to wait.
+    const bool is_one = scale.is_cpu() && scale.item<double>() == 1;
     for (size_t i = 0; i < count; ++i) {
-      if (!saved[i].defined() || !loss_gradients[0].defined()) continue;
-      result[i] = saved[i] * loss_gradients[0];
+      if (!saved[i].defined()) continue;
+      result[i] = is_one ? saved[i] : saved[i] * scale;
       if (at::GradMode::is_enabled()) result[i] = OnceDifferentiable::apply(result[i], inputs, name.c_str());
     }
     return result;

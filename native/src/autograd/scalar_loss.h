@@ -4,7 +4,6 @@
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
-#include <array>
 #include <vector>
 
 #include "util/operators.h"
@@ -15,7 +14,8 @@ namespace retort::autograd {
 bool wants_gradient(const at::Tensor& input);
 
 /// Connects a loss, whose gradients were computed together with it, to its inputs. Backward returns the gradients
-/// scaled, and never in place, so that a retained graph can be walked again. Differentiating that backward is refused.
+/// scaled, and never in place, so that a retained graph can be walked again; where the scale is 1 it returns the saved
+/// gradients themselves. Differentiating that backward is refused.
 ///
 /// @param name the loss's name, for error messages
 /// @param gradients one for each input; undefined where none was asked for
@@ -23,17 +23,21 @@ at::Tensor connect(
     const char* name, const at::Tensor& loss, at::TensorList inputs, const std::vector<at::Tensor>& gradients);
 
 /// The differentiable form of a forward operator: asks `compute(wanted)`, below autograd, for the loss and those
-/// gradients that will be used, and connects them to the inputs.
-template <size_t n, typename Compute>
-LossWithGradients differentiable(const char* name, const std::array<at::Tensor, n>& inputs, const Compute& compute) {
-  std::array<bool, n> wanted;
-  std::transform(inputs.begin(), inputs.end(), wanted.begin(), &wants_gradient);
+/// gradients that will be used, one flag for each input, and connects them to the inputs.
+template <typename Compute>
+LossWithGradients differentiable(const char* name, const std::vector<at::Tensor>& inputs, const Compute& compute) {
+  std::vector<bool> wanted;
+  for (const at::Tensor& input : inputs) wanted.push_back(wants_gradient(input));
   auto [loss, gradients] = [&] {
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
     return compute(wanted);
   }();
-  const bool any = std::any_of(wanted.begin(), wanted.end(), [](bool one) { return one; });
-  return {any ? connect(name, loss, inputs, gradients) : loss, {}};
+  if (std::find(wanted.begin(), wanted.end(), true) == wanted.end()) return {loss, {}};
+  // A kernel may have computed more than was asked for.
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    if (!wanted[i]) gradients[i].reset();
+  }
+  return {connect(name, loss, inputs, gradients), {}};
 }
 
 }  // namespace retort::autograd

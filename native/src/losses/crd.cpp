@@ -169,7 +169,7 @@ class CrdCriterion final : public Criterion {
     if (buffer.item<double>() == 0) {
       const at::NoGradGuard no_grad;
       const double estimate = crd_z(embeddings, memory.embeddings(), contrast, temperature_);
-      const at::Tensor rounded = at::scalar_tensor(estimate, buffer.options());
+      const at::Tensor rounded = at::scalar_tensor(estimate, at::kDouble).to(buffer.options());
       check_positive("crd_loss", name, rounded.item<double>());
       buffer.copy_(rounded);
     }

@@ -4,7 +4,6 @@
 #include <array>
 
 #include "losses/checks.h"
-#include "losses/sum.h"
 #include "util/operators.h"
 
 namespace retort {
@@ -18,22 +17,33 @@ void check_channels(size_t map, int64_t student, int64_t teacher) {
       " must have as many channels (got ", student, " and ", teacher, ")");
 }
 
-std::vector<at::Tensor> checked_fsp_loss(at::TensorList student, at::TensorList teacher) {
-  using Forward = LossWithGradients(
-      const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, std::array<bool, 4>);
-  static const auto forward = find_operator<Forward>("retort::_fsp_forward");
+void check(at::TensorList student, at::TensorList teacher) {
   check_maps("fsp_loss", student, teacher, kMinimumMaps);
   for (size_t i = 0; i < student.size(); ++i) check_channels(i, student[i].size(1), teacher[i].size(1));
+}
+
+/// The sum of the losses of all pairs.
+at::Tensor sum_of_pairs(at::TensorList student, at::TensorList teacher) {
+  using Forward = LossWithGradients(at::TensorList, at::TensorList, std::array<bool, 2>);
+  static const auto forward = find_operator<Forward>("retort::_fsp_forward");
+  return std::get<0>(forward.call(student, teacher, {}));
+}
+
+std::vector<at::Tensor> checked_fsp_loss(at::TensorList student, at::TensorList teacher) {
+  check(student, teacher);
   std::vector<at::Tensor> losses;
   for (size_t i = 0; i + 1 < student.size(); ++i) {
-    losses.push_back(std::get<0>(forward.call(student[i], student[i + 1], teacher[i], teacher[i + 1], {})));
+    losses.push_back(sum_of_pairs(student.slice(i, 2), teacher.slice(i, 2)));
   }
   return losses;
 }
 
 class FspCriterion final : public Criterion {
  public:
-  at::Tensor forward(const CriterionInput& input) override { return sum(fsp_loss(input.student, input.teacher)); }
+  at::Tensor forward(const CriterionInput& input) override {
+    check(input.student, input.teacher);
+    return sum_of_pairs(input.student, input.teacher);
+  }
 };
 
 }  // namespace
@@ -51,10 +61,8 @@ std::shared_ptr<Criterion> FspOptions::build(const FeatureShapes& shapes) const 
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
   m.def("fsp_loss(Tensor[] student, Tensor[] teacher) -> Tensor[]", &checked_fsp_loss);
-  // The loss of one pair of maps.
-  m.def(
-      "_fsp_forward(Tensor student_first, Tensor student_second, Tensor teacher_first, Tensor teacher_second, "
-      "bool[4] gradients) -> (Tensor, Tensor[])");
+  // The sum of the losses of all pairs; `gradients` of the student's maps, of the teacher's.
+  m.def("_fsp_forward(Tensor[] student, Tensor[] teacher, bool[2] gradients) -> (Tensor, Tensor[])");
 }
 
 }  // namespace retort

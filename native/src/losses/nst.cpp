@@ -26,7 +26,8 @@ c10::string_view name_of(NstKernel kernel) {
 
 void check_dead_channel_norm(double norm) {
   RETORT_CHECK(
-      norm >= 0 && std::isfinite(norm), "nst_loss: dead_channel_norm must be at least 0 and finite (got ", norm, ")");
+      norm >= 0 && std::isfinite(norm), "nst_loss: dead_channel_norm must be at least 0 and finite (got ",
+      std::isnan(norm) ? std::fabs(norm) : norm, ")");
 }
 
 std::vector<at::Tensor> checked_nst_loss(

@@ -74,7 +74,7 @@ at::Tensor checked_ofd_expected_margin(const at::Tensor& bn_weight, const at::Te
   const at::Tensor density = at::exp(-0.5 * z * z) / std::sqrt(2 * M_PI);
   const at::Tensor probability = at::special_ndtr(-z);
   const at::Tensor expected = beta - gamma * density / probability;
-  const at::Tensor margin = at::where(probability > kSmallestProbability, expected, -3 * gamma);
+  const at::Tensor margin = at::where(probability <= kSmallestProbability, -3 * gamma, expected);
   return at::where(gamma == 0, beta.clamp_max(0), margin).to(bn_weight.scalar_type());
 }
 

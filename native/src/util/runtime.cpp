@@ -7,6 +7,21 @@
 #include "util/check.h"
 
 namespace retort {
+namespace {
+
+/// Holds OpenBLAS, which Bytedeco's LibTorch is linked to, to one thread. Its threads wait for their next product
+/// spinning, for some 25 ms, on cores that ATen's threads need: a step with a linear layer takes ten times as long.
+bool hold_openblas_to_one_thread() {
+  using SetThreads = void (*)(int);
+  const auto set_threads = reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
+  if (set_threads) set_threads(1);
+  return set_threads != nullptr;
+}
+
+/// When the library is loaded, LibTorch already is.
+[[maybe_unused]] const bool kOpenblasIsHeld = hold_openblas_to_one_thread();
+
+}  // namespace
 
 std::string version() {
   return RETORT_VERSION;
@@ -15,11 +30,7 @@ std::string version() {
 void set_threads(int64_t threads) {
   RETORT_CHECK(threads > 0 && threads <= 4096, "set_threads: threads must be between 1 and 4096 (got ", threads, ")");
   at::set_num_threads(static_cast<int>(threads));
-  // ATen sets MKL's and OpenMP's threads, but not those of the OpenBLAS that Bytedeco's LibTorch is linked to.
-  using SetThreads = void (*)(int);
-  if (auto set_openblas_threads = reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"))) {
-    set_openblas_threads(static_cast<int>(threads));
-  }
+  hold_openblas_to_one_thread();
 }
 
 int64_t threads() {

@@ -99,7 +99,7 @@ struct RETORT_API CrdOptions : CriterionOptions {
   int64_t negatives = 16384;
   /// d, RepDistiller's value.
   int64_t dimension = 128;
-  /// T, the paper's value.
+  /// T, the paper's value. Below about 0.012, Z may exceed the range of float32: the first step then fails.
   double temperature = 0.07;
   /// How much of a memory's row stays, in [0, 1); the paper's value.
   double momentum = 0.5;

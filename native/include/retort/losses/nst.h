@@ -15,9 +15,8 @@ enum class NstKernel {
   kLinear,
   /// (x^T y)^2
   kPolynomial,
-  /// exp(-|x - y|^2 / (2 sigma^2)), sigma^2 the mean of |x - y|^2 over all pairs of a student's with a teacher's
-  /// channel
-  /// of the sample, a constant for the gradient
+  /// exp(-|x - y|^2 / (2 sigma^2)), sigma^2 the mean of |x - y|^2 over all pairs of a channel of the student's with one
+  /// of the teacher's of the same sample, a constant for the gradient
   kGaussian,
 };
 

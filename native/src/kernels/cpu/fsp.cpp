@@ -14,33 +14,47 @@
 namespace retort::kernels {
 namespace {
 
-LossWithGradients fsp_forward(
-    const at::Tensor& student_first, const at::Tensor& student_second, const at::Tensor& teacher_first,
-    const at::Tensor& teacher_second, std::array<bool, 4> gradients) {
-  const Maps s1(student_first, gradients[0]);
-  const Maps s2(student_second, gradients[1]);
-  const Maps t1(teacher_first, gradients[2]);
-  const Maps t2(teacher_second, gradients[3]);
-  const int64_t batch = student_first.size(0);
-  const double scale = 1.0 / static_cast<double>(batch * student_first.size(1) * student_second.size(1));
-  const at::ScalarType dtype = compute_dtype(student_first);
-  at::Tensor loss = at::empty({}, student_first.options().dtype(dtype));
-  std::vector<double> distances(static_cast<size_t>(batch));
+std::vector<Maps> maps_of(at::TensorList tensors, bool wants_gradient) {
+  std::vector<Maps> maps;
+  for (const at::Tensor& tensor : tensors) maps.emplace_back(tensor, wants_gradient);
+  return maps;
+}
+
+template <typename T>
+std::vector<FeatureMap<T>> sample_of(const std::vector<Maps>& maps, int64_t b) {
+  std::vector<FeatureMap<T>> sample;
+  for (const Maps& map : maps) sample.push_back(map.sample<T>(b));
+  return sample;
+}
+
+LossWithGradients fsp_forward(at::TensorList student, at::TensorList teacher, std::array<bool, 2> gradients) {
+  const std::vector<Maps> students = maps_of(student, gradients[0]);
+  const std::vector<Maps> teachers = maps_of(teacher, gradients[1]);
+  const int64_t batch = student[0].size(0);
+  const at::ScalarType dtype = compute_dtype(student[0]);
+  at::Tensor loss = at::empty({}, student[0].options().dtype(dtype));
+  std::vector<double> sums(static_cast<size_t>(batch));
 
   AT_DISPATCH_FLOATING_TYPES(dtype, "fsp_loss", [&] {
-    using Function = double (*)(const FspPair<scalar_t>&);
-    const auto fsp_pair = select<Function>(&baseline::fsp_pair, &avx2::fsp_pair, &avx512::fsp_pair);
+    using Function = double (*)(const FspSample<scalar_t>&);
+    const auto fsp_sample = select<Function>(&baseline::fsp_sample, &avx2::fsp_sample, &avx512::fsp_sample);
     at::parallel_for(0, batch, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
-        distances[static_cast<size_t>(b)] = fsp_pair(
-            {s1.sample<scalar_t>(b), s2.sample<scalar_t>(b), t1.sample<scalar_t>(b), t2.sample<scalar_t>(b),
-             static_cast<scalar_t>(scale)});
+        const auto student_maps = sample_of<scalar_t>(students, b);
+        const auto teacher_maps = sample_of<scalar_t>(teachers, b);
+        sums[static_cast<size_t>(b)] = fsp_sample(
+            {student_maps.data(), teacher_maps.data(), static_cast<int64_t>(student_maps.size()),
+             static_cast<scalar_t>(1.0 / static_cast<double>(batch))});
       }
     });
-    const double sum = std::accumulate(distances.begin(), distances.end(), 0.0);
-    *loss.mutable_data_ptr<scalar_t>() = static_cast<scalar_t>(sum * scale);
+    const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
+    *loss.mutable_data_ptr<scalar_t>() = static_cast<scalar_t>(sum / static_cast<double>(batch));
   });
-  return {loss, {s1.gradient(), s2.gradient(), t1.gradient(), t2.gradient()}};
+
+  std::vector<at::Tensor> all;
+  for (const Maps& maps : students) all.push_back(maps.gradient());
+  for (const Maps& maps : teachers) all.push_back(maps.gradient());
+  return {loss, all};
 }
 
 }  // namespace

@@ -18,10 +18,12 @@ struct MapPair {
         second(second_map, smaller(first_map.height, second_map.height), smaller(first_map.width, second_map.width)),
         scale(T(1) / T(first.positions())) {}
 
-  /// Writes the gradients of both maps, given that of the FSP matrix.
-  void set_gradients(const Matrix<T>& of_matrix, T factor) const {
-    if (first.wants_gradient()) first.set_gradient((factor * scale) * of_matrix * second.matrix());
-    if (second.wants_gradient()) second.set_gradient((factor * scale) * of_matrix.transpose() * first.matrix());
+  /// Writes the gradients of both maps, given that of the FSP matrix. The first map may have got one already, as the
+  /// second of the pair before.
+  void set_gradients(const Matrix<T>& of_matrix, T factor, bool add_to_first) const {
+    if (!first.wants_gradient()) return;
+    first.set_gradient((factor * scale) * of_matrix * second.matrix(), add_to_first);
+    second.set_gradient((factor * scale) * of_matrix.transpose() * first.matrix(), false);
   }
 
   PooledMap<T> first;
@@ -30,24 +32,32 @@ struct MapPair {
 };
 
 template <typename T>
-double squared_distance(const FspPair<T>& pair) {
-  const MapPair<T> student(pair.student_first, pair.student_second);
-  const MapPair<T> teacher(pair.teacher_first, pair.teacher_second);
+double mean_squared_difference(const FspSample<T>& sample, int64_t pair) {
+  const MapPair<T> student(sample.student[pair], sample.student[pair + 1]);
+  const MapPair<T> teacher(sample.teacher[pair], sample.teacher[pair + 1]);
   Matrix<T> difference(student.first.channels(), student.second.channels());
   difference.noalias() = student.scale * student.first.matrix() * student.second.matrix().transpose();
   difference.noalias() -= teacher.scale * teacher.first.matrix() * teacher.second.matrix().transpose();
-  student.set_gradients(difference, 2 * pair.gradient_scale);
-  teacher.set_gradients(difference, -2 * pair.gradient_scale);
-  return difference.rowwise().squaredNorm().template cast<double>().sum();
+  const T factor = 2 * sample.gradient_scale / static_cast<T>(difference.size());
+  student.set_gradients(difference, factor, pair > 0);
+  teacher.set_gradients(difference, -factor, pair > 0);
+  return difference.rowwise().squaredNorm().template cast<double>().sum() / static_cast<double>(difference.size());
+}
+
+template <typename T>
+double sum_of_pairs(const FspSample<T>& sample) {
+  double sum = 0;
+  for (int64_t pair = 0; pair + 1 < sample.maps; ++pair) sum += mean_squared_difference(sample, pair);
+  return sum;
 }
 
 }  // namespace
 
-double fsp_pair(const FspPair<float>& pair) {
-  return squared_distance(pair);
+double fsp_sample(const FspSample<float>& sample) {
+  return sum_of_pairs(sample);
 }
-double fsp_pair(const FspPair<double>& pair) {
-  return squared_distance(pair);
+double fsp_sample(const FspSample<double>& sample) {
+  return sum_of_pairs(sample);
 }
 
 }  // namespace retort::kernels::RETORT_ISA

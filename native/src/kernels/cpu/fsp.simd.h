@@ -4,29 +4,29 @@
 
 namespace retort::kernels {
 
-/// One sample of a pair of maps of fsp_loss. The two maps of a network may differ in size, the smaller counts.
+/// One sample of fsp_loss.
 template <typename T>
-struct FspPair {
-  FeatureMap<T> student_first;
-  FeatureMap<T> student_second;
-  FeatureMap<T> teacher_first;
-  FeatureMap<T> teacher_second;
-  /// Derivative of the loss by the squared distance of this sample's FSP matrices.
+struct FspSample {
+  /// The maps of both networks, in pairs of consecutive ones. The two of a pair may differ in size, the smaller counts.
+  const FeatureMap<T>* student;
+  const FeatureMap<T>* teacher;
+  int64_t maps;
+  /// Derivative of the loss by the sum that is returned.
   T gradient_scale;
 };
 
-// Return the squared distance of the FSP matrices.
+// Return the sum over the pairs of the mean squared difference of the FSP matrices.
 namespace baseline {
-double fsp_pair(const FspPair<float>& pair);
-double fsp_pair(const FspPair<double>& pair);
+double fsp_sample(const FspSample<float>& sample);
+double fsp_sample(const FspSample<double>& sample);
 }  // namespace baseline
 namespace avx2 {
-double fsp_pair(const FspPair<float>& pair);
-double fsp_pair(const FspPair<double>& pair);
+double fsp_sample(const FspSample<float>& sample);
+double fsp_sample(const FspSample<double>& sample);
 }  // namespace avx2
 namespace avx512 {
-double fsp_pair(const FspPair<float>& pair);
-double fsp_pair(const FspPair<double>& pair);
+double fsp_sample(const FspSample<float>& sample);
+double fsp_sample(const FspSample<double>& sample);
 }  // namespace avx512
 
 }  // namespace retort::kernels

@@ -45,7 +45,9 @@ class Sample {
       const auto row = of_student ? student_.matrix().row(c) : teacher.matrix().row(c - norms_.size());
       const double norm = norm_of(row.data(), row.size());
       if (of_student) norms_[c] = norm;
-      unit_.row(c) = row / static_cast<T>(norm < kSmallestNorm ? kSmallestNorm : norm);
+      // In double, since a norm may be too large for T.
+      const double scale = 1 / (norm < kSmallestNorm ? kSmallestNorm : norm);
+      unit_.row(c) = (row.template cast<double>() * scale).template cast<T>();
     }
   }
 
@@ -68,7 +70,7 @@ class Sample {
         row = (row - unit_.row(c).dot(row) * unit_.row(c)) * (layer_.gradient_scale / static_cast<T>(norms_[c]));
       }
     }
-    student_.set_gradient(gradient);
+    student_.set_gradient(gradient, false);
   }
 
  private:

@@ -7,7 +7,8 @@ namespace retort::math {
 /// student - max(teacher, margin), or 0 where a negative target is reached already.
 template <typename T>
 RETORT_MATH T ofd_difference(T student, T teacher, T margin) {
-  const T target = teacher < margin ? margin : teacher;
+  // A margin of NaN must not vanish.
+  const T target = teacher < margin || margin != margin ? margin : teacher;
   return student <= target && target <= T(0) ? T(0) : student - target;
 }
 

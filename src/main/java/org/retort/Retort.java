@@ -22,8 +22,13 @@ public final class Retort {
   }
 
   /**
-   * Sets the number of threads that one operation uses: ATen's, OpenMP's and OpenBLAS's. Call it
-   * once, before the first operation.
+   * Sets the number of threads that one operation uses, ATen's and OpenMP's. Call it once, before
+   * the first operation.
+   *
+   * <p>OpenBLAS is held to one thread, from the moment Retort is loaded on: its idle threads would
+   * take the cores from ATen's, in the losses and in convolutions. Who needs parallel products of
+   * large matrices more than that can call Bytedeco's {@code
+   * openblas_nolapack.blas_set_num_threads} afterwards.
    *
    * @param threads between 1 and 4096
    * @throws IllegalArgumentException if it is not
