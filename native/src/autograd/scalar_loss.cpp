@@ -53,8 +53,9 @@ struct ScalarLoss : Function<ScalarLoss> {
     variable_list result(count + 1);
     const at::Tensor& scale = loss_gradients[0];
     if (!scale.defined()) return result;
-    // The end of most graphs, and a pass over memory less. On other devices to look would be to wait.
-    const bool is_one = scale.is_cpu() && scale.item<double>() == 1;
+    // The end of most graphs, and a pass over memory less. On other devices to look would be to wait, and a gradient
+    // that is to be differentiated must stay connected to its scale.
+    const bool is_one = scale.is_cpu() && !at::GradMode::is_enabled() && scale.item<double>() == 1;
     for (size_t i = 0; i < count; ++i) {
       if (!saved[i].defined()) continue;
       result[i] = is_one ? saved[i] : saved[i] * scale;

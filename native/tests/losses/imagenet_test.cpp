@@ -1,7 +1,9 @@
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
+#include <retort/losses/crd.h>
 #include <retort/losses/fsp.h>
 #include <retort/losses/nst.h>
+#include <retort/losses/ofd.h>
 
 #include <cmath>
 
@@ -58,6 +60,38 @@ TEST_F(ImagenetTest, Nst) {
     expect_finite(loss, resnet50(), resnet50());
     expect_finite(loss, maps({64, 128, 256, 512}), resnet50());
   }
+}
+
+TEST_F(ImagenetTest, Ofd) {
+  for (OfdReduction reduction : {OfdReduction::kMean, OfdReduction::kSum}) {
+    const auto loss = [=](const test::Maps& student, const test::Maps& teacher) {
+      std::vector<at::Tensor> losses;
+      for (size_t i = 0; i < student.size(); ++i) {
+        const at::Tensor before_relu = teacher[i] - 0.5;
+        losses.push_back(ofd_loss(student[i], before_relu, ofd_batch_margin(before_relu), reduction));
+      }
+      return losses;
+    };
+    expect_finite(loss, resnet50(), resnet50());
+  }
+}
+
+TEST_F(ImagenetTest, Crd) {
+  CrdOptions options;
+  options.samples = 100000;
+  const auto criterion = options.build({{{512}}, {{2048}}});
+  CriterionInput input;
+  input.student = {at::randn({kBatch, 512}).requires_grad_()};
+  input.teacher = {at::randn({kBatch, 2048})};
+  input.indices = at::tensor({0, 99999}, at::kLong);
+  for (int step = 0; step < 2; ++step) {
+    const at::Tensor loss = criterion->forward(input);
+    EXPECT_TRUE(std::isfinite(loss.item<double>()));
+    loss.backward();
+    criterion->after_step(input);
+  }
+  EXPECT_TRUE(input.student[0].grad().isfinite().all().item<bool>());
+  EXPECT_GT(test::largest(input.student[0].grad()), 0);
 }
 
 }  // namespace

@@ -1,7 +1,9 @@
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
+#include <retort/losses/crd.h>
 #include <retort/losses/fsp.h>
 #include <retort/losses/nst.h>
+#include <retort/losses/ofd.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
@@ -120,6 +122,39 @@ std::string name_of_kernel(const ::testing::TestParamInfo<NstKernel>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, NstMemoryTest, ::testing::ValuesIn(test::kNstKernels), name_of_kernel);
+
+TEST_F(MemoryTest, Crd) {
+  constexpr int64_t kRows = 50000;
+  constexpr int64_t kNegatives = 16384;
+  constexpr int64_t kDimension = 128;
+  const at::Tensor student_memory = at::randn({kRows, kDimension});
+  const at::Tensor teacher_memory = at::randn({kRows, kDimension});
+  const auto run = [&](int64_t batch, int64_t negatives) {
+    const at::Tensor student = at::randn({batch, kDimension}).requires_grad_();
+    const at::Tensor teacher = at::randn({batch, kDimension}).requires_grad_();
+    const at::Tensor contrast = crd_contrast(at::arange(batch, at::kLong), kRows, negatives);
+    const at::Tensor loss = crd_loss(student, teacher, student_memory, teacher_memory, contrast, 1e5, 1e5, 0.07);
+    torch::autograd::grad({loss}, {student, teacher});
+  };
+  run(1, 1);
+  // Of the candidates only their rows' numbers exist.
+  const int64_t numbers = kBatch * (kNegatives + 1) * static_cast<int64_t>(sizeof(int64_t));
+  const int64_t broadcast = 2 * kFloatBytes * kBatch * (kNegatives + 1) * kDimension;
+  expect_peak_below(numbers + kSlack, broadcast, [&] { run(kBatch, kNegatives); });
+}
+
+/// OFD has no form that broadcasts, but the published one writes masks, maxima and differences: its bound is exact.
+TEST_F(MemoryTest, Ofd) {
+  const auto run = [](const at::Tensor& student, const at::Tensor& teacher) {
+    torch::autograd::grad({ofd_loss(student, teacher, ofd_batch_margin(teacher))}, {student});
+  };
+  run(maps(1, 3, true)[0], maps(1, 3, false)[0]);
+  const at::Tensor student = maps(4 * kBatch, 3, true)[0];
+  const at::Tensor teacher = maps(4 * kBatch, 3, false)[0];
+  const std::optional<int64_t> peak = test::peak_memory([&] { run(student, teacher); });
+  if (!peak) GTEST_SKIP() << "/proc/self/clear_refs can't be written, so the peak can't be measured";
+  EXPECT_LE(*peak, bytes({student}) + kSlack);
+}
 
 }  // namespace
 }  // namespace retort

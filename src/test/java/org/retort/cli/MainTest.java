@@ -73,9 +73,9 @@ final class MainTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "--rows teacher | Invalid value for option '--rows' (<row>): must be one of student, kd"
+        "--rows teacher | Invalid value for option '--rows' (<row>): must be one of {rows}"
             + " (got teacher)",
-        "--rows kd,,student | Invalid value for option '--rows' (<row>): must be one of student, kd"
+        "--rows kd,,student | Invalid value for option '--rows' (<row>): must be one of {rows}"
             + " (got )",
         "--rows | Missing required parameter for option '--rows' (<row>)",
         "--weights kd | Value for option option '--weights' (<row>=<weight>) should be in"
@@ -87,7 +87,7 @@ final class MainTest {
         "--weights kd=much | Invalid value for option '--weights' (<row>=<weight>): must be a"
             + " number of at least 0 (got much)",
         "--weights ofx=1 | Invalid value for option '--weights' (<row>=<weight>): must be one of"
-            + " student, kd (got ofx)",
+            + " {rows} (got ofx)",
         "--weights student=1 | --weights must name rows that have a weight (got student)",
         "--seeds 0 | --seeds must be between 1 and 1000 (got 0)",
         "--seeds 1.5 | Invalid value for option '--seeds': '1.5' is not an int",
