@@ -2,6 +2,7 @@ package org.retort.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import java.io.IOException;
@@ -9,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
@@ -60,6 +62,30 @@ final class DistillJobTest {
     }
     assertThat(output.toFile().list())
         .containsExactlyInAnyOrder("accuracy.png", "results.json", "student-seed0.pt");
+  }
+
+  @Test
+  void distill_threeSeeds_everyLossTeachesTheStudent() throws IOException, InterruptedException {
+    Path output = folder.resolve("results");
+    try (ChildJvm child = distill(output, "--rows=student,fsp,nst,ofd,crd")) {
+      assertThat(child.await()).as(child.output()).isZero();
+    }
+    JsonObject results =
+        JsonParser.parseString(Files.readString(output.resolve("results.json"))).getAsJsonObject();
+    // half of what the losses gain on average, or less: three seeds differ much from another three
+    Map<String, Double> smallestGains = Map.of("fsp", 2.5, "nst", 0.0, "ofd", 2.5, "crd", 2.0);
+    smallestGains.forEach(
+        (row, points) -> assertThat(meanGain(results, row)).as(row).isGreaterThan(points));
+  }
+
+  private static double meanGain(JsonObject results, String row) {
+    for (JsonElement element : results.getAsJsonArray("students")) {
+      JsonObject student = element.getAsJsonObject();
+      if (student.get("row").getAsString().equals(row)) {
+        return student.getAsJsonObject("gainPoints").get("mean").getAsDouble();
+      }
+    }
+    throw new AssertionError("no row " + row);
   }
 
   @Test
