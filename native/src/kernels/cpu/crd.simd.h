@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 
+#include "kernels/cpu/variants.h"
+
 namespace retort::kernels {
 
 /// One sample's embedding of one network, to be told from the other network's embeddings in the memory.
@@ -34,23 +36,9 @@ struct ExponentialSum {
 };
 
 // Return the sum of the softplus terms; the sum of e^score over all candidates.
-namespace baseline {
-double crd_anchor(const CrdAnchor<float>& anchor, const CrdScoring<float>& scoring);
-double crd_anchor(const CrdAnchor<double>& anchor, const CrdScoring<double>& scoring);
-ExponentialSum crd_exponential_sum(const CrdAnchor<float>& anchor);
-ExponentialSum crd_exponential_sum(const CrdAnchor<double>& anchor);
-}  // namespace baseline
-namespace avx2 {
-double crd_anchor(const CrdAnchor<float>& anchor, const CrdScoring<float>& scoring);
-double crd_anchor(const CrdAnchor<double>& anchor, const CrdScoring<double>& scoring);
-ExponentialSum crd_exponential_sum(const CrdAnchor<float>& anchor);
-ExponentialSum crd_exponential_sum(const CrdAnchor<double>& anchor);
-}  // namespace avx2
-namespace avx512 {
-double crd_anchor(const CrdAnchor<float>& anchor, const CrdScoring<float>& scoring);
-double crd_anchor(const CrdAnchor<double>& anchor, const CrdScoring<double>& scoring);
-ExponentialSum crd_exponential_sum(const CrdAnchor<float>& anchor);
-ExponentialSum crd_exponential_sum(const CrdAnchor<double>& anchor);
-}  // namespace avx512
+RETORT_DECLARE_VARIANTS(double crd_anchor(const CrdAnchor<float>& anchor, const CrdScoring<float>& scoring);
+                        double crd_anchor(const CrdAnchor<double>& anchor, const CrdScoring<double>& scoring);
+                        ExponentialSum crd_exponential_sum(const CrdAnchor<float>& anchor);
+                        ExponentialSum crd_exponential_sum(const CrdAnchor<double>& anchor);)
 
 }  // namespace retort::kernels

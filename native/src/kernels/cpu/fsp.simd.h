@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/cpu/feature_map.h"
+#include "kernels/cpu/variants.h"
 
 namespace retort::kernels {
 
@@ -16,17 +17,7 @@ struct FspSample {
 };
 
 // Return the sum over the pairs of the mean squared difference of the FSP matrices.
-namespace baseline {
-double fsp_sample(const FspSample<float>& sample);
-double fsp_sample(const FspSample<double>& sample);
-}  // namespace baseline
-namespace avx2 {
-double fsp_sample(const FspSample<float>& sample);
-double fsp_sample(const FspSample<double>& sample);
-}  // namespace avx2
-namespace avx512 {
-double fsp_sample(const FspSample<float>& sample);
-double fsp_sample(const FspSample<double>& sample);
-}  // namespace avx512
+RETORT_DECLARE_VARIANTS(double fsp_sample(const FspSample<float>& sample);
+                        double fsp_sample(const FspSample<double>& sample);)
 
 }  // namespace retort::kernels

@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 
+#include "kernels/cpu/variants.h"
+
 namespace retort::kernels {
 
 /// One sample of kd_loss.
@@ -19,17 +21,6 @@ struct KdRow {
 };
 
 // Return the row's KL(teacher || student) at the given temperature.
-namespace baseline {
-float kd_row(const KdRow<float>& row);
-double kd_row(const KdRow<double>& row);
-}  // namespace baseline
-namespace avx2 {
-float kd_row(const KdRow<float>& row);
-double kd_row(const KdRow<double>& row);
-}  // namespace avx2
-namespace avx512 {
-float kd_row(const KdRow<float>& row);
-double kd_row(const KdRow<double>& row);
-}  // namespace avx512
+RETORT_DECLARE_VARIANTS(float kd_row(const KdRow<float>& row); double kd_row(const KdRow<double>& row);)
 
 }  // namespace retort::kernels

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/cpu/feature_map.h"
+#include "kernels/cpu/variants.h"
 
 namespace retort::kernels {
 
@@ -20,17 +21,7 @@ struct NstLayer {
 
 // Return the discrepancy of the sample. The gradient goes to the student's map only; since the discrepancy is
 // symmetric, the teacher's comes with the two exchanged.
-namespace baseline {
-double nst_layer(const NstLayer<float>& layer);
-double nst_layer(const NstLayer<double>& layer);
-}  // namespace baseline
-namespace avx2 {
-double nst_layer(const NstLayer<float>& layer);
-double nst_layer(const NstLayer<double>& layer);
-}  // namespace avx2
-namespace avx512 {
-double nst_layer(const NstLayer<float>& layer);
-double nst_layer(const NstLayer<double>& layer);
-}  // namespace avx512
+RETORT_DECLARE_VARIANTS(double nst_layer(const NstLayer<float>& layer);
+                        double nst_layer(const NstLayer<double>& layer);)
 
 }  // namespace retort::kernels

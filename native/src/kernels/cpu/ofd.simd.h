@@ -2,6 +2,8 @@
 
 #include <stdint.h>
 
+#include "kernels/cpu/variants.h"
+
 namespace retort::kernels {
 
 /// One channel of one sample of ofd_loss.
@@ -24,23 +26,8 @@ struct NegativeResponses {
 };
 
 // Return the sum of the squared differences; the negative ones among `count` responses.
-namespace baseline {
-double ofd_plane(const OfdPlane<float>& plane);
-double ofd_plane(const OfdPlane<double>& plane);
-NegativeResponses negative_responses(const float* responses, int64_t count);
-NegativeResponses negative_responses(const double* responses, int64_t count);
-}  // namespace baseline
-namespace avx2 {
-double ofd_plane(const OfdPlane<float>& plane);
-double ofd_plane(const OfdPlane<double>& plane);
-NegativeResponses negative_responses(const float* responses, int64_t count);
-NegativeResponses negative_responses(const double* responses, int64_t count);
-}  // namespace avx2
-namespace avx512 {
-double ofd_plane(const OfdPlane<float>& plane);
-double ofd_plane(const OfdPlane<double>& plane);
-NegativeResponses negative_responses(const float* responses, int64_t count);
-NegativeResponses negative_responses(const double* responses, int64_t count);
-}  // namespace avx512
+RETORT_DECLARE_VARIANTS(double ofd_plane(const OfdPlane<float>& plane); double ofd_plane(const OfdPlane<double>& plane);
+                        NegativeResponses negative_responses(const float* responses, int64_t count);
+                        NegativeResponses negative_responses(const double* responses, int64_t count);)
 
 }  // namespace retort::kernels
