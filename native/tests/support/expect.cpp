@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Functions.h>
 #include <c10/util/Exception.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <cmath>
 #include <cstring>
@@ -89,6 +90,40 @@ AssertionResult same_bits(const NamedTensors& actual, const NamedTensors& expect
     if (!same) return AssertionFailure() << entry.key() << ": " << same.message();
   }
   return AssertionSuccess();
+}
+
+void expect_graph_is_retained(const at::Tensor& loss, const std::vector<at::Tensor>& inputs) {
+  const auto gradients = [&](bool retain) {
+    return torch::autograd::grad({loss}, inputs, /*grad_outputs=*/{}, retain);
+  };
+  const auto first = gradients(true);
+  std::vector<at::Tensor> kept;
+  for (const at::Tensor& gradient : first) kept.push_back(gradient.clone());
+  const auto second = gradients(false);
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    EXPECT_TRUE(same_bits(first[i], kept[i]));
+    EXPECT_TRUE(same_bits(second[i], kept[i]));
+  }
+  try {
+    gradients(false);
+    ADD_FAILURE() << "the graph was freed";
+  } catch (const c10::Error& error) {
+    EXPECT_NE(error.msg().find("backward through the graph a second time"), std::string::npos) << error.msg();
+  }
+}
+
+void expect_double_backward_is_refused(
+    const at::Tensor& loss, const std::vector<at::Tensor>& inputs, const std::string& error) {
+  const at::Tensor weight = at::ones_like(loss).requires_grad_();
+  const auto gradients =
+      torch::autograd::grad({weight * loss}, inputs, /*grad_outputs=*/{}, /*retain_graph=*/true, /*create_graph=*/true);
+  std::vector<at::Tensor> others = inputs;
+  others.push_back(weight);
+  for (const at::Tensor& gradient : gradients) {
+    for (const at::Tensor& other : others) {
+      EXPECT_EQ(error_of([&] { torch::autograd::grad({gradient.sum()}, {other}, {}, /*retain_graph=*/true); }), error);
+    }
+  }
 }
 
 NamedTensors copy_of(const NamedTensors& tensors) {

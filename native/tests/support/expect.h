@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace retort::test {
 
@@ -28,6 +29,13 @@ double tolerance_of(at::ScalarType dtype);
 /// Whether names, shapes, dtypes and every bit of the values are the same.
 ::testing::AssertionResult same_bits(const at::Tensor& actual, const at::Tensor& expected);
 ::testing::AssertionResult same_bits(const NamedTensors& actual, const NamedTensors& expected);
+
+/// Expects the same gradients of a loss again where its graph is retained, and none after that.
+void expect_graph_is_retained(const at::Tensor& loss, const std::vector<at::Tensor>& inputs);
+
+/// Expects this error where a gradient of a loss is differentiated, be it to the inputs or to the loss's own gradient.
+void expect_double_backward_is_refused(
+    const at::Tensor& loss, const std::vector<at::Tensor>& inputs, const std::string& error);
 
 /// Copies that later changes do not reach.
 NamedTensors copy_of(const NamedTensors& tensors);
