@@ -5,16 +5,13 @@
 #include <math.h>
 
 #include "kernels/math/crd.h"
+#include "kernels/math/smaller.h"
 
 namespace retort::kernels::RETORT_ISA {
 namespace {
 
 /// Candidates that are scored at once: their rows of 128 floats stay in the first-level cache until the gradient.
 constexpr int64_t kBlock = 32;
-
-int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
 
 template <typename T>
 const T* row_of(const CrdAnchor<T>& anchor, int64_t candidate) {
@@ -102,7 +99,7 @@ double softplus_sum(const CrdAnchor<T>& anchor, const CrdScoring<T>& scoring) {
   T scores[kBlock];
   double total = 0;
   for (int64_t begin = 0; begin < anchor.candidates; begin += kBlock) {
-    const int64_t count = smaller(kBlock, anchor.candidates - begin);
+    const int64_t count = math::smaller(kBlock, anchor.candidates - begin);
     score(anchor, begin, count, scores);
     for (int64_t j = 0; j < count; ++j) scores[j] -= scoring.offset;
     // The positive is to be taken for data, the negatives for noise.
@@ -129,7 +126,7 @@ ExponentialSum exponential_sum(const CrdAnchor<T>& anchor) {
   ExponentialSum total = {-HUGE_VAL, 0};
   T scores[kBlock];
   for (int64_t begin = 0; begin < anchor.candidates; begin += kBlock) {
-    const int64_t count = smaller(kBlock, anchor.candidates - begin);
+    const int64_t count = math::smaller(kBlock, anchor.candidates - begin);
     score(anchor, begin, count, scores);
     for (int64_t j = 0; j < count; ++j) {
       const double s = static_cast<double>(scores[j]);

@@ -2,20 +2,21 @@
 #include "kernels/cpu/fsp.simd.h"
 
 #include "kernels/cpu/pooling.simd.h"
+#include "kernels/math/smaller.h"
 
 namespace retort::kernels::RETORT_ISA {
 namespace {
-
-int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
 
 /// Two maps of one network, at the size of the smaller.
 template <typename T>
 struct MapPair {
   MapPair(const FeatureMap<T>& first_map, const FeatureMap<T>& second_map)
-      : first(first_map, smaller(first_map.height, second_map.height), smaller(first_map.width, second_map.width)),
-        second(second_map, smaller(first_map.height, second_map.height), smaller(first_map.width, second_map.width)),
+      : first(
+            first_map, math::smaller(first_map.height, second_map.height),
+            math::smaller(first_map.width, second_map.width)),
+        second(
+            second_map, math::smaller(first_map.height, second_map.height),
+            math::smaller(first_map.width, second_map.width)),
         scale(T(1) / T(first.positions())) {}
 
   /// Writes the gradients of both maps, given that of the FSP matrix. The first map may have got one already, as the

@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/pooling.simd.h"
 #include "kernels/math/nst.h"
+#include "kernels/math/smaller.h"
 
 namespace retort::kernels::RETORT_ISA {
 namespace {
@@ -15,10 +16,6 @@ constexpr double kSmallestNorm = 1e-12;
 constexpr double kSmallestVariance = 1e-12;
 /// Rows of the kernel matrix that are computed at once: as many as still leave room for the vectors in the cache.
 constexpr int64_t kBlock = 64;
-
-int64_t smaller(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
 
 template <typename T>
 double norm_of(const T* row, int64_t n) {
@@ -35,8 +32,8 @@ class Sample {
   explicit Sample(const NstLayer<T>& layer)
       : layer_(layer),
         student_(
-            layer.student, smaller(layer.student.height, layer.teacher.height),
-            smaller(layer.student.width, layer.teacher.width)),
+            layer.student, math::smaller(layer.student.height, layer.teacher.height),
+            math::smaller(layer.student.width, layer.teacher.width)),
         unit_(layer.student.channels + layer.teacher.channels, student_.positions()),
         norms_(layer.student.channels) {
     const PooledMap<T> teacher(layer.teacher, student_.height(), student_.width());
@@ -172,7 +169,7 @@ double by_channels(const Sample<T>& sample, const Kernel& kernel) {
   Matrix<T> products;
   double discrepancy = 0;
   for (int64_t begin = 0; begin < students; begin += kBlock) {
-    const int64_t count = smaller(kBlock, students - begin);
+    const int64_t count = math::smaller(kBlock, students - begin);
     const auto block = unit.middleRows(begin, count);
     products.noalias() = block * unit.transpose();
     for (int64_t i = 0; i < count; ++i) {
@@ -189,7 +186,7 @@ double by_channels(const Sample<T>& sample, const Kernel& kernel) {
     if (Kernel::kDependsOnNorms) gradient_block -= products.rowwise().sum().asDiagonal() * block;
   }
   for (int64_t begin = 0; begin < teachers; begin += kBlock) {
-    const int64_t count = smaller(kBlock, teachers - begin);
+    const int64_t count = math::smaller(kBlock, teachers - begin);
     const auto teacher = sample.teacher();
     products.noalias() = teacher.middleRows(begin, count) * teacher.topRows(begin + count).transpose();
     for (int64_t i = 0; i < count; ++i) {

@@ -3,6 +3,7 @@
 #include "kernels/cpu/ofd.simd.h"
 
 #include "kernels/math/ofd.h"
+#include "kernels/math/smaller.h"
 
 namespace retort::kernels::RETORT_ISA {
 namespace {
@@ -44,7 +45,7 @@ template <typename T>
 double distance(const OfdPlane<T>& plane) {
   double sum = 0;
   for (int64_t begin = 0; begin < plane.count; begin += kBlock) {
-    const int64_t end = plane.count - begin < kBlock ? plane.count : begin + kBlock;
+    const int64_t end = math::smaller(plane.count, begin + kBlock);
     sum += static_cast<double>(block_distance(plane, begin, end));
   }
   return sum;
@@ -54,7 +55,7 @@ template <typename T>
 NegativeResponses negatives(const T* responses, int64_t count) {
   NegativeResponses found = {0, 0};
   for (int64_t begin = 0; begin < count; begin += kBlock) {
-    const int64_t end = count - begin < kBlock ? count : begin + kBlock;
+    const int64_t end = math::smaller(count, begin + kBlock);
     T sum = 0;
     T negative = 0;
 #pragma omp simd reduction(+ : sum, negative)

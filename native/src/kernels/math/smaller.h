@@ -1,0 +1,14 @@
+#pragma once
+
+#include <stdint.h>
+
+#include "kernels/math/portable.h"
+
+namespace retort::math {
+
+/// std::min for code that is compiled once for each instruction set, which must not share a template with other code.
+RETORT_MATH int64_t smaller(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+}  // namespace retort::math
