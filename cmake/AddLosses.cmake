@@ -1,8 +1,8 @@
 # The instruction sets for which every CPU kernel is compiled; src/kernels/cpu/isa.h chooses among them at run time.
 set(RETORT_ISAS baseline avx2 avx512)
 set(RETORT_ISA_OPTIONS_baseline "")
-set(RETORT_ISA_OPTIONS_avx2 -mavx2 -mfma)
-set(RETORT_ISA_OPTIONS_avx512 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mprefer-vector-width=512)
+set(RETORT_ISA_OPTIONS_avx2 -mavx2 -mfma -mf16c)
+set(RETORT_ISA_OPTIONS_avx512 -mavx512f -mavx512dq -mavx512bw -mavx512vl -mfma -mf16c -mprefer-vector-width=512)
 
 foreach(isa IN LISTS RETORT_ISAS)
   add_library(retort_kernels_${isa} OBJECT)
@@ -10,13 +10,10 @@ foreach(isa IN LISTS RETORT_ISAS)
   target_include_directories(retort_kernels_${isa} PRIVATE ${PROJECT_SOURCE_DIR}/src)
   target_compile_definitions(retort_kernels_${isa} PRIVATE RETORT_ISA=${isa})
   # Optimised in debug builds too. -fno-math-errno lets square roots and the like become single instructions,
-  # -fno-trapping-math lets comparisons become masks; neither changes a value. GCC 12 takes the deliberately undefined
-  # values of its own AVX-512 intrinsics for a mistake.
+  # -fno-trapping-math lets comparisons become masks; neither changes a value.
   target_compile_options(
-    retort_kernels_${isa} PRIVATE -O3 -fopenmp-simd -fno-math-errno -fno-trapping-math -Wno-maybe-uninitialized
-                                  ${RETORT_ISA_OPTIONS_${isa}})
+    retort_kernels_${isa} PRIVATE -O3 -fopenmp-simd -fno-math-errno -fno-trapping-math ${RETORT_ISA_OPTIONS_${isa}})
   set_target_properties(retort_kernels_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON)
-  target_link_libraries(retort_kernels_${isa} PRIVATE Eigen3::Eigen)
   target_link_libraries(retort PRIVATE $<TARGET_OBJECTS:retort_kernels_${isa}>)
   add_dependencies(retort retort_kernels_${isa})
 endforeach()

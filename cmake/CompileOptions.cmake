@@ -1,11 +1,11 @@
 option(RETORT_WARNINGS_AS_ERRORS "Treat compiler warnings as errors" ON)
 set(RETORT_SANITIZERS "" CACHE STRING "Sanitizers to build with, e.g. address,undefined")
 
-# Gives a target the compile options of all of Retort's C++.
+# Gives a target the compile options of all of Retort's C++. What needs more than x86-64-v2 is chosen at run time.
 function(retort_compile_options target)
   target_compile_features(${target} PRIVATE cxx_std_17)
   target_compile_options(
-    ${target} PRIVATE -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
+    ${target} PRIVATE -march=x86-64-v2 -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
                       -ffile-prefix-map=${PROJECT_SOURCE_DIR}=native -ffile-prefix-map=${LibTorch_INCLUDE_DIR}=libtorch)
   if(RETORT_WARNINGS_AS_ERRORS)
     target_compile_options(${target} PRIVATE -Werror)

@@ -9,14 +9,18 @@
 namespace retort::autograd {
 namespace {
 
-LossWithGradients fsp_forward(at::TensorList student, at::TensorList teacher, std::array<bool, 2> /*gradients*/) {
+LossWithGradients fsp_forward(
+    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, c10::string_view pooling,
+    c10::string_view reduction, std::array<bool, 2> /*gradients*/) {
   static const auto forward = find_operator<decltype(fsp_forward)>("retort::_fsp_forward");
   std::vector<at::Tensor> inputs = student.vec();
   inputs.insert(inputs.end(), teacher.begin(), teacher.end());
   return differentiable("fsp_loss", inputs, [&](const std::vector<bool>& wanted) {
     const auto first_teacher = wanted.begin() + static_cast<std::ptrdiff_t>(student.size());
     const auto any = [](auto begin, auto end) { return std::find(begin, end, true) != end; };
-    return forward.call(student, teacher, {any(wanted.begin(), first_teacher), any(first_teacher, wanted.end())});
+    return forward.call(
+        student, teacher, pairs, pooling, reduction,
+        {any(wanted.begin(), first_teacher), any(first_teacher, wanted.end())});
   });
 }
 

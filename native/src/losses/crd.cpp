@@ -1,3 +1,6 @@
+#include <ATen/ops/_unique2.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/scalar_tensor.h>
@@ -10,6 +13,7 @@
 #include <torch/nn/modules/linear.h>
 
 #include <array>
+#include <optional>
 
 #include "losses/checks.h"
 #include "util/operators.h"
@@ -90,6 +94,11 @@ double checked_crd_z(
   return z.call(embeddings.detach(), memory.detach(), contrast, temperature);
 }
 
+/// A constant that decides what is drawn; on the device, where a kernel reads it.
+at::Tensor draw_key(const at::Tensor& indices, std::optional<at::Generator> generator) {
+  return at::empty({}, indices.options()).random_(std::move(generator));
+}
+
 at::Tensor checked_crd_contrast(
     const at::Tensor& indices, int64_t rows, int64_t negatives, std::optional<at::Generator> generator) {
   using Contrast = at::Tensor(const at::Tensor&, int64_t, int64_t, const at::Tensor&);
@@ -97,9 +106,57 @@ at::Tensor checked_crd_contrast(
   RETORT_CHECK(rows >= 2, "crd_contrast: rows must be at least 2 (got ", rows, ")");
   RETORT_CHECK(negatives >= 1, "crd_contrast: negatives must be at least 1 (got ", negatives, ")");
   check_rows("crd_contrast", "indices", indices, 1, rows);
-  // Stays on the device, where a kernel reads it.
-  const at::Tensor key = at::empty({}, indices.options()).random_(std::move(generator));
-  return contrast.call(indices, rows, negatives, key);
+  return contrast.call(indices, rows, negatives, draw_key(indices, std::move(generator)));
+}
+
+/// The rows of each class side by side, so that those of all other classes are two ranges.
+struct ClassTable {
+  explicit ClassTable(const at::Tensor& of_rows) {
+    const auto [values, inverse, counts] =
+        at::_unique2(of_rows, /*sorted=*/true, /*return_inverse=*/true, /*return_counts=*/true);
+    classes = inverse.contiguous();
+    order = classes.argsort(/*stable=*/true, /*dim=*/0, /*descending=*/false);
+    starts = at::cat({at::zeros({1}, counts.options()), counts.cumsum(0)});
+  }
+
+  /// int64 [M], the class of each row, from 0 on.
+  at::Tensor classes;
+  /// int64 [M], the rows in the order of their classes.
+  at::Tensor order;
+  /// int64 [classes + 1], where each class begins in `order`.
+  at::Tensor starts;
+};
+
+void check_classes(const char* function, const at::Tensor& classes) {
+  RETORT_CHECK(classes.defined(), function, ": classes must be given (got an undefined tensor)");
+  RETORT_CHECK(
+      classes.scalar_type() == at::kLong && classes.dim() == 1 && classes.numel() >= 2, function,
+      ": classes must be int64 of shape [rows] (got ", classes.scalar_type(), " ", classes.sizes(), ")");
+  RETORT_CHECK(
+      classes.ne(classes[0]).any().item<bool>(), function, ": classes must be at least two different ones (all are ",
+      classes[0].item<int64_t>(), ")");
+}
+
+at::Tensor draw_by_class(
+    const at::Tensor& indices, const ClassTable& table, int64_t negatives, bool relaxed,
+    std::optional<at::Generator> generator) {
+  using Contrast = at::Tensor(
+      const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t, bool, const at::Tensor&);
+  static const auto contrast = find_operator<Contrast>("retort::_crd_class_contrast");
+  return contrast.call(
+      indices, table.order, table.starts, table.classes, negatives, relaxed, draw_key(indices, std::move(generator)));
+}
+
+at::Tensor checked_crd_class_contrast(
+    const at::Tensor& indices, const at::Tensor& classes, int64_t negatives, bool relaxed,
+    std::optional<at::Generator> generator) {
+  RETORT_CHECK(negatives >= 1, "crd_class_contrast: negatives must be at least 1 (got ", negatives, ")");
+  check_classes("crd_class_contrast", classes);
+  check_rows("crd_class_contrast", "indices", indices, 1, classes.size(0));
+  RETORT_CHECK(
+      classes.device() == indices.device(), "crd_class_contrast: classes must be on the indices' device ",
+      indices.device(), " (got ", classes.device(), ")");
+  return draw_by_class(indices, ClassTable(classes), negatives, relaxed, std::move(generator));
 }
 
 /// Rows divided by their lengths. What has no direction becomes zero, without a gradient; NaN stays NaN.
@@ -111,42 +168,52 @@ at::Tensor unit_rows(const at::Tensor& rows) {
 
 class CrdCriterion final : public Criterion {
  public:
-  CrdCriterion(const CrdOptions& options, int64_t student_width, int64_t teacher_width)
-      : negatives_(options.negatives), temperature_(options.temperature), momentum_(options.momentum) {
+  CrdCriterion(const CrdOptions& options, int64_t student_width, int64_t teacher_width) : options_(options) {
+    const int64_t rows = options.queue > 0 ? options.queue : options.samples;
     student_embedding_ = register_module("student_embedding", nn::Linear(student_width, options.dimension));
     teacher_embedding_ = register_module("teacher_embedding", nn::Linear(teacher_width, options.dimension));
-    student_memory_ =
-        register_module("student_memory", std::make_shared<ContrastMemory>(options.samples, options.dimension));
-    teacher_memory_ =
-        register_module("teacher_memory", std::make_shared<ContrastMemory>(options.samples, options.dimension));
-    z_student_ = register_buffer("z_student", at::zeros({}));
-    z_teacher_ = register_buffer("z_teacher", at::zeros({}));
+    student_memory_ = register_module("student_memory", std::make_shared<ContrastMemory>(rows, options.dimension));
+    teacher_memory_ = register_module("teacher_memory", std::make_shared<ContrastMemory>(rows, options.dimension));
+    const bool is_fixed = options.z == CrdZ::kFixed;
+    z_student_ = register_buffer("z_student", at::scalar_tensor(is_fixed ? options.z_student : 0.0));
+    z_teacher_ = register_buffer("z_teacher", at::scalar_tensor(is_fixed ? options.z_teacher : 0.0));
+    if (options.queue > 0) oldest_ = register_buffer("oldest", at::zeros({}, at::kLong));
+    if (options.classes.defined()) classes_.emplace(options.classes);
   }
 
   at::Tensor forward(const CriterionInput& input) override {
-    const int64_t rows = student_memory_->embeddings().size(0);
-    check_rows("crd_loss", "indices", input.indices, 1, rows);
     const at::Tensor student = embed(student_embedding_, input.student.at(0));
     const at::Tensor teacher = embed(teacher_embedding_, input.teacher.at(0));
-    const at::Tensor contrast =
-        input.contrast.defined() ? input.contrast : crd_contrast(input.indices, rows, negatives_);
-    const double z_student = z(z_student_, "z_student", student, *teacher_memory_, contrast);
-    const double z_teacher = z(z_teacher_, "z_teacher", teacher, *student_memory_, contrast);
+    if (options_.queue == 0) {
+      check_rows("crd_loss", "indices", input.indices, 1, rows());
+      indices_ = input.indices;
+    } else {
+      indices_ = next_rows(student);
+    }
     student_ = student.detach();
     teacher_ = teacher.detach();
+    // The queue's positives are this batch's own embeddings, which must be there to be compared with.
+    if (options_.queue > 0) update_memories(0);
+    const at::Tensor contrast = input.contrast.defined() ? input.contrast : draw();
+    const double z_student = z(z_student_, "z_student", student, *teacher_memory_, contrast);
+    const double z_teacher = z(z_teacher_, "z_teacher", teacher, *student_memory_, contrast);
     return crd_loss(
         student, teacher, student_memory_->embeddings(), teacher_memory_->embeddings(), contrast, z_student, z_teacher,
-        temperature_);
+        options_.temperature);
   }
 
-  void after_step(const CriterionInput& input) override {
-    student_before_ = student_memory_->update(input.indices, student_, momentum_);
-    teacher_before_ = teacher_memory_->update(input.indices, teacher_, momentum_);
+  void after_step(const CriterionInput& /*input*/) override {
+    if (options_.queue == 0) {
+      update_memories(options_.momentum);
+    } else {
+      oldest_.add_(indices_.size(0)).remainder_(options_.queue);
+    }
   }
 
   void snapshot() override {
     student_before_ = teacher_before_ = {};
     z_before_ = {z_student_.item<double>(), z_teacher_.item<double>()};
+    oldest_before_ = oldest_.defined() ? oldest_.item<int64_t>() : 0;
   }
 
   void restore() override {
@@ -155,6 +222,7 @@ class CrdCriterion final : public Criterion {
     if (teacher_before_.indices.defined()) teacher_memory_->assign(teacher_before_);
     z_student_.fill_(z_before_[0]);
     z_teacher_.fill_(z_before_[1]);
+    if (oldest_.defined()) oldest_.fill_(oldest_before_);
   }
 
  private:
@@ -162,37 +230,76 @@ class CrdCriterion final : public Criterion {
     return unit_rows(linear(features.flatten(1).to(linear->weight.scalar_type())));
   }
 
-  /// Z as the buffer has it, or estimated and kept there if this is the first batch.
+  int64_t rows() const { return student_memory_->embeddings().size(0); }
+
+  /// The queue's rows that the batch's embeddings replace.
+  at::Tensor next_rows(const at::Tensor& embeddings) const {
+    const int64_t batch = embeddings.size(0);
+    RETORT_CHECK(batch <= rows(), "crd_loss: batch must be at most the queue's ", rows(), " rows (got ", batch, ")");
+    return (at::arange(batch, embeddings.options().dtype(at::kLong)) + oldest_).remainder(rows());
+  }
+
+  at::Tensor draw() const {
+    return classes_ ? draw_by_class(indices_, *classes_, options_.negatives, options_.relaxed, std::nullopt)
+                    : crd_contrast(indices_, rows(), options_.negatives);
+  }
+
+  void update_memories(double momentum) {
+    student_before_ = student_memory_->update(indices_, student_, momentum);
+    teacher_before_ = teacher_memory_->update(indices_, teacher_, momentum);
+  }
+
+  /// Z of this batch, which the buffer keeps.
   double z(
       at::Tensor& buffer, const char* name, const at::Tensor& embeddings, const ContrastMemory& memory,
       const at::Tensor& contrast) {
-    if (buffer.item<double>() == 0) {
-      const at::NoGradGuard no_grad;
-      const double estimate = crd_z(embeddings, memory.embeddings(), contrast, temperature_);
-      const at::Tensor rounded = at::scalar_tensor(estimate, at::kDouble).to(buffer.options());
-      check_positive("crd_loss", name, rounded.item<double>());
-      buffer.copy_(rounded);
-    }
+    const double before = buffer.item<double>();
+    if (before != 0 && options_.z != CrdZ::kMovingAverage) return before;
+    const at::NoGradGuard no_grad;
+    const double estimate = crd_z(embeddings, memory.embeddings(), contrast, options_.temperature);
+    const double z = before == 0 ? estimate : options_.z_momentum * before + (1 - options_.z_momentum) * estimate;
+    const at::Tensor rounded = at::scalar_tensor(z, at::kDouble).to(buffer.options());
+    check_positive("crd_loss", name, rounded.item<double>());
+    buffer.copy_(rounded);
     return buffer.item<double>();
   }
 
-  int64_t negatives_;
-  double temperature_;
-  double momentum_;
+  CrdOptions options_;
   nn::Linear student_embedding_{nullptr};
   nn::Linear teacher_embedding_{nullptr};
   std::shared_ptr<ContrastMemory> student_memory_;
   std::shared_ptr<ContrastMemory> teacher_memory_;
   at::Tensor z_student_;
   at::Tensor z_teacher_;
-  /// The embeddings of the batch whose step is under way.
+  at::Tensor oldest_;
+  std::optional<ClassTable> classes_;
+  /// The memories' rows and the embeddings of the batch whose step is under way.
+  at::Tensor indices_;
   at::Tensor student_;
   at::Tensor teacher_;
   /// What this step has changed.
   MemoryRows student_before_;
   MemoryRows teacher_before_;
   std::array<double, 2> z_before_{};
+  int64_t oldest_before_ = 0;
 };
+
+void check_z(const CrdOptions& options) {
+  switch (options.z) {
+    case CrdZ::kFirstBatch:
+      return;
+    case CrdZ::kFixed:
+      check_positive("crd_loss", "z_student", options.z_student);
+      check_positive("crd_loss", "z_teacher", options.z_teacher);
+      return;
+    case CrdZ::kMovingAverage:
+      RETORT_CHECK(
+          options.z_momentum >= 0 && options.z_momentum < 1,
+          "crd_loss: z_momentum must be at least 0 and below 1 (got ", options.z_momentum, ")");
+      return;
+  }
+  fail("crd_loss: z must be one of CrdZ (got ", static_cast<int>(options.z), ")");
+}
 
 }  // namespace
 
@@ -215,8 +322,29 @@ at::Tensor crd_contrast(
   return op.call(indices, rows, negatives, generator);
 }
 
+at::Tensor crd_class_contrast(
+    const at::Tensor& indices, const at::Tensor& classes, int64_t negatives, bool relaxed,
+    const std::optional<at::Generator>& generator) {
+  static const auto op = find_operator<decltype(checked_crd_class_contrast)>("retort::crd_class_contrast");
+  return op.call(indices, classes, negatives, relaxed, generator);
+}
+
 std::shared_ptr<Criterion> CrdOptions::build(const FeatureShapes& shapes) const {
-  RETORT_CHECK(samples >= 2, "crd_loss: samples must be at least 2 (got ", samples, ")");
+  if (queue == 0) {
+    RETORT_CHECK(samples >= 2, "crd_loss: samples must be at least 2 (got ", samples, ")");
+  } else {
+    RETORT_CHECK(queue >= 2, "crd_loss: queue must be at least 2, or 0 for none (got ", queue, ")");
+    RETORT_CHECK(samples == 0, "crd_loss: samples must be 0 where there is a queue (got ", samples, ")");
+    RETORT_CHECK(
+        !classes.defined(), "crd_loss: classes must be undefined where there is a queue (got ", classes.sizes(), ")");
+  }
+  if (classes.defined()) {
+    check_classes("crd_loss", classes);
+    RETORT_CHECK(
+        classes.size(0) == samples, "crd_loss: classes must be of shape [", samples, "] (got ", classes.sizes(), ")");
+  }
+  RETORT_CHECK(!relaxed || classes.defined(), "crd_loss: relaxed needs classes (got an undefined tensor)");
+  check_z(*this);
   RETORT_CHECK(negatives >= 1, "crd_loss: negatives must be at least 1 (got ", negatives, ")");
   RETORT_CHECK(dimension >= 1, "crd_loss: dimension must be at least 1 (got ", dimension, ")");
   check_positive("crd_loss", "temperature", temperature);
@@ -238,11 +366,19 @@ TORCH_LIBRARY_FRAGMENT(retort, m) {
       "crd_contrast(Tensor indices, int rows, int negatives, *, Generator? generator=None) -> Tensor",
       &checked_crd_contrast);
   m.def(
+      "crd_class_contrast(Tensor indices, Tensor classes, int negatives, *, bool relaxed=False, "
+      "Generator? generator=None) -> Tensor",
+      &checked_crd_class_contrast);
+  m.def(
       "_crd_forward(Tensor student, Tensor teacher, Tensor student_memory, Tensor teacher_memory, Tensor contrast, "
       "float z_student, float z_teacher, float temperature, bool[2] gradients) -> (Tensor, Tensor[])");
   m.def("_crd_z(Tensor embeddings, Tensor memory, Tensor contrast, float temperature) -> float");
   // `key`, an int64 scalar, decides what is drawn.
   m.def("_crd_contrast(Tensor indices, int rows, int negatives, Tensor key) -> Tensor");
+  // `order` has the rows by class, which begin at `starts`; `classes` are the rows' own, from 0 on.
+  m.def(
+      "_crd_class_contrast(Tensor indices, Tensor order, Tensor starts, Tensor classes, int negatives, bool relaxed, "
+      "Tensor key) -> Tensor");
 }
 
 }  // namespace retort

@@ -1,15 +1,47 @@
+#include <ATen/ops/adaptive_avg_pool2d.h>
+#include <ATen/ops/adaptive_max_pool2d.h>
+#include <ATen/ops/bmm.h>
 #include <retort/losses/fsp.h>
 #include <torch/library.h>
+#include <torch/nn/modules/container/moduledict.h>
+#include <torch/nn/modules/conv.h>
 
+#include <algorithm>
 #include <array>
+#include <optional>
 
 #include "losses/checks.h"
 #include "util/operators.h"
+#include "util/precision.h"
 
 namespace retort {
 namespace {
 
+namespace nn = torch::nn;
+
 constexpr size_t kMinimumMaps = 2;
+
+c10::string_view name_of(FspPooling pooling) {
+  switch (pooling) {
+    case FspPooling::kAverage:
+      return "average";
+    case FspPooling::kMax:
+      return "max";
+  }
+  fail("fsp_loss: pooling must be one of FspPooling (got ", static_cast<int>(pooling), ")");
+}
+
+c10::string_view name_of(FspReduction reduction) {
+  switch (reduction) {
+    case FspReduction::kMean:
+      return "mean";
+    case FspReduction::kPaper:
+      return "paper";
+    case FspReduction::kTorchdistill:
+      return "torchdistill";
+  }
+  fail("fsp_loss: reduction must be one of FspReduction (got ", static_cast<int>(reduction), ")");
+}
 
 void check_channels(size_t map, int64_t student, int64_t teacher) {
   RETORT_CHECK(
@@ -17,52 +49,166 @@ void check_channels(size_t map, int64_t student, int64_t teacher) {
       " must have as many channels (got ", student, " and ", teacher, ")");
 }
 
-void check(at::TensorList student, at::TensorList teacher) {
+void check_pairs(at::IntArrayRef pairs, size_t maps) {
+  RETORT_CHECK(pairs.size() % 2 == 0, "fsp_loss: pairs must be two maps each (got ", pairs.size(), " maps)");
+  for (int64_t map : pairs) {
+    RETORT_CHECK(
+        map >= 0 && map < static_cast<int64_t>(maps), "fsp_loss: pairs must be between 0 and ", maps - 1, " (got ", map,
+        ")");
+  }
+}
+
+void check_pooling(const char* function, c10::string_view pooling) {
+  RETORT_CHECK(
+      pooling == "average" || pooling == "max", function, ": pooling must be average or max (got ", pooling, ")");
+}
+
+void check(
+    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, c10::string_view pooling,
+    c10::string_view reduction) {
   check_maps("fsp_loss", student, teacher, kMinimumMaps);
   for (size_t i = 0; i < student.size(); ++i) check_channels(i, student[i].size(1), teacher[i].size(1));
+  check_pairs(pairs, student.size());
+  check_pooling("fsp_loss", pooling);
+  RETORT_CHECK(
+      reduction == "mean" || reduction == "paper" || reduction == "torchdistill",
+      "fsp_loss: reduction must be mean, paper or torchdistill (got ", reduction, ")");
 }
 
-/// The sum of the losses of all pairs.
-at::Tensor sum_of_pairs(at::TensorList student, at::TensorList teacher) {
-  using Forward = LossWithGradients(at::TensorList, at::TensorList, std::array<bool, 2>);
+std::vector<int64_t> or_consecutive(at::IntArrayRef pairs, size_t maps) {
+  std::vector<int64_t> result = pairs.vec();
+  if (!result.empty()) return result;
+  for (size_t i = 0; i + 1 < maps; ++i) {
+    result.push_back(static_cast<int64_t>(i));
+    result.push_back(static_cast<int64_t>(i) + 1);
+  }
+  return result;
+}
+
+/// The sum of the losses of the pairs.
+at::Tensor sum_of_pairs(
+    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, c10::string_view pooling,
+    c10::string_view reduction) {
+  using Forward = LossWithGradients(
+      at::TensorList, at::TensorList, at::IntArrayRef, c10::string_view, c10::string_view, std::array<bool, 2>);
   static const auto forward = find_operator<Forward>("retort::_fsp_forward");
-  return std::get<0>(forward.call(student, teacher, {}));
+  return std::get<0>(forward.call(student, teacher, pairs, pooling, reduction, {}));
 }
 
-std::vector<at::Tensor> checked_fsp_loss(at::TensorList student, at::TensorList teacher) {
-  check(student, teacher);
+std::vector<at::Tensor> checked_fsp_loss(
+    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, c10::string_view pooling,
+    c10::string_view reduction) {
+  check(student, teacher, pairs, pooling, reduction);
+  const std::vector<int64_t> all = or_consecutive(pairs, student.size());
   std::vector<at::Tensor> losses;
-  for (size_t i = 0; i + 1 < student.size(); ++i) {
-    losses.push_back(sum_of_pairs(student.slice(i, 2), teacher.slice(i, 2)));
+  for (size_t i = 0; i < all.size(); i += 2) {
+    // Only the pair's maps, so that each loss is connected to no others.
+    const std::array<at::Tensor, 2> student_pair = {student[all[i]], student[all[i + 1]]};
+    const std::array<at::Tensor, 2> teacher_pair = {teacher[all[i]], teacher[all[i + 1]]};
+    losses.push_back(sum_of_pairs(student_pair, teacher_pair, {0, 1}, pooling, reduction));
   }
   return losses;
 }
 
+at::Tensor checked_fsp_matrix(const at::Tensor& first, const at::Tensor& second, c10::string_view pooling) {
+  check_map("fsp_matrix", "first", first);
+  check_map("fsp_matrix", "second", second);
+  RETORT_CHECK(
+      first.size(0) == second.size(0), "fsp_matrix: first and second must have the same batch (got ", first.size(0),
+      " and ", second.size(0), ")");
+  check_same_type("fsp_matrix", "first", first, "second", second);
+  check_pooling("fsp_matrix", pooling);
+  const std::array<int64_t, 2> size = {
+      std::min(first.size(2), second.size(2)), std::min(first.size(3), second.size(3))};
+  const auto as_matrix = [&](const at::Tensor& map) {
+    const at::Tensor wide = map.to(compute_dtype(map));
+    if (map.sizes().slice(2) == at::IntArrayRef(size)) return wide.flatten(2);
+    return (pooling == "max" ? std::get<0>(at::adaptive_max_pool2d(wide, size)) : at::adaptive_avg_pool2d(wide, size))
+        .flatten(2);
+  };
+  return at::bmm(as_matrix(first) / static_cast<double>(size[0] * size[1]), as_matrix(second).mT());
+}
+
 class FspCriterion final : public Criterion {
  public:
-  at::Tensor forward(const CriterionInput& input) override {
-    check(input.student, input.teacher);
-    return sum_of_pairs(input.student, input.teacher);
+  FspCriterion(const FspOptions& options, const FeatureShapes& shapes)
+      : options_(options), pairs_(or_consecutive(options.pairs, shapes.student.size())) {
+    if (!options.adapt_channels) return;
+    adapters_ = register_module("adapters", nn::ModuleDict());
+    for (size_t i = 0; i < shapes.student.size(); ++i) {
+      const int64_t student = shapes.student[i][0];
+      const int64_t teacher = shapes.teacher[i][0];
+      if (student == teacher) continue;
+      adapters_->update({{std::to_string(i), nn::Conv2d(nn::Conv2dOptions(student, teacher, 1)).ptr()}});
+    }
   }
+
+  at::Tensor forward(const CriterionInput& input) override {
+    const std::vector<at::Tensor> student = adapted(input.student);
+    const std::vector<at::Tensor> teacher = in_dtype_of(student.at(0), input.teacher);
+    check(student, teacher, pairs_, name_of(options_.pooling), name_of(options_.reduction));
+    return sum_of_pairs(student, teacher, pairs_, name_of(options_.pooling), name_of(options_.reduction));
+  }
+
+ private:
+  std::vector<at::Tensor> adapted(const std::vector<at::Tensor>& maps) {
+    if (!adapters_ || adapters_->empty()) return maps;
+    std::vector<at::Tensor> result;
+    for (size_t i = 0; i < maps.size(); ++i) {
+      const std::string name = std::to_string(i);
+      // Adapters are kept in float32 for half-precision maps, and all maps of a loss are of one dtype.
+      const at::Tensor map = maps[i].to(compute_dtype(maps[i]));
+      result.push_back(adapters_->contains(name) ? (*adapters_)[name]->as<nn::Conv2d>()->forward(map) : map);
+    }
+    return result;
+  }
+
+  static std::vector<at::Tensor> in_dtype_of(const at::Tensor& student, const std::vector<at::Tensor>& teacher) {
+    std::vector<at::Tensor> result;
+    for (const at::Tensor& map : teacher) result.push_back(map.to(student.scalar_type()));
+    return result;
+  }
+
+  FspOptions options_;
+  std::vector<int64_t> pairs_;
+  nn::ModuleDict adapters_{nullptr};
 };
 
 }  // namespace
 
-std::vector<at::Tensor> fsp_loss(at::TensorList student, at::TensorList teacher) {
-  static const auto op = find_operator<decltype(fsp_loss)>("retort::fsp_loss");
-  return op.call(student, teacher);
+std::vector<at::Tensor> fsp_loss(
+    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, FspPooling pooling, FspReduction reduction) {
+  static const auto op = find_operator<decltype(checked_fsp_loss)>("retort::fsp_loss");
+  return op.call(student, teacher, pairs, name_of(pooling), name_of(reduction));
+}
+
+at::Tensor fsp_matrix(const at::Tensor& first, const at::Tensor& second, FspPooling pooling) {
+  static const auto op = find_operator<decltype(checked_fsp_matrix)>("retort::fsp_matrix");
+  return op.call(first, second, name_of(pooling));
 }
 
 std::shared_ptr<Criterion> FspOptions::build(const FeatureShapes& shapes) const {
+  name_of(pooling);
+  name_of(reduction);
   check_map_taps("fsp_loss", shapes, kMinimumMaps);
-  for (size_t i = 0; i < shapes.student.size(); ++i) check_channels(i, shapes.student[i][0], shapes.teacher[i][0]);
-  return std::make_shared<FspCriterion>();
+  check_pairs(pairs, shapes.student.size());
+  for (size_t i = 0; !adapt_channels && i < shapes.student.size(); ++i) {
+    check_channels(i, shapes.student[i][0], shapes.teacher[i][0]);
+  }
+  return std::make_shared<FspCriterion>(*this, shapes);
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
-  m.def("fsp_loss(Tensor[] student, Tensor[] teacher) -> Tensor[]", &checked_fsp_loss);
-  // The sum of the losses of all pairs; `gradients` of the student's maps, of the teacher's.
-  m.def("_fsp_forward(Tensor[] student, Tensor[] teacher, bool[2] gradients) -> (Tensor, Tensor[])");
+  m.def(
+      "fsp_loss(Tensor[] student, Tensor[] teacher, *, int[] pairs=[], str pooling=\"average\", str "
+      "reduction=\"mean\") "
+      "-> Tensor[]",
+      &checked_fsp_loss);
+  m.def("fsp_matrix(Tensor first, Tensor second, *, str pooling=\"average\") -> Tensor", &checked_fsp_matrix);
+  // The sum of the losses of the pairs; `gradients` of the student's maps, of the teacher's.
+  m.def(
+      "_fsp_forward(Tensor[] student, Tensor[] teacher, int[] pairs, str pooling, str reduction, bool[2] gradients) "
+      "-> (Tensor, Tensor[])");
 }
 
 }  // namespace retort

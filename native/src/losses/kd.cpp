@@ -5,13 +5,43 @@
 
 #include "losses/checks.h"
 #include "util/check.h"
+#include "util/finite.h"
 #include "util/operators.h"
 
 namespace retort {
 namespace {
 
-at::Tensor checked_kd_loss(const at::Tensor& student, const at::Tensor& teacher, double temperature) {
-  using Forward = LossWithGradients(const at::Tensor&, const at::Tensor&, double, std::array<bool, 2>);
+c10::string_view name_of(KdTarget target) {
+  switch (target) {
+    case KdTarget::kLogits:
+      return "logits";
+    case KdTarget::kProbabilities:
+      return "probabilities";
+  }
+  fail("kd_loss: target must be one of KdTarget (got ", static_cast<int>(target), ")");
+}
+
+void check_weight(const at::Tensor& weight, const at::Tensor& student) {
+  RETORT_CHECK(
+      weight.defined() && weight.dim() == 1 && weight.size(0) == student.size(0), "kd_loss: weight must be of shape [",
+      student.size(0), "] (got ", weight.defined() ? c10::str(weight.sizes()) : "an undefined tensor", ")");
+  RETORT_CHECK(!weight.is_complex(), "kd_loss: weight must be real (got ", weight.scalar_type(), ")");
+  RETORT_CHECK(weight.layout() == at::kStrided, "kd_loss: weight must be dense (got ", weight.layout(), ")");
+  RETORT_CHECK(
+      weight.device() == student.device(), "kd_loss: student and weight must be on the same device (got ",
+      student.device(), " and ", weight.device(), ")");
+  const at::Tensor smallest = weight.to(at::kDouble).min();
+  RETORT_CHECK(
+      all_finite(weight) && smallest.item<double>() >= 0,
+      "kd_loss: weight must be at least 0 and finite (its smallest is ", smallest.item<double>(), ")");
+}
+
+at::Tensor checked_kd_loss(
+    const at::Tensor& student, const at::Tensor& teacher, double temperature, const std::optional<at::Tensor>& weight,
+    c10::string_view target) {
+  using Forward = LossWithGradients(
+      const at::Tensor&, const at::Tensor&, double, const std::optional<at::Tensor>&, c10::string_view,
+      std::array<bool, 2>);
   static const auto forward = find_operator<Forward>("retort::_kd_forward");
   check_floating("kd_loss", "student", student);
   check_floating("kd_loss", "teacher", teacher);
@@ -19,40 +49,54 @@ at::Tensor checked_kd_loss(const at::Tensor& student, const at::Tensor& teacher,
   RETORT_CHECK(student.numel() > 0, "kd_loss: student must not be empty (got ", student.sizes(), ")");
   check_alike("kd_loss", student, teacher);
   check_positive("kd_loss", "temperature", temperature);
-  return std::get<0>(forward.call(student, teacher, temperature, {}));
+  RETORT_CHECK(
+      target == "logits" || target == "probabilities", "kd_loss: target must be logits or probabilities (got ", target,
+      ")");
+  if (!weight.has_value()) return std::get<0>(forward.call(student, teacher, temperature, std::nullopt, target, {}));
+  check_weight(*weight, student);
+  return std::get<0>(forward.call(student, teacher, temperature, weight->detach(), target, {}));
 }
 
 class KdCriterion final : public Criterion {
  public:
-  explicit KdCriterion(double temperature) : temperature_(temperature) {}
+  explicit KdCriterion(const KdOptions& options) : options_(options) {}
 
   at::Tensor forward(const CriterionInput& input) override {
-    return kd_loss(input.logits_student, input.logits_teacher, temperature_);
+    return kd_loss(input.logits_student, input.logits_teacher, options_.temperature, {}, options_.target);
   }
 
  private:
-  double temperature_;
+  KdOptions options_;
 };
 
 }  // namespace
 
-at::Tensor kd_loss(const at::Tensor& student, const at::Tensor& teacher, double temperature) {
-  static const auto op = find_operator<decltype(kd_loss)>("retort::kd_loss");
-  return op.call(student, teacher, temperature);
+at::Tensor kd_loss(
+    const at::Tensor& student, const at::Tensor& teacher, double temperature, const at::Tensor& weight,
+    KdTarget target) {
+  static const auto op = find_operator<decltype(checked_kd_loss)>("retort::kd_loss");
+  const auto given = weight.defined() ? std::optional<at::Tensor>(weight) : std::nullopt;
+  return op.call(student, teacher, temperature, given, name_of(target));
 }
 
 std::shared_ptr<Criterion> KdOptions::build(const FeatureShapes& shapes) const {
   check_positive("kd_loss", "temperature", temperature);
+  name_of(target);
   RETORT_CHECK(
       shapes.student.empty() && shapes.teacher.empty(), "kd_loss: taps must be empty (got ",
       shapes.student.size() + shapes.teacher.size(), " taps)");
-  return std::make_shared<KdCriterion>(temperature);
+  return std::make_shared<KdCriterion>(*this);
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
-  m.def("kd_loss(Tensor student, Tensor teacher, float temperature) -> Tensor", &checked_kd_loss);
+  m.def(
+      "kd_loss(Tensor student, Tensor teacher, float temperature, *, Tensor? weight=None, str target=\"logits\") "
+      "-> Tensor",
+      &checked_kd_loss);
   // The flags ask for the gradients that are computed with the loss; what is not asked for is undefined.
-  m.def("_kd_forward(Tensor student, Tensor teacher, float temperature, bool[2] gradients) -> (Tensor, Tensor[])");
+  m.def(
+      "_kd_forward(Tensor student, Tensor teacher, float temperature, Tensor? weight, str target, bool[2] gradients) "
+      "-> (Tensor, Tensor[])");
 }
 
 }  // namespace retort

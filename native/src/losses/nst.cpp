@@ -24,65 +24,81 @@ c10::string_view name_of(NstKernel kernel) {
   fail("nst_loss: kernel must be one of NstKernel (got ", static_cast<int>(kernel), ")");
 }
 
-void check_dead_channel_norm(double norm) {
+/// Degrees beyond which powers of float32 are no use.
+constexpr int64_t kMaxDegree = 16;
+
+void check_not_negative(const char* argument, double value) {
   RETORT_CHECK(
-      norm >= 0 && std::isfinite(norm), "nst_loss: dead_channel_norm must be at least 0 and finite (got ",
-      std::isnan(norm) ? std::fabs(norm) : norm, ")");
+      value >= 0 && std::isfinite(value), "nst_loss: ", argument, " must be at least 0 and finite (got ",
+      std::isnan(value) ? std::fabs(value) : value, ")");
+}
+
+void check_variants(int64_t degree, double offset, const std::optional<double>& variance, double dead_channel_norm) {
+  RETORT_CHECK(
+      degree >= 1 && degree <= kMaxDegree, "nst_loss: degree must be between 1 and ", kMaxDegree, " (got ", degree,
+      ")");
+  check_not_negative("offset", offset);
+  if (variance) check_positive("nst_loss", "variance", *variance);
+  check_not_negative("dead_channel_norm", dead_channel_norm);
 }
 
 std::vector<at::Tensor> checked_nst_loss(
-    at::TensorList student, at::TensorList teacher, c10::string_view kernel, double dead_channel_norm) {
-  using Forward =
-      LossWithGradients(const at::Tensor&, const at::Tensor&, c10::string_view, double, std::array<bool, 2>);
+    at::TensorList student, at::TensorList teacher, c10::string_view kernel, int64_t degree, double offset,
+    std::optional<double> variance, bool teacher_term, double dead_channel_norm) {
+  using Forward = LossWithGradients(
+      const at::Tensor&, const at::Tensor&, c10::string_view, int64_t, double, double, bool, double,
+      std::array<bool, 2>);
   static const auto forward = find_operator<Forward>("retort::_nst_forward");
   check_maps("nst_loss", student, teacher, kMinimumMaps);
   RETORT_CHECK(
       kernel == "linear" || kernel == "polynomial" || kernel == "gaussian",
       "nst_loss: kernel must be linear, polynomial or gaussian (got ", kernel, ")");
-  check_dead_channel_norm(dead_channel_norm);
+  check_variants(degree, offset, variance, dead_channel_norm);
   std::vector<at::Tensor> losses;
   for (size_t i = 0; i < student.size(); ++i) {
-    losses.push_back(std::get<0>(forward.call(student[i], teacher[i], kernel, dead_channel_norm, {})));
+    losses.push_back(std::get<0>(forward.call(
+        student[i], teacher[i], kernel, degree, offset, variance.value_or(0.0), teacher_term, dead_channel_norm, {})));
   }
   return losses;
 }
 
 class NstCriterion final : public Criterion {
  public:
-  NstCriterion(NstKernel kernel, double dead_channel_norm) : kernel_(kernel), dead_channel_norm_(dead_channel_norm) {}
+  explicit NstCriterion(const NstOptions& options) : options_(options) {}
 
   at::Tensor forward(const CriterionInput& input) override {
-    return sum(nst_loss(input.student, input.teacher, kernel_, dead_channel_norm_));
+    return sum(nst_loss(input.student, input.teacher, options_));
   }
 
  private:
-  NstKernel kernel_;
-  double dead_channel_norm_;
+  NstOptions options_;
 };
 
 }  // namespace
 
-std::vector<at::Tensor> nst_loss(
-    at::TensorList student, at::TensorList teacher, NstKernel kernel, double dead_channel_norm) {
+std::vector<at::Tensor> nst_loss(at::TensorList student, at::TensorList teacher, const NstOptions& options) {
   static const auto op = find_operator<decltype(checked_nst_loss)>("retort::nst_loss");
-  return op.call(student, teacher, name_of(kernel), dead_channel_norm);
+  return op.call(
+      student, teacher, name_of(options.kernel), options.degree, options.offset, options.variance, options.teacher_term,
+      options.dead_channel_norm);
 }
 
 std::shared_ptr<Criterion> NstOptions::build(const FeatureShapes& shapes) const {
   name_of(kernel);
-  check_dead_channel_norm(dead_channel_norm);
+  check_variants(degree, offset, variance, dead_channel_norm);
   check_map_taps("nst_loss", shapes, kMinimumMaps);
-  return std::make_shared<NstCriterion>(kernel, dead_channel_norm);
+  return std::make_shared<NstCriterion>(*this);
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
   m.def(
-      "nst_loss(Tensor[] student, Tensor[] teacher, str kernel, *, float dead_channel_norm=1e-06) -> Tensor[]",
+      "nst_loss(Tensor[] student, Tensor[] teacher, str kernel, *, int degree=2, float offset=0., "
+      "float? variance=None, bool teacher_term=True, float dead_channel_norm=1e-06) -> Tensor[]",
       &checked_nst_loss);
-  // The loss of one layer.
+  // The loss of one layer. A variance of 0 stands for the sample's own.
   m.def(
-      "_nst_forward(Tensor student, Tensor teacher, str kernel, float dead_channel_norm, bool[2] gradients) "
-      "-> (Tensor, Tensor[])");
+      "_nst_forward(Tensor student, Tensor teacher, str kernel, int degree, float offset, float variance, "
+      "bool teacher_term, float dead_channel_norm, bool[2] gradients) -> (Tensor, Tensor[])");
 }
 
 }  // namespace retort

@@ -1,4 +1,6 @@
+#include <ATen/ops/adaptive_avg_pool2d.h>
 #include <ATen/ops/exp.h>
+#include <ATen/ops/special_log_ndtr.h>
 #include <ATen/ops/special_ndtr.h>
 #include <ATen/ops/where.h>
 #include <retort/losses/ofd.h>
@@ -29,8 +31,24 @@ c10::string_view name_of(OfdReduction reduction) {
       return "mean";
     case OfdReduction::kSum:
       return "sum";
+    case OfdReduction::kBatchMean:
+      return "batchmean";
   }
   fail("ofd_loss: reduction must be one of OfdReduction (got ", static_cast<int>(reduction), ")");
+}
+
+/// What the sum of squares is multiplied by.
+double scale_of(c10::string_view reduction, const at::Tensor& student) {
+  if (reduction == "mean") return 1.0 / static_cast<double>(student.numel());
+  if (reduction == "batchmean") return 1.0 / static_cast<double>(student.size(0));
+  RETORT_CHECK(reduction == "sum", "ofd_loss: reduction must be mean, sum or batchmean (got ", reduction, ")");
+  return 1.0;
+}
+
+/// The teacher's map, averaged to the height and width of the student's where they differ.
+at::Tensor at_size_of(const at::Tensor& student, const at::Tensor& teacher) {
+  const at::IntArrayRef size = student.sizes().slice(2);
+  return teacher.sizes().slice(2) == size ? teacher : at::adaptive_avg_pool2d(teacher, size);
 }
 
 at::Tensor checked_ofd_loss(
@@ -39,17 +57,19 @@ at::Tensor checked_ofd_loss(
       LossWithGradients(const at::Tensor&, const at::Tensor&, const at::Tensor&, double, std::array<bool, 2>);
   static const auto forward = find_operator<Forward>("retort::_ofd_forward");
   check_map("ofd_loss", "student", student);
-  check_floating("ofd_loss", "teacher", teacher);
-  check_alike("ofd_loss", student, teacher);
+  check_map("ofd_loss", "teacher", teacher);
+  RETORT_CHECK(
+      student.sizes().slice(0, 2) == teacher.sizes().slice(0, 2),
+      "ofd_loss: student and teacher must have the same batch and channels (got ", student.sizes(), " and ",
+      teacher.sizes(), ")");
+  check_same_type("ofd_loss", "student", student, "teacher", teacher);
   check_floating("ofd_loss", "margin", margin);
   RETORT_CHECK(
       margin.dim() == 1 && margin.size(0) == student.size(1), "ofd_loss: margin must be of shape [", student.size(1),
       "] (got ", margin.sizes(), ")");
   check_same_type("ofd_loss", "student", student, "margin", margin);
-  RETORT_CHECK(
-      reduction == "mean" || reduction == "sum", "ofd_loss: reduction must be mean or sum (got ", reduction, ")");
-  const double scale = reduction == "mean" ? 1.0 / static_cast<double>(student.numel()) : 1.0;
-  return std::get<0>(forward.call(student, teacher, margin.detach(), scale, {}));
+  const double scale = scale_of(reduction, student);
+  return std::get<0>(forward.call(student, at_size_of(student, teacher), margin.detach(), scale, {}));
 }
 
 at::Tensor checked_ofd_batch_margin(const at::Tensor& teacher) {
@@ -58,7 +78,7 @@ at::Tensor checked_ofd_batch_margin(const at::Tensor& teacher) {
   return margin.call(teacher.detach()).to(teacher.scalar_type());
 }
 
-at::Tensor checked_ofd_expected_margin(const at::Tensor& bn_weight, const at::Tensor& bn_bias) {
+at::Tensor checked_ofd_expected_margin(const at::Tensor& bn_weight, const at::Tensor& bn_bias, bool stable) {
   check_floating("ofd_expected_margin", "bn_weight", bn_weight);
   check_floating("ofd_expected_margin", "bn_bias", bn_bias);
   RETORT_CHECK(
@@ -71,20 +91,20 @@ at::Tensor checked_ofd_expected_margin(const at::Tensor& bn_weight, const at::Te
   const at::Tensor beta = bn_bias.detach().to(at::kDouble);
   const at::Tensor gamma = bn_weight.detach().to(at::kDouble).abs();
   const at::Tensor z = beta / gamma;
-  const at::Tensor density = at::exp(-0.5 * z * z) / std::sqrt(2 * M_PI);
-  const at::Tensor probability = at::special_ndtr(-z);
-  const at::Tensor expected = beta - gamma * density / probability;
-  const at::Tensor margin = at::where(probability <= kSmallestProbability, -3 * gamma, expected);
+  const at::Tensor log_density = -0.5 * z * z - 0.5 * std::log(2 * M_PI);
+  at::Tensor margin = beta - gamma * at::exp(log_density - at::special_log_ndtr(-z));
+  if (!stable) margin = at::where(at::special_ndtr(-z) <= kSmallestProbability, -3 * gamma, margin);
   return at::where(gamma == 0, beta.clamp_max(0), margin).to(bn_weight.scalar_type());
 }
 
 /// Brings the student's map to the teacher's channels.
 class Connector final : public nn::Module {
  public:
-  Connector(int64_t student_channels, int64_t teacher_channels) {
+  Connector(int64_t student_channels, int64_t teacher_channels, OfdInit init) {
     conv_ = register_module("conv", nn::Conv2d(nn::Conv2dOptions(student_channels, teacher_channels, 1).bias(false)));
     norm_ = register_module("norm", nn::BatchNorm2d(teacher_channels));
-    nn::init::normal_(conv_->weight, 0, std::sqrt(2.0 / static_cast<double>(teacher_channels)));
+    const int64_t fan = init == OfdInit::kKaiming ? student_channels : teacher_channels;
+    nn::init::normal_(conv_->weight, 0, std::sqrt(2.0 / static_cast<double>(fan)));
   }
 
   at::Tensor forward(const at::Tensor& map) { return norm_(conv_(map.to(conv_->weight.scalar_type()))); }
@@ -96,10 +116,11 @@ class Connector final : public nn::Module {
 
 class OfdCriterion final : public Criterion {
  public:
-  OfdCriterion(const OfdOptions& options, const FeatureShapes& shapes) : reduction_(options.reduction) {
+  OfdCriterion(const OfdOptions& options, const FeatureShapes& shapes)
+      : reduction_(options.reduction), layer_decay_(options.layer_decay), scale_(options.scale) {
     connectors_ = register_module("connectors", nn::ModuleList());
     for (size_t i = 0; i < shapes.student.size(); ++i) {
-      connectors_->push_back(std::make_shared<Connector>(shapes.student[i][0], shapes.teacher[i][0]));
+      connectors_->push_back(std::make_shared<Connector>(shapes.student[i][0], shapes.teacher[i][0], options.init));
     }
     for (size_t i = 0; i < options.margins.size(); ++i) {
       margins_.push_back(register_buffer("margin" + std::to_string(i), options.margins[i].detach().clone()));
@@ -110,7 +131,7 @@ class OfdCriterion final : public Criterion {
     std::vector<at::Tensor> losses;
     for (size_t i = 0; i < input.student.size(); ++i) {
       const at::Tensor student = connectors_->ptr<Connector>(i)->forward(input.student[i]);
-      const at::Tensor teacher = input.teacher[i].to(student.scalar_type());
+      const at::Tensor teacher = at_size_of(student, input.teacher[i].to(student.scalar_type()));
       const at::Tensor margin = margins_.empty() ? ofd_batch_margin(teacher) : margins_[i];
       losses.push_back(ofd_loss(student, teacher, margin, reduction_) * weight(i, input.student.size()));
     }
@@ -119,14 +140,21 @@ class OfdCriterion final : public Criterion {
 
  private:
   double weight(size_t layer, size_t layers) const {
-    return reduction_ == OfdReduction::kSum ? std::exp2(static_cast<double>(layer + 1) - static_cast<double>(layers))
-                                            : 1.0;
+    return std::pow(layer_decay_, static_cast<double>(layers - layer - 1)) / scale_;
   }
 
   OfdReduction reduction_;
+  double layer_decay_;
+  double scale_;
   nn::ModuleList connectors_{nullptr};
   std::vector<at::Tensor> margins_;
 };
+
+void check_init(OfdInit init) {
+  RETORT_CHECK(
+      init == OfdInit::kOfficial || init == OfdInit::kKaiming, "ofd_loss: init must be one of OfdInit (got ",
+      static_cast<int>(init), ")");
+}
 
 void check_margins(const std::vector<at::Tensor>& margins, const FeatureShapes& shapes) {
   if (margins.empty()) return;
@@ -155,21 +183,34 @@ at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
   return op.call(teacher);
 }
 
-at::Tensor ofd_expected_margin(const at::Tensor& bn_weight, const at::Tensor& bn_bias) {
+at::Tensor ofd_expected_margin(const at::Tensor& bn_weight, const at::Tensor& bn_bias, bool stable) {
   static const auto op = find_operator<decltype(ofd_expected_margin)>("retort::ofd_expected_margin");
-  return op.call(bn_weight, bn_bias);
+  return op.call(bn_weight, bn_bias, stable);
+}
+
+std::vector<at::Tensor> ofd_expected_margins(
+    const nn::Module& teacher, const std::vector<std::string>& norms, bool stable) {
+  const auto parameters = teacher.named_parameters();
+  const auto find = [&](const std::string& name) {
+    const at::Tensor* parameter = parameters.find(name);
+    RETORT_CHECK(
+        parameter && parameter->dim() == 1, "ofd_expected_margins: norms must be BatchNorm layers of the teacher (",
+        name, parameter ? c10::str(" is of shape ", parameter->sizes()) : " is no parameter", ")");
+    return *parameter;
+  };
+  std::vector<at::Tensor> margins;
+  for (const std::string& norm : norms) {
+    margins.push_back(ofd_expected_margin(find(norm + ".weight"), find(norm + ".bias"), stable));
+  }
+  return margins;
 }
 
 std::shared_ptr<Criterion> OfdOptions::build(const FeatureShapes& shapes) const {
   name_of(reduction);
+  check_init(init);
+  check_positive("ofd_loss", "layer_decay", layer_decay);
+  check_positive("ofd_loss", "scale", scale);
   check_map_taps("ofd_loss", shapes, 1);
-  for (size_t i = 0; i < shapes.student.size(); ++i) {
-    const at::IntArrayRef student = shapes.student[i];
-    const at::IntArrayRef teacher = shapes.teacher[i];
-    RETORT_CHECK(
-        student.slice(1) == teacher.slice(1), "ofd_loss: taps ", Element{"student", i}, " and ", Element{"teacher", i},
-        " must have the same height and width (got ", student, " and ", teacher, ")");
-  }
   check_margins(margins, shapes);
   return std::make_shared<OfdCriterion>(*this, shapes);
 }
@@ -179,7 +220,9 @@ TORCH_LIBRARY_FRAGMENT(retort, m) {
       "ofd_loss(Tensor student, Tensor teacher, Tensor margin, *, str reduction=\"mean\") -> Tensor",
       &checked_ofd_loss);
   m.def("ofd_batch_margin(Tensor teacher) -> Tensor", &checked_ofd_batch_margin);
-  m.def("ofd_expected_margin(Tensor bn_weight, Tensor bn_bias) -> Tensor", &checked_ofd_expected_margin);
+  m.def(
+      "ofd_expected_margin(Tensor bn_weight, Tensor bn_bias, *, bool stable=False) -> Tensor",
+      &checked_ofd_expected_margin);
   // The squared differences' sum, times `scale`.
   m.def(
       "_ofd_forward(Tensor student, Tensor teacher, Tensor margin, float scale, bool[2] gradients) "

@@ -9,7 +9,7 @@ execute_process(
 string(REGEX MATCHALL "\n[0-9a-f]+ [WVu] [^\n]+" weak "${symbols}")
 set(shared)
 foreach(symbol IN LISTS weak)
-  if(NOT symbol MATCHES "Eigen_${ISA}::|kernels::${ISA}::| V DW.ref.")
+  if(NOT symbol MATCHES "kernels::${ISA}::| V DW.ref.")
     string(APPEND shared "${symbol}")
   endif()
 endforeach()

@@ -47,7 +47,7 @@ TEST(RuntimeTest, SeedDecidesTheRandomNumbers) {
   EXPECT_FALSE(test::same_bits(next, first));
 }
 
-// ctest runs this with every value of RETORT_CPU_KERNELS.
+// ctest runs this with every value of RETORT_CPU.
 TEST(RuntimeTest, KernelsAreThoseAskedForOrTheBest) {
   const std::array<std::string, 3> names = {"baseline", "avx2", "avx512"};
   size_t best = 0;
@@ -56,7 +56,7 @@ TEST(RuntimeTest, KernelsAreThoseAskedForOrTheBest) {
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl")) {
     best = 2;
   }
-  const char* variable = std::getenv("RETORT_CPU_KERNELS");
+  const char* variable = std::getenv("RETORT_CPU");
   const std::string wanted = variable ? variable : "";
   const auto found = std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(best), wanted);
   EXPECT_EQ(cpu_kernels(), *found);

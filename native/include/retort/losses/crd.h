@@ -66,6 +66,7 @@ RETORT_API double crd_z(
 
 /// Draws the candidates of a batch for crd_loss: of each sample its own row, then negatives drawn uniformly, with
 /// repetition, from all other rows. The same generator state draws the same for any number of threads.
+/// mmrazor's `random` mode; RepDistiller's, without indices to contrast with, does not exclude the sample itself.
 ///
 /// Also the operator `retort::crd_contrast(Tensor indices, int rows, int negatives, *, Generator? generator=None) ->
 /// Tensor`.
@@ -80,21 +81,70 @@ RETORT_API at::Tensor crd_contrast(
     const at::Tensor& indices, int64_t rows, int64_t negatives,
     const std::optional<at::Generator>& generator = std::nullopt);
 
+/// Draws the candidates of a batch for crd_loss by class: negatives uniformly from the rows of all other classes, none
+/// of them twice unless there are fewer than K. The positive is the sample's own row, or, if `relaxed`, any row of its
+/// class. The same generator state draws the same for any number of threads.
+///
+/// The `exact` and `relax` modes of RepDistiller's, mdistiller's and torchdistill's data loaders. Takes the time to
+/// sort `classes`, which a criterion does only once.
+///
+/// Also the operator `retort::crd_class_contrast(Tensor indices, Tensor classes, int negatives, *, bool relaxed=False,
+/// Generator? generator=None) -> Tensor`.
+///
+/// @param indices int64 [B], the samples' own rows
+/// @param classes int64 [M], the class of each of the memory's rows, any numbers, at least two of them; on the same
+///     device
+/// @param negatives K >= 1
+/// @param relaxed whether the positive may be another row of the class
+/// @param generator of the indices' device; by default that device's default generator
+/// @return int64 [B, K+1]
+/// @throws c10::ValueError if an argument is out of range
+RETORT_API at::Tensor crd_class_contrast(
+    const at::Tensor& indices, const at::Tensor& classes, int64_t negatives, bool relaxed = false,
+    const std::optional<at::Generator>& generator = std::nullopt);
+
+/// Where a criterion's Z comes from.
+enum class CrdZ {
+  /// Estimated from the first batch by crd_z and fixed from then on, as in all public code.
+  kFirstBatch,
+  /// Given.
+  kFixed,
+  /// Estimated from every batch, as a moving average that starts with the first, for which the memories' rows are
+  /// passed once more; CMC's authors advise it (HobbitLong/CMC #23) where one batch says little, as with few
+  /// dimensions.
+  kMovingAverage,
+};
+
 /// crd_loss as a term of a training step, with everything it needs: an embedding of each network, a linear layer to
 /// `dimension` numbers followed by division by the length, both trained with the student and not part of it; a memory
-/// of each network's embeddings; Z, estimated from the first batch and fixed from then on.
+/// of each network's embeddings; and Z.
 ///
 /// Takes one tap of each network, of any shape, which is flattened. Each batch must have indices. The candidates are
-/// those of the batch if it has `contrast`, as the reference code's data loaders draw them, and drawn by crd_contrast
-/// otherwise. After each step the memories move towards the new embeddings; see ContrastMemory.
+/// those of the batch if it has `contrast`, as the reference code's data loaders draw them, and otherwise drawn by
+/// crd_class_contrast, if the samples' classes are given, or crd_contrast. After each step the memories move towards
+/// the new embeddings; see ContrastMemory.
+///
+/// For data without end there is a queue instead, as in He et al.: Momentum Contrast, CVPR 2020, arXiv 1911.05722:
+/// batches have no indices; their embeddings replace the oldest rows before they are compared, so that the positive is
+/// the other network's embedding of this very step, and negatives are the rows before, for which crd_contrast draws. A
+/// batch must not be larger than the queue.
+///
 /// An embedding shorter than 1e-6 has no direction: it counts as zero and gets no gradient.
 ///
 /// Named `student_embedding.weight`, `student_embedding.bias`, `teacher_embedding.…`, `student_memory.embeddings`,
-/// `teacher_memory.embeddings`, and `z_student`, `z_teacher`, which are 0 until the first batch.
+/// `teacher_memory.embeddings`, `z_student`, `z_teacher`, which are 0 until the first batch unless given, and, with a
+/// queue, `oldest`, the row that is replaced next.
 /// Memory: 2 M d numbers.
 struct RETORT_API CrdOptions : CriterionOptions {
-  /// M, the number of samples of the data set, >= 2; must be set.
+  /// M, the number of samples of the data set, >= 2; must be set, unless there is a queue.
   int64_t samples = 0;
+  /// M, the number of rows of a queue, >= 2; 0 for a memory of the whole data set.
+  int64_t queue = 0;
+  /// int64 [samples], the class of each sample: negatives are then of other classes only, as in the paper's
+  /// experiments. If undefined, any other sample may be a negative.
+  at::Tensor classes;
+  /// Whether the positive may be any sample of the same class; needs `classes`.
+  bool relaxed = false;
   /// K, for batches without `contrast`; RepDistiller's value for CIFAR-100 and ImageNet.
   int64_t negatives = 16384;
   /// d, RepDistiller's value.
@@ -103,6 +153,14 @@ struct RETORT_API CrdOptions : CriterionOptions {
   double temperature = 0.07;
   /// How much of a memory's row stays, in [0, 1); the paper's value.
   double momentum = 0.5;
+  /// Where Z comes from.
+  CrdZ z = CrdZ::kFirstBatch;
+  /// Z of both sides for kFixed, positive and finite. For embeddings in all directions it is M e^(1 / (2 T^2 d)), e.g.
+  /// 2.219 M with T = 0.07 and d = 128.
+  double z_student = 0.0;
+  double z_teacher = 0.0;
+  /// How much of the old Z stays with kMovingAverage, in [0, 1); CMC's value.
+  double z_momentum = 0.99;
 
   std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;
 };

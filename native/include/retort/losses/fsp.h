@@ -4,44 +4,98 @@
 #include <retort/export.h>
 #include <retort/losses/criterion.h>
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
 namespace retort {
 
+/// How the larger map of a pair is brought to the size of the smaller.
+enum class FspPooling {
+  /// Adaptive average pooling: RepDistiller.
+  kAverage,
+  /// Adaptive maximum pooling: the paper and torchdistill.
+  kMax,
+};
+
+/// How the difference D = G_student - G_teacher of a pair becomes a number.
+enum class FspReduction {
+  /// mean over B, C_1, C_2 of D^2: RepDistiller, and all others that use PyTorch's mse_loss.
+  kMean,
+  /// 1/B sum over B, C_1, C_2 of D^2: the paper.
+  kPaper,
+  /// 1/B sum over B, C_2 of the length of D's column, sqrt(sum over C_1 of D^2): torchdistill. Where a column is zero,
+  /// so
+  /// is its gradient.
+  kTorchdistill,
+};
+
 /// Flow of solution procedure: how the features of one layer go with those of the next, compared between student and
-/// teacher. For each pair of consecutive maps i, i+1
+/// teacher. For each pair of maps
 ///
-///   G = F_i F_{i+1}^T / (H W)                                   the FSP matrix [C_i, C_{i+1}] of a sample
-///   loss_i = mean over B, C_i, C_{i+1} of (G_student - G_teacher)^2
+///   G = F_1 F_2^T / (H W)                                       the FSP matrix [C_1, C_2] of a sample
+///   loss = mean over B, C_1, C_2 of (G_student - G_teacher)^2
 ///
-/// where F is a map as the matrix [C, H W]. If the two maps of a pair differ in size, both are first averaged down to
-/// the smaller height and the smaller width (adaptive average pooling).
+/// where F is a map as the matrix [C, H W]. If the two maps of a pair differ in size, both are first pooled down to
+/// the smaller height and the smaller width.
 ///
-/// Gradients: with D = G_student - G_teacher, 2 D F_{i+1} / (H W B C_i C_{i+1}) to student map i and, with the other
-/// transposition, to map i+1; to teacher maps only if they require them. They are computed together with the loss.
-/// Differentiating twice is an error. No loss is ever negative; maps with the same FSP matrices give 0.
+/// Gradients: with D = G_student - G_teacher, 2 D F_2 / (H W B C_1 C_2) to the student's first map of a pair and, with
+/// the other transposition, to the second; to teacher maps only if they require them. They are computed together with
+/// the loss. Differentiating twice is an error. No loss is ever negative; maps with the same FSP matrices give 0.
 /// Computed in float32, or in float64 for float64 inputs, sample by sample: beside the gradients, a few maps and one
 /// FSP matrix a thread are all the memory it takes. The same result for any number of threads.
 ///
-/// Also registered as the operator `retort::fsp_loss(Tensor[] student, Tensor[] teacher) -> Tensor[]`.
+/// Also registered as the operator `retort::fsp_loss(Tensor[] student, Tensor[] teacher, *, int[] pairs=[],
+/// str pooling="average", str reduction="mean") -> Tensor[]`, with pooling "average" or "max" and reduction "mean",
+/// "paper" or "torchdistill".
 ///
 /// @param student n >= 2 maps [B, C_i, H_i, W_i], floating point, any strides
 /// @param teacher as many maps with the same batch, channels, dtype and device; heights and widths may be others
-/// @return the n - 1 losses of the pairs, scalars []; the inputs' dtype, float32 for half-precision inputs
+/// @param pairs the first and the second map of each pair, one pair after the other, e.g. {0, 1, 1, 2}; the pairs of
+///     consecutive maps if empty
+/// @param pooling see FspPooling
+/// @param reduction see FspReduction
+/// @return the losses of the pairs, scalars []; the inputs' dtype, float32 for half-precision inputs
 /// @throws c10::ValueError if there are fewer than two maps, if a map is undefined, not dense, not floating point, not
-///     of rank 4 or empty, or if maps differ in batch, channels, dtype or device
+///     of rank 4 or empty, if maps differ in batch, channels, dtype or device, or if a pair names no map
 ///
 /// Source: Yim, Joo, Bae, Kim: A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and Transfer
-/// Learning, CVPR 2017. The values are those of RepDistiller's distiller_zoo/FSP.py, which handles square maps only;
-/// the paper sums over the matrix instead of averaging, which is C_i C_{i+1} times as much, and pools by maximum.
+/// Learning, CVPR 2017. By default the values are those of RepDistiller's distiller_zoo/FSP.py, which handles square
+/// maps only. Those of the paper come with kMax and kPaper, those of torchdistill with kMax and kTorchdistill.
 ///
 ///   const std::vector<at::Tensor> losses = retort::fsp_loss(student_maps, teacher_maps);
-RETORT_API std::vector<at::Tensor> fsp_loss(at::TensorList student, at::TensorList teacher);
+RETORT_API std::vector<at::Tensor> fsp_loss(
+    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs = {},
+    FspPooling pooling = FspPooling::kAverage, FspReduction reduction = FspReduction::kMean);
+
+/// The FSP matrix of two maps, as in fsp_loss. Differentiable any number of times.
+///
+/// Also registered as the operator `retort::fsp_matrix(Tensor first, Tensor second, *, str pooling="average") ->
+/// Tensor`.
+///
+/// @param first [B, C_1, H_1, W_1], floating point, any strides
+/// @param second [B, C_2, H_2, W_2] of the same dtype and device
+/// @param pooling how the larger is brought to the size of the smaller
+/// @return [B, C_1, C_2]; the inputs' dtype, float32 for half-precision inputs. RepDistiller's is transposed.
+/// @throws c10::ValueError if a map is undefined, not dense, not floating point, not of rank 4 or empty, or if the maps
+///     differ in batch, dtype or device
+RETORT_API at::Tensor fsp_matrix(
+    const at::Tensor& first, const at::Tensor& second, FspPooling pooling = FspPooling::kAverage);
 
 /// fsp_loss as a term of a training step: the sum of the losses of its pairs. Takes two taps or more, maps with as many
-/// channels in the teacher as in the student.
+/// channels in the teacher as in the student, or any number with `adapt_channels`.
+///
+/// Adapters are named `adapters.I.weight` and `adapters.I.bias`, for the tap I.
 struct RETORT_API FspOptions : CriterionOptions {
+  /// Of fsp_loss.
+  std::vector<int64_t> pairs;
+  FspPooling pooling = FspPooling::kAverage;
+  FspReduction reduction = FspReduction::kMean;
+  /// Whether each of the student's maps whose channels are not as many as the teacher's passes through a 1x1
+  /// convolution first, which is trained with the student and not part of it. No public code for images has this;
+  /// TextBrewer's `proj` does the same for sequences.
+  bool adapt_channels = false;
+
   std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;
 };
 

@@ -8,39 +8,60 @@
 
 namespace retort {
 
+/// What the teacher's tensor of kd_loss holds.
+enum class KdTarget {
+  /// Logits, which are softened as the student's are.
+  kLogits,
+  /// Probabilities, which are taken as they are.
+  kProbabilities,
+};
+
 /// Classic knowledge distillation: the divergence of the student's softened predictions from the teacher's.
 ///
 ///   loss = T^2 / B * sum_b KL(softmax(teacher_b / T) || softmax(student_b / T))
 ///
 /// The sum over the classes is averaged over the batch (PyTorch's `batchmean`), and T^2 keeps the gradient's size
-/// independent of the temperature.
+/// independent of the temperature. With weights w_b, the average is sum_b w_b KL_b / sum_b w_b, as PyTorch's weighted
+/// losses have it: weights of 0 and 1 are a mask, and what is masked out might as well not be in the batch. If all
+/// weights are 0, the loss is 0. With KdTarget::kProbabilities, the teacher's tensor takes the place of its softmax.
 ///
 /// Gradients: to `student`, T / B * (softmax(student / T) - softmax(teacher / T)); to `teacher` only if it requires
-/// them. They are computed together with the loss. Differentiating twice is an error.
-/// Extreme logits are safe: a teacher's logit of -inf is a class of probability 0. A NaN in gives a NaN out.
+/// them; none to `weight`. They are computed together with the loss. Differentiating twice is an error.
+/// Extreme logits are safe: a teacher's logit of -inf is a class of probability 0. A NaN in gives a NaN out, unless its
+/// sample's weight is 0.
 /// Computed in float32, or in float64 for float64 inputs; the same result for any number of threads.
 ///
-/// Also registered as the operator `retort::kd_loss(Tensor student, Tensor teacher, float temperature) -> Tensor`.
+/// Also registered as the operator `retort::kd_loss(Tensor student, Tensor teacher, float temperature, *,
+/// Tensor? weight=None, str target="logits") -> Tensor`, with target "logits" or "probabilities".
 ///
 /// @param student logits [B, classes], floating point, any strides
-/// @param teacher logits of the same shape, dtype and device
+/// @param teacher logits of the same shape, dtype and device; or probabilities, at least 0 and with a sum of 1 in each
+///     row, which is not checked
 /// @param temperature T > 0
+/// @param weight [B], how much each sample counts, at least 0, of any real dtype or bool, on the same device; if
+///     undefined, all count alike
+/// @param target what `teacher` holds
 /// @return scalar []; the inputs' dtype, float32 for half-precision inputs
 /// @throws c10::ValueError if a tensor is undefined, not dense, not floating point, not of rank 2 or empty, if the two
-/// differ in
-///     shape, dtype or device, or if the temperature is not positive and finite
+///     differ in shape, dtype or device, if the temperature is not positive and finite, or if a weight is negative or
+///     not finite, or there are not B
 ///
 /// Source: Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, NIPS workshop 2014, arXiv 1503.02531.
-/// The values are those of RepDistiller's distiller_zoo/KD.py. The paper leaves the batch reduction open.
+/// The values are those of RepDistiller's distiller_zoo/KD.py, which has no weights. The paper leaves the batch
+/// reduction open.
 ///
 ///   at::Tensor loss = retort::kd_loss(student_logits, teacher_logits, 4.0);
 ///   loss.backward();
-RETORT_API at::Tensor kd_loss(const at::Tensor& student, const at::Tensor& teacher, double temperature);
+RETORT_API at::Tensor kd_loss(
+    const at::Tensor& student, const at::Tensor& teacher, double temperature, const at::Tensor& weight = {},
+    KdTarget target = KdTarget::kLogits);
 
 /// kd_loss as a term of a training step. It compares logits and takes no taps.
 struct RETORT_API KdOptions : CriterionOptions {
   /// T of kd_loss; 4 is RepDistiller's value.
   double temperature = 4.0;
+  /// What the teacher's logits are: kProbabilities for a network that ends with a softmax.
+  KdTarget target = KdTarget::kLogits;
 
   std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;
 };

@@ -4,7 +4,9 @@
 #include <retort/export.h>
 #include <retort/losses/criterion.h>
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace retort {
@@ -13,11 +15,34 @@ namespace retort {
 enum class NstKernel {
   /// x^T y
   kLinear,
-  /// (x^T y)^2
+  /// (x^T y + offset)^degree
   kPolynomial,
-  /// exp(-|x - y|^2 / (2 sigma^2)), sigma^2 the mean of |x - y|^2 over all pairs of a channel of the student's with one
-  /// of the teacher's of the same sample, a constant for the gradient
+  /// exp(-|x - y|^2 / (2 variance))
   kGaussian,
+};
+
+/// The variants of nst_loss, which as a term of a training step is the sum of the losses of its layers. Takes one tap
+/// or more, maps.
+struct RETORT_API NstOptions : CriterionOptions {
+  /// The kernel alone, all else by default. The polynomial one is the paper's best and the only one in public code.
+  NstOptions(NstKernel of_kernel = NstKernel::kPolynomial) : kernel(of_kernel) {}
+
+  NstKernel kernel;
+  /// Of the polynomial kernel, between 1 and 16. The paper and all public code have 2.
+  int64_t degree = 2;
+  /// Of the polynomial kernel, at least 0, as a kernel must have it, and finite. The paper and all public code have 0.
+  double offset = 0.0;
+  /// sigma^2 of the Gaussian kernel, positive and finite. By default, as in the paper, the mean of |x - y|^2 over all
+  /// pairs of a channel of the student's with one of the teacher's of the same sample, a constant for the gradient.
+  std::optional<double> variance;
+  /// Whether mean k(t, t') is part of the value, which without it may be negative. A constant to the student:
+  /// RepDistiller has it by default, TuSimple's code, the paper's own, has not.
+  bool teacher_term = true;
+  /// Channels of a smaller length get no gradient, at least 0 and finite. With 0 it is the exact gradient of
+  /// torch.nn.functional.normalize.
+  double dead_channel_norm = 1e-6;
+
+  std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;
 };
 
 /// Neuron selectivity transfer: the maximum mean discrepancy between what the student's and what the teacher's channels
@@ -32,20 +57,21 @@ enum class NstKernel {
 /// Gradients: to student maps; to teacher maps only if they require them. They are computed together with the loss.
 /// Differentiating twice is an error. A channel whose length is below `dead_channel_norm` gets no gradient: its
 /// direction means nothing, and the exact gradient is up to 1e12 times larger than the others.
-/// No loss is negative; equal maps give 0, and the order of channels does not matter.
+/// With the teacher's term no loss is negative, and equal maps give 0. The order of channels does not matter.
 /// Computed in float32, or in float64 for float64 inputs, sample by sample: beside the gradients and the unit vectors
 /// of one sample a thread, a few rows of the kernel's matrix are all the memory it takes. The same result for any
 /// number of threads.
 ///
-/// Also registered as the operator `retort::nst_loss(Tensor[] student, Tensor[] teacher, str kernel, *,
-/// float dead_channel_norm=1e-06) -> Tensor[]`, with kernel "linear", "polynomial" or "gaussian".
+/// Also registered as the operator `retort::nst_loss(Tensor[] student, Tensor[] teacher, str kernel, *, int degree=2,
+/// float offset=0., float? variance=None, bool teacher_term=True, float dead_channel_norm=1e-06) -> Tensor[]`, with
+/// kernel "linear", "polynomial" or "gaussian".
 ///
 /// @param student n >= 1 maps [B, C_i, H_i, W_i], floating point, any strides
 /// @param teacher as many maps with the same batch, dtype and device; channels, heights and widths may be others
-/// @param dead_channel_norm at least 0 and finite; 0 gives the exact gradient of torch.nn.functional.normalize
+/// @param options the kernel and its variants; a kernel alone will do
 /// @return the n losses, scalars []; the inputs' dtype, float32 for half-precision inputs
 /// @throws c10::ValueError if there is no map, if a map is undefined, not dense, not floating point, not of rank 4 or
-///     empty, if maps differ in batch, dtype or device, or if `dead_channel_norm` is out of range
+///     empty, if maps differ in batch, dtype or device, or if an option is out of range
 ///
 /// Source: Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity Transfer, 2017, arXiv 1707.01219.
 /// The polynomial kernel's values are those of RepDistiller's distiller_zoo/NST.py, which handles square maps only; no
@@ -54,16 +80,6 @@ enum class NstKernel {
 ///   const std::vector<at::Tensor> losses =
 ///       retort::nst_loss(student_maps, teacher_maps, retort::NstKernel::kPolynomial);
 RETORT_API std::vector<at::Tensor> nst_loss(
-    at::TensorList student, at::TensorList teacher, NstKernel kernel, double dead_channel_norm = 1e-6);
-
-/// nst_loss as a term of a training step: the sum of the losses of its layers. Takes one tap or more, maps.
-struct RETORT_API NstOptions : CriterionOptions {
-  /// The paper's best and the only one in public code.
-  NstKernel kernel = NstKernel::kPolynomial;
-  /// Of nst_loss.
-  double dead_channel_norm = 1e-6;
-
-  std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;
-};
+    at::TensorList student, at::TensorList teacher, const NstOptions& options = {});
 
 }  // namespace retort

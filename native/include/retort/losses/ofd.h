@@ -3,8 +3,10 @@
 #include <ATen/core/Tensor.h>
 #include <retort/export.h>
 #include <retort/losses/criterion.h>
+#include <torch/nn/module.h>
 
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace retort {
@@ -13,8 +15,10 @@ namespace retort {
 enum class OfdReduction {
   /// The mean over all elements, as in the survey's code.
   kMean,
-  /// The sum over all elements, as in the official code.
+  /// The sum over all elements, as in the official code, which divides by the batch later.
   kSum,
+  /// The sum over all elements, divided by the batch, as in mdistiller and mmrazor.
+  kBatchMean,
 };
 
 /// Overhaul of feature distillation: the student's response must reach the teacher's where that is positive, and stay
@@ -22,17 +26,20 @@ enum class OfdReduction {
 ///
 ///   loss = mean (or sum) over all elements of (student - t')^2 [student > t' or t' > 0]
 ///
+/// A teacher's map of another height or width is first brought to the student's by adaptive average pooling, as in
+/// mdistiller.
+///
 /// Gradients: 2 (student - t') [...] / elements to `student`; to `teacher` only if it requires them; none to `margin`.
 /// They are computed together with the loss, in one pass over memory. Differentiating twice is an error. The loss is
 /// never negative; a student that equals the target gives 0. A NaN in gives a NaN out.
 /// Computed in float32, or in float64 for float64 inputs; the same result for any number of threads.
 ///
 /// Also registered as the operator `retort::ofd_loss(Tensor student, Tensor teacher, Tensor margin, *,
-/// str reduction="mean") -> Tensor`, with reduction "mean" or "sum".
+/// str reduction="mean") -> Tensor`, with reduction "mean", "sum" or "batchmean".
 ///
 /// @param student [B, C, H, W], the student's map before ReLU, through a connector where channels differ; floating
 ///     point, any strides
-/// @param teacher of the same shape, dtype and device
+/// @param teacher [B, C, H', W'] of the same dtype and device
 /// @param margin [C] of the same dtype and device, see ofd_batch_margin and ofd_expected_margin; <= 0 by its meaning,
 ///     which is not checked
 /// @return scalar []; the inputs' dtype, float32 for half-precision inputs
@@ -40,7 +47,8 @@ enum class OfdReduction {
 ///     empty, or if dtypes or devices differ
 ///
 /// Source: Heo, Kim, Yun, Park, Kwak, Choi: A Comprehensive Overhaul of Feature Distillation, ICCV 2019. The values are
-/// those of clovaai/overhaul-distillation with kSum, and of the survey AberHu/Knowledge-Distillation-Zoo with kMean.
+/// those of clovaai/overhaul-distillation with kSum, of the survey AberHu/Knowledge-Distillation-Zoo with kMean, and of
+/// mdistiller and mmrazor with kBatchMean.
 ///
 ///   at::Tensor loss = retort::ofd_loss(student, teacher, retort::ofd_batch_margin(teacher));
 RETORT_API at::Tensor ofd_loss(
@@ -66,30 +74,61 @@ RETORT_API at::Tensor ofd_batch_margin(const at::Tensor& teacher);
 ///   margin_c = -3 gamma                         otherwise
 ///   margin_c = min(beta, 0)                     if gamma = 0, where the official code fails
 ///
-/// A constant: no gradient flows. Also the operator `retort::ofd_expected_margin(Tensor bn_weight, Tensor bn_bias) ->
-/// Tensor`.
+/// The second case is a leap, from -0.28 gamma to -3 gamma at z = 3.09. With `stable`, the first case holds for every
+/// z, from the logarithm of Phi, which does not vanish.
+///
+/// A constant: no gradient flows. Also the operator `retort::ofd_expected_margin(Tensor bn_weight, Tensor bn_bias, *,
+/// bool stable=False) -> Tensor`.
 ///
 /// @param bn_weight [C], floating point
 /// @param bn_bias [C] of the same dtype and device
+/// @param stable whether to go without the official code's second case
 /// @return [C], the same dtype
 /// @throws c10::ValueError if a tensor is undefined, not dense, not floating point, not of rank 1 or empty, or if
-/// shapes,
-///     dtypes or devices differ
-RETORT_API at::Tensor ofd_expected_margin(const at::Tensor& bn_weight, const at::Tensor& bn_bias);
+///     shapes, dtypes or devices differ
+RETORT_API at::Tensor ofd_expected_margin(const at::Tensor& bn_weight, const at::Tensor& bn_bias, bool stable = false);
+
+/// The official margins of a whole teacher, ofd_expected_margin of each of its BatchNorm layers before a tap's ReLU.
+///
+/// In a residual network that is the last BatchNorm of a stage's last block: what the shortcut adds is not looked at,
+/// neither here nor in the official code.
+///
+/// @param teacher native or from TorchScript
+/// @param norms names of the BatchNorm layers in the order of the taps, e.g. "layer1.2.bn2", whose `weight` and `bias`
+///     are among the teacher's parameters
+/// @param stable as in ofd_expected_margin
+/// @return one margin [C] a layer, for OfdOptions::margins
+/// @throws c10::ValueError if a layer has no parameters of these names, or none of a BatchNorm's shape
+RETORT_API std::vector<at::Tensor> ofd_expected_margins(
+    const torch::nn::Module& teacher, const std::vector<std::string>& norms, bool stable = false);
+
+/// How a connector's convolution starts: normally distributed with mean 0 and this deviation.
+enum class OfdInit {
+  /// sqrt(2 / teacher channels), as in all public code.
+  kOfficial,
+  /// sqrt(2 / student channels), Kaiming's for the number of inputs, PyTorch's kaiming_normal_.
+  kKaiming,
+};
 
 /// ofd_loss as a term of a training step: the sum over the layers, each through a connector of its own, a 1x1
 /// convolution without bias and a BatchNorm, which brings the student's map to the teacher's channels.
 ///
-/// The connectors are trained with the student and not part of it. Convolutions start normally distributed with
-/// deviation sqrt(2 / teacher channels), BatchNorms with weight 1 and bias 0, as both public codes have them. Named
+/// The connectors are trained with the student and not part of it. BatchNorms start with weight 1 and bias 0. Named
 /// `connectors.I.conv.weight`, `connectors.I.norm.weight`, `connectors.I.norm.running_mean`, ... for layer I.
-/// Takes one tap or more, maps before their ReLU, of the same height and width in student and teacher.
+/// Takes one tap or more, maps before their ReLU.
+///
+/// Layer i of n counts layer_decay^(n - i - 1) / scale. The official code's loss is that of kBatchMean with a decay of
+/// 0.5 and a scale of 1000 (CIFAR-100) or 10000 (ImageNet), and margins of ofd_expected_margins.
 struct RETORT_API OfdOptions : CriterionOptions {
   /// One margin [C] a layer, e.g. of ofd_expected_margin; if there are none, ofd_batch_margin of each batch.
   std::vector<at::Tensor> margins;
-  /// With kSum, layer i of n counts 1 / 2^(n - i - 1), as in the official code, which divides the whole by the batch
-  /// and by 1000 (CIFAR-100) or 10000 (ImageNet) besides: choose the term's weight accordingly.
+  /// Of ofd_loss.
   OfdReduction reduction = OfdReduction::kMean;
+  /// What a layer counts, compared with the one after it; positive and finite.
+  double layer_decay = 1.0;
+  /// What the whole is divided by; positive and finite.
+  double scale = 1.0;
+  OfdInit init = OfdInit::kOfficial;
 
   std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;
 };

@@ -1,7 +1,6 @@
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
 #include <algorithm>
@@ -14,6 +13,7 @@
 #include "kernels/math/random.h"
 #include "util/operators.h"
 #include "util/precision.h"
+#include "util/recycler.h"
 
 namespace retort::kernels {
 namespace {
@@ -83,8 +83,8 @@ LossWithGradients crd_forward(
     double temperature, std::array<bool, 2> gradients) {
   const Side students(student, teacher_memory, contrast, temperature);
   const Side teachers(teacher, student_memory, contrast, temperature);
-  const at::Tensor grad_s = gradients[0] ? at::empty_like(students.embeddings) : at::Tensor();
-  const at::Tensor grad_t = gradients[1] ? at::empty_like(teachers.embeddings) : at::Tensor();
+  const at::Tensor grad_s = gradients[0] ? recycled_like(students.embeddings) : at::Tensor();
+  const at::Tensor grad_t = gradients[1] ? recycled_like(teachers.embeddings) : at::Tensor();
   const double sum = side_loss(students, z_student, grad_s) + side_loss(teachers, z_teacher, grad_t);
   at::Tensor loss = at::empty({}, students.embeddings.options()).fill_(sum);
   return {loss, {like(student, grad_s), like(teacher, grad_t)}};
@@ -128,12 +128,48 @@ at::Tensor crd_contrast(const at::Tensor& indices, int64_t rows, int64_t negativ
   return contrast;
 }
 
+at::Tensor crd_class_contrast(
+    const at::Tensor& indices, const at::Tensor& order, const at::Tensor& starts, const at::Tensor& classes,
+    int64_t negatives, bool relaxed, const at::Tensor& key) {
+  const at::Tensor own = indices.contiguous();
+  at::Tensor contrast = at::empty({own.size(0), negatives + 1}, own.options());
+  const int64_t* own_data = own.const_data_ptr<int64_t>();
+  const int64_t* order_data = order.const_data_ptr<int64_t>();
+  const int64_t* start_data = starts.const_data_ptr<int64_t>();
+  const int64_t* class_data = classes.const_data_ptr<int64_t>();
+  int64_t* contrast_data = contrast.mutable_data_ptr<int64_t>();
+  const auto bits = static_cast<uint64_t>(key.item<int64_t>());
+  const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / (negatives + 1));
+  at::parallel_for(0, own.size(0), grain, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      int64_t* row = contrast_data + b * (negatives + 1);
+      const uint64_t sample_key = math::random_bits(bits, static_cast<uint64_t>(b));
+      const int64_t first = start_data[class_data[own_data[b]]];
+      const int64_t size = start_data[class_data[own_data[b]] + 1] - first;
+      const int64_t others = order.size(0) - size;
+      // The rows in the order of their classes, without those of the sample's own.
+      const auto other = [&](int64_t i) { return order_data[i < first ? i : i + size]; };
+      row[0] = relaxed ? order_data[first + math::one_of(math::random_bits(sample_key, 0), size)] : own_data[b];
+      if (negatives <= others) {
+        const math::Shuffle shuffle(sample_key, others);
+        for (int64_t k = 0; k < negatives; ++k) row[k + 1] = other(shuffle[k]);
+      } else {
+        for (int64_t k = 0; k < negatives; ++k) {
+          row[k + 1] = other(math::one_of(math::random_bits(sample_key, static_cast<uint64_t>(k + 1)), others));
+        }
+      }
+    }
+  });
+  return contrast;
+}
+
 }  // namespace
 
 TORCH_LIBRARY_IMPL(retort, CPU, m) {
   m.impl("_crd_forward", &crd_forward);
   m.impl("_crd_z", &crd_z);
   m.impl("_crd_contrast", &crd_contrast);
+  m.impl("_crd_class_contrast", &crd_class_contrast);
 }
 
 }  // namespace retort::kernels

@@ -4,21 +4,27 @@
 
 #include <math.h>
 
+#include "kernels/cpu/sums.simd.h"
+#include "kernels/cpu/vector.simd.h"
 #include "kernels/math/crd.h"
-#include "kernels/math/smaller.h"
 
 namespace retort::kernels::RETORT_ISA {
 namespace {
 
 /// Candidates that are scored at once: their rows of 128 floats stay in the first-level cache until the gradient.
 constexpr int64_t kBlock = 32;
+/// How many candidates ahead rows are asked for: they lie anywhere in a memory that fits in no cache.
+constexpr int64_t kAhead = 32;
+
+/// Vectors of an embedding that stay in registers while the candidates' rows go by.
+template <typename T>
+constexpr int64_t kChunk = kLanes<T> / 2;
 
 template <typename T>
 const T* row_of(const CrdAnchor<T>& anchor, int64_t candidate) {
   return anchor.memory + anchor.contrast[candidate] * anchor.dimension;
 }
 
-/// Asks for a row that will be needed soon: rows lie anywhere in a memory that fits in no cache.
 template <typename T>
 void prefetch(const CrdAnchor<T>& anchor, int64_t candidate) {
   if (candidate >= anchor.candidates) return;
@@ -27,66 +33,82 @@ void prefetch(const CrdAnchor<T>& anchor, int64_t candidate) {
   for (int64_t offset = 0; offset < bytes; offset += 64) __builtin_prefetch(row + offset);
 }
 
+/// The inner products of kLanes candidates from `begin` on with the anchor: one sum a candidate, so that none waits for
+/// another's additions.
 template <typename T>
-T inner_product(const T* a, const T* b, int64_t n) {
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < n; ++i) sum += a[i] * b[i];
-  return sum;
+Vector<T> products(const CrdAnchor<T>& anchor, int64_t begin) {
+  constexpr int lanes = kLanes<T>;
+  constexpr int chunk = kChunk<T>;
+  const T* embedding = anchor.embedding;
+  const int64_t n = anchor.dimension;
+  const T* rows[lanes];
+  for (int i = 0; i < lanes; ++i) rows[i] = row_of(anchor, begin + i);
+  for (int i = 0; i < lanes; ++i) prefetch(anchor, begin + kAhead + i);
+  Vector<T> sums[lanes] = {};
+  int64_t d = 0;
+  for (; d + chunk * lanes <= n; d += chunk * lanes) {
+    Vector<T> part[chunk];
+#pragma GCC unroll 8
+    for (int v = 0; v < chunk; ++v) part[v] = load(embedding + d + v * lanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; ++i) {
+#pragma GCC unroll 8
+      for (int v = 0; v < chunk; ++v) sums[i] += part[v] * load(rows[i] + d + v * lanes);
+    }
+  }
+  for (; d + lanes <= n; d += lanes) {
+    const Vector<T> part = load(embedding + d);
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; ++i) sums[i] += part * load(rows[i] + d);
+  }
+  Vector<T> result = sums_of<T>(sums);
+  for (; d < n; ++d) {
+    for (int i = 0; i < lanes; ++i) result[i] += embedding[d] * rows[i][d];
+  }
+  return result;
 }
 
 /// The scores of `count` candidates from `begin` on: their inner products with the anchor, divided by the temperature.
-/// Four at once, since one sum would wait for each of its additions.
 template <typename T>
 void score(const CrdAnchor<T>& anchor, int64_t begin, int64_t count, T* scores) {
-  constexpr int64_t kAhead = 12;
-  const T* a = anchor.embedding;
-  const int64_t n = anchor.dimension;
   int64_t j = 0;
-  for (; j + 4 <= count; j += 4) {
-    for (int64_t k = 0; k < 4; ++k) prefetch(anchor, begin + j + kAhead + k);
-    const T* row0 = row_of(anchor, begin + j);
-    const T* row1 = row_of(anchor, begin + j + 1);
-    const T* row2 = row_of(anchor, begin + j + 2);
-    const T* row3 = row_of(anchor, begin + j + 3);
-    T sum0 = 0;
-    T sum1 = 0;
-    T sum2 = 0;
-    T sum3 = 0;
-#pragma omp simd reduction(+ : sum0, sum1, sum2, sum3)
-    for (int64_t i = 0; i < n; ++i) {
-      sum0 += a[i] * row0[i];
-      sum1 += a[i] * row1[i];
-      sum2 += a[i] * row2[i];
-      sum3 += a[i] * row3[i];
-    }
-    scores[j] = sum0 * anchor.inverse_temperature;
-    scores[j + 1] = sum1 * anchor.inverse_temperature;
-    scores[j + 2] = sum2 * anchor.inverse_temperature;
-    scores[j + 3] = sum3 * anchor.inverse_temperature;
+  for (; j + kLanes<T> <= count; j += kLanes<T>) {
+    store<T>(scores + j, products(anchor, begin + j) * anchor.inverse_temperature);
   }
-  for (; j < count; ++j) scores[j] = inner_product(a, row_of(anchor, begin + j), n) * anchor.inverse_temperature;
+  for (; j < count; ++j) {
+    const double product = inner_product(anchor.embedding, row_of(anchor, begin + j), anchor.dimension);
+    scores[j] = static_cast<T>(product) * anchor.inverse_temperature;
+  }
+}
+
+/// Adds `count` candidates' rows from `begin` on, times `slopes`, to `vectors` vectors of the gradient from `d` on.
+template <int vectors, typename T>
+void accumulate_part(
+    const CrdAnchor<T>& anchor, int64_t begin, int64_t count, const T* slopes, int64_t d, T* gradient) {
+  Vector<T> sums[vectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; ++v) sums[v] = load(gradient + d + v * kLanes<T>);
+  for (int64_t j = 0; j < count; ++j) {
+    const T* row = row_of(anchor, begin + j) + d;
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; ++v) sums[v] += slopes[j] * load(row + v * kLanes<T>);
+  }
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; ++v) store<T>(gradient + d + v * kLanes<T>, sums[v]);
 }
 
 /// Adds `count` candidates' rows from `begin` on, times `slopes`, to the gradient.
 template <typename T>
 void accumulate(const CrdAnchor<T>& anchor, int64_t begin, int64_t count, const T* slopes, T* gradient) {
+  constexpr int chunk = kChunk<T>;
   const int64_t n = anchor.dimension;
-  int64_t j = 0;
-  for (; j + 4 <= count; j += 4) {
-    const T* row0 = row_of(anchor, begin + j);
-    const T* row1 = row_of(anchor, begin + j + 1);
-    const T* row2 = row_of(anchor, begin + j + 2);
-    const T* row3 = row_of(anchor, begin + j + 3);
-#pragma omp simd
-    for (int64_t i = 0; i < n; ++i) {
-      gradient[i] += slopes[j] * row0[i] + slopes[j + 1] * row1[i] + slopes[j + 2] * row2[i] + slopes[j + 3] * row3[i];
-    }
+  int64_t d = 0;
+  for (; d + chunk * kLanes<T> <= n; d += chunk * kLanes<T>) {
+    accumulate_part<chunk>(anchor, begin, count, slopes, d, gradient);
   }
-  for (; j < count; ++j) {
-    const T* row = row_of(anchor, begin + j);
-#pragma omp simd
-    for (int64_t i = 0; i < n; ++i) gradient[i] += slopes[j] * row[i];
+  for (; d + kLanes<T> <= n; d += kLanes<T>) accumulate_part<1>(anchor, begin, count, slopes, d, gradient);
+  for (; d < n; ++d) {
+    for (int64_t j = 0; j < count; ++j) gradient[d] += slopes[j] * row_of(anchor, begin + j)[d];
   }
 }
 

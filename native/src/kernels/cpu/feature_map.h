@@ -4,15 +4,23 @@
 
 namespace retort::kernels {
 
-/// A feature map of one sample, row-major [channels, height, width].
-template <typename T>
+/// How a map's elements are stored; a kernel computes in its own T.
+enum class Storage { kSame, kBFloat16, kFloat16 };
+
+/// A feature map of one sample, dense: row-major [channels, height, width], or [height, width, channels] if it is
+/// channels-last.
 struct FeatureMap {
-  const T* values;
-  /// Where to write the gradient; null if none is asked for.
-  T* gradient;
+  const void* values;
+  /// Where to write the gradient, stored as the values are; null if none is asked for.
+  void* gradient;
+  Storage storage;
+  bool channels_last;
   int64_t channels;
   int64_t height;
   int64_t width;
 };
+
+/// How a map is brought to a smaller size.
+enum class Pooling { kAverage, kMax };
 
 }  // namespace retort::kernels

@@ -1,14 +1,11 @@
-#include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include <array>
-#include <numeric>
 
 #include "kernels/cpu/fsp.simd.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/maps.h"
+#include "kernels/cpu/per_sample.h"
 #include "util/operators.h"
 
 namespace retort::kernels {
@@ -20,41 +17,54 @@ std::vector<Maps> maps_of(at::TensorList tensors, bool wants_gradient) {
   return maps;
 }
 
-template <typename T>
-std::vector<FeatureMap<T>> sample_of(const std::vector<Maps>& maps, int64_t b) {
-  std::vector<FeatureMap<T>> sample;
-  for (const Maps& map : maps) sample.push_back(map.sample<T>(b));
+std::vector<FeatureMap> sample_of(const std::vector<Maps>& maps, int64_t b) {
+  std::vector<FeatureMap> sample;
+  for (const Maps& map : maps) sample.push_back(map.sample(b));
   return sample;
 }
 
-LossWithGradients fsp_forward(at::TensorList student, at::TensorList teacher, std::array<bool, 2> gradients) {
+FspReduction reduction_of(c10::string_view name) {
+  if (name == "mean") return FspReduction::kMean;
+  return name == "paper" ? FspReduction::kSum : FspReduction::kColumnNorms;
+}
+
+LossWithGradients fsp_forward(
+    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, c10::string_view pooling,
+    c10::string_view reduction, std::array<bool, 2> gradients) {
   const std::vector<Maps> students = maps_of(student, gradients[0]);
   const std::vector<Maps> teachers = maps_of(teacher, gradients[1]);
+  std::vector<FspPair> all_pairs;
+  for (size_t i = 0; i + 1 < pairs.size(); i += 2) all_pairs.push_back({pairs[i], pairs[i + 1]});
   const int64_t batch = student[0].size(0);
   const at::ScalarType dtype = compute_dtype(student[0]);
-  at::Tensor loss = at::empty({}, student[0].options().dtype(dtype));
-  std::vector<double> sums(static_cast<size_t>(batch));
+  const auto fsp_sample =
+      dtype == at::kDouble ? select(&baseline::fsp_sample_double, &avx2::fsp_sample_double, &avx512::fsp_sample_double)
+                           : select(&baseline::fsp_sample_float, &avx2::fsp_sample_float, &avx512::fsp_sample_float);
 
-  AT_DISPATCH_FLOATING_TYPES(dtype, "fsp_loss", [&] {
-    using Function = double (*)(const FspSample<scalar_t>&);
-    const auto fsp_sample = select<Function>(&baseline::fsp_sample, &avx2::fsp_sample, &avx512::fsp_sample);
-    at::parallel_for(0, batch, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
-      for (int64_t b = begin; b < end; ++b) {
-        const auto student_maps = sample_of<scalar_t>(students, b);
-        const auto teacher_maps = sample_of<scalar_t>(teachers, b);
-        sums[static_cast<size_t>(b)] = fsp_sample(
-            {student_maps.data(), teacher_maps.data(), static_cast<int64_t>(student_maps.size()),
-             static_cast<scalar_t>(1.0 / static_cast<double>(batch))});
-      }
-    });
-    const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
-    *loss.mutable_data_ptr<scalar_t>() = static_cast<scalar_t>(sum / static_cast<double>(batch));
+  int64_t work = 0;
+  for (const FspPair& pair : all_pairs) {
+    work += student[pair.first].numel() / batch * student[pair.second].size(1);
+  }
+  const double sum = sum_over_samples(batch, work, [&](int64_t b, Scratch& scratch) {
+    const std::vector<FeatureMap> student_maps = sample_of(students, b);
+    const std::vector<FeatureMap> teacher_maps = sample_of(teachers, b);
+    FspSample sample{};
+    sample.student = student_maps.data();
+    sample.teacher = teacher_maps.data();
+    sample.maps = static_cast<int64_t>(student_maps.size());
+    sample.pairs = all_pairs.data();
+    sample.pair_count = static_cast<int64_t>(all_pairs.size());
+    sample.pooling = pooling == "max" ? Pooling::kMax : Pooling::kAverage;
+    sample.reduction = reduction_of(reduction);
+    sample.gradient_scale = 1.0 / static_cast<double>(batch);
+    sample.scratch = &scratch;
+    return fsp_sample(sample);
   });
 
   std::vector<at::Tensor> all;
   for (const Maps& maps : students) all.push_back(maps.gradient());
   for (const Maps& maps : teachers) all.push_back(maps.gradient());
-  return {loss, all};
+  return {scalar(sum / static_cast<double>(batch), student[0], dtype), all};
 }
 
 }  // namespace

@@ -1,64 +1,180 @@
-// Compiled once for each instruction set, into the namespace RETORT_ISA.
+// Compiled once for each instruction set, into the namespace RETORT_ISA. Nothing here may use templates or inline
+// functions with external linkage of others: the linker would keep a single one of the variants for all.
 #include "kernels/cpu/fsp.simd.h"
 
-#include "kernels/cpu/pooling.simd.h"
-#include "kernels/math/smaller.h"
+#include <math.h>
+#include <new>
+
+#include "kernels/cpu/pooled_map.simd.h"
+#include "kernels/cpu/sums.simd.h"
 
 namespace retort::kernels::RETORT_ISA {
 namespace {
 
-/// Two maps of one network, at the size of the smaller.
+/// The maps of one network.
 template <typename T>
-struct MapPair {
-  MapPair(const FeatureMap<T>& first_map, const FeatureMap<T>& second_map)
-      : first(
-            first_map, math::smaller(first_map.height, second_map.height),
-            math::smaller(first_map.width, second_map.width)),
-        second(
-            second_map, math::smaller(first_map.height, second_map.height),
-            math::smaller(first_map.width, second_map.width)),
-        scale(T(1) / T(first.positions())) {}
-
-  /// Writes the gradients of both maps, given that of the FSP matrix. The first map may have got one already, as the
-  /// second of the pair before.
-  void set_gradients(const Matrix<T>& of_matrix, T factor, bool add_to_first) const {
-    if (!first.wants_gradient()) return;
-    first.set_gradient((factor * scale) * of_matrix * second.matrix(), add_to_first);
-    second.set_gradient((factor * scale) * of_matrix.transpose() * first.matrix(), false);
+class Network {
+ public:
+  Network(const FeatureMap* maps, int64_t count, Scratch& scratch)
+      : maps_(take<SampleMap<T>>(scratch, count)), has_gradient_(take<bool>(scratch, count)), count_(count) {
+    for (int64_t i = 0; i < count; ++i) {
+      new (maps_ + i) SampleMap<T>(maps[i], scratch);
+      has_gradient_[i] = false;
+    }
   }
 
-  PooledMap<T> first;
-  PooledMap<T> second;
-  T scale;
+  const SampleMap<T>& map(int64_t i) const { return maps_[i]; }
+
+  /// Whether a gradient of the map is to be added to what is there. From the second time on, it is.
+  bool adds(int64_t i) {
+    const bool adds = has_gradient_[i];
+    has_gradient_[i] = true;
+    return adds;
+  }
+
+  void store_gradients() {
+    for (int64_t i = 0; i < count_; ++i) {
+      if (!maps_[i].wants_gradient()) continue;
+      if (!has_gradient_[i]) {
+        for (int64_t j = 0; j < maps_[i].channels() * maps_[i].positions(); ++j) maps_[i].gradient()[j] = 0;
+      }
+      maps_[i].store_gradient();
+    }
+  }
+
+ private:
+  SampleMap<T>* maps_;
+  bool* has_gradient_;
+  int64_t count_;
 };
 
+/// Two maps of one network, at the size of the smaller.
 template <typename T>
-double mean_squared_difference(const FspSample<T>& sample, int64_t pair) {
-  const MapPair<T> student(sample.student[pair], sample.student[pair + 1]);
-  const MapPair<T> teacher(sample.teacher[pair], sample.teacher[pair + 1]);
-  Matrix<T> difference(student.first.channels(), student.second.channels());
-  difference.noalias() = student.scale * student.first.matrix() * student.second.matrix().transpose();
-  difference.noalias() -= teacher.scale * teacher.first.matrix() * teacher.second.matrix().transpose();
-  const T factor = 2 * sample.gradient_scale / static_cast<T>(difference.size());
-  student.set_gradients(difference, factor, pair > 0);
-  teacher.set_gradients(difference, -factor, pair > 0);
-  return difference.rowwise().squaredNorm().template cast<double>().sum() / static_cast<double>(difference.size());
+class MapPair {
+ public:
+  MapPair(Network<T>& network, const FspPair& pair, Pooling pooling, Scratch& scratch)
+      : network_(network),
+        pair_(pair),
+        first_(network.map(pair.first), height(), width(), pooling, scratch),
+        second_(network.map(pair.second), height(), width(), pooling, scratch) {}
+
+  int64_t rows() const { return first_.channels(); }
+  int64_t columns() const { return second_.channels(); }
+  T scale() const { return T(1) / T(first_.positions()); }
+
+  /// Writes, or adds, `sign` times the FSP matrix.
+  void add_matrix(T sign, bool add, T* matrix) const {
+    multiply<T>(
+        {rows(), columns(), first_.positions()}, first_.matrix(), second_.matrix().transposed(),
+        {matrix, columns(), sign * scale(), add});
+  }
+
+  /// Writes the gradients of both maps, given that of the FSP matrix.
+  void set_gradients(T sign, const T* of_matrix) {
+    if (!first_.wants_gradient()) return;
+    const Strided<const T> matrix = {of_matrix, columns(), 1};
+    set_gradient(pair_.first, first_, matrix, second_, sign * scale());
+    set_gradient(pair_.second, second_, matrix.transposed(), first_, sign * scale());
+  }
+
+ private:
+  const SampleMap<T>& first() const { return network_.map(pair_.first); }
+  const SampleMap<T>& second() const { return network_.map(pair_.second); }
+  int64_t height() const { return math::smaller(first().height(), second().height()); }
+  int64_t width() const { return math::smaller(first().width(), second().width()); }
+
+  /// The gradient of one map, `matrix` times the other.
+  void set_gradient(
+      int64_t index, const PooledMap<T>& map, Strided<const T> matrix, const PooledMap<T>& other, T factor) {
+    const bool adds = network_.adds(index);
+    const Strided<T> gradient = map.gradient();
+    const bool adds_here = adds && map.shares_gradient();
+    if (map.channels_last()) {
+      multiply<T>(
+          {map.positions(), map.channels(), other.channels()}, other.matrix().transposed(), matrix.transposed(),
+          {gradient.values, gradient.column_stride, factor, adds_here});
+    } else {
+      multiply<T>(
+          {map.channels(), map.positions(), other.channels()}, matrix, other.matrix(),
+          {gradient.values, gradient.row_stride, factor, adds_here});
+    }
+    map.spread_gradient(adds);
+  }
+
+  Network<T>& network_;
+  FspPair pair_;
+  PooledMap<T> first_;
+  PooledMap<T> second_;
+};
+
+/// Replaces the matrix by the derivative of its reduction, and returns that.
+template <typename T>
+double reduce_squares(T* matrix, int64_t count, double weight, double gradient_scale) {
+  const double sum = sum_of_squares(matrix, count);
+  const T factor = static_cast<T>(2 * weight * gradient_scale);
+  for (int64_t i = 0; i < count; ++i) matrix[i] *= factor;
+  return sum * weight;
 }
 
 template <typename T>
-double sum_of_pairs(const FspSample<T>& sample) {
+double reduce_column_norms(T* matrix, int64_t rows, int64_t columns, double gradient_scale) {
+  double total = 0;
+  for (int64_t j = 0; j < columns; ++j) {
+    double sum = 0;
+    for (int64_t i = 0; i < rows; ++i) {
+      const double value = static_cast<double>(matrix[i * columns + j]);
+      sum += value * value;
+    }
+    const double norm = sqrt(sum);
+    total += norm;
+    // A column of zeros has no slope in any direction.
+    const T factor = static_cast<T>(norm > 0 ? gradient_scale / norm : 0);
+    for (int64_t i = 0; i < rows; ++i) matrix[i * columns + j] *= factor;
+  }
+  return total;
+}
+
+template <typename T>
+double reduce(const FspSample& sample, T* matrix, int64_t rows, int64_t columns) {
+  const int64_t count = rows * columns;
+  switch (sample.reduction) {
+    case FspReduction::kMean:
+      return reduce_squares(matrix, count, 1.0 / static_cast<double>(count), sample.gradient_scale);
+    case FspReduction::kSum:
+      return reduce_squares(matrix, count, 1.0, sample.gradient_scale);
+    default:
+      return reduce_column_norms(matrix, rows, columns, sample.gradient_scale);
+  }
+}
+
+template <typename T>
+double sum_of_pairs(const FspSample& sample) {
+  Scratch& scratch = *sample.scratch;
+  Network<T> student(sample.student, sample.maps, scratch);
+  Network<T> teacher(sample.teacher, sample.maps, scratch);
   double sum = 0;
-  for (int64_t pair = 0; pair + 1 < sample.maps; ++pair) sum += mean_squared_difference(sample, pair);
+  for (int64_t i = 0; i < sample.pair_count; ++i) {
+    MapPair<T> students(student, sample.pairs[i], sample.pooling, scratch);
+    MapPair<T> teachers(teacher, sample.pairs[i], sample.pooling, scratch);
+    T* difference = take<T>(scratch, students.rows() * students.columns());
+    students.add_matrix(1, false, difference);
+    teachers.add_matrix(-1, true, difference);
+    sum += reduce(sample, difference, students.rows(), students.columns());
+    students.set_gradients(1, difference);
+    teachers.set_gradients(-1, difference);
+  }
+  student.store_gradients();
+  teacher.store_gradients();
   return sum;
 }
 
 }  // namespace
 
-double fsp_sample(const FspSample<float>& sample) {
-  return sum_of_pairs(sample);
+double fsp_sample_float(const FspSample& sample) {
+  return sum_of_pairs<float>(sample);
 }
-double fsp_sample(const FspSample<double>& sample) {
-  return sum_of_pairs(sample);
+double fsp_sample_double(const FspSample& sample) {
+  return sum_of_pairs<double>(sample);
 }
 
 }  // namespace retort::kernels::RETORT_ISA

@@ -18,7 +18,7 @@ Isa best_isa() {
 
 Isa choose() {
   const Isa best = best_isa();
-  if (const char* wanted = std::getenv("RETORT_CPU_KERNELS")) {
+  if (const char* wanted = std::getenv("RETORT_CPU")) {
     for (Isa isa : {Isa::kBaseline, Isa::kAvx2, Isa::kAvx512}) {
       if (isa <= best && std::strcmp(wanted, name_of(isa)) == 0) return isa;
     }

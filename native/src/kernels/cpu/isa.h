@@ -5,7 +5,7 @@ namespace retort::kernels {
 /// The instruction sets for which the inner loops (`*.simd.cpp`) are compiled.
 enum class Isa { kBaseline, kAvx2, kAvx512 };
 
-/// The best instruction set of this machine, or a lesser one named in the environment variable RETORT_CPU_KERNELS
+/// The best instruction set of this machine, or a lesser one named in the environment variable RETORT_CPU
 /// ("baseline", "avx2", "avx512"). Chosen once, at the first call.
 Isa selected_isa();
 

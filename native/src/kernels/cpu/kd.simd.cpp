@@ -41,25 +41,56 @@ struct LogSoftmax {
 };
 
 template <typename T>
-T row_divergence(const KdRow<T>& row) {
-  const LogSoftmax<T> student(row.student, row.classes, row.inverse_temperature);
+T divergence_from_logits(const KdRow<T>& row, const LogSoftmax<T>& student) {
   const LogSoftmax<T> teacher(row.teacher, row.classes, row.inverse_temperature);
+  const T scale = row.gradient_scale * row.inverse_temperature;
   T divergence = 0;
 #pragma omp simd reduction(+ : divergence)
   for (int64_t i = 0; i < row.classes; ++i) divergence += math::kd_term(student[i], teacher[i]);
   if (row.student_gradient) {
 #pragma omp simd
     for (int64_t i = 0; i < row.classes; ++i) {
-      row.student_gradient[i] = row.gradient_scale * math::kd_student_gradient(student[i], teacher[i]);
+      row.student_gradient[i] = scale * math::kd_student_gradient(student[i], teacher[i]);
     }
   }
   if (row.teacher_gradient) {
 #pragma omp simd
     for (int64_t i = 0; i < row.classes; ++i) {
-      row.teacher_gradient[i] = row.gradient_scale * math::kd_teacher_gradient(student[i], teacher[i], divergence);
+      row.teacher_gradient[i] = scale * math::kd_teacher_gradient(student[i], teacher[i], divergence);
     }
   }
   return divergence;
+}
+
+template <typename T>
+T divergence_from_probabilities(const KdRow<T>& row, const LogSoftmax<T>& student) {
+  T divergence = 0;
+  T total = 0;
+  for (int64_t i = 0; i < row.classes; ++i) {
+    const T probability = row.teacher[i];
+    total += probability;
+    // Neither vanishes where a probability is NaN.
+    const T difference = probability == T(0) ? T(0) : log_of(probability) - student[i];
+    divergence += probability == T(0) ? T(0) : probability * difference;
+    if (row.teacher_gradient) {
+      row.teacher_gradient[i] = probability == T(0) ? T(0) : row.gradient_scale * (difference + T(1));
+    }
+  }
+  if (row.student_gradient) {
+    const T scale = row.gradient_scale * row.inverse_temperature;
+#pragma omp simd
+    for (int64_t i = 0; i < row.classes; ++i) {
+      row.student_gradient[i] = scale * (total * math::exp_nonpositive(student[i]) - row.teacher[i]);
+    }
+  }
+  return divergence;
+}
+
+template <typename T>
+T row_divergence(const KdRow<T>& row) {
+  const LogSoftmax<T> student(row.student, row.classes, row.inverse_temperature);
+  return row.teacher_has_probabilities ? divergence_from_probabilities(row, student)
+                                       : divergence_from_logits(row, student);
 }
 
 }  // namespace

@@ -16,8 +16,10 @@ struct KdRow {
   T* teacher_gradient;
   int64_t classes;
   T inverse_temperature;
-  /// Derivative of the loss by this row's divergence, times 1 / temperature.
+  /// Derivative of the loss by this row's divergence.
   T gradient_scale;
+  /// Whether the teacher's row holds probabilities, which are taken as they are.
+  bool teacher_has_probabilities;
 };
 
 // Return the row's KL(teacher || student) at the given temperature.

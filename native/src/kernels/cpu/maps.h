@@ -1,27 +1,49 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty_like.h>
 
 #include "kernels/cpu/feature_map.h"
 #include "util/precision.h"
+#include "util/recycler.h"
 
 namespace retort::kernels {
+
+/// A tensor as a kernel takes it: contiguous and channels-last maps of common dtypes as they are, of all others a copy.
+inline at::Tensor dense(const at::Tensor& tensor) {
+  const bool is_common = tensor.scalar_type() == at::kDouble || tensor.scalar_type() == at::kFloat ||
+                         tensor.scalar_type() == at::kBFloat16 || tensor.scalar_type() == at::kHalf;
+  const at::Tensor values = is_common ? tensor : tensor.to(at::kFloat);
+  return values.dim() == 4 && values.is_contiguous(at::MemoryFormat::ChannelsLast) ? values : values.contiguous();
+}
+
+/// How the elements of a `dense` tensor are stored.
+inline Storage storage_of(const at::Tensor& tensor) {
+  switch (tensor.scalar_type()) {
+    case at::kBFloat16:
+      return Storage::kBFloat16;
+    case at::kHalf:
+      return Storage::kFloat16;
+    default:
+      return Storage::kSame;
+  }
+}
 
 /// A batch of feature maps as a kernel takes it, with room for its gradient if one is asked for.
 class Maps {
  public:
   Maps(const at::Tensor& maps, bool wants_gradient)
-      : maps_(maps),
-        values_(maps.to(compute_dtype(maps)).contiguous()),
-        gradient_(wants_gradient ? at::empty_like(values_) : at::Tensor()) {}
+      : maps_(maps), values_(dense(maps)), gradient_(wants_gradient ? recycled_like(values_) : at::Tensor()) {}
 
-  template <typename T>
-  FeatureMap<T> sample(int64_t b) const {
-    const int64_t offset = b * values_.stride(0);
+  FeatureMap sample(int64_t b) const {
+    const auto offset = static_cast<size_t>(b * values_.stride(0)) * values_.element_size();
     return {
-        values_.const_data_ptr<T>() + offset, gradient_.defined() ? gradient_.mutable_data_ptr<T>() + offset : nullptr,
-        values_.size(1), values_.size(2), values_.size(3)};
+        static_cast<const char*>(values_.const_data_ptr()) + offset,
+        gradient_.defined() ? static_cast<char*>(gradient_.mutable_data_ptr()) + offset : nullptr,
+        storage_of(values_),
+        !values_.is_contiguous(),
+        values_.size(1),
+        values_.size(2),
+        values_.size(3)};
   }
 
   /// The gradient in the dtype of the maps; undefined if none was asked for.

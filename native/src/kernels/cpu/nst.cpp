@@ -1,14 +1,12 @@
-#include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
 #include <torch/library.h>
 
 #include <array>
-#include <numeric>
+#include <utility>
 
 #include "kernels/cpu/isa.h"
 #include "kernels/cpu/maps.h"
 #include "kernels/cpu/nst.simd.h"
+#include "kernels/cpu/per_sample.h"
 #include "util/operators.h"
 
 namespace retort::kernels {
@@ -20,33 +18,40 @@ NstKernel kernel_of(c10::string_view name) {
 }
 
 LossWithGradients nst_forward(
-    const at::Tensor& student, const at::Tensor& teacher, c10::string_view kernel, double dead_channel_norm,
-    std::array<bool, 2> gradients) {
+    const at::Tensor& student, const at::Tensor& teacher, c10::string_view kernel, int64_t degree, double offset,
+    double variance, bool teacher_term, double dead_channel_norm, std::array<bool, 2> gradients) {
   const Maps students(student, gradients[0]);
   const Maps teachers(teacher, gradients[1]);
   const int64_t batch = student.size(0);
   const at::ScalarType dtype = compute_dtype(student);
-  at::Tensor loss = at::empty({}, student.options().dtype(dtype));
-  std::vector<double> discrepancies(static_cast<size_t>(batch));
+  const auto nst_layer = dtype == at::kDouble
+                             ? select(&baseline::nst_layer_double, &avx2::nst_layer_double, &avx512::nst_layer_double)
+                             : select(&baseline::nst_layer_float, &avx2::nst_layer_float, &avx512::nst_layer_float);
 
-  AT_DISPATCH_FLOATING_TYPES(dtype, "nst_loss", [&] {
-    using Function = double (*)(const NstLayer<scalar_t>&);
-    const auto nst_layer = select<Function>(&baseline::nst_layer, &avx2::nst_layer, &avx512::nst_layer);
-    at::parallel_for(0, batch, /*grain_size=*/1, [&](int64_t begin, int64_t end) {
-      for (int64_t b = begin; b < end; ++b) {
-        NstLayer<scalar_t> layer{
-            students.sample<scalar_t>(b), teachers.sample<scalar_t>(b), kernel_of(kernel),
-            static_cast<scalar_t>(1.0 / static_cast<double>(batch)), static_cast<scalar_t>(dead_channel_norm)};
-        discrepancies[static_cast<size_t>(b)] = nst_layer(layer);
-        if (!layer.teacher.gradient) continue;
-        std::swap(layer.student, layer.teacher);
-        nst_layer(layer);
-      }
-    });
-    const double sum = std::accumulate(discrepancies.begin(), discrepancies.end(), 0.0);
-    *loss.mutable_data_ptr<scalar_t>() = static_cast<scalar_t>(sum / static_cast<double>(batch));
+  const int64_t work = student.numel() / batch * (kernel == "linear" ? 1 : student.size(1) + teacher.size(1));
+  const double sum = sum_over_samples(batch, work, [&](int64_t b, Scratch& scratch) {
+    NstLayer layer{};
+    layer.student = students.sample(b);
+    layer.teacher = teachers.sample(b);
+    layer.kernel = kernel_of(kernel);
+    layer.degree = degree;
+    layer.offset = offset;
+    layer.variance = variance;
+    layer.student_term = true;
+    layer.teacher_term = teacher_term;
+    layer.gradient_scale = 1.0 / static_cast<double>(batch);
+    layer.dead_channel_norm = dead_channel_norm;
+    layer.scratch = &scratch;
+    const double discrepancy = nst_layer(layer);
+    if (layer.teacher.gradient) {
+      scratch.reset();
+      std::swap(layer.student, layer.teacher);
+      std::swap(layer.student_term, layer.teacher_term);
+      nst_layer(layer);
+    }
+    return discrepancy;
   });
-  return {loss, {students.gradient(), teachers.gradient()}};
+  return {scalar(sum / static_cast<double>(batch), student, dtype), {students.gradient(), teachers.gradient()}};
 }
 
 }  // namespace

@@ -1,215 +1,458 @@
-// Compiled once for each instruction set, into the namespace RETORT_ISA.
+// Compiled once for each instruction set, into the namespace RETORT_ISA. Nothing here may use templates or inline
+// functions with external linkage of others: the linker would keep a single one of the variants for all.
 #include "kernels/cpu/nst.simd.h"
 
-#include <math.h>
-
-#include "kernels/cpu/pooling.simd.h"
+#include "kernels/cpu/unit_channels.simd.h"
 #include "kernels/math/nst.h"
-#include "kernels/math/smaller.h"
 
 namespace retort::kernels::RETORT_ISA {
 namespace {
 
-/// The divisor of shorter vectors, as in torch.nn.functional.normalize.
-constexpr double kSmallestNorm = 1e-12;
 /// Below this, all vectors of a sample are one, and so is the Gaussian kernel.
 constexpr double kSmallestVariance = 1e-12;
-/// Rows of the kernel matrix that are computed at once: as many as still leave room for the vectors in the cache.
-constexpr int64_t kBlock = 64;
+/// Elements of the kernel's matrix that are computed at once: they stay in the second-level cache.
+constexpr int64_t kBlockElements = 1 << 17;
 
+/// One sample: both maps at the smaller size, and the lengths of their channels.
 template <typename T>
-double norm_of(const T* row, int64_t n) {
-  double sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < n; ++i) sum += static_cast<double>(row[i]) * static_cast<double>(row[i]);
-  return sqrt(sum);
-}
+struct Sample {
+  explicit Sample(const NstLayer& of)
+      : layer(of),
+        scratch(*of.scratch),
+        student_map(of.student, scratch),
+        teacher_map(of.teacher, scratch),
+        student(student_map, height(), width(), Pooling::kAverage, scratch),
+        teacher(teacher_map, height(), width(), Pooling::kAverage, scratch),
+        student_norms(student, scratch),
+        teacher_norms(teacher, scratch) {}
 
-/// One sample: the channels of both maps as unit vectors, the student's first.
-template <typename T>
-class Sample {
- public:
-  explicit Sample(const NstLayer<T>& layer)
-      : layer_(layer),
-        student_(
-            layer.student, math::smaller(layer.student.height, layer.teacher.height),
-            math::smaller(layer.student.width, layer.teacher.width)),
-        unit_(layer.student.channels + layer.teacher.channels, student_.positions()),
-        norms_(layer.student.channels) {
-    const PooledMap<T> teacher(layer.teacher, student_.height(), student_.width());
-    for (int64_t c = 0; c < unit_.rows(); ++c) {
-      const bool of_student = c < norms_.size();
-      const auto row = of_student ? student_.matrix().row(c) : teacher.matrix().row(c - norms_.size());
-      const double norm = norm_of(row.data(), row.size());
-      if (of_student) norms_[c] = norm;
-      // In double, since a norm may be too large for T.
-      const double scale = 1 / (norm < kSmallestNorm ? kSmallestNorm : norm);
-      unit_.row(c) = (row.template cast<double>() * scale).template cast<T>();
-    }
+  int64_t positions() const { return student.positions(); }
+  bool wants_gradient() const { return student.wants_gradient(); }
+
+  void finish_gradient() const {
+    student.spread_gradient(false);
+    student_map.store_gradient();
   }
 
-  bool wants_gradient() const { return student_.wants_gradient(); }
-  const Matrix<T>& unit() const { return unit_; }
-  int64_t student_channels() const { return norms_.size(); }
-  int64_t teacher_channels() const { return unit_.rows() - norms_.size(); }
-  auto student() const { return unit_.topRows(student_channels()); }
-  auto teacher() const { return unit_.bottomRows(teacher_channels()); }
-
-  /// Writes the gradient of the student's map, given that of its unit vectors.
-  void set_gradient(Matrix<T>& gradient) const {
-    for (int64_t c = 0; c < gradient.rows(); ++c) {
-      auto row = gradient.row(c);
-      if (norms_[c] < layer_.dead_channel_norm) {
-        row.setZero();
-      } else if (norms_[c] < kSmallestNorm) {
-        row *= layer_.gradient_scale / static_cast<T>(kSmallestNorm);
-      } else {
-        row = (row - unit_.row(c).dot(row) * unit_.row(c)) * (layer_.gradient_scale / static_cast<T>(norms_[c]));
-      }
-    }
-    student_.set_gradient(gradient, false);
-  }
+  const NstLayer& layer;
+  Scratch& scratch;
+  SampleMap<T> student_map;
+  SampleMap<T> teacher_map;
+  PooledMap<T> student;
+  PooledMap<T> teacher;
+  ChannelNorms<T> student_norms;
+  ChannelNorms<T> teacher_norms;
 
  private:
-  const NstLayer<T>& layer_;
-  PooledMap<T> student_;
-  Matrix<T> unit_;
-  Eigen::ArrayXd norms_;
+  int64_t height() const { return math::smaller(layer.student.height, layer.teacher.height); }
+  int64_t width() const { return math::smaller(layer.student.width, layer.teacher.width); }
 };
+
+/// Adds the mean of a map's unit channels, times `sign`, to `sum`.
+template <typename T>
+void add_mean(const PooledMap<T>& map, const ChannelNorms<T>& norms, T sign, T* sum) {
+  const Strided<const T> matrix = map.matrix();
+  const T* inverses = norms.inverses();
+  const T weight = sign / T(map.channels());
+  if (map.channels_last()) {
+    for (int64_t p = 0; p < map.positions(); ++p) {
+      sum[p] += weight * static_cast<T>(inner_product(matrix.at(0, p), inverses, map.channels()));
+    }
+    return;
+  }
+  for (int64_t c = 0; c < map.channels(); ++c) {
+    const T* channel = matrix.at(c, 0);
+    const T factor = weight * inverses[c];
+#pragma omp simd
+    for (int64_t p = 0; p < map.positions(); ++p) sum[p] += factor * channel[p];
+  }
+}
+
+template <typename T>
+T* zeros(Scratch& scratch, int64_t count) {
+  T* values = take<T>(scratch, count);
+  for (int64_t i = 0; i < count; ++i) values[i] = 0;
+  return values;
+}
+
+/// Writes the gradient of a loss whose derivative by every unit channel is the same vector.
+template <typename T>
+void set_uniform_gradient(const Sample<T>& sample, const T* by_unit) {
+  const PooledMap<T>& map = sample.student;
+  const Strided<const T> values = map.matrix();
+  const Strided<T> gradient = map.gradient();
+  const int64_t channels = map.channels();
+  const int64_t positions = map.positions();
+  T* along = zeros<T>(sample.scratch, channels);
+  if (map.channels_last()) {
+    for (int64_t p = 0; p < positions; ++p) {
+      const T* x = values.at(0, p);
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) along[c] += x[c] * by_unit[p];
+    }
+  } else {
+    for (int64_t c = 0; c < channels; ++c)
+      along[c] = static_cast<T>(inner_product(values.at(c, 0), by_unit, positions));
+  }
+  T* factors = take<T>(sample.scratch, channels);
+  for (int64_t c = 0; c < channels; ++c) {
+    const double norm = sample.student_norms.norm(c);
+    const ChannelGradient channel(norm, sample.layer.gradient_scale, sample.layer.dead_channel_norm);
+    factors[c] = static_cast<T>(channel.factor);
+    // Not the square of the norm, which may be too large for T.
+    const T inverse = static_cast<T>(1 / norm);
+    along[c] = channel.is_free ? T(0) : along[c] * inverse * (factors[c] * inverse);
+    if (channel.factor == 0) along[c] = 0;
+  }
+  if (map.channels_last()) {
+    for (int64_t p = 0; p < positions; ++p) {
+      const T* x = values.at(0, p);
+      T* g = gradient.at(0, p);
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) g[c] = factors[c] * by_unit[p] - along[c] * x[c];
+    }
+  } else {
+    for (int64_t c = 0; c < channels; ++c) {
+      const T* x = values.at(c, 0);
+      T* g = gradient.at(c, 0);
+#pragma omp simd
+      for (int64_t p = 0; p < positions; ++p) g[p] = factors[c] * by_unit[p] - along[c] * x[p];
+    }
+  }
+  sample.finish_gradient();
+}
 
 /// |mean of the student's vectors - mean of the teacher's|^2
 template <typename T>
 double linear(const Sample<T>& sample) {
-  const RowVector<T> difference = sample.student().colwise().mean() - sample.teacher().colwise().mean();
+  const int64_t positions = sample.positions();
+  T* teacher = zeros<T>(sample.scratch, positions);
+  add_mean(sample.teacher, sample.teacher_norms, T(-1), teacher);
+  T* difference = take<T>(sample.scratch, positions);
+  for (int64_t p = 0; p < positions; ++p) difference[p] = teacher[p];
+  if (sample.layer.student_term) add_mean(sample.student, sample.student_norms, T(1), difference);
+  double value = sum_of_squares(difference, positions);
+  if (!sample.layer.teacher_term) value -= sum_of_squares(teacher, positions);
   if (sample.wants_gradient()) {
-    Matrix<T> gradient(sample.student_channels(), difference.size());
-    gradient.rowwise() = difference * (T(2) / T(sample.student_channels()));
-    sample.set_gradient(gradient);
+    for (int64_t p = 0; p < positions; ++p) difference[p] *= T(2) / T(sample.student.channels());
+    set_uniform_gradient(sample, difference);
   }
-  return difference.template cast<double>().squaredNorm();
+  return value;
+}
+
+/// The channels of both maps as unit vectors, the student's first, in memory as the student's map is.
+template <typename T>
+class UnitChannels {
+ public:
+  explicit UnitChannels(const Sample<T>& sample)
+      : students_(sample.student.channels()), teachers_(sample.teacher.channels()) {
+    const int64_t channels = students_ + teachers_;
+    T* values = take<T>(sample.scratch, channels * sample.positions());
+    all_ = sample.student.channels_last() ? Strided<T>{values, 1, channels} : Strided<T>{values, sample.positions(), 1};
+    write_unit_channels(sample.student, sample.student_norms, all_);
+    write_unit_channels(sample.teacher, sample.teacher_norms, all_.from(students_, 0));
+  }
+
+  int64_t students() const { return students_; }
+  int64_t teachers() const { return teachers_; }
+  int64_t count() const { return students_ + teachers_; }
+  /// (channel, position)
+  Strided<const T> all() const { return all_.as_const(); }
+  Strided<const T> teacher() const { return all().from(students_, 0); }
+
+ private:
+  int64_t students_;
+  int64_t teachers_;
+  Strided<T> all_;
+};
+
+/// Sums the squares of a symmetric matrix of which only the diagonal and what is below are known.
+template <typename T>
+double sum_of_symmetric_squares(const T* matrix, int64_t size) {
+  double sum = 0;
+  for (int64_t i = 0; i < size; ++i) {
+    const T* row = matrix + i * size;
+    sum += 2 * sum_of_squares(row, i) + static_cast<double>(row[i]) * static_cast<double>(row[i]);
+  }
+  return sum;
 }
 
 /// |S^T S / Cs - T^T T / Ct|^2, which is the discrepancy of the squared inner product and can't be negative.
 template <typename T>
 double polynomial_by_positions(const Sample<T>& sample) {
-  const int64_t positions = sample.unit().cols();
-  Matrix<T> difference(positions, positions);
-  auto lower = difference.template triangularView<Eigen::Lower>();
-  lower.setZero();
-  auto symmetric = difference.template selfadjointView<Eigen::Lower>();
-  symmetric.rankUpdate(sample.student().transpose(), T(1) / T(sample.student_channels()));
-  symmetric.rankUpdate(sample.teacher().transpose(), T(-1) / T(sample.teacher_channels()));
-  difference.template triangularView<Eigen::StrictlyUpper>() = difference.transpose();
-  if (sample.wants_gradient()) {
-    Matrix<T> gradient(sample.student_channels(), positions);
-    gradient.noalias() = (T(4) / T(sample.student_channels())) * sample.student() * difference;
-    sample.set_gradient(gradient);
+  const UnitChannels<T> unit(sample);
+  const int64_t positions = sample.positions();
+  T* difference = take<T>(sample.scratch, positions * positions);
+  multiply<T>(
+      {positions, positions, unit.teachers()}, unit.teacher().transposed(), unit.teacher(),
+      {difference, positions, T(-1) / T(unit.teachers()), false}, Part::kLower);
+  const double of_teacher = sample.layer.teacher_term ? 0 : sum_of_symmetric_squares(difference, positions);
+  if (sample.layer.student_term) {
+    multiply<T>(
+        {positions, positions, unit.students()}, unit.all().transposed(), unit.all(),
+        {difference, positions, T(1) / T(unit.students()), true}, Part::kLower);
   }
-  return difference.rowwise().squaredNorm().template cast<double>().sum();
+  const double value = sum_of_symmetric_squares(difference, positions) - of_teacher;
+  if (sample.wants_gradient()) {
+    mirror(difference, positions, positions);
+    const Strided<const T> matrix = {difference, positions, 1};
+    const T factor = T(4) / T(unit.students());
+    const Strided<T> gradient = sample.student.gradient();
+    if (sample.student.channels_last()) {
+      multiply<T>(
+          {positions, unit.students(), positions}, matrix, unit.all().transposed(),
+          {gradient.values, gradient.column_stride, factor, false});
+    } else {
+      multiply<T>(
+          {unit.students(), positions, positions}, unit.all(), matrix,
+          {gradient.values, gradient.row_stride, factor, false});
+    }
+    project_gradient(
+        sample.student, sample.student_norms, unit.all(), sample.layer.gradient_scale, sample.layer.dead_channel_norm,
+        sample.scratch);
+    sample.finish_gradient();
+  }
+  return value;
 }
 
 // A kernel's `apply` replaces the inner products of vector `row` with `count` vectors from `begin` on by its
 // derivatives, and returns the sum of its values.
 
+template <typename T>
+struct Square {
+  static constexpr bool kDependsOnNorms = false;
+
+  double apply(T* products, int64_t /*row*/, int64_t /*begin*/, int64_t count) const {
+    const double sum = sum_of_squares(products, count);
+#pragma omp simd
+    for (int64_t j = 0; j < count; ++j) products[j] *= 2;
+    return sum;
+  }
+};
+
+template <typename T>
 struct Polynomial {
   static constexpr bool kDependsOnNorms = false;
 
-  template <typename T>
+  explicit Polynomial(const NstLayer& layer) : degree(layer.degree), offset(static_cast<T>(layer.offset)) {}
+
   double apply(T* products, int64_t /*row*/, int64_t /*begin*/, int64_t count) const {
     double sum = 0;
-#pragma omp simd reduction(+ : sum)
     for (int64_t j = 0; j < count; ++j) {
-      sum += static_cast<double>(math::nst_polynomial(products[j]));
-      products[j] = math::nst_polynomial_slope(products[j]);
+      const T power = math::power(products[j] + offset, degree - 1);
+      sum += static_cast<double>(power * (products[j] + offset));
+      products[j] = T(degree) * power;
     }
     return sum;
   }
+
+  int64_t degree;
+  T offset;
 };
 
 template <typename T>
 struct Gaussian {
   static constexpr bool kDependsOnNorms = true;
 
-  /// The variance is the mean squared distance between the student's and the teacher's vectors, a constant.
-  explicit Gaussian(const Sample<T>& sample) : squares(sample.unit().rowwise().squaredNorm()) {
-    const double inner = sample.student().colwise().mean().dot(sample.teacher().colwise().mean());
-    const double mean = squares.head(sample.student_channels()).mean() + squares.tail(sample.teacher_channels()).mean();
-    const double variance = mean - 2 * inner;
+  explicit Gaussian(const Sample<T>& sample)
+      : squares(take<T>(sample.scratch, sample.student.channels() + sample.teacher.channels())) {
+    const int64_t students = sample.student.channels();
+    const int64_t teachers = sample.teacher.channels();
+    double of_students = 0;
+    double of_teachers = 0;
+    for (int64_t c = 0; c < students; ++c) of_students += set(c, sample.student_norms.unit_square(c));
+    for (int64_t c = 0; c < teachers; ++c) {
+      of_teachers += set(students + c, sample.teacher_norms.unit_square(c));
+    }
+    double variance = sample.layer.variance;
+    if (variance == 0) {
+      // The mean squared distance between the student's and the teacher's vectors, a constant.
+      T* student = zeros<T>(sample.scratch, sample.positions());
+      T* teacher = zeros<T>(sample.scratch, sample.positions());
+      add_mean(sample.student, sample.student_norms, T(1), student);
+      add_mean(sample.teacher, sample.teacher_norms, T(1), teacher);
+      variance = of_students / static_cast<double>(students) + of_teachers / static_cast<double>(teachers) -
+                 2 * inner_product(student, teacher, sample.positions());
+    }
     inverse_variance = static_cast<T>(1 / (variance < kSmallestVariance ? kSmallestVariance : variance));
   }
 
   double apply(T* products, int64_t row, int64_t begin, int64_t count) const {
     const T square = squares[row];
-    const T* other_squares = squares.data() + begin;
+    const T* other_squares = squares + begin;
     const T inverse = inverse_variance;
-    double sum = 0;
+    T sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t j = 0; j < count; ++j) {
       const T value = math::nst_gaussian(products[j], square + other_squares[j], inverse / 2);
-      sum += static_cast<double>(value);
+      sum += value;
       products[j] = value * inverse;
     }
-    return sum;
+    return static_cast<double>(sum);
   }
 
-  ColumnVector<T> squares;
+  double set(int64_t c, double square) {
+    squares[c] = static_cast<T>(square);
+    return square;
+  }
+
+  T* squares;
   T inverse_variance;
 };
 
 /// mean k(s, s') + mean k(t, t') - 2 mean k(s, t), by blocks of rows of the kernel's matrix.
 template <typename T, typename Kernel>
-double by_channels(const Sample<T>& sample, const Kernel& kernel) {
-  const Matrix<T>& unit = sample.unit();
-  const int64_t students = sample.student_channels();
-  const int64_t teachers = sample.teacher_channels();
-  const double within = 1.0 / static_cast<double>(students * students);
-  const double across = -2.0 / static_cast<double>(students * teachers);
-  Matrix<T> gradient;
-  if (sample.wants_gradient()) gradient.resize(students, unit.cols());
-  Matrix<T> products;
-  double discrepancy = 0;
-  for (int64_t begin = 0; begin < students; begin += kBlock) {
-    const int64_t count = math::smaller(kBlock, students - begin);
-    const auto block = unit.middleRows(begin, count);
-    products.noalias() = block * unit.transpose();
-    for (int64_t i = 0; i < count; ++i) {
-      T* row = products.row(i).data();
-      discrepancy += within * kernel.apply(row, begin + i, 0, students);
-      discrepancy += across * kernel.apply(row + students, begin + i, students, teachers);
+class ByChannels {
+ public:
+  ByChannels(const Sample<T>& sample, const Kernel& kernel)
+      : sample_(sample),
+        kernel_(kernel),
+        unit_(sample),
+        block_(math::smaller(math::larger(kBlockElements / unit_.count(), 1), unit_.count())),
+        products_(take<T>(sample.scratch, block_ * unit_.count())) {}
+
+  double discrepancy() {
+    const double students = static_cast<double>(unit_.students());
+    const double teachers = static_cast<double>(unit_.teachers());
+    double within = 0;
+    double across = 0;
+    for (int64_t begin = 0; begin < unit_.students(); begin += block_) {
+      const int64_t count = math::smaller(block_, unit_.students() - begin);
+      add_student_rows(begin, count, within, across);
+      if (sample_.wants_gradient()) set_gradient(begin, count);
     }
-    if (!sample.wants_gradient()) continue;
+    double result = within / (students * students) - 2 * across / (students * teachers);
+    if (sample_.layer.teacher_term) {
+      result += teacher_sum() / (teachers * teachers);
+      // Rounding may leave the difference of nearly equal means below zero.
+      if (result < 0) result = 0;
+    }
+    if (sample_.wants_gradient()) {
+      project_gradient(
+          sample_.student, sample_.student_norms, unit_.all(), sample_.layer.gradient_scale,
+          sample_.layer.dead_channel_norm, sample_.scratch);
+      sample_.finish_gradient();
+    }
+    return result;
+  }
+
+ private:
+  T* row(int64_t i) const { return products_ + i * unit_.count(); }
+
+  /// The inner products of `rows` vectors from `begin` on with `columns` others from `first` on.
+  void multiply_rows(int64_t begin, int64_t rows, int64_t first, int64_t columns, Part part = Part::kAll) {
+    multiply<T>(
+        {rows, columns, sample_.positions()}, unit_.all().from(begin, 0), unit_.all().from(first, 0).transposed(),
+        {products_ + first, unit_.count(), T(1), false}, part);
+  }
+
+  /// Replaces the products of `count` vectors from `begin` on with each other, of which those below the diagonal are
+  /// known, and returns the sum over all pairs.
+  double apply_symmetric(int64_t begin, int64_t count) {
+    double sum = 0;
+    for (int64_t i = 0; i < count; ++i) {
+      T* products = row(i) + begin;
+      sum += 2 * kernel_.apply(products, begin + i, begin, i);
+      sum += kernel_.apply(products + i, begin + i, begin + i, 1);
+    }
+    return sum;
+  }
+
+  /// Leaves the kernel's derivatives in `count` rows for the student's vectors from `begin` on.
+  void add_student_rows(int64_t begin, int64_t count, double& within, double& across) {
+    const int64_t end = begin + count;
+    multiply_rows(begin, count, 0, begin);
+    multiply_rows(begin, count, begin, count, Part::kLower);
+    multiply_rows(begin, count, end, unit_.count() - end);
+    for (int64_t i = 0; i < count; ++i) {
+      within += kernel_.apply(row(i), begin + i, 0, begin);
+      within += kernel_.apply(row(i) + end, begin + i, end, unit_.students() - end);
+      across += kernel_.apply(row(i) + unit_.students(), begin + i, unit_.students(), unit_.teachers());
+    }
+    within += apply_symmetric(begin, count);
+    if (sample_.wants_gradient()) mirror(products_ + begin, count, unit_.count());
+  }
+
+  void set_gradient(int64_t begin, int64_t count) {
     // Twice within: a vector of the student takes part as the first and as the second.
-    products.leftCols(students) *= static_cast<T>(2 * within);
-    products.rightCols(teachers) *= static_cast<T>(across);
-    auto gradient_block = gradient.middleRows(begin, count);
-    gradient_block.noalias() = products * unit;
-    if (Kernel::kDependsOnNorms) gradient_block -= products.rowwise().sum().asDiagonal() * block;
-  }
-  for (int64_t begin = 0; begin < teachers; begin += kBlock) {
-    const int64_t count = math::smaller(kBlock, teachers - begin);
-    const auto teacher = sample.teacher();
-    products.noalias() = teacher.middleRows(begin, count) * teacher.topRows(begin + count).transpose();
+    const T within = sample_.layer.student_term ? T(2) / (T(unit_.students()) * T(unit_.students())) : T(0);
+    const T across = T(-2) / (T(unit_.students()) * T(unit_.teachers()));
     for (int64_t i = 0; i < count; ++i) {
-      T* row = products.row(i).data();
-      const double before = kernel.apply(row, students + begin + i, students, begin);
-      const double inside = kernel.apply(row + begin, students + begin + i, students + begin, count);
-      discrepancy += (2 * before + inside) / static_cast<double>(teachers * teachers);
+#pragma omp simd
+      for (int64_t j = 0; j < unit_.students(); ++j) row(i)[j] *= within;
+#pragma omp simd
+      for (int64_t j = unit_.students(); j < unit_.count(); ++j) row(i)[j] *= across;
+    }
+    const Strided<const T> slopes = {products_, unit_.count(), 1};
+    const Strided<T> gradient = sample_.student.gradient().from(begin, 0);
+    if (sample_.student.channels_last()) {
+      multiply<T>(
+          {sample_.positions(), count, unit_.count()}, unit_.all().transposed(), slopes.transposed(),
+          {gradient.values, gradient.column_stride, T(1), false});
+    } else {
+      multiply<T>(
+          {count, sample_.positions(), unit_.count()}, slopes, unit_.all(),
+          {gradient.values, gradient.row_stride, T(1), false});
+    }
+    if (Kernel::kDependsOnNorms) subtract_own(begin, count);
+  }
+
+  /// Subtracts what a vector's own length adds to its gradient. Of vectors of length 1 nothing is left of it.
+  void subtract_own(int64_t begin, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) {
+      if (!sample_.student_norms.is_short(begin + i)) continue;
+      T sum = 0;
+      for (int64_t j = 0; j < unit_.count(); ++j) sum += row(i)[j];
+      for (int64_t p = 0; p < sample_.positions(); ++p) {
+        *sample_.student.gradient().at(begin + i, p) -= sum * *unit_.all().at(begin + i, p);
+      }
     }
   }
-  if (sample.wants_gradient()) sample.set_gradient(gradient);
-  // Rounding may leave the difference of nearly equal means below zero.
-  return discrepancy < 0 ? 0 : discrepancy;
+
+  double teacher_sum() {
+    double sum = 0;
+    for (int64_t begin = unit_.students(); begin < unit_.count(); begin += block_) {
+      const int64_t count = math::smaller(block_, unit_.count() - begin);
+      const int64_t before = begin - unit_.students();
+      multiply_rows(begin, count, unit_.students(), before);
+      multiply_rows(begin, count, begin, count, Part::kLower);
+      for (int64_t i = 0; i < count; ++i) {
+        sum += 2 * kernel_.apply(row(i) + unit_.students(), begin + i, unit_.students(), before);
+      }
+      sum += apply_symmetric(begin, count);
+    }
+    return sum;
+  }
+
+  const Sample<T>& sample_;
+  const Kernel& kernel_;
+  UnitChannels<T> unit_;
+  int64_t block_;
+  T* products_;
+};
+
+/// Whether the matrix of positions takes fewer operations than that of channels.
+template <typename T>
+bool prefers_positions(const Sample<T>& sample) {
+  const int64_t students = sample.student.channels();
+  const int64_t both = students + sample.teacher.channels();
+  return sample.positions() * (both + 2 * students) <= both * (both + 2 * students);
+}
+
+template <typename T, typename Kernel>
+double by_channels(const Sample<T>& sample, const Kernel& kernel) {
+  return ByChannels<T, Kernel>(sample, kernel).discrepancy();
 }
 
 template <typename T>
-double discrepancy(const NstLayer<T>& layer) {
+double discrepancy(const NstLayer& layer) {
   const Sample<T> sample(layer);
   switch (layer.kernel) {
     case NstKernel::kLinear:
       return linear(sample);
     case NstKernel::kPolynomial:
-      return sample.unit().cols() <= sample.unit().rows() ? polynomial_by_positions(sample)
-                                                          : by_channels(sample, Polynomial());
+      if (layer.degree != 2 || layer.offset != 0) return by_channels(sample, Polynomial<T>(layer));
+      return prefers_positions(sample) ? polynomial_by_positions(sample) : by_channels(sample, Square<T>());
     default:
       return by_channels(sample, Gaussian<T>(sample));
   }
@@ -217,11 +460,11 @@ double discrepancy(const NstLayer<T>& layer) {
 
 }  // namespace
 
-double nst_layer(const NstLayer<float>& layer) {
-  return discrepancy(layer);
+double nst_layer_float(const NstLayer& layer) {
+  return discrepancy<float>(layer);
 }
-double nst_layer(const NstLayer<double>& layer) {
-  return discrepancy(layer);
+double nst_layer_double(const NstLayer& layer) {
+  return discrepancy<double>(layer);
 }
 
 }  // namespace retort::kernels::RETORT_ISA

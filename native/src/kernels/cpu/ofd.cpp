@@ -1,17 +1,14 @@
-#include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
-#include <algorithm>
 #include <array>
-#include <numeric>
 
 #include "kernels/cpu/isa.h"
+#include "kernels/cpu/maps.h"
 #include "kernels/cpu/ofd.simd.h"
+#include "kernels/cpu/per_sample.h"
 #include "util/operators.h"
-#include "util/precision.h"
 
 namespace retort::kernels {
 namespace {
@@ -19,73 +16,48 @@ namespace {
 /// The smallest divisor of the batch margin, which is therefore 0 where nothing is negative.
 constexpr double kEpsilon = 1e-6;
 
+/// The teacher's maps in the order in which the student's lie in memory.
+at::Tensor in_format_of(const at::Tensor& student, const at::Tensor& teacher) {
+  return teacher.contiguous(dense(student).suggest_memory_format());
+}
+
 LossWithGradients ofd_forward(
     const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, double scale,
     std::array<bool, 2> gradients) {
+  const Maps students(student, gradients[0]);
+  const Maps teachers(in_format_of(student, teacher), gradients[1]);
   const at::ScalarType dtype = compute_dtype(student);
-  const at::Tensor s = student.to(dtype).contiguous();
-  const at::Tensor t = teacher.to(dtype).contiguous();
-  const at::Tensor m = margin.to(dtype).contiguous();
-  const at::Tensor grad_s = gradients[0] ? at::empty_like(s) : at::Tensor();
-  const at::Tensor grad_t = gradients[1] ? at::empty_like(t) : at::Tensor();
-  const int64_t channels = s.size(1);
-  const int64_t planes = s.size(0) * channels;
-  const int64_t count = s.numel() / planes;
-  at::Tensor loss = at::empty({}, s.options());
-  std::vector<double> distances(static_cast<size_t>(planes));
-
-  AT_DISPATCH_FLOATING_TYPES(dtype, "ofd_loss", [&] {
-    using Function = double (*)(const OfdPlane<scalar_t>&);
-    const auto ofd_plane = select<Function>(&baseline::ofd_plane, &avx2::ofd_plane, &avx512::ofd_plane);
-    const scalar_t* s_data = s.const_data_ptr<scalar_t>();
-    const scalar_t* t_data = t.const_data_ptr<scalar_t>();
-    const scalar_t* m_data = m.const_data_ptr<scalar_t>();
-    scalar_t* grad_s_data = grad_s.defined() ? grad_s.mutable_data_ptr<scalar_t>() : nullptr;
-    scalar_t* grad_t_data = grad_t.defined() ? grad_t.mutable_data_ptr<scalar_t>() : nullptr;
-    const auto plane_of = [count](auto* data, int64_t p) { return data ? data + p * count : nullptr; };
-
-    const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / count);
-    at::parallel_for(0, planes, grain, [&](int64_t begin, int64_t end) {
-      for (int64_t p = begin; p < end; ++p) {
-        distances[static_cast<size_t>(p)] = ofd_plane(
-            {plane_of(s_data, p), plane_of(t_data, p), plane_of(grad_s_data, p), plane_of(grad_t_data, p), count,
-             m_data[p % channels], static_cast<scalar_t>(scale)});
-      }
-    });
-    const double sum = std::accumulate(distances.begin(), distances.end(), 0.0);
-    *loss.mutable_data_ptr<scalar_t>() = static_cast<scalar_t>(sum * scale);
+  const at::Tensor margins = margin.to(dtype).contiguous();
+  const int64_t batch = student.size(0);
+  const auto ofd_sample =
+      dtype == at::kDouble ? select(&baseline::ofd_sample_double, &avx2::ofd_sample_double, &avx512::ofd_sample_double)
+                           : select(&baseline::ofd_sample_float, &avx2::ofd_sample_float, &avx512::ofd_sample_float);
+  const double sum = sum_over_samples(batch, student.numel() / batch, [&](int64_t b, Scratch& scratch) {
+    return ofd_sample({students.sample(b), teachers.sample(b), margins.const_data_ptr(), scale, &scratch});
   });
-  return {loss, {like(student, grad_s), like(teacher, grad_t)}};
+  return {scalar(sum * scale, student, dtype), {students.gradient(), teachers.gradient()}};
 }
 
 at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
+  const Maps maps(teacher, false);
   const at::ScalarType dtype = compute_dtype(teacher);
-  const at::Tensor t = teacher.to(dtype).contiguous();
-  const int64_t batch = t.size(0);
-  const int64_t channels = t.size(1);
-  const int64_t count = t.numel() / (batch * channels);
-  at::Tensor margin = at::empty({channels}, t.options());
-
-  AT_DISPATCH_FLOATING_TYPES(dtype, "ofd_batch_margin", [&] {
-    using Function = NegativeResponses (*)(const scalar_t*, int64_t);
-    const auto negative_responses =
-        select<Function>(&baseline::negative_responses, &avx2::negative_responses, &avx512::negative_responses);
-    const scalar_t* t_data = t.const_data_ptr<scalar_t>();
-    scalar_t* margin_data = margin.mutable_data_ptr<scalar_t>();
-    const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / (batch * count));
-    at::parallel_for(0, channels, grain, [&](int64_t begin, int64_t end) {
-      for (int64_t c = begin; c < end; ++c) {
-        NegativeResponses all = {0, 0};
-        for (int64_t b = 0; b < batch; ++b) {
-          const NegativeResponses here = negative_responses(t_data + (b * channels + c) * count, count);
-          all.sum += here.sum;
-          all.count += here.count;
-        }
-        margin_data[c] = static_cast<scalar_t>(all.sum / (static_cast<double>(all.count) + kEpsilon));
-      }
-    });
+  const int64_t batch = teacher.size(0);
+  const int64_t channels = teacher.size(1);
+  const auto negative_responses = dtype == at::kDouble
+                                      ? select(
+                                            &baseline::negative_responses_double, &avx2::negative_responses_double,
+                                            &avx512::negative_responses_double)
+                                      : select(
+                                            &baseline::negative_responses_float, &avx2::negative_responses_float,
+                                            &avx512::negative_responses_float);
+  const at::Tensor sums = at::empty({batch, channels}, teacher.options().dtype(at::kDouble));
+  const at::Tensor counts = at::empty_like(sums);
+  double* sum_data = sums.mutable_data_ptr<double>();
+  double* count_data = counts.mutable_data_ptr<double>();
+  for_each_sample(batch, teacher.numel() / batch, [&](int64_t b, Scratch& scratch) {
+    negative_responses(maps.sample(b), sum_data + b * channels, count_data + b * channels, scratch);
   });
-  return margin;
+  return (sums.sum(0) / (counts.sum(0) + kEpsilon)).to(dtype);
 }
 
 }  // namespace

@@ -2,8 +2,8 @@
 // functions with external linkage of others: the linker would keep a single one of the variants for all.
 #include "kernels/cpu/ofd.simd.h"
 
+#include "kernels/cpu/sample_map.simd.h"
 #include "kernels/math/ofd.h"
-#include "kernels/math/smaller.h"
 
 namespace retort::kernels::RETORT_ISA {
 namespace {
@@ -11,78 +11,138 @@ namespace {
 /// Elements that are summed in T before the sum goes on in double.
 constexpr int64_t kBlock = 1024;
 
+/// Neighbours in memory: of one channel, whose margin is the same, or of all channels at one position.
 template <typename T>
-T block_distance(const OfdPlane<T>& plane, int64_t begin, int64_t end) {
-  const T* student = plane.student;
-  const T* teacher = plane.teacher;
-  const T margin = plane.margin;
-  const T scale = 2 * plane.gradient_scale;
+struct Run {
+  const T* student;
+  const T* teacher;
+  /// Null where none is asked for.
+  T* student_gradient;
+  T* teacher_gradient;
+  const T* margin;
+  int64_t count;
+};
+
+template <bool has_one_margin, typename T>
+T distance(const Run<T>& run, T scale) {
+  const auto margin = [&](int64_t i) { return has_one_margin ? run.margin[0] : run.margin[i]; };
   T sum = 0;
-  if (T* gradient = plane.student_gradient) {
+  if (run.student_gradient) {
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = begin; i < end; ++i) {
-      const T difference = math::ofd_difference(student[i], teacher[i], margin);
+    for (int64_t i = 0; i < run.count; ++i) {
+      const T difference = math::ofd_difference(run.student[i], run.teacher[i], margin(i));
       sum += difference * difference;
-      gradient[i] = scale * difference;
+      run.student_gradient[i] = scale * difference;
     }
   } else {
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = begin; i < end; ++i) {
-      const T difference = math::ofd_difference(student[i], teacher[i], margin);
+    for (int64_t i = 0; i < run.count; ++i) {
+      const T difference = math::ofd_difference(run.student[i], run.teacher[i], margin(i));
       sum += difference * difference;
     }
   }
-  if (T* gradient = plane.teacher_gradient) {
+  if (run.teacher_gradient) {
 #pragma omp simd
-    for (int64_t i = begin; i < end; ++i) {
-      gradient[i] = teacher[i] < margin ? T(0) : -scale * math::ofd_difference(student[i], teacher[i], margin);
+    for (int64_t i = 0; i < run.count; ++i) {
+      const T difference = math::ofd_difference(run.student[i], run.teacher[i], margin(i));
+      run.teacher_gradient[i] = run.teacher[i] < margin(i) ? T(0) : -scale * difference;
     }
   }
   return sum;
 }
 
 template <typename T>
-double distance(const OfdPlane<T>& plane) {
+double total_distance(const OfdSample& sample) {
+  const SampleMap<T> student(sample.student, *sample.scratch);
+  const SampleMap<T> teacher(sample.teacher, *sample.scratch);
+  const T* margin = static_cast<const T*>(sample.margin);
+  const T scale = static_cast<T>(2 * sample.gradient_scale);
+  const auto run = [&](int64_t begin, const T* margins, int64_t count) {
+    return Run<T>{
+        student.values() + begin,
+        teacher.values() + begin,
+        student.wants_gradient() ? student.gradient() + begin : nullptr,
+        teacher.wants_gradient() ? teacher.gradient() + begin : nullptr,
+        margins,
+        count};
+  };
   double sum = 0;
-  for (int64_t begin = 0; begin < plane.count; begin += kBlock) {
-    const int64_t end = math::smaller(plane.count, begin + kBlock);
-    sum += static_cast<double>(block_distance(plane, begin, end));
+  if (student.channels_last()) {
+    for (int64_t p = 0; p < student.positions(); ++p) {
+      sum += static_cast<double>(distance<false>(run(p * student.channels(), margin, student.channels()), scale));
+    }
+  } else {
+    for (int64_t c = 0; c < student.channels(); ++c) {
+      for (int64_t p = 0; p < student.positions(); p += kBlock) {
+        const int64_t count = math::smaller(kBlock, student.positions() - p);
+        sum += static_cast<double>(distance<true>(run(c * student.positions() + p, margin + c, count), scale));
+      }
+    }
   }
+  student.store_gradient();
+  teacher.store_gradient();
   return sum;
 }
 
+/// A response if it is negative, or else 0. NaN does not vanish.
 template <typename T>
-NegativeResponses negatives(const T* responses, int64_t count) {
-  NegativeResponses found = {0, 0};
-  for (int64_t begin = 0; begin < count; begin += kBlock) {
-    const int64_t end = math::smaller(count, begin + kBlock);
-    T sum = 0;
-    T negative = 0;
-#pragma omp simd reduction(+ : sum, negative)
-    for (int64_t i = begin; i < end; ++i) {
-      // NaN must not vanish.
-      sum += responses[i] >= T(0) ? T(0) : responses[i];
-      negative += responses[i] >= T(0) ? T(0) : T(1);
+T negative_part(T response) {
+  return response >= T(0) ? T(0) : response;
+}
+
+template <typename T>
+void sum_negatives(const FeatureMap& map, double* sums, double* counts, Scratch& scratch) {
+  const SampleMap<T> sample(map, scratch);
+  const int64_t channels = sample.channels();
+  if (sample.channels_last()) {
+    T* sum = take<T>(scratch, channels);
+    T* count = take<T>(scratch, channels);
+    for (int64_t c = 0; c < channels; ++c) sum[c] = count[c] = 0;
+    for (int64_t p = 0; p < sample.positions(); ++p) {
+      const T* responses = sample.values() + p * channels;
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) {
+        sum[c] += negative_part(responses[c]);
+        count[c] += responses[c] >= T(0) ? T(0) : T(1);
+      }
     }
-    found.sum += static_cast<double>(sum);
-    found.count += static_cast<int64_t>(negative);
+    for (int64_t c = 0; c < channels; ++c) {
+      sums[c] = static_cast<double>(sum[c]);
+      counts[c] = static_cast<double>(count[c]);
+    }
+    return;
   }
-  return found;
+  for (int64_t c = 0; c < channels; ++c) {
+    sums[c] = counts[c] = 0;
+    for (int64_t begin = 0; begin < sample.positions(); begin += kBlock) {
+      const int64_t n = math::smaller(kBlock, sample.positions() - begin);
+      const T* responses = sample.values() + c * sample.positions() + begin;
+      T sum = 0;
+      T count = 0;
+#pragma omp simd reduction(+ : sum, count)
+      for (int64_t i = 0; i < n; ++i) {
+        sum += negative_part(responses[i]);
+        count += responses[i] >= T(0) ? T(0) : T(1);
+      }
+      sums[c] += static_cast<double>(sum);
+      counts[c] += static_cast<double>(count);
+    }
+  }
 }
 
 }  // namespace
 
-double ofd_plane(const OfdPlane<float>& plane) {
-  return distance(plane);
+double ofd_sample_float(const OfdSample& sample) {
+  return total_distance<float>(sample);
 }
-double ofd_plane(const OfdPlane<double>& plane) {
-  return distance(plane);
+double ofd_sample_double(const OfdSample& sample) {
+  return total_distance<double>(sample);
 }
-NegativeResponses negative_responses(const float* responses, int64_t count) {
-  return negatives(responses, count);
+void negative_responses_float(const FeatureMap& map, double* sums, double* counts, Scratch& scratch) {
+  sum_negatives<float>(map, sums, counts, scratch);
 }
-NegativeResponses negative_responses(const double* responses, int64_t count) {
-  return negatives(responses, count);
+void negative_responses_double(const FeatureMap& map, double* sums, double* counts, Scratch& scratch) {
+  sum_negatives<double>(map, sums, counts, scratch);
 }
 
 }  // namespace retort::kernels::RETORT_ISA

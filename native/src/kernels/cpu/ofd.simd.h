@@ -1,33 +1,29 @@
 #pragma once
 
-#include <stdint.h>
-
+#include "kernels/cpu/feature_map.h"
+#include "kernels/cpu/scratch.h"
 #include "kernels/cpu/variants.h"
 
 namespace retort::kernels {
 
-/// One channel of one sample of ofd_loss.
-template <typename T>
-struct OfdPlane {
-  const T* student;
-  const T* teacher;
-  /// Where to write the gradients; null where none is asked for.
-  T* student_gradient;
-  T* teacher_gradient;
-  int64_t count;
-  T margin;
+/// One sample of ofd_loss: two maps of one shape, storage and memory format.
+struct OfdSample {
+  FeatureMap student;
+  FeatureMap teacher;
+  /// One number a channel, of the type that is computed in.
+  const void* margin;
   /// Derivative of the loss by a squared difference.
-  T gradient_scale;
+  double gradient_scale;
+  Scratch* scratch;
 };
 
-struct NegativeResponses {
-  double sum;
-  int64_t count;
-};
+// Return the sum of the squared differences.
+RETORT_DECLARE_VARIANTS(double ofd_sample_float(const OfdSample& sample);
+                        double ofd_sample_double(const OfdSample& sample);)
 
-// Return the sum of the squared differences; the negative ones among `count` responses.
-RETORT_DECLARE_VARIANTS(double ofd_plane(const OfdPlane<float>& plane); double ofd_plane(const OfdPlane<double>& plane);
-                        NegativeResponses negative_responses(const float* responses, int64_t count);
-                        NegativeResponses negative_responses(const double* responses, int64_t count);)
+// Write, for each channel of a sample, the sum of its negative responses and their number.
+RETORT_DECLARE_VARIANTS(
+    void negative_responses_float(const FeatureMap& map, double* sums, double* counts, Scratch& scratch);
+    void negative_responses_double(const FeatureMap& map, double* sums, double* counts, Scratch& scratch);)
 
 }  // namespace retort::kernels

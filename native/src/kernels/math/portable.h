@@ -4,6 +4,8 @@
 /// for several instruction sets never share a symbol.
 #ifdef __CUDACC__
 #define RETORT_MATH static inline __host__ __device__
+#define RETORT_MATH_METHOD __host__ __device__
 #else
 #define RETORT_MATH static inline
+#define RETORT_MATH_METHOD
 #endif

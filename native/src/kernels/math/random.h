@@ -14,12 +14,57 @@ RETORT_MATH uint64_t random_bits(uint64_t key, uint64_t i) {
   return bits ^ (bits >> 31);
 }
 
-/// One of the rows 0 ... rows - 1 other than `own`, from random bits. Uniform for up to 2^53 rows.
-RETORT_MATH int64_t other_row(uint64_t bits, int64_t own, int64_t rows) {
+/// One of 0 ... count - 1, from random bits. Uniform for counts up to 2^53.
+RETORT_MATH int64_t one_of(uint64_t bits, int64_t count) {
   const double share = static_cast<double>(bits >> 11) * (1.0 / 9007199254740992.0);
-  const int64_t drawn = static_cast<int64_t>(share * static_cast<double>(rows - 1));
-  const int64_t row = drawn < rows - 1 ? drawn : rows - 2;
+  const int64_t drawn = static_cast<int64_t>(share * static_cast<double>(count));
+  return drawn < count ? drawn : count - 1;
+}
+
+/// One of the rows 0 ... rows - 1 other than `own`, from random bits.
+RETORT_MATH int64_t other_row(uint64_t bits, int64_t own, int64_t rows) {
+  const int64_t row = one_of(bits, rows - 1);
   return row < own ? row : row + 1;
 }
+
+/// A random order of 0 ... count - 1, of which any place can be asked for by itself: a Feistel network permutes the
+/// numbers of as many bits, and is applied again to those that are too large, at most twice on average.
+class Shuffle {
+ public:
+  RETORT_MATH_METHOD Shuffle(uint64_t key, int64_t count) : count_(static_cast<uint64_t>(count)) {
+    int bits = 2;
+    while (bits < 62 && (uint64_t{1} << bits) < count_) ++bits;
+    low_bits_ = bits / 2;
+    high_bits_ = bits - low_bits_;
+    for (int round = 0; round < kRounds; ++round) keys_[round] = random_bits(key, static_cast<uint64_t>(round)) | 1;
+  }
+
+  RETORT_MATH_METHOD int64_t operator[](int64_t place) const {
+    uint64_t number = static_cast<uint64_t>(place);
+    do {
+      number = permuted(number);
+    } while (number >= count_);
+    return static_cast<int64_t>(number);
+  }
+
+ private:
+  static constexpr int kRounds = 4;
+
+  /// Rounds in turn change the low bits by the high ones and the high bits by the low ones.
+  RETORT_MATH_METHOD uint64_t permuted(uint64_t number) const {
+    uint64_t low = number & ((uint64_t{1} << low_bits_) - 1);
+    uint64_t high = number >> low_bits_;
+    for (int round = 0; round < kRounds; round += 2) {
+      low ^= ((high + keys_[round]) * keys_[round]) >> (64 - low_bits_);
+      high ^= ((low + keys_[round + 1]) * keys_[round + 1]) >> (64 - high_bits_);
+    }
+    return high << low_bits_ | low;
+  }
+
+  uint64_t count_;
+  uint64_t keys_[kRounds];
+  int low_bits_;
+  int high_bits_;
+};
 
 }  // namespace retort::math

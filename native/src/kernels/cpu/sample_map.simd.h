@@ -1,0 +1,102 @@
+#pragma once
+
+#include "kernels/cpu/feature_map.h"
+#include "kernels/cpu/product.simd.h"
+#include "kernels/cpu/scratch.h"
+
+namespace retort::kernels::RETORT_ISA {
+namespace {
+
+template <typename T>
+T* take(Scratch& scratch, int64_t count) {
+  return static_cast<T*>(scratch.take(static_cast<size_t>(count) * sizeof(T)));
+}
+
+/// The upper half of a float.
+struct BFloat16 {
+  uint16_t bits;
+};
+
+static inline float widened(BFloat16 value) {
+  const uint32_t bits = static_cast<uint32_t>(value.bits) << 16;
+  float wide;
+  __builtin_memcpy(&wide, &bits, sizeof wide);
+  return wide;
+}
+static inline float widened(_Float16 value) {
+  return static_cast<float>(value);
+}
+
+/// Rounded to the nearest, to the even one of two.
+static inline void narrow(float value, BFloat16& to) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &value, sizeof bits);
+  to.bits = static_cast<uint16_t>(value != value ? 0x7fc0 : (bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
+}
+static inline void narrow(float value, _Float16& to) {
+  to = static_cast<_Float16>(value);
+}
+
+template <typename Stored, typename T>
+void widen(const void* from, int64_t count, T* to) {
+  const Stored* stored = static_cast<const Stored*>(from);
+#pragma omp simd
+  for (int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(widened(stored[i]));
+}
+
+template <typename Stored, typename T>
+void narrow(const T* from, int64_t count, void* to) {
+  Stored* stored = static_cast<Stored*>(to);
+#pragma omp simd
+  for (int64_t i = 0; i < count; ++i) narrow(static_cast<float>(from[i]), stored[i]);
+}
+
+/// A feature map of one sample in the type that a kernel computes in, which is a copy if it is stored in another.
+template <typename T>
+class SampleMap {
+ public:
+  SampleMap(const FeatureMap& map, Scratch& scratch) : map_(map) {
+    const int64_t count = map.channels * map.height * map.width;
+    if (map.storage == Storage::kSame) {
+      values_ = static_cast<const T*>(map.values);
+      gradient_ = static_cast<T*>(map.gradient);
+      return;
+    }
+    T* values = take<T>(scratch, count);
+    if (map.storage == Storage::kBFloat16) {
+      widen<BFloat16>(map.values, count, values);
+    } else {
+      widen<_Float16>(map.values, count, values);
+    }
+    values_ = values;
+    if (map.gradient) gradient_ = take<T>(scratch, count);
+  }
+
+  /// Must be called once the gradient is complete.
+  void store_gradient() const {
+    const int64_t count = map_.channels * map_.height * map_.width;
+    if (!gradient_ || map_.storage == Storage::kSame) return;
+    if (map_.storage == Storage::kBFloat16) {
+      narrow<BFloat16>(gradient_, count, map_.gradient);
+    } else {
+      narrow<_Float16>(gradient_, count, map_.gradient);
+    }
+  }
+
+  int64_t channels() const { return map_.channels; }
+  int64_t height() const { return map_.height; }
+  int64_t width() const { return map_.width; }
+  int64_t positions() const { return map_.height * map_.width; }
+  bool channels_last() const { return map_.channels_last; }
+  bool wants_gradient() const { return gradient_ != nullptr; }
+  const T* values() const { return values_; }
+  T* gradient() const { return gradient_; }
+
+ private:
+  FeatureMap map_;
+  const T* values_ = nullptr;
+  T* gradient_ = nullptr;
+};
+
+}  // namespace
+}  // namespace retort::kernels::RETORT_ISA

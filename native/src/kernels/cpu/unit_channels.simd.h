@@ -1,0 +1,154 @@
+#pragma once
+
+#include <math.h>
+
+#include "kernels/cpu/pooled_map.simd.h"
+#include "kernels/cpu/sums.simd.h"
+
+namespace retort::kernels::RETORT_ISA {
+namespace {
+
+/// The divisor of shorter channels, as in torch.nn.functional.normalize.
+constexpr double kSmallestNorm = 1e-12;
+
+/// The lengths of a map's channels.
+template <typename T>
+class ChannelNorms {
+ public:
+  ChannelNorms(const PooledMap<T>& map, Scratch& scratch)
+      : norms_(take<double>(scratch, map.channels())), inverses_(take<T>(scratch, map.channels())) {
+    const Strided<const T> matrix = map.matrix();
+    if (map.channels_last()) {
+      T* sums = inverses_;
+      for (int64_t c = 0; c < map.channels(); ++c) sums[c] = 0;
+      for (int64_t p = 0; p < map.positions(); ++p) {
+        const T* position = matrix.at(0, p);
+#pragma omp simd
+        for (int64_t c = 0; c < map.channels(); ++c) sums[c] += position[c] * position[c];
+      }
+      for (int64_t c = 0; c < map.channels(); ++c) set(c, static_cast<double>(sums[c]), map);
+    } else {
+      for (int64_t c = 0; c < map.channels(); ++c) set(c, sum_of_squares(matrix.at(c, 0), map.positions()), map);
+    }
+  }
+
+  double norm(int64_t c) const {
+    return norms_[c];
+  }
+  bool is_short(int64_t c) const {
+    return norms_[c] < kSmallestNorm;
+  }
+  /// The squared length of the channel after its division.
+  double unit_square(int64_t c) const {
+    return is_short(c) ? norms_[c] * norms_[c] / (kSmallestNorm * kSmallestNorm) : 1.0;
+  }
+  /// What to multiply the channels by.
+  const T* inverses() const {
+    return inverses_;
+  }
+
+ private:
+  void set(int64_t c, double square, const PooledMap<T>& map) {
+    // Squares of T may be too large for it, or so small that they are lost.
+    const bool is_safe = square > 1e-30 && square < 1e30;
+    norms_[c] = sqrt(is_safe ? square : exact_square(map.matrix(), c, map.positions()));
+    inverses_[c] = static_cast<T>(1 / (is_short(c) ? kSmallestNorm : norms_[c]));
+  }
+
+  static double exact_square(Strided<const T> matrix, int64_t c, int64_t positions) {
+    double sum = 0;
+    for (int64_t p = 0; p < positions; ++p) {
+      const double value = static_cast<double>(*matrix.at(c, p));
+      sum += value * value;
+    }
+    return sum;
+  }
+
+  double* norms_;
+  T* inverses_;
+};
+
+/// Writes a map's channels, divided by their lengths, to `unit` (channel, position).
+template <typename T>
+void write_unit_channels(const PooledMap<T>& map, const ChannelNorms<T>& norms, Strided<T> unit) {
+  const Strided<const T> matrix = map.matrix();
+  const T* inverses = norms.inverses();
+  if (matrix.column_stride == 1 && unit.column_stride == 1) {
+    for (int64_t c = 0; c < map.channels(); ++c) {
+      const T* from = matrix.at(c, 0);
+      T* to = unit.at(c, 0);
+#pragma omp simd
+      for (int64_t p = 0; p < map.positions(); ++p) to[p] = from[p] * inverses[c];
+    }
+  } else if (matrix.row_stride == 1 && unit.row_stride == 1) {
+    for (int64_t p = 0; p < map.positions(); ++p) {
+      const T* from = matrix.at(0, p);
+      T* to = unit.at(0, p);
+#pragma omp simd
+      for (int64_t c = 0; c < map.channels(); ++c) to[c] = from[c] * inverses[c];
+    }
+  } else {
+    for (int64_t c = 0; c < map.channels(); ++c) {
+      for (int64_t p = 0; p < map.positions(); ++p) *unit.at(c, p) = *matrix.at(c, p) * inverses[c];
+    }
+  }
+}
+
+/// What a gradient by unit channels is multiplied by to become one by the channels themselves.
+struct ChannelGradient {
+  ChannelGradient(double norm, double scale, double dead_channel_norm)
+      : factor(norm < dead_channel_norm ? 0 : scale / (norm < kSmallestNorm ? kSmallestNorm : norm)),
+        is_free(norm < kSmallestNorm) {}
+
+  double factor;
+  /// A short channel is not held to length 1: no part of the gradient is lost.
+  bool is_free;
+};
+
+/// Turns the gradient by the unit channels into the gradient by the channels.
+template <typename T>
+void project_gradient(
+    const PooledMap<T>& map, const ChannelNorms<T>& norms, Strided<const T> unit, double scale,
+    double dead_channel_norm, Scratch& scratch) {
+  const Strided<T> gradient = map.gradient();
+  const int64_t channels = map.channels();
+  if (!map.channels_last()) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const ChannelGradient channel(norms.norm(c), scale, dead_channel_norm);
+      T* g = gradient.at(c, 0);
+      const T* u = unit.at(c, 0);
+      const T along = channel.is_free ? T(0) : static_cast<T>(inner_product(u, g, map.positions()));
+      const T factor = static_cast<T>(channel.factor);
+      if (factor == T(0)) {
+        for (int64_t p = 0; p < map.positions(); ++p) g[p] = 0;
+        continue;
+      }
+#pragma omp simd
+      for (int64_t p = 0; p < map.positions(); ++p) g[p] = (g[p] - along * u[p]) * factor;
+    }
+    return;
+  }
+  T* along = take<T>(scratch, channels);
+  T* factors = take<T>(scratch, channels);
+  for (int64_t c = 0; c < channels; ++c) along[c] = 0;
+  for (int64_t p = 0; p < map.positions(); ++p) {
+    const T* g = gradient.at(0, p);
+    const T* u = unit.at(0, p);
+#pragma omp simd
+    for (int64_t c = 0; c < channels; ++c) along[c] += u[c] * g[c];
+  }
+  for (int64_t c = 0; c < channels; ++c) {
+    const ChannelGradient channel(norms.norm(c), scale, dead_channel_norm);
+    if (channel.is_free) along[c] = 0;
+    factors[c] = static_cast<T>(channel.factor);
+  }
+  for (int64_t p = 0; p < map.positions(); ++p) {
+    T* g = gradient.at(0, p);
+    const T* u = unit.at(0, p);
+#pragma omp simd
+    for (int64_t c = 0; c < channels; ++c) g[c] = factors[c] == T(0) ? T(0) : (g[c] - along[c] * u[c]) * factors[c];
+  }
+}
+
+}  // namespace
+}  // namespace retort::kernels::RETORT_ISA

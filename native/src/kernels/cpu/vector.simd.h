@@ -1,0 +1,87 @@
+// Vectors of one instruction set, as GCC's and Clang's vector extensions have them: arithmetic is written with the
+// usual operators and becomes single instructions.
+#pragma once
+
+#include <stdint.h>
+
+#if defined(__AVX512F__)
+#define RETORT_VECTOR_BYTES 64
+#elif defined(__AVX2__)
+#define RETORT_VECTOR_BYTES 32
+#else
+#define RETORT_VECTOR_BYTES 16
+#endif
+
+namespace retort::kernels::RETORT_ISA {
+namespace {
+
+template <typename T>
+struct VectorOf {
+  typedef T Type __attribute__((vector_size(RETORT_VECTOR_BYTES)));
+  typedef T Unaligned __attribute__((vector_size(RETORT_VECTOR_BYTES), aligned(sizeof(T)), may_alias));
+};
+
+template <typename T>
+using Vector = typename VectorOf<T>::Type;
+
+template <typename T>
+constexpr int kLanes = RETORT_VECTOR_BYTES / sizeof(T);
+
+template <typename T>
+Vector<T> load(const T* values) {
+  return *reinterpret_cast<const typename VectorOf<T>::Unaligned*>(values);
+}
+
+template <typename T>
+void store(T* values, Vector<T> vector) {
+  *reinterpret_cast<typename VectorOf<T>::Unaligned*>(values) = vector;
+}
+
+/// The first halves of two vectors, or their second halves, lane by lane in turn: a0 b0 a1 b1 ...
+template <typename T>
+Vector<T> interleaved(Vector<T> a, Vector<T> b, bool second_halves) {
+  using Order = decltype(a < b);
+  constexpr int lanes = kLanes<T>;
+  Order first{};
+  Order second{};
+  for (int i = 0; i < lanes; ++i) {
+    first[i] = i / 2 + (i % 2 == 0 ? 0 : lanes);
+    second[i] = first[i] + lanes / 2;
+  }
+  return second_halves ? __builtin_shuffle(a, b, second) : __builtin_shuffle(a, b, first);
+}
+
+/// Exchanges the rows and columns of a square block of kLanes vectors. Each round interleaves the rows i and i + n / 2,
+/// which turns one bit of the row's number into one of the column's.
+template <typename T>
+void transpose(Vector<T>* block) {
+  constexpr int lanes = kLanes<T>;
+#pragma GCC unroll 4
+  for (int round = 1; round < lanes; round *= 2) {
+    Vector<T> next[lanes];
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes / 2; ++i) {
+      next[2 * i] = interleaved<T>(block[i], block[i + lanes / 2], false);
+      next[2 * i + 1] = interleaved<T>(block[i], block[i + lanes / 2], true);
+    }
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; ++i) block[i] = next[i];
+  }
+}
+
+/// The sum of each of kLanes vectors, in their order. Overwrites them.
+template <typename T>
+Vector<T> sums_of(Vector<T>* vectors) {
+#pragma GCC unroll 4
+  for (int count = kLanes<T>; count > 1; count /= 2) {
+#pragma GCC unroll 16
+    for (int i = 0; i < count / 2; ++i) {
+      vectors[i] = interleaved<T>(vectors[i], vectors[i + count / 2], false) +
+                   interleaved<T>(vectors[i], vectors[i + count / 2], true);
+    }
+  }
+  return vectors[0];
+}
+
+}  // namespace
+}  // namespace retort::kernels::RETORT_ISA

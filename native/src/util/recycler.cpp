@@ -1,0 +1,112 @@
+#include "util/recycler.h"
+
+#include <ATen/EmptyTensor.h>
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <list>
+#include <mutex>
+#include <new>
+
+namespace retort {
+namespace {
+
+constexpr size_t kLine = 64;
+constexpr size_t kHugePage = size_t{2} << 20;
+
+struct Block {
+  void* data;
+  size_t size;
+};
+
+class Recycler final : public c10::Allocator {
+ public:
+  at::DataPtr allocate(size_t bytes) override {
+    const size_t size = rounded(bytes);
+    Block* block = reuse(size);
+    if (!block) block = new Block{fresh(size), size};
+    return {block->data, block, &give_back, at::Device(at::kCPU)};
+  }
+
+  void copy_data(void* to, const void* from, size_t bytes) const override { std::memcpy(to, from, bytes); }
+
+  at::DeleterFnPtr raw_deleter() const override { return nullptr; }
+
+ private:
+  /// Up by at most an eighth, so that nearly equal sizes share their blocks.
+  static size_t rounded(size_t bytes) {
+    size_t step = kLine;
+    while (step * 8 < bytes) step *= 2;
+    return (bytes + step - 1) / step * step;
+  }
+
+  static void* fresh(size_t size) {
+    const bool is_large = size >= kHugePage;
+    void* data = nullptr;
+    if (size > 0 && posix_memalign(&data, is_large ? kHugePage : kLine, size) != 0) throw std::bad_alloc();
+    if (is_large) madvise(data, size, MADV_HUGEPAGE);
+    return data;
+  }
+
+  static void release(Block* block) {
+    std::free(block->data);
+    delete block;
+  }
+
+  Block* reuse(size_t size) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    for (auto block = idle_.begin(); block != idle_.end(); ++block) {
+      if ((*block)->size != size) continue;
+      Block* found = *block;
+      idle_.erase(block);
+      idle_bytes_ -= size;
+      return found;
+    }
+    return nullptr;
+  }
+
+  static void give_back(void* context);
+
+  void keep(Block* block) {
+    std::list<Block*> dropped;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      idle_.push_front(block);
+      idle_bytes_ += block->size;
+      while (idle_bytes_ > kIdleBytes) {
+        idle_bytes_ -= idle_.back()->size;
+        dropped.splice(dropped.begin(), idle_, std::prev(idle_.end()));
+      }
+    }
+    for (Block* old : dropped) release(old);
+  }
+
+  std::mutex mutex_;
+  /// The one freed last is the first.
+  std::list<Block*> idle_;
+  size_t idle_bytes_ = 0;
+};
+
+/// Never destroyed: tensors may outlive everything else.
+Recycler& instance() {
+  static Recycler& recycler = *new Recycler;
+  return recycler;
+}
+
+void Recycler::give_back(void* context) {
+  instance().keep(static_cast<Block*>(context));
+}
+
+}  // namespace
+
+c10::Allocator& recycler() {
+  return instance();
+}
+
+at::Tensor recycled_like(const at::Tensor& like) {
+  return at::Tensor(at::detail::empty_strided_generic(
+      like.sizes(), like.strides(), &recycler(), c10::DispatchKeySet(c10::DispatchKey::CPU), like.scalar_type()));
+}
+
+}  // namespace retort
