@@ -13,10 +13,12 @@ namespace retort::reference {
 inline at::Tensor ofd_loss(
     const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin,
     OfdReduction reduction = OfdReduction::kMean) {
-  const at::Tensor target = at::maximum(teacher, margin.view({1, -1, 1, 1}));
+  const at::Tensor resized = at::adaptive_avg_pool2d(teacher, student.sizes().slice(2));
+  const at::Tensor target = at::maximum(resized, margin.view({1, -1, 1, 1}));
   const at::Tensor counts = student.gt(target).logical_or(target.gt(0));
   const at::Tensor terms = (student - target).square() * counts;
-  return reduction == OfdReduction::kMean ? terms.mean() : terms.sum();
+  if (reduction == OfdReduction::kMean) return terms.mean();
+  return reduction == OfdReduction::kSum ? terms.sum() : terms.sum() / static_cast<double>(student.size(0));
 }
 
 /// The specification of retort::ofd_batch_margin.
