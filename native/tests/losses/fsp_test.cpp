@@ -15,9 +15,15 @@
 namespace retort::test {
 namespace {
 
+MapLoss loss_of(const FspOptions& options = {}) {
+  return [=](const Maps& student, const Maps& teacher) {
+    return fsp_loss(student, teacher, options.pairs, options.pooling, options.reduction);
+  };
+}
+
 INSTANTIATE_TEST_SUITE_P(
-    Fsp, MapLossTest,
-    ::testing::Values(MapLossCase{"Fsp", "fsp_loss", &retort::fsp_loss, &reference::fsp_loss, nullptr}), name_of_loss);
+    Fsp, MapLossTest, ::testing::Values(MapLossCase{"Fsp", "fsp_loss", loss_of(), &reference::fsp_loss, nullptr}),
+    name_of_loss);
 
 class FspLossTest : public SeededTest {
  protected:
@@ -34,7 +40,7 @@ TEST_P(FspLossGoldenTest, MatchesGolden) {
   const Maps teacher = golden.list("t");
   for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
     SCOPED_TRACE(c10::toString(dtype));
-    const auto actual = differentiate(&fsp_loss, to(student, dtype), to(teacher, dtype), golden["weights"]);
+    const auto actual = differentiate(loss_of(), to(student, dtype), to(teacher, dtype), golden["weights"]);
     EXPECT_TRUE(close(actual.losses, golden.list("loss")));
     EXPECT_TRUE(close(actual.student, golden.list("grad")));
     for (const at::Tensor& loss : actual.losses) EXPECT_EQ(loss.scalar_type(), dtype);
@@ -66,7 +72,7 @@ TEST_F(FspLossTest, MatchesReference) {
           SCOPED_TRACE(c10::str(
               dtype, " ", student[0].sizes(), student[1].sizes(), " ", teacher[0].sizes(), teacher[1].sizes()));
           EXPECT_TRUE(close(
-              differentiate(&fsp_loss, student, teacher),
+              differentiate(loss_of(), student, teacher),
               differentiate(&reference::fsp_loss, to(student, at::kDouble), to(teacher, at::kDouble))));
         }
       }
@@ -82,7 +88,7 @@ TEST_F(FspLossTest, MatchesReferenceOnManyChannelsAndPositions) {
       const Maps student = {map({2, first, size, size}, dtype), map({2, second, size, size}, dtype)};
       const Maps teacher = {map({2, first, size, size}, dtype), map({2, second, size, size}, dtype)};
       EXPECT_TRUE(close(
-          differentiate(&fsp_loss, student, teacher),
+          differentiate(loss_of(), student, teacher),
           differentiate(&reference::fsp_loss, to(student, at::kDouble), to(teacher, at::kDouble))));
     }
   }
@@ -105,9 +111,9 @@ TEST_F(FspLossTest, OrderOfPositionsChangesNothing) {
     for (at::Tensor& map : maps) map = map.flatten(2).index_select(2, order).view_as(map);
     return maps;
   };
-  const auto plain = differentiate(&fsp_loss, student, teacher);
+  const auto plain = differentiate(loss_of(), student, teacher);
   const DifferentiatedMaps expected{plain.losses, permuted(plain.student), permuted(plain.teacher)};
-  EXPECT_TRUE(close(differentiate(&fsp_loss, permuted(student), permuted(teacher)), expected));
+  EXPECT_TRUE(close(differentiate(loss_of(), permuted(student), permuted(teacher)), expected));
 }
 
 TEST_F(FspLossTest, LargeNumbersOverflowVisibly) {
@@ -115,32 +121,36 @@ TEST_F(FspLossTest, LargeNumbersOverflowVisibly) {
   const Maps student = {map({2, 3, 4, 4}) * 1e30, map({2, 5, 4, 4}) * 1e30};
   const Maps teacher = {map({2, 3, 4, 4}) * 1e30, map({2, 5, 4, 4}) * 1e30};
   EXPECT_FALSE(std::isfinite(fsp_loss(to(student, at::kFloat), to(teacher, at::kFloat))[0].item<double>()));
-  EXPECT_TRUE(close(differentiate(&fsp_loss, student, teacher), differentiate(&reference::fsp_loss, student, teacher)));
+  EXPECT_TRUE(close(differentiate(loss_of(), student, teacher), differentiate(&reference::fsp_loss, student, teacher)));
   // Squares of up to 1e38 still fit.
   const auto fitting = [](Maps maps) {
     for (at::Tensor& map : maps) map = (map * 1e-21).to(at::kFloat);
     return maps;
   };
   EXPECT_TRUE(close(
-      differentiate(&fsp_loss, fitting(student), fitting(teacher)),
+      differentiate(loss_of(), fitting(student), fitting(teacher)),
       differentiate(&reference::fsp_loss, to(fitting(student), at::kDouble), to(fitting(teacher), at::kDouble))));
 }
 
 TEST_F(FspLossTest, TinyNumbers) {
   const Maps student = {map({2, 3, 4, 4}) * 1e-30, map({2, 5, 4, 4}) * 1e-30};
   const Maps teacher = {map({2, 3, 4, 4}) * 1e-30, map({2, 5, 4, 4}) * 1e-30};
-  const auto single = differentiate(&fsp_loss, to(student, at::kFloat), to(teacher, at::kFloat));
+  const auto single = differentiate(loss_of(), to(student, at::kFloat), to(teacher, at::kFloat));
   EXPECT_TRUE(all_finite(single));
   EXPECT_EQ(single.losses[0].item<double>(), 0);
-  EXPECT_TRUE(close(differentiate(&fsp_loss, student, teacher), differentiate(&reference::fsp_loss, student, teacher)));
+  EXPECT_TRUE(close(differentiate(loss_of(), student, teacher), differentiate(&reference::fsp_loss, student, teacher)));
 }
 
 TEST_F(FspLossTest, CallableByName) {
   const Maps student = {map({3, 4, 3, 5}), map({3, 7, 3, 5})};
   const Maps teacher = {map({3, 4, 3, 5}), map({3, 7, 3, 5})};
   const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("retort::fsp_loss", "");
-  EXPECT_EQ(c10::str(op.schema()), "retort::fsp_loss(Tensor[] student, Tensor[] teacher) -> Tensor[]");
-  torch::jit::Stack stack = {c10::List<at::Tensor>(student), c10::List<at::Tensor>(teacher)};
+  EXPECT_EQ(
+      c10::str(op.schema()),
+      "retort::fsp_loss(Tensor[] student, Tensor[] teacher, *, int[] pairs=[], str pooling=\"average\", "
+      "str reduction=\"mean\") -> Tensor[]");
+  torch::jit::Stack stack = {
+      c10::List<at::Tensor>(student), c10::List<at::Tensor>(teacher), c10::List<int64_t>(), "average", "mean"};
   op.callBoxed(stack);
   EXPECT_TRUE(same_bits(stack.at(0).toTensorVector(), fsp_loss(student, teacher)));
 }
@@ -156,7 +166,7 @@ TEST_F(FspLossTest, CallableFromTorchScript) {
   };
   const Maps student = {map({3, 4, 3, 5}), map({3, 7, 3, 5})};
   const Maps teacher = {map({3, 4, 3, 5}), map({3, 7, 3, 5})};
-  EXPECT_TRUE(close(differentiate(scripted, student, teacher), differentiate(&fsp_loss, student, teacher)));
+  EXPECT_TRUE(close(differentiate(scripted, student, teacher), differentiate(loss_of(), student, teacher)));
 }
 
 TEST_F(FspLossTest, CriterionIsTheSumOfTheLosses) {

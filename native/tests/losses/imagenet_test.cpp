@@ -50,7 +50,8 @@ class ImagenetTest : public test::SeededTest {
 };
 
 TEST_F(ImagenetTest, Fsp) {
-  expect_finite(&fsp_loss, resnet50(), resnet50());
+  const auto loss = [](const test::Maps& s, const test::Maps& t) { return fsp_loss(s, t); };
+  expect_finite(loss, resnet50(), resnet50());
 }
 
 TEST_F(ImagenetTest, Nst) {

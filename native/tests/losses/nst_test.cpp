@@ -19,13 +19,13 @@ namespace retort::test {
 namespace {
 
 /// nst_loss, without a limit for dead channels unless one is given.
-MapLoss loss_of(NstKernel kernel, double dead_channel_norm = 0) {
-  return
-      [=](const Maps& student, const Maps& teacher) { return nst_loss(student, teacher, kernel, dead_channel_norm); };
+MapLoss loss_of(NstOptions options, double dead_channel_norm = 0) {
+  options.dead_channel_norm = dead_channel_norm;
+  return [=](const Maps& student, const Maps& teacher) { return nst_loss(student, teacher, options); };
 }
 
-MapLoss with_default_limit(NstKernel kernel) {
-  return [=](const Maps& student, const Maps& teacher) { return nst_loss(student, teacher, kernel); };
+MapLoss with_default_limit(const NstOptions& options) {
+  return [=](const Maps& student, const Maps& teacher) { return nst_loss(student, teacher, options); };
 }
 
 MapLoss reference_of(NstKernel kernel) {
@@ -351,10 +351,11 @@ TEST_F(NstLossTest, CallableByName) {
   const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("retort::nst_loss", "");
   EXPECT_EQ(
       c10::str(op.schema()),
-      "retort::nst_loss(Tensor[] student, Tensor[] teacher, str kernel, *, "
-      "float dead_channel_norm=9.9999999999999995e-07) -> Tensor[]");
+      "retort::nst_loss(Tensor[] student, Tensor[] teacher, str kernel, *, int degree=2, float offset=0., "
+      "float? variance=None, bool teacher_term=True, float dead_channel_norm=9.9999999999999995e-07) -> Tensor[]");
   for (NstKernel kernel : kNstKernels) {
-    torch::jit::Stack stack = {c10::List<at::Tensor>(student), c10::List<at::Tensor>(teacher), name_of(kernel), 1e-6};
+    torch::jit::Stack stack = {
+        c10::List<at::Tensor>(student), c10::List<at::Tensor>(teacher), name_of(kernel), 2, 0.0, {}, true, 1e-6};
     op.callBoxed(stack);
     EXPECT_TRUE(same_bits(stack.at(0).toTensorVector(), nst_loss(student, teacher, kernel)));
   }
@@ -399,7 +400,7 @@ TEST_F(NstLossTest, CriterionIsTheSumOfTheLosses) {
     options.kernel = kernel;
     options.dead_channel_norm = 5;
     const auto criterion = options.build({{{4, 5, 5}, {7, 2, 2}}, {{6, 5, 5}, {9, 3, 3}}});
-    const auto losses = nst_loss(input.student, input.teacher, kernel, 5);
+    const auto losses = nst_loss(input.student, input.teacher, options);
     const at::Tensor actual = criterion->forward(input);
     EXPECT_TRUE(same_bits(actual, losses[0] + losses[1]));
     // The limit has an effect on gradients alone.
@@ -420,7 +421,7 @@ TEST_F(NstLossTest, RejectsOtherKernels) {
   const Maps maps = {map({2, 3, 4, 4})};
   const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("retort::nst_loss", "");
   for (const std::string name : {"cubic", "", "Linear", "poly"}) {
-    torch::jit::Stack stack = {c10::List<at::Tensor>(maps), c10::List<at::Tensor>(maps), name, 1e-6};
+    torch::jit::Stack stack = {c10::List<at::Tensor>(maps), c10::List<at::Tensor>(maps), name, 2, 0.0, {}, true, 1e-6};
     EXPECT_EQ(
         error_of([&] { op.callBoxed(stack); }),
         "nst_loss: kernel must be linear, polynomial or gaussian (got " + name + ")");
@@ -437,9 +438,9 @@ TEST_F(NstLossTest, RejectsDeadChannelNorm) {
   for (const auto& [norm, text] : std::vector<std::pair<double, std::string>>{
            {-1.0, "-1"}, {HUGE_VAL, "inf"}, {-HUGE_VAL, "-inf"}, {std::numeric_limits<double>::quiet_NaN(), "nan"}}) {
     const std::string expected = "nst_loss: dead_channel_norm must be at least 0 and finite (got " + text + ")";
-    EXPECT_EQ(error_of([&, n = norm] { nst_loss(maps, maps, NstKernel::kLinear, n); }), expected);
     NstOptions options;
     options.dead_channel_norm = norm;
+    EXPECT_EQ(error_of([&] { nst_loss(maps, maps, options); }), expected);
     EXPECT_EQ(error_of([&] { options.build({{{3, 4, 4}}, {{3, 4, 4}}}); }), expected);
   }
 }

@@ -225,7 +225,6 @@ TEST_P(MapLossTest, NonContiguousInput) {
        [](const at::Tensor& map) {
          return map.permute({1, 2, 3, 0}).contiguous().permute({3, 0, 1, 2});
        }},
-      {"channels last", [](const at::Tensor& map) { return map.contiguous(at::MemoryFormat::ChannelsLast); }},
       {"expanded samples", [](const at::Tensor& map) { return map.slice(0, 0, 1).expand(map.sizes()); }},
       {"expanded channels", [](const at::Tensor& map) { return map.slice(1, 0, 1).expand(map.sizes()); }},
       {"expanded positions", [](const at::Tensor& map) { return map.slice(3, 0, 1).expand(map.sizes()); }},
