@@ -19,10 +19,14 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-using Loss = at::Tensor (*)(const at::Tensor&, const at::Tensor&, double);
+using Loss = decltype(&kd_loss);
 
-PairLoss at_temperature(double temperature, Loss loss = &kd_loss) {
-  return [=](const Pair& pair) { return loss(pair.student, pair.teacher, temperature); };
+/// A loss of a pair whose constant, if it has one, is the samples' weight.
+PairLoss at_temperature(double temperature, Loss loss = &kd_loss, KdTarget target = KdTarget::kLogits) {
+  return [=](const Pair& pair) {
+    const at::Tensor weight = pair.constants.empty() ? at::Tensor() : pair.constants[0];
+    return loss(pair.student, pair.teacher, temperature, weight, target);
+  };
 }
 
 DifferentiatedPair differentiate(Loss loss, const at::Tensor& student, const at::Tensor& teacher, double temperature) {
@@ -37,20 +41,40 @@ at::Tensor row(std::vector<double> values) {
   return at::tensor(values, at::kDouble).unsqueeze(0);
 }
 
-PairLossCase case_of(const std::string& name, double temperature) {
+/// Rows of probabilities.
+at::Tensor probabilities(at::ScalarType dtype = at::kDouble, int64_t batch = 6, int64_t classes = 11) {
+  return at::softmax(logits(at::kDouble, batch, classes), 1).to(dtype);
+}
+
+PairLossCase case_of(
+    const std::string& name, double temperature, bool is_weighted = false, KdTarget target = KdTarget::kLogits) {
+  const auto pair_of = [=](at::ScalarType dtype, int64_t batch, int64_t classes) {
+    Pair pair{logits(dtype, batch, classes), logits(dtype, batch, classes)};
+    if (target == KdTarget::kProbabilities) {
+      // Far from 0, where finite differences of p log p are wrong.
+      pair.teacher = probabilities(dtype, batch, classes) / 2 + 0.5 / static_cast<double>(classes);
+    }
+    if (is_weighted) pair.constants = {at::rand({batch}, at::kDouble).to(dtype) + 0.5};
+    return pair;
+  };
   PairLossCase result;
   result.name = name;
   result.function = "kd_loss";
   result.shape = "[batch, classes]";
-  result.loss = at_temperature(temperature);
-  result.reference = at_temperature(temperature, &reference::kd_loss);
-  result.little = [](at::ScalarType dtype) { return Pair{logits(dtype), logits(dtype)}; };
-  result.much = [](at::ScalarType dtype) { return Pair{logits(dtype, 2000, 100), logits(dtype, 2000, 100)}; };
+  result.loss = at_temperature(temperature, &kd_loss, target);
+  result.reference = at_temperature(temperature, &reference::kd_loss, target);
+  result.little = [=](at::ScalarType dtype) { return pair_of(dtype, 6, 11); };
+  result.much = [=](at::ScalarType dtype) { return pair_of(dtype, 2000, 100); };
   return result;
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Kd, PairLossTest, ::testing::Values(case_of("Soft", 4.0), case_of("Sharp", 0.5)), name_of_loss);
+    Kd, PairLossTest,
+    ::testing::Values(
+        case_of("Soft", 4.0), case_of("Sharp", 0.5), case_of("Weighted", 4.0, true),
+        case_of("Probabilities", 4.0, false, KdTarget::kProbabilities),
+        case_of("WeightedProbabilities", 0.5, true, KdTarget::kProbabilities)),
+    name_of_loss);
 
 class KdLossTest : public SeededTest {};
 
@@ -168,21 +192,197 @@ TEST_F(KdLossTest, NanPropagates) {
   }
 }
 
+// ---- weights --------------------------------------------------------------------------------------------------------
+
+TEST_F(KdLossTest, WeightsMatchReference) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    for (int64_t classes : {1, 7, 8, 17, 100}) {
+      for (at::ScalarType weight_dtype :
+           {at::kBool, at::kByte, at::kInt, at::kLong, at::kHalf, at::kFloat, at::kDouble}) {
+        SCOPED_TRACE(c10::str(dtype, " classes ", classes, ", weight ", weight_dtype));
+        const at::Tensor weight = at::tensor({1.0, 0.0, 2.0, 0.25, 5.0, 0.0}, at::kDouble).to(weight_dtype);
+        const Pair pair{logits(dtype, 6, classes), logits(dtype, 6, classes), {weight}};
+        for (KdTarget target : {KdTarget::kLogits, KdTarget::kProbabilities}) {
+          Pair given = pair;
+          if (target == KdTarget::kProbabilities) given.teacher = at::softmax(pair.teacher, 1);
+          EXPECT_TRUE(close(
+              test::differentiate(at_temperature(4.0, &kd_loss, target), given),
+              test::differentiate(at_temperature(4.0, &reference::kd_loss, target), in_float64(given))));
+        }
+      }
+    }
+  }
+}
+
+TEST_F(KdLossTest, MaskedSamplesMightAsWellNotBeThere) {
+  const at::Tensor kept = at::tensor({0, 2, 5}, at::kLong);
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat, at::kHalf}) {
+    for (KdTarget target : {KdTarget::kLogits, KdTarget::kProbabilities}) {
+      SCOPED_TRACE(c10::str(dtype, " target ", static_cast<int>(target)));
+      const PairLoss loss = at_temperature(4.0, &kd_loss, target);
+      Pair pair{logits(dtype), probabilities(dtype), {at::zeros({6}, at::kBool).index_fill(0, kept, true)}};
+      const auto expected =
+          test::differentiate(loss, {pair.student.index_select(0, kept), pair.teacher.index_select(0, kept)});
+      pair.student[1].fill_(kNan);
+      pair.teacher[3][2] = kNan;
+      pair.student[4][0] = kInfinity;
+      const auto actual = test::differentiate(loss, pair);
+      EXPECT_TRUE(same_bits(actual.loss, expected.loss));
+      EXPECT_TRUE(same_bits(actual.student, at::zeros_like(pair.student).index_copy(0, kept, expected.student)));
+      EXPECT_TRUE(same_bits(actual.teacher, at::zeros_like(pair.teacher).index_copy(0, kept, expected.teacher)));
+    }
+  }
+}
+
+TEST_F(KdLossTest, NanPropagatesWhereItCounts) {
+  Pair pair{logits(), logits(), {at::tensor({1.0, 0.0, 1e-6, 0.0, 0.0, 0.0})}};
+  pair.student[2][3] = kNan;
+  const auto actual = test::differentiate(at_temperature(4.0), pair);
+  EXPECT_TRUE(std::isnan(actual.loss.item<double>()));
+  EXPECT_TRUE(actual.student[2].isnan().all().item<bool>());
+  EXPECT_EQ(actual.student.isnan().sum().item<int64_t>(), 11);
+}
+
+TEST_F(KdLossTest, NothingCountsWhereAllWeightsAreZero) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    for (at::ScalarType weight_dtype : {at::kBool, at::kLong, at::kFloat}) {
+      SCOPED_TRACE(c10::str(dtype, " weight ", weight_dtype));
+      const Pair pair{at::full({6, 11}, kNan, dtype), logits(dtype), {at::zeros({6}, weight_dtype)}};
+      const auto actual = test::differentiate(at_temperature(4.0), pair);
+      EXPECT_EQ(actual.loss.item<double>(), 0.0);
+      EXPECT_TRUE(same_bits(actual.student, at::zeros({6, 11}, dtype)));
+      EXPECT_TRUE(same_bits(actual.teacher, at::zeros({6, 11}, dtype)));
+    }
+  }
+}
+
+TEST_F(KdLossTest, OnlyRatiosOfWeightsCount) {
+  const Pair plain{logits(), logits()};
+  const auto expected = test::differentiate(at_temperature(4.0), plain);
+  for (double size : {1e-300, 1e-3, 7.0, 1e300}) {
+    SCOPED_TRACE(size);
+    const Pair pair{plain.student, plain.teacher, {at::full({6}, size, at::kDouble)}};
+    EXPECT_TRUE(close(test::differentiate(at_temperature(4.0), pair), expected, 1e-13));
+  }
+}
+
+TEST_F(KdLossTest, RejectsWeights) {
+  const auto error = [](const at::Tensor& weight) {
+    return error_of([&] { kd_loss(logits(), logits(), 4.0, weight); });
+  };
+  const auto with = [](double value) { return at::tensor({1.0, 0.5, value, 1.0, 1.0, 1.0}); };
+  EXPECT_EQ(error(with(0.25)), "nothing was thrown");
+  const std::string range = "kd_loss: weight must be at least 0 and finite (its smallest is ";
+  EXPECT_EQ(error(with(-0.25)), range + "-0.25)");
+  EXPECT_EQ(error(with(-0.25).to(at::kDouble) * 8).substr(0, range.size()), range);
+  EXPECT_EQ(error(at::full({6}, -3, at::kLong)), range + "-3)");
+  EXPECT_EQ(error(with(kNan)).substr(0, range.size()), range);
+  EXPECT_EQ(error(with(kInfinity)), range + "0.5)");
+  EXPECT_EQ(error(with(-kInfinity)), range + "-inf)");
+  EXPECT_EQ(error(at::ones({5})), "kd_loss: weight must be of shape [6] (got [5])");
+  EXPECT_EQ(error(at::ones({6, 1})), "kd_loss: weight must be of shape [6] (got [6, 1])");
+  EXPECT_EQ(error(at::ones({})), "kd_loss: weight must be of shape [6] (got [])");
+  EXPECT_EQ(error(at::ones({6}, at::kComplexFloat)), "kd_loss: weight must be real (got ComplexFloat)");
+  EXPECT_EQ(error(at::ones({6}).to_sparse()), "kd_loss: weight must be dense (got Sparse)");
+  EXPECT_EQ(
+      error(at::ones({6}, at::kMeta)), "kd_loss: student and weight must be on the same device (got cpu and meta)");
+}
+
+// ---- probabilities --------------------------------------------------------------------------------------------------
+
+TEST_F(KdLossTest, ProbabilitiesMatchReference) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    for (int64_t classes : {1, 2, 7, 8, 9, 16, 17, 100, 1000}) {
+      for (double temperature : {0.5, 1.0, 4.0}) {
+        SCOPED_TRACE(c10::str(dtype, " classes ", classes, ", temperature ", temperature));
+        const Pair pair{logits(dtype, 9, classes), probabilities(dtype, 9, classes)};
+        EXPECT_TRUE(close(
+            test::differentiate(at_temperature(temperature, &kd_loss, KdTarget::kProbabilities), pair),
+            test::differentiate(
+                at_temperature(temperature, &reference::kd_loss, KdTarget::kProbabilities), in_float64(pair))));
+      }
+    }
+  }
+}
+
+TEST_F(KdLossTest, ProbabilitiesOfZero) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    SCOPED_TRACE(c10::toString(dtype));
+    Pair pair{logits(dtype, 4, 3), row({0, 0.25, 0.75}).to(dtype).repeat({4, 1})};
+    // A label, and a class that is impossible for both.
+    pair.teacher[1].copy_(row({0, 1, 0})[0]);
+    pair.student[2][0] = -kInfinity;
+    const auto actual = test::differentiate(at_temperature(4.0, &kd_loss, KdTarget::kProbabilities), pair);
+    const auto expected =
+        test::differentiate(at_temperature(4.0, &reference::kd_loss, KdTarget::kProbabilities), in_float64(pair));
+    EXPECT_TRUE(close(actual.loss, expected.loss));
+    for (int64_t b : {0, 1, 3}) EXPECT_TRUE(close(actual.student[b], expected.student[b])) << b;
+    EXPECT_EQ(actual.student[2][0].item<double>(), 0.0);
+    EXPECT_TRUE(actual.student.isfinite().all().item<bool>());
+    EXPECT_EQ(actual.teacher.masked_select(pair.teacher.eq(0)).abs().max().item<double>(), 0.0);
+    EXPECT_TRUE(actual.teacher.isfinite().all().item<bool>());
+  }
+}
+
+TEST_F(KdLossTest, SoftenedProbabilitiesAreTheSoftenedLogits) {
+  const at::Tensor student = logits();
+  const at::Tensor teacher = logits();
+  const at::Tensor weight = at::rand({6});
+  EXPECT_TRUE(close(
+      kd_loss(student, at::softmax(teacher / 4, 1), 4.0, weight, KdTarget::kProbabilities),
+      kd_loss(student, teacher, 4.0, weight), 1e-12));
+}
+
+TEST_F(KdLossTest, NanProbabilitiesPropagate) {
+  const Pair pair{logits(), probabilities()};
+  pair.teacher[2][5] = kNan;
+  const auto actual = test::differentiate(at_temperature(4.0, &kd_loss, KdTarget::kProbabilities), pair);
+  EXPECT_TRUE(std::isnan(actual.loss.item<double>()));
+  EXPECT_TRUE(std::isnan(actual.teacher[2][5].item<double>()));
+  EXPECT_TRUE(actual.student[2].isnan().all().item<bool>());
+  EXPECT_TRUE(actual.student[1].isfinite().all().item<bool>());
+}
+
+TEST_F(KdLossTest, RejectsTargets) {
+  const auto unknown = static_cast<KdTarget>(7);
+  const std::string expected = "kd_loss: target must be one of KdTarget (got 7)";
+  EXPECT_EQ(error_of([&] { kd_loss(logits(), logits(), 4.0, {}, unknown); }), expected);
+  KdOptions options;
+  options.target = unknown;
+  EXPECT_EQ(error_of([&] { options.build({}); }), expected);
+}
+
+// ---- operator and criterion -----------------------------------------------------------------------------------------
+
 TEST_F(KdLossTest, CallableByName) {
   const at::Tensor student = logits();
   const at::Tensor teacher = logits();
   const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("retort::kd_loss", "");
-  EXPECT_EQ(c10::str(op.schema()), "retort::kd_loss(Tensor student, Tensor teacher, float temperature) -> Tensor");
-  torch::jit::Stack stack = {student, teacher, 4.0};
+  EXPECT_EQ(
+      c10::str(op.schema()),
+      "retort::kd_loss(Tensor student, Tensor teacher, float temperature, *, Tensor? weight=None, "
+      "str target=\"logits\") -> Tensor");
+  torch::jit::Stack stack = {student, teacher, 4.0, c10::IValue(), "logits"};
   op.callBoxed(stack);
   EXPECT_TRUE(same_bits(stack.at(0).toTensor(), kd_loss(student, teacher, 4.0)));
+
+  const at::Tensor weight = at::arange(6, at::kLong);
+  stack = {student, probabilities(), 4.0, weight, "probabilities"};
+  const at::Tensor expected = kd_loss(student, stack.at(1).toTensor(), 4.0, weight, KdTarget::kProbabilities);
+  op.callBoxed(stack);
+  EXPECT_TRUE(same_bits(stack.at(0).toTensor(), expected));
+
+  stack = {student, teacher, 4.0, c10::IValue(), "labels"};
+  EXPECT_EQ(error_of([&] { op.callBoxed(stack); }), "kd_loss: target must be logits or probabilities (got labels)");
 }
 
 TEST_F(KdLossTest, CallableFromTorchScript) {
   torch::jit::Module module("KdLoss");
   module.define(
       "def forward(self, student, teacher):\n"
-      "    return 2 * retort.kd_loss(student, teacher, temperature=4.0)\n",
+      "    return 2 * retort.kd_loss(student, teacher, temperature=4.0)\n"
+      "def weighted(self, student, teacher, weight):\n"
+      "    return retort.kd_loss(student, teacher, 4.0, weight=weight, target='probabilities')\n",
       std::make_shared<OperatorResolver>());
   const at::Tensor student = logits().requires_grad_();
   const at::Tensor teacher = logits();
@@ -191,6 +391,12 @@ TEST_F(KdLossTest, CallableFromTorchScript) {
   EXPECT_TRUE(close(
       torch::autograd::grad({loss}, {student})[0],
       2 * student_gradient(at_temperature(4.0, &reference::kd_loss), {student, teacher})));
+
+  const at::Tensor given = probabilities();
+  const at::Tensor weight = at::arange(6).gt(2);
+  EXPECT_TRUE(same_bits(
+      module.get_method("weighted")({student, given, weight}).toTensor(),
+      kd_loss(student, given, 4.0, weight, KdTarget::kProbabilities)));
 }
 
 TEST_F(KdLossTest, CriterionIsTheLossOfTheLogits) {
@@ -204,6 +410,13 @@ TEST_F(KdLossTest, CriterionIsTheLossOfTheLogits) {
   EXPECT_TRUE(same_bits(criterion->forward(input), kd_loss(input.logits_student, input.logits_teacher, 2.5)));
   EXPECT_TRUE(criterion->parameters().empty());
   EXPECT_TRUE(criterion->buffers().empty());
+
+  EXPECT_EQ(options.target, KdTarget::kLogits);
+  options.target = KdTarget::kProbabilities;
+  input.logits_teacher = probabilities();
+  EXPECT_TRUE(same_bits(
+      options.build({})->forward(input),
+      kd_loss(input.logits_student, input.logits_teacher, 2.5, {}, KdTarget::kProbabilities)));
 }
 
 TEST_F(KdLossTest, RejectsTemperature) {
