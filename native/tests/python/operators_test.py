@@ -1,4 +1,4 @@
-"""The operators in Python's torch: each golden case, in both precisions.
+"""The operators in Python's torch: each golden case, in both precisions, and each keyword.
 
 Run by ctest as `operators_test.py LIBRARY GOLDEN_DIR`, where the environment variable RETORT_GOLDEN_DIR takes the place
 of GOLDEN_DIR. Exits with 77, ctest's "skipped", where the torch that the library is built for is not installed.
@@ -170,9 +170,149 @@ class OperatorsTest(unittest.TestCase):
         for s, gradient in zip(student, listed(golden, "grad_s", torch.float64)):
             self.assert_close(s.grad, gradient)
 
+
+class KeywordsTest(unittest.TestCase):
+    """What each keyword does, written in torch."""
+
+    def setUp(self):
+        torch.manual_seed(20)
+
+    def assert_same(self, operator, formula, *tensors):
+        """The same value and the same gradients to all tensors."""
+        results = []
+        for function in (operator, formula):
+            leaves = [tensor.clone().requires_grad_() for tensor in tensors]
+            value = function(*leaves)
+            results.append([value.detach(), *torch.autograd.grad(value, leaves)])
+        for actual, expected in zip(*results):
+            torch.testing.assert_close(actual, expected, rtol=1e-9, atol=1e-12)
+
+    def logits(self):
+        return torch.randn(5, 7, dtype=torch.float64)
+
+    def maps(self, *shapes):
+        return [torch.randn(3, *shape, dtype=torch.float64) for shape in shapes]
+
+    def test_kd_weight_and_target(self):
+        student, teacher = self.logits(), self.logits().softmax(1)
+        for weight in (torch.tensor([0.0, 1.5, 2.0, 0.0, 0.25]), torch.tensor([True, False, True, True, False])):
+            self.assert_same(
+                lambda s, t: torch.ops.retort.kd_loss(s, t, 4.0, weight=weight, target="probabilities"),
+                lambda s, t: 16
+                * (weight * functional.kl_div((s / 4).log_softmax(1), t, reduction="none").sum(1)).sum()
+                / weight.sum(),
+                student,
+                teacher,
+            )
+
+    def test_fsp_pairs_pooling_and_reduction(self):
+        student = self.maps((4, 6, 6), (3, 6, 6), (5, 3, 3))
+        teacher = self.maps((4, 6, 6), (3, 6, 6), (5, 3, 3))
+        pools = {"average": functional.adaptive_avg_pool2d, "max": functional.adaptive_max_pool2d}
+        reductions = {
+            "mean": lambda d: d.square().mean(),
+            "paper": lambda d: d.square().sum() / 3,
+            "torchdistill": lambda d: d.norm(dim=1).sum() / 3,
+        }
+
+        def matrix(first, second, pool):
+            first, second = (pool(map_, 3).flatten(2) for map_ in (first, second))
+            return first @ second.mT / 9
+
+        for (pooling, pool), (reduction, reduce) in itertools.product(pools.items(), reductions.items()):
+            with self.subTest(pooling=pooling, reduction=reduction):
+                actual = torch.ops.retort.fsp_matrix(student[0], student[2], pooling=pooling)
+                torch.testing.assert_close(actual, matrix(student[0], student[2], pool))
+                self.assert_same(
+                    lambda *s: torch.stack(
+                        torch.ops.retort.fsp_loss(
+                            s, teacher, pairs=[0, 2, 1, 2], pooling=pooling, reduction=reduction
+                        )
+                    ).sum(),
+                    lambda *s: sum(
+                        reduce(matrix(s[i], s[2], pool) - matrix(teacher[i], teacher[2], pool)) for i in (0, 1)
+                    ),
+                    *student,
+                )
+
+    def test_nst_kernels_and_teacher_term(self):
+        (student,), (teacher,) = self.maps((4, 3, 5)), self.maps((6, 3, 5))
+        kernels = {
+            "polynomial": (dict(degree=3, offset=0.5), lambda x, y: (x @ y.mT + 0.5) ** 3),
+            "gaussian": (dict(variance=0.7), lambda x, y: (-torch.cdist(x, y).square() / 1.4).exp()),
+        }
+        for (name, (keywords, kernel)), teacher_term in itertools.product(kernels.items(), (True, False)):
+
+            def formula(s, t):
+                s, t = (functional.normalize(map_.flatten(2), dim=2) for map_ in (s, t))
+                value = kernel(s, s).mean() - 2 * kernel(s, t).mean()
+                return value + kernel(t, t).mean() if teacher_term else value
+
+            with self.subTest(kernel=name, teacher_term=teacher_term):
+                self.assert_same(
+                    lambda s, t: torch.ops.retort.nst_loss([s], [t], name, teacher_term=teacher_term, **keywords)[0],
+                    formula,
+                    student,
+                    teacher,
+                )
+
+    def test_ofd_reduction_and_sizes(self):
+        (student,), (teacher,) = self.maps((4, 3, 5)), self.maps((4, 6, 11))
+        margin = -torch.rand(4, dtype=torch.float64)
+        for reduction, divisor in {"mean": 180, "sum": 1, "batchmean": 3}.items():
+
+            def formula(s, t):
+                target = torch.maximum(functional.adaptive_avg_pool2d(t, (3, 5)), margin.view(1, -1, 1, 1))
+                return ((s - target).square() * ((s > target) | (target > 0))).sum() / divisor
+
+            with self.subTest(reduction=reduction):
+                self.assert_same(
+                    lambda s, t: torch.ops.retort.ofd_loss(s, t, margin, reduction=reduction),
+                    formula,
+                    student,
+                    teacher,
+                )
+
+    def test_ofd_stable_margin(self):
+        beta = torch.tensor([-1.0, 0.5, 3.0, 8.0], dtype=torch.float64)
+        gamma = torch.full_like(beta, 2.0)
+        normal = torch.distributions.Normal(0.0, 1.0)
+        z = beta / gamma
+        expected = beta - gamma * normal.log_prob(z).exp() / torch.special.ndtr(-z)
+        torch.testing.assert_close(torch.ops.retort.ofd_expected_margin(gamma, beta, stable=True), expected)
+        expected[3] = -6.0
+        torch.testing.assert_close(torch.ops.retort.ofd_expected_margin(gamma, beta), expected)
+
+    def test_crd_class_contrast(self):
+        indices, classes = torch.tensor([4, 0, 9]), torch.arange(12) % 3
+        for relaxed in (False, True):
+            draws = []
+            for _ in range(2):
+                generator = torch.Generator().manual_seed(5)
+                draws.append(
+                    torch.ops.retort.crd_class_contrast(indices, classes, 8, relaxed=relaxed, generator=generator)
+                )
+            self.assertTrue(torch.equal(*draws))
+            for index, (positive, *negatives) in zip(indices, draws[0]):
+                self.assertEqual(classes[positive], classes[index])
+                others = (classes != classes[index]).nonzero().flatten().tolist()
+                self.assertEqual(sorted(int(row) for row in negatives), others)
+                if not relaxed:
+                    self.assertEqual(positive, index)
+
+    def test_crd_contrast(self):
+        generator = torch.Generator().manual_seed(5)
+        contrast = torch.ops.retort.crd_contrast(torch.tensor([3, 0]), 4, 500, generator=generator)
+        self.assertEqual(contrast[:, 0].tolist(), [3, 0])
+        self.assertEqual(sorted(set(contrast[0, 1:].tolist())), [0, 1, 2])
+
     def test_rejects_bad_input_in_one_line(self):
         with self.assertRaisesRegex(Exception, r"^fsp_loss: student must have at least 2 maps \(got 1\)$"):
             torch.ops.retort.fsp_loss([torch.zeros(1, 1, 1, 1)], [torch.zeros(1, 1, 1, 1)])
+
+    def test_rejects_unknown_words_in_one_line(self):
+        with self.assertRaisesRegex(Exception, r"^kd_loss: target must be logits or probabilities \(got labels\)$"):
+            torch.ops.retort.kd_loss(self.logits(), self.logits(), 4.0, target="labels")
 
 
 if __name__ == "__main__":
