@@ -62,11 +62,11 @@ class MapPair {
   int64_t columns() const { return second_.channels(); }
   T scale() const { return T(1) / T(first_.positions()); }
 
-  /// Writes, or adds, `sign` times the FSP matrix.
-  void add_matrix(T sign, bool add, T* matrix) const {
+  /// Writes the FSP matrix.
+  void set_matrix(T* matrix) const {
     multiply<T>(
         {rows(), columns(), first_.positions()}, first_.matrix(), second_.matrix().transposed(),
-        {matrix, columns(), sign * scale(), add});
+        {matrix, columns(), scale(), false});
   }
 
   /// Writes the gradients of both maps, given that of the FSP matrix.
@@ -156,9 +156,14 @@ double sum_of_pairs(const FspSample& sample) {
   for (int64_t i = 0; i < sample.pair_count; ++i) {
     MapPair<T> students(student, sample.pairs[i], sample.pooling, scratch);
     MapPair<T> teachers(teacher, sample.pairs[i], sample.pooling, scratch);
-    T* difference = take<T>(scratch, students.rows() * students.columns());
-    students.add_matrix(1, false, difference);
-    teachers.add_matrix(-1, true, difference);
+    const int64_t count = students.rows() * students.columns();
+    T* difference = take<T>(scratch, count);
+    T* of_teacher = take<T>(scratch, count);
+    students.set_matrix(difference);
+    teachers.set_matrix(of_teacher);
+    // Not added up in one: equal matrices are to leave nothing, and a column's direction is lost in what rounding does.
+#pragma omp simd
+    for (int64_t j = 0; j < count; ++j) difference[j] -= of_teacher[j];
     sum += reduce(sample, difference, students.rows(), students.columns());
     students.set_gradients(1, difference);
     teachers.set_gradients(-1, difference);

@@ -8,8 +8,9 @@
 namespace retort::kernels::RETORT_ISA {
 namespace {
 
-/// Below this, all vectors of a sample are one, and so is the Gaussian kernel.
-constexpr double kSmallestVariance = 1e-12;
+/// Below this, which is what rounding may leave, all vectors of a sample are one, and so is the Gaussian kernel.
+template <typename T>
+constexpr double kSmallestVariance = sizeof(T) == sizeof(float) ? 2e-6 : 1e-12;
 /// Elements of the kernel's matrix that are computed at once: they stay in the second-level cache.
 constexpr int64_t kBlockElements = 1 << 17;
 
@@ -273,8 +274,9 @@ struct Gaussian {
       add_mean(sample.teacher, sample.teacher_norms, T(1), teacher);
       variance = of_students / static_cast<double>(students) + of_teachers / static_cast<double>(teachers) -
                  2 * inner_product(student, teacher, sample.positions());
+      if (variance < kSmallestVariance<T>) variance = INFINITY;
     }
-    inverse_variance = static_cast<T>(1 / (variance < kSmallestVariance ? kSmallestVariance : variance));
+    inverse_variance = static_cast<T>(1 / variance);
   }
 
   double apply(T* products, int64_t row, int64_t begin, int64_t count) const {
