@@ -5,9 +5,13 @@
 #include <torch/csrc/jit/api/module.h>
 
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <stdexcept>
+#include <string>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 #include "golden.h"
 #include "map_loss_test.h"
@@ -28,29 +32,44 @@ MapLoss with_default_limit(const NstOptions& options) {
   return [=](const Maps& student, const Maps& teacher) { return nst_loss(student, teacher, options); };
 }
 
-MapLoss reference_of(NstKernel kernel) {
-  return [=](const Maps& student, const Maps& teacher) { return reference::nst_loss(student, teacher, kernel); };
+MapLoss reference_of(const NstOptions& options) {
+  return [=](const Maps& student, const Maps& teacher) { return reference::nst_loss(student, teacher, options); };
 }
 
 /// The specification with the Gaussian kernel's variance as it is at these maps, for differences: gradients take it for
 /// a constant, and a difference of losses would see it change.
-MapLoss with_variance_at(NstKernel kernel, const Maps& student, const Maps& teacher) {
+MapLoss with_variance_at(const NstOptions& options, const Maps& student, const Maps& teacher) {
   std::vector<at::Tensor> variances;
-  for (size_t i = 0; i < student.size(); ++i) variances.push_back(reference::nst_variance(student[i], teacher[i]));
+  for (size_t i = 0; i < student.size(); ++i) {
+    variances.push_back(reference::nst_variance(student[i], teacher[i], options));
+  }
   return [=](const Maps& changed_student, const Maps& changed_teacher) {
     std::vector<at::Tensor> losses;
     for (size_t i = 0; i < variances.size(); ++i) {
-      losses.push_back(reference::nst_loss(changed_student[i], changed_teacher[i], kernel, variances[i]));
+      losses.push_back(reference::nst_loss(changed_student[i], changed_teacher[i], options, variances[i]));
     }
     return losses;
   };
 }
 
-MapLossCase case_of(const std::string& name, NstKernel kernel) {
-  MapLossCase result{name, "nst_loss", with_default_limit(kernel), reference_of(kernel), nullptr};
-  if (kernel == NstKernel::kGaussian) {
+NstOptions polynomial(int64_t degree, double offset) {
+  NstOptions options;
+  options.degree = degree;
+  options.offset = offset;
+  return options;
+}
+
+NstOptions gaussian(double variance) {
+  NstOptions options = NstKernel::kGaussian;
+  options.variance = variance;
+  return options;
+}
+
+MapLossCase case_of(const std::string& name, const NstOptions& options) {
+  MapLossCase result{name, "nst_loss", with_default_limit(options), reference_of(options), nullptr};
+  if (options.kernel == NstKernel::kGaussian && !options.variance) {
     result.with_constants_at = [=](const Maps& student, const Maps& teacher) {
-      return with_variance_at(kernel, student, teacher);
+      return with_variance_at(options, student, teacher);
     };
   }
   return result;
@@ -60,8 +79,29 @@ INSTANTIATE_TEST_SUITE_P(
     Nst, MapLossTest,
     ::testing::Values(
         case_of("Linear", NstKernel::kLinear), case_of("Polynomial", NstKernel::kPolynomial),
-        case_of("Gaussian", NstKernel::kGaussian)),
+        case_of("Gaussian", NstKernel::kGaussian), case_of("Cubic", polynomial(3, 0.25)),
+        case_of("GaussianOfOneVariance", gaussian(0.5))),
     name_of_loss);
+
+/// All variants, with the teacher's term and without.
+std::vector<NstOptions> variants() {
+  std::vector<NstOptions> all = {NstKernel::kLinear, NstKernel::kGaussian, gaussian(0.3)};
+  for (int64_t degree = 1; degree <= 4; ++degree) {
+    for (double offset : {0.0, 0.7}) all.push_back(polynomial(degree, offset));
+  }
+  const size_t count = all.size();
+  for (size_t i = 0; i < count; ++i) {
+    all.push_back(all[i]);
+    all.back().teacher_term = false;
+  }
+  return all;
+}
+
+std::string description_of(const NstOptions& options) {
+  return c10::str(
+      name_of(options.kernel), " degree ", options.degree, " offset ", options.offset, " variance ",
+      options.variance.value_or(0), options.teacher_term ? "" : " without the teacher's term");
+}
 
 class NstLossTest : public SeededTest {
  protected:
@@ -194,6 +234,96 @@ TEST_F(NstLossTest, BothWaysOfThePolynomialAgree) {
         differentiate(loss_of(NstKernel::kPolynomial), student, teacher),
         differentiate(reference_of(NstKernel::kPolynomial), student, teacher)));
   }
+}
+
+TEST_F(NstLossTest, VariantsMatchReference) {
+  struct Shape {
+    std::vector<int64_t> student, teacher;
+  };
+  // Fewer positions than channels and more, of one size and pooled, more channels than are compared at once.
+  const std::vector<Shape> shapes = {{{3, 7, 2, 3}, {3, 9, 2, 3}},   {{3, 7, 6, 9}, {3, 9, 6, 9}},
+                                     {{2, 17, 7, 4}, {2, 3, 3, 5}},  {{2, 1, 5, 5}, {2, 33, 3, 3}},
+                                     {{1, 70, 3, 3}, {1, 65, 4, 3}}, {{1, 600, 2, 2}, {1, 70, 2, 2}},
+                                     {{1, 70, 2, 2}, {1, 600, 2, 2}}};
+  for (const NstOptions& options : variants()) {
+    for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+      for (const Shape& shape : shapes) {
+        const Maps student = {map(shape.student, dtype)};
+        const Maps teacher = {map(shape.teacher, dtype)};
+        SCOPED_TRACE(c10::str(description_of(options), " ", dtype, " ", student[0].sizes(), teacher[0].sizes()));
+        EXPECT_TRUE(close(
+            differentiate(loss_of(options), student, teacher),
+            differentiate(reference_of(options), to(student, at::kDouble), to(teacher, at::kDouble))));
+      }
+    }
+  }
+}
+
+TEST_F(NstLossTest, VariantsGradMatchesFiniteDifference) {
+  for (const std::vector<int64_t>& size : std::vector<std::vector<int64_t>>{{2, 3}, {4, 5}}) {
+    const at::Tensor student = map({2, 5, size[0], size[1]});
+    const at::Tensor teacher = map({2, 4, size[0], size[1] + 1});
+    for (const NstOptions& options : variants()) {
+      SCOPED_TRACE(description_of(options));
+      const bool is_estimated = options.kernel == NstKernel::kGaussian && !options.variance;
+      const MapLoss varied = is_estimated ? with_variance_at(options, {student}, {teacher}) : loss_of(options);
+      const auto actual = differentiate(loss_of(options), {student}, {teacher});
+      EXPECT_TRUE(close(
+          actual.student[0],
+          finite_difference([&](const at::Tensor& map) { return varied({map}, {teacher})[0]; }, student), 1e-7));
+      EXPECT_TRUE(close(
+          actual.teacher[0],
+          finite_difference([&](const at::Tensor& map) { return varied({student}, {map})[0]; }, teacher), 1e-7));
+    }
+  }
+}
+
+TEST_F(NstLossTest, TeachersTermIsAConstantToTheStudent) {
+  for (const auto& size : std::vector<std::vector<int64_t>>{{2, 3}, {6, 9}}) {
+    const Maps student = {map({3, 7, size[0], size[1]})};
+    const Maps teacher = {map({3, 9, size[0], size[1]})};
+    for (NstOptions options : variants()) {
+      SCOPED_TRACE(description_of(options));
+      options.teacher_term = true;
+      const auto with = differentiate(loss_of(options), student, teacher);
+      options.teacher_term = false;
+      const auto without = differentiate(loss_of(options), student, teacher);
+      EXPECT_TRUE(same_bits(without.student, with.student));
+      EXPECT_LT(without.losses[0].item<double>(), with.losses[0].item<double>());
+    }
+  }
+}
+
+TEST_F(NstLossTest, WithoutTheTeachersTermALossMayBeNegative) {
+  const Maps maps = {map({3, 7, 2, 3})};
+  for (NstOptions options : variants()) {
+    SCOPED_TRACE(description_of(options));
+    options.teacher_term = false;
+    EXPECT_LT(nst_loss(maps, maps, options)[0].item<double>(), 0);
+  }
+}
+
+TEST_F(NstLossTest, DegreeOneIsLinear) {
+  const Maps student = {map({3, 7, 2, 3})};
+  const Maps teacher = {map({3, 9, 2, 3})};
+  const auto linear = differentiate(loss_of(NstKernel::kLinear), student, teacher);
+  // The offset is in all three means.
+  for (double offset : {0.0, 3.0}) {
+    EXPECT_TRUE(close(differentiate(loss_of(polynomial(1, offset)), student, teacher), linear));
+  }
+}
+
+TEST_F(NstLossTest, VariantsOfTheWorkedExample) {
+  const Maps student = {at::tensor({2.0, 0.0, 0.0, 5.0}, at::kDouble).view({1, 2, 1, 2})};
+  const Maps teacher = {at::tensor({3.0, 4.0}, at::kDouble).view({1, 1, 1, 2})};
+  const auto loss = [&](const NstOptions& options) { return nst_loss(student, teacher, options)[0].item<double>(); };
+  EXPECT_NEAR(loss(polynomial(3, 1)), (8 + 1) / 2.0 + 8 - (std::pow(1.6, 3) + std::pow(1.8, 3)), 1e-14);
+  const double within = (1 + std::exp(-2 / 0.5)) / 2;
+  const double across = (std::exp(-0.8 / 0.5) + std::exp(-0.4 / 0.5)) / 2;
+  EXPECT_NEAR(loss(gaussian(0.25)), within + 1 - 2 * across, 1e-15);
+  NstOptions without;
+  without.teacher_term = false;
+  EXPECT_NEAR(loss(without), 0.5 - 1.0, 1e-15);
 }
 
 TEST_F(NstLossTest, WorkedExample) {
@@ -337,12 +467,18 @@ TEST_F(NstLossTest, LargeAndTinyNumbers) {
   }
 }
 
-TEST_F(NstLossTest, GaussianOfConstantMaps) {
+TEST_F(NstLossTest, GaussianOfEqualVectorsIsOne) {
   // All distances are 0 and so is their mean, by which they are divided.
-  const Maps maps = {at::full({2, 5, 3, 3}, 0.7, at::kFloat)};
-  const auto actual = differentiate(loss_of(NstKernel::kGaussian), maps, {maps[0].clone()});
-  EXPECT_TRUE(all_finite(actual));
-  EXPECT_GE(actual.losses[0].item<double>(), 0);
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    for (const auto& shape : std::vector<std::vector<int64_t>>{{2, 5, 3, 3}, {2, 5, 1, 1}, {2, 70, 13, 13}}) {
+      SCOPED_TRACE(c10::str(dtype, " ", at::IntArrayRef(shape)));
+      const at::Tensor map = at::rand(shape, at::kDouble).slice(1, 0, 1).add(0.1).expand(shape).to(dtype);
+      const auto actual = differentiate(loss_of(NstKernel::kGaussian), {map}, {map * 3});
+      EXPECT_EQ(actual.losses[0].item<double>(), 0);
+      EXPECT_EQ(largest(actual.student[0]), 0);
+      EXPECT_EQ(largest(actual.teacher[0]), 0);
+    }
+  }
 }
 
 TEST_F(NstLossTest, CallableByName) {
@@ -353,11 +489,19 @@ TEST_F(NstLossTest, CallableByName) {
       c10::str(op.schema()),
       "retort::nst_loss(Tensor[] student, Tensor[] teacher, str kernel, *, int degree=2, float offset=0., "
       "float? variance=None, bool teacher_term=True, float dead_channel_norm=9.9999999999999995e-07) -> Tensor[]");
-  for (NstKernel kernel : kNstKernels) {
+  for (NstOptions options : variants()) {
+    SCOPED_TRACE(description_of(options));
     torch::jit::Stack stack = {
-        c10::List<at::Tensor>(student), c10::List<at::Tensor>(teacher), name_of(kernel), 2, 0.0, {}, true, 1e-6};
+        c10::List<at::Tensor>(student),
+        c10::List<at::Tensor>(teacher),
+        name_of(options.kernel),
+        options.degree,
+        options.offset,
+        options.variance,
+        options.teacher_term,
+        0.3};
     op.callBoxed(stack);
-    EXPECT_TRUE(same_bits(stack.at(0).toTensorVector(), nst_loss(student, teacher, kernel)));
+    EXPECT_TRUE(same_bits(stack.at(0).toTensorVector(), loss_of(options, 0.3)(student, teacher)));
   }
 }
 
@@ -387,17 +531,37 @@ TEST_F(NstLossTest, CallableFromTorchScript) {
   }
 }
 
+TEST_F(NstLossTest, VariantsCallableFromTorchScript) {
+  torch::jit::Module module("NstLoss");
+  module.define(
+      "def forward(self, s, t):\n"
+      "    cubic = retort.nst_loss([s], [t], 'polynomial', degree=3, offset=0.5, teacher_term=False)[0]\n"
+      "    return cubic, retort.nst_loss([s], [t], 'gaussian', variance=0.3)[0]\n",
+      std::make_shared<OperatorResolver>());
+  const at::Tensor student = map({3, 4, 3, 5});
+  const at::Tensor teacher = map({3, 6, 3, 5});
+  const auto losses = module.forward({student, teacher}).toTupleRef().elements().vec();
+  NstOptions cubic = polynomial(3, 0.5);
+  cubic.teacher_term = false;
+  EXPECT_TRUE(same_bits(losses.at(0).toTensor(), nst_loss({student}, {teacher}, cubic)[0]));
+  EXPECT_TRUE(same_bits(losses.at(1).toTensor(), nst_loss({student}, {teacher}, gaussian(0.3))[0]));
+}
+
 TEST_F(NstLossTest, CriterionIsTheSumOfTheLosses) {
   NstOptions options;
   EXPECT_EQ(options.kernel, NstKernel::kPolynomial);
+  EXPECT_EQ(options.degree, 2);
+  EXPECT_EQ(options.offset, 0);
+  EXPECT_FALSE(options.variance.has_value());
+  EXPECT_TRUE(options.teacher_term);
   EXPECT_EQ(options.dead_channel_norm, 1e-6);
   CriterionInput input;
   input.student = {map({3, 4, 5, 5}), map({3, 7, 2, 2})};
   input.teacher = {map({3, 6, 5, 5}), map({3, 9, 3, 3})};
   for (at::Tensor& map : input.student) map.requires_grad_();
-  for (NstKernel kernel : kNstKernels) {
-    SCOPED_TRACE(name_of(kernel));
-    options.kernel = kernel;
+  for (const NstOptions& variant : variants()) {
+    SCOPED_TRACE(description_of(variant));
+    options = variant;
     options.dead_channel_norm = 5;
     const auto criterion = options.build({{{4, 5, 5}, {7, 2, 2}}, {{6, 5, 5}, {9, 3, 3}}});
     const auto losses = nst_loss(input.student, input.teacher, options);
@@ -433,16 +597,32 @@ TEST_F(NstLossTest, RejectsOtherKernels) {
   EXPECT_EQ(error_of([&] { options.build({{{3, 4, 4}}, {{3, 4, 4}}}); }), expected);
 }
 
-TEST_F(NstLossTest, RejectsDeadChannelNorm) {
+TEST_F(NstLossTest, RejectsOptions) {
   const Maps maps = {map({2, 3, 4, 4})};
-  for (const auto& [norm, text] : std::vector<std::pair<double, std::string>>{
-           {-1.0, "-1"}, {HUGE_VAL, "inf"}, {-HUGE_VAL, "-inf"}, {std::numeric_limits<double>::quiet_NaN(), "nan"}}) {
-    const std::string expected = "nst_loss: dead_channel_norm must be at least 0 and finite (got " + text + ")";
+  const auto rejects = [&](const std::function<void(NstOptions&)>& change, const std::string& rule) {
     NstOptions options;
-    options.dead_channel_norm = norm;
-    EXPECT_EQ(error_of([&] { nst_loss(maps, maps, options); }), expected);
-    EXPECT_EQ(error_of([&] { options.build({{{3, 4, 4}}, {{3, 4, 4}}}); }), expected);
+    change(options);
+    EXPECT_EQ(error_of([&] { nst_loss(maps, maps, options); }), "nst_loss: " + rule);
+    EXPECT_EQ(error_of([&] { options.build({{{3, 4, 4}}, {{3, 4, 4}}}); }), "nst_loss: " + rule);
+  };
+  for (int64_t degree : {-1, 0, 17}) {
+    rejects(
+        [=](NstOptions& options) { options.degree = degree; },
+        c10::str("degree must be between 1 and 16 (got ", degree, ")"));
   }
+  for (const auto& [value, text] : std::vector<std::pair<double, std::string>>{
+           {-1.0, "-1"}, {HUGE_VAL, "inf"}, {-HUGE_VAL, "-inf"}, {std::numeric_limits<double>::quiet_NaN(), "nan"}}) {
+    const double bad = value;
+    rejects(
+        [=](NstOptions& options) { options.offset = bad; }, "offset must be at least 0 and finite (got " + text + ")");
+    rejects(
+        [=](NstOptions& options) { options.dead_channel_norm = bad; },
+        "dead_channel_norm must be at least 0 and finite (got " + text + ")");
+    rejects(
+        [=](NstOptions& options) { options.variance = bad; },
+        "variance must be positive and finite (got " + text + ")");
+  }
+  rejects([](NstOptions& options) { options.variance = 0; }, "variance must be positive and finite (got 0)");
 }
 
 TEST_F(NstLossTest, RejectsTaps) {
