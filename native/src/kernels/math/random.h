@@ -28,11 +28,12 @@ RETORT_MATH int64_t other_row(uint64_t bits, int64_t own, int64_t rows) {
 }
 
 /// A random order of 0 ... count - 1, of which any place can be asked for by itself: a Feistel network permutes the
-/// numbers of as many bits, and is applied again to those that are too large, at most twice on average.
+/// numbers of as many bits, and is applied again to those that are too large, at most twice on average for all but
+/// small counts.
 class Shuffle {
  public:
   RETORT_MATH_METHOD Shuffle(uint64_t key, int64_t count) : count_(static_cast<uint64_t>(count)) {
-    int bits = 2;
+    int bits = kFewestBits;
     while (bits < 62 && (uint64_t{1} << bits) < count_) ++bits;
     low_bits_ = bits / 2;
     high_bits_ = bits - low_bits_;
@@ -49,6 +50,8 @@ class Shuffle {
 
  private:
   static constexpr int kRounds = 4;
+  /// The orders of the numbers of fewer bits are not equally likely after these rounds.
+  static constexpr int kFewestBits = 10;
 
   /// Rounds in turn change the low bits by the high ones and the high bits by the low ones.
   RETORT_MATH_METHOD uint64_t permuted(uint64_t number) const {
