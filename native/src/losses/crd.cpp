@@ -236,7 +236,8 @@ class CrdCriterion final : public Criterion {
   at::Tensor next_rows(const at::Tensor& embeddings) const {
     const int64_t batch = embeddings.size(0);
     RETORT_CHECK(batch <= rows(), "crd_loss: batch must be at most the queue's ", rows(), " rows (got ", batch, ")");
-    return (at::arange(batch, embeddings.options().dtype(at::kLong)) + oldest_).remainder(rows());
+    // Module::to(dtype) converts even this buffer.
+    return (at::arange(batch, embeddings.options().dtype(at::kLong)) + oldest_.item<int64_t>()).remainder(rows());
   }
 
   at::Tensor draw() const {
