@@ -184,9 +184,9 @@ TEST_F(CrdLossTest, MatchesReference) {
   for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
     for (int64_t batch : {1, 2, 5}) {
       // Around the widths of vector registers, where inner loops have their remainders.
-      for (int64_t dimension : {1, 2, 3, 7, 8, 16, 17, 128}) {
+      for (int64_t dimension : {1, 2, 3, 7, 8, 16, 17, 40, 64, 100, 128, 130}) {
         // Candidates are scored in blocks of 32, the positive among them.
-        for (int64_t negatives : {1, 2, 31, 32, 33, 100}) {
+        for (int64_t negatives : {1, 2, 14, 15, 16, 30, 31, 32, 33, 64, 65}) {
           for (const auto& [rows, temperature] :
                std::vector<std::pair<int64_t, double>>{{2, 0.07}, {200, 0.07}, {41, 0.5}, {3, 5.0}}) {
             SCOPED_TRACE(c10::str(
@@ -522,8 +522,8 @@ TEST_F(CrdLossTest, RejectsNumbers) {
 
 TEST_F(CrdLossTest, ZMatchesReference) {
   for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
-    for (int64_t negatives : {1, 31, 32, 100}) {
-      for (int64_t dimension : {1, 3, 16, 128}) {
+    for (int64_t negatives : {1, 14, 15, 16, 30, 31, 32, 64, 65}) {
+      for (int64_t dimension : {1, 3, 16, 17, 40, 64, 100, 128, 130}) {
         for (double temperature : {0.07, 0.5, 5.0}) {
           SCOPED_TRACE(
               c10::str(dtype, " dimension ", dimension, ", negatives ", negatives, ", temperature ", temperature));
@@ -735,6 +735,206 @@ TEST_F(CrdLossTest, ContrastRejects) {
   EXPECT_TRUE(same_bits(random_state(), before));
 }
 
+// ---- candidates by class --------------------------------------------------------------------------------------------
+
+/// Ten rows of three classes of uneven sizes, which are numbered at will: rows 1, 2, 4, 7 and 9; 0, 3, 6 and 8; 5.
+at::Tensor uneven_classes() {
+  constexpr int64_t kFirst = std::numeric_limits<int64_t>::min();
+  constexpr int64_t kLast = std::numeric_limits<int64_t>::max();
+  return at::tensor(std::vector<int64_t>{-3, kLast, kLast, -3, kLast, kFirst, -3, kLast, -3, kLast}, at::kLong);
+}
+
+/// Chi-square of counts that are expected to be equal.
+double chi_square(const at::Tensor& counts) {
+  const at::Tensor expected = counts.to(at::kDouble).mean();
+  return ((counts - expected).square() / expected).sum().item<double>();
+}
+
+TEST_F(CrdLossTest, ClassNegativesAreOfOtherClasses) {
+  const at::Tensor classes = uneven_classes();
+  const at::Tensor indices = at::cat({at::arange(10, at::kLong), rows_of({5, 5, 9})});
+  const at::Tensor own_class = classes.index_select(0, indices);
+  // The classes leave 5, 6 and 9 rows to others.
+  for (int64_t negatives : {1, 4, 5, 6, 7, 9, 10, 100}) {
+    for (bool relaxed : {false, true}) {
+      SCOPED_TRACE(c10::str(negatives, relaxed ? " relaxed" : ""));
+      const at::Tensor contrast = crd_class_contrast(indices, classes, negatives, relaxed);
+      ASSERT_EQ(contrast.sizes(), at::IntArrayRef({13, negatives + 1}));
+      EXPECT_EQ(contrast.scalar_type(), at::kLong);
+      ASSERT_GE(contrast.min().item<int64_t>(), 0);
+      ASSERT_LT(contrast.max().item<int64_t>(), 10);
+      const at::Tensor of_contrast = classes.index_select(0, contrast.flatten()).view_as(contrast);
+      EXPECT_TRUE(same_bits(of_contrast.select(1, 0), own_class));
+      EXPECT_FALSE(of_contrast.slice(1, 1).eq(own_class.unsqueeze(1)).any().item<bool>());
+      if (!relaxed) {
+        EXPECT_TRUE(same_bits(contrast.select(1, 0), indices));
+      }
+      for (int64_t b = 0; b < 13; ++b) {
+        const auto others = classes.ne(own_class[b]).sum().item<int64_t>();
+        const auto most = at::bincount(contrast[b].slice(0, 1)).max().item<int64_t>();
+        if (negatives <= others) {
+          EXPECT_EQ(most, 1) << b;
+        } else {
+          EXPECT_GT(most, 1) << b;
+        }
+      }
+    }
+  }
+}
+
+TEST_F(CrdLossTest, ClassNegativesAreUniform) {
+  const at::Tensor others = rows_of({0, 3, 5, 6, 8});
+  constexpr int64_t kSamples = 20000;
+  const at::Tensor indices = at::full({kSamples}, 7, at::kLong);
+  // Without repetition and with.
+  for (int64_t negatives : {2, 5, 9}) {
+    SCOPED_TRACE(negatives);
+    const at::Tensor drawn = crd_class_contrast(indices, uneven_classes(), negatives).slice(1, 1);
+    for (int64_t place = 0; place < negatives; ++place) {
+      const at::Tensor counts = at::bincount(drawn.select(1, place), {}, 10).index_select(0, others);
+      EXPECT_EQ(counts.sum().item<int64_t>(), kSamples);
+      // 4 degrees of freedom.
+      EXPECT_LT(chi_square(counts), 30.0) << place;
+    }
+    const at::Tensor pairs = at::bincount(drawn.select(1, 0) * 10 + drawn.select(1, 1));
+    const at::Tensor occurring = pairs.masked_select(pairs.gt(0));
+    EXPECT_EQ(occurring.numel(), negatives <= 5 ? 20 : 25);
+    EXPECT_LT(chi_square(occurring), 70.0);
+  }
+}
+
+TEST_F(CrdLossTest, ClassNegativesOfALargeDataSet) {
+  constexpr int64_t kRows = 100'003;
+  const at::Tensor classes = at::arange(kRows, at::kLong).remainder(100);
+  const at::Tensor drawn = crd_class_contrast(rows_of({7}), classes, 5000)[0].slice(0, 1);
+  EXPECT_EQ(at::bincount(drawn).max().item<int64_t>(), 1);
+  EXPECT_TRUE(close(drawn.to(at::kDouble).mean().item<double>(), kRows / 2.0, 0.03));
+  EXPECT_LT(drawn.min().item<double>(), kRows * 0.002);
+  EXPECT_GT(drawn.max().item<double>(), kRows * 0.998);
+}
+
+TEST_F(CrdLossTest, RelaxedPositivesAreAnyOfTheClass) {
+  constexpr int64_t kSamples = 5000;
+  for (const auto& [own, rows] :
+       std::vector<std::pair<int64_t, std::vector<int64_t>>>{{7, {1, 2, 4, 7, 9}}, {0, {0, 3, 6, 8}}, {5, {5}}}) {
+    SCOPED_TRACE(own);
+    const at::Tensor positives =
+        crd_class_contrast(at::full({kSamples}, own, at::kLong), uneven_classes(), 3, /*relaxed=*/true).select(1, 0);
+    const at::Tensor counts = at::bincount(positives, {}, 10).index_select(0, rows_of(rows));
+    EXPECT_EQ(counts.sum().item<int64_t>(), kSamples);
+    EXPECT_LT(chi_square(counts), 30.0);
+  }
+}
+
+TEST_F(CrdLossTest, ClassContrastComesFromTheGenerator) {
+  const at::Tensor indices = rows_of({4, 0, 9});
+  const at::Tensor classes = uneven_classes();
+  for (int64_t negatives : {5, 50}) {
+    for (bool relaxed : {false, true}) {
+      SCOPED_TRACE(c10::str(negatives, relaxed ? " relaxed" : ""));
+      const auto draw = [&](const std::optional<at::Generator>& generator) {
+        return crd_class_contrast(indices, classes, negatives, relaxed, generator);
+      };
+      manual_seed(5);
+      const at::Tensor first = draw(std::nullopt);
+      EXPECT_FALSE(same_bits(draw(std::nullopt), first));
+      manual_seed(5);
+      EXPECT_TRUE(same_bits(draw(std::nullopt), first));
+      const at::Tensor before = random_state();
+      EXPECT_TRUE(same_bits(draw(at::detail::createCPUGenerator(5)), first));
+      EXPECT_FALSE(same_bits(draw(at::detail::createCPUGenerator(6)), first));
+      EXPECT_TRUE(same_bits(random_state(), before));
+
+      const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("retort::crd_class_contrast", "");
+      EXPECT_EQ(
+          c10::str(op.schema()),
+          "retort::crd_class_contrast(Tensor indices, Tensor classes, int negatives, *, bool relaxed=False, "
+          "Generator? generator=None) -> Tensor");
+      torch::jit::Stack stack = {indices, classes, negatives, relaxed, at::detail::createCPUGenerator(5)};
+      op.callBoxed(stack);
+      EXPECT_TRUE(same_bits(stack.at(0).toTensor(), first));
+    }
+  }
+}
+
+TEST_F(CrdLossTest, NumberOfThreadsChangesNoClassContrast) {
+  const at::Tensor indices = at::arange(100, at::kLong);
+  const at::Tensor classes = at::arange(1000, at::kLong).remainder(3);
+  for (int64_t negatives : {600, 3000}) {
+    const auto draw = [&](int threads) {
+      set_threads(threads);
+      return crd_class_contrast(indices, classes, negatives, /*relaxed=*/true, at::detail::createCPUGenerator(5));
+    };
+    const at::Tensor one = draw(1);
+    EXPECT_TRUE(same_bits(draw(2), one)) << negatives;
+    EXPECT_TRUE(same_bits(draw(16), one)) << negatives;
+  }
+}
+
+TEST_F(CrdLossTest, ClassContrastOfStridedInput) {
+  const at::Tensor indices = rows_of({4, 99, 0, 99}).slice(0, 0, 4, 2);
+  const at::Tensor classes = at::stack({uneven_classes(), at::zeros({10}, at::kLong)}, 1).select(1, 0);
+  const auto draw = [](const at::Tensor& own, const at::Tensor& of_rows) {
+    return crd_class_contrast(own, of_rows, 4, true, at::detail::createCPUGenerator(5));
+  };
+  EXPECT_TRUE(same_bits(draw(indices, classes), draw(indices.contiguous(), classes.contiguous())));
+}
+
+TEST_F(CrdLossTest, ClassContrastRejects) {
+  const at::Tensor before = random_state();
+  const auto error = [](const at::Tensor& indices, const at::Tensor& classes, int64_t negatives = 3) {
+    return error_of([&] { crd_class_contrast(indices, classes, negatives); });
+  };
+  const at::Tensor good = rows_of({0, 1, 1});
+  const at::Tensor row = rows_of({0});
+  EXPECT_EQ(error({}, good), "crd_class_contrast: indices must be given (got an undefined tensor)");
+  EXPECT_EQ(error(row.to(at::kInt), good), "crd_class_contrast: indices must be int64 (got Int)");
+  EXPECT_EQ(error(rows_of({}), good), "crd_class_contrast: indices must be of rank 1 and not empty (got [0])");
+  EXPECT_EQ(error(rows_of({3}), good), "crd_class_contrast: indices must be between 0 and 2 (got 3)");
+  EXPECT_EQ(error(rows_of({-1}), good), "crd_class_contrast: indices must be between 0 and 2 (got -1)");
+  EXPECT_EQ(error(row, {}), "crd_class_contrast: classes must be given (got an undefined tensor)");
+  EXPECT_EQ(error(row, good.to(at::kInt)), "crd_class_contrast: classes must be int64 of shape [rows] (got Int [3])");
+  EXPECT_EQ(
+      error(row, good.unsqueeze(0)), "crd_class_contrast: classes must be int64 of shape [rows] (got Long [1, 3])");
+  EXPECT_EQ(error(row, row), "crd_class_contrast: classes must be int64 of shape [rows] (got Long [1])");
+  EXPECT_EQ(
+      error(row, rows_of({7, 7, 7})), "crd_class_contrast: classes must be at least two different ones (all are 7)");
+  EXPECT_EQ(error(row, good, 0), "crd_class_contrast: negatives must be at least 1 (got 0)");
+  EXPECT_TRUE(same_bits(random_state(), before));
+  EXPECT_EQ(error(row, good), "nothing was thrown");
+}
+
+// ---- memories of more than 2^31 numbers -----------------------------------------------------------------------------
+
+TEST_F(CrdLossTest, LargeMemories) {
+  constexpr int64_t kRows = 32'770;
+  constexpr int64_t kDimension = 65'536;
+  Data data;
+  try {
+    // Pages that are not touched take no memory.
+    data.student_memory = at::empty({kRows, kDimension}, at::kFloat);
+  } catch (const c10::Error&) {
+    GTEST_SKIP() << "there is no address space for 8.6 GB";
+  }
+  ASSERT_GT(data.student_memory.numel(), int64_t{1} << 31);
+  data.teacher_memory = data.student_memory;
+  data.contrast = rows_of({kRows - 1, 0, kRows - 2, 1, 16'384, kRows - 1, 32'767, 32'768}).view({2, 4});
+  for (int64_t row : {int64_t{0}, int64_t{1}, int64_t{16'384}, int64_t{32'767}, kRows - 2, kRows - 1}) {
+    data.student_memory[row].copy_(directions({1, kDimension})[0]);
+  }
+  data.student = directions({2, kDimension}).to(at::kFloat);
+  data.teacher = directions({2, kDimension}).to(at::kFloat);
+  data.student[0].copy_(data.student_memory[kRows - 1]);
+  data.z_student = data.z_teacher = static_cast<double>(kRows);
+  Data wide = data;
+  wide.student = data.student.to(at::kDouble);
+  wide.teacher = data.teacher.to(at::kDouble);
+  EXPECT_TRUE(close(differentiate(data), differentiate(wide, &reference::crd_loss)));
+  EXPECT_TRUE(close(
+      crd_z(data.student, data.teacher_memory, data.contrast, 0.5),
+      reference::crd_z(wide.student, wide.teacher_memory, wide.contrast, 0.5), 2e-4));
+}
+
 // ---- criterion ------------------------------------------------------------------------------------------------------
 
 class CrdCriterionTest : public SeededTest {
@@ -747,8 +947,8 @@ class CrdCriterionTest : public SeededTest {
     return options;
   }
 
-  static std::shared_ptr<Criterion> build(at::ScalarType dtype = at::kDouble) {
-    const auto criterion = options().build({{{3, 2, 2}}, {{7}}});
+  static std::shared_ptr<Criterion> build(at::ScalarType dtype = at::kDouble, const CrdOptions& given = options()) {
+    const auto criterion = given.build({{{3, 2, 2}}, {{7}}});
     criterion->to(dtype);
     return criterion;
   }
@@ -767,6 +967,32 @@ class CrdCriterionTest : public SeededTest {
     criterion.forward(input);
     criterion.after_step(input);
   }
+
+  /// One network's embeddings of its features.
+  static at::Tensor embed(const Criterion& criterion, const std::string& side, const at::Tensor& features) {
+    const at::Tensor rows = at::linear(
+        features.flatten(1), tensor_of(criterion, side + "_embedding.weight"),
+        tensor_of(criterion, side + "_embedding.bias"));
+    return (rows / rows.norm(2, 1, /*keepdim=*/true)).detach();
+  }
+
+  /// What crd_loss takes of a batch, with the memories as they are and Z of this batch.
+  static Data expected_data(const Criterion& criterion, const CriterionInput& input) {
+    Data data;
+    data.student = embed(criterion, "student", input.student[0]);
+    data.teacher = embed(criterion, "teacher", input.teacher[0]);
+    data.student_memory = tensor_of(criterion, "student_memory.embeddings").clone();
+    data.teacher_memory = tensor_of(criterion, "teacher_memory.embeddings").clone();
+    data.contrast = input.contrast;
+    data.temperature = 0.07;
+    data.z_student = reference::crd_z(data.student, data.teacher_memory, data.contrast, 0.07);
+    data.z_teacher = reference::crd_z(data.teacher, data.student_memory, data.contrast, 0.07);
+    return data;
+  }
+
+  static double number_of(const Criterion& criterion, const std::string& name) {
+    return tensor_of(criterion, name).item<double>();
+  }
 };
 
 TEST_F(CrdCriterionTest, Defaults) {
@@ -776,6 +1002,11 @@ TEST_F(CrdCriterionTest, Defaults) {
   EXPECT_EQ(options.dimension, 128);
   EXPECT_EQ(options.temperature, 0.07);
   EXPECT_EQ(options.momentum, 0.5);
+  EXPECT_EQ(options.queue, 0);
+  EXPECT_FALSE(options.classes.defined());
+  EXPECT_FALSE(options.relaxed);
+  EXPECT_EQ(options.z, CrdZ::kFirstBatch);
+  EXPECT_EQ(options.z_momentum, 0.99);
 }
 
 TEST_F(CrdCriterionTest, Names) {
@@ -808,21 +1039,7 @@ TEST_F(CrdCriterionTest, Names) {
 TEST_F(CrdCriterionTest, IsTheLossOfTheEmbeddings) {
   const auto criterion = build();
   const CriterionInput input = batch();
-  const auto embed = [&](const std::string& side, const at::Tensor& features) {
-    const at::Tensor rows = at::linear(
-        features.flatten(1), tensor_of(*criterion, side + "_embedding.weight"),
-        tensor_of(*criterion, side + "_embedding.bias"));
-    return (rows / rows.norm(2, 1, /*keepdim=*/true)).detach();
-  };
-  Data data;
-  data.student = embed("student", input.student[0]);
-  data.teacher = embed("teacher", input.teacher[0]);
-  data.student_memory = tensor_of(*criterion, "student_memory.embeddings").clone();
-  data.teacher_memory = tensor_of(*criterion, "teacher_memory.embeddings").clone();
-  data.contrast = input.contrast;
-  data.temperature = 0.07;
-  data.z_student = reference::crd_z(data.student, data.teacher_memory, data.contrast, 0.07);
-  data.z_teacher = reference::crd_z(data.teacher, data.student_memory, data.contrast, 0.07);
+  const Data data = expected_data(*criterion, input);
   const at::Tensor loss = criterion->forward(input);
   EXPECT_TRUE(close(loss, loss_of(data, &reference::crd_loss)));
   EXPECT_TRUE(close(tensor_of(*criterion, "z_student").item<double>(), data.z_student, 1e-9));
@@ -870,6 +1087,80 @@ TEST_F(CrdCriterionTest, ZIsSetOnce) {
   step(*loaded, batch());
   EXPECT_EQ(tensor_of(*loaded, "z_student").item<double>(), 3.0);
   EXPECT_GT(tensor_of(*loaded, "z_teacher").item<double>(), 0.0);
+}
+
+TEST_F(CrdCriterionTest, FixedZ) {
+  CrdOptions fixed = options();
+  fixed.z = CrdZ::kFixed;
+  fixed.z_student = 45;
+  fixed.z_teacher = 38;
+  const auto criterion = build(at::kDouble, fixed);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(number_of(*criterion, "z_student"), 45);
+    EXPECT_EQ(number_of(*criterion, "z_teacher"), 38);
+    const CriterionInput input = batch();
+    Data data = expected_data(*criterion, input);
+    data.z_student = 45;
+    data.z_teacher = 38;
+    criterion->snapshot();
+    EXPECT_TRUE(close(criterion->forward(input), loss_of(data, &reference::crd_loss)));
+    criterion->after_step(input);
+  }
+}
+
+TEST_F(CrdCriterionTest, MovingAverageOfZ) {
+  CrdOptions moving = options();
+  moving.z = CrdZ::kMovingAverage;
+  for (double momentum : {0.0, 0.75, 0.99}) {
+    SCOPED_TRACE(momentum);
+    moving.z_momentum = momentum;
+    const auto criterion = build(at::kDouble, moving);
+    double z_student = 0;
+    double z_teacher = 0;
+    for (int i = 0; i < 4; ++i) {
+      SCOPED_TRACE(i);
+      const CriterionInput input = batch();
+      Data data = expected_data(*criterion, input);
+      data.z_student = z_student = i == 0 ? data.z_student : momentum * z_student + (1 - momentum) * data.z_student;
+      data.z_teacher = z_teacher = i == 0 ? data.z_teacher : momentum * z_teacher + (1 - momentum) * data.z_teacher;
+      const auto before = state_of(*criterion);
+      criterion->snapshot();
+      criterion->forward(input);
+      criterion->restore();
+      EXPECT_TRUE(same_bits(state_of(*criterion), before));
+      criterion->snapshot();
+      EXPECT_TRUE(close(criterion->forward(input), loss_of(data, &reference::crd_loss)));
+      criterion->after_step(input);
+      EXPECT_TRUE(close(number_of(*criterion, "z_student"), z_student, 1e-9));
+      EXPECT_TRUE(close(number_of(*criterion, "z_teacher"), z_teacher, 1e-9));
+    }
+  }
+}
+
+TEST_F(CrdCriterionTest, MovingAverageGoesOnFromALoadedZ) {
+  CrdOptions moving = options();
+  moving.z = CrdZ::kMovingAverage;
+  const auto criterion = build(at::kDouble, moving);
+  set_tensor(*criterion, "z_teacher", at::scalar_tensor(1000.0));
+  const CriterionInput input = batch();
+  const Data data = expected_data(*criterion, input);
+  step(*criterion, input);
+  EXPECT_TRUE(close(number_of(*criterion, "z_student"), data.z_student, 1e-9));
+  EXPECT_TRUE(close(number_of(*criterion, "z_teacher"), 990 + 0.01 * data.z_teacher, 1e-9));
+}
+
+TEST_F(CrdCriterionTest, NanReachesNoMovingAverage) {
+  CrdOptions moving = options();
+  moving.z = CrdZ::kMovingAverage;
+  const auto criterion = build(at::kDouble, moving);
+  step(*criterion, batch());
+  const auto before = state_of(*criterion);
+  CriterionInput input = batch();
+  input.student[0][1].fill_(kNan);
+  criterion->snapshot();
+  EXPECT_EQ(error_of([&] { criterion->forward(input); }), "crd_loss: z_student must be positive and finite (got nan)");
+  criterion->restore();
+  EXPECT_TRUE(same_bits(state_of(*criterion), before));
 }
 
 TEST_F(CrdCriterionTest, RestoresEveryBit) {
@@ -948,6 +1239,194 @@ TEST_F(CrdCriterionTest, DrawsContrastWhereNoneIsGiven) {
   criterion->forward(given);
   EXPECT_TRUE(same_bits(random_state(), before));
 }
+
+TEST_F(CrdCriterionTest, DrawsByClass) {
+  for (bool relaxed : {false, true}) {
+    SCOPED_TRACE(relaxed);
+    CrdOptions by_class = options();
+    by_class.classes = at::arange(20, at::kLong).remainder(3) * 100;
+    by_class.relaxed = relaxed;
+    const auto criterion = build(at::kDouble, by_class);
+    CriterionInput given = batch();
+    manual_seed(7);
+    given.contrast = crd_class_contrast(given.indices, by_class.classes, 6, relaxed);
+    CriterionInput drawn = given;
+    drawn.contrast = at::Tensor();
+    // What becomes of the options later is nothing to the criterion.
+    by_class.classes.zero_();
+    manual_seed(7);
+    const at::Tensor loss = criterion->forward(drawn);
+    EXPECT_TRUE(same_bits(criterion->forward(given), loss));
+  }
+}
+
+// ---- queue ----------------------------------------------------------------------------------------------------------
+
+class CrdQueueTest : public CrdCriterionTest {
+ protected:
+  static CrdOptions options() {
+    CrdOptions options = CrdCriterionTest::options();
+    options.samples = 0;
+    options.queue = 7;
+    return options;
+  }
+
+  static std::shared_ptr<Criterion> build(at::ScalarType dtype = at::kDouble) {
+    return CrdCriterionTest::build(dtype, options());
+  }
+
+  static CriterionInput batch(at::ScalarType dtype = at::kDouble, int64_t size = 3) {
+    CriterionInput input;
+    input.student = {at::randn({size, 3, 2, 2}, dtype)};
+    input.teacher = {at::randn({size, 7}, dtype)};
+    return input;
+  }
+};
+
+TEST_F(CrdQueueTest, Names) {
+  const auto criterion = options().build({{{3, 2, 2}}, {{7}}});
+  std::vector<std::string> names = criterion->named_buffers().keys();
+  std::sort(names.begin(), names.end());
+  EXPECT_EQ(
+      names, (std::vector<std::string>{
+                 "oldest", "student_memory.embeddings", "teacher_memory.embeddings", "z_student", "z_teacher"}));
+  EXPECT_EQ(tensor_of(*criterion, "oldest").scalar_type(), at::kLong);
+  EXPECT_EQ(number_of(*criterion, "oldest"), 0);
+  EXPECT_EQ(tensor_of(*criterion, "student_memory.embeddings").sizes(), at::IntArrayRef({7, 4}));
+}
+
+TEST_F(CrdQueueTest, EmbeddingsReplaceTheOldestBeforeTheyAreCompared) {
+  const auto criterion = build();
+  Data expected = data_of();
+  expected.temperature = 0.07;
+  expected.student_memory = tensor_of(*criterion, "student_memory.embeddings").clone();
+  expected.teacher_memory = tensor_of(*criterion, "teacher_memory.embeddings").clone();
+  int64_t oldest = 0;
+  int i = 0;
+  // The third batch wraps round; the fourth replaces everything.
+  for (int64_t size : {3, 3, 3, 7, 1, 5}) {
+    SCOPED_TRACE(c10::str("batch ", ++i, " of ", size));
+    const CriterionInput input = batch(at::kDouble, size);
+    std::vector<int64_t> rows;
+    for (int64_t b = 0; b < size; ++b) rows.push_back((oldest + b) % 7);
+    manual_seed(i);
+    expected.contrast = crd_contrast(rows_of(rows), 7, 6);
+    expected.student = embed(*criterion, "student", input.student[0]);
+    expected.teacher = embed(*criterion, "teacher", input.teacher[0]);
+    for (int64_t b = 0; b < size; ++b) {
+      expected.student_memory[rows[static_cast<size_t>(b)]].copy_(expected.student[b]);
+      expected.teacher_memory[rows[static_cast<size_t>(b)]].copy_(expected.teacher[b]);
+    }
+    if (i == 1) {
+      expected.z_student = reference::crd_z(expected.student, expected.teacher_memory, expected.contrast, 0.07);
+      expected.z_teacher = reference::crd_z(expected.teacher, expected.student_memory, expected.contrast, 0.07);
+    }
+    manual_seed(i);
+    criterion->snapshot();
+    const at::Tensor loss = criterion->forward(input);
+    EXPECT_TRUE(close(loss, loss_of(expected, &reference::crd_loss)));
+    EXPECT_EQ(number_of(*criterion, "oldest"), static_cast<double>(oldest));
+    criterion->after_step(input);
+    oldest = (oldest + size) % 7;
+    EXPECT_EQ(number_of(*criterion, "oldest"), static_cast<double>(oldest));
+    EXPECT_TRUE(close(tensor_of(*criterion, "student_memory.embeddings"), expected.student_memory, 1e-12));
+    EXPECT_TRUE(close(tensor_of(*criterion, "teacher_memory.embeddings"), expected.teacher_memory, 1e-12));
+  }
+}
+
+TEST_F(CrdQueueTest, IndicesAreNothing) {
+  const auto criterion = build();
+  const CriterionInput plain = batch();
+  CriterionInput indexed = plain;
+  indexed.indices = rows_of({-1, 1000, 0});
+  manual_seed(7);
+  const at::Tensor loss = criterion->forward(plain);
+  manual_seed(7);
+  EXPECT_TRUE(same_bits(criterion->forward(indexed), loss));
+}
+
+TEST_F(CrdQueueTest, TrainsBothEmbeddingsAndTheStudent) {
+  const auto criterion = build();
+  CriterionInput input = batch();
+  input.student[0].requires_grad_();
+  criterion->forward(input).backward();
+  EXPECT_GT(input.student[0].grad().abs().max().item<double>(), 0.0);
+  for (const auto& entry : criterion->named_parameters()) {
+    EXPECT_GT(entry.value().grad().abs().max().item<double>(), 0.0) << entry.key();
+  }
+}
+
+TEST_F(CrdQueueTest, RestoresEveryBit) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    const auto criterion = build(dtype);
+    // The first time Z is unset; the third batch wraps round.
+    for (int i = 0; i < 4; ++i) {
+      SCOPED_TRACE(c10::str(dtype, " batch ", i));
+      const CriterionInput input = batch(dtype);
+      const auto before = state_of(*criterion);
+      criterion->snapshot();
+      criterion->forward(input);
+      EXPECT_FALSE(same_bits(state_of(*criterion), before));
+      criterion->restore();
+      EXPECT_TRUE(same_bits(state_of(*criterion), before));
+
+      step(*criterion, input);
+      EXPECT_FALSE(same_bits(tensor_of(*criterion, "oldest"), before["oldest"]));
+      criterion->restore();
+      EXPECT_TRUE(same_bits(state_of(*criterion), before));
+      step(*criterion, input);
+    }
+  }
+}
+
+TEST_F(CrdQueueTest, NanIsRefused) {
+  for (bool student : {true, false}) {
+    SCOPED_TRACE(student ? "student" : "teacher");
+    const auto criterion = build();
+    step(*criterion, batch());
+    const auto before = state_of(*criterion);
+    CriterionInput input = batch();
+    (student ? input.student : input.teacher)[0][1].fill_(kNan);
+    criterion->snapshot();
+    EXPECT_EQ(
+        error_of([&] { criterion->forward(input); }), "ContrastMemory: embeddings must be finite (got inf or nan)");
+    criterion->restore();
+    EXPECT_TRUE(same_bits(state_of(*criterion), before));
+  }
+}
+
+TEST_F(CrdQueueTest, RejectsBatchesThatAreTooLarge) {
+  const auto criterion = build();
+  const auto before = state_of(*criterion);
+  const CriterionInput input = batch(at::kDouble, 8);
+  EXPECT_EQ(error_of([&] { criterion->forward(input); }), "crd_loss: batch must be at most the queue's 7 rows (got 8)");
+  EXPECT_TRUE(same_bits(state_of(*criterion), before));
+}
+
+TEST_F(CrdQueueTest, RejectsOptions) {
+  const auto error_after = [](const std::function<void(CrdOptions&)>& change) {
+    CrdOptions changed = options();
+    change(changed);
+    return error_of([&] { changed.build({{{3, 2, 2}}, {{7}}}); });
+  };
+  EXPECT_EQ(error_after([](CrdOptions&) {}), "nothing was thrown");
+  EXPECT_EQ(
+      error_after([](CrdOptions& options) { options.queue = 1; }),
+      "crd_loss: queue must be at least 2, or 0 for none (got 1)");
+  EXPECT_EQ(
+      error_after([](CrdOptions& options) { options.queue = -7; }),
+      "crd_loss: queue must be at least 2, or 0 for none (got -7)");
+  EXPECT_EQ(
+      error_after([](CrdOptions& options) { options.samples = 20; }),
+      "crd_loss: samples must be 0 where there is a queue (got 20)");
+  EXPECT_EQ(
+      error_after([](CrdOptions& options) {
+        options.classes = rows_of({0, 1, 2, 3, 4, 5, 6});
+      }),
+      "crd_loss: classes must be undefined where there is a queue (got [7])");
+}
+
+// ---- other input ----------------------------------------------------------------------------------------------------
 
 TEST_F(CrdCriterionTest, FlattensTaps) {
   const auto flat = options().build({{{12}}, {{7}}});
@@ -1116,6 +1595,46 @@ TEST_F(CrdCriterionTest, RejectsOptions) {
         error_after([n = number](CrdOptions& options) { options.momentum = n; }),
         "crd_loss: momentum must be at least 0 and below 1 (got " + text + ")");
   }
+  for (const auto& [number, text] : kNotPositive) {
+    EXPECT_EQ(
+        error_after([n = number](CrdOptions& options) {
+          options.z = CrdZ::kFixed;
+          options.z_student = n;
+          options.z_teacher = 1;
+        }),
+        "crd_loss: z_student must be positive and finite (got " + text + ")");
+    EXPECT_EQ(
+        error_after([n = number](CrdOptions& options) {
+          options.z = CrdZ::kFixed;
+          options.z_student = 1;
+          options.z_teacher = n;
+        }),
+        "crd_loss: z_teacher must be positive and finite (got " + text + ")");
+  }
+  for (const auto& [number, text] :
+       std::vector<std::pair<double, std::string>>{{-0.5, "-0.5"}, {1.0, "1"}, {kInfinity, "inf"}, {kNan, "nan"}}) {
+    EXPECT_EQ(
+        error_after([n = number](CrdOptions& options) {
+          options.z = CrdZ::kMovingAverage;
+          options.z_momentum = n;
+        }),
+        "crd_loss: z_momentum must be at least 0 and below 1 (got " + text + ")");
+  }
+  EXPECT_EQ(
+      error_after([](CrdOptions& options) { options.z = static_cast<CrdZ>(7); }),
+      "crd_loss: z must be one of CrdZ (got 7)");
+  EXPECT_EQ(
+      error_after([](CrdOptions& options) { options.relaxed = true; }),
+      "crd_loss: relaxed needs classes (got an undefined tensor)");
+  EXPECT_EQ(
+      error_after([](CrdOptions& options) { options.classes = at::arange(19, at::kLong); }),
+      "crd_loss: classes must be of shape [20] (got [19])");
+  EXPECT_EQ(
+      error_after([](CrdOptions& options) { options.classes = at::arange(20, at::kInt); }),
+      "crd_loss: classes must be int64 of shape [rows] (got Int [20])");
+  EXPECT_EQ(
+      error_after([](CrdOptions& options) { options.classes = at::full({20}, -4, at::kLong); }),
+      "crd_loss: classes must be at least two different ones (all are -4)");
 }
 
 TEST_F(CrdCriterionTest, RejectsTaps) {

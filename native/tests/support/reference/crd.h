@@ -5,11 +5,12 @@
 
 namespace retort::reference {
 
-/// exp(v_i . m_ij / T) of each anchor and candidate, from gathered rows.
+/// exp(v_i . m_ij / T) of each anchor and candidate, from gathered rows, in the embeddings' dtype.
 inline at::Tensor crd_exponentials(
     const at::Tensor& embeddings, const at::Tensor& memory, const at::Tensor& contrast, double temperature) {
-  const at::Tensor rows =
-      memory.index_select(0, contrast.flatten()).view({contrast.size(0), contrast.size(1), memory.size(1)});
+  const at::Tensor rows = memory.index_select(0, contrast.flatten())
+                              .view({contrast.size(0), contrast.size(1), memory.size(1)})
+                              .to(embeddings.scalar_type());
   return at::exp(at::bmm(rows, embeddings.unsqueeze(2)).squeeze(2) / temperature);
 }
 
