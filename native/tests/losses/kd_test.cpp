@@ -259,7 +259,7 @@ TEST_F(KdLossTest, NothingCountsWhereAllWeightsAreZero) {
 TEST_F(KdLossTest, OnlyRatiosOfWeightsCount) {
   const Pair plain{logits(), logits()};
   const auto expected = test::differentiate(at_temperature(4.0), plain);
-  for (double size : {1e-300, 1e-3, 7.0, 1e300}) {
+  for (double size : {5e-324, 1e-300, 1e-3, 7.0, 1e300, 1e308}) {
     SCOPED_TRACE(size);
     const Pair pair{plain.student, plain.teacher, {at::full({6}, size, at::kDouble)}};
     EXPECT_TRUE(close(test::differentiate(at_temperature(4.0), pair), expected, 1e-13));

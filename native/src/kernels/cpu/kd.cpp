@@ -26,6 +26,9 @@ std::vector<double> shares_of(const std::optional<at::Tensor>& weight, int64_t b
   const at::Tensor weights = weight->to(at::kDouble).contiguous();
   const double* data = weights.const_data_ptr<double>();
   std::vector<double> shares(data, data + batch);
+  // The sum of what is at most 1 is finite.
+  const double largest = *std::max_element(shares.begin(), shares.end());
+  for (double& share : shares) share = largest > 0 ? share / largest : 0;
   const double sum = std::accumulate(shares.begin(), shares.end(), 0.0);
   for (double& share : shares) share = sum > 0 ? share / sum * square : 0;
   return shares;
