@@ -1,6 +1,5 @@
 #include <ATen/ops/adaptive_avg_pool2d.h>
-#include <ATen/ops/exp.h>
-#include <ATen/ops/special_log_ndtr.h>
+#include <ATen/ops/special_erfcx.h>
 #include <ATen/ops/special_ndtr.h>
 #include <ATen/ops/where.h>
 #include <retort/losses/ofd.h>
@@ -16,6 +15,7 @@
 #include "losses/checks.h"
 #include "losses/sum.h"
 #include "util/operators.h"
+#include "util/precision.h"
 
 namespace retort {
 namespace {
@@ -24,6 +24,8 @@ namespace nn = torch::nn;
 
 /// The official code's bound: below it, a channel is hardly ever negative and its margin -3 gamma.
 constexpr double kSmallestProbability = 0.001;
+/// From here on, four terms of an asymptotic series in 1 / z^2 are exact to 1e-10.
+constexpr double kLargeZ = 50;
 
 c10::string_view name_of(OfdReduction reduction) {
   switch (reduction) {
@@ -37,6 +39,16 @@ c10::string_view name_of(OfdReduction reduction) {
   fail("ofd_loss: reduction must be one of OfdReduction (got ", static_cast<int>(reduction), ")");
 }
 
+/// beta - gamma phi(z) / Phi(-z) with z = beta / gamma, for any z.
+at::Tensor expected_negative(const at::Tensor& beta, const at::Tensor& gamma) {
+  const at::Tensor z = beta / gamma;
+  const at::Tensor hazard = M_2_SQRTPI * M_SQRT1_2 / at::special_erfcx(z * M_SQRT1_2);
+  // Where beta and gamma times the hazard all but cancel each other, the asymptotic series of their difference.
+  const at::Tensor r = 1 / (z * z);
+  const at::Tensor series = -gamma / z * (1 - r * (2 - r * (10 - r * 74)));
+  return at::where(z > kLargeZ, series, beta - gamma * hazard);
+}
+
 /// What the sum of squares is multiplied by.
 double scale_of(c10::string_view reduction, const at::Tensor& student) {
   if (reduction == "mean") return 1.0 / static_cast<double>(student.numel());
@@ -45,10 +57,11 @@ double scale_of(c10::string_view reduction, const at::Tensor& student) {
   return 1.0;
 }
 
-/// The teacher's map, averaged to the height and width of the student's where they differ.
+/// The teacher's map, averaged to the height and width of the student's where they differ, then in the type that is
+/// computed in.
 at::Tensor at_size_of(const at::Tensor& student, const at::Tensor& teacher) {
   const at::IntArrayRef size = student.sizes().slice(2);
-  return teacher.sizes().slice(2) == size ? teacher : at::adaptive_avg_pool2d(teacher, size);
+  return teacher.sizes().slice(2) == size ? teacher : at::adaptive_avg_pool2d(teacher.to(compute_dtype(teacher)), size);
 }
 
 at::Tensor checked_ofd_loss(
@@ -90,10 +103,8 @@ at::Tensor checked_ofd_expected_margin(const at::Tensor& bn_weight, const at::Te
   check_same_type("ofd_expected_margin", "bn_weight", bn_weight, "bn_bias", bn_bias);
   const at::Tensor beta = bn_bias.detach().to(at::kDouble);
   const at::Tensor gamma = bn_weight.detach().to(at::kDouble).abs();
-  const at::Tensor z = beta / gamma;
-  const at::Tensor log_density = -0.5 * z * z - 0.5 * std::log(2 * M_PI);
-  at::Tensor margin = beta - gamma * at::exp(log_density - at::special_log_ndtr(-z));
-  if (!stable) margin = at::where(at::special_ndtr(-z) <= kSmallestProbability, -3 * gamma, margin);
+  at::Tensor margin = expected_negative(beta, gamma);
+  if (!stable) margin = at::where(at::special_ndtr(-beta / gamma) <= kSmallestProbability, -3 * gamma, margin);
   return at::where(gamma == 0, beta.clamp_max(0), margin).to(bn_weight.scalar_type());
 }
 
@@ -200,7 +211,8 @@ std::vector<at::Tensor> ofd_expected_margins(
   };
   std::vector<at::Tensor> margins;
   for (const std::string& norm : norms) {
-    margins.push_back(ofd_expected_margin(find(norm + ".weight"), find(norm + ".bias"), stable));
+    const at::Tensor weight = find(norm + ".weight");
+    margins.push_back(ofd_expected_margin(weight, find(norm + ".bias"), stable));
   }
   return margins;
 }

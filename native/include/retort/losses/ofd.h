@@ -75,7 +75,7 @@ RETORT_API at::Tensor ofd_batch_margin(const at::Tensor& teacher);
 ///   margin_c = min(beta, 0)                     if gamma = 0, where the official code fails
 ///
 /// The second case is a leap, from -0.28 gamma to -3 gamma at z = 3.09. With `stable`, the first case holds for every
-/// z, from the logarithm of Phi, which does not vanish.
+/// z, in a form in which nothing vanishes or cancels.
 ///
 /// A constant: no gradient flows. Also the operator `retort::ofd_expected_margin(Tensor bn_weight, Tensor bn_bias, *,
 /// bool stable=False) -> Tensor`.

@@ -97,18 +97,22 @@ void sum_negatives(const FeatureMap& map, double* sums, double* counts, Scratch&
   if (sample.channels_last()) {
     T* sum = take<T>(scratch, channels);
     T* count = take<T>(scratch, channels);
-    for (int64_t c = 0; c < channels; ++c) sum[c] = count[c] = 0;
-    for (int64_t p = 0; p < sample.positions(); ++p) {
-      const T* responses = sample.values() + p * channels;
+    for (int64_t c = 0; c < channels; ++c) sums[c] = counts[c] = 0;
+    for (int64_t begin = 0; begin < sample.positions(); begin += kBlock) {
+      const int64_t end = begin + math::smaller(kBlock, sample.positions() - begin);
+      for (int64_t c = 0; c < channels; ++c) sum[c] = count[c] = 0;
+      for (int64_t p = begin; p < end; ++p) {
+        const T* responses = sample.values() + p * channels;
 #pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) {
-        sum[c] += negative_part(responses[c]);
-        count[c] += responses[c] >= T(0) ? T(0) : T(1);
+        for (int64_t c = 0; c < channels; ++c) {
+          sum[c] += negative_part(responses[c]);
+          count[c] += responses[c] >= T(0) ? T(0) : T(1);
+        }
       }
-    }
-    for (int64_t c = 0; c < channels; ++c) {
-      sums[c] = static_cast<double>(sum[c]);
-      counts[c] = static_cast<double>(count[c]);
+      for (int64_t c = 0; c < channels; ++c) {
+        sums[c] += static_cast<double>(sum[c]);
+        counts[c] += static_cast<double>(count[c]);
+      }
     }
     return;
   }

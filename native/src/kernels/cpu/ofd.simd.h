@@ -6,7 +6,7 @@
 
 namespace retort::kernels {
 
-/// One sample of ofd_loss: two maps of one shape, storage and memory format.
+/// One sample of ofd_loss: two maps of one shape and memory format.
 struct OfdSample {
   FeatureMap student;
   FeatureMap teacher;
