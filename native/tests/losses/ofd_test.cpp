@@ -3,6 +3,7 @@
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 #include <retort/losses/ofd.h>
+#include <retort/models/resnet.h>
 #include <retort/runtime.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/api/module.h>
@@ -282,14 +283,51 @@ TEST_F(OfdLossTest, StudentEqualToTheTargetGivesZero) {
   }
 }
 
-TEST_F(OfdLossTest, SumIsTheMeanTimesTheElements) {
+TEST_F(OfdLossTest, ReductionsDivideTheSum) {
   Data data = data_of();
-  const auto mean = differentiate(data);
   data.reduction = OfdReduction::kSum;
   const auto sum = differentiate(data);
-  const auto elements = static_cast<double>(data.student.numel());
-  EXPECT_TRUE(close(sum.loss, mean.loss * elements, 1e-14));
-  EXPECT_TRUE(close(sum.student, mean.student * elements, 1e-14));
+  for (const auto& [reduction, divisor] :
+       std::vector<std::pair<OfdReduction, double>>{{OfdReduction::kMean, 180}, {OfdReduction::kBatchMean, 3}}) {
+    SCOPED_TRACE(name_of(reduction));
+    data.reduction = reduction;
+    EXPECT_TRUE(close(
+        differentiate(data), DifferentiatedPair{sum.loss / divisor, sum.student / divisor, sum.teacher / divisor},
+        1e-14));
+  }
+}
+
+TEST_F(OfdLossTest, TeacherOfAnotherSize) {
+  for (const auto& [height, width] :
+       std::vector<std::pair<int64_t, int64_t>>{{6, 10}, {7, 13}, {3, 8}, {7, 5}, {1, 1}, {2, 4}, {9, 2}, {1, 17}}) {
+    for (OfdReduction reduction : kReductions) {
+      for (at::ScalarType dtype : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16}) {
+        SCOPED_TRACE(c10::str(dtype, " ", height, " x ", width, ", ", name_of(reduction)));
+        Data data = data_of(dtype);
+        data.reduction = reduction;
+        // Means of few quarters are never an odd number of 128ths: at the margin the loss has no gradient.
+        data.teacher = ((at::randn({3, 4, height, width}, at::kDouble) * 4).round() / 4).to(dtype);
+        data.margin = (-(at::randint(64, {4}, at::kDouble) * 2 + 1) / 128).to(dtype);
+        const auto actual = differentiate(data);
+        EXPECT_EQ(actual.student.scalar_type(), dtype);
+        EXPECT_EQ(actual.teacher.scalar_type(), dtype);
+        EXPECT_TRUE(close(actual, expected_of(data)));
+      }
+    }
+  }
+}
+
+TEST_F(OfdLossTest, GradToATeacherOfAnotherSizeMatchesFiniteDifference) {
+  for (const std::vector<int64_t>& shape : {std::vector<int64_t>{3, 4, 7, 11}, std::vector<int64_t>{3, 4, 2, 3}}) {
+    SCOPED_TRACE(c10::str(at::IntArrayRef(shape)));
+    Data data = data_of();
+    data.teacher = at::randn(shape, at::kDouble);
+    const auto actual = differentiate(data);
+    const auto by_student = [&](const at::Tensor& student) { return ofd_loss(student, data.teacher, data.margin); };
+    const auto by_teacher = [&](const at::Tensor& teacher) { return ofd_loss(data.student, teacher, data.margin); };
+    EXPECT_TRUE(close(actual.student, finite_difference(by_student, data.student), 1e-7));
+    EXPECT_TRUE(close(actual.teacher, finite_difference(by_teacher, data.teacher), 1e-7));
+  }
 }
 
 TEST_F(OfdLossTest, NanPropagates) {
@@ -341,6 +379,104 @@ TEST_F(OfdLossTest, LargeSumsKeepTheirPrecision) {
   Data data = data_of(at::kFloat, {1, 2, 1024, 2048});
   data.reduction = OfdReduction::kSum;
   EXPECT_TRUE(close(loss_of(data), loss_of(in_float64(data), &reference::ofd_loss), 1e-6));
+}
+
+// ---- memory formats and dtypes --------------------------------------------------------------------------------------
+
+at::Tensor channels_last(const at::Tensor& map) {
+  return map.contiguous(at::MemoryFormat::ChannelsLast);
+}
+
+const std::vector<std::vector<int64_t>> kShapes = {{3, 4, 3, 5},   {1, 2, 1, 3},   {2, 17, 7, 7},
+                                                   {2, 3, 40, 41}, {2, 130, 3, 3}, {1, 1030, 2, 2}};
+
+TEST_F(OfdLossTest, MemoryFormatChangesNoValue) {
+  for (const auto& shape : kShapes) {
+    for (at::ScalarType dtype : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16}) {
+      SCOPED_TRACE(c10::str(dtype, " ", at::IntArrayRef(shape)));
+      const Data plain = data_of(dtype, shape);
+      const auto expected = differentiate(plain);
+      EXPECT_TRUE(expected.student.is_contiguous());
+      Data by_student = plain;
+      by_student.student = channels_last(plain.student);
+      Data by_teacher = plain;
+      by_teacher.teacher = channels_last(plain.teacher);
+      Data by_both = by_student;
+      by_both.teacher = by_teacher.teacher;
+      for (const Data& data : {by_student, by_teacher, by_both}) {
+        const auto actual = differentiate(data);
+        // The order in which the loss is summed is another; each element's gradient is not.
+        EXPECT_TRUE(close(actual.loss, expected.loss, dtype == at::kDouble ? 1e-14 : 1e-5));
+        EXPECT_TRUE(same_bits(actual.student, expected.student));
+        EXPECT_TRUE(same_bits(actual.teacher, expected.teacher));
+        EXPECT_EQ(actual.student.strides(), data.student.strides());
+        EXPECT_TRUE(same_bits(student_gradient(data), actual.student));
+      }
+      EXPECT_TRUE(close(ofd_batch_margin(by_both.teacher), ofd_batch_margin(plain.teacher)));
+    }
+  }
+}
+
+TEST_F(OfdLossTest, ChannelsLastTeacherOfAnotherSize) {
+  Data data = data_of();
+  data.teacher = at::randn({3, 4, 7, 11}, at::kDouble);
+  const auto expected = differentiate(data);
+  data.teacher = channels_last(data.teacher);
+  EXPECT_TRUE(close(differentiate(data), expected, 1e-13));
+  data.student = channels_last(data.student);
+  EXPECT_TRUE(close(differentiate(data), expected, 1e-13));
+}
+
+TEST_F(OfdLossTest, HalfPrecisionIsComputedInFloat32) {
+  const auto every_second = [](const at::Tensor& map) { return at::stack({map, map}, -1).select(-1, 0); };
+  const auto as_it_is = [](const at::Tensor& map) { return map; };
+  for (at::ScalarType dtype : {at::kHalf, at::kBFloat16}) {
+    for (const auto& shape : kShapes) {
+      for (const auto& layout :
+           std::vector<std::function<at::Tensor(const at::Tensor&)>>{as_it_is, &channels_last, every_second}) {
+        SCOPED_TRACE(c10::str(dtype, " ", at::IntArrayRef(shape)));
+        const Data plain = data_of(dtype, shape);
+        const Pair half = changed({plain.student, plain.teacher}, layout);
+        const Pair single = changed(half, [](const at::Tensor& map) { return map.to(at::kFloat); });
+        for (OfdReduction reduction : kReductions) {
+          const auto differentiate_both = [&](const Pair& pair, const at::Tensor& margin) {
+            return test::differentiate(with_reduction(reduction, &ofd_loss), {pair.student, pair.teacher, {margin}});
+          };
+          const auto actual = differentiate_both(half, plain.margin);
+          const auto expected = differentiate_both(single, plain.margin.to(at::kFloat));
+          EXPECT_TRUE(same_bits(actual.loss, expected.loss));
+          EXPECT_TRUE(same_bits(actual.student, expected.student.to(dtype)));
+          EXPECT_TRUE(same_bits(actual.teacher, expected.teacher.to(dtype)));
+        }
+        EXPECT_TRUE(same_bits(ofd_batch_margin(half.teacher), ofd_batch_margin(single.teacher).to(dtype)));
+      }
+    }
+  }
+}
+
+TEST_F(OfdLossTest, NumberOfThreadsChangesNothingInChannelsLast) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16}) {
+    SCOPED_TRACE(c10::toString(dtype));
+    Data data = data_of(dtype, {7, 33, 30, 31});
+    data.student = channels_last(data.student);
+    data.teacher = channels_last(data.teacher);
+    set_threads(1);
+    const auto one = differentiate(data);
+    const at::Tensor margin = ofd_batch_margin(data.teacher);
+    for (int threads : {2, 3}) {
+      set_threads(threads);
+      EXPECT_TRUE(same_bits(differentiate(data), one));
+      EXPECT_TRUE(same_bits(ofd_batch_margin(data.teacher), margin));
+    }
+  }
+}
+
+TEST_F(OfdLossTest, LargeBatchMarginsKeepTheirPrecision) {
+  // In float32 one sum over all positions drifts.
+  const at::Tensor teacher = at::full({1, 2, 1024, 2048}, -0.1f);
+  const at::Tensor expected = at::full({2}, -0.1f, at::kDouble);
+  EXPECT_TRUE(close(ofd_batch_margin(teacher), expected, 1e-5));
+  EXPECT_TRUE(close(ofd_batch_margin(channels_last(teacher)), expected, 1e-5));
 }
 
 // ---- autograd -------------------------------------------------------------------------------------------------------
@@ -500,6 +636,90 @@ TEST_F(OfdLossTest, ExpectedMarginAtItsBound) {
   }
 }
 
+TEST_F(OfdLossTest, StableExpectedMarginMatchesReference) {
+  for (double weight : {1e-3, 1.0, 30.0, -2.0}) {
+    for (double z :
+         {-40.0, -8.0, -1.0, 0.0, 0.5, 2.0, 3.09, 3.0903, 3.1, 5.0, 8.0, 12.0, 20.0, 40.0, 49.0, 51.0, 99.0}) {
+      SCOPED_TRACE(c10::str("weight ", weight, ", z ", z));
+      const double beta = z * std::fabs(weight);
+      const double expected = reference::ofd_expected_margin(weight, beta, /*stable=*/true);
+      const at::Tensor margin =
+          ofd_expected_margin(at::tensor({weight}, at::kDouble), at::tensor({beta}, at::kDouble), /*stable=*/true);
+      EXPECT_TRUE(close(margin.item<double>(), expected, 1e-9));
+      EXPECT_LT(margin.item<double>(), 0.0);
+      if (z < 3.09) {
+        EXPECT_TRUE(close(
+            ofd_expected_margin(at::tensor({weight}, at::kDouble), at::tensor({beta}, at::kDouble)), margin, 1e-12));
+      }
+    }
+  }
+}
+
+TEST_F(OfdLossTest, StableExpectedMarginHasNoLeap) {
+  const at::Tensor beta = at::arange(-5.0, 60.0, 1e-3, at::kDouble);
+  const at::Tensor margin = ofd_expected_margin(at::ones_like(beta), beta, /*stable=*/true);
+  // The derivative by beta is that of a truncated distribution's mean, between 0 and 1.
+  const at::Tensor difference = margin.diff();
+  EXPECT_GT(difference.min().item<double>(), 0.0);
+  EXPECT_LT(difference.max().item<double>(), 1e-3);
+  EXPECT_LT(ofd_expected_margin(at::ones_like(beta), beta).diff().min().item<double>(), -2.5);
+}
+
+TEST_F(OfdLossTest, StableExpectedMarginOfChannelsThatAreHardlyEverNegative) {
+  // -gamma^2 / beta.
+  for (const auto& [gamma, beta] :
+       std::vector<std::pair<double, double>>{{1, 1e3}, {1e-3, 1}, {1, 1e5}, {1e-6, 0.5}, {1e-20, 0.1}}) {
+    SCOPED_TRACE(c10::str("gamma ", gamma, ", beta ", beta));
+    const at::Tensor margin =
+        ofd_expected_margin(at::tensor({gamma}, at::kDouble), at::tensor({beta}, at::kDouble), /*stable=*/true);
+    EXPECT_TRUE(close(margin.item<double>(), -gamma * gamma / beta, 1e-5));
+  }
+  for (double gamma : {1e-200, 1e-310}) {
+    const at::Tensor weight = at::tensor({gamma, gamma}, at::kDouble);
+    const at::Tensor margin = ofd_expected_margin(weight, at::tensor({1.0, -1.0}, at::kDouble), /*stable=*/true);
+    EXPECT_EQ(margin[0].item<double>(), 0.0) << gamma;
+    EXPECT_EQ(margin[1].item<double>(), -1.0) << gamma;
+  }
+}
+
+TEST_F(OfdLossTest, ExpectedMarginsOfANetwork) {
+  ResNetOptions options;
+  options.depth = 14;
+  options.filters = {4, 4, 6, 8};
+  const auto teacher = make_resnet(options);
+  const std::vector<std::string> norms = {"layer1.1.bn2", "layer2.1.bn2", "layer3.1.bn2"};
+  for (const std::string& norm : norms) {
+    const at::Tensor weight = tensor_of(*teacher, norm + ".weight");
+    set_tensor(*teacher, norm + ".weight", at::randn(weight.sizes()));
+    set_tensor(*teacher, norm + ".bias", at::randn(weight.sizes()) * 4);
+  }
+  for (bool stable : {false, true}) {
+    const auto margins = ofd_expected_margins(*teacher, norms, stable);
+    ASSERT_EQ(margins.size(), 3);
+    for (size_t i = 0; i < 3; ++i) {
+      const at::Tensor weight = tensor_of(*teacher, norms[i] + ".weight");
+      const at::Tensor bias = tensor_of(*teacher, norms[i] + ".bias");
+      EXPECT_TRUE(same_bits(margins[i], ofd_expected_margin(weight, bias, stable)));
+      EXPECT_FALSE(margins[i].requires_grad());
+    }
+  }
+  EXPECT_TRUE(ofd_expected_margins(*teacher, {}).empty());
+}
+
+TEST_F(OfdLossTest, ExpectedMarginsRejectOtherLayers) {
+  const auto teacher = make_resnet({});
+  const auto error = [&](const std::string& name) {
+    return error_of([&] { ofd_expected_margins(*teacher, {"layer1.2.bn2", name}); });
+  };
+  EXPECT_EQ(error("layer3.2.bn2"), "nothing was thrown");
+  const std::string rule = "ofd_expected_margins: norms must be BatchNorm layers of the teacher ";
+  EXPECT_EQ(error("layer1.3.bn2"), rule + "(layer1.3.bn2.weight is no parameter)");
+  EXPECT_EQ(error(""), rule + "(.weight is no parameter)");
+  EXPECT_EQ(error("layer1"), rule + "(layer1.weight is no parameter)");
+  EXPECT_EQ(error("conv1"), rule + "(conv1.weight is of shape [16, 3, 3, 3])");
+  EXPECT_EQ(error("fc"), rule + "(fc.weight is of shape [10, 64])");
+}
+
 TEST_F(OfdLossTest, ExpectedMarginOfNanIsNan) {
   const at::Tensor weight = at::tensor({kNan, 1.0, 0.0, 1.0}, at::kDouble);
   const at::Tensor bias = at::tensor({1.0, kNan, kNan, 1.0}, at::kDouble);
@@ -594,6 +814,15 @@ TEST_F(OfdLossTest, RejectsReductions) {
       "ofd_loss: reduction must be one of OfdReduction (got 7)");
 }
 
+TEST_F(OfdLossTest, RejectsTeachersThatAreNoMaps) {
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = data.teacher[0]; }),
+      "ofd_loss: teacher must be of shape [batch, channels, height, width] (got [4, 3, 5])");
+  EXPECT_EQ(
+      error_after([](Data& data) { data.teacher = data.teacher.slice(2, 0, 0); }),
+      "ofd_loss: teacher must not be empty (got [3, 4, 0, 5])");
+}
+
 TEST_F(OfdLossTest, BatchMarginRejects) {
   const auto error = [](const at::Tensor& teacher) { return error_of([&] { ofd_batch_margin(teacher); }); };
   EXPECT_EQ(error({}), "ofd_batch_margin: teacher must be defined (got an undefined tensor)");
@@ -659,6 +888,9 @@ class OfdCriterionTest : public SeededTest {
 TEST_F(OfdCriterionTest, Defaults) {
   EXPECT_TRUE(OfdOptions().margins.empty());
   EXPECT_EQ(OfdOptions().reduction, OfdReduction::kMean);
+  EXPECT_EQ(OfdOptions().layer_decay, 1.0);
+  EXPECT_EQ(OfdOptions().scale, 1.0);
+  EXPECT_EQ(OfdOptions().init, OfdInit::kOfficial);
 }
 
 TEST_F(OfdCriterionTest, Names) {
@@ -689,6 +921,24 @@ TEST_F(OfdCriterionTest, InitialValues) {
   EXPECT_TRUE(same_bits(tensor_of(*criterion, "connectors.0.norm.bias"), at::zeros({200})));
   EXPECT_TRUE(same_bits(tensor_of(*criterion, "connectors.0.norm.running_mean"), at::zeros({200})));
   EXPECT_TRUE(same_bits(tensor_of(*criterion, "connectors.0.norm.running_var"), at::ones({200})));
+}
+
+TEST_F(OfdCriterionTest, InitialDeviations) {
+  for (const auto& [init, fan] :
+       std::vector<std::pair<OfdInit, double>>{{OfdInit::kOfficial, 8}, {OfdInit::kKaiming, 32}}) {
+    OfdOptions options;
+    options.init = init;
+    std::vector<at::Tensor> draws;
+    for (int i = 0; i < 100; ++i) {
+      const auto criterion = options.build({{{32, 1, 1}}, {{8, 1, 1}}});
+      draws.push_back(tensor_of(*criterion, "connectors.0.conv.weight").detach().flatten());
+    }
+    const at::Tensor weights = at::cat(draws) / std::sqrt(2 / fan);
+    EXPECT_NEAR(weights.std().item<double>(), 1.0, 0.02) << fan;
+    EXPECT_NEAR(weights.mean().item<double>(), 0.0, 0.03) << fan;
+    // Normally distributed: a third of the weights is beyond the deviation.
+    EXPECT_NEAR(weights.abs().gt(1).to(at::kDouble).mean().item<double>(), 0.3173, 0.015) << fan;
+  }
 }
 
 TEST_F(OfdCriterionTest, IsTheSumOfTheLayers) {
@@ -731,6 +981,42 @@ TEST_F(OfdCriterionTest, LayersCountByDecayAndScale) {
       EXPECT_TRUE(close(criterion->forward(input), expected));
     }
   }
+}
+
+TEST_F(OfdCriterionTest, TeachersOfAnotherSizeAreAveraged) {
+  for (bool has_margins : {false, true}) {
+    OfdOptions options;
+    if (has_margins) options.margins = {-at::rand({6}, at::kDouble), -at::rand({2}, at::kDouble)};
+    const auto criterion = options.build({{{3, 4, 5}, {5, 2, 2}}, {{6, 8, 7}, {2, 1, 1}}});
+    criterion->to(at::kDouble);
+    CriterionInput input = batch();
+    input.teacher = {at::randn({3, 6, 8, 7}, at::kDouble), at::randn({3, 2, 1, 1}, at::kDouble)};
+    at::Tensor expected = at::zeros({}, at::kDouble);
+    for (size_t i = 0; i < 2; ++i) {
+      const at::Tensor student = connected(*criterion, input, i);
+      const at::Tensor teacher = at::adaptive_avg_pool2d(input.teacher[i], student.sizes().slice(2));
+      const at::Tensor margin = has_margins ? options.margins[i] : reference::ofd_batch_margin(teacher);
+      expected += reference::ofd_loss(student, teacher, margin);
+    }
+    EXPECT_TRUE(close(criterion->forward(input), expected)) << has_margins;
+  }
+}
+
+TEST_F(OfdCriterionTest, RejectsOptions) {
+  const auto error_after = [](const std::function<void(OfdOptions&)>& change) {
+    OfdOptions options;
+    change(options);
+    return error_of([&] { options.build(shapes()); });
+  };
+  for (const auto& [number, text] :
+       std::vector<std::pair<double, std::string>>{{0.0, "0"}, {-0.5, "-0.5"}, {kInfinity, "inf"}, {kNan, "nan"}}) {
+    const std::string rest = " must be positive and finite (got " + text + ")";
+    EXPECT_EQ(error_after([n = number](OfdOptions& o) { o.layer_decay = n; }), "ofd_loss: layer_decay" + rest);
+    EXPECT_EQ(error_after([n = number](OfdOptions& o) { o.scale = n; }), "ofd_loss: scale" + rest);
+  }
+  EXPECT_EQ(
+      error_after([](OfdOptions& options) { options.init = static_cast<OfdInit>(7); }),
+      "ofd_loss: init must be one of OfdInit (got 7)");
 }
 
 TEST_F(OfdCriterionTest, GivenMarginsAreKept) {

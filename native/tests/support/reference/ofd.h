@@ -27,14 +27,15 @@ inline at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
   return (teacher * negative).sum({0, 2, 3}) / (negative.sum({0, 2, 3}) + 1e-6);
 }
 
-/// The specification of retort::ofd_expected_margin for one channel.
-inline double ofd_expected_margin(double weight, double beta) {
-  const double gamma = std::fabs(weight);
+/// The specification of retort::ofd_expected_margin for one channel, up to beta = 100 gamma.
+inline double ofd_expected_margin(double weight, double beta, bool stable = false) {
+  const long double gamma = std::fabs(weight);
   if (gamma == 0) return std::min(beta, 0.0);
-  const double z = beta / gamma;
-  const double density = std::exp(-z * z / 2) / std::sqrt(2 * M_PI);
-  const double probability = std::erfc(z / std::sqrt(2.0)) / 2;
-  return probability > 0.001 ? beta - gamma * density / probability : -3 * gamma;
+  const long double z = beta / gamma;
+  const long double density = std::exp(-z * z / 2) / std::sqrt(2 * static_cast<long double>(M_PI));
+  const long double probability = std::erfc(z / std::sqrt(2.0L)) / 2;
+  const bool holds = stable || probability > 0.001L;
+  return static_cast<double>(holds ? beta - gamma * density / probability : -3 * gamma);
 }
 
 }  // namespace retort::reference
