@@ -24,6 +24,10 @@ RETORT_API int64_t threads();
 /// Seeds the default generator, from which networks and criteria are initialised.
 RETORT_API void manual_seed(uint64_t seed);
 
+/// Gives the memory that losses keep for their next call, at most 256 MB, back to the system: gradients and temporaries
+/// have the same sizes in every step, and memory fresh from the system costs more time than the losses themselves.
+RETORT_API void release_memory();
+
 /// The name of the instruction set that the CPU kernels use on this machine: "baseline", "avx2" or "avx512".
 RETORT_API std::string cpu_kernels();
 

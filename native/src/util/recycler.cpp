@@ -29,6 +29,8 @@ class Recycler final : public c10::Allocator {
     return {block->data, block, &give_back, at::Device(at::kCPU)};
   }
 
+  void release_idle() { shrink_to(0); }
+
   void copy_data(void* to, const void* from, size_t bytes) const override { std::memcpy(to, from, bytes); }
 
   at::DeleterFnPtr raw_deleter() const override { return nullptr; }
@@ -69,17 +71,24 @@ class Recycler final : public c10::Allocator {
   static void give_back(void* context);
 
   void keep(Block* block) {
-    std::list<Block*> dropped;
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       idle_.push_front(block);
       idle_bytes_ += block->size;
-      while (idle_bytes_ > kIdleBytes) {
+    }
+    shrink_to(kIdleBytes);
+  }
+
+  void shrink_to(size_t bytes) {
+    std::list<Block*> dropped;
+    {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      while (idle_bytes_ > bytes) {
         idle_bytes_ -= idle_.back()->size;
         dropped.splice(dropped.begin(), idle_, std::prev(idle_.end()));
       }
     }
-    for (Block* old : dropped) release(old);
+    for (Block* block : dropped) release(block);
   }
 
   std::mutex mutex_;
@@ -102,6 +111,10 @@ void Recycler::give_back(void* context) {
 
 c10::Allocator& recycler() {
   return instance();
+}
+
+void release_idle_memory() {
+  instance().release_idle();
 }
 
 at::Tensor recycled_like(const at::Tensor& like) {

@@ -11,6 +11,9 @@ namespace retort {
 /// Safe under threads.
 c10::Allocator& recycler();
 
+/// Gives what is idle back to the system.
+void release_idle_memory();
+
 constexpr size_t kIdleBytes = size_t{256} << 20;
 
 /// A tensor like that one, not initialised, in recycled memory. `like` is on the CPU and dense, in any order of

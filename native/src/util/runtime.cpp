@@ -5,6 +5,7 @@
 
 #include "kernels/cpu/isa.h"
 #include "util/check.h"
+#include "util/recycler.h"
 
 namespace retort {
 namespace {
@@ -39,6 +40,10 @@ int64_t threads() {
 
 void manual_seed(uint64_t seed) {
   at::manual_seed(seed);
+}
+
+void release_memory() {
+  release_idle_memory();
 }
 
 std::string cpu_kernels() {

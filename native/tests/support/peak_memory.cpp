@@ -1,6 +1,7 @@
 #include "peak_memory.h"
 
 #include <malloc.h>
+#include <retort/runtime.h>
 
 #include <fstream>
 #include <limits>
@@ -31,6 +32,7 @@ bool reset_peak() {
 
 std::optional<int64_t> peak_memory(const std::function<void()>& action) {
   // What earlier actions have freed would serve this one unseen.
+  release_memory();
   malloc_trim(0);
   if (!reset_peak()) return std::nullopt;
   const int64_t before = status_field("VmRSS");

@@ -1,0 +1,50 @@
+#include "reference/crd.h"
+
+#include <ATen/Functions.h>
+#include <retort/losses/crd.h>
+
+#include "loss_case.h"
+#include "losses.h"
+
+namespace retort::benchmarks {
+namespace {
+
+constexpr int64_t kRows = 50000;
+constexpr int64_t kNegatives = 16384;
+constexpr int64_t kDimension = 128;
+constexpr double kTemperature = 0.07;
+
+at::Tensor unit_rows(int64_t rows) {
+  const at::Tensor numbers = at::randn({rows, kDimension});
+  return numbers / numbers.norm(2, {1}, /*keepdim=*/true);
+}
+
+LossCase crd(int64_t batch, bool naive_fits) {
+  const at::Tensor student = unit_rows(batch).requires_grad_();
+  const at::Tensor teacher = unit_rows(batch).requires_grad_();
+  const at::Tensor student_memory = unit_rows(kRows);
+  const at::Tensor teacher_memory = unit_rows(kRows);
+  const at::Tensor contrast = crd_contrast(at::arange(batch, at::kLong), kRows, kNegatives);
+  const double z = crd_z(student.detach(), teacher_memory, contrast, kTemperature);
+  const auto with = [=](auto loss) {
+    return [=] {
+      return differentiate(
+          loss(student, teacher, student_memory, teacher_memory, contrast, z, z, kTemperature), {student, teacher});
+    };
+  };
+  LossCase result;
+  result.bytes = 2.0 * static_cast<double>(contrast.numel()) * kDimension * sizeof(float);
+  result.ours = with(&crd_loss);
+  if (naive_fits) result.naive = with(&reference::crd_loss);
+  return result;
+}
+
+}  // namespace
+
+void add_crd() {
+  for (int64_t batch : {8, 64, 256}) {
+    add_loss("crd/batch " + std::to_string(batch), [=] { return crd(batch, batch <= 64); });
+  }
+}
+
+}  // namespace retort::benchmarks

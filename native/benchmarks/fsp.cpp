@@ -1,0 +1,51 @@
+#include "reference/fsp.h"
+
+#include <ATen/Functions.h>
+#include <retort/losses/fsp.h>
+
+#include "loss_case.h"
+#include "losses.h"
+
+namespace retort::benchmarks {
+namespace {
+
+using Shapes = std::vector<std::vector<int64_t>>;
+
+LossCase fsp(int64_t batch, const Shapes& shapes, bool naive_fits, bool last) {
+  std::vector<at::Tensor> student = random_maps(batch, shapes, true);
+  std::vector<at::Tensor> teacher = random_maps(batch, shapes, false);
+  if (last) {
+    student = channels_last(student);
+    teacher = channels_last(teacher);
+  }
+  LossCase result;
+  for (size_t i = 0; i + 1 < shapes.size(); ++i) {
+    // Both networks' matrices, and a gradient to each of the student's maps.
+    const double positions = static_cast<double>(shapes[i + 1][1] * shapes[i + 1][2]);
+    result.flops += 8.0 * static_cast<double>(batch * shapes[i][0] * shapes[i + 1][0]) * positions;
+  }
+  for (const at::Tensor& map : student) result.bytes += 3.0 * static_cast<double>(map.nbytes());
+  const std::shared_ptr<Criterion> criterion = FspOptions().build({shapes, shapes});
+  result.ours = [=] {
+    CriterionInput input;
+    input.student = student;
+    input.teacher = teacher;
+    return differentiate(criterion->forward(input), student);
+  };
+  if (naive_fits) {
+    result.naive = [=] { return differentiate(at::stack(reference::fsp_loss(student, teacher)).sum(), student); };
+  }
+  return result;
+}
+
+}  // namespace
+
+void add_fsp() {
+  for (int64_t batch : {8, 64, 256}) {
+    add_loss("fsp/batch " + std::to_string(batch), [=] { return fsp(batch, cifar_shapes(), batch <= 64, false); });
+  }
+  add_loss("fsp, channels last/batch 64", [] { return fsp(64, cifar_shapes(), true, true); });
+  add_loss("fsp/ResNet-50, batch 16", [] { return fsp(16, imagenet_shapes(), false, false); });
+}
+
+}  // namespace retort::benchmarks

@@ -1,0 +1,103 @@
+#include "loss_case.h"
+
+#include <ATen/Functions.h>
+#include <benchmark/benchmark.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <cmath>
+
+#include "peak_memory.h"
+
+namespace retort::benchmarks {
+namespace {
+
+constexpr double kTolerance = 2e-4;
+
+/// The first difference of two outcomes, relative to the largest magnitude; empty if they agree.
+std::string difference(const Outcome& actual, const Outcome& expected) {
+  for (size_t i = 0; i < expected.size(); ++i) {
+    const double scale = expected[i].abs().max().item<double>();
+    const double error = (actual[i] - expected[i]).abs().max().item<double>();
+    if (!(error <= kTolerance * scale)) {
+      return (i == 0 ? "the loss" : "gradient " + std::to_string(i - 1)) + " differs by " +
+             std::to_string(error / scale);
+    }
+  }
+  return {};
+}
+
+void run(benchmark::State& state, const std::function<Outcome()>& form) {
+  if (const auto peak = test::peak_memory([&] { form(); })) state.counters["extra_bytes"] = static_cast<double>(*peak);
+  for (auto iteration : state) benchmark::DoNotOptimize(form());
+}
+
+void run_naive(benchmark::State& state, const std::function<LossCase()>& prepare) {
+  const LossCase loss = prepare();
+  if (!loss.naive) {
+    state.SkipWithError("does not fit into memory");
+    return;
+  }
+  run(state, loss.naive);
+}
+
+void run_ours(benchmark::State& state, const std::function<LossCase()>& prepare) {
+  const LossCase loss = prepare();
+  if (loss.naive) {
+    const std::string error = difference(loss.ours(), loss.naive());
+    if (!error.empty()) {
+      state.SkipWithError(error.c_str());
+      return;
+    }
+  }
+  run(state, loss.ours);
+  state.counters["flops"] = loss.flops;
+  state.counters["bytes"] = loss.bytes;
+}
+
+}  // namespace
+
+void add_loss(const std::string& name, const std::function<LossCase()>& prepare) {
+  benchmark::RegisterBenchmark((name + "/ours").c_str(), run_ours, prepare)
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond)
+      ->MinTime(0.3)
+      ->Repetitions(5)
+      ->ReportAggregatesOnly();
+  benchmark::RegisterBenchmark((name + "/naive").c_str(), run_naive, prepare)
+      ->UseRealTime()
+      ->Unit(benchmark::kMillisecond)
+      ->MinTime(0.3);
+}
+
+Outcome differentiate(const at::Tensor& loss, const std::vector<at::Tensor>& inputs) {
+  Outcome outcome = torch::autograd::grad({loss}, inputs);
+  outcome.insert(outcome.begin(), loss.detach());
+  return outcome;
+}
+
+std::vector<std::vector<int64_t>> cifar_shapes() {
+  return {{32, 32, 32}, {64, 32, 32}, {128, 16, 16}, {256, 8, 8}};
+}
+
+std::vector<std::vector<int64_t>> imagenet_shapes() {
+  return {{256, 56, 56}, {512, 28, 28}, {1024, 14, 14}, {2048, 7, 7}};
+}
+
+std::vector<at::Tensor> random_maps(
+    int64_t batch, const std::vector<std::vector<int64_t>>& shapes, bool with_gradient) {
+  std::vector<at::Tensor> maps;
+  for (const std::vector<int64_t>& shape : shapes) {
+    maps.push_back(at::randn({batch, shape[0], shape[1], shape[2]}).requires_grad_(with_gradient));
+  }
+  return maps;
+}
+
+std::vector<at::Tensor> channels_last(const std::vector<at::Tensor>& maps) {
+  std::vector<at::Tensor> result;
+  for (const at::Tensor& map : maps) {
+    result.push_back(map.detach().contiguous(at::MemoryFormat::ChannelsLast).requires_grad_(map.requires_grad()));
+  }
+  return result;
+}
+
+}  // namespace retort::benchmarks

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace retort::benchmarks {
+
+/// A loss and its gradients.
+using Outcome = std::vector<at::Tensor>;
+
+/// One loss at one size: what is compared with what, forward and backward.
+struct LossCase {
+  std::string name;
+  /// The operations that the formula needs, in products of matrices, and the bytes that it reads and writes.
+  double flops = 0;
+  double bytes = 0;
+  /// The form of the published code, as the tests' specification has it; empty where it does not fit into memory.
+  std::function<Outcome()> naive;
+  std::function<Outcome()> ours;
+};
+
+/// Adds benchmarks of both forms. `prepare` makes the inputs, when the benchmark runs, and only then.
+void add_loss(const std::string& name, const std::function<LossCase()>& prepare);
+
+/// The loss and its gradients to `inputs`.
+Outcome differentiate(const at::Tensor& loss, const std::vector<at::Tensor>& inputs);
+
+/// Shapes [channels, height, width] of the maps of ResNet-32x4 and ResNet-8x4 on CIFAR: stem and three stages.
+std::vector<std::vector<int64_t>> cifar_shapes();
+/// The four stages of ResNet-50 on ImageNet.
+std::vector<std::vector<int64_t>> imagenet_shapes();
+std::vector<at::Tensor> random_maps(int64_t batch, const std::vector<std::vector<int64_t>>& shapes, bool with_gradient);
+std::vector<at::Tensor> channels_last(const std::vector<at::Tensor>& maps);
+
+}  // namespace retort::benchmarks

@@ -1,0 +1,70 @@
+#include "reference/nst.h"
+
+#include <ATen/Functions.h>
+#include <retort/losses/nst.h>
+
+#include <algorithm>
+
+#include "loss_case.h"
+#include "losses.h"
+#include "nst_kernels.h"
+
+namespace retort::benchmarks {
+namespace {
+
+using Shapes = std::vector<std::vector<int64_t>>;
+
+/// Operations for one sample of one layer, through the matrix of channels or that of positions, of which the symmetric
+/// ones are computed by half.
+double flops_of(NstKernel kernel, double channels, double positions) {
+  const double by_channels = positions * (4 * channels * channels) + 4 * positions * channels * channels;
+  const double by_positions = positions * positions * (2 * channels) + 2 * positions * positions * channels;
+  switch (kernel) {
+    case NstKernel::kLinear:
+      return 0;
+    case NstKernel::kPolynomial:
+      return std::min(by_channels, by_positions);
+    default:
+      return by_channels;
+  }
+}
+
+LossCase nst(NstKernel kernel, int64_t batch, const Shapes& shapes, bool naive_fits, bool last) {
+  std::vector<at::Tensor> student = random_maps(batch, shapes, true);
+  std::vector<at::Tensor> teacher = random_maps(batch, shapes, false);
+  if (last) {
+    student = channels_last(student);
+    teacher = channels_last(teacher);
+  }
+  LossCase result;
+  for (const std::vector<int64_t>& shape : shapes) {
+    result.flops += static_cast<double>(batch) *
+                    flops_of(kernel, static_cast<double>(shape[0]), static_cast<double>(shape[1] * shape[2]));
+  }
+  for (const at::Tensor& map : student) result.bytes += 3.0 * static_cast<double>(map.nbytes());
+  result.ours = [=] { return differentiate(at::stack(nst_loss(student, teacher, kernel)).sum(), student); };
+  if (naive_fits) {
+    result.naive = [=] {
+      return differentiate(at::stack(reference::nst_loss(student, teacher, kernel)).sum(), student);
+    };
+  }
+  return result;
+}
+
+}  // namespace
+
+void add_nst() {
+  Shapes shapes = cifar_shapes();
+  shapes.erase(shapes.begin());
+  for (NstKernel kernel : test::kNstKernels) {
+    const std::string name = "nst " + test::name_of(kernel);
+    for (int64_t batch : {8, 64, 256}) {
+      add_loss(
+          name + "/batch " + std::to_string(batch), [=] { return nst(kernel, batch, shapes, batch <= 64, false); });
+    }
+    add_loss(name + ", channels last/batch 64", [=] { return nst(kernel, 64, shapes, true, true); });
+    add_loss(name + "/ResNet-50, batch 16", [=] { return nst(kernel, 16, imagenet_shapes(), false, false); });
+  }
+}
+
+}  // namespace retort::benchmarks

@@ -1,0 +1,50 @@
+#include "reference/ofd.h"
+
+#include <ATen/Functions.h>
+#include <retort/losses/ofd.h>
+
+#include "loss_case.h"
+#include "losses.h"
+
+namespace retort::benchmarks {
+namespace {
+
+using Shapes = std::vector<std::vector<int64_t>>;
+
+LossCase ofd(int64_t batch, const Shapes& shapes, bool last) {
+  std::vector<at::Tensor> student = random_maps(batch, shapes, true);
+  std::vector<at::Tensor> teacher = random_maps(batch, shapes, false);
+  if (last) {
+    student = channels_last(student);
+    teacher = channels_last(teacher);
+  }
+  const auto with = [=](auto loss, auto batch_margin) {
+    return [=] {
+      std::vector<at::Tensor> losses;
+      for (size_t i = 0; i < student.size(); ++i) {
+        losses.push_back(loss(student[i], teacher[i], batch_margin(teacher[i]), OfdReduction::kMean));
+      }
+      return differentiate(at::stack(losses).sum(), student);
+    };
+  };
+  LossCase result;
+  // The teacher's map twice, since its margin comes first.
+  for (const at::Tensor& map : student) result.bytes += 4.0 * static_cast<double>(map.nbytes());
+  result.ours = with(&ofd_loss, &ofd_batch_margin);
+  result.naive = with(&reference::ofd_loss, &reference::ofd_batch_margin);
+  return result;
+}
+
+}  // namespace
+
+void add_ofd() {
+  Shapes shapes = cifar_shapes();
+  shapes.erase(shapes.begin());
+  for (int64_t batch : {8, 64, 256}) {
+    add_loss("ofd/batch " + std::to_string(batch), [=] { return ofd(batch, shapes, false); });
+  }
+  add_loss("ofd, channels last/batch 64", [=] { return ofd(64, shapes, true); });
+  add_loss("ofd/ResNet-50, batch 16", [] { return ofd(16, imagenet_shapes(), false); });
+}
+
+}  // namespace retort::benchmarks
