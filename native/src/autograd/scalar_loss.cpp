@@ -5,6 +5,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "util/check.h"
+#include "util/recycler.h"
 
 namespace retort::autograd {
 namespace {
@@ -32,6 +33,12 @@ struct Computed {
   std::vector<at::Tensor> gradients;
 };
 
+at::Tensor scaled(const at::Tensor& gradient, const at::Tensor& scale) {
+  if (!gradient.is_cpu() || at::GradMode::is_enabled()) return gradient * scale;
+  at::Tensor result = recycled_like(gradient);
+  return at::mul_out(result, gradient, scale);
+}
+
 struct ScalarLoss : Function<ScalarLoss> {
   static at::Tensor forward(AutogradContext* ctx, at::TensorList inputs, const Computed& computed) {
     ctx->saved_data["name"] = std::string(computed.name);
@@ -58,7 +65,7 @@ struct ScalarLoss : Function<ScalarLoss> {
     const bool is_one = scale.is_cpu() && !at::GradMode::is_enabled() && scale.item<double>() == 1;
     for (size_t i = 0; i < count; ++i) {
       if (!saved[i].defined()) continue;
-      result[i] = is_one ? saved[i] : saved[i] * scale;
+      result[i] = is_one ? saved[i] : scaled(saved[i], scale);
       if (at::GradMode::is_enabled()) result[i] = OnceDifferentiable::apply(result[i], inputs, name.c_str());
     }
     return result;
