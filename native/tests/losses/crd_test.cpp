@@ -414,6 +414,16 @@ TEST_F(CrdLossTest, CallableFromTorchScript) {
       module.forward({student, data.teacher, data.student_memory, data.teacher_memory, indices}).toTensor();
   EXPECT_TRUE(close(loss, 2 * loss_of(data)));
   EXPECT_TRUE(close(torch::autograd::grad({loss}, {student})[0], 2 * student_gradient(data, &reference::crd_loss)));
+
+  module.define(
+      "def by_class(self, indices, classes):\n"
+      "    return retort.crd_class_contrast(indices, classes, 12, relaxed=True)\n",
+      std::make_shared<OperatorResolver>());
+  const at::Tensor classes = at::arange(30, at::kLong).remainder(3);
+  manual_seed(5);
+  const at::Tensor contrast = crd_class_contrast(indices, classes, 12, /*relaxed=*/true);
+  manual_seed(5);
+  EXPECT_TRUE(same_bits(module.get_method("by_class")({indices, classes}).toTensor(), contrast));
 }
 
 // ---- rejected input -------------------------------------------------------------------------------------------------
@@ -779,6 +789,15 @@ TEST_F(CrdLossTest, ClassNegativesAreOfOtherClasses) {
         }
       }
     }
+  }
+}
+
+TEST_F(CrdLossTest, ClassesOfOneRow) {
+  const at::Tensor classes = rows_of({7, -7});
+  for (int64_t negatives : {1, 3}) {
+    const at::Tensor contrast = crd_class_contrast(rows_of({1, 0}), classes, negatives, /*relaxed=*/true);
+    EXPECT_TRUE(same_bits(contrast.select(1, 0), rows_of({1, 0})));
+    EXPECT_TRUE(same_bits(contrast.slice(1, 1), rows_of({0, 1}).unsqueeze(1).expand({2, negatives})));
   }
 }
 
@@ -1257,6 +1276,13 @@ TEST_F(CrdCriterionTest, DrawsByClass) {
     manual_seed(7);
     const at::Tensor loss = criterion->forward(drawn);
     EXPECT_TRUE(same_bits(criterion->forward(given), loss));
+
+    // What moves is the sample's own row, whatever the positive was.
+    const Data data = expected_data(*criterion, given);
+    criterion->after_step(given);
+    EXPECT_TRUE(close(
+        tensor_of(*criterion, "student_memory.embeddings"),
+        reference::updated_memory(data.student_memory, given.indices, data.student, 0.5)));
   }
 }
 
@@ -1343,6 +1369,19 @@ TEST_F(CrdQueueTest, IndicesAreNothing) {
   const at::Tensor loss = criterion->forward(plain);
   manual_seed(7);
   EXPECT_TRUE(same_bits(criterion->forward(indexed), loss));
+}
+
+TEST_F(CrdQueueTest, GivenContrastIsTaken) {
+  const auto criterion = build();
+  step(*criterion, batch());
+  CriterionInput input = batch();
+  manual_seed(7);
+  const at::Tensor loss = criterion->forward(input);
+  manual_seed(7);
+  input.contrast = crd_contrast(rows_of({3, 4, 5}), 7, 6);
+  const at::Tensor before = random_state();
+  EXPECT_TRUE(same_bits(criterion->forward(input), loss));
+  EXPECT_TRUE(same_bits(random_state(), before));
 }
 
 TEST_F(CrdQueueTest, TrainsBothEmbeddingsAndTheStudent) {
