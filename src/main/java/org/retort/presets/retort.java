@@ -63,6 +63,7 @@ public class retort implements InfoMapper {
             new Info("std::optional<at::Generator>")
                 .pointerTypes("org.bytedeco.pytorch.GeneratorOptional"))
         .put(new Info("at::IntArrayRef").pointerTypes("org.bytedeco.pytorch.LongArrayRef"))
+        .put(new Info("std::optional<double>").pointerTypes("org.bytedeco.pytorch.DoubleOptional"))
         .put(
             new Info("torch::OrderedDict<std::string,at::Tensor>")
                 .pointerTypes("org.bytedeco.pytorch.StringTensorDict"))
@@ -116,8 +117,13 @@ public class retort implements InfoMapper {
     shared(map, "Network");
     shared(map, "Criterion");
     shared(map, "CriterionOptions");
+    enumeration(map, "KdTarget");
+    enumeration(map, "FspPooling");
+    enumeration(map, "FspReduction");
     enumeration(map, "NstKernel");
+    enumeration(map, "CrdZ");
     enumeration(map, "OfdReduction");
+    enumeration(map, "OfdInit");
     loss(map, "KdOptions");
     loss(map, "FspOptions");
     loss(map, "NstOptions");
