@@ -1,49 +1,217 @@
 package org.retort.losses;
 
+import static org.retort.internal.Arguments.check;
+
 import java.util.List;
+import java.util.stream.LongStream;
+import org.bytedeco.pytorch.LongArrayRef;
+import org.bytedeco.pytorch.LongVector;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.retort.bindings.NativeCriterionOptions;
 import org.retort.bindings.NativeFspOptions;
 import org.retort.bindings.global.retort;
+import org.retort.bindings.global.retort.NativeFspPooling;
+import org.retort.bindings.global.retort.NativeFspReduction;
+import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
 import org.retort.internal.NativeLibrary;
 import org.retort.internal.TensorLists;
 
 /**
  * Flow of solution procedure: how the features of one layer go with those of the next, compared
- * between student and teacher. For each pair of consecutive maps i, i+1
+ * between student and teacher. For each pair of maps
  *
  * <pre>{@code
- * G = F_i F_{i+1}ᵀ / (H W)                                the FSP matrix [C_i, C_{i+1}] of a sample
- * loss_i = mean over B, C_i, C_{i+1} of (G_student − G_teacher)²
+ * G = F_1 F_2ᵀ / (H W)                                   the FSP matrix [C_1, C_2] of a sample
+ * loss = mean over B, C_1, C_2 of (G_student − G_teacher)²
  * }</pre>
  *
- * <p>where F is a map as the matrix [C, H W]. If the two maps of a pair differ in size, both are
- * first averaged down to the smaller height and the smaller width. No loss is ever negative; maps
- * with the same FSP matrices give 0.
+ * <p>where F is a map as the matrix [C, H W]; other {@link Reduction}s sum. If the two maps of a
+ * pair differ in size, both are first pooled down to the smaller height and the smaller width. No
+ * loss is ever negative; maps with the same FSP matrices give 0.
  *
  * <p>As a term of a training step it is the sum of the losses of its pairs. It takes two taps or
- * more, maps with as many channels in the teacher as in the student.
+ * more, maps with as many channels in the teacher as in the student, or any number with {@link
+ * #adaptChannels()}.
  *
  * <p>Source: Yim, Joo, Bae, Kim: A Gift from Knowledge Distillation: Fast Optimization, Network
- * Minimization and Transfer Learning, CVPR 2017. The values are those of RepDistiller's {@code
- * distiller_zoo/FSP.py}, which handles square maps only; the paper sums over the matrix instead of
- * averaging, which is C_i C_{i+1} times as much, and pools by maximum.
+ * Minimization and Transfer Learning, CVPR 2017. By default the values are those of RepDistiller's
+ * {@code distiller_zoo/FSP.py}, which handles square maps only. Those of the paper come with {@link
+ * Pooling#MAX} and {@link Reduction#PAPER}, those of torchdistill with {@link Pooling#MAX} and
+ * {@link Reduction#TORCHDISTILL}.
  */
 public final class FspLoss implements DistillationLoss {
-  private static final String COMPUTE = "FspLoss.compute";
+  /**
+   * Two of the maps, by their places in the list or among the taps.
+   *
+   * @param first at least 0
+   * @param second at least 0
+   */
+  public record Pair(int first, int second) {
+    /**
+     * Makes a pair.
+     *
+     * @param first at least 0
+     * @param second at least 0
+     * @throws IllegalArgumentException if a place is negative
+     */
+    public Pair {
+      Arguments.atLeast(first, 0, "FspLoss.Pair", "first");
+      Arguments.atLeast(second, 0, "FspLoss.Pair", "second");
+    }
+  }
 
-  private FspLoss() {}
+  /** How the larger map of a pair is brought to the size of the smaller. */
+  public enum Pooling {
+    /** Adaptive average pooling, as in RepDistiller. */
+    AVERAGE(NativeFspPooling.kAverage),
+    /** Adaptive maximum pooling, as in the paper and torchdistill. */
+    MAX(NativeFspPooling.kMax);
+
+    private final NativeFspPooling nativePooling;
+
+    Pooling(NativeFspPooling nativePooling) {
+      this.nativePooling = nativePooling;
+    }
+  }
+
+  /** How the difference D = G_student − G_teacher of a pair becomes a number. */
+  public enum Reduction {
+    /** mean over B, C_1, C_2 of D², as in RepDistiller. */
+    MEAN(NativeFspReduction.kMean),
+    /** 1/B Σ over B, C_1, C_2 of D², as in the paper. */
+    PAPER(NativeFspReduction.kPaper),
+    /**
+     * 1/B Σ over B, C_2 of the length of D's column, √(Σ over C_1 of D²), as in torchdistill. Where
+     * a column is zero, so is its gradient.
+     */
+    TORCHDISTILL(NativeFspReduction.kTorchdistill);
+
+    private final NativeFspReduction nativeReduction;
+
+    Reduction(NativeFspReduction nativeReduction) {
+      this.nativeReduction = nativeReduction;
+    }
+  }
+
+  private static final String COMPUTE = "FspLoss.compute";
+  private static final String MATRIX = "FspLoss.matrix";
+
+  /** Empty for the pairs of consecutive maps. */
+  private final List<Pair> pairs;
+
+  private final Pooling pooling;
+  private final Reduction reduction;
+  private final boolean adaptsChannels;
+
+  private FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, boolean adaptsChannels) {
+    this.pairs = pairs;
+    this.pooling = pooling;
+    this.reduction = reduction;
+    this.adaptsChannels = adaptsChannels;
+  }
 
   /**
-   * The loss of the pairs of consecutive taps: the first with the second, the second with the
+   * The loss of the pairs of consecutive maps: the first with the second, the second with the
    * third, and so on.
    *
    * @return the loss
    */
   public static FspLoss consecutive() {
-    return new FspLoss();
+    return new FspLoss(List.of(), Pooling.AVERAGE, Reduction.MEAN, false);
+  }
+
+  /**
+   * The loss of given pairs of maps, for example the first and the last of each stage, as in the
+   * paper.
+   *
+   * @param pairs at least one
+   * @return the loss
+   * @throws IllegalArgumentException if there is no pair or one is null
+   */
+  public static FspLoss ofPairs(Pair... pairs) {
+    String function = "FspLoss.ofPairs";
+    Arguments.notNull(pairs, function, "pairs");
+    check(pairs.length > 0, "%s: pairs must be at least one (got none)", function);
+    for (int i = 0; i < pairs.length; i++) {
+      Arguments.notNull(pairs[i], function, "pairs[" + i + "]");
+    }
+    return new FspLoss(List.of(pairs), Pooling.AVERAGE, Reduction.MEAN, false);
+  }
+
+  /**
+   * Sets how the larger map of a pair is brought to the size of the smaller; average pooling by
+   * default.
+   *
+   * @param pooling by average or maximum
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is null
+   */
+  public FspLoss pooling(Pooling pooling) {
+    Arguments.notNull(pooling, "FspLoss.pooling", "pooling");
+    return new FspLoss(pairs, pooling, reduction, adaptsChannels);
+  }
+
+  /**
+   * Sets how the difference of two FSP matrices becomes a number; the mean of squares by default.
+   *
+   * @param reduction as RepDistiller, the paper or torchdistill have it
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is null
+   */
+  public FspLoss reduction(Reduction reduction) {
+    Arguments.notNull(reduction, "FspLoss.reduction", "reduction");
+    return new FspLoss(pairs, pooling, reduction, adaptsChannels);
+  }
+
+  /**
+   * As a term of a training step, lets each of the student's maps whose channels are not as many as
+   * the teacher's pass through a 1×1 convolution first, which is trained with the student and not
+   * part of it. In {@link org.retort.train.TrainingStep#state()} that of tap I is named {@code
+   * adapters.I.weight} and {@code adapters.I.bias}. No public code for images has this;
+   * TextBrewer's {@code proj} does the same for sequences. {@link #compute} has no convolutions.
+   *
+   * @return a changed copy
+   */
+  public FspLoss adaptChannels() {
+    return new FspLoss(pairs, pooling, reduction, true);
+  }
+
+  /**
+   * The pairs of maps that are compared.
+   *
+   * @return the pairs, immutable; none for those of consecutive maps
+   */
+  public List<Pair> pairs() {
+    return pairs;
+  }
+
+  /**
+   * How the larger map of a pair is brought to the size of the smaller.
+   *
+   * @return by average or maximum
+   */
+  public Pooling pooling() {
+    return pooling;
+  }
+
+  /**
+   * How the difference of two FSP matrices becomes a number.
+   *
+   * @return as RepDistiller, the paper or torchdistill have it
+   */
+  public Reduction reduction() {
+    return reduction;
+  }
+
+  /**
+   * Whether convolutions bring the student's maps to the teacher's channels.
+   *
+   * @return false by default
+   */
+  public boolean adaptsChannels() {
+    return adaptsChannels;
   }
 
   /**
@@ -54,18 +222,61 @@ public final class FspLoss implements DistillationLoss {
    * @param student n ≥ 2 maps [B, C_i, H_i, W_i], floating point, any strides
    * @param teacher as many maps with the same batch, channels, dtype and device; heights and widths
    *     may be others
-   * @return the losses of the n − 1 pairs of consecutive maps, new scalars, which the caller
-   *     closes; of the inputs' dtype, float32 for half-precision inputs
+   * @return the losses of the pairs, new scalars, which the caller closes; of the inputs' dtype,
+   *     float32 for half-precision inputs
    * @throws IllegalArgumentException if a list or a tensor is null or undefined
    * @throws IllegalStateException if a tensor was closed
-   * @throws org.retort.RetortException if there are fewer than two maps, or they don't fit
+   * @throws org.retort.RetortException if there are fewer than two maps, they don't fit, or a pair
+   *     names no map
    */
-  public static List<Tensor> compute(List<Tensor> student, List<Tensor> teacher) {
+  public List<Tensor> compute(List<Tensor> student, List<Tensor> teacher) {
     NativeLibrary.load();
     try (TensorVector students = TensorLists.toVector(student, COMPUTE, "student");
         TensorVector teachers = TensorLists.toVector(teacher, COMPUTE, "teacher");
-        TensorVector losses = retort.fsp_loss(students, teachers)) {
+        LongVector places = places();
+        LongArrayRef reference = new LongArrayRef(places);
+        TensorVector losses =
+            retort.fsp_loss(
+                students, teachers, reference, pooling.nativePooling, reduction.nativeReduction)) {
       return TensorLists.toList(losses);
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    }
+  }
+
+  /**
+   * Computes the FSP matrix of two maps, pooled by average where they differ in size.
+   *
+   * @param first [B, C_1, H_1, W_1], floating point, any strides
+   * @param second [B, C_2, H_2, W_2] of the same dtype and device
+   * @return a new tensor, as by {@link #matrix(Tensor, Tensor, Pooling)}
+   * @throws IllegalArgumentException if a tensor is null or undefined
+   * @throws IllegalStateException if a tensor was closed
+   * @throws org.retort.RetortException if the maps don't fit
+   */
+  public static Tensor matrix(Tensor first, Tensor second) {
+    return matrix(first, second, Pooling.AVERAGE);
+  }
+
+  /**
+   * Computes the FSP matrix of two maps. It can be differentiated any number of times.
+   *
+   * @param first [B, C_1, H_1, W_1], floating point, any strides
+   * @param second [B, C_2, H_2, W_2] of the same dtype and device
+   * @param pooling how the larger is brought to the size of the smaller
+   * @return a new tensor [B, C_1, C_2], which the caller closes; of the inputs' dtype, float32 for
+   *     half-precision inputs. RepDistiller's is transposed.
+   * @throws IllegalArgumentException if an argument is null or a tensor undefined
+   * @throws IllegalStateException if a tensor was closed
+   * @throws org.retort.RetortException if the maps don't fit
+   */
+  public static Tensor matrix(Tensor first, Tensor second, Pooling pooling) {
+    Arguments.tensor(first, MATRIX, "first");
+    Arguments.tensor(second, MATRIX, "second");
+    Arguments.notNull(pooling, MATRIX, "pooling");
+    NativeLibrary.load();
+    try {
+      return retort.fsp_matrix(first, second, pooling.nativePooling);
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     }
@@ -74,6 +285,18 @@ public final class FspLoss implements DistillationLoss {
   @Override
   public NativeCriterionOptions nativeOptions() {
     NativeLibrary.load();
-    return new NativeFspOptions();
+    try (LongVector places = places()) {
+      return new NativeFspOptions()
+          .pairs(places)
+          .pooling(pooling.nativePooling)
+          .reduction(reduction.nativeReduction)
+          .adapt_channels(adaptsChannels);
+    }
+  }
+
+  /** The pairs as native code takes them, one after the other. */
+  private LongVector places() {
+    return new LongVector(
+        pairs.stream().flatMapToLong(pair -> LongStream.of(pair.first, pair.second)).toArray());
   }
 }
