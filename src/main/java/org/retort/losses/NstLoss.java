@@ -3,6 +3,7 @@ package org.retort.losses;
 import static org.retort.internal.Arguments.check;
 
 import java.util.List;
+import java.util.OptionalDouble;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.retort.bindings.NativeCriterionOptions;
@@ -25,8 +26,9 @@ import org.retort.internal.TensorLists;
  * <p>over all pairs of channels s, s' of the student's and t, t' of the teacher's map, each a
  * vector of H W numbers divided by its length (or by 1e-12 if that is larger), with a {@link
  * Kernel} k. If the two maps of a layer differ in size, both are first averaged down to the smaller
- * height and the smaller width. No loss is ever negative; equal maps give 0, and the order of
- * channels does not matter.
+ * height and the smaller width. Unless it is {@linkplain #withoutTeacherTerm() without the
+ * teacher's term}, no loss is ever negative, and equal maps give 0. The order of channels does not
+ * matter.
  *
  * <p>A channel whose length is below the {@linkplain #deadChannelNorm(double) dead channel norm}
  * gets no gradient: its direction means nothing, and the exact gradient is up to 1e12 times larger
@@ -45,12 +47,9 @@ public final class NstLoss implements DistillationLoss {
   public enum Kernel {
     /** xᵀy. */
     LINEAR(NativeNstKernel.kLinear),
-    /** (xᵀy)²; the paper's best and the only one in public code. */
+    /** (xᵀy + offset)^degree; the paper's best and the only one in public code. */
     POLYNOMIAL(NativeNstKernel.kPolynomial),
-    /**
-     * exp(−|x − y|² / (2 σ²)), σ² the mean of |x − y|² over all pairs of a student's with a
-     * teacher's channel of the sample, a constant for the gradient.
-     */
+    /** exp(−|x − y|² / (2 σ²)). */
     GAUSSIAN(NativeNstKernel.kGaussian);
 
     private final NativeNstKernel nativeKernel;
@@ -61,14 +60,35 @@ public final class NstLoss implements DistillationLoss {
   }
 
   private static final String COMPUTE = "NstLoss.compute";
+  private static final long DEGREE = 2;
+  private static final long MAX_DEGREE = 16;
+  private static final double OFFSET = 0;
   private static final double DEAD_CHANNEL_NORM = 1e-6;
 
   private final Kernel kernel;
+  private final long degree;
+  private final double offset;
+  private final OptionalDouble variance;
+  private final boolean hasTeacherTerm;
   private final double deadChannelNorm;
 
-  private NstLoss(Kernel kernel, double deadChannelNorm) {
+  private NstLoss(
+      Kernel kernel,
+      long degree,
+      double offset,
+      OptionalDouble variance,
+      boolean hasTeacherTerm,
+      double deadChannelNorm) {
     this.kernel = kernel;
+    this.degree = degree;
+    this.offset = offset;
+    this.variance = variance;
+    this.hasTeacherTerm = hasTeacherTerm;
     this.deadChannelNorm = deadChannelNorm;
+  }
+
+  private static NstLoss of(Kernel kernel) {
+    return new NstLoss(kernel, DEGREE, OFFSET, OptionalDouble.empty(), true, DEAD_CHANNEL_NORM);
   }
 
   /**
@@ -77,25 +97,82 @@ public final class NstLoss implements DistillationLoss {
    * @return the loss
    */
   public static NstLoss linear() {
-    return new NstLoss(Kernel.LINEAR, DEAD_CHANNEL_NORM);
+    return of(Kernel.LINEAR);
   }
 
   /**
-   * The loss with the polynomial kernel.
+   * The loss with the polynomial kernel, of degree 2 and with an offset of 0, as in the paper and
+   * all public code.
    *
    * @return the loss
    */
   public static NstLoss polynomial() {
-    return new NstLoss(Kernel.POLYNOMIAL, DEAD_CHANNEL_NORM);
+    return of(Kernel.POLYNOMIAL);
   }
 
   /**
-   * The loss with the Gaussian kernel.
+   * The loss with the Gaussian kernel. As in the paper, its σ² is the mean of |x − y|² over all
+   * pairs of a student's with a teacher's channel of the sample, a constant for the gradient.
    *
    * @return the loss
    */
   public static NstLoss gaussian() {
-    return new NstLoss(Kernel.GAUSSIAN, DEAD_CHANNEL_NORM);
+    return of(Kernel.GAUSSIAN);
+  }
+
+  /**
+   * Sets the degree of the polynomial kernel; 2 by default.
+   *
+   * @param degree between 1 and 16
+   * @return a changed copy
+   * @throws IllegalArgumentException if the degree is out of range, or the kernel is another
+   */
+  public NstLoss degree(long degree) {
+    checkKernel("NstLoss.degree", Kernel.POLYNOMIAL);
+    check(
+        degree >= 1 && degree <= MAX_DEGREE,
+        "NstLoss.degree: degree must be between 1 and %s (got %s)",
+        MAX_DEGREE,
+        degree);
+    return new NstLoss(kernel, degree, offset, variance, hasTeacherTerm, deadChannelNorm);
+  }
+
+  /**
+   * Sets the offset of the polynomial kernel; 0 by default.
+   *
+   * @param offset at least 0, as a kernel must have it, and finite
+   * @return a changed copy
+   * @throws IllegalArgumentException if the offset is out of range, or the kernel is another
+   */
+  public NstLoss offset(double offset) {
+    checkKernel("NstLoss.offset", Kernel.POLYNOMIAL);
+    checkNotNegative(offset, "NstLoss.offset", "offset");
+    return new NstLoss(kernel, degree, offset, variance, hasTeacherTerm, deadChannelNorm);
+  }
+
+  /**
+   * Fixes the variance of the Gaussian kernel; each sample has its own by default.
+   *
+   * @param variance σ², positive and finite
+   * @return a changed copy
+   * @throws IllegalArgumentException if the variance is out of range, or the kernel is another
+   */
+  public NstLoss variance(double variance) {
+    checkKernel("NstLoss.variance", Kernel.GAUSSIAN);
+    Arguments.positive(variance, "NstLoss.variance", "variance");
+    return new NstLoss(
+        kernel, degree, offset, OptionalDouble.of(variance), hasTeacherTerm, deadChannelNorm);
+  }
+
+  /**
+   * Leaves mean k(t, t') out of the value, which may then be negative, as in TuSimple's code, the
+   * paper's own. It is a constant to the student, whose gradient stays the same; RepDistiller has
+   * it.
+   *
+   * @return a changed copy
+   */
+  public NstLoss withoutTeacherTerm() {
+    return new NstLoss(kernel, degree, offset, variance, false, deadChannelNorm);
   }
 
   /**
@@ -107,8 +184,8 @@ public final class NstLoss implements DistillationLoss {
    * @throws IllegalArgumentException if the norm is out of range
    */
   public NstLoss deadChannelNorm(double norm) {
-    checkNorm("NstLoss.deadChannelNorm", norm);
-    return new NstLoss(kernel, norm);
+    checkNotNegative(norm, "NstLoss.deadChannelNorm", "dead channel norm");
+    return new NstLoss(kernel, degree, offset, variance, hasTeacherTerm, norm);
   }
 
   /**
@@ -121,29 +198,48 @@ public final class NstLoss implements DistillationLoss {
   }
 
   /**
+   * The degree of the polynomial kernel.
+   *
+   * @return between 1 and 16; of no use to other kernels
+   */
+  public long degree() {
+    return degree;
+  }
+
+  /**
+   * The offset of the polynomial kernel.
+   *
+   * @return at least 0; of no use to other kernels
+   */
+  public double offset() {
+    return offset;
+  }
+
+  /**
+   * The fixed variance of the Gaussian kernel.
+   *
+   * @return σ²; empty if each sample has its own
+   */
+  public OptionalDouble variance() {
+    return variance;
+  }
+
+  /**
+   * Whether mean k(t, t') is part of the value.
+   *
+   * @return true by default
+   */
+  public boolean hasTeacherTerm() {
+    return hasTeacherTerm;
+  }
+
+  /**
    * The length below which a channel gets no gradient.
    *
    * @return the norm
    */
   public double deadChannelNorm() {
     return deadChannelNorm;
-  }
-
-  /**
-   * Computes the losses of one batch, with the default dead channel norm.
-   *
-   * @param student n ≥ 1 maps [B, C_i, H_i, W_i], floating point, any strides
-   * @param teacher as many maps with the same batch, dtype and device; channels, heights and widths
-   *     may be others
-   * @param kernel how two channels are compared
-   * @return the losses of the n layers, new scalars, which the caller closes; of the inputs' dtype,
-   *     float32 for half-precision inputs
-   * @throws IllegalArgumentException if an argument or a tensor is null or undefined
-   * @throws IllegalStateException if a tensor was closed
-   * @throws org.retort.RetortException if there is no map, or they don't fit
-   */
-  public static List<Tensor> compute(List<Tensor> student, List<Tensor> teacher, Kernel kernel) {
-    return compute(student, teacher, kernel, DEAD_CHANNEL_NORM);
   }
 
   /**
@@ -154,45 +250,51 @@ public final class NstLoss implements DistillationLoss {
    * @param student n ≥ 1 maps [B, C_i, H_i, W_i], floating point, any strides
    * @param teacher as many maps with the same batch, dtype and device; channels, heights and widths
    *     may be others
-   * @param kernel how two channels are compared
-   * @param deadChannelNorm at least 0 and finite; a channel whose length is below gets no gradient
    * @return the losses of the n layers, new scalars, which the caller closes; of the inputs' dtype,
    *     float32 for half-precision inputs
-   * @throws IllegalArgumentException if an argument or a tensor is null or undefined, or the norm
-   *     is out of range
+   * @throws IllegalArgumentException if a list or a tensor is null or undefined
    * @throws IllegalStateException if a tensor was closed
    * @throws org.retort.RetortException if there is no map, or they don't fit
    */
-  public static List<Tensor> compute(
-      List<Tensor> student, List<Tensor> teacher, Kernel kernel, double deadChannelNorm) {
+  public List<Tensor> compute(List<Tensor> student, List<Tensor> teacher) {
     NativeLibrary.load();
     try (TensorVector students = TensorLists.toVector(student, COMPUTE, "student");
         TensorVector teachers = TensorLists.toVector(teacher, COMPUTE, "teacher");
-        TensorVector losses = computeNative(students, teachers, kernel, deadChannelNorm)) {
+        NativeNstOptions options = options();
+        TensorVector losses = retort.nst_loss(students, teachers, options)) {
       return TensorLists.toList(losses);
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     }
   }
 
-  private static TensorVector computeNative(
-      TensorVector student, TensorVector teacher, Kernel kernel, double deadChannelNorm) {
-    Arguments.notNull(kernel, COMPUTE, "kernel");
-    checkNorm(COMPUTE, deadChannelNorm);
-    return retort.nst_loss(student, teacher, kernel.nativeKernel, deadChannelNorm);
-  }
-
   @Override
   public NativeCriterionOptions nativeOptions() {
     NativeLibrary.load();
-    return new NativeNstOptions().kernel(kernel.nativeKernel).dead_channel_norm(deadChannelNorm);
+    return options();
   }
 
-  private static void checkNorm(String function, double norm) {
+  private NativeNstOptions options() {
+    NativeNstOptions options =
+        new NativeNstOptions(kernel.nativeKernel)
+            .degree(degree)
+            .offset(offset)
+            .teacher_term(hasTeacherTerm)
+            .dead_channel_norm(deadChannelNorm);
+    variance.ifPresent(options.variance()::put);
+    return options;
+  }
+
+  private void checkKernel(String function, Kernel required) {
+    check(kernel == required, "%s: kernel must be %s (got %s)", function, required, kernel);
+  }
+
+  private static void checkNotNegative(double value, String function, String argument) {
     check(
-        norm >= 0 && Double.isFinite(norm),
-        "%s: dead channel norm must be at least 0 and finite (got %s)",
+        value >= 0 && Double.isFinite(value),
+        "%s: %s must be at least 0 and finite (got %s)",
         function,
-        norm);
+        argument,
+        value);
   }
 }

@@ -9,6 +9,7 @@ import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
+import java.util.function.Function;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
@@ -56,7 +57,7 @@ final class NstLossTest {
     GoldenMaps.check(
         GoldenCases.read(name),
         precision,
-        (student, teacher) -> NstLoss.compute(student, teacher, kernel, 0));
+        (student, teacher) -> LOSSES.get(kernel).deadChannelNorm(0).compute(student, teacher));
   }
 
   @ParameterizedTest
@@ -65,13 +66,11 @@ final class NstLossTest {
     List<Tensor> student = converted(maps(1), dtype);
     List<Tensor> teacher = converted(maps(2), dtype);
 
-    List<Tensor> losses = NstLoss.compute(student, teacher, Kernel.GAUSSIAN);
+    List<Tensor> losses = NstLoss.gaussian().compute(student, teacher);
 
     List<Tensor> expected =
-        NstLoss.compute(
-            converted(student, ScalarType.Float),
-            converted(teacher, ScalarType.Float),
-            Kernel.GAUSSIAN);
+        NstLoss.gaussian()
+            .compute(converted(student, ScalarType.Float), converted(teacher, ScalarType.Float));
     assertThat(losses).allMatch(loss -> loss.scalar_type().intern() == ScalarType.Float);
     assertThat(losses).map(Bits::of).isEqualTo(expected.stream().map(Bits::of).toList());
   }
@@ -82,7 +81,7 @@ final class NstLossTest {
     Tensor student = converted(maps(1), dtype).get(0).requires_grad_(true);
     Tensor teacher = converted(maps(2), dtype).get(0);
 
-    NstLoss.compute(List.of(student), List.of(teacher), Kernel.POLYNOMIAL).get(0).backward();
+    NstLoss.polynomial().compute(List.of(student), List.of(teacher)).get(0).backward();
 
     Gradients.assertGiven(student, dtype);
   }
@@ -93,7 +92,7 @@ final class NstLossTest {
     List<Tensor> teacher = maps(2);
     teacher.get(1).requires_grad_(true);
 
-    NstLoss.compute(maps(1), teacher, kernel).get(1).backward();
+    LOSSES.get(kernel).compute(maps(1), teacher).get(1).backward();
 
     Gradients.assertGiven(teacher.get(1), ScalarType.Float);
   }
@@ -102,32 +101,28 @@ final class NstLossTest {
   @EnumSource
   void backward_graphKept_givesTheSameAgain(Kernel kernel) {
     Tensor student = maps(1).get(0).requires_grad_(true);
-    List<Tensor> losses = NstLoss.compute(List.of(student), List.of(maps(2).get(0)), kernel);
+    List<Tensor> losses = LOSSES.get(kernel).compute(List.of(student), List.of(maps(2).get(0)));
     Gradients.assertRepeatable(losses.get(0), student);
   }
 
   @Test
   void backward_ofTheGradient_isRefusedInOneLine() {
     Tensor student = maps(1).get(0).requires_grad_(true);
-    List<Tensor> losses = NstLoss.compute(List.of(student), List.of(maps(2).get(0)), Kernel.LINEAR);
+    List<Tensor> losses = NstLoss.linear().compute(List.of(student), List.of(maps(2).get(0)));
     Gradients.assertOnce(losses.get(0), student, "nst_loss");
   }
 
   @ParameterizedTest
   @EnumSource
   void backward_deadChannel_getsNoGradientUnlessAskedFor(Kernel kernel) {
-    assertThat(gradientOfDeadChannel(kernel, NstLoss.linear().deadChannelNorm())).isZero();
-    assertThat(gradientOfDeadChannel(kernel, 0)).isPositive();
-
-    Tensor student = withDeadChannel();
-    NstLoss.compute(List.of(student), List.of(maps(2).get(0)), kernel).get(0).backward();
-    assertThat(student.grad().select(1, 0).abs().max().item_double()).isZero();
-    Gradients.assertGiven(student, ScalarType.Float);
+    assertThat(gradientOfDeadChannel(LOSSES.get(kernel))).isZero();
+    assertThat(gradientOfDeadChannel(LOSSES.get(kernel).deadChannelNorm(0))).isPositive();
   }
 
-  private static double gradientOfDeadChannel(Kernel kernel, double norm) {
+  private static double gradientOfDeadChannel(NstLoss loss) {
     Tensor student = withDeadChannel();
-    NstLoss.compute(List.of(student), List.of(maps(2).get(0)), kernel, norm).get(0).backward();
+    loss.compute(List.of(student), List.of(maps(2).get(0))).get(0).backward();
+    Gradients.assertGiven(student, ScalarType.Float);
     return student.grad().select(1, 0).abs().max().item_double();
   }
 
@@ -143,24 +138,21 @@ final class NstLossTest {
     Tensor map = maps.get(0);
     assertChecked(
         "NstLoss.compute: student[1]",
-        tensor -> NstLoss.compute(Arrays.asList(map, tensor), maps, Kernel.LINEAR));
+        tensor -> NstLoss.linear().compute(Arrays.asList(map, tensor), maps));
     assertChecked(
         "NstLoss.compute: teacher[0]",
-        tensor -> NstLoss.compute(maps, Arrays.asList(tensor, map), Kernel.LINEAR));
+        tensor -> NstLoss.linear().compute(maps, Arrays.asList(tensor, map)));
   }
 
   @Test
   void compute_null_isRejected() {
     List<Tensor> maps = maps(1);
     assertIllegal(
-        () -> NstLoss.compute(null, maps, Kernel.LINEAR),
+        () -> NstLoss.linear().compute(null, maps),
         "NstLoss.compute: student must be given (got null)");
     assertIllegal(
-        () -> NstLoss.compute(maps, null, Kernel.LINEAR),
+        () -> NstLoss.linear().compute(maps, null),
         "NstLoss.compute: teacher must be given (got null)");
-    assertIllegal(
-        () -> NstLoss.compute(maps, maps, null),
-        "NstLoss.compute: kernel must be given (got null)");
   }
 
   @Test
@@ -194,32 +186,154 @@ final class NstLossTest {
   void deadChannelNorm_negativeOrNotFinite_isRejected(double norm) {
     String rule = ": dead channel norm must be at least 0 and finite (got " + norm + ")";
     assertIllegal(() -> NstLoss.linear().deadChannelNorm(norm), "NstLoss.deadChannelNorm" + rule);
-    List<Tensor> maps = maps(1);
-    assertIllegal(() -> NstLoss.compute(maps, maps, Kernel.LINEAR, norm), "NstLoss.compute" + rule);
+  }
+
+  @ParameterizedTest
+  @ValueSource(longs = {0, 17, -2})
+  void degree_outOfRange_isRejected(long degree) {
+    assertIllegal(
+        () -> NstLoss.polynomial().degree(degree),
+        "NstLoss.degree: degree must be between 1 and 16 (got " + degree + ")");
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {-1e-9, Double.NaN, Double.POSITIVE_INFINITY})
+  void offset_negativeOrNotFinite_isRejected(double offset) {
+    assertIllegal(
+        () -> NstLoss.polynomial().offset(offset),
+        "NstLoss.offset: offset must be at least 0 and finite (got " + offset + ")");
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY})
+  void variance_notPositiveAndFinite_isRejected(double variance) {
+    assertIllegal(
+        () -> NstLoss.gaussian().variance(variance),
+        "NstLoss.variance: variance must be positive and finite (got " + variance + ")");
+  }
+
+  @Test
+  void options_ofAnotherKernel_areRejected() {
+    assertIllegal(
+        () -> NstLoss.linear().degree(3), "NstLoss.degree: kernel must be POLYNOMIAL (got LINEAR)");
+    assertIllegal(
+        () -> NstLoss.gaussian().offset(3),
+        "NstLoss.offset: kernel must be POLYNOMIAL (got GAUSSIAN)");
+    assertIllegal(
+        () -> NstLoss.polynomial().variance(3),
+        "NstLoss.variance: kernel must be GAUSSIAN (got POLYNOMIAL)");
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void compute_withoutTeacherTerm_leavesOutAConstant(Kernel kernel) {
+    NstLoss loss = LOSSES.get(kernel);
+    Tensor student = maps(1).get(0).requires_grad_(true);
+    Tensor teacher = maps(2).get(0);
+    Tensor whole = loss.compute(List.of(student), List.of(teacher)).get(0);
+    whole.backward();
+    Tensor gradient = student.grad().clone();
+    student.grad().zero_();
+
+    Tensor part = loss.withoutTeacherTerm().compute(List.of(student), List.of(teacher)).get(0);
+    part.backward();
+
+    assertThat(part.item_double()).isLessThan(whole.item_double());
+    Precision.FLOAT32.assertClose("gradient", student.grad(), gradient);
+  }
+
+  static List<Arguments> kernels() {
+    Function<Tensor, Tensor> cube = x -> x.add(new Scalar(0.5)).pow(new Scalar(3));
+    Function<Tensor, Tensor> gaussian = x -> x.sub(new Scalar(1)).div(new Scalar(0.4)).exp();
+    return List.of(
+        Arguments.of(NstLoss.linear(), (Function<Tensor, Tensor>) x -> x),
+        Arguments.of(NstLoss.polynomial(), (Function<Tensor, Tensor>) Tensor::square),
+        Arguments.of(NstLoss.polynomial().degree(3).offset(0.5), cube),
+        // |x − y|² = 2 − 2 xᵀy
+        Arguments.of(NstLoss.gaussian().variance(0.4), gaussian));
+  }
+
+  @ParameterizedTest
+  @MethodSource("kernels")
+  void compute_kernel_isTheMeanDiscrepancy(NstLoss loss, Function<Tensor, Tensor> kernel) {
+    Tensor student = maps(1).get(0);
+    Tensor teacher = maps(2).get(0);
+    Tensor s = unitChannels(student);
+    Tensor t = unitChannels(teacher);
+    Tensor ofStudent = mean(kernel, s, s).sub(mean(kernel, s, t).mul(new Scalar(2)));
+
+    List<Tensor> students = List.of(student);
+    List<Tensor> teachers = List.of(teacher);
+
+    Precision.FLOAT32.assertClose(
+        "loss", loss.compute(students, teachers).get(0), ofStudent.add(mean(kernel, t, t)));
+    Precision.FLOAT32.assertClose(
+        "without", loss.withoutTeacherTerm().compute(students, teachers).get(0), ofStudent);
+  }
+
+  private static Tensor mean(Function<Tensor, Tensor> kernel, Tensor x, Tensor y) {
+    return kernel.apply(torch.bmm(x.transpose(1, 2), y)).mean();
+  }
+
+  /** A map as [B, H W, C] with channels of length 1. */
+  private static Tensor unitChannels(Tensor map) {
+    return torch.normalize(map.flatten(2, -1).transpose(1, 2));
   }
 
   @ParameterizedTest
   @EnumSource
   void options_set_areKeptAndPassedOn(Kernel kernel) {
     NstLoss loss = LOSSES.get(kernel);
-    NstLoss changed = loss.deadChannelNorm(0.5);
+    NstLoss changed = loss.deadChannelNorm(0.5).withoutTeacherTerm();
 
     assertThat(loss.kernel()).isEqualTo(kernel);
     assertThat(changed.kernel()).isEqualTo(kernel);
     assertThat(changed.deadChannelNorm()).isEqualTo(0.5);
+    assertThat(changed.hasTeacherTerm()).isFalse();
     assertThat(loss.deadChannelNorm()).isEqualTo(1e-6);
-    try (NativeNstOptions options = (NativeNstOptions) changed.nativeOptions()) {
+    assertThat(loss.hasTeacherTerm()).isTrue();
+    assertPassedOn(loss);
+    assertPassedOn(changed);
+  }
+
+  @Test
+  void options_ofOneKernel_areKeptAndPassedOn() {
+    NstLoss polynomial = NstLoss.polynomial().degree(5).offset(0.25);
+    NstLoss gaussian = NstLoss.gaussian().variance(0.75);
+
+    assertThat(polynomial.degree()).isEqualTo(5);
+    assertThat(polynomial.offset()).isEqualTo(0.25);
+    assertThat(polynomial.withoutTeacherTerm().degree()).isEqualTo(5);
+    assertThat(gaussian.variance()).hasValue(0.75);
+    assertThat(gaussian.deadChannelNorm(0).variance()).hasValue(0.75);
+    assertThat(NstLoss.gaussian().variance()).isEmpty();
+    assertPassedOn(polynomial);
+    assertPassedOn(gaussian);
+  }
+
+  private static void assertPassedOn(NstLoss loss) {
+    try (NativeNstOptions options = (NativeNstOptions) loss.nativeOptions()) {
       assertThat(options.kernel().intern().name().substring(1))
-          .isEqualToIgnoringCase(kernel.name());
-      assertThat(options.dead_channel_norm()).isEqualTo(0.5);
+          .isEqualToIgnoringCase(loss.kernel().name());
+      assertThat(options.degree()).isEqualTo(loss.degree());
+      assertThat(options.offset()).isEqualTo(loss.offset());
+      assertThat(options.variance().has_value()).isEqualTo(loss.variance().isPresent());
+      loss.variance().ifPresent(x -> assertThat(options.variance().get()).isEqualTo(x));
+      assertThat(options.teacher_term()).isEqualTo(loss.hasTeacherTerm());
+      assertThat(options.dead_channel_norm()).isEqualTo(loss.deadChannelNorm());
     }
   }
 
   @Test
   void defaults_always_areTheNativeOnes() {
     try (NativeNstOptions defaults = new NativeNstOptions()) {
-      assertThat(NstLoss.polynomial().deadChannelNorm()).isEqualTo(defaults.dead_channel_norm());
+      NstLoss loss = NstLoss.polynomial();
       assertThat(defaults.kernel().intern()).isEqualTo(NativeNstKernel.kPolynomial);
+      assertThat(loss.degree()).isEqualTo(defaults.degree());
+      assertThat(loss.offset()).isEqualTo(defaults.offset());
+      assertThat(loss.variance().isPresent()).isEqualTo(defaults.variance().has_value());
+      assertThat(loss.hasTeacherTerm()).isEqualTo(defaults.teacher_term());
+      assertThat(loss.deadChannelNorm()).isEqualTo(defaults.dead_channel_norm());
     }
   }
 
@@ -234,6 +348,6 @@ final class NstLossTest {
 
   private static void assertComputeRefused(
       List<Tensor> student, List<Tensor> teacher, String rule) {
-    assertRefused(() -> NstLoss.compute(student, teacher, Kernel.POLYNOMIAL), "nst_loss: " + rule);
+    assertRefused(() -> NstLoss.polynomial().compute(student, teacher), "nst_loss: " + rule);
   }
 }
