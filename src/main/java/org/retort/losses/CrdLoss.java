@@ -2,10 +2,14 @@ package org.retort.losses;
 
 import static org.retort.internal.Arguments.check;
 
+import java.util.stream.LongStream;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.GeneratorOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.retort.bindings.NativeCrdOptions;
 import org.retort.bindings.NativeCriterionOptions;
 import org.retort.bindings.global.retort;
+import org.retort.bindings.global.retort.NativeCrdZ;
 import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
 import org.retort.internal.NativeLibrary;
@@ -28,43 +32,88 @@ import org.retort.internal.NativeLibrary;
  *
  * <p>As a term of a training step it has everything it needs: an embedding of each network, a
  * linear layer to {@link #dimension()} numbers followed by division by the length, both trained
- * with the student and not part of it; a memory of each network's embeddings; Z, estimated from the
- * first batch and fixed from then on. It takes one tap of each network, of any shape, which is
+ * with the student and not part of it; a memory of each network's embeddings; and Z, estimated from
+ * the first batch and fixed from then on, unless {@linkplain #fixedZ given} or a {@linkplain
+ * #movingAverageZ moving average}. It takes one tap of each network, of any shape, which is
  * flattened. Each batch must have indices. The candidates are those that the batch gives, as the
- * reference code's data loaders draw them, and drawn as by {@link #contrast} otherwise. After each
+ * reference code's data loaders draw them, and drawn otherwise, as by {@link #classContrast} if the
+ * samples' {@linkplain #classes(long...) classes} are given, or by {@link #contrast}. After each
  * step the memories move towards the new embeddings. An embedding shorter than 1e-6 has no
  * direction: it counts as zero and gets no gradient.
  *
+ * <p>For data without end there is a {@linkplain #withQueue queue} instead of a memory of the whole
+ * data set, as in He et al.: Momentum Contrast, CVPR 2020, arXiv 1911.05722.
+ *
  * <p>In {@link org.retort.train.TrainingStep#state()} a term's tensors are named {@code
  * student_embedding.weight}, {@code student_embedding.bias}, {@code teacher_embedding.…}, {@code
- * student_memory.embeddings}, {@code teacher_memory.embeddings}, and {@code z_student}, {@code
- * z_teacher}, which are 0 until the first batch. The memories take 2 M {@link #dimension()}
- * numbers.
+ * student_memory.embeddings}, {@code teacher_memory.embeddings}, {@code z_student}, {@code
+ * z_teacher}, which are 0 until the first batch unless given, and, with a queue, {@code oldest},
+ * the row that is replaced next. The memories take 2 M {@link #dimension()} numbers.
  *
  * <p>Source: Tian, Krishnan, Isola: Contrastive Representation Distillation, ICLR 2020, arXiv
  * 1910.10699. The values are those of RepDistiller's {@code crd/}, whose loss is of shape [1] and
  * which sets Z once, on the first batch.
  */
 public final class CrdLoss implements DistillationLoss {
+  /** Where a training step has Z from. */
+  public enum ZSource {
+    /** Estimated from the first batch and fixed from then on, as in all public code. */
+    FIRST_BATCH(NativeCrdZ.kFirstBatch),
+    /** Given. */
+    FIXED(NativeCrdZ.kFixed),
+    /**
+     * Estimated from every batch, as a moving average that starts with the first, for which the
+     * memories' rows are passed once more; CMC's authors advise it (HobbitLong/CMC #23) where one
+     * batch says little, as with few dimensions.
+     */
+    MOVING_AVERAGE(NativeCrdZ.kMovingAverage);
+
+    private final NativeCrdZ nativeZ;
+
+    ZSource(NativeCrdZ nativeZ) {
+      this.nativeZ = nativeZ;
+    }
+  }
+
   private static final String COMPUTE = "CrdLoss.compute";
+  private static final String CLASS_CONTRAST = "CrdLoss.classContrast";
   private static final long NEGATIVES = 16384;
   private static final long DIMENSION = 128;
   private static final double TEMPERATURE = 0.07;
   private static final double MOMENTUM = 0.5;
+  private static final double Z_MOMENTUM = 0.99;
 
-  private final long samples;
+  /** What the memories' rows are: samples, of classes if there are any, or a queue; 0 for none. */
+  private record Rows(long samples, long queue, long[] classes, boolean relaxed) {}
+
+  /** Z as far as its source needs it. */
+  private record Z(ZSource source, double student, double teacher, double momentum) {}
+
+  private final Rows rows;
+  private final Z z;
   private final long negatives;
   private final long dimension;
   private final double temperature;
   private final double momentum;
 
   private CrdLoss(
-      long samples, long negatives, long dimension, double temperature, double momentum) {
-    this.samples = samples;
+      Rows rows, Z z, long negatives, long dimension, double temperature, double momentum) {
+    this.rows = rows;
+    this.z = z;
     this.negatives = negatives;
     this.dimension = dimension;
     this.temperature = temperature;
     this.momentum = momentum;
+  }
+
+  private CrdLoss(Rows rows) {
+    this(
+        rows,
+        new Z(ZSource.FIRST_BATCH, 0, 0, Z_MOMENTUM),
+        NEGATIVES,
+        DIMENSION,
+        TEMPERATURE,
+        MOMENTUM);
   }
 
   /**
@@ -77,7 +126,91 @@ public final class CrdLoss implements DistillationLoss {
    */
   public static CrdLoss forSamples(long samples) {
     Arguments.atLeast(samples, 2, "CrdLoss.forSamples", "samples");
-    return new CrdLoss(samples, NEGATIVES, DIMENSION, TEMPERATURE, MOMENTUM);
+    return new CrdLoss(new Rows(samples, 0, new long[0], false));
+  }
+
+  /**
+   * The loss for data without end, with the options of {@link #forSamples}. Batches need no
+   * indices: their embeddings replace the oldest rows before they are compared, so that the
+   * positive is the other network's embedding of this very step, and negatives are the rows before,
+   * drawn as by {@link #contrast}. A batch must not be larger than the queue.
+   *
+   * @param rows M, the number of rows of the queue, at least 2
+   * @return the loss
+   * @throws IllegalArgumentException if there are fewer than two rows
+   */
+  public static CrdLoss withQueue(long rows) {
+    Arguments.atLeast(rows, 2, "CrdLoss.withQueue", "rows");
+    return new CrdLoss(new Rows(0, rows, new long[0], false));
+  }
+
+  /**
+   * Tells the class of each sample of the data set: negatives are then drawn from other classes
+   * only, as in the paper's experiments. By default any other sample may be a negative.
+   *
+   * @param classes one a sample, any numbers, at least two different ones; copied
+   * @return a changed copy
+   * @throws IllegalArgumentException if the loss has a queue, or the classes are null, not as many
+   *     as the samples, or all the same
+   */
+  public CrdLoss classes(long... classes) {
+    String function = "CrdLoss.classes";
+    Arguments.notNull(classes, function, "classes");
+    check(
+        rows.queue == 0, "%s: loss must have no queue (got one of %s rows)", function, rows.queue);
+    check(
+        classes.length == rows.samples,
+        "%s: classes must be one for each of the %s samples (got %s)",
+        function,
+        rows.samples,
+        classes.length);
+    check(
+        LongStream.of(classes).distinct().limit(2).count() == 2,
+        "%s: classes must be at least two different ones (all are %s)",
+        function,
+        classes[0]);
+    return with(new Rows(rows.samples, 0, classes.clone(), rows.relaxed));
+  }
+
+  /**
+   * Lets the positive be any sample of the same class, as RepDistiller's {@code relax} mode; by
+   * default it is the sample itself, as in its {@code exact} mode.
+   *
+   * @return a changed copy
+   * @throws IllegalArgumentException if the samples' {@linkplain #classes(long...) classes} were
+   *     not given before
+   */
+  public CrdLoss relaxed() {
+    check(rows.classes.length > 0, "CrdLoss.relaxed: classes must be given before (got none)");
+    return with(new Rows(rows.samples, 0, rows.classes, true));
+  }
+
+  /**
+   * Fixes Z; by default it is estimated from the first batch. For embeddings in all directions it
+   * is M e^(1 / (2 T² d)), for example 2.219 M with T = 0.07 and d = 128.
+   *
+   * @param student Z of the student's side, positive and finite
+   * @param teacher Z of the teacher's side, positive and finite
+   * @return a changed copy
+   * @throws IllegalArgumentException if a number is out of range
+   */
+  public CrdLoss fixedZ(double student, double teacher) {
+    Arguments.positive(student, "CrdLoss.fixedZ", "student");
+    Arguments.positive(teacher, "CrdLoss.fixedZ", "teacher");
+    return with(new Z(ZSource.FIXED, student, teacher, z.momentum));
+  }
+
+  /**
+   * Estimates Z from every batch, as a moving average that starts with the first; by default it is
+   * estimated from the first batch alone. See {@link ZSource#MOVING_AVERAGE}.
+   *
+   * @param momentum how much of the old Z stays, at least 0 and below 1; CMC uses 0.99
+   * @return a changed copy
+   * @throws IllegalArgumentException if the momentum is out of range
+   */
+  public CrdLoss movingAverageZ(double momentum) {
+    checkMomentum("CrdLoss.movingAverageZ", momentum);
+    return with(new Z(ZSource.MOVING_AVERAGE, 0, 0, momentum));
   }
 
   /**
@@ -90,7 +223,7 @@ public final class CrdLoss implements DistillationLoss {
    */
   public CrdLoss negatives(long negatives) {
     Arguments.atLeast(negatives, 1, "CrdLoss.negatives", "negatives");
-    return new CrdLoss(samples, negatives, dimension, temperature, momentum);
+    return new CrdLoss(rows, z, negatives, dimension, temperature, momentum);
   }
 
   /**
@@ -102,11 +235,12 @@ public final class CrdLoss implements DistillationLoss {
    */
   public CrdLoss dimension(long dimension) {
     Arguments.atLeast(dimension, 1, "CrdLoss.dimension", "dimension");
-    return new CrdLoss(samples, negatives, dimension, temperature, momentum);
+    return new CrdLoss(rows, z, negatives, dimension, temperature, momentum);
   }
 
   /**
-   * Sets the temperature; 0.07 by default, the paper's value.
+   * Sets the temperature; 0.07 by default, the paper's value. Below about 0.012, Z may exceed the
+   * range of float32: the first step then fails.
    *
    * @param temperature T, positive and finite
    * @return a changed copy
@@ -114,32 +248,108 @@ public final class CrdLoss implements DistillationLoss {
    */
   public CrdLoss temperature(double temperature) {
     Arguments.positive(temperature, "CrdLoss.temperature", "temperature");
-    return new CrdLoss(samples, negatives, dimension, temperature, momentum);
+    return new CrdLoss(rows, z, negatives, dimension, temperature, momentum);
   }
 
   /**
    * Sets how much of a memory's row stays when it moves towards the new embedding; 0.5 by default,
-   * the paper's value.
+   * the paper's value. A queue has no use for it.
    *
    * @param momentum at least 0 and below 1
    * @return a changed copy
    * @throws IllegalArgumentException if the momentum is out of range
    */
   public CrdLoss momentum(double momentum) {
+    checkMomentum("CrdLoss.momentum", momentum);
+    return new CrdLoss(rows, z, negatives, dimension, temperature, momentum);
+  }
+
+  private CrdLoss with(Rows rows) {
+    return new CrdLoss(rows, z, negatives, dimension, temperature, momentum);
+  }
+
+  private CrdLoss with(Z z) {
+    return new CrdLoss(rows, z, negatives, dimension, temperature, momentum);
+  }
+
+  private static void checkMomentum(String function, double momentum) {
     check(
         momentum >= 0 && momentum < 1,
-        "CrdLoss.momentum: momentum must be at least 0 and below 1 (got %s)",
+        "%s: momentum must be at least 0 and below 1 (got %s)",
+        function,
         momentum);
-    return new CrdLoss(samples, negatives, dimension, temperature, momentum);
   }
 
   /**
    * The number of samples of the data set.
    *
-   * @return M
+   * @return M; 0 with a queue
    */
   public long samples() {
-    return samples;
+    return rows.samples;
+  }
+
+  /**
+   * The number of rows of the queue.
+   *
+   * @return M; 0 with a memory of the whole data set
+   */
+  public long queue() {
+    return rows.queue;
+  }
+
+  /**
+   * The class of each sample.
+   *
+   * @return a copy; empty if any other sample may be a negative
+   */
+  public long[] classes() {
+    return rows.classes.clone();
+  }
+
+  /**
+   * Whether the positive may be any sample of the same class.
+   *
+   * @return false by default
+   */
+  public boolean isRelaxed() {
+    return rows.relaxed;
+  }
+
+  /**
+   * Where a training step has Z from.
+   *
+   * @return the first batch by default
+   */
+  public ZSource zSource() {
+    return z.source;
+  }
+
+  /**
+   * Z of the student's side.
+   *
+   * @return Z; 0 unless fixed
+   */
+  public double zStudent() {
+    return z.student;
+  }
+
+  /**
+   * Z of the teacher's side.
+   *
+   * @return Z; 0 unless fixed
+   */
+  public double zTeacher() {
+    return z.teacher;
+  }
+
+  /**
+   * How much of the old Z stays in a moving average.
+   *
+   * @return the momentum; of no use to other sources
+   */
+  public double zMomentum() {
+    return z.momentum;
   }
 
   /**
@@ -287,14 +497,59 @@ public final class CrdLoss implements DistillationLoss {
     }
   }
 
+  /**
+   * Draws the candidates of a batch by class: negatives uniformly from the rows of all other
+   * classes, none of them twice unless there are fewer than K. LibTorch's default generator
+   * decides; the number of threads does not. As the {@code exact} and {@code relax} modes of
+   * RepDistiller's, mdistiller's and torchdistill's data loaders.
+   *
+   * @param indices int64 [B], the samples' own rows
+   * @param classes int64 [M], the class of each of the memory's rows, any numbers, at least two
+   *     different ones; on the same device
+   * @param negatives K, at least 1
+   * @param relaxed whether the positive may be any row of the class; otherwise it is the sample's
+   *     own
+   * @return a new tensor, int64 [B, K+1], which the caller closes
+   * @throws IllegalArgumentException if a tensor is null or undefined or the number is out of range
+   * @throws IllegalStateException if a tensor was closed
+   * @throws org.retort.RetortException if the indices are not int64 [B] or not below the number of
+   *     rows, or the classes are not int64 [M] or all the same
+   */
+  public static Tensor classContrast(
+      Tensor indices, Tensor classes, long negatives, boolean relaxed) {
+    Arguments.tensor(indices, CLASS_CONTRAST, "indices");
+    Arguments.tensor(classes, CLASS_CONTRAST, "classes");
+    Arguments.atLeast(negatives, 1, CLASS_CONTRAST, "negatives");
+    NativeLibrary.load();
+    try (GeneratorOptional generator = new GeneratorOptional()) {
+      return retort.crd_class_contrast(indices, classes, negatives, relaxed, generator);
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    }
+  }
+
   @Override
+  @SuppressWarnings("try") // the scope works by being open
   public NativeCriterionOptions nativeOptions() {
     NativeLibrary.load();
-    return new NativeCrdOptions()
-        .samples(samples)
-        .negatives(negatives)
-        .dimension(dimension)
-        .temperature(temperature)
-        .momentum(momentum);
+    NativeCrdOptions options =
+        new NativeCrdOptions()
+            .samples(rows.samples)
+            .queue(rows.queue)
+            .relaxed(rows.relaxed)
+            .negatives(negatives)
+            .dimension(dimension)
+            .temperature(temperature)
+            .momentum(momentum)
+            .z(z.source.nativeZ)
+            .z_student(z.student)
+            .z_teacher(z.teacher)
+            .z_momentum(z.momentum);
+    if (rows.classes.length > 0) {
+      try (PointerScope scope = new PointerScope()) {
+        options.classes(Tensor.create(rows.classes));
+      }
+    }
+    return options;
   }
 }

@@ -6,10 +6,12 @@ import static org.retort.testing.Failures.assertIllegal;
 import static org.retort.testing.Failures.assertRefused;
 
 import java.io.IOException;
+import java.nio.LongBuffer;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Function;
 import java.util.stream.Collectors;
+import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.bytedeco.javacpp.PointerScope;
@@ -27,7 +29,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.Retort;
 import org.retort.bindings.NativeCrdOptions;
+import org.retort.bindings.global.retort.NativeCrdZ;
+import org.retort.losses.CrdLoss.ZSource;
 import org.retort.testing.Bits;
+import org.retort.testing.Buffers;
 import org.retort.testing.GoldenCases;
 import org.retort.testing.Gradients;
 import org.retort.testing.Precision;
@@ -37,6 +42,11 @@ final class CrdLossTest {
   private static final int DIMENSION = 3;
   private static final int ROWS = 7;
   private static final CrdLoss LOSS = CrdLoss.forSamples(50);
+  private static final Map<ZSource, NativeCrdZ> Z_SOURCES =
+      Map.of(
+          ZSource.FIRST_BATCH, NativeCrdZ.kFirstBatch,
+          ZSource.FIXED, NativeCrdZ.kFixed,
+          ZSource.MOVING_AVERAGE, NativeCrdZ.kMovingAverage);
 
   @AutoClose private final PointerScope scope = new PointerScope();
 
@@ -44,6 +54,7 @@ final class CrdLossTest {
   private final Tensor teacher = embeddings(2, BATCH);
   private final Tensor studentMemory = embeddings(3, ROWS);
   private final Tensor teacherMemory = embeddings(4, ROWS);
+  private final Tensor classes = rows(7, -1, 4, 7, 4, 7, -1);
   private final Tensor contrast = CrdLoss.contrast(rows(0, 6, 2, 2), ROWS, 5);
 
   static List<Arguments> cases() throws IOException {
@@ -168,6 +179,53 @@ final class CrdLossTest {
   }
 
   @Test
+  void classContrast_exact_hasTheOwnRowAndThenEachOfOtherClassesOnce() {
+    Tensor own = rows(0, 6, 2, 2);
+
+    Retort.manualSeed(5);
+    Tensor drawn = CrdLoss.classContrast(own, classes, 3, false);
+
+    assertThat(drawn.scalar_type().intern()).isEqualTo(ScalarType.Long);
+    assertThat(drawn.shape()).containsExactly(BATCH, 4);
+    assertThat(Bits.of(drawn.select(1, 0))).isEqualTo(Bits.of(own));
+    assertThat(negativesOfOwnClass(drawn)).isZero();
+    for (int i = 0; i < BATCH; i++) {
+      assertThat(values(drawn.select(0, i))).doesNotHaveDuplicates();
+    }
+    Retort.manualSeed(5);
+    assertThat(Bits.of(CrdLoss.classContrast(own, classes, 3, false))).isEqualTo(Bits.of(drawn));
+  }
+
+  @Test
+  void classContrast_moreNegativesThanOthers_repeatsThem() {
+    Tensor drawn = CrdLoss.classContrast(rows(0, 6, 2, 2), classes, 50, false);
+    assertThat(drawn.shape()).containsExactly(BATCH, 51);
+    assertThat(negativesOfOwnClass(drawn)).isZero();
+  }
+
+  @Test
+  void classContrast_relaxed_hasAnyRowOfTheClassFirst() {
+    Tensor own = torch.zeros(300).to(ScalarType.Long);
+
+    Tensor drawn = CrdLoss.classContrast(own, classes, 2, true);
+
+    assertThat(values(drawn.select(1, 0))).containsOnly(0, 3, 5).contains(0, 3, 5);
+    assertThat(negativesOfOwnClass(drawn)).isZero();
+  }
+
+  /** Counts the negatives that are of the class of their positive. */
+  private long negativesOfOwnClass(Tensor drawn) {
+    Tensor ofRows = classes.index_select(0, drawn.flatten()).view(drawn.shape());
+    Tensor negatives = ofRows.narrow(1, 1, drawn.size(1) - 1);
+    return negatives.eq(ofRows.narrow(1, 0, 1)).sum().item_long();
+  }
+
+  private static long[] values(Tensor rows) {
+    LongBuffer buffer = Buffers.longs(rows);
+    return LongStream.generate(buffer::get).limit(buffer.remaining()).toArray();
+  }
+
+  @Test
   void z_temperatureTooLow_isInfinite() {
     assertThat(CrdLoss.z(student, teacherMemory, contrast, 1e-4)).isInfinite();
   }
@@ -187,6 +245,10 @@ final class CrdLossTest {
     assertChecked("CrdLoss.z: memory", x -> CrdLoss.z(student, x, contrast, 1));
     assertChecked("CrdLoss.z: contrast", x -> CrdLoss.z(student, teacherMemory, x, 1));
     assertChecked("CrdLoss.contrast: indices", x -> CrdLoss.contrast(x, ROWS, 1));
+    assertChecked(
+        "CrdLoss.classContrast: indices", x -> CrdLoss.classContrast(x, classes, 1, false));
+    assertChecked(
+        "CrdLoss.classContrast: classes", x -> CrdLoss.classContrast(rows(0), x, 1, false));
   }
 
   @ParameterizedTest
@@ -250,6 +312,15 @@ final class CrdLossTest {
     assertRefused(
         () -> CrdLoss.contrast(rows(0, -1), ROWS, 1),
         "crd_contrast: indices must be between 0 and 6 (got -1)");
+    assertRefused(
+        () -> CrdLoss.classContrast(rows(7), classes, 1, false),
+        "crd_class_contrast: indices must be between 0 and 6 (got 7)");
+    assertRefused(
+        () -> CrdLoss.classContrast(rows(0), classes.to(ScalarType.Int), 1, false),
+        "crd_class_contrast: classes must be int64 of shape [rows] (got Int [7])");
+    assertRefused(
+        () -> CrdLoss.classContrast(rows(0), rows(3, 3), 1, false),
+        "crd_class_contrast: classes must be at least two different ones (all are 3)");
   }
 
   @Test
@@ -265,6 +336,10 @@ final class CrdLossTest {
     assertIllegal(
         () -> CrdLoss.contrast(rows(0), 2, 0),
         "CrdLoss.contrast: negatives must be at least 1 (got 0)");
+    assertIllegal(
+        () -> CrdLoss.classContrast(rows(0), classes, 0, false),
+        "CrdLoss.classContrast: negatives must be at least 1 (got 0)");
+    assertIllegal(() -> CrdLoss.withQueue(1), "CrdLoss.withQueue: rows must be at least 2 (got 1)");
   }
 
   @ParameterizedTest
@@ -273,6 +348,48 @@ final class CrdLossTest {
     assertIllegal(
         () -> LOSS.momentum(momentum),
         "CrdLoss.momentum: momentum must be at least 0 and below 1 (got " + momentum + ")");
+    assertIllegal(
+        () -> LOSS.movingAverageZ(momentum),
+        "CrdLoss.movingAverageZ: momentum must be at least 0 and below 1 (got " + momentum + ")");
+  }
+
+  @ParameterizedTest
+  @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY})
+  void fixedZ_notPositiveAndFinite_isRejected(double z) {
+    String rule = " must be positive and finite (got " + z + ")";
+    assertIllegal(() -> LOSS.fixedZ(z, 1), "CrdLoss.fixedZ: student" + rule);
+    assertIllegal(() -> LOSS.fixedZ(1, z), "CrdLoss.fixedZ: teacher" + rule);
+  }
+
+  @Test
+  void classes_thatDoNotFit_areRejected() {
+    CrdLoss loss = CrdLoss.forSamples(3);
+    assertIllegal(
+        () -> loss.classes((long[]) null), "CrdLoss.classes: classes must be given (got null)");
+    assertIllegal(
+        () -> loss.classes(1, 2),
+        "CrdLoss.classes: classes must be one for each of the 3 samples (got 2)");
+    assertIllegal(
+        () -> loss.classes(5, 5, 5),
+        "CrdLoss.classes: classes must be at least two different ones (all are 5)");
+    assertIllegal(
+        () -> CrdLoss.withQueue(3).classes(1, 2, 3),
+        "CrdLoss.classes: loss must have no queue (got one of 3 rows)");
+    assertIllegal(loss::relaxed, "CrdLoss.relaxed: classes must be given before (got none)");
+    assertIllegal(
+        CrdLoss.withQueue(3)::relaxed, "CrdLoss.relaxed: classes must be given before (got none)");
+  }
+
+  @Test
+  void classes_changedLater_keepTheirValues() {
+    long[] given = {1, 2, 2};
+    CrdLoss loss = CrdLoss.forSamples(3).classes(given);
+
+    given[0] = 2;
+    loss.classes()[1] = 1;
+
+    assertThat(loss.classes()).containsExactly(1, 2, 2);
+    assertPassedOn(loss);
   }
 
   @Test
@@ -288,6 +405,27 @@ final class CrdLossTest {
     assertPassedOn(LOSS);
   }
 
+  @Test
+  void options_ofVariants_areKeptAndPassedOn() {
+    CrdLoss queue = CrdLoss.withQueue(20).negatives(3);
+    CrdLoss relaxed = CrdLoss.forSamples(3).classes(1, 2, 2).relaxed().momentum(0);
+    CrdLoss fixed = LOSS.fixedZ(2, 3).dimension(4);
+    CrdLoss average = LOSS.movingAverageZ(0.75).temperature(1);
+
+    assertThat(queue.queue()).isEqualTo(20);
+    assertThat(queue.samples()).isZero();
+    assertThat(queue.negatives()).isEqualTo(3);
+    assertThat(relaxed.classes()).containsExactly(1, 2, 2);
+    assertThat(relaxed.isRelaxed()).isTrue();
+    assertThat(LOSS.isRelaxed()).isFalse();
+    assertThat(fixed.zSource()).isEqualTo(ZSource.FIXED);
+    assertThat(fixed.zStudent()).isEqualTo(2);
+    assertThat(fixed.zTeacher()).isEqualTo(3);
+    assertThat(average.zSource()).isEqualTo(ZSource.MOVING_AVERAGE);
+    assertThat(average.zMomentum()).isEqualTo(0.75);
+    Stream.of(queue, relaxed, fixed, average).forEach(CrdLossTest::assertPassedOn);
+  }
+
   private static void assertPassedOn(CrdLoss loss) {
     try (NativeCrdOptions options = (NativeCrdOptions) loss.nativeOptions()) {
       assertThat(options.samples()).isEqualTo(loss.samples());
@@ -295,6 +433,16 @@ final class CrdLossTest {
       assertThat(options.dimension()).isEqualTo(loss.dimension());
       assertThat(options.temperature()).isEqualTo(loss.temperature());
       assertThat(options.momentum()).isEqualTo(loss.momentum());
+      assertThat(options.queue()).isEqualTo(loss.queue());
+      assertThat(options.classes().defined()).isEqualTo(loss.classes().length > 0);
+      if (options.classes().defined()) {
+        assertThat(values(options.classes())).isEqualTo(loss.classes());
+      }
+      assertThat(options.relaxed()).isEqualTo(loss.isRelaxed());
+      assertThat(options.z().intern()).isEqualTo(Z_SOURCES.get(loss.zSource()));
+      assertThat(options.z_student()).isEqualTo(loss.zStudent());
+      assertThat(options.z_teacher()).isEqualTo(loss.zTeacher());
+      assertThat(options.z_momentum()).isEqualTo(loss.zMomentum());
     }
   }
 
@@ -305,6 +453,11 @@ final class CrdLossTest {
       assertThat(LOSS.dimension()).isEqualTo(defaults.dimension());
       assertThat(LOSS.temperature()).isEqualTo(defaults.temperature());
       assertThat(LOSS.momentum()).isEqualTo(defaults.momentum());
+      assertThat(LOSS.queue()).isEqualTo(defaults.queue());
+      assertThat(defaults.classes().defined()).isFalse();
+      assertThat(LOSS.isRelaxed()).isEqualTo(defaults.relaxed());
+      assertThat(Z_SOURCES).containsEntry(LOSS.zSource(), defaults.z().intern());
+      assertThat(LOSS.zMomentum()).isEqualTo(defaults.z_momentum());
     }
   }
 
