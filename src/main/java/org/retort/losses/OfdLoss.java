@@ -7,17 +7,22 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.StringVector;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch.Layout;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.retort.bindings.NativeCriterionOptions;
+import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativeOfdOptions;
 import org.retort.bindings.global.retort;
+import org.retort.bindings.global.retort.NativeOfdInit;
 import org.retort.bindings.global.retort.NativeOfdReduction;
 import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
+import org.retort.internal.NativeHandle;
 import org.retort.internal.NativeLibrary;
+import org.retort.internal.TensorLists;
 
 /**
  * Overhaul of feature distillation: the student's response must reach the teacher's where that is
@@ -28,32 +33,36 @@ import org.retort.internal.NativeLibrary;
  * loss = mean (or sum) over all elements of (student − t')² [student > t' or t' > 0]
  * }</pre>
  *
- * <p>The loss is never negative; a student that equals the target gives 0.
+ * <p>A teacher's map of another height or width is first brought to the student's by adaptive
+ * average pooling, as in mdistiller. The loss is never negative; a student that equals the target
+ * gives 0.
  *
  * <p>As a term of a training step it is the sum over the layers, each through a connector of its
  * own, a 1×1 convolution without bias and a BatchNorm, which brings the student's map to the
  * teacher's channels. The connectors are trained with the student and not part of it. Convolutions
- * start normally distributed with deviation √(2 / teacher channels), BatchNorms with weight 1 and
- * bias 0, as both public codes have them. In {@link org.retort.train.TrainingStep#state()} layer
- * I's are named {@code connectors.I.conv.weight}, {@code connectors.I.norm.weight}, {@code
- * connectors.I.norm.running_mean}, …. It takes one tap or more, maps before their ReLU, of the same
- * height and width in student and teacher.
+ * start as {@link Init} says, BatchNorms with weight 1 and bias 0. In {@link
+ * org.retort.train.TrainingStep#state()} layer I's are named {@code connectors.I.conv.weight},
+ * {@code connectors.I.norm.weight}, {@code connectors.I.norm.running_mean}, …. It takes one tap or
+ * more, maps before their ReLU.
+ *
+ * <p>Layer i of n counts {@link #layerDecay()}^(n − i − 1) / {@link #scale()}. The official code's
+ * loss is that of {@link #withTeacherMargins} with {@link Reduction#BATCH_MEAN}, a decay of 0.5 and
+ * a scale of 1000 (CIFAR-100) or 10000 (ImageNet).
  *
  * <p>Source: Heo, Kim, Yun, Park, Kwak, Choi: A Comprehensive Overhaul of Feature Distillation,
- * ICCV 2019. The values are those of clovaai/overhaul-distillation with {@link Reduction#SUM}, and
- * of the survey AberHu/Knowledge-Distillation-Zoo with {@link Reduction#MEAN}.
+ * ICCV 2019. The values are those of clovaai/overhaul-distillation with {@link Reduction#SUM}, of
+ * the survey AberHu/Knowledge-Distillation-Zoo with {@link Reduction#MEAN}, and of mdistiller and
+ * mmrazor with {@link Reduction#BATCH_MEAN}.
  */
 public final class OfdLoss implements DistillationLoss {
   /** How squared differences become one number. */
   public enum Reduction {
     /** The mean over all elements, as in the survey's code. */
     MEAN(NativeOfdReduction.kMean),
-    /**
-     * The sum over all elements, as in the official code. As a term of a training step, layer i of
-     * n then counts 1 / 2^(n − i − 1), as there. The official code divides the whole by the batch
-     * and by 1000 (CIFAR-100) or 10000 (ImageNet) besides: choose the term's weight accordingly.
-     */
-    SUM(NativeOfdReduction.kSum);
+    /** The sum over all elements, as in the official code, which divides by the batch later. */
+    SUM(NativeOfdReduction.kSum),
+    /** The sum over all elements, divided by the batch, as in mdistiller and mmrazor. */
+    BATCH_MEAN(NativeOfdReduction.kBatchMean);
 
     private final NativeOfdReduction nativeReduction;
 
@@ -62,17 +71,44 @@ public final class OfdLoss implements DistillationLoss {
     }
   }
 
+  /** How a connector's convolution starts: normally distributed with mean 0 and this deviation. */
+  public enum Init {
+    /** √(2 / teacher channels), as in all public code. */
+    OFFICIAL(NativeOfdInit.kOfficial),
+    /** √(2 / student channels), Kaiming's for the number of inputs. */
+    KAIMING(NativeOfdInit.kKaiming);
+
+    private final NativeOfdInit nativeInit;
+
+    Init(NativeOfdInit nativeInit) {
+      this.nativeInit = nativeInit;
+    }
+  }
+
   private static final String COMPUTE = "OfdLoss.compute";
   private static final String WITH_MARGINS = "OfdLoss.withMargins";
+  private static final String EXPECTED_MARGIN = "OfdLoss.expectedMargin";
+  private static final String EXPECTED_MARGINS = "OfdLoss.expectedMargins";
 
   /** One array a layer; none for the margins of each batch. */
   private final double[][] margins;
 
   private final Reduction reduction;
+  private final double layerDecay;
+  private final double scale;
+  private final Init init;
 
-  private OfdLoss(double[][] margins, Reduction reduction) {
+  private OfdLoss(
+      double[][] margins, Reduction reduction, double layerDecay, double scale, Init init) {
     this.margins = margins;
     this.reduction = reduction;
+    this.layerDecay = layerDecay;
+    this.scale = scale;
+    this.init = init;
+  }
+
+  private OfdLoss(double[][] margins) {
+    this(margins, Reduction.MEAN, 1, 1, Init.OFFICIAL);
   }
 
   /**
@@ -81,7 +117,7 @@ public final class OfdLoss implements DistillationLoss {
    * @return the loss
    */
   public static OfdLoss withBatchMargin() {
-    return new OfdLoss(new double[0][], Reduction.MEAN);
+    return new OfdLoss(new double[0][]);
   }
 
   /**
@@ -103,8 +139,30 @@ public final class OfdLoss implements DistillationLoss {
     return new OfdLoss(
         IntStream.range(0, tensors.length)
             .mapToObj(i -> copy(tensors[i], "margins[" + i + "]"))
-            .toArray(double[][]::new),
-        Reduction.MEAN);
+            .toArray(double[][]::new));
+  }
+
+  /**
+   * The loss with the official margins of a teacher as it is now, see {@link #expectedMargins},
+   * reduced by the mean.
+   *
+   * @param teacher the {@link org.retort.models.Network#nativeHandle() handle} of the teacher
+   * @param norms the names of its BatchNorm layers before the taps' ReLU, one a tap, for example
+   *     {@code "layer1.2.bn2"}
+   * @return the loss
+   * @throws IllegalArgumentException if there is no name, or an argument is null
+   * @throws IllegalStateException if the teacher was closed
+   * @throws org.retort.RetortException if the teacher has no BatchNorm layer of that name
+   */
+  public static OfdLoss withTeacherMargins(NativeHandle<NativeNetwork> teacher, String... norms) {
+    String function = "OfdLoss.withTeacherMargins";
+    checkTeacher(function, teacher, norms);
+    List<Tensor> margins = expectedMargins(teacher, norms, false);
+    try {
+      return withMargins(margins);
+    } finally {
+      margins.forEach(Tensor::close);
+    }
   }
 
   private static double[] copy(Tensor margin, String argument) {
@@ -141,22 +199,88 @@ public final class OfdLoss implements DistillationLoss {
   /**
    * Sets how squared differences become one number; the mean by default.
    *
-   * @param reduction the mean or the sum
+   * @param reduction the mean, the sum or the batch's mean
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */
   public OfdLoss reduction(Reduction reduction) {
     Arguments.notNull(reduction, "OfdLoss.reduction", "reduction");
-    return new OfdLoss(margins, reduction);
+    return new OfdLoss(margins, reduction, layerDecay, scale, init);
+  }
+
+  /**
+   * As a term of a training step, sets what a layer counts, compared with the one after it; 1 by
+   * default, the official code has 0.5.
+   *
+   * @param layerDecay positive and finite
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is out of range
+   */
+  public OfdLoss layerDecay(double layerDecay) {
+    Arguments.positive(layerDecay, "OfdLoss.layerDecay", "layer decay");
+    return new OfdLoss(margins, reduction, layerDecay, scale, init);
+  }
+
+  /**
+   * As a term of a training step, sets what the whole is divided by; 1 by default, the official
+   * code has 1000 for CIFAR-100 and 10000 for ImageNet.
+   *
+   * @param scale positive and finite
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is out of range
+   */
+  public OfdLoss scale(double scale) {
+    Arguments.positive(scale, "OfdLoss.scale", "scale");
+    return new OfdLoss(margins, reduction, layerDecay, scale, init);
+  }
+
+  /**
+   * As a term of a training step, sets how the connectors' convolutions start; as in all public
+   * code by default.
+   *
+   * @param init official or Kaiming's
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is null
+   */
+  public OfdLoss init(Init init) {
+    Arguments.notNull(init, "OfdLoss.init", "init");
+    return new OfdLoss(margins, reduction, layerDecay, scale, init);
   }
 
   /**
    * How squared differences become one number.
    *
-   * @return the mean or the sum
+   * @return the mean, the sum or the batch's mean
    */
   public Reduction reduction() {
     return reduction;
+  }
+
+  /**
+   * What a layer counts, compared with the one after it.
+   *
+   * @return the factor
+   */
+  public double layerDecay() {
+    return layerDecay;
+  }
+
+  /**
+   * What the whole is divided by.
+   *
+   * @return the divisor
+   */
+  public double scale() {
+    return scale;
+  }
+
+  /**
+   * How the connectors' convolutions start.
+   *
+   * @return official or Kaiming's
+   */
+  public Init init() {
+    return init;
   }
 
   /**
@@ -164,7 +288,7 @@ public final class OfdLoss implements DistillationLoss {
    *
    * @param student [B, C, H, W], the student's map before ReLU, through a connector where channels
    *     differ; floating point, any strides
-   * @param teacher of the same shape, dtype and device
+   * @param teacher [B, C, H', W'] of the same dtype and device
    * @param margin [C] of the same dtype and device; not positive by its meaning, which is not
    *     checked
    * @return a new scalar, which the caller closes; of the inputs' dtype, float32 for half-precision
@@ -184,10 +308,10 @@ public final class OfdLoss implements DistillationLoss {
    *
    * @param student [B, C, H, W], the student's map before ReLU, through a connector where channels
    *     differ; floating point, any strides
-   * @param teacher of the same shape, dtype and device
+   * @param teacher [B, C, H', W'] of the same dtype and device
    * @param margin [C] of the same dtype and device; not positive by its meaning, which is not
    *     checked
-   * @param reduction the mean or the sum
+   * @param reduction the mean, the sum or the batch's mean
    * @return a new scalar, which the caller closes; of the inputs' dtype, float32 for half-precision
    *     inputs
    * @throws IllegalArgumentException if an argument is null or a tensor undefined
@@ -235,16 +359,8 @@ public final class OfdLoss implements DistillationLoss {
 
   /**
    * The official margin: for each channel the expected negative response of the BatchNorm before
-   * the teacher's ReLU, whose output is taken for normally distributed with mean β = bias and
-   * deviation γ = |weight|. With z = β / γ and φ, Φ the normal density and distribution,
-   *
-   * <pre>{@code
-   * margin_c = β − γ φ(z) / Φ(−z)    if Φ(−z) > 0.001
-   * margin_c = −3 γ                  otherwise
-   * margin_c = min(β, 0)             if γ = 0, where the official code fails
-   * }</pre>
-   *
-   * <p>A constant: no gradient flows.
+   * the teacher's ReLU, as by {@link #expectedMargin(Tensor, Tensor, boolean)} with the official
+   * code's second case.
    *
    * @param bnWeight [C], floating point
    * @param bnBias [C] of the same dtype and device
@@ -254,13 +370,89 @@ public final class OfdLoss implements DistillationLoss {
    * @throws org.retort.RetortException if the tensors don't fit
    */
   public static Tensor expectedMargin(Tensor bnWeight, Tensor bnBias) {
-    Arguments.tensor(bnWeight, "OfdLoss.expectedMargin", "bn weight");
-    Arguments.tensor(bnBias, "OfdLoss.expectedMargin", "bn bias");
+    return expectedMargin(bnWeight, bnBias, false);
+  }
+
+  /**
+   * The official margin: for each channel the expected negative response of the BatchNorm before
+   * the teacher's ReLU, whose output is taken for normally distributed with mean β = bias and
+   * deviation γ = |weight|. With z = β / γ and φ, Φ the normal density and distribution,
+   *
+   * <pre>{@code
+   * margin_c = β − γ φ(z) / Φ(−z)    if Φ(−z) > 0.001
+   * margin_c = −3 γ                  otherwise
+   * margin_c = min(β, 0)             if γ = 0, where the official code fails
+   * }</pre>
+   *
+   * <p>The second case is a leap, from −0.28 γ to −3 γ at z = 3.09. A stable margin is that of the
+   * first case for every z, from the logarithm of Φ, which does not vanish.
+   *
+   * <p>A constant: no gradient flows.
+   *
+   * @param bnWeight [C], floating point
+   * @param bnBias [C] of the same dtype and device
+   * @param stable whether to go without the official code's second case
+   * @return a new tensor [C] of the same dtype, which the caller closes
+   * @throws IllegalArgumentException if a tensor is null or undefined
+   * @throws IllegalStateException if a tensor was closed
+   * @throws org.retort.RetortException if the tensors don't fit
+   */
+  public static Tensor expectedMargin(Tensor bnWeight, Tensor bnBias, boolean stable) {
+    Arguments.tensor(bnWeight, EXPECTED_MARGIN, "bn weight");
+    Arguments.tensor(bnBias, EXPECTED_MARGIN, "bn bias");
     NativeLibrary.load();
     try {
-      return retort.ofd_expected_margin(bnWeight, bnBias);
+      return retort.ofd_expected_margin(bnWeight, bnBias, stable);
     } catch (RuntimeException error) {
       throw Errors.translate(error);
+    }
+  }
+
+  /**
+   * The official margins of a whole teacher, {@link #expectedMargin(Tensor, Tensor, boolean)} of
+   * each of its BatchNorm layers before a tap's ReLU.
+   *
+   * <p>In a residual network that is the last BatchNorm of a stage's last block: what the shortcut
+   * adds is not looked at, neither here nor in the official code.
+   *
+   * @param teacher the {@link org.retort.models.Network#nativeHandle() handle} of the teacher
+   * @param norms the names of the layers in the order of the taps, for example {@code
+   *     "layer1.2.bn2"}, at least one
+   * @param stable whether to go without the official code's second case
+   * @return one margin [C] a layer, new tensors, which the caller closes, for {@link #withMargins}
+   * @throws IllegalArgumentException if there is no name, or an argument is null
+   * @throws IllegalStateException if the teacher was closed
+   * @throws org.retort.RetortException if the teacher has no BatchNorm layer of that name
+   */
+  public static List<Tensor> expectedMargins(
+      NativeHandle<NativeNetwork> teacher, List<String> norms, boolean stable) {
+    Arguments.notNull(norms, EXPECTED_MARGINS, "norms");
+    String[] names = norms.toArray(new String[0]);
+    checkTeacher(EXPECTED_MARGINS, teacher, names);
+    return expectedMargins(teacher, names, stable);
+  }
+
+  private static List<Tensor> expectedMargins(
+      NativeHandle<NativeNetwork> teacher, String[] norms, boolean stable) {
+    NativeLibrary.load();
+    NativeNetwork network = teacher.acquire();
+    try (StringVector names = new StringVector(norms);
+        TensorVector margins = retort.ofd_expected_margins(network, names, stable)) {
+      return TensorLists.toList(margins);
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    } finally {
+      teacher.release();
+    }
+  }
+
+  private static void checkTeacher(
+      String function, NativeHandle<NativeNetwork> teacher, String[] norms) {
+    Arguments.notNull(teacher, function, "teacher");
+    Arguments.notNull(norms, function, "norms");
+    check(norms.length > 0, "%s: norms must be at least one (got none)", function);
+    for (int i = 0; i < norms.length; i++) {
+      Arguments.notNull(norms[i], function, "norms[" + i + "]");
     }
   }
 
@@ -268,7 +460,12 @@ public final class OfdLoss implements DistillationLoss {
   @SuppressWarnings("try") // the scope works by being open
   public NativeCriterionOptions nativeOptions() {
     NativeLibrary.load();
-    NativeOfdOptions options = new NativeOfdOptions().reduction(reduction.nativeReduction);
+    NativeOfdOptions options =
+        new NativeOfdOptions()
+            .reduction(reduction.nativeReduction)
+            .layer_decay(layerDecay)
+            .scale(scale)
+            .init(init.nativeInit);
     try (PointerScope scope = new PointerScope()) {
       Tensor[] tensors = Arrays.stream(margins).map(Tensor::create).toArray(Tensor[]::new);
       return options.margins(new TensorVector(tensors));

@@ -1,10 +1,12 @@
 package org.retort.losses;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 import static org.retort.testing.Failures.assertChecked;
 import static org.retort.testing.Failures.assertIllegal;
 import static org.retort.testing.Failures.assertRefused;
+import static org.retort.testing.Failures.assertUnusable;
 
 import java.io.IOException;
 import java.util.Arrays;
@@ -22,10 +24,18 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.Retort;
+import org.retort.RetortException;
+import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativeOfdOptions;
+import org.retort.bindings.global.retort.NativeOfdInit;
 import org.retort.bindings.global.retort.NativeOfdReduction;
+import org.retort.internal.NativeHandle;
+import org.retort.losses.OfdLoss.Init;
 import org.retort.losses.OfdLoss.Reduction;
+import org.retort.models.Network;
+import org.retort.models.ResNet;
 import org.retort.testing.Bits;
 import org.retort.testing.GoldenCases;
 import org.retort.testing.Gradients;
@@ -142,6 +152,101 @@ final class OfdLossTest {
   }
 
   @Test
+  void compute_batchMean_isTheSumOverTheBatch() {
+    Tensor student = map(1);
+    double sum = OfdLoss.compute(student, map(2), margin, Reduction.SUM).item_double();
+    double mean = OfdLoss.compute(student, map(2), margin, Reduction.BATCH_MEAN).item_double();
+    assertThat(sum / 2).isCloseTo(mean, within(1e-5 * mean));
+  }
+
+  @Test
+  void compute_teacherOfAnotherSize_isThatOfItsPooledMap() {
+    Tensor teacher = torch.randn(2, 3, 8, 6);
+    Tensor pooled = torch.adaptive_avg_pool2d(teacher, 4, 4);
+    assertThat(Bits.of(OfdLoss.compute(map(1), teacher, margin)))
+        .isEqualTo(Bits.of(OfdLoss.compute(map(1), pooled, margin)));
+  }
+
+  @Test
+  void expectedMargin_stable_hasNoLeap() {
+    Tensor weight = Tensor.create(1.0, -1.0, 2.0, 1.0, 0.0);
+    Tensor bias = Tensor.create(0.0, 2.0, -1.0, 4.0, -3.0);
+
+    Tensor stable = OfdLoss.expectedMargin(weight, bias, true);
+    Tensor official = OfdLoss.expectedMargin(weight, bias, false);
+
+    // β − γ φ(z) / Φ(−z) by Python's math.erfc.
+    Tensor expected =
+        Tensor.create(
+            -0.7978845608028654,
+            -0.37321553282284015,
+            -2.018320867674067,
+            -0.22560714448946584,
+            -3.0);
+    assertThat(official.select(0, 3).item_double()).isEqualTo(-3);
+    Precision.FLOAT64.assertClose("margin", stable, expected);
+    assertThat(Bits.of(official.narrow(0, 0, 3))).isEqualTo(Bits.of(stable.narrow(0, 0, 3)));
+    assertThat(Bits.of(OfdLoss.expectedMargin(weight, bias))).isEqualTo(Bits.of(official));
+  }
+
+  @Test
+  void expectedMargins_ofATeacher_areThoseOfItsLayers() {
+    try (Network teacher = ResNet.cifar(8, 3)) {
+      Map<String, Tensor> state = teacher.stateDict();
+      state.get("layer2.0.bn2.bias").fill_(new Scalar(4));
+      Tensor first =
+          OfdLoss.expectedMargin(
+              state.get("layer1.0.bn2.weight"), state.get("layer1.0.bn2.bias"), true);
+      Tensor second =
+          OfdLoss.expectedMargin(
+              state.get("layer2.0.bn2.weight"), state.get("layer2.0.bn2.bias"), true);
+
+      List<Tensor> margins =
+          OfdLoss.expectedMargins(
+              teacher.nativeHandle(), List.of("layer1.0.bn2", "layer2.0.bn2"), true);
+
+      assertThat(margins).map(Bits::of).containsExactly(Bits.of(first), Bits.of(second));
+      OfdLoss loss = OfdLoss.withTeacherMargins(teacher.nativeHandle(), "layer2.0.bn2");
+      state.get("layer2.0.bn2.bias").zero_();
+      try (NativeOfdOptions options = (NativeOfdOptions) loss.nativeOptions()) {
+        double[] expected = new double[32];
+        Arrays.fill(expected, -3);
+        assertValues(options.margins().get(0), expected);
+      }
+    }
+  }
+
+  @Test
+  void expectedMargins_unusable_areRejected() {
+    Network teacher = ResNet.cifar(8, 3);
+    NativeHandle<NativeNetwork> handle = teacher.nativeHandle();
+    assertIllegal(
+        () -> OfdLoss.withTeacherMargins(null, "bn1"),
+        "OfdLoss.withTeacherMargins: teacher must be given (got null)");
+    assertIllegal(
+        () -> OfdLoss.withTeacherMargins(handle),
+        "OfdLoss.withTeacherMargins: norms must be at least one (got none)");
+    assertIllegal(
+        () -> OfdLoss.withTeacherMargins(handle, "bn1", null),
+        "OfdLoss.withTeacherMargins: norms[1] must be given (got null)");
+    assertIllegal(
+        () -> OfdLoss.expectedMargins(handle, null, true),
+        "OfdLoss.expectedMargins: norms must be given (got null)");
+    assertIllegal(
+        () -> OfdLoss.expectedMargins(handle, List.of(), true),
+        "OfdLoss.expectedMargins: norms must be at least one (got none)");
+    assertThatThrownBy(() -> OfdLoss.withTeacherMargins(handle, "layer9"))
+        .isExactlyInstanceOf(RetortException.class)
+        .hasMessageStartingWith(
+            "ofd_expected_margins: norms must be BatchNorm layers of the teacher")
+        .hasMessageContaining("layer9");
+    teacher.close();
+    assertUnusable(
+        () -> OfdLoss.withTeacherMargins(handle, "bn1"),
+        "ResNet: object must be open (got a closed one)");
+  }
+
+  @Test
   void compute_sum_isTheMeanTimesTheElements() {
     Tensor student = map(1);
     double sum = OfdLoss.compute(student, map(2), margin, Reduction.SUM).item_double();
@@ -239,9 +344,10 @@ final class OfdLossTest {
         torch.zeros(0, 3, 4, 4), map, margin, "student must not be empty (got [0, 3, 4, 4])");
     assertComputeRefused(
         map,
-        torch.zeros(2, 3, 4, 5),
+        torch.zeros(2, 5, 4, 4),
         margin,
-        "student and teacher must have the same shape (got [2, 3, 4, 4] and [2, 3, 4, 5])");
+        "student and teacher must have the same batch and channels (got [2, 3, 4, 4] and [2, 5, 4,"
+            + " 4])");
     assertComputeRefused(
         map,
         map.to(ScalarType.Double),
@@ -269,7 +375,9 @@ final class OfdLossTest {
   }
 
   @Test
-  void reduction_null_isRejected() {
+  void options_null_areRejected() {
+    assertIllegal(
+        () -> OfdLoss.withBatchMargin().init(null), "OfdLoss.init: init must be given (got null)");
     assertIllegal(
         () -> OfdLoss.withBatchMargin().reduction(null),
         "OfdLoss.reduction: reduction must be given (got null)");
@@ -309,22 +417,40 @@ final class OfdLossTest {
     assertThat(Bits.of(tensor)).isEqualTo(Bits.of(Tensor.create(expected)));
   }
 
-  @Test
-  void options_set_areKeptAndPassedOn() {
-    OfdLoss mean = OfdLoss.withMargins(List.of(margin));
-    OfdLoss sum = mean.reduction(Reduction.SUM);
-
-    assertThat(mean.reduction()).isEqualTo(Reduction.MEAN);
-    assertThat(OfdLoss.withBatchMargin().reduction()).isEqualTo(Reduction.MEAN);
-    assertThat(sum.reduction()).isEqualTo(Reduction.SUM);
-    assertPassedOn(OfdLoss.withBatchMargin(), NativeOfdReduction.kMean, 0);
-    assertPassedOn(mean, NativeOfdReduction.kMean, 1);
-    assertPassedOn(sum, NativeOfdReduction.kSum, 1);
+  @ParameterizedTest
+  @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY})
+  void layerDecayAndScale_notPositiveAndFinite_areRejected(double value) {
+    String rule = " must be positive and finite (got " + value + ")";
+    OfdLoss loss = OfdLoss.withBatchMargin();
+    assertIllegal(() -> loss.layerDecay(value), "OfdLoss.layerDecay: layer decay" + rule);
+    assertIllegal(() -> loss.scale(value), "OfdLoss.scale: scale" + rule);
   }
 
-  private static void assertPassedOn(OfdLoss loss, NativeOfdReduction reduction, long margins) {
+  @Test
+  void options_set_areKeptAndPassedOn() {
+    OfdLoss loss = OfdLoss.withMargins(List.of(margin));
+    OfdLoss changed =
+        loss.reduction(Reduction.BATCH_MEAN).layerDecay(0.5).scale(1000).init(Init.KAIMING);
+
+    assertThat(changed.reduction()).isEqualTo(Reduction.BATCH_MEAN);
+    assertThat(changed.layerDecay()).isEqualTo(0.5);
+    assertThat(changed.scale()).isEqualTo(1000);
+    assertThat(changed.init()).isEqualTo(Init.KAIMING);
+    assertThat(loss.init()).isEqualTo(Init.OFFICIAL);
+    assertPassedOn(OfdLoss.withBatchMargin(), NativeOfdReduction.kMean, NativeOfdInit.kOfficial, 0);
+    assertPassedOn(loss, NativeOfdReduction.kMean, NativeOfdInit.kOfficial, 1);
+    assertPassedOn(
+        loss.reduction(Reduction.SUM), NativeOfdReduction.kSum, NativeOfdInit.kOfficial, 1);
+    assertPassedOn(changed, NativeOfdReduction.kBatchMean, NativeOfdInit.kKaiming, 1);
+  }
+
+  private static void assertPassedOn(
+      OfdLoss loss, NativeOfdReduction reduction, NativeOfdInit init, long margins) {
     try (NativeOfdOptions options = (NativeOfdOptions) loss.nativeOptions()) {
       assertThat(options.reduction().intern()).isEqualTo(reduction);
+      assertThat(options.init().intern()).isEqualTo(init);
+      assertThat(options.layer_decay()).isEqualTo(loss.layerDecay());
+      assertThat(options.scale()).isEqualTo(loss.scale());
       assertThat(options.margins().size()).isEqualTo(margins);
     }
   }
@@ -332,7 +458,10 @@ final class OfdLossTest {
   @Test
   void defaults_always_areTheNativeOnes() {
     try (NativeOfdOptions defaults = new NativeOfdOptions()) {
-      assertThat(defaults.reduction().intern()).isEqualTo(NativeOfdReduction.kMean);
+      OfdLoss loss = OfdLoss.withBatchMargin();
+      assertPassedOn(loss, defaults.reduction().intern(), defaults.init().intern(), 0);
+      assertThat(loss.layerDecay()).isEqualTo(defaults.layer_decay());
+      assertThat(loss.scale()).isEqualTo(defaults.scale());
       assertThat(defaults.margins().size()).isZero();
     }
   }

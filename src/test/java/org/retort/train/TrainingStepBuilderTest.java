@@ -160,9 +160,11 @@ final class TrainingStepBuilderTest {
         builder().add(1, CrdLoss.forSamples(9), Taps.of("layer1", "embedding")),
         "crd_loss: taps must be one of each network (got 2 and 2)");
     assertBuildRefused(
-        builder().add(1, OfdLoss.withBatchMargin(), new Taps(List.of("layer1"), List.of("layer2"))),
-        "ofd_loss: taps student[0] and teacher[0] must have the same height and width (got [16, 8,"
-            + " 8] and [32, 4, 4])");
+        builder().add(1, OfdLoss.withBatchMargin(), Taps.of("embedding")),
+        "ofd_loss: tap student[0] must be a map [channels, height, width] (got [64])");
+    assertBuildRefused(
+        builder().add(1, FspLoss.ofPairs(new FspLoss.Pair(0, 2)), Taps.of("layer1", "layer2")),
+        "fsp_loss: pairs must be between 0 and 1 (got 2)");
   }
 
   @Test
