@@ -209,10 +209,13 @@ final class OwnershipTest {
         Tensor margin = torch.zeros(3);
         Tensor own = Tensor.create(0L, 1L)) {
       List<Tensor> maps = List.of(map, map, map);
-      assertLeaves(2, () -> FspLoss.compute(maps, maps));
-      assertLeaves(3, () -> NstLoss.compute(maps, maps, NstLoss.Kernel.LINEAR));
-      assertLeaves(1, () -> List.of(KdLoss.compute(rows, rows, 4)));
+      assertLeaves(2, () -> FspLoss.consecutive().compute(maps, maps));
+      assertLeaves(3, () -> NstLoss.gaussian().variance(1).compute(maps, maps));
+      assertLeaves(1, () -> List.of(KdLoss.withTemperature(4).compute(rows, rows)));
+      assertLeaves(1, () -> List.of(KdLoss.withTemperature(4).compute(rows, rows, own)));
+      assertLeaves(1, () -> List.of(FspLoss.matrix(map, map)));
       assertLeaves(1, () -> List.of(CrdLoss.contrast(own, 2, 4)));
+      assertLeaves(1, () -> List.of(CrdLoss.classContrast(own, own, 4, true)));
       assertLeaves(1, () -> List.of(OfdLoss.compute(map, map, margin)));
       assertLeaves(1, () -> List.of(OfdLoss.batchMargin(map)));
       assertLeaves(1, () -> List.of(OfdLoss.expectedMargin(margin, margin)));
@@ -222,6 +225,23 @@ final class OwnershipTest {
             OfdLoss.withMargins(maps.stream().map(unused -> margin).toList())
                 .nativeOptions()
                 .close();
+            FspLoss.ofPairs(new FspLoss.Pair(0, 2)).nativeOptions().close();
+            NstLoss.gaussian().variance(1).nativeOptions().close();
+            CrdLoss.forSamples(3).classes(1, 1, 2).nativeOptions().close();
+            return List.of();
+          });
+    }
+  }
+
+  @Test
+  void margins_ofATeacher_leaveNothingButThemselves() throws InterruptedException {
+    try (Network teacher = teacher()) {
+      List<String> norms = List.of("layer1.0.bn2", "layer3.0.bn2");
+      assertLeaves(2, () -> OfdLoss.expectedMargins(teacher.nativeHandle(), norms, true));
+      assertLeaves(
+          0,
+          () -> {
+            OfdLoss.withTeacherMargins(teacher.nativeHandle(), "layer1.0.bn2");
             return List.of();
           });
     }

@@ -124,6 +124,7 @@ public final class EveryCall {
       expectFailure(() -> step.run(images, rows, rows, Buffers.longs(1, 0, 2, 3), result));
       step.state().values().forEach(Tensor::close);
     }
+    useVariants(student);
     expectFailure(
         () ->
             TrainingStep.builder(student, student)
@@ -132,13 +133,47 @@ public final class EveryCall {
                 .build());
   }
 
+  private static void useVariants(Network student) {
+    try (Network teacher = ResNet.cifar(14, 5);
+        TrainingStep step =
+            TrainingStep.builder(student, teacher)
+                .inputShape(3, 2, 2)
+                .add(
+                    1,
+                    FspLoss.ofPairs(new FspLoss.Pair(1, 0)).adaptChannels(),
+                    new Taps(List.of("stem", "layer2"), List.of("stem", "layer1")))
+                .add(1, NstLoss.gaussian().variance(1), Taps.of("layer1"))
+                .add(1, CrdLoss.withQueue(3).negatives(2).movingAverageZ(0.9), Taps.of("embedding"))
+                .add(
+                    1,
+                    CrdLoss.forSamples(3).classes(1, 2, 2).relaxed().fixedZ(3, 3).negatives(2),
+                    Taps.of("embedding"))
+                .add(
+                    1,
+                    OfdLoss.withTeacherMargins(teacher.nativeHandle(), "layer1.1.bn2")
+                        .init(OfdLoss.Init.KAIMING),
+                    Taps.of("layer1.pre"))
+                .build()) {
+      StepResult result = step.newResult();
+      step.run(Buffers.random(1, 24), Buffers.longs(1, 2), Buffers.longs(1, 2), result);
+      expectFailure(() -> OfdLoss.withTeacherMargins(teacher.nativeHandle(), "nothing"));
+    }
+  }
+
   private static void useKd() {
     try (Tensor student = torch.randn(2, 5).requires_grad_(true);
         Tensor teacher = torch.randn(2, 5);
-        Tensor loss = KdLoss.compute(student, teacher, 4);
+        Tensor weight = torch.ones(2);
+        Tensor loss = KdLoss.withTemperature(4).compute(student, teacher);
+        Tensor weighted =
+            KdLoss.withTemperature(4)
+                .target(KdLoss.Target.PROBABILITIES)
+                .compute(student, teacher, weight);
         Tensor other = torch.randn(2, 6)) {
       loss.backward();
-      expectFailure(() -> KdLoss.compute(student, other, 4).close());
+      weighted.backward();
+      expectFailure(() -> KdLoss.withTemperature(4).compute(student, other));
+      expectFailure(() -> KdLoss.withTemperature(4).compute(student, teacher, other));
     }
   }
 
@@ -147,19 +182,34 @@ public final class EveryCall {
         Tensor teacher = torch.randn(2, 3, 2, 2)) {
       List<Tensor> students = List.of(student, student);
       List<Tensor> teachers = List.of(teacher, teacher);
-      for (Tensor loss : FspLoss.compute(students, teachers)) {
-        loss.backward();
-        loss.close();
+      for (FspLoss fsp :
+          List.of(
+              FspLoss.consecutive(),
+              FspLoss.ofPairs(new FspLoss.Pair(1, 0))
+                  .pooling(FspLoss.Pooling.MAX)
+                  .reduction(FspLoss.Reduction.TORCHDISTILL))) {
+        backward(fsp.compute(students, teachers));
+        expectFailure(() -> fsp.compute(students, List.of()));
       }
-      expectFailure(() -> FspLoss.compute(students, List.of()));
-      for (NstLoss.Kernel kernel : NstLoss.Kernel.values()) {
-        for (Tensor loss : NstLoss.compute(students, teachers, kernel)) {
-          loss.backward();
-          loss.close();
-        }
-        NstLoss.compute(students, teachers, kernel, 0).forEach(Tensor::close);
-        expectFailure(() -> NstLoss.compute(List.of(), List.of(), kernel));
+      try (Tensor matrix = FspLoss.matrix(student, teacher, FspLoss.Pooling.MAX)) {
+        expectFailure(() -> FspLoss.matrix(student, matrix));
       }
+      for (NstLoss nst :
+          List.of(
+              NstLoss.linear(),
+              NstLoss.polynomial().degree(3).offset(1).withoutTeacherTerm(),
+              NstLoss.gaussian().deadChannelNorm(0),
+              NstLoss.gaussian().variance(1))) {
+        backward(nst.compute(students, teachers));
+        expectFailure(() -> nst.compute(List.of(), List.of()));
+      }
+    }
+  }
+
+  private static void backward(List<Tensor> losses) {
+    for (Tensor loss : losses) {
+      loss.backward();
+      loss.close();
     }
   }
 
@@ -168,6 +218,8 @@ public final class EveryCall {
         Tensor teacher = torch.randn(2, 3);
         Tensor memory = torch.randn(5, 3);
         Tensor own = Tensor.create(0L, 4L);
+        Tensor classes = Tensor.create(0L, 1L, 1L, 1L, 1L);
+        Tensor ofOthers = CrdLoss.classContrast(own, classes, 6, true);
         Tensor contrast = CrdLoss.contrast(own, 5, 6)) {
       double z = CrdLoss.z(student, memory, contrast, 1);
       try (Tensor loss = CrdLoss.compute(student, teacher, memory, memory, contrast, z, z, 1)) {
@@ -175,7 +227,9 @@ public final class EveryCall {
       }
       expectFailure(() -> CrdLoss.compute(student, memory, memory, memory, contrast, z, z, 1));
       expectFailure(() -> CrdLoss.z(student, memory, own, 1));
+      CrdLoss.z(student, memory, ofOthers, 1);
       expectFailure(() -> CrdLoss.contrast(own, 4, 6));
+      expectFailure(() -> CrdLoss.classContrast(own, own, 6, false));
     }
   }
 
@@ -184,10 +238,13 @@ public final class EveryCall {
         Tensor teacher = torch.randn(2, 3, 4, 4);
         Tensor margin = OfdLoss.batchMargin(teacher);
         Tensor expected = OfdLoss.expectedMargin(margin, margin);
+        Tensor stable = OfdLoss.expectedMargin(margin, margin, true);
+        Tensor batchMean = OfdLoss.compute(student, teacher, stable, OfdLoss.Reduction.BATCH_MEAN);
         Tensor mean = OfdLoss.compute(student, teacher, margin);
         Tensor sum = OfdLoss.compute(student, teacher, expected, OfdLoss.Reduction.SUM)) {
       mean.backward();
       sum.backward();
+      batchMean.backward();
       expectFailure(() -> OfdLoss.compute(student, margin, margin));
       expectFailure(() -> OfdLoss.batchMargin(margin));
       expectFailure(() -> OfdLoss.expectedMargin(margin, teacher));
