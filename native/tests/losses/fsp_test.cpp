@@ -186,18 +186,24 @@ std::pair<Maps, Maps> three_maps(at::ScalarType dtype = at::kDouble, int64_t bat
 const std::vector<int64_t> kManyPairs = {2, 0, 0, 1, 1, 1, 0, 2};
 
 TEST_F(FspLossTest, VariantsMatchReference) {
-  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
-    const auto [student, teacher] = three_maps(dtype);
-    for (const auto& pairs : {std::vector<int64_t>(), kManyPairs}) {
-      for (const FspOptions& options : variants(pairs)) {
-        SCOPED_TRACE(c10::str(dtype, " ", name_of(options)));
-        const Maps s = to(student, at::kDouble);
-        const Maps t = to(teacher, at::kDouble);
-        EXPECT_TRUE(
-            close(differentiate(loss_of(options), student, teacher), differentiate(reference_of(options), s, t)));
-        EXPECT_TRUE(close(
-            differentiate(criterion_of(options), student, teacher),
-            differentiate(sum_of(reference_of(options)), s, t)));
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat, at::kBFloat16}) {
+    for (at::MemoryFormat format : kMemoryFormats) {
+      const auto [student, teacher] = three_maps(dtype);
+      const Maps s = in_format(format, student);
+      const Maps t = in_format(format, teacher);
+      const Maps wide_student = to(student, at::kDouble);
+      const Maps wide_teacher = to(teacher, at::kDouble);
+      for (const auto& pairs : {std::vector<int64_t>(), kManyPairs}) {
+        for (const FspOptions& options : variants(pairs)) {
+          SCOPED_TRACE(c10::str(dtype, " ", format, " ", name_of(options)));
+          const MapLoss reference = reference_of(options);
+          EXPECT_TRUE(
+              close(differentiate(loss_of(options), s, t), differentiate(reference, wide_student, wide_teacher)));
+          // Several gradients of a map are added up before they are rounded.
+          EXPECT_TRUE(close(
+              differentiate(criterion_of(options), s, t),
+              differentiate(sum_of(reference), wide_student, wide_teacher)));
+        }
       }
     }
   }

@@ -54,6 +54,25 @@ TEST_F(ImagenetTest, Fsp) {
   expect_finite(loss, resnet50(), resnet50());
 }
 
+TEST_F(ImagenetTest, ChannelsLast) {
+  const test::Maps student = resnet50();
+  const test::Maps teacher = resnet50();
+  const auto channels_last = [](test::Maps maps) {
+    for (at::Tensor& map : maps) map = map.contiguous(at::MemoryFormat::ChannelsLast);
+    return maps;
+  };
+  const auto check = [&](const test::MapLoss& loss) {
+    EXPECT_TRUE(test::close(
+        test::differentiate(loss, channels_last(student), channels_last(teacher)),
+        test::differentiate(loss, student, teacher)));
+  };
+  check([](const test::Maps& s, const test::Maps& t) { return fsp_loss(s, t); });
+  for (NstKernel kernel : test::kNstKernels) {
+    SCOPED_TRACE(test::name_of(kernel));
+    check([=](const test::Maps& s, const test::Maps& t) { return nst_loss(s, t, kernel); });
+  }
+}
+
 TEST_F(ImagenetTest, Nst) {
   for (NstKernel kernel : test::kNstKernels) {
     SCOPED_TRACE(test::name_of(kernel));

@@ -38,11 +38,13 @@ class MemoryTest : public test::SeededTest {
   }
 
   /// The taps of a ResNet-32x4 or ResNet-8x4 on CIFAR, the last `count` of four.
-  static std::vector<at::Tensor> maps(int64_t batch, size_t count, bool trained) {
+  static std::vector<at::Tensor> maps(
+      int64_t batch, size_t count, bool trained, at::MemoryFormat format = at::MemoryFormat::Contiguous) {
     const std::vector<std::vector<int64_t>> shapes = {{32, 32, 32}, {64, 32, 32}, {128, 16, 16}, {256, 8, 8}};
     std::vector<at::Tensor> result;
     for (auto shape = shapes.end() - static_cast<std::ptrdiff_t>(count); shape != shapes.end(); ++shape) {
-      result.push_back(at::randn({batch, shape->at(0), shape->at(1), shape->at(2)}).requires_grad_(trained));
+      const at::Tensor map = at::randn({batch, shape->at(0), shape->at(1), shape->at(2)});
+      result.push_back(map.contiguous(format).requires_grad_(trained));
     }
     return result;
   }
@@ -58,7 +60,7 @@ constexpr int64_t kBatch = 16;
 constexpr int64_t kFloatBytes = 4;
 
 TEST_F(MemoryTest, PeakIsSeen) {
-  at::ones({kMebibyte});
+  at::ones({kMebibyte});  // sets LibTorch up
   const std::optional<int64_t> peak = test::peak_memory([] { at::ones({64 * kMebibyte / kFloatBytes}); });
   if (!peak) GTEST_SKIP() << "/proc/self/clear_refs can't be written, so the peak can't be measured";
   EXPECT_GE(*peak, 63 * kMebibyte);
@@ -73,24 +75,26 @@ TEST_F(MemoryTest, Fsp) {
     torch::autograd::grad({at::stack(fsp_loss(student, teacher)).sum()}, student);
   };
   run(maps(1, 4, true), maps(1, 4, false));
-  const std::vector<at::Tensor> student = maps(kBatch, 4, true);
-  const std::vector<at::Tensor> teacher = maps(kBatch, 4, false);
-  int64_t gradients = 0;
-  int64_t scratch = 0;
-  int64_t broadcast = 0;
-  for (size_t i = 0; i + 1 < student.size(); ++i) {
-    const at::Tensor& first = student[i];
-    const at::Tensor& second = student[i + 1];
-    const int64_t positions = std::min(first.size(2) * first.size(3), second.size(2) * second.size(3));
-    gradients += bytes({first, second});
-    // Of one thread and one sample: the FSP matrix; both maps of both networks and a gradient, if they are pooled.
-    const int64_t matrix = first.size(1) * second.size(1);
-    const int64_t pooled = 3 * (first.size(1) + second.size(1)) * positions;
-    scratch = std::max(scratch, kFloatBytes * (matrix + pooled));
-    broadcast += kFloatBytes * kBatch * matrix * positions;
+  for (at::MemoryFormat format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+    const std::vector<at::Tensor> student = maps(kBatch, 4, true, format);
+    const std::vector<at::Tensor> teacher = maps(kBatch, 4, false, format);
+    int64_t gradients = 0;
+    int64_t scratch = 0;
+    int64_t broadcast = 0;
+    for (size_t i = 0; i + 1 < student.size(); ++i) {
+      const at::Tensor& first = student[i];
+      const at::Tensor& second = student[i + 1];
+      const int64_t positions = std::min(first.size(2) * first.size(3), second.size(2) * second.size(3));
+      gradients += bytes({first, second});
+      // Of one thread and one sample: the FSP matrices; both maps of both networks and a gradient, if they are pooled.
+      const int64_t matrix = first.size(1) * second.size(1);
+      const int64_t pooled = 3 * (first.size(1) + second.size(1)) * positions;
+      scratch = std::max(scratch, kFloatBytes * (2 * matrix + pooled));
+      broadcast += kFloatBytes * kBatch * matrix * positions;
+    }
+    // A gradient for each map of each pair, kept by the forward pass and scaled by the backward pass.
+    expect_peak_below(2 * gradients + scratch + kSlack, broadcast, [&] { run(student, teacher); });
   }
-  // A gradient for each map of each pair, kept by the forward pass and scaled by the backward pass.
-  expect_peak_below(2 * gradients + scratch + kSlack, broadcast, [&] { run(student, teacher); });
 }
 
 class NstMemoryTest : public MemoryTest, public ::testing::WithParamInterface<NstKernel> {};
@@ -100,22 +104,24 @@ TEST_P(NstMemoryTest, Nst) {
     torch::autograd::grad({at::stack(nst_loss(student, teacher, GetParam())).sum()}, student);
   };
   run(maps(1, 3, true), maps(1, 3, false));
-  const std::vector<at::Tensor> student = maps(kBatch, 3, true);
-  const std::vector<at::Tensor> teacher = maps(kBatch, 3, false);
-  int64_t scratch = 0;
-  int64_t broadcast = 0;
-  for (const at::Tensor& map : student) {
-    const int64_t channels = map.size(1);
-    const int64_t positions = map.size(2) * map.size(3);
-    // Of one thread and one sample: the unit vectors of both maps and the gradient to the student's; 64 rows of the
-    // matrix of all channels, or the matrix of positions if there are fewer of them.
-    const int64_t vectors = 3 * channels * positions;
-    const int64_t matrix = std::max(64 * 2 * channels, std::min(positions, 2 * channels) * positions);
-    scratch = std::max(scratch, kFloatBytes * (vectors + matrix));
-    // For one of the three means.
-    broadcast += kFloatBytes * kBatch * channels * channels * positions;
+  for (at::MemoryFormat format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+    const std::vector<at::Tensor> student = maps(kBatch, 3, true, format);
+    const std::vector<at::Tensor> teacher = maps(kBatch, 3, false, format);
+    int64_t scratch = 0;
+    int64_t broadcast = 0;
+    for (const at::Tensor& map : student) {
+      const int64_t channels = map.size(1);
+      const int64_t positions = map.size(2) * map.size(3);
+      // Of one thread and one sample: the unit vectors of both maps and the gradient to the student's; 64 rows of the
+      // matrix of all channels, or the matrix of positions if there are fewer of them.
+      const int64_t vectors = 3 * channels * positions;
+      const int64_t matrix = std::max(64 * 2 * channels, std::min(positions, 2 * channels) * positions);
+      scratch = std::max(scratch, kFloatBytes * (vectors + matrix));
+      // For one of the three means.
+      broadcast += kFloatBytes * kBatch * channels * channels * positions;
+    }
+    expect_peak_below(2 * bytes(student) + scratch + kSlack, broadcast, [&] { run(student, teacher); });
   }
-  expect_peak_below(2 * bytes(student) + scratch + kSlack, broadcast, [&] { run(student, teacher); });
 }
 
 std::string name_of_kernel(const ::testing::TestParamInfo<NstKernel>& info) {

@@ -377,6 +377,13 @@ TEST_F(NstLossTest, LengthOfChannelsChangesNothing) {
   }
 }
 
+/// Heights and widths for both ways of the polynomial kernel, each in both memory formats.
+const std::vector<std::pair<std::vector<int64_t>, at::MemoryFormat>> kSizesAndFormats = {
+    {{2, 3}, at::MemoryFormat::Contiguous},
+    {{2, 3}, at::MemoryFormat::ChannelsLast},
+    {{6, 9}, at::MemoryFormat::Contiguous},
+    {{6, 9}, at::MemoryFormat::ChannelsLast}};
+
 /// Every kind of channel that dies: one, several, all of a sample, all of a map.
 std::vector<at::Tensor> patterns_of_dead_channels(int64_t batch, int64_t channels) {
   std::vector<at::Tensor> patterns(4);
@@ -389,8 +396,7 @@ std::vector<at::Tensor> patterns_of_dead_channels(int64_t batch, int64_t channel
 }
 
 TEST_F(NstLossTest, DeadChannelsGetNoGradient) {
-  // For both ways of the polynomial kernel.
-  for (const auto& size : std::vector<std::vector<int64_t>>{{2, 3}, {6, 9}}) {
+  for (const auto& [size, format] : kSizesAndFormats) {
     for (NstKernel kernel : kNstKernels) {
       for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
         for (bool in_student : {false, true}) {
@@ -398,10 +404,10 @@ TEST_F(NstLossTest, DeadChannelsGetNoGradient) {
             // Nothing at all, and less than counts.
             for (double remains : {0.0, 1e-9, 1e-30}) {
               SCOPED_TRACE(c10::str(name_of(kernel), " ", dtype, " ", at::IntArrayRef(size), " ", remains));
-              Maps student = {map({3, 7, size[0], size[1]}, dtype)};
-              Maps teacher = {map({3, 7, size[0], size[1]}, dtype)};
+              Maps student = in_format(format, {map({3, 7, size[0], size[1]}, dtype)});
+              Maps teacher = in_format(format, {map({3, 7, size[0], size[1]}, dtype)});
               at::Tensor& spoilt = (in_student ? student : teacher)[0];
-              spoilt = at::where(dead, spoilt * remains, spoilt);
+              spoilt = at::where(dead, spoilt * remains, spoilt).contiguous(format);
               const auto expected =
                   differentiate(reference_of(kernel), to(student, at::kDouble), to(teacher, at::kDouble));
               const auto actual = differentiate(with_default_limit(kernel), student, teacher);
@@ -424,27 +430,30 @@ TEST_F(NstLossTest, DeadChannelsGetNoGradient) {
 }
 
 TEST_F(NstLossTest, DeadChannelNormIsTheLimit) {
-  const Maps student = {at::tensor({0.5, 0.0, 0.0, 0.25}, at::kDouble).view({1, 2, 1, 2})};
-  const Maps teacher = {at::tensor({3.0, 4.0}, at::kDouble).view({1, 1, 1, 2})};
-  for (NstKernel kernel : kNstKernels) {
-    SCOPED_TRACE(name_of(kernel));
-    const auto exact = differentiate(loss_of(kernel), student, teacher);
-    EXPECT_TRUE(same_bits(differentiate(loss_of(kernel, 0.25), student, teacher), exact));
-    const auto limited = differentiate(loss_of(kernel, 0.26), student, teacher);
-    EXPECT_TRUE(same_bits(limited.losses, exact.losses));
-    EXPECT_TRUE(same_bits(limited.student[0].select(1, 0), exact.student[0].select(1, 0)));
-    EXPECT_GT(largest(exact.student[0].select(1, 1)), 0);
-    EXPECT_EQ(largest(limited.student[0].select(1, 1)), 0);
-    EXPECT_TRUE(same_bits(limited.teacher, exact.teacher));
-    // The teacher's channels are measured alike.
-    EXPECT_EQ(largest(differentiate(loss_of(kernel, 5.5), student, teacher).teacher[0]), 0);
+  const at::Tensor two_channels = at::tensor({0.5, 0.0, 0.0, 0.25}, at::kDouble).view({1, 2, 1, 2});
+  for (at::MemoryFormat format : kMemoryFormats) {
+    const Maps student = {two_channels.contiguous(format)};
+    const Maps teacher = {at::tensor({3.0, 4.0}, at::kDouble).view({1, 1, 1, 2})};
+    for (NstKernel kernel : kNstKernels) {
+      SCOPED_TRACE(name_of(kernel));
+      const auto exact = differentiate(loss_of(kernel), student, teacher);
+      EXPECT_TRUE(same_bits(differentiate(loss_of(kernel, 0.25), student, teacher), exact));
+      const auto limited = differentiate(loss_of(kernel, 0.26), student, teacher);
+      EXPECT_TRUE(same_bits(limited.losses, exact.losses));
+      EXPECT_TRUE(same_bits(limited.student[0].select(1, 0), exact.student[0].select(1, 0)));
+      EXPECT_GT(largest(exact.student[0].select(1, 1)), 0);
+      EXPECT_EQ(largest(limited.student[0].select(1, 1)), 0);
+      EXPECT_TRUE(same_bits(limited.teacher, exact.teacher));
+      // The teacher's channels are measured alike.
+      EXPECT_EQ(largest(differentiate(loss_of(kernel, 5.5), student, teacher).teacher[0]), 0);
+    }
   }
 }
 
 TEST_F(NstLossTest, LargeAndTinyNumbers) {
-  for (const auto& size : std::vector<std::vector<int64_t>>{{2, 3}, {6, 9}}) {
-    const Maps student = {map({3, 7, size[0], size[1]})};
-    const Maps teacher = {map({3, 9, size[0], size[1]})};
+  for (const auto& [size, format] : kSizesAndFormats) {
+    const Maps student = in_format(format, {map({3, 7, size[0], size[1]})});
+    const Maps teacher = in_format(format, {map({3, 9, size[0], size[1]})});
     const auto scaled = [](const Maps& maps, double factor) { return Maps{(maps[0] * factor).to(at::kFloat)}; };
     for (NstKernel kernel : kNstKernels) {
       SCOPED_TRACE(c10::str(name_of(kernel), " ", at::IntArrayRef(size)));

@@ -20,6 +20,13 @@
 /// MapLossTest with its losses.
 namespace retort::test {
 
+constexpr at::MemoryFormat kMemoryFormats[] = {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast};
+
+inline Maps in_format(at::MemoryFormat format, Maps maps) {
+  for (at::Tensor& map : maps) map = map.contiguous(format);
+  return maps;
+}
+
 struct MapLossCase {
   std::string name;
   /// As error messages call it.
@@ -111,16 +118,18 @@ TEST_P(MapLossTest, EqualMapsGiveZero) {
     for (const auto& shape : shapes) {
       SCOPED_TRACE(c10::str(dtype, " ", at::IntArrayRef(shape)));
       const Maps maps = {map(shape, dtype), map(shape, dtype)};
-      const auto equal = differentiate(loss(), maps, contiguous(maps));
       const auto different = differentiate(loss(), maps, {map(shape, dtype), map(shape, dtype)});
-      for (size_t i = 0; i < equal.losses.size(); ++i) {
-        EXPECT_GE(equal.losses[i].item<double>(), 0);
-        // Rounding is relative to what is subtracted, which for NST is up to 1 and more than the loss.
-        EXPECT_LE(equal.losses[i].item<double>(), 64 * epsilon * std::max(different.losses[i].item<double>(), 0.1));
-      }
-      for (size_t i = 0; i < maps.size(); ++i) {
-        EXPECT_LE(largest(equal.student[i]), 64 * epsilon * largest(different.student[i]));
-        EXPECT_LE(largest(equal.teacher[i]), 64 * epsilon * largest(different.teacher[i]));
+      for (at::MemoryFormat format : kMemoryFormats) {
+        const auto equal = differentiate(loss(), maps, in_format(format, maps));
+        for (size_t i = 0; i < equal.losses.size(); ++i) {
+          EXPECT_GE(equal.losses[i].item<double>(), 0);
+          // Rounding is relative to what is subtracted, which for NST is up to 1 and more than the loss.
+          EXPECT_LE(equal.losses[i].item<double>(), 64 * epsilon * std::max(different.losses[i].item<double>(), 0.1));
+        }
+        for (size_t i = 0; i < maps.size(); ++i) {
+          EXPECT_LE(largest(equal.student[i]), 64 * epsilon * largest(different.student[i]));
+          EXPECT_LE(largest(equal.teacher[i]), 64 * epsilon * largest(different.teacher[i]));
+        }
       }
     }
   }
@@ -162,14 +171,16 @@ TEST_P(MapLossTest, OrderOfSamplesChangesNothing) {
 }
 
 TEST_P(MapLossTest, MapsOfZeros) {
-  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
-    SCOPED_TRACE(c10::toString(dtype));
+  for (const auto& [dtype, format] :
+       {std::pair(at::kDouble, kMemoryFormats[0]), std::pair(at::kFloat, kMemoryFormats[0]),
+        std::pair(at::kFloat, kMemoryFormats[1])}) {
+    SCOPED_TRACE(c10::str(dtype, " ", format));
     const auto zeros = [](Maps maps) {
       for (at::Tensor& map : maps) map = at::zeros_like(map);
       return maps;
     };
-    const Maps student = student_maps(dtype);
-    const Maps teacher = teacher_maps(dtype);
+    const Maps student = in_format(format, student_maps(dtype));
+    const Maps teacher = in_format(format, teacher_maps(dtype));
     const auto of_student = differentiate(loss(), zeros(student), teacher);
     EXPECT_TRUE(all_finite(of_student));
     for (const at::Tensor& gradient : of_student.student) EXPECT_EQ(largest(gradient), 0);
@@ -189,8 +200,9 @@ TEST_P(MapLossTest, NanPropagates) {
     for (bool in_student : {false, true}) {
       for (size_t spoilt : {0, 1, 2}) {
         SCOPED_TRACE(c10::str(dtype, in_student ? " student " : " teacher ", spoilt));
-        Maps student = student_maps(dtype);
-        Maps teacher = teacher_maps(dtype);
+        // Each memory format once.
+        Maps student = in_format(kMemoryFormats[spoilt % 2], student_maps(dtype));
+        Maps teacher = in_format(kMemoryFormats[spoilt % 2], teacher_maps(dtype));
         (in_student ? student : teacher)[spoilt][2][1][1][1] = std::numeric_limits<double>::quiet_NaN();
         const auto actual = differentiate(loss(), student, teacher);
         const auto expected = reference()(student, teacher);
@@ -301,8 +313,6 @@ inline std::vector<std::pair<Shapes, Shapes>> pairs_of_shapes() {
       {{{1, 600, 2, 2}, {1, 300, 2, 1}}, {{1, 600, 2, 1}, {1, 300, 2, 2}}}};
 }
 
-constexpr at::MemoryFormat kMemoryFormats[] = {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast};
-
 inline void expect_layout_of(const Maps& gradients, const Maps& maps) {
   for (size_t i = 0; i < maps.size(); ++i) {
     EXPECT_EQ(gradients[i].strides(), maps[i].strides());
@@ -319,8 +329,8 @@ TEST_P(MapLossTest, MemoryFormatChangesNothingButTheGradients) {
       for (at::MemoryFormat student_format : kMemoryFormats) {
         for (at::MemoryFormat teacher_format : kMemoryFormats) {
           SCOPED_TRACE(c10::str(dtype, " ", of_student, " ", student_format, ", ", of_teacher, " ", teacher_format));
-          const Maps s = {student[0].contiguous(student_format), student[1].contiguous(student_format)};
-          const Maps t = {teacher[0].contiguous(teacher_format), teacher[1].contiguous(teacher_format)};
+          const Maps s = in_format(student_format, student);
+          const Maps t = in_format(teacher_format, teacher);
           const auto actual = differentiate(loss(), s, t);
           EXPECT_TRUE(close(actual, expected));
           expect_layout_of(actual.student, s);
