@@ -112,10 +112,10 @@ TEST_P(NstMemoryTest, Nst) {
     for (const at::Tensor& map : student) {
       const int64_t channels = map.size(1);
       const int64_t positions = map.size(2) * map.size(3);
-      // Of one thread and one sample: the unit vectors of both maps and the gradient to the student's; 64 rows of the
+      // Of one thread and one sample: the unit vectors of both maps and the gradient to the student's; a block of the
       // matrix of all channels, or the matrix of positions if there are fewer of them.
       const int64_t vectors = 3 * channels * positions;
-      const int64_t matrix = std::max(64 * 2 * channels, std::min(positions, 2 * channels) * positions);
+      const int64_t matrix = std::max<int64_t>(1 << 17, std::min(positions, 2 * channels) * positions);
       scratch = std::max(scratch, kFloatBytes * (vectors + matrix));
       // For one of the three means.
       broadcast += kFloatBytes * kBatch * channels * channels * positions;
