@@ -211,15 +211,16 @@ class CrdCriterion final : public Criterion {
   }
 
   void snapshot() override {
-    student_before_ = teacher_before_ = {};
+    student_before_.clear();
+    teacher_before_.clear();
     z_before_ = {z_student_.item<double>(), z_teacher_.item<double>()};
     oldest_before_ = oldest_.defined() ? oldest_.item<int64_t>() : 0;
   }
 
   void restore() override {
     const at::NoGradGuard no_grad;
-    if (student_before_.indices.defined()) student_memory_->assign(student_before_);
-    if (teacher_before_.indices.defined()) teacher_memory_->assign(teacher_before_);
+    for (auto rows = student_before_.rbegin(); rows != student_before_.rend(); ++rows) student_memory_->assign(*rows);
+    for (auto rows = teacher_before_.rbegin(); rows != teacher_before_.rend(); ++rows) teacher_memory_->assign(*rows);
     z_student_.fill_(z_before_[0]);
     z_teacher_.fill_(z_before_[1]);
     if (oldest_.defined()) oldest_.fill_(oldest_before_);
@@ -246,8 +247,8 @@ class CrdCriterion final : public Criterion {
   }
 
   void update_memories(double momentum) {
-    student_before_ = student_memory_->update(indices_, student_, momentum);
-    teacher_before_ = teacher_memory_->update(indices_, teacher_, momentum);
+    student_before_.push_back(student_memory_->update(indices_, student_, momentum));
+    teacher_before_.push_back(teacher_memory_->update(indices_, teacher_, momentum));
   }
 
   /// Z of this batch, which the buffer keeps.
@@ -278,9 +279,9 @@ class CrdCriterion final : public Criterion {
   at::Tensor indices_;
   at::Tensor student_;
   at::Tensor teacher_;
-  /// What this step has changed.
-  MemoryRows student_before_;
-  MemoryRows teacher_before_;
+  /// What the memories' rows held before each change since the snapshot.
+  std::vector<MemoryRows> student_before_;
+  std::vector<MemoryRows> teacher_before_;
   std::array<double, 2> z_before_{};
   int64_t oldest_before_ = 0;
 };
