@@ -49,7 +49,8 @@ class Shuffle {
   }
 
  private:
-  static constexpr int kRounds = 4;
+  /// With four, pairs of neighbours are not equally likely.
+  static constexpr int kRounds = 6;
   /// The orders of the numbers of fewer bits are not equally likely after these rounds.
   static constexpr int kFewestBits = 10;
 
@@ -57,11 +58,17 @@ class Shuffle {
   RETORT_MATH_METHOD uint64_t permuted(uint64_t number) const {
     uint64_t low = number & ((uint64_t{1} << low_bits_) - 1);
     uint64_t high = number >> low_bits_;
-    for (int round = 0; round < kRounds; round += 2) {
-      low ^= ((high + keys_[round]) * keys_[round]) >> (64 - low_bits_);
-      high ^= ((low + keys_[round + 1]) * keys_[round + 1]) >> (64 - high_bits_);
-    }
+    low ^= mixed(high, keys_[0], low_bits_);
+    high ^= mixed(low, keys_[1], high_bits_);
+    low ^= mixed(high, keys_[2], low_bits_);
+    high ^= mixed(low, keys_[3], high_bits_);
+    low ^= mixed(high, keys_[4], low_bits_);
+    high ^= mixed(low, keys_[5], high_bits_);
     return high << low_bits_ | low;
+  }
+
+  RETORT_MATH_METHOD static uint64_t mixed(uint64_t number, uint64_t key, int bits) {
+    return ((number + key) * key) >> (64 - bits);
   }
 
   uint64_t count_;
