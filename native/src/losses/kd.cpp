@@ -1,3 +1,4 @@
+#include <ATen/ops/isfinite.h>
 #include <retort/losses/kd.h>
 #include <torch/library.h>
 
@@ -5,7 +6,6 @@
 
 #include "losses/checks.h"
 #include "util/check.h"
-#include "util/finite.h"
 #include "util/operators.h"
 
 namespace retort {
@@ -30,10 +30,9 @@ void check_weight(const at::Tensor& weight, const at::Tensor& student) {
   RETORT_CHECK(
       weight.device() == student.device(), "kd_loss: student and weight must be on the same device (got ",
       student.device(), " and ", weight.device(), ")");
-  const at::Tensor smallest = weight.to(at::kDouble).min();
-  RETORT_CHECK(
-      all_finite(weight) && smallest.item<double>() >= 0,
-      "kd_loss: weight must be at least 0 and finite (its smallest is ", smallest.item<double>(), ")");
+  const at::Tensor weights = weight.to(at::kDouble);
+  const at::Tensor wrong = weights.masked_select(at::isfinite(weights).logical_and(weights.ge(0)).logical_not());
+  RETORT_CHECK(wrong.numel() == 0, "kd_loss: weight must be at least 0 and finite (got ", wrong[0].item<double>(), ")");
 }
 
 at::Tensor checked_kd_loss(
