@@ -309,11 +309,13 @@ TEST_F(FspLossTest, EqualMapsHaveNoSlope) {
     for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
       SCOPED_TRACE(c10::str(dtype, " ", at::IntArrayRef(shape)));
       const Maps maps = {map(shape, dtype), map(shape, dtype)};
-      const auto actual =
-          differentiate(loss_of(options_of(FspPooling::kAverage, FspReduction::kTorchdistill)), maps, maps);
-      EXPECT_EQ(actual.losses[0].item<double>(), 0);
-      EXPECT_EQ(largest(actual.student[0]), 0);
-      EXPECT_EQ(largest(actual.teacher[1]), 0);
+      for (at::MemoryFormat format : kMemoryFormats) {
+        const auto actual = differentiate(
+            loss_of(options_of(FspPooling::kAverage, FspReduction::kTorchdistill)), maps, in_format(format, maps));
+        EXPECT_EQ(actual.losses[0].item<double>(), 0);
+        EXPECT_EQ(largest(actual.student[0]), 0);
+        EXPECT_EQ(largest(actual.teacher[1]), 0);
+      }
     }
   }
 }
