@@ -159,6 +159,22 @@ final class LossVariantsTest {
   }
 
   @Test
+  void fsp_mapWithItself_isThatOfTwoEqualMaps() {
+    try (Run once = new Run(FspLoss.ofPairs(new FspLoss.Pair(1, 1)), Taps.of("layer2", "layer1"));
+        Run twice = new Run(FspLoss.consecutive(), Taps.of("layer1", "layer1"))) {
+      Tensor before = once.step.state().get("student.conv1.weight").clone();
+      once.once(null);
+      twice.once(null);
+      assertThat(once.term()).isPositive().isCloseTo(twice.term(), withinPercentage(0.01));
+      Tensor change = once.step.state().get("student.conv1.weight").sub(before);
+      assertThat(change.abs().max().item_double()).isPositive();
+      Tensor expected = twice.step.state().get("student.conv1.weight").sub(before);
+      assertThat(change.sub(expected).abs().max().item_double())
+          .isLessThan(1e-2 * expected.abs().max().item_double());
+    }
+  }
+
+  @Test
   void nst_withoutTeacherTerm_changesTheValueOnly() {
     try (Run whole = new Run(NstLoss.linear(), MAPS);
         Run part = new Run(NstLoss.linear().withoutTeacherTerm(), MAPS)) {
