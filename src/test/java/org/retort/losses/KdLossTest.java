@@ -173,7 +173,9 @@ final class KdLossTest {
     assertWeightRefused(torch.ones(3), "must be of shape [4] (got [3])");
     assertWeightRefused(torch.ones(4, 1), "must be of shape [4] (got [4, 1])");
     assertWeightRefused(
-        Tensor.create(1f, 1f, -0.5f, 1f), "must be at least 0 and finite (its smallest is -0.5)");
+        Tensor.create(1f, 1f, -0.5f, 1f), "must be at least 0 and finite (got -0.5)");
+    assertWeightRefused(
+        Tensor.create(1f, Float.NaN, 1f, 1f), "must be at least 0 and finite (got nan)");
     assertWeightRefused(torch.ones(4).to_sparse(), "must be dense (got Sparse)");
   }
 
