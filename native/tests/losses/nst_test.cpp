@@ -476,6 +476,24 @@ TEST_F(NstLossTest, LargeAndTinyNumbers) {
   }
 }
 
+TEST_F(NstLossTest, GaussianOfNearlyEqualVectorsIsExact) {
+  for (double noise : {0.1, 0.01, 0.001}) {
+    for (at::MemoryFormat format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+      SCOPED_TRACE(c10::str(noise, " ", format));
+      const at::Tensor pattern = at::rand({2, 1, 6, 7}, at::kDouble) + 1;
+      const auto noisy = [&](int64_t channels) {
+        return (pattern + noise * at::randn({2, channels, 6, 7}, at::kDouble)).to(at::kFloat).contiguous(format);
+      };
+      const Maps student = {noisy(20)};
+      const Maps teacher = {noisy(30)};
+      const auto actual = differentiate(loss_of(NstKernel::kGaussian), student, teacher);
+      const auto expected =
+          differentiate(loss_of(NstKernel::kGaussian), to(student, at::kDouble), to(teacher, at::kDouble));
+      EXPECT_TRUE(close(actual, expected));
+    }
+  }
+}
+
 TEST_F(NstLossTest, GaussianOfEqualVectorsIsOne) {
   // All distances are 0 and so is their mean, by which they are divided.
   for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {

@@ -9,8 +9,7 @@ namespace retort::kernels::RETORT_ISA {
 namespace {
 
 /// Below this, which is what rounding may leave, all vectors of a sample are one, and so is the Gaussian kernel.
-template <typename T>
-constexpr double kSmallestVariance = sizeof(T) == sizeof(float) ? 2e-6 : 1e-12;
+constexpr double kSmallestVariance = 1e-12;
 /// Elements of the kernel's matrix that are computed at once: they stay in the second-level cache.
 constexpr int64_t kBlockElements = 1 << 17;
 
@@ -98,12 +97,11 @@ void set_uniform_gradient(const Sample<T>& sample, const T* by_unit) {
   T* factors = take<T>(sample.scratch, channels);
   for (int64_t c = 0; c < channels; ++c) {
     const double norm = sample.student_norms.norm(c);
-    const ChannelGradient channel(norm, sample.layer.gradient_scale, sample.layer.dead_channel_norm);
-    factors[c] = static_cast<T>(channel.factor);
+    factors[c] = static_cast<T>(gradient_factor(norm, sample.layer.gradient_scale, sample.layer.dead_channel_norm));
     // Not the square of the norm, which may be too large for T.
     const T inverse = static_cast<T>(1 / norm);
-    along[c] = channel.is_free ? T(0) : along[c] * inverse * (factors[c] * inverse);
-    if (channel.factor == 0) along[c] = 0;
+    const bool is_projected = factors[c] != T(0) && !sample.student_norms.is_short(c);
+    along[c] = is_projected ? along[c] * inverse * (factors[c] * inverse) : T(0);
   }
   if (map.channels_last()) {
     for (int64_t p = 0; p < positions; ++p) {
@@ -146,7 +144,7 @@ template <typename T>
 class UnitChannels {
  public:
   explicit UnitChannels(const Sample<T>& sample)
-      : students_(sample.student.channels()), teachers_(sample.teacher.channels()) {
+      : students_(sample.student.channels()), teachers_(sample.teacher.channels()), positions_(sample.positions()) {
     const int64_t channels = students_ + teachers_;
     T* values = take<T>(sample.scratch, channels * sample.positions());
     all_ = sample.student.channels_last() ? Strided<T>{values, 1, channels} : Strided<T>{values, sample.positions(), 1};
@@ -154,16 +152,78 @@ class UnitChannels {
     write_unit_channels(sample.teacher, sample.teacher_norms, all_.from(students_, 0));
   }
 
-  int64_t students() const { return students_; }
-  int64_t teachers() const { return teachers_; }
-  int64_t count() const { return students_ + teachers_; }
+  /// Subtracts the mean of all vectors from each, and returns the squares of what is left.
+  T* centre(Scratch& scratch) {
+    const int64_t positions = positions_;
+    T* squares = zeros<T>(scratch, count());
+    if (all_.row_stride == 1) {
+      for (int64_t p = 0; p < positions; ++p) {
+        T* vector = all_.at(0, p);
+        T sum = 0;
+#pragma omp simd reduction(+ : sum)
+        for (int64_t c = 0; c < count(); ++c) sum += vector[c];
+        const T of_all = sum / T(count());
+#pragma omp simd
+        for (int64_t c = 0; c < count(); ++c) {
+          vector[c] -= of_all;
+          squares[c] += vector[c] * vector[c];
+        }
+      }
+      return squares;
+    }
+    const T* of_all = mean(0, count(), scratch);
+    for (int64_t c = 0; c < count(); ++c) {
+      T* vector = all_.at(c, 0);
+#pragma omp simd
+      for (int64_t p = 0; p < positions; ++p) vector[p] -= of_all[p];
+      squares[c] = static_cast<T>(sum_of_squares(vector, positions));
+    }
+    return squares;
+  }
+
+  /// The mean of some vectors.
+  const T* mean(int64_t begin, int64_t vectors, Scratch& scratch) const {
+    T* sum = zeros<T>(scratch, positions_);
+    if (all_.row_stride == 1) {
+      for (int64_t p = 0; p < positions_; ++p) {
+        const T* vector = all_.at(begin, p);
+        T total = 0;
+#pragma omp simd reduction(+ : total)
+        for (int64_t c = 0; c < vectors; ++c) total += vector[c];
+        sum[p] = total;
+      }
+    } else {
+      for (int64_t c = begin; c < begin + vectors; ++c) {
+        const T* vector = all_.at(c, 0);
+#pragma omp simd
+        for (int64_t p = 0; p < positions_; ++p) sum[p] += vector[p];
+      }
+    }
+    for (int64_t p = 0; p < positions_; ++p) sum[p] /= T(vectors);
+    return sum;
+  }
+
+  int64_t students() const {
+    return students_;
+  }
+  int64_t teachers() const {
+    return teachers_;
+  }
+  int64_t count() const {
+    return students_ + teachers_;
+  }
   /// (channel, position)
-  Strided<const T> all() const { return all_.as_const(); }
-  Strided<const T> teacher() const { return all().from(students_, 0); }
+  Strided<const T> all() const {
+    return all_.as_const();
+  }
+  Strided<const T> teacher() const {
+    return all().from(students_, 0);
+  }
 
  private:
   int64_t students_;
   int64_t teachers_;
+  int64_t positions_;
   Strided<T> all_;
 };
 
@@ -180,8 +240,7 @@ double sum_of_symmetric_squares(const T* matrix, int64_t size) {
 
 /// |S^T S / Cs - T^T T / Ct|^2, which is the discrepancy of the squared inner product and can't be negative.
 template <typename T>
-double polynomial_by_positions(const Sample<T>& sample) {
-  const UnitChannels<T> unit(sample);
+double polynomial_by_positions(const Sample<T>& sample, const UnitChannels<T>& unit) {
   const int64_t positions = sample.positions();
   T* difference = take<T>(sample.scratch, positions * positions);
   multiply<T>(
@@ -209,7 +268,7 @@ double polynomial_by_positions(const Sample<T>& sample) {
           {gradient.values, gradient.row_stride, factor, false});
     }
     project_gradient(
-        sample.student, sample.student_norms, unit.all(), sample.layer.gradient_scale, sample.layer.dead_channel_norm,
+        sample.student, sample.student_norms, sample.layer.gradient_scale, sample.layer.dead_channel_norm,
         sample.scratch);
     sample.finish_gradient();
   }
@@ -255,28 +314,25 @@ template <typename T>
 struct Gaussian {
   static constexpr bool kDependsOnNorms = true;
 
-  explicit Gaussian(const Sample<T>& sample)
-      : squares(take<T>(sample.scratch, sample.student.channels() + sample.teacher.channels())) {
-    const int64_t students = sample.student.channels();
-    const int64_t teachers = sample.teacher.channels();
+  /// Moves the vectors so that their mean is zero: distances stay, and are exact even where all vectors are nearly one.
+  Gaussian(const Sample<T>& sample, UnitChannels<T>& unit) : squares(unit.centre(sample.scratch)) {
+    double variance = sample.layer.variance;
+    if (variance == 0) variance = mean_squared_distance(sample, unit);
+    inverse_variance = static_cast<T>(1 / variance);
+  }
+
+  /// Between the student's and the teacher's vectors; infinite if there is none.
+  double mean_squared_distance(const Sample<T>& sample, const UnitChannels<T>& unit) const {
     double of_students = 0;
     double of_teachers = 0;
-    for (int64_t c = 0; c < students; ++c) of_students += set(c, sample.student_norms.unit_square(c));
-    for (int64_t c = 0; c < teachers; ++c) {
-      of_teachers += set(students + c, sample.teacher_norms.unit_square(c));
-    }
-    double variance = sample.layer.variance;
-    if (variance == 0) {
-      // The mean squared distance between the student's and the teacher's vectors, a constant.
-      T* student = zeros<T>(sample.scratch, sample.positions());
-      T* teacher = zeros<T>(sample.scratch, sample.positions());
-      add_mean(sample.student, sample.student_norms, T(1), student);
-      add_mean(sample.teacher, sample.teacher_norms, T(1), teacher);
-      variance = of_students / static_cast<double>(students) + of_teachers / static_cast<double>(teachers) -
-                 2 * inner_product(student, teacher, sample.positions());
-      if (variance < kSmallestVariance<T>) variance = INFINITY;
-    }
-    inverse_variance = static_cast<T>(1 / variance);
+    for (int64_t c = 0; c < unit.students(); ++c) of_students += static_cast<double>(squares[c]);
+    for (int64_t c = unit.students(); c < unit.count(); ++c) of_teachers += static_cast<double>(squares[c]);
+    const T* student = unit.mean(0, unit.students(), sample.scratch);
+    const T* teacher = unit.mean(unit.students(), unit.teachers(), sample.scratch);
+    const double result = of_students / static_cast<double>(unit.students()) +
+                          of_teachers / static_cast<double>(unit.teachers()) -
+                          2 * inner_product(student, teacher, sample.positions());
+    return result < kSmallestVariance ? HUGE_VAL : result;
   }
 
   double apply(T* products, int64_t row, int64_t begin, int64_t count) const {
@@ -293,11 +349,6 @@ struct Gaussian {
     return static_cast<double>(sum);
   }
 
-  double set(int64_t c, double square) {
-    squares[c] = static_cast<T>(square);
-    return square;
-  }
-
   T* squares;
   T inverse_variance;
 };
@@ -306,10 +357,10 @@ struct Gaussian {
 template <typename T, typename Kernel>
 class ByChannels {
  public:
-  ByChannels(const Sample<T>& sample, const Kernel& kernel)
+  ByChannels(const Sample<T>& sample, const UnitChannels<T>& unit, const Kernel& kernel)
       : sample_(sample),
         kernel_(kernel),
-        unit_(sample),
+        unit_(unit),
         block_(math::smaller(math::larger(kBlockElements / unit_.count(), 1), unit_.count())),
         products_(take<T>(sample.scratch, block_ * unit_.count())) {}
 
@@ -331,8 +382,8 @@ class ByChannels {
     }
     if (sample_.wants_gradient()) {
       project_gradient(
-          sample_.student, sample_.student_norms, unit_.all(), sample_.layer.gradient_scale,
-          sample_.layer.dead_channel_norm, sample_.scratch);
+          sample_.student, sample_.student_norms, sample_.layer.gradient_scale, sample_.layer.dead_channel_norm,
+          sample_.scratch);
       sample_.finish_gradient();
     }
     return result;
@@ -384,6 +435,7 @@ class ByChannels {
       for (int64_t j = 0; j < unit_.students(); ++j) row(i)[j] *= within;
 #pragma omp simd
       for (int64_t j = unit_.students(); j < unit_.count(); ++j) row(i)[j] *= across;
+      if (Kernel::kDependsOnNorms) row(i)[begin + i] -= row_sum(i);
     }
     const Strided<const T> slopes = {products_, unit_.count(), 1};
     const Strided<T> gradient = sample_.student.gradient().from(begin, 0);
@@ -396,19 +448,14 @@ class ByChannels {
           {count, sample_.positions(), unit_.count()}, slopes, unit_.all(),
           {gradient.values, gradient.row_stride, T(1), false});
     }
-    if (Kernel::kDependsOnNorms) subtract_own(begin, count);
   }
 
-  /// Subtracts what a vector's own length adds to its gradient. Of vectors of length 1 nothing is left of it.
-  void subtract_own(int64_t begin, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) {
-      if (!sample_.student_norms.is_short(begin + i)) continue;
-      T sum = 0;
-      for (int64_t j = 0; j < unit_.count(); ++j) sum += row(i)[j];
-      for (int64_t p = 0; p < sample_.positions(); ++p) {
-        *sample_.student.gradient().at(begin + i, p) -= sum * *unit_.all().at(begin + i, p);
-      }
-    }
+  /// What a vector's own length adds to its gradient.
+  T row_sum(int64_t i) const {
+    T sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t j = 0; j < unit_.count(); ++j) sum += row(i)[j];
+    return sum;
   }
 
   double teacher_sum() {
@@ -428,7 +475,7 @@ class ByChannels {
 
   const Sample<T>& sample_;
   const Kernel& kernel_;
-  UnitChannels<T> unit_;
+  const UnitChannels<T>& unit_;
   int64_t block_;
   T* products_;
 };
@@ -442,22 +489,18 @@ bool prefers_positions(const Sample<T>& sample) {
 }
 
 template <typename T, typename Kernel>
-double by_channels(const Sample<T>& sample, const Kernel& kernel) {
-  return ByChannels<T, Kernel>(sample, kernel).discrepancy();
+double by_channels(const Sample<T>& sample, const UnitChannels<T>& unit, const Kernel& kernel) {
+  return ByChannels<T, Kernel>(sample, unit, kernel).discrepancy();
 }
 
 template <typename T>
 double discrepancy(const NstLayer& layer) {
   const Sample<T> sample(layer);
-  switch (layer.kernel) {
-    case NstKernel::kLinear:
-      return linear(sample);
-    case NstKernel::kPolynomial:
-      if (layer.degree != 2 || layer.offset != 0) return by_channels(sample, Polynomial<T>(layer));
-      return prefers_positions(sample) ? polynomial_by_positions(sample) : by_channels(sample, Square<T>());
-    default:
-      return by_channels(sample, Gaussian<T>(sample));
-  }
+  if (layer.kernel == NstKernel::kLinear) return linear(sample);
+  UnitChannels<T> unit(sample);
+  if (layer.kernel == NstKernel::kGaussian) return by_channels(sample, unit, Gaussian<T>(sample, unit));
+  if (layer.degree != 2 || layer.offset != 0) return by_channels(sample, unit, Polynomial<T>(layer));
+  return prefers_positions(sample) ? polynomial_by_positions(sample, unit) : by_channels(sample, unit, Square<T>());
 }
 
 }  // namespace

@@ -38,10 +38,6 @@ class ChannelNorms {
   bool is_short(int64_t c) const {
     return norms_[c] < kSmallestNorm;
   }
-  /// The squared length of the channel after its division.
-  double unit_square(int64_t c) const {
-    return is_short(c) ? norms_[c] * norms_[c] / (kSmallestNorm * kSmallestNorm) : 1.0;
-  }
   /// What to multiply the channels by.
   const T* inverses() const {
     return inverses_;
@@ -94,59 +90,60 @@ void write_unit_channels(const PooledMap<T>& map, const ChannelNorms<T>& norms, 
   }
 }
 
-/// What a gradient by unit channels is multiplied by to become one by the channels themselves.
-struct ChannelGradient {
-  ChannelGradient(double norm, double scale, double dead_channel_norm)
-      : factor(norm < dead_channel_norm ? 0 : scale / (norm < kSmallestNorm ? kSmallestNorm : norm)),
-        is_free(norm < kSmallestNorm) {}
-
-  double factor;
-  /// A short channel is not held to length 1: no part of the gradient is lost.
-  bool is_free;
-};
+/// What a channel's gradient by its unit vector, less the part along the vector unless the channel is short, is
+/// multiplied by to become one by the channel itself.
+inline double gradient_factor(double norm, double scale, double dead_channel_norm) {
+  return norm < dead_channel_norm ? 0 : scale / (norm < kSmallestNorm ? kSmallestNorm : norm);
+}
 
 /// Turns the gradient by the unit channels into the gradient by the channels.
 template <typename T>
 void project_gradient(
-    const PooledMap<T>& map, const ChannelNorms<T>& norms, Strided<const T> unit, double scale,
-    double dead_channel_norm, Scratch& scratch) {
+    const PooledMap<T>& map, const ChannelNorms<T>& norms, double scale, double dead_channel_norm, Scratch& scratch) {
+  const Strided<const T> values = map.matrix();
   const Strided<T> gradient = map.gradient();
+  const T* inverses = norms.inverses();
   const int64_t channels = map.channels();
-  if (!map.channels_last()) {
-    for (int64_t c = 0; c < channels; ++c) {
-      const ChannelGradient channel(norms.norm(c), scale, dead_channel_norm);
-      T* g = gradient.at(c, 0);
-      const T* u = unit.at(c, 0);
-      const T along = channel.is_free ? T(0) : static_cast<T>(inner_product(u, g, map.positions()));
-      const T factor = static_cast<T>(channel.factor);
-      if (factor == T(0)) {
-        for (int64_t p = 0; p < map.positions(); ++p) g[p] = 0;
-        continue;
-      }
+  const int64_t positions = map.positions();
+  T* along = take<T>(scratch, channels);
+  T* factors = take<T>(scratch, channels);
+  for (int64_t c = 0; c < channels; ++c) {
+    along[c] = 0;
+    factors[c] = static_cast<T>(gradient_factor(norms.norm(c), scale, dead_channel_norm));
+  }
+  if (map.channels_last()) {
+    for (int64_t p = 0; p < positions; ++p) {
+      const T* x = values.at(0, p);
+      const T* g = gradient.at(0, p);
 #pragma omp simd
-      for (int64_t p = 0; p < map.positions(); ++p) g[p] = (g[p] - along * u[p]) * factor;
+      for (int64_t c = 0; c < channels; ++c) along[c] += x[c] * inverses[c] * g[c];
+    }
+    for (int64_t c = 0; c < channels; ++c) {
+      if (norms.is_short(c)) along[c] = 0;
+    }
+    for (int64_t p = 0; p < positions; ++p) {
+      const T* x = values.at(0, p);
+      T* g = gradient.at(0, p);
+#pragma omp simd
+      for (int64_t c = 0; c < channels; ++c) {
+        g[c] = factors[c] == T(0) ? T(0) : (g[c] - along[c] * (x[c] * inverses[c])) * factors[c];
+      }
     }
     return;
   }
-  T* along = take<T>(scratch, channels);
-  T* factors = take<T>(scratch, channels);
-  for (int64_t c = 0; c < channels; ++c) along[c] = 0;
-  for (int64_t p = 0; p < map.positions(); ++p) {
-    const T* g = gradient.at(0, p);
-    const T* u = unit.at(0, p);
-#pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) along[c] += u[c] * g[c];
-  }
   for (int64_t c = 0; c < channels; ++c) {
-    const ChannelGradient channel(norms.norm(c), scale, dead_channel_norm);
-    if (channel.is_free) along[c] = 0;
-    factors[c] = static_cast<T>(channel.factor);
-  }
-  for (int64_t p = 0; p < map.positions(); ++p) {
-    T* g = gradient.at(0, p);
-    const T* u = unit.at(0, p);
+    const T* x = values.at(c, 0);
+    T* g = gradient.at(c, 0);
+    if (factors[c] == T(0)) {
+      for (int64_t p = 0; p < positions; ++p) g[p] = 0;
+      continue;
+    }
+    T sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (int64_t p = 0; p < positions; ++p) sum += x[p] * inverses[c] * g[p];
+    if (norms.is_short(c)) sum = 0;
 #pragma omp simd
-    for (int64_t c = 0; c < channels; ++c) g[c] = factors[c] == T(0) ? T(0) : (g[c] - along[c] * u[c]) * factors[c];
+    for (int64_t p = 0; p < positions; ++p) g[p] = (g[p] - sum * (x[p] * inverses[c])) * factors[c];
   }
 }
 
