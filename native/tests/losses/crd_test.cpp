@@ -205,6 +205,26 @@ TEST_F(CrdLossTest, MatchesReference) {
   }
 }
 
+// Rows that are needed often are gone through range by range.
+TEST_F(CrdLossTest, CandidatesThatAreSorted) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    SCOPED_TRACE(c10::toString(dtype));
+    Data data = data_of(dtype, 150, 130, 600, 4500);
+    data.z_student = data.z_teacher = 2.0 * 4500;
+    // A range without a candidate, one with all of them, positives anywhere.
+    data.contrast[0].slice(0, 1).clamp_min_(4000);
+    data.contrast[1].slice(0, 1).fill_(17);
+    EXPECT_TRUE(close(differentiate(data), expected_of(data)));
+    EXPECT_NEAR(
+        crd_z(data.student, data.teacher_memory, data.contrast, data.temperature),
+        reference::crd_z(data.student, data.teacher_memory, data.contrast, data.temperature), 1e-3);
+    set_threads(1);
+    const auto alone = differentiate(data);
+    set_threads(2);
+    EXPECT_TRUE(same_bits(differentiate(data), alone));
+  }
+}
+
 TEST_F(CrdLossTest, RowsMayRepeat) {
   for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
     Data data = data_of(dtype, 4, 9, 40);

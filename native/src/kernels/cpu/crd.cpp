@@ -1,12 +1,15 @@
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/library.h>
 
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <numeric>
+#include <utility>
+#include <vector>
 
 #include "kernels/cpu/crd.simd.h"
 #include "kernels/cpu/isa.h"
@@ -21,56 +24,124 @@ namespace {
 /// Added to probabilities by the reference code.
 constexpr double kEpsilon = 1e-7;
 
+/// Bytes of a memory that stay in a core's second-level cache while all anchors are compared with them.
+constexpr int64_t kRangeBytes = int64_t{1} << 19;
+/// How often a row must be needed in a batch, on average, for it to be worth while to sort the candidates.
+constexpr int64_t kReuse = 8;
+/// Candidates of an anchor in a range, on average, below which vectors are not filled.
+constexpr int64_t kFewestInRange = 64;
+
+/// The candidates of a batch, so that the threads can go through the memory range by range: a row that is needed often
+/// is then fetched into the cache only once.
+class Candidates {
+ public:
+  Candidates(const at::Tensor& contrast, const at::Tensor& memory)
+      : contrast_(contrast.contiguous()), batch_(contrast.size(0)), count_(contrast.size(1)) {
+    const int64_t row_bytes = memory.size(1) * static_cast<int64_t>(memory.element_size());
+    while ((row_bytes << (range_bits_ + 1)) <= kRangeBytes) ++range_bits_;
+    const int64_t rows = memory.size(0);
+    const int64_t ranges = ((rows - 1) >> range_bits_) + 1;
+    if (ranges < 4 || batch_ * count_ < kReuse * rows || count_ < kFewestInRange * ranges) return;
+    ranges_ = ranges;
+    sort();
+  }
+
+  int64_t batch() const { return batch_; }
+  int64_t count() const { return count_; }
+  int64_t ranges() const { return ranges_; }
+
+  /// An anchor's candidates in a range of rows. The positive is the first of the first range.
+  struct Part {
+    const int64_t* rows;
+    int64_t count;
+  };
+
+  Part part(int64_t anchor, int64_t range) const {
+    const int64_t* rows = contrast_.const_data_ptr<int64_t>() + anchor * count_;
+    if (ranges_ == 1) return {rows, count_};
+    const int64_t* ends = ends_.data() + anchor * ranges_;
+    const int64_t begin = range == 0 ? 0 : ends[range - 1];
+    return {rows + begin, ends[range] - begin};
+  }
+
+ private:
+  /// Sorts each anchor's negatives by range, in their order within a range.
+  void sort() {
+    const at::Tensor sorted = recycled_like(contrast_);
+    const int64_t* from = contrast_.const_data_ptr<int64_t>();
+    int64_t* to = sorted.mutable_data_ptr<int64_t>();
+    ends_.resize(static_cast<size_t>(batch_ * ranges_));
+    at::parallel_for(0, batch_, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; ++b) {
+        const int64_t* rows = from + b * count_;
+        int64_t* next = ends_.data() + b * ranges_;
+        for (int64_t k = 1; k < count_; ++k) ++next[rows[k] >> range_bits_];
+        int64_t first = 1;
+        for (int64_t range = 0; range < ranges_; ++range) first += std::exchange(next[range], first);
+        to[b * count_] = rows[0];
+        for (int64_t k = 1; k < count_; ++k) to[b * count_ + next[rows[k] >> range_bits_]++] = rows[k];
+      }
+    });
+    contrast_ = sorted;
+  }
+
+  at::Tensor contrast_;
+  int64_t batch_;
+  int64_t count_;
+  int64_t range_bits_ = 0;
+  int64_t ranges_ = 1;
+  /// Where each range ends among an anchor's candidates.
+  std::vector<int64_t> ends_;
+};
+
 /// The embeddings of one network with the memory of the other.
 struct Side {
-  Side(const at::Tensor& given, const at::Tensor& memory_rows, const at::Tensor& candidates, double temperature)
+  Side(const at::Tensor& given, const at::Tensor& memory_rows, double temperature)
       : embeddings(given.to(memory_rows.scalar_type()).contiguous()),
         memory(memory_rows.contiguous()),
-        contrast(candidates.contiguous()),
         inverse_temperature(1.0 / temperature) {}
 
-  int64_t batch() const { return embeddings.size(0); }
-  int64_t candidates() const { return contrast.size(1); }
-
   template <typename T>
-  CrdAnchor<T> anchor(int64_t b) const {
+  CrdAnchor<T> anchor(int64_t b, const Candidates::Part& part) const {
     return {
         embeddings.const_data_ptr<T>() + b * embeddings.size(1),
         memory.const_data_ptr<T>(),
-        contrast.const_data_ptr<int64_t>() + b * candidates(),
-        candidates(),
+        part.rows,
+        part.count,
         embeddings.size(1),
         static_cast<T>(inverse_temperature)};
   }
 
   at::Tensor embeddings;
   at::Tensor memory;
-  at::Tensor contrast;
   double inverse_temperature;
 };
 
 /// How many anchors make it worth while to use another thread.
-int64_t grain_of(const Side& side) {
-  return std::max<int64_t>(1, at::internal::GRAIN_SIZE / (side.candidates() * side.embeddings.size(1)));
+int64_t grain_of(const Candidates& candidates, int64_t dimension) {
+  return std::max<int64_t>(1, at::internal::GRAIN_SIZE / (candidates.count() * dimension));
 }
 
-/// The loss of one side; its gradient is written to `gradient` if that is defined.
-double side_loss(const Side& side, double z, const at::Tensor& gradient) {
-  const auto batch = static_cast<double>(side.batch());
-  const auto negatives = static_cast<double>(side.candidates() - 1);
+/// The loss of one side; its gradient is added to `gradient` if that is defined.
+double side_loss(const Side& side, const Candidates& candidates, double z, const at::Tensor& gradient) {
+  const auto batch = static_cast<double>(candidates.batch());
+  const auto negatives = static_cast<double>(candidates.count() - 1);
   const double noise = negatives / static_cast<double>(side.memory.size(0));
-  std::vector<double> sums(static_cast<size_t>(side.batch()));
+  std::vector<double> sums(static_cast<size_t>(candidates.batch()));
   AT_DISPATCH_FLOATING_TYPES(side.memory.scalar_type(), "crd_loss", [&] {
     using Function = double (*)(const CrdAnchor<scalar_t>&, const CrdScoring<scalar_t>&);
     const auto crd_anchor = select<Function>(&baseline::crd_anchor, &avx2::crd_anchor, &avx512::crd_anchor);
     const int64_t dimension = side.embeddings.size(1);
     scalar_t* gradient_data = gradient.defined() ? gradient.mutable_data_ptr<scalar_t>() : nullptr;
-    at::parallel_for(0, side.batch(), grain_of(side), [&](int64_t begin, int64_t end) {
-      for (int64_t b = begin; b < end; ++b) {
-        sums[static_cast<size_t>(b)] = crd_anchor(
-            side.anchor<scalar_t>(b), {static_cast<scalar_t>(std::log(z) + std::log(noise + kEpsilon)),
-                                       gradient_data ? gradient_data + b * dimension : nullptr,
-                                       static_cast<scalar_t>(side.inverse_temperature / batch)});
+    at::parallel_for(0, candidates.batch(), grain_of(candidates, dimension), [&](int64_t begin, int64_t end) {
+      for (int64_t range = 0; range < candidates.ranges(); ++range) {
+        for (int64_t b = begin; b < end; ++b) {
+          sums[static_cast<size_t>(b)] += crd_anchor(
+              side.anchor<scalar_t>(b, candidates.part(b, range)),
+              {static_cast<scalar_t>(std::log(z) + std::log(noise + kEpsilon)), range == 0,
+               gradient_data ? gradient_data + b * dimension : nullptr,
+               static_cast<scalar_t>(side.inverse_temperature / batch)});
+        }
       }
     });
   });
@@ -81,25 +152,32 @@ LossWithGradients crd_forward(
     const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& student_memory,
     const at::Tensor& teacher_memory, const at::Tensor& contrast, double z_student, double z_teacher,
     double temperature, std::array<bool, 2> gradients) {
-  const Side students(student, teacher_memory, contrast, temperature);
-  const Side teachers(teacher, student_memory, contrast, temperature);
-  const at::Tensor grad_s = gradients[0] ? recycled_like(students.embeddings) : at::Tensor();
-  const at::Tensor grad_t = gradients[1] ? recycled_like(teachers.embeddings) : at::Tensor();
-  const double sum = side_loss(students, z_student, grad_s) + side_loss(teachers, z_teacher, grad_t);
+  const Side students(student, teacher_memory, temperature);
+  const Side teachers(teacher, student_memory, temperature);
+  const Candidates candidates(contrast, student_memory);
+  const at::Tensor grad_s = gradients[0] ? at::zeros_like(students.embeddings) : at::Tensor();
+  const at::Tensor grad_t = gradients[1] ? at::zeros_like(teachers.embeddings) : at::Tensor();
+  const double sum =
+      side_loss(students, candidates, z_student, grad_s) + side_loss(teachers, candidates, z_teacher, grad_t);
   at::Tensor loss = at::empty({}, students.embeddings.options()).fill_(sum);
   return {loss, {like(student, grad_s), like(teacher, grad_t)}};
 }
 
 double crd_z(const at::Tensor& embeddings, const at::Tensor& memory, const at::Tensor& contrast, double temperature) {
-  const Side side(embeddings, memory, contrast, temperature);
-  std::vector<ExponentialSum> sums(static_cast<size_t>(side.batch()));
+  const Side side(embeddings, memory, temperature);
+  const Candidates candidates(contrast, memory);
+  std::vector<ExponentialSum> sums(static_cast<size_t>(candidates.batch() * candidates.ranges()));
   AT_DISPATCH_FLOATING_TYPES(memory.scalar_type(), "crd_z", [&] {
     using Function = ExponentialSum (*)(const CrdAnchor<scalar_t>&);
     const auto crd_exponential_sum =
         select<Function>(&baseline::crd_exponential_sum, &avx2::crd_exponential_sum, &avx512::crd_exponential_sum);
-    at::parallel_for(0, side.batch(), grain_of(side), [&](int64_t begin, int64_t end) {
-      for (int64_t b = begin; b < end; ++b) {
-        sums[static_cast<size_t>(b)] = crd_exponential_sum(side.anchor<scalar_t>(b));
+    const int64_t grain = grain_of(candidates, embeddings.size(1));
+    at::parallel_for(0, candidates.batch(), grain, [&](int64_t begin, int64_t end) {
+      for (int64_t range = 0; range < candidates.ranges(); ++range) {
+        for (int64_t b = begin; b < end; ++b) {
+          sums[static_cast<size_t>(b * candidates.ranges() + range)] =
+              crd_exponential_sum(side.anchor<scalar_t>(b, candidates.part(b, range)));
+        }
       }
     });
   });

@@ -14,7 +14,7 @@ namespace {
 /// Candidates that are scored at once: their rows of 128 floats stay in the first-level cache until the gradient.
 constexpr int64_t kBlock = 32;
 /// How many candidates ahead rows are asked for: they lie anywhere in a memory that fits in no cache.
-constexpr int64_t kAhead = 32;
+constexpr int64_t kAhead = 16;
 
 /// Vectors of an embedding that stay in registers while the candidates' rows go by.
 template <typename T>
@@ -33,20 +33,17 @@ void prefetch(const CrdAnchor<T>& anchor, int64_t candidate) {
   for (int64_t offset = 0; offset < bytes; offset += 64) __builtin_prefetch(row + offset);
 }
 
-/// The inner products of kLanes candidates from `begin` on with the anchor: one sum a candidate, so that none waits for
-/// another's additions.
+/// The inner products of the anchor with kLanes rows, in the dimensions that fill vectors: one sum a row, so that none
+/// waits for another's additions.
 template <typename T>
-Vector<T> products(const CrdAnchor<T>& anchor, int64_t begin) {
+Vector<T> products(const T* embedding, const T* const* rows, int64_t dimension) {
   constexpr int lanes = kLanes<T>;
   constexpr int chunk = kChunk<T>;
-  const T* embedding = anchor.embedding;
-  const int64_t n = anchor.dimension;
-  const T* rows[lanes];
-  for (int i = 0; i < lanes; ++i) rows[i] = row_of(anchor, begin + i);
-  for (int i = 0; i < lanes; ++i) prefetch(anchor, begin + kAhead + i);
-  Vector<T> sums[lanes] = {};
+  Vector<T> sums[lanes];
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes; ++i) sums[i] = Vector<T>{};
   int64_t d = 0;
-  for (; d + chunk * lanes <= n; d += chunk * lanes) {
+  for (; d + chunk * lanes <= dimension; d += chunk * lanes) {
     Vector<T> part[chunk];
 #pragma GCC unroll 8
     for (int v = 0; v < chunk; ++v) part[v] = load(embedding + d + v * lanes);
@@ -56,24 +53,31 @@ Vector<T> products(const CrdAnchor<T>& anchor, int64_t begin) {
       for (int v = 0; v < chunk; ++v) sums[i] += part[v] * load(rows[i] + d + v * lanes);
     }
   }
-  for (; d + lanes <= n; d += lanes) {
+  for (; d + lanes <= dimension; d += lanes) {
     const Vector<T> part = load(embedding + d);
 #pragma GCC unroll 16
     for (int i = 0; i < lanes; ++i) sums[i] += part * load(rows[i] + d);
   }
-  Vector<T> result = sums_of<T>(sums);
-  for (; d < n; ++d) {
-    for (int i = 0; i < lanes; ++i) result[i] += embedding[d] * rows[i][d];
-  }
-  return result;
+  return sums_of<T>(sums);
 }
 
 /// The scores of `count` candidates from `begin` on: their inner products with the anchor, divided by the temperature.
 template <typename T>
 void score(const CrdAnchor<T>& anchor, int64_t begin, int64_t count, T* scores) {
+  constexpr int lanes = kLanes<T>;
+  const int64_t filled = anchor.dimension / lanes * lanes;
   int64_t j = 0;
-  for (; j + kLanes<T> <= count; j += kLanes<T>) {
-    store<T>(scores + j, products(anchor, begin + j) * anchor.inverse_temperature);
+  for (; j + lanes <= count; j += lanes) {
+    const T* rows[lanes];
+    for (int i = 0; i < lanes; ++i) {
+      rows[i] = row_of(anchor, begin + j + i);
+      prefetch(anchor, begin + j + i + kAhead);
+    }
+    store<T>(scores + j, products(anchor.embedding, rows, anchor.dimension) * anchor.inverse_temperature);
+    for (int64_t d = filled; d < anchor.dimension; ++d) {
+      const T factor = anchor.embedding[d] * anchor.inverse_temperature;
+      for (int i = 0; i < lanes; ++i) scores[j + i] += factor * rows[i][d];
+    }
   }
   for (; j < count; ++j) {
     const double product = inner_product(anchor.embedding, row_of(anchor, begin + j), anchor.dimension);
@@ -114,10 +118,6 @@ void accumulate(const CrdAnchor<T>& anchor, int64_t begin, int64_t count, const 
 
 template <typename T>
 double softplus_sum(const CrdAnchor<T>& anchor, const CrdScoring<T>& scoring) {
-  T* gradient = scoring.gradient;
-  if (gradient) {
-    for (int64_t i = 0; i < anchor.dimension; ++i) gradient[i] = 0;
-  }
   T scores[kBlock];
   double total = 0;
   for (int64_t begin = 0; begin < anchor.candidates; begin += kBlock) {
@@ -125,7 +125,8 @@ double softplus_sum(const CrdAnchor<T>& anchor, const CrdScoring<T>& scoring) {
     score(anchor, begin, count, scores);
     for (int64_t j = 0; j < count; ++j) scores[j] -= scoring.offset;
     // The positive is to be taken for data, the negatives for noise.
-    if (begin == 0) scores[0] = -scores[0];
+    const bool starts_with_positive = scoring.has_positive && begin == 0;
+    if (starts_with_positive) scores[0] = -scores[0];
     T sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (int64_t j = 0; j < count; ++j) {
@@ -135,10 +136,10 @@ double softplus_sum(const CrdAnchor<T>& anchor, const CrdScoring<T>& scoring) {
       scores[j] = math::sigmoid(x, decay);
     }
     total += static_cast<double>(sum);
-    if (!gradient) continue;
-    if (begin == 0) scores[0] = -scores[0];
+    if (!scoring.gradient) continue;
+    if (starts_with_positive) scores[0] = -scores[0];
     for (int64_t j = 0; j < count; ++j) scores[j] *= scoring.gradient_scale;
-    accumulate(anchor, begin, count, scores, gradient);
+    accumulate(anchor, begin, count, scores, scoring.gradient);
   }
   return total;
 }

@@ -6,12 +6,12 @@
 
 namespace retort::kernels {
 
-/// One sample's embedding of one network, to be told from the other network's embeddings in the memory.
+/// One sample's embedding of one network, to be told from some of the other network's embeddings in the memory.
 template <typename T>
 struct CrdAnchor {
   const T* embedding;
   const T* memory;
-  /// Rows of the memory: the positive, then the negatives.
+  /// Rows of the memory.
   const int64_t* contrast;
   int64_t candidates;
   int64_t dimension;
@@ -23,7 +23,9 @@ template <typename T>
 struct CrdScoring {
   /// The score at which a candidate is as probably noise as not, log Z + log(K / M + eps).
   T offset;
-  /// Where to write the gradient; null if none is asked for.
+  /// Whether the first candidate is the positive; all others are negatives.
+  bool has_positive;
+  /// What to add the gradient to; null if none is asked for.
   T* gradient;
   /// Derivative of the loss by this anchor's sum, times 1 / temperature.
   T gradient_scale;

@@ -39,7 +39,7 @@ void store(T* values, Vector<T> vector) {
 
 /// The first halves of two vectors, or their second halves, lane by lane in turn: a0 b0 a1 b1 ...
 template <typename T>
-Vector<T> interleaved(Vector<T> a, Vector<T> b, bool second_halves) {
+__attribute__((always_inline)) inline Vector<T> interleaved(Vector<T> a, Vector<T> b, bool second_halves) {
   using Order = decltype(a < b);
   constexpr int lanes = kLanes<T>;
   Order first{};
@@ -54,7 +54,7 @@ Vector<T> interleaved(Vector<T> a, Vector<T> b, bool second_halves) {
 /// Exchanges the rows and columns of a square block of kLanes vectors. Each round interleaves the rows i and i + n / 2,
 /// which turns one bit of the row's number into one of the column's.
 template <typename T>
-void transpose(Vector<T>* block) {
+__attribute__((always_inline)) inline void transpose(Vector<T>* block) {
   constexpr int lanes = kLanes<T>;
 #pragma GCC unroll 4
   for (int round = 1; round < lanes; round *= 2) {
@@ -70,17 +70,18 @@ void transpose(Vector<T>* block) {
 }
 
 /// The sum of each of kLanes vectors, in their order. Overwrites them.
-template <typename T>
-Vector<T> sums_of(Vector<T>* vectors) {
-#pragma GCC unroll 4
-  for (int count = kLanes<T>; count > 1; count /= 2) {
+template <typename T, int count = kLanes<T>>
+__attribute__((always_inline)) inline Vector<T> sums_of(Vector<T>* vectors) {
+  if constexpr (count == 1) {
+    return vectors[0];
+  } else {
 #pragma GCC unroll 16
     for (int i = 0; i < count / 2; ++i) {
       vectors[i] = interleaved<T>(vectors[i], vectors[i + count / 2], false) +
                    interleaved<T>(vectors[i], vectors[i + count / 2], true);
     }
+    return sums_of<T, count / 2>(vectors);
   }
-  return vectors[0];
 }
 
 }  // namespace
