@@ -159,8 +159,9 @@ double sum_of_pairs(const FspSample& sample) {
     const int64_t count = students.rows() * students.columns();
     T* difference = take<T>(scratch, count);
     T* of_teacher = take<T>(scratch, count);
-    students.set_matrix(difference);
+    // The teacher's first, so that the student's maps are still in the cache for their gradients.
     teachers.set_matrix(of_teacher);
+    students.set_matrix(difference);
     // Not added up in one: equal matrices are to leave nothing, and a column's direction is lost in what rounding does.
 #pragma omp simd
     for (int64_t j = 0; j < count; ++j) difference[j] -= of_teacher[j];

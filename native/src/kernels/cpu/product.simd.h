@@ -111,7 +111,11 @@ void pack(Strided<const T> b, int64_t depth, int64_t columns, T* panel) {
     for (; k + lanes <= depth; k += lanes) {
       for (int v = 0; v < kTileVectors; ++v) {
         Vector<T> block[lanes];
-        for (int i = 0; i < lanes; ++i) block[i] = load(b.at(k, v * lanes + i));
+        for (int i = 0; i < lanes; ++i) {
+          block[i] = load(b.at(k, v * lanes + i));
+          // More streams than the hardware follows.
+          __builtin_prefetch(b.at(k + 2 * lanes, v * lanes + i));
+        }
         transpose<T>(block);
         for (int i = 0; i < lanes; ++i) store<T>(panel + (k + i) * width + v * lanes, block[i]);
       }
