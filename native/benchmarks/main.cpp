@@ -9,8 +9,8 @@
 
 #include <iostream>
 
-#include "machine_limits.h"
 #include "losses.h"
+#include "machine_limits.h"
 #include "report.h"
 
 int main(int argc, char** argv) {

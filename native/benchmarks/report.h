@@ -14,6 +14,8 @@ namespace retort::benchmarks {
 /// Prints results as they come, and remembers them for a table.
 class Report final : public benchmark::ConsoleReporter {
  public:
+  Report() : ConsoleReporter(OO_None) {}
+
   void ReportRuns(const std::vector<Run>& runs) override;
 
   /// A table in Markdown: for each case the time of both forms, how they compare with each other and with the machine's
