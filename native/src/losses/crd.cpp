@@ -133,7 +133,7 @@ void check_classes(const char* function, const at::Tensor& classes) {
       classes.scalar_type() == at::kLong && classes.dim() == 1 && classes.numel() >= 2, function,
       ": classes must be int64 of shape [rows] (got ", classes.scalar_type(), " ", classes.sizes(), ")");
   RETORT_CHECK(
-      classes.ne(classes[0]).any().item<bool>(), function, ": classes must be at least two different ones (all are ",
+      classes.ne(classes[0]).any().item<bool>(), function, ": classes must be at least two different ones (got only ",
       classes[0].item<int64_t>(), ")");
 }
 
@@ -345,7 +345,8 @@ std::shared_ptr<Criterion> CrdOptions::build(const FeatureShapes& shapes) const 
     RETORT_CHECK(
         classes.size(0) == samples, "crd_loss: classes must be of shape [", samples, "] (got ", classes.sizes(), ")");
   }
-  RETORT_CHECK(!relaxed || classes.defined(), "crd_loss: relaxed needs classes (got an undefined tensor)");
+  RETORT_CHECK(
+      !relaxed || classes.defined(), "crd_loss: classes must be given for relaxed positives (got an undefined tensor)");
   check_z(*this);
   RETORT_CHECK(negatives >= 1, "crd_loss: negatives must be at least 1 (got ", negatives, ")");
   RETORT_CHECK(dimension >= 1, "crd_loss: dimension must be at least 1 (got ", dimension, ")");

@@ -205,8 +205,9 @@ std::vector<at::Tensor> ofd_expected_margins(
   const auto find = [&](const std::string& name) {
     const at::Tensor* parameter = parameters.find(name);
     RETORT_CHECK(
-        parameter && parameter->dim() == 1, "ofd_expected_margins: norms must be BatchNorm layers of the teacher (",
-        name, parameter ? c10::str(" is of shape ", parameter->sizes()) : " is no parameter", ")");
+        parameter && parameter->dim() == 1,
+        "ofd_expected_margins: norms must be BatchNorm layers of the teacher (got a layer without ", name,
+        " [channels])");
     return *parameter;
   };
   std::vector<at::Tensor> margins;

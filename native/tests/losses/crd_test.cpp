@@ -937,7 +937,7 @@ TEST_F(CrdLossTest, ClassContrastRejects) {
       error(row, good.unsqueeze(0)), "crd_class_contrast: classes must be int64 of shape [rows] (got Long [1, 3])");
   EXPECT_EQ(error(row, row), "crd_class_contrast: classes must be int64 of shape [rows] (got Long [1])");
   EXPECT_EQ(
-      error(row, rows_of({7, 7, 7})), "crd_class_contrast: classes must be at least two different ones (all are 7)");
+      error(row, rows_of({7, 7, 7})), "crd_class_contrast: classes must be at least two different ones (got only 7)");
   EXPECT_EQ(error(row, good, 0), "crd_class_contrast: negatives must be at least 1 (got 0)");
   EXPECT_TRUE(same_bits(random_state(), before));
   EXPECT_EQ(error(row, good), "nothing was thrown");
@@ -1684,7 +1684,7 @@ TEST_F(CrdCriterionTest, RejectsOptions) {
       "crd_loss: z must be one of CrdZ (got 7)");
   EXPECT_EQ(
       error_after([](CrdOptions& options) { options.relaxed = true; }),
-      "crd_loss: relaxed needs classes (got an undefined tensor)");
+      "crd_loss: classes must be given for relaxed positives (got an undefined tensor)");
   EXPECT_EQ(
       error_after([](CrdOptions& options) { options.classes = at::arange(19, at::kLong); }),
       "crd_loss: classes must be of shape [20] (got [19])");
@@ -1693,7 +1693,7 @@ TEST_F(CrdCriterionTest, RejectsOptions) {
       "crd_loss: classes must be int64 of shape [rows] (got Int [20])");
   EXPECT_EQ(
       error_after([](CrdOptions& options) { options.classes = at::full({20}, -4, at::kLong); }),
-      "crd_loss: classes must be at least two different ones (all are -4)");
+      "crd_loss: classes must be at least two different ones (got only -4)");
 }
 
 TEST_F(CrdCriterionTest, RejectsTaps) {

@@ -237,11 +237,11 @@ final class OwnershipTest {
   void margins_ofATeacher_leaveNothingButThemselves() throws InterruptedException {
     try (Network teacher = teacher()) {
       List<String> norms = List.of("layer1.0.bn2", "layer3.0.bn2");
-      assertLeaves(2, () -> OfdLoss.expectedMargins(teacher.nativeHandle(), norms, true));
+      assertLeaves(2, () -> OfdLoss.expectedMargins(teacher, norms, true));
       assertLeaves(
           0,
           () -> {
-            OfdLoss.withTeacherMargins(teacher.nativeHandle(), "layer1.0.bn2");
+            OfdLoss.withTeacherMargins(teacher, "layer1.0.bn2");
             return List.of();
           });
     }

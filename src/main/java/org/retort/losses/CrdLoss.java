@@ -166,7 +166,7 @@ public final class CrdLoss implements DistillationLoss {
         classes.length);
     check(
         LongStream.of(classes).distinct().limit(2).count() == 2,
-        "%s: classes must be at least two different ones (all are %s)",
+        "%s: classes must be at least two different ones (got only %s)",
         function,
         classes[0]);
     return with(new Rows(rows.samples, 0, classes.clone(), rows.relaxed));

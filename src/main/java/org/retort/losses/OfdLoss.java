@@ -22,6 +22,7 @@ import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
 import org.retort.internal.NativeHandle;
 import org.retort.internal.NativeLibrary;
+import org.retort.internal.NetworkHolder;
 import org.retort.internal.TensorLists;
 
 /**
@@ -146,7 +147,7 @@ public final class OfdLoss implements DistillationLoss {
    * The loss with the official margins of a teacher as it is now, see {@link #expectedMargins},
    * reduced by the mean.
    *
-   * @param teacher the {@link org.retort.models.Network#nativeHandle() handle} of the teacher
+   * @param teacher the teacher, a {@link org.retort.models.Network}
    * @param norms the names of its BatchNorm layers before the taps' ReLU, one a tap, for example
    *     {@code "layer1.2.bn2"}
    * @return the loss
@@ -154,7 +155,7 @@ public final class OfdLoss implements DistillationLoss {
    * @throws IllegalStateException if the teacher was closed
    * @throws org.retort.RetortException if the teacher has no BatchNorm layer of that name
    */
-  public static OfdLoss withTeacherMargins(NativeHandle<NativeNetwork> teacher, String... norms) {
+  public static OfdLoss withTeacherMargins(NetworkHolder teacher, String... norms) {
     String function = "OfdLoss.withTeacherMargins";
     checkTeacher(function, teacher, norms);
     List<Tensor> margins = expectedMargins(teacher, norms, false);
@@ -415,7 +416,7 @@ public final class OfdLoss implements DistillationLoss {
    * <p>In a residual network that is the last BatchNorm of a stage's last block: what the shortcut
    * adds is not looked at, neither here nor in the official code.
    *
-   * @param teacher the {@link org.retort.models.Network#nativeHandle() handle} of the teacher
+   * @param teacher the teacher, a {@link org.retort.models.Network}
    * @param norms the names of the layers in the order of the taps, for example {@code
    *     "layer1.2.bn2"}, at least one
    * @param stable whether to go without the official code's second case
@@ -425,7 +426,7 @@ public final class OfdLoss implements DistillationLoss {
    * @throws org.retort.RetortException if the teacher has no BatchNorm layer of that name
    */
   public static List<Tensor> expectedMargins(
-      NativeHandle<NativeNetwork> teacher, List<String> norms, boolean stable) {
+      NetworkHolder teacher, List<String> norms, boolean stable) {
     Arguments.notNull(norms, EXPECTED_MARGINS, "norms");
     String[] names = norms.toArray(new String[0]);
     checkTeacher(EXPECTED_MARGINS, teacher, names);
@@ -433,21 +434,21 @@ public final class OfdLoss implements DistillationLoss {
   }
 
   private static List<Tensor> expectedMargins(
-      NativeHandle<NativeNetwork> teacher, String[] norms, boolean stable) {
+      NetworkHolder teacher, String[] norms, boolean stable) {
     NativeLibrary.load();
-    NativeNetwork network = teacher.acquire();
+    NativeHandle<NativeNetwork> handle = teacher.nativeHandle();
+    NativeNetwork network = handle.acquire();
     try (StringVector names = new StringVector(norms);
         TensorVector margins = retort.ofd_expected_margins(network, names, stable)) {
       return TensorLists.toList(margins);
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     } finally {
-      teacher.release();
+      handle.release();
     }
   }
 
-  private static void checkTeacher(
-      String function, NativeHandle<NativeNetwork> teacher, String[] norms) {
+  private static void checkTeacher(String function, NetworkHolder teacher, String[] norms) {
     Arguments.notNull(teacher, function, "teacher");
     Arguments.notNull(norms, function, "norms");
     check(norms.length > 0, "%s: norms must be at least one (got none)", function);

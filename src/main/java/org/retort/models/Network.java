@@ -30,7 +30,8 @@ import org.retort.internal.NativeHandle;
  * for each other. A training step keeps the native network alive, so a network may be closed before
  * a step built on it.
  */
-public abstract sealed class Network implements AutoCloseable permits ResNet, TorchScriptNetwork {
+public abstract sealed class Network implements NetworkHolder, AutoCloseable
+    permits ResNet, TorchScriptNetwork {
   private final String name = getClass().getSimpleName();
   private final NativeHandle<NativeNetwork> handle;
 
@@ -306,11 +307,7 @@ public abstract sealed class Network implements AutoCloseable permits ResNet, To
     handle.close();
   }
 
-  /**
-   * The handle of the native network; for Retort's own use.
-   *
-   * @return the handle
-   */
+  @Override
   public final NativeHandle<NativeNetwork> nativeHandle() {
     return handle;
   }

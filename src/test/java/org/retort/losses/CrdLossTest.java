@@ -320,7 +320,7 @@ final class CrdLossTest {
         "crd_class_contrast: classes must be int64 of shape [rows] (got Int [7])");
     assertRefused(
         () -> CrdLoss.classContrast(rows(0), rows(3, 3), 1, false),
-        "crd_class_contrast: classes must be at least two different ones (all are 3)");
+        "crd_class_contrast: classes must be at least two different ones (got only 3)");
   }
 
   @Test
@@ -371,7 +371,7 @@ final class CrdLossTest {
         "CrdLoss.classes: classes must be one for each of the 3 samples (got 2)");
     assertIllegal(
         () -> loss.classes(5, 5, 5),
-        "CrdLoss.classes: classes must be at least two different ones (all are 5)");
+        "CrdLoss.classes: classes must be at least two different ones (got only 5)");
     assertIllegal(
         () -> CrdLoss.withQueue(3).classes(1, 2, 3),
         "CrdLoss.classes: loss must have no queue (got one of 3 rows)");

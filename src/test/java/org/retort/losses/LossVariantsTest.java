@@ -248,8 +248,7 @@ final class LossVariantsTest {
     try (Run given = new Run(OfdLoss.withMargins(margins), BEFORE_RELU);
         Run found =
             new Run(
-                OfdLoss.withTeacherMargins(teacher.nativeHandle(), "layer1.0.bn2", "layer2.0.bn2"),
-                BEFORE_RELU)) {
+                OfdLoss.withTeacherMargins(teacher, "layer1.0.bn2", "layer2.0.bn2"), BEFORE_RELU)) {
       given.once(null);
       found.once(null);
       assertThat(found.term()).isPositive().isEqualTo(given.term());

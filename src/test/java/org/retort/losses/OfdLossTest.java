@@ -27,11 +27,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.Retort;
 import org.retort.RetortException;
-import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativeOfdOptions;
 import org.retort.bindings.global.retort.NativeOfdInit;
 import org.retort.bindings.global.retort.NativeOfdReduction;
-import org.retort.internal.NativeHandle;
 import org.retort.losses.OfdLoss.Init;
 import org.retort.losses.OfdLoss.Reduction;
 import org.retort.models.Network;
@@ -202,11 +200,10 @@ final class OfdLossTest {
               state.get("layer2.0.bn2.weight"), state.get("layer2.0.bn2.bias"), true);
 
       List<Tensor> margins =
-          OfdLoss.expectedMargins(
-              teacher.nativeHandle(), List.of("layer1.0.bn2", "layer2.0.bn2"), true);
+          OfdLoss.expectedMargins(teacher, List.of("layer1.0.bn2", "layer2.0.bn2"), true);
 
       assertThat(margins).map(Bits::of).containsExactly(Bits.of(first), Bits.of(second));
-      OfdLoss loss = OfdLoss.withTeacherMargins(teacher.nativeHandle(), "layer2.0.bn2");
+      OfdLoss loss = OfdLoss.withTeacherMargins(teacher, "layer2.0.bn2");
       state.get("layer2.0.bn2.bias").zero_();
       try (NativeOfdOptions options = (NativeOfdOptions) loss.nativeOptions()) {
         double[] expected = new double[32];
@@ -219,30 +216,29 @@ final class OfdLossTest {
   @Test
   void expectedMargins_unusable_areRejected() {
     Network teacher = ResNet.cifar(8, 3);
-    NativeHandle<NativeNetwork> handle = teacher.nativeHandle();
     assertIllegal(
         () -> OfdLoss.withTeacherMargins(null, "bn1"),
         "OfdLoss.withTeacherMargins: teacher must be given (got null)");
     assertIllegal(
-        () -> OfdLoss.withTeacherMargins(handle),
+        () -> OfdLoss.withTeacherMargins(teacher),
         "OfdLoss.withTeacherMargins: norms must be at least one (got none)");
     assertIllegal(
-        () -> OfdLoss.withTeacherMargins(handle, "bn1", null),
+        () -> OfdLoss.withTeacherMargins(teacher, "bn1", null),
         "OfdLoss.withTeacherMargins: norms[1] must be given (got null)");
     assertIllegal(
-        () -> OfdLoss.expectedMargins(handle, null, true),
+        () -> OfdLoss.expectedMargins(teacher, null, true),
         "OfdLoss.expectedMargins: norms must be given (got null)");
     assertIllegal(
-        () -> OfdLoss.expectedMargins(handle, List.of(), true),
+        () -> OfdLoss.expectedMargins(teacher, List.of(), true),
         "OfdLoss.expectedMargins: norms must be at least one (got none)");
-    assertThatThrownBy(() -> OfdLoss.withTeacherMargins(handle, "layer9"))
+    assertThatThrownBy(() -> OfdLoss.withTeacherMargins(teacher, "layer9"))
         .isExactlyInstanceOf(RetortException.class)
         .hasMessageStartingWith(
             "ofd_expected_margins: norms must be BatchNorm layers of the teacher")
         .hasMessageContaining("layer9");
     teacher.close();
     assertUnusable(
-        () -> OfdLoss.withTeacherMargins(handle, "bn1"),
+        () -> OfdLoss.withTeacherMargins(teacher, "bn1"),
         "ResNet: object must be open (got a closed one)");
   }
 

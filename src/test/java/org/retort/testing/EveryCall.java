@@ -150,13 +150,12 @@ public final class EveryCall {
                     Taps.of("embedding"))
                 .add(
                     1,
-                    OfdLoss.withTeacherMargins(teacher.nativeHandle(), "layer1.1.bn2")
-                        .init(OfdLoss.Init.KAIMING),
+                    OfdLoss.withTeacherMargins(teacher, "layer1.1.bn2").init(OfdLoss.Init.KAIMING),
                     Taps.of("layer1.pre"))
                 .build()) {
       StepResult result = step.newResult();
       step.run(Buffers.random(1, 24), Buffers.longs(1, 2), Buffers.longs(1, 2), result);
-      expectFailure(() -> OfdLoss.withTeacherMargins(teacher.nativeHandle(), "nothing"));
+      expectFailure(() -> OfdLoss.withTeacherMargins(teacher, "nothing"));
     }
   }
 
