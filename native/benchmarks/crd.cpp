@@ -34,6 +34,8 @@ LossCase crd(int64_t batch, bool naive_fits) {
   };
   LossCase result;
   result.bytes = 2.0 * static_cast<double>(contrast.numel()) * kDimension * sizeof(float);
+  // One side after the other.
+  result.footprint = bytes_of({student_memory});
   result.ours = with(&crd_loss);
   if (naive_fits) result.naive = with(&reference::crd_loss);
   return result;

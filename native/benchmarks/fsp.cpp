@@ -24,7 +24,9 @@ LossCase fsp(int64_t batch, const Shapes& shapes, bool naive_fits, bool last) {
     const double positions = static_cast<double>(shapes[i + 1][1] * shapes[i + 1][2]);
     result.flops += 8.0 * static_cast<double>(batch * shapes[i][0] * shapes[i + 1][0]) * positions;
   }
-  for (const at::Tensor& map : student) result.bytes += 3.0 * static_cast<double>(map.nbytes());
+  // Both networks' maps are read, a gradient is written.
+  result.footprint = 3 * bytes_of(student);
+  result.bytes = static_cast<double>(result.footprint);
   const std::shared_ptr<Criterion> criterion = FspOptions().build({shapes, shapes});
   result.ours = [=] {
     CriterionInput input;

@@ -13,7 +13,8 @@ LossCase kd(int64_t batch, int64_t classes) {
   const at::Tensor student = at::randn({batch, classes}).requires_grad_();
   const at::Tensor teacher = at::randn({batch, classes});
   LossCase result;
-  result.bytes = 3.0 * static_cast<double>(student.nbytes());
+  result.footprint = 3 * bytes_of({student});
+  result.bytes = static_cast<double>(result.footprint);
   result.ours = [=] { return differentiate(kd_loss(student, teacher, 4.0), {student}); };
   result.naive = [=] { return differentiate(reference::kd_loss(student, teacher, 4.0), {student}); };
   return result;

@@ -4,10 +4,11 @@
 #include <benchmark/benchmark.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <cmath>
+#include <algorithm>
 #include <memory>
 #include <optional>
 
+#include "machine_limits.h"
 #include "peak_memory.h"
 
 namespace retort::benchmarks {
@@ -55,8 +56,8 @@ void run_ours(benchmark::State& state, const std::function<LossCase()>& prepare,
   }
   set_extra_memory(state, test::peak_memory([&] { loss.ours(); }));
   for (auto iteration : state) benchmark::DoNotOptimize(loss.ours());
-  state.counters["flops"] = loss.flops;
-  state.counters["bytes"] = loss.bytes;
+  static const double products_a_second = product_rate();
+  state.counters["limit_ms"] = 1e3 * std::max(loss.flops / products_a_second, loss.bytes / copy_rate(loss.footprint));
 }
 
 }  // namespace
@@ -74,6 +75,12 @@ void add_loss(const std::string& name, const std::function<LossCase()>& prepare)
       ->UseRealTime()
       ->Unit(benchmark::kMillisecond)
       ->MinTime(0.3);
+}
+
+int64_t bytes_of(const std::vector<at::Tensor>& maps) {
+  int64_t bytes = 0;
+  for (const at::Tensor& map : maps) bytes += static_cast<int64_t>(map.nbytes());
+  return bytes;
 }
 
 Outcome differentiate(const at::Tensor& loss, const std::vector<at::Tensor>& inputs) {

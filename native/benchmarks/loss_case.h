@@ -14,10 +14,11 @@ using Outcome = std::vector<at::Tensor>;
 
 /// One loss at one size: what is compared with what, forward and backward.
 struct LossCase {
-  std::string name;
-  /// The operations that the formula needs, in products of matrices, and the bytes that it reads and writes.
+  /// The operations that the formula needs, in products of matrices.
   double flops = 0;
+  /// The bytes that it reads and writes, and in how much memory these lie.
   double bytes = 0;
+  int64_t footprint = 0;
   /// The form of the published code, as the tests' specification has it; empty where it does not fit into memory.
   std::function<Outcome()> naive;
   std::function<Outcome()> ours;
@@ -25,6 +26,9 @@ struct LossCase {
 
 /// Adds benchmarks of both forms. `prepare` makes the inputs, when the benchmark runs, and only then.
 void add_loss(const std::string& name, const std::function<LossCase()>& prepare);
+
+/// The bytes of all maps together.
+int64_t bytes_of(const std::vector<at::Tensor>& maps);
 
 /// The loss and its gradients to `inputs`.
 Outcome differentiate(const at::Tensor& loss, const std::vector<at::Tensor>& inputs);

@@ -26,7 +26,7 @@ double fastest(const std::function<void()>& action) {
 
 }  // namespace
 
-Limits measure_limits() {
+double product_rate() {
   constexpr int64_t kSize = 512;
   constexpr int64_t kProducts = 8;
   const int64_t threads = at::get_num_threads();
@@ -37,19 +37,20 @@ Limits measure_limits() {
     products.push_back(at::empty({kSize, kSize}));
   }
   // A product a thread, since not every LibTorch spreads one over all of them.
-  const double product_seconds = fastest([&] {
+  const double seconds = fastest([&] {
     at::parallel_for(0, threads, 1, [&](int64_t begin, int64_t end) {
       for (int64_t i = begin; i < end; ++i) {
         for (int64_t j = 0; j < kProducts; ++j) at::mm_out(products[i], factors[i], factors[i]);
       }
     });
   });
-  const at::Tensor from = at::randn({int64_t{1} << 22});
-  at::Tensor to = at::empty_like(from);
-  const double copy_seconds = fastest([&] { to.copy_(from); });
-  return {
-      2.0 * static_cast<double>(threads * kProducts) * kSize * kSize * kSize / product_seconds,
-      2.0 * static_cast<double>(from.nbytes()) / copy_seconds};
+  return 2.0 * static_cast<double>(threads * kProducts) * kSize * kSize * kSize / seconds;
+}
+
+double copy_rate(int64_t footprint) {
+  const at::Tensor from = at::zeros({footprint / 2}, at::kByte);
+  at::Tensor to = at::zeros_like(from);
+  return static_cast<double>(footprint) / fastest([&] { to.copy_(from); });
 }
 
 }  // namespace retort::benchmarks

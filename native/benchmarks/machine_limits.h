@@ -1,15 +1,15 @@
 #pragma once
 
+#include <cstdint>
+
 namespace retort::benchmarks {
 
-/// What this machine can do, with all threads.
-struct Limits {
-  /// Operations a second in products of matrices.
-  double flops;
-  /// Bytes a second, read and written, in copies of 16 MB.
-  double bytes;
-};
+// What this machine can do, with all threads.
 
-Limits measure_limits();
+/// Operations a second in LibTorch's products of matrices.
+double product_rate();
+
+/// Bytes a second, read and written, in copies within so many bytes of memory.
+double copy_rate(int64_t footprint);
 
 }  // namespace retort::benchmarks

@@ -41,7 +41,9 @@ LossCase nst(NstKernel kernel, int64_t batch, const Shapes& shapes, bool naive_f
     result.flops += static_cast<double>(batch) *
                     flops_of(kernel, static_cast<double>(shape[0]), static_cast<double>(shape[1] * shape[2]));
   }
-  for (const at::Tensor& map : student) result.bytes += 3.0 * static_cast<double>(map.nbytes());
+  // Both networks' maps are read, a gradient is written.
+  result.footprint = 3 * bytes_of(student);
+  result.bytes = static_cast<double>(result.footprint);
   result.ours = [=] { return differentiate(at::stack(nst_loss(student, teacher, kernel)).sum(), student); };
   if (naive_fits) {
     result.naive = [=] {

@@ -7,8 +7,6 @@
 #include <string>
 #include <vector>
 
-#include "machine_limits.h"
-
 namespace retort::benchmarks {
 
 /// Prints results as they come, and remembers them for a table.
@@ -20,7 +18,7 @@ class Report final : public benchmark::ConsoleReporter {
 
   /// A table in Markdown: for each case the time of both forms, how they compare with each other and with the machine's
   /// limits, and the memory they take beside their inputs.
-  void print_table(std::ostream& out, const Limits& limits) const;
+  void print_table(std::ostream& out) const;
 
   bool has_failed() const { return has_failed_; }
 
