@@ -5,7 +5,6 @@
 #include <math.h>
 
 #include "kernels/cpu/sums.simd.h"
-#include "kernels/cpu/vector.simd.h"
 #include "kernels/math/crd.h"
 
 namespace retort::kernels::RETORT_ISA {
@@ -15,10 +14,6 @@ namespace {
 constexpr int64_t kBlock = 32;
 /// How many candidates ahead rows are asked for: they lie anywhere in a memory that fits in no cache.
 constexpr int64_t kAhead = 16;
-
-/// Vectors of an embedding that stay in registers while the candidates' rows go by.
-template <typename T>
-constexpr int64_t kChunk = kLanes<T> / 2;
 
 template <typename T>
 const T* row_of(const CrdAnchor<T>& anchor, int64_t candidate) {
@@ -33,39 +28,10 @@ void prefetch(const CrdAnchor<T>& anchor, int64_t candidate) {
   for (int64_t offset = 0; offset < bytes; offset += 64) __builtin_prefetch(row + offset);
 }
 
-/// The inner products of the anchor with kLanes rows, in the dimensions that fill vectors: one sum a row, so that none
-/// waits for another's additions.
-template <typename T>
-Vector<T> products(const T* embedding, const T* const* rows, int64_t dimension) {
-  constexpr int lanes = kLanes<T>;
-  constexpr int chunk = kChunk<T>;
-  Vector<T> sums[lanes];
-#pragma GCC unroll 16
-  for (int i = 0; i < lanes; ++i) sums[i] = Vector<T>{};
-  int64_t d = 0;
-  for (; d + chunk * lanes <= dimension; d += chunk * lanes) {
-    Vector<T> part[chunk];
-#pragma GCC unroll 8
-    for (int v = 0; v < chunk; ++v) part[v] = load(embedding + d + v * lanes);
-#pragma GCC unroll 16
-    for (int i = 0; i < lanes; ++i) {
-#pragma GCC unroll 8
-      for (int v = 0; v < chunk; ++v) sums[i] += part[v] * load(rows[i] + d + v * lanes);
-    }
-  }
-  for (; d + lanes <= dimension; d += lanes) {
-    const Vector<T> part = load(embedding + d);
-#pragma GCC unroll 16
-    for (int i = 0; i < lanes; ++i) sums[i] += part * load(rows[i] + d);
-  }
-  return sums_of<T>(sums);
-}
-
 /// The scores of `count` candidates from `begin` on: their inner products with the anchor, divided by the temperature.
 template <typename T>
 void score(const CrdAnchor<T>& anchor, int64_t begin, int64_t count, T* scores) {
   constexpr int lanes = kLanes<T>;
-  const int64_t filled = anchor.dimension / lanes * lanes;
   int64_t j = 0;
   for (; j + lanes <= count; j += lanes) {
     const T* rows[lanes];
@@ -73,11 +39,7 @@ void score(const CrdAnchor<T>& anchor, int64_t begin, int64_t count, T* scores) 
       rows[i] = row_of(anchor, begin + j + i);
       prefetch(anchor, begin + j + i + kAhead);
     }
-    store<T>(scores + j, products(anchor.embedding, rows, anchor.dimension) * anchor.inverse_temperature);
-    for (int64_t d = filled; d < anchor.dimension; ++d) {
-      const T factor = anchor.embedding[d] * anchor.inverse_temperature;
-      for (int i = 0; i < lanes; ++i) scores[j + i] += factor * rows[i][d];
-    }
+    store<T>(scores + j, inner_products(anchor.embedding, rows, anchor.dimension) * anchor.inverse_temperature);
   }
   for (; j < count; ++j) {
     const double product = inner_product(anchor.embedding, row_of(anchor, begin + j), anchor.dimension);

@@ -55,7 +55,13 @@ void add_mean(const PooledMap<T>& map, const ChannelNorms<T>& norms, T sign, T* 
   const T* inverses = norms.inverses();
   const T weight = sign / T(map.channels());
   if (map.channels_last()) {
-    for (int64_t p = 0; p < map.positions(); ++p) {
+    int64_t p = 0;
+    for (; p + kLanes<T> <= map.positions(); p += kLanes<T>) {
+      const T* rows[kLanes<T>];
+      for (int i = 0; i < kLanes<T>; ++i) rows[i] = matrix.at(0, p + i);
+      store<T>(sum + p, load(sum + p) + weight * inner_products(inverses, rows, map.channels()));
+    }
+    for (; p < map.positions(); ++p) {
       sum[p] += weight * static_cast<T>(inner_product(matrix.at(0, p), inverses, map.channels()));
     }
     return;
@@ -85,11 +91,8 @@ void set_uniform_gradient(const Sample<T>& sample, const T* by_unit) {
   const int64_t positions = map.positions();
   T* along = zeros<T>(sample.scratch, channels);
   if (map.channels_last()) {
-    for (int64_t p = 0; p < positions; ++p) {
-      const T* x = values.at(0, p);
-#pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) along[c] += x[c] * by_unit[p];
-    }
+    const T* x = values.values;
+    add_over_positions(positions, channels, along, [&](int64_t p, int64_t i, int64_t) { return x[i] * by_unit[p]; });
   } else {
     for (int64_t c = 0; c < channels; ++c)
       along[c] = static_cast<T>(inner_product(values.at(c, 0), by_unit, positions));

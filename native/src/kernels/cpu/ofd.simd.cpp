@@ -3,6 +3,7 @@
 #include "kernels/cpu/ofd.simd.h"
 
 #include "kernels/cpu/sample_map.simd.h"
+#include "kernels/cpu/sums.simd.h"
 #include "kernels/math/ofd.h"
 
 namespace retort::kernels::RETORT_ISA {
@@ -10,6 +11,8 @@ namespace {
 
 /// Elements that are summed in T before the sum goes on in double.
 constexpr int64_t kBlock = 1024;
+/// Positions of channels-last maps that are gone through twice while they are in the first-level cache.
+constexpr int64_t kPositions = 64;
 
 /// Neighbours in memory: of one channel, whose margin is the same, or of all channels at one position.
 template <typename T>
@@ -68,8 +71,14 @@ double total_distance(const OfdSample& sample) {
   };
   double sum = 0;
   if (student.channels_last()) {
-    for (int64_t p = 0; p < student.positions(); ++p) {
-      sum += static_cast<double>(distance<false>(run(p * student.channels(), margin, student.channels()), scale));
+    // Several positions at once, with as many copies of the margins.
+    const int64_t channels = student.channels();
+    const int64_t at_once = math::larger(kBlock / channels, 1);
+    T* margins = take<T>(*sample.scratch, at_once * channels);
+    for (int64_t i = 0; i < at_once * channels; ++i) margins[i] = margin[i % channels];
+    for (int64_t p = 0; p < student.positions(); p += at_once) {
+      const int64_t count = math::smaller(at_once, student.positions() - p) * channels;
+      sum += static_cast<double>(distance<false>(run(p * channels, margins, count), scale));
     }
   } else {
     for (int64_t c = 0; c < student.channels(); ++c) {
@@ -98,17 +107,14 @@ void sum_negatives(const FeatureMap& map, double* sums, double* counts, Scratch&
     T* sum = take<T>(scratch, channels);
     T* count = take<T>(scratch, channels);
     for (int64_t c = 0; c < channels; ++c) sums[c] = counts[c] = 0;
-    for (int64_t begin = 0; begin < sample.positions(); begin += kBlock) {
-      const int64_t end = begin + math::smaller(kBlock, sample.positions() - begin);
+    for (int64_t begin = 0; begin < sample.positions(); begin += kPositions) {
+      const int64_t positions = math::smaller(kPositions, sample.positions() - begin);
+      const T* responses = sample.values() + begin * channels;
       for (int64_t c = 0; c < channels; ++c) sum[c] = count[c] = 0;
-      for (int64_t p = begin; p < end; ++p) {
-        const T* responses = sample.values() + p * channels;
-#pragma omp simd
-        for (int64_t c = 0; c < channels; ++c) {
-          sum[c] += negative_part(responses[c]);
-          count[c] += responses[c] >= T(0) ? T(0) : T(1);
-        }
-      }
+      add_over_positions(
+          positions, channels, sum, [&](int64_t, int64_t i, int64_t) { return negative_part(responses[i]); });
+      add_over_positions(
+          positions, channels, count, [&](int64_t, int64_t i, int64_t) { return responses[i] >= T(0) ? T(0) : T(1); });
       for (int64_t c = 0; c < channels; ++c) {
         sums[c] += static_cast<double>(sum[c]);
         counts[c] += static_cast<double>(count[c]);

@@ -21,27 +21,19 @@ class ChannelNorms {
     if (map.channels_last()) {
       T* sums = inverses_;
       for (int64_t c = 0; c < map.channels(); ++c) sums[c] = 0;
-      for (int64_t p = 0; p < map.positions(); ++p) {
-        const T* position = matrix.at(0, p);
-#pragma omp simd
-        for (int64_t c = 0; c < map.channels(); ++c) sums[c] += position[c] * position[c];
-      }
+      const T* x = matrix.values;
+      add_over_positions(
+          map.positions(), map.channels(), sums, [&](int64_t, int64_t i, int64_t) { return x[i] * x[i]; });
       for (int64_t c = 0; c < map.channels(); ++c) set(c, static_cast<double>(sums[c]), map);
     } else {
       for (int64_t c = 0; c < map.channels(); ++c) set(c, sum_of_squares(matrix.at(c, 0), map.positions()), map);
     }
   }
 
-  double norm(int64_t c) const {
-    return norms_[c];
-  }
-  bool is_short(int64_t c) const {
-    return norms_[c] < kSmallestNorm;
-  }
+  double norm(int64_t c) const { return norms_[c]; }
+  bool is_short(int64_t c) const { return norms_[c] < kSmallestNorm; }
   /// What to multiply the channels by.
-  const T* inverses() const {
-    return inverses_;
-  }
+  const T* inverses() const { return inverses_; }
 
  private:
   void set(int64_t c, double square, const PooledMap<T>& map) {
@@ -112,12 +104,11 @@ void project_gradient(
     factors[c] = static_cast<T>(gradient_factor(norms.norm(c), scale, dead_channel_norm));
   }
   if (map.channels_last()) {
-    for (int64_t p = 0; p < positions; ++p) {
-      const T* x = values.at(0, p);
-      const T* g = gradient.at(0, p);
-#pragma omp simd
-      for (int64_t c = 0; c < channels; ++c) along[c] += x[c] * inverses[c] * g[c];
-    }
+    const T* all_values = values.values;
+    const T* all_gradients = gradient.values;
+    add_over_positions(positions, channels, along, [&](int64_t, int64_t i, int64_t c) {
+      return all_values[i] * inverses[c] * all_gradients[i];
+    });
     for (int64_t c = 0; c < channels; ++c) {
       if (norms.is_short(c)) along[c] = 0;
     }
