@@ -21,14 +21,14 @@ namespace nn = torch::nn;
 
 constexpr size_t kMinimumMaps = 2;
 
-c10::string_view name_of(FspPooling pooling) {
+c10::string_view name_of(FspPooling pooling, const char* function = "fsp_loss") {
   switch (pooling) {
     case FspPooling::kAverage:
       return "average";
     case FspPooling::kMax:
       return "max";
   }
-  fail("fsp_loss: pooling must be one of FspPooling (got ", static_cast<int>(pooling), ")");
+  fail(function, ": pooling must be one of FspPooling (got ", static_cast<int>(pooling), ")");
 }
 
 c10::string_view name_of(FspReduction reduction) {
@@ -184,7 +184,7 @@ std::vector<at::Tensor> fsp_loss(
 
 at::Tensor fsp_matrix(const at::Tensor& first, const at::Tensor& second, FspPooling pooling) {
   static const auto op = find_operator<decltype(checked_fsp_matrix)>("retort::fsp_matrix");
-  return op.call(first, second, name_of(pooling));
+  return op.call(first, second, name_of(pooling, "fsp_matrix"));
 }
 
 std::shared_ptr<Criterion> FspOptions::build(const FeatureShapes& shapes) const {

@@ -42,8 +42,8 @@ enum class FspReduction {
 /// Gradients: with D = G_student - G_teacher, 2 D F_2 / (H W B C_1 C_2) to the student's first map of a pair and, with
 /// the other transposition, to the second; to teacher maps only if they require them. They are computed together with
 /// the loss. Differentiating twice is an error. No loss is ever negative; maps with the same FSP matrices give 0.
-/// Computed in float32, or in float64 for float64 inputs, sample by sample: beside the gradients, a few maps and one
-/// FSP matrix a thread are all the memory it takes. The same result for any number of threads.
+/// Computed in float32, or in float64 for float64 inputs, sample by sample: beside the gradients, a few maps and two
+/// FSP matrices a thread are all the memory it takes. The same result for any number of threads.
 ///
 /// Also registered as the operator `retort::fsp_loss(Tensor[] student, Tensor[] teacher, *, int[] pairs=[],
 /// str pooling="average", str reduction="mean") -> Tensor[]`, with pooling "average" or "max" and reduction "mean",
