@@ -8,91 +8,20 @@
 #include <array>
 #include <cmath>
 #include <numeric>
-#include <utility>
 #include <vector>
 
+#include "kernels/cpu/candidates.h"
 #include "kernels/cpu/crd.simd.h"
 #include "kernels/cpu/isa.h"
 #include "kernels/math/random.h"
 #include "util/operators.h"
 #include "util/precision.h"
-#include "util/recycler.h"
 
 namespace retort::kernels {
 namespace {
 
 /// Added to probabilities by the reference code.
 constexpr double kEpsilon = 1e-7;
-
-/// Bytes of a memory that stay in a core's second-level cache while all anchors are compared with them.
-constexpr int64_t kRangeBytes = int64_t{1} << 19;
-/// How often a row must be needed in a batch, on average, for it to be worth while to sort the candidates.
-constexpr int64_t kReuse = 8;
-/// Candidates of an anchor in a range, on average, below which vectors are not filled.
-constexpr int64_t kFewestInRange = 64;
-
-/// The candidates of a batch, so that the threads can go through the memory range by range: a row that is needed often
-/// is then fetched into the cache only once.
-class Candidates {
- public:
-  Candidates(const at::Tensor& contrast, const at::Tensor& memory)
-      : contrast_(contrast.contiguous()), batch_(contrast.size(0)), count_(contrast.size(1)) {
-    const int64_t row_bytes = memory.size(1) * static_cast<int64_t>(memory.element_size());
-    while ((row_bytes << (range_bits_ + 1)) <= kRangeBytes) ++range_bits_;
-    const int64_t rows = memory.size(0);
-    const int64_t ranges = ((rows - 1) >> range_bits_) + 1;
-    if (ranges < 4 || batch_ * count_ < kReuse * rows || count_ < kFewestInRange * ranges) return;
-    ranges_ = ranges;
-    sort();
-  }
-
-  int64_t batch() const { return batch_; }
-  int64_t count() const { return count_; }
-  int64_t ranges() const { return ranges_; }
-
-  /// An anchor's candidates in a range of rows. The positive is the first of the first range.
-  struct Part {
-    const int64_t* rows;
-    int64_t count;
-  };
-
-  Part part(int64_t anchor, int64_t range) const {
-    const int64_t* rows = contrast_.const_data_ptr<int64_t>() + anchor * count_;
-    if (ranges_ == 1) return {rows, count_};
-    const int64_t* ends = ends_.data() + anchor * ranges_;
-    const int64_t begin = range == 0 ? 0 : ends[range - 1];
-    return {rows + begin, ends[range] - begin};
-  }
-
- private:
-  /// Sorts each anchor's negatives by range, in their order within a range.
-  void sort() {
-    const at::Tensor sorted = recycled_like(contrast_);
-    const int64_t* from = contrast_.const_data_ptr<int64_t>();
-    int64_t* to = sorted.mutable_data_ptr<int64_t>();
-    ends_.resize(static_cast<size_t>(batch_ * ranges_));
-    at::parallel_for(0, batch_, 1, [&](int64_t begin, int64_t end) {
-      for (int64_t b = begin; b < end; ++b) {
-        const int64_t* rows = from + b * count_;
-        int64_t* next = ends_.data() + b * ranges_;
-        for (int64_t k = 1; k < count_; ++k) ++next[rows[k] >> range_bits_];
-        int64_t first = 1;
-        for (int64_t range = 0; range < ranges_; ++range) first += std::exchange(next[range], first);
-        to[b * count_] = rows[0];
-        for (int64_t k = 1; k < count_; ++k) to[b * count_ + next[rows[k] >> range_bits_]++] = rows[k];
-      }
-    });
-    contrast_ = sorted;
-  }
-
-  at::Tensor contrast_;
-  int64_t batch_;
-  int64_t count_;
-  int64_t range_bits_ = 0;
-  int64_t ranges_ = 1;
-  /// Where each range ends among an anchor's candidates.
-  std::vector<int64_t> ends_;
-};
 
 /// The embeddings of one network with the memory of the other.
 struct Side {

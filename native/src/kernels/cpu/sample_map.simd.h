@@ -12,6 +12,13 @@ T* take(Scratch& scratch, int64_t count) {
   return static_cast<T*>(scratch.take(static_cast<size_t>(count) * sizeof(T)));
 }
 
+template <typename T>
+T* zeros(Scratch& scratch, int64_t count) {
+  T* values = take<T>(scratch, count);
+  for (int64_t i = 0; i < count; ++i) values[i] = 0;
+  return values;
+}
+
 /// The upper half of a float.
 struct BFloat16 {
   uint16_t bits;
