@@ -11,13 +11,12 @@ namespace {
 
 using Shapes = std::vector<std::vector<int64_t>>;
 
-LossCase fsp(int64_t batch, const Shapes& shapes, bool naive_fits, bool last) {
-  std::vector<at::Tensor> student = random_maps(batch, shapes, true);
-  std::vector<at::Tensor> teacher = random_maps(batch, shapes, false);
-  if (last) {
-    student = channels_last(student);
-    teacher = channels_last(teacher);
-  }
+constexpr at::MemoryFormat kContiguous = at::MemoryFormat::Contiguous;
+constexpr at::MemoryFormat kChannelsLast = at::MemoryFormat::ChannelsLast;
+
+LossCase fsp(int64_t batch, const Shapes& shapes, bool naive_fits, at::MemoryFormat format) {
+  const std::vector<at::Tensor> student = random_maps(batch, shapes, true, format);
+  const std::vector<at::Tensor> teacher = random_maps(batch, shapes, false, format);
   LossCase result;
   for (size_t i = 0; i + 1 < shapes.size(); ++i) {
     // Both networks' matrices, and a gradient to each of the student's maps.
@@ -44,10 +43,11 @@ LossCase fsp(int64_t batch, const Shapes& shapes, bool naive_fits, bool last) {
 
 void add_fsp() {
   for (int64_t batch : {8, 64, 256}) {
-    add_loss("fsp/batch " + std::to_string(batch), [=] { return fsp(batch, cifar_shapes(), batch <= 64, false); });
+    add_loss(
+        "fsp/batch " + std::to_string(batch), [=] { return fsp(batch, cifar_shapes(), batch <= 64, kContiguous); });
   }
-  add_loss("fsp, channels last/batch 64", [] { return fsp(64, cifar_shapes(), true, true); });
-  add_loss("fsp/ResNet-50, batch 16", [] { return fsp(16, imagenet_shapes(), false, false); });
+  add_loss("fsp, channels last/batch 64", [] { return fsp(64, cifar_shapes(), true, kChannelsLast); });
+  add_loss("fsp/ResNet-50, batch 16", [] { return fsp(16, imagenet_shapes(), false, kContiguous); });
 }
 
 }  // namespace retort::benchmarks

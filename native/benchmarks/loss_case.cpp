@@ -98,20 +98,13 @@ std::vector<std::vector<int64_t>> imagenet_shapes() {
 }
 
 std::vector<at::Tensor> random_maps(
-    int64_t batch, const std::vector<std::vector<int64_t>>& shapes, bool with_gradient) {
+    int64_t batch, const std::vector<std::vector<int64_t>>& shapes, bool with_gradient, at::MemoryFormat format) {
   std::vector<at::Tensor> maps;
   for (const std::vector<int64_t>& shape : shapes) {
-    maps.push_back(at::randn({batch, shape[0], shape[1], shape[2]}).requires_grad_(with_gradient));
+    const at::Tensor map = at::randn({batch, shape[0], shape[1], shape[2]}).contiguous(format);
+    maps.push_back(map.requires_grad_(with_gradient));
   }
   return maps;
-}
-
-std::vector<at::Tensor> channels_last(const std::vector<at::Tensor>& maps) {
-  std::vector<at::Tensor> result;
-  for (const at::Tensor& map : maps) {
-    result.push_back(map.detach().contiguous(at::MemoryFormat::ChannelsLast).requires_grad_(map.requires_grad()));
-  }
-  return result;
 }
 
 }  // namespace retort::benchmarks

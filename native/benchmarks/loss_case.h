@@ -37,7 +37,8 @@ Outcome differentiate(const at::Tensor& loss, const std::vector<at::Tensor>& inp
 std::vector<std::vector<int64_t>> cifar_shapes();
 /// The four stages of ResNet-50 on ImageNet.
 std::vector<std::vector<int64_t>> imagenet_shapes();
-std::vector<at::Tensor> random_maps(int64_t batch, const std::vector<std::vector<int64_t>>& shapes, bool with_gradient);
-std::vector<at::Tensor> channels_last(const std::vector<at::Tensor>& maps);
+std::vector<at::Tensor> random_maps(
+    int64_t batch, const std::vector<std::vector<int64_t>>& shapes, bool with_gradient,
+    at::MemoryFormat format = at::MemoryFormat::Contiguous);
 
 }  // namespace retort::benchmarks

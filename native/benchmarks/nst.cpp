@@ -14,6 +14,9 @@ namespace {
 
 using Shapes = std::vector<std::vector<int64_t>>;
 
+constexpr at::MemoryFormat kContiguous = at::MemoryFormat::Contiguous;
+constexpr at::MemoryFormat kChannelsLast = at::MemoryFormat::ChannelsLast;
+
 /// Operations for one sample of one layer, through the matrix of channels or that of positions, of which the symmetric
 /// ones are computed by half.
 double flops_of(NstKernel kernel, double channels, double positions) {
@@ -29,13 +32,9 @@ double flops_of(NstKernel kernel, double channels, double positions) {
   }
 }
 
-LossCase nst(NstKernel kernel, int64_t batch, const Shapes& shapes, bool naive_fits, bool last) {
-  std::vector<at::Tensor> student = random_maps(batch, shapes, true);
-  std::vector<at::Tensor> teacher = random_maps(batch, shapes, false);
-  if (last) {
-    student = channels_last(student);
-    teacher = channels_last(teacher);
-  }
+LossCase nst(NstKernel kernel, int64_t batch, const Shapes& shapes, bool naive_fits, at::MemoryFormat format) {
+  const std::vector<at::Tensor> student = random_maps(batch, shapes, true, format);
+  const std::vector<at::Tensor> teacher = random_maps(batch, shapes, false, format);
   LossCase result;
   for (const std::vector<int64_t>& shape : shapes) {
     result.flops += static_cast<double>(batch) *
@@ -61,11 +60,12 @@ void add_nst() {
   for (NstKernel kernel : test::kNstKernels) {
     const std::string name = "nst " + test::name_of(kernel);
     for (int64_t batch : {8, 64, 256}) {
-      add_loss(
-          name + "/batch " + std::to_string(batch), [=] { return nst(kernel, batch, shapes, batch <= 64, false); });
+      add_loss(name + "/batch " + std::to_string(batch), [=] {
+        return nst(kernel, batch, shapes, batch <= 64, kContiguous);
+      });
     }
-    add_loss(name + ", channels last/batch 64", [=] { return nst(kernel, 64, shapes, true, true); });
-    add_loss(name + "/ResNet-50, batch 16", [=] { return nst(kernel, 16, imagenet_shapes(), false, false); });
+    add_loss(name + ", channels last/batch 64", [=] { return nst(kernel, 64, shapes, true, kChannelsLast); });
+    add_loss(name + "/ResNet-50, batch 16", [=] { return nst(kernel, 16, imagenet_shapes(), false, kContiguous); });
   }
 }
 

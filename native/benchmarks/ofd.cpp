@@ -11,13 +11,12 @@ namespace {
 
 using Shapes = std::vector<std::vector<int64_t>>;
 
-LossCase ofd(int64_t batch, const Shapes& shapes, bool last) {
-  std::vector<at::Tensor> student = random_maps(batch, shapes, true);
-  std::vector<at::Tensor> teacher = random_maps(batch, shapes, false);
-  if (last) {
-    student = channels_last(student);
-    teacher = channels_last(teacher);
-  }
+constexpr at::MemoryFormat kContiguous = at::MemoryFormat::Contiguous;
+constexpr at::MemoryFormat kChannelsLast = at::MemoryFormat::ChannelsLast;
+
+LossCase ofd(int64_t batch, const Shapes& shapes, at::MemoryFormat format) {
+  const std::vector<at::Tensor> student = random_maps(batch, shapes, true, format);
+  const std::vector<at::Tensor> teacher = random_maps(batch, shapes, false, format);
   const auto with = [=](auto loss, auto batch_margin) {
     return [=] {
       std::vector<at::Tensor> losses;
@@ -42,10 +41,10 @@ void add_ofd() {
   Shapes shapes = cifar_shapes();
   shapes.erase(shapes.begin());
   for (int64_t batch : {8, 64, 256}) {
-    add_loss("ofd/batch " + std::to_string(batch), [=] { return ofd(batch, shapes, false); });
+    add_loss("ofd/batch " + std::to_string(batch), [=] { return ofd(batch, shapes, kContiguous); });
   }
-  add_loss("ofd, channels last/batch 64", [=] { return ofd(64, shapes, true); });
-  add_loss("ofd/ResNet-50, batch 16", [] { return ofd(16, imagenet_shapes(), false); });
+  add_loss("ofd, channels last/batch 64", [=] { return ofd(64, shapes, kChannelsLast); });
+  add_loss("ofd/ResNet-50, batch 16", [] { return ofd(16, imagenet_shapes(), kContiguous); });
 }
 
 }  // namespace retort::benchmarks
