@@ -211,22 +211,32 @@ class CrdCriterion final : public Criterion {
   }
 
   void snapshot() override {
-    student_before_.clear();
-    teacher_before_.clear();
-    z_before_ = {z_student_.item<double>(), z_teacher_.item<double>()};
-    oldest_before_ = oldest_.defined() ? oldest_.item<int64_t>() : 0;
+    before_.emplace();
+    before_->z_student = z_student_.item<double>();
+    before_->z_teacher = z_teacher_.item<double>();
+    if (oldest_.defined()) before_->oldest = oldest_.item<int64_t>();
   }
 
   void restore() override {
+    if (!before_) return;
     const at::NoGradGuard no_grad;
-    for (auto rows = student_before_.rbegin(); rows != student_before_.rend(); ++rows) student_memory_->assign(*rows);
-    for (auto rows = teacher_before_.rbegin(); rows != teacher_before_.rend(); ++rows) teacher_memory_->assign(*rows);
-    z_student_.fill_(z_before_[0]);
-    z_teacher_.fill_(z_before_[1]);
-    if (oldest_.defined()) oldest_.fill_(oldest_before_);
+    for (auto rows = before_->student.rbegin(); rows != before_->student.rend(); ++rows) student_memory_->assign(*rows);
+    for (auto rows = before_->teacher.rbegin(); rows != before_->teacher.rend(); ++rows) teacher_memory_->assign(*rows);
+    z_student_.fill_(before_->z_student);
+    z_teacher_.fill_(before_->z_teacher);
+    if (oldest_.defined()) oldest_.fill_(before_->oldest);
   }
 
  private:
+  /// What is to be put back: the numbers as they were at the snapshot, and what rows held before each change since.
+  struct Before {
+    std::vector<MemoryRows> student;
+    std::vector<MemoryRows> teacher;
+    double z_student = 0;
+    double z_teacher = 0;
+    int64_t oldest = 0;
+  };
+
   static at::Tensor embed(nn::Linear& linear, const at::Tensor& features) {
     return unit_rows(linear(features.flatten(1).to(linear->weight.scalar_type())));
   }
@@ -247,8 +257,10 @@ class CrdCriterion final : public Criterion {
   }
 
   void update_memories(double momentum) {
-    student_before_.push_back(student_memory_->update(indices_, student_, momentum));
-    teacher_before_.push_back(teacher_memory_->update(indices_, teacher_, momentum));
+    const MemoryRows student = student_memory_->update(indices_, student_, momentum);
+    if (before_) before_->student.push_back(student);
+    const MemoryRows teacher = teacher_memory_->update(indices_, teacher_, momentum);
+    if (before_) before_->teacher.push_back(teacher);
   }
 
   /// Z of this batch, which the buffer keeps.
@@ -279,11 +291,7 @@ class CrdCriterion final : public Criterion {
   at::Tensor indices_;
   at::Tensor student_;
   at::Tensor teacher_;
-  /// What the memories' rows held before each change since the snapshot.
-  std::vector<MemoryRows> student_before_;
-  std::vector<MemoryRows> teacher_before_;
-  std::array<double, 2> z_before_{};
-  int64_t oldest_before_ = 0;
+  std::optional<Before> before_;
 };
 
 void check_z(const CrdOptions& options) {
