@@ -3,13 +3,19 @@ package org.retort;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.retort.testing.Failures.assertIllegal;
 
+import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.retort.losses.OfdLoss;
 import org.retort.testing.Bits;
 
 final class RetortTest {
@@ -43,6 +49,25 @@ final class RetortTest {
     assertIllegal(
         () -> Retort.setThreads(threads),
         "Retort.setThreads: threads must be between 1 and 4096 (got " + threads + ")");
+  }
+
+  @Test
+  void releaseMemory_afterALoss_givesItsGradientBack() throws IOException {
+    Tensor student = torch.zeros(16, 64, 128, 128).requires_grad_(true);
+    OfdLoss.compute(student, torch.ones(16, 64, 128, 128), torch.zeros(64)).close();
+    long before = residentKilobytes();
+
+    Retort.releaseMemory();
+
+    long gradient = 16 * 64 * 128 * 128 * Float.BYTES / 1024;
+    assertThat(before - residentKilobytes()).isGreaterThan(gradient * 3 / 4);
+  }
+
+  private static long residentKilobytes() throws IOException {
+    try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
+      String line = lines.filter(text -> text.startsWith("VmRSS:")).findFirst().orElseThrow();
+      return Long.parseLong(line.replaceAll("\\D", ""));
+    }
   }
 
   @Test

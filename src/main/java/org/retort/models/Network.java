@@ -22,6 +22,7 @@ import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
 import org.retort.internal.NamedTensors;
 import org.retort.internal.NativeHandle;
+import org.retort.internal.NetworkHolder;
 
 /**
  * Anything that maps a batch of images to logits and named features ("taps").

@@ -30,6 +30,7 @@ public final class EveryCall {
   public static void main(String[] args) {
     Retort.setThreads(1);
     Retort.manualSeed(1);
+    Retort.releaseMemory();
     System.out.println(Retort.version() + " " + Retort.cpuKernels() + " " + Retort.threads());
     Path program =
         Program.linear(5)
