@@ -1,5 +1,9 @@
 #pragma once
 
+#ifdef __F16C__
+#include <immintrin.h>
+#endif
+
 #include "kernels/cpu/feature_map.h"
 #include "kernels/cpu/product.simd.h"
 #include "kernels/cpu/scratch.h"
@@ -45,18 +49,37 @@ static inline void narrow(float value, _Float16& to) {
 }
 
 template <typename Stored, typename T>
-void widen(const void* from, int64_t count, T* to) {
-  const Stored* stored = static_cast<const Stored*>(from);
+void widen(const Stored* from, int64_t count, T* to) {
 #pragma omp simd
-  for (int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(widened(stored[i]));
+  for (int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(widened(from[i]));
 }
 
 template <typename Stored, typename T>
-void narrow(const T* from, int64_t count, void* to) {
-  Stored* stored = static_cast<Stored*>(to);
+void narrow(const T* from, int64_t count, Stored* to) {
 #pragma omp simd
-  for (int64_t i = 0; i < count; ++i) narrow(static_cast<float>(from[i]), stored[i]);
+  for (int64_t i = 0; i < count; ++i) narrow(static_cast<float>(from[i]), to[i]);
 }
+
+#ifdef __F16C__
+// Compilers know the instruction for one number only.
+
+inline void widen(const _Float16* from, int64_t count, float* to) {
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    _mm256_storeu_ps(to + i, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i))));
+  }
+  for (; i < count; ++i) to[i] = widened(from[i]);
+}
+
+inline void narrow(const float* from, int64_t count, _Float16* to) {
+  int64_t i = 0;
+  for (; i + 8 <= count; i += 8) {
+    const __m128i halves = _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), halves);
+  }
+  for (; i < count; ++i) narrow(from[i], to[i]);
+}
+#endif
 
 /// A feature map of one sample in the type that a kernel computes in, which is a copy if it is stored in another.
 template <typename T>
@@ -71,9 +94,9 @@ class SampleMap {
     }
     T* values = take<T>(scratch, count);
     if (map.storage == Storage::kBFloat16) {
-      widen<BFloat16>(map.values, count, values);
+      widen(static_cast<const BFloat16*>(map.values), count, values);
     } else {
-      widen<_Float16>(map.values, count, values);
+      widen(static_cast<const _Float16*>(map.values), count, values);
     }
     values_ = values;
     if (map.gradient) gradient_ = take<T>(scratch, count);
@@ -84,9 +107,9 @@ class SampleMap {
     const int64_t count = map_.channels * map_.height * map_.width;
     if (!gradient_ || map_.storage == Storage::kSame) return;
     if (map_.storage == Storage::kBFloat16) {
-      narrow<BFloat16>(gradient_, count, map_.gradient);
+      narrow(gradient_, count, static_cast<BFloat16*>(map_.gradient));
     } else {
-      narrow<_Float16>(gradient_, count, map_.gradient);
+      narrow(gradient_, count, static_cast<_Float16*>(map_.gradient));
     }
   }
 
