@@ -87,17 +87,9 @@ class MapPair {
   void set_gradient(
       int64_t index, const PooledMap<T>& map, Strided<const T> matrix, const PooledMap<T>& other, T factor) {
     const bool adds = network_.adds(index);
-    const Strided<T> gradient = map.gradient();
-    const bool adds_here = adds && map.shares_gradient();
-    if (map.channels_last()) {
-      multiply<T>(
-          {map.positions(), map.channels(), other.channels()}, other.matrix().transposed(), matrix.transposed(),
-          {gradient.values, gradient.column_stride, factor, adds_here});
-    } else {
-      multiply<T>(
-          {map.channels(), map.positions(), other.channels()}, matrix, other.matrix(),
-          {gradient.values, gradient.row_stride, factor, adds_here});
-    }
+    multiply_into(
+        map.gradient(), map.channels(), map.positions(), other.channels(), matrix, other.matrix(), factor,
+        adds && map.shares_gradient());
     map.spread_gradient(adds);
   }
 

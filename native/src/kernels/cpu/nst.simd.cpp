@@ -103,17 +103,9 @@ double polynomial_by_positions(const Sample<T>& sample, const UnitChannels<T>& u
   if (sample.wants_gradient()) {
     mirror(difference, positions, positions);
     const Strided<const T> matrix = {difference, positions, 1};
-    const T factor = T(4) / T(unit.students());
-    const Strided<T> gradient = sample.student.gradient();
-    if (sample.student.channels_last()) {
-      multiply<T>(
-          {positions, unit.students(), positions}, matrix, unit.all().transposed(),
-          {gradient.values, gradient.column_stride, factor, false});
-    } else {
-      multiply<T>(
-          {unit.students(), positions, positions}, unit.all(), matrix,
-          {gradient.values, gradient.row_stride, factor, false});
-    }
+    multiply_into(
+        sample.student.gradient(), unit.students(), positions, positions, unit.all(), matrix, T(4) / T(unit.students()),
+        false);
     project_gradient(
         sample.student, sample.student_norms, sample.layer.gradient_scale, sample.layer.dead_channel_norm,
         sample.scratch);
@@ -285,16 +277,9 @@ class ByChannels {
       if (Kernel::kDependsOnNorms) row(i)[begin + i] -= row_sum(i);
     }
     const Strided<const T> slopes = {products_, unit_.count(), 1};
-    const Strided<T> gradient = sample_.student.gradient().from(begin, 0);
-    if (sample_.student.channels_last()) {
-      multiply<T>(
-          {sample_.positions(), count, unit_.count()}, unit_.all().transposed(), slopes.transposed(),
-          {gradient.values, gradient.column_stride, T(1), false});
-    } else {
-      multiply<T>(
-          {count, sample_.positions(), unit_.count()}, slopes, unit_.all(),
-          {gradient.values, gradient.row_stride, T(1), false});
-    }
+    multiply_into(
+        sample_.student.gradient().from(begin, 0), count, sample_.positions(), unit_.count(), slopes, unit_.all(), T(1),
+        false);
   }
 
   /// What a vector's own length adds to its gradient.

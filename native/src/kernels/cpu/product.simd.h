@@ -157,6 +157,19 @@ void multiply(
   }
 }
 
+/// result = alpha a b, or result += alpha a b, where either the rows or the columns of the result lie side by side.
+template <typename T>
+void multiply_into(
+    Strided<T> result, int64_t rows, int64_t columns, int64_t depth, Strided<const T> a, Strided<const T> b, T alpha,
+    bool add) {
+  if (result.column_stride == 1) {
+    multiply<T>({rows, columns, depth}, a, b, {result.values, result.row_stride, alpha, add});
+  } else {
+    multiply<T>(
+        {columns, rows, depth}, b.transposed(), a.transposed(), {result.values, result.column_stride, alpha, add});
+  }
+}
+
 /// Copies what is below the diagonal of a square matrix to what is above.
 template <typename T>
 void mirror(T* matrix, int64_t size, int64_t stride) {

@@ -97,13 +97,12 @@ void project_gradient(
   const T* inverses = norms.inverses();
   const int64_t channels = map.channels();
   const int64_t positions = map.positions();
-  T* along = take<T>(scratch, channels);
   T* factors = take<T>(scratch, channels);
   for (int64_t c = 0; c < channels; ++c) {
-    along[c] = 0;
     factors[c] = static_cast<T>(gradient_factor(norms.norm(c), scale, dead_channel_norm));
   }
   if (map.channels_last()) {
+    T* along = zeros<T>(scratch, channels);
     const T* all_values = values.values;
     const T* all_gradients = gradient.values;
     add_over_positions(positions, channels, along, [&](int64_t, int64_t i, int64_t c) {
