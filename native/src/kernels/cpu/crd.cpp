@@ -115,59 +115,55 @@ double crd_z(const at::Tensor& embeddings, const at::Tensor& memory, const at::T
   return sum / static_cast<double>(contrast.numel()) * static_cast<double>(memory.size(0));
 }
 
-at::Tensor crd_contrast(const at::Tensor& indices, int64_t rows, int64_t negatives, const at::Tensor& key) {
+/// Candidates of which fill(b, own, row) writes those of sample b.
+template <typename Fill>
+at::Tensor drawn(const at::Tensor& indices, int64_t negatives, const Fill& fill) {
   const at::Tensor own = indices.contiguous();
   at::Tensor contrast = at::empty({own.size(0), negatives + 1}, own.options());
   const int64_t* own_data = own.const_data_ptr<int64_t>();
   int64_t* contrast_data = contrast.mutable_data_ptr<int64_t>();
-  const auto bits = static_cast<uint64_t>(key.item<int64_t>());
   const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / (negatives + 1));
   at::parallel_for(0, own.size(0), grain, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      int64_t* row = contrast_data + b * (negatives + 1);
-      row[0] = own_data[b];
-      for (int64_t k = 0; k < negatives; ++k) {
-        const auto i = static_cast<uint64_t>(b * negatives + k);
-        row[k + 1] = math::other_row(math::random_bits(bits, i), own_data[b], rows);
-      }
-    }
+    for (int64_t b = begin; b < end; ++b) fill(b, own_data[b], contrast_data + b * (negatives + 1));
   });
   return contrast;
+}
+
+at::Tensor crd_contrast(const at::Tensor& indices, int64_t rows, int64_t negatives, const at::Tensor& key) {
+  const auto bits = static_cast<uint64_t>(key.item<int64_t>());
+  return drawn(indices, negatives, [&](int64_t b, int64_t own, int64_t* row) {
+    row[0] = own;
+    for (int64_t k = 0; k < negatives; ++k) {
+      const auto i = static_cast<uint64_t>(b * negatives + k);
+      row[k + 1] = math::other_row(math::random_bits(bits, i), own, rows);
+    }
+  });
 }
 
 at::Tensor crd_class_contrast(
     const at::Tensor& indices, const at::Tensor& order, const at::Tensor& starts, const at::Tensor& classes,
     int64_t negatives, bool relaxed, const at::Tensor& key) {
-  const at::Tensor own = indices.contiguous();
-  at::Tensor contrast = at::empty({own.size(0), negatives + 1}, own.options());
-  const int64_t* own_data = own.const_data_ptr<int64_t>();
   const int64_t* order_data = order.const_data_ptr<int64_t>();
   const int64_t* start_data = starts.const_data_ptr<int64_t>();
   const int64_t* class_data = classes.const_data_ptr<int64_t>();
-  int64_t* contrast_data = contrast.mutable_data_ptr<int64_t>();
   const auto bits = static_cast<uint64_t>(key.item<int64_t>());
-  const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / (negatives + 1));
-  at::parallel_for(0, own.size(0), grain, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) {
-      int64_t* row = contrast_data + b * (negatives + 1);
-      const uint64_t sample_key = math::random_bits(bits, static_cast<uint64_t>(b));
-      const int64_t first = start_data[class_data[own_data[b]]];
-      const int64_t size = start_data[class_data[own_data[b]] + 1] - first;
-      const int64_t others = order.size(0) - size;
-      // The rows in the order of their classes, without those of the sample's own.
-      const auto other = [&](int64_t i) { return order_data[i < first ? i : i + size]; };
-      row[0] = relaxed ? order_data[first + math::one_of(math::random_bits(sample_key, 0), size)] : own_data[b];
-      if (negatives <= others) {
-        const math::Shuffle shuffle(sample_key, others);
-        for (int64_t k = 0; k < negatives; ++k) row[k + 1] = other(shuffle[k]);
-      } else {
-        for (int64_t k = 0; k < negatives; ++k) {
-          row[k + 1] = other(math::one_of(math::random_bits(sample_key, static_cast<uint64_t>(k + 1)), others));
-        }
+  return drawn(indices, negatives, [&](int64_t b, int64_t own, int64_t* row) {
+    const uint64_t sample_key = math::random_bits(bits, static_cast<uint64_t>(b));
+    const int64_t first = start_data[class_data[own]];
+    const int64_t size = start_data[class_data[own] + 1] - first;
+    const int64_t others = order.size(0) - size;
+    // The rows in the order of their classes, without those of the sample's own.
+    const auto other = [&](int64_t i) { return order_data[i < first ? i : i + size]; };
+    row[0] = relaxed ? order_data[first + math::one_of(math::random_bits(sample_key, 0), size)] : own;
+    if (negatives <= others) {
+      const math::Shuffle shuffle(sample_key, others);
+      for (int64_t k = 0; k < negatives; ++k) row[k + 1] = other(shuffle[k]);
+    } else {
+      for (int64_t k = 0; k < negatives; ++k) {
+        row[k + 1] = other(math::one_of(math::random_bits(sample_key, static_cast<uint64_t>(k + 1)), others));
       }
     }
   });
-  return contrast;
 }
 
 }  // namespace
