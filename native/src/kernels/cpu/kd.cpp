@@ -3,7 +3,7 @@
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
 #include <algorithm>
@@ -42,8 +42,8 @@ LossWithGradients kd_forward(
   const at::ScalarType dtype = compute_dtype(student);
   const at::Tensor s = student.to(dtype).contiguous();
   const at::Tensor t = teacher.to(dtype).contiguous();
-  const at::Tensor grad_s = student_gradient ? at::zeros_like(s) : at::Tensor();
-  const at::Tensor grad_t = teacher_gradient ? at::zeros_like(t) : at::Tensor();
+  const at::Tensor grad_s = student_gradient ? at::empty_like(s) : at::Tensor();
+  const at::Tensor grad_t = teacher_gradient ? at::empty_like(t) : at::Tensor();
   const int64_t batch = s.size(0);
   const int64_t classes = s.size(1);
   const std::vector<double> shares = shares_of(weight, batch, temperature);
@@ -63,8 +63,13 @@ LossWithGradients kd_forward(
     at::parallel_for(0, batch, grain, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
         const double share = shares[static_cast<size_t>(b)];
-        // A sample that does not count may hold anything.
-        if (share == 0) continue;
+        if (share == 0) {
+          // A sample that does not count may hold anything.
+          for (scalar_t* gradient : {row_of(grad_s_data, b), row_of(grad_t_data, b)}) {
+            if (gradient) std::fill_n(gradient, classes, scalar_t(0));
+          }
+          continue;
+        }
         const scalar_t divergence = kd_row(
             {row_of(s_data, b), row_of(t_data, b), row_of(grad_s_data, b), row_of(grad_t_data, b), classes,
              static_cast<scalar_t>(1.0 / temperature), static_cast<scalar_t>(share), target == "probabilities"});
