@@ -9,8 +9,6 @@
 namespace retort::kernels::RETORT_ISA {
 namespace {
 
-/// Elements that are summed in T before the sum goes on in double.
-constexpr int64_t kBlock = 1024;
 /// Positions of channels-last maps that are gone through twice while they are in the first-level cache.
 constexpr int64_t kPositions = 64;
 
@@ -73,7 +71,7 @@ double total_distance(const OfdSample& sample) {
   if (student.channels_last()) {
     // Several positions at once, with as many copies of the margins.
     const int64_t channels = student.channels();
-    const int64_t at_once = math::larger(kBlock / channels, 1);
+    const int64_t at_once = math::larger(kSumBlock / channels, 1);
     T* margins = take<T>(*sample.scratch, at_once * channels);
     for (int64_t i = 0; i < at_once * channels; ++i) margins[i] = margin[i % channels];
     for (int64_t p = 0; p < student.positions(); p += at_once) {
@@ -82,8 +80,8 @@ double total_distance(const OfdSample& sample) {
     }
   } else {
     for (int64_t c = 0; c < student.channels(); ++c) {
-      for (int64_t p = 0; p < student.positions(); p += kBlock) {
-        const int64_t count = math::smaller(kBlock, student.positions() - p);
+      for (int64_t p = 0; p < student.positions(); p += kSumBlock) {
+        const int64_t count = math::smaller(kSumBlock, student.positions() - p);
         sum += static_cast<double>(distance<true>(run(c * student.positions() + p, margin + c, count), scale));
       }
     }
@@ -124,8 +122,8 @@ void sum_negatives(const FeatureMap& map, double* sums, double* counts, Scratch&
   }
   for (int64_t c = 0; c < channels; ++c) {
     sums[c] = counts[c] = 0;
-    for (int64_t begin = 0; begin < sample.positions(); begin += kBlock) {
-      const int64_t n = math::smaller(kBlock, sample.positions() - begin);
+    for (int64_t begin = 0; begin < sample.positions(); begin += kSumBlock) {
+      const int64_t n = math::smaller(kSumBlock, sample.positions() - begin);
       const T* responses = sample.values() + c * sample.positions() + begin;
       T sum = 0;
       T count = 0;
