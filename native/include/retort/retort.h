@@ -1,6 +1,7 @@
 #pragma once
 
 /// Everything Retort offers, for C++.
+#include <retort/errors.h>
 #include <retort/losses/crd.h>
 #include <retort/losses/criterion.h>
 #include <retort/losses/fsp.h>

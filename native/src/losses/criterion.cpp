@@ -1,7 +1,12 @@
 #include <ATen/core/grad_mode.h>
+#include <c10/util/Type.h>
 #include <retort/losses/criterion.h>
 
+#include <typeinfo>
+
 namespace retort {
+
+void Criterion::check_batch(const CriterionInput& /*input*/) const {}
 
 void Criterion::snapshot() {
   const at::NoGradGuard no_grad;
@@ -17,5 +22,9 @@ void Criterion::restore() {
 void Criterion::after_step(const CriterionInput& /*input*/) {}
 
 CriterionOptions::~CriterionOptions() = default;
+
+std::string CriterionOptions::description() const {
+  return c10::demangle(typeid(*this).name());
+}
 
 }  // namespace retort

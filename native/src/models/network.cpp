@@ -2,13 +2,17 @@
 #include <ATen/ops/zeros.h>
 #include <retort/models/network.h>
 
+#include <torch/csrc/jit/api/module.h>
+
 #include <algorithm>
+#include <sstream>
 
 #include "models/module_mode.h"
 #include "util/check.h"
 #include "util/convert.h"
 #include "util/labels.h"
 #include "util/state_dict_file.h"
+#include "util/whole_file.h"
 
 namespace retort {
 
@@ -135,7 +139,7 @@ torch::OrderedDict<std::string, at::Tensor> Network::entries() {
 
 void Network::save_state_dict(const std::string& path) {
   const std::lock_guard<std::mutex> lock(mutex_);
-  write_state_dict(entries(), path);
+  write_state_dict("Network.save_state_dict", entries(), path);
 }
 
 void Network::load_state_dict(const std::string& path) {
@@ -156,6 +160,20 @@ void Network::load_state_dict(const std::string& path) {
   }
   const at::NoGradGuard no_grad;
   for (const auto& entry : state) at::Tensor(entry.value()).copy_(loaded[entry.key()]);
+}
+
+void Network::save_torchscript(const std::string& path) {
+  std::ostringstream bytes;
+  {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    synchronise();
+    to_torchscript().save(bytes);
+  }
+  write_whole_file("Network.save_torchscript", path, bytes.str());
+}
+
+torch::jit::Module Network::to_torchscript() {
+  fail("Network.save_torchscript: network must be a native or a TorchScript one (got ", name(), ")");
 }
 
 void Network::convert(at::ScalarType dtype) {
@@ -198,6 +216,16 @@ void Network::snapshot() {
 void Network::restore() {
   const at::NoGradGuard no_grad;
   for (size_t i = 0; i < saved_buffers_.size(); ++i) saved_buffers_[i].copy_(saved_contents_[i]);
+}
+
+std::string Network::packed_attributes() const {
+  return {};
+}
+
+void Network::unpack_attributes(const std::string& bytes) {
+  RETORT_CHECK(
+      bytes.empty(), "Network.unpack_attributes: bytes must be empty for a network without attributes (got ",
+      bytes.size(), " bytes)");
 }
 
 }  // namespace retort

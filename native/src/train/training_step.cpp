@@ -230,7 +230,7 @@ StepResult TrainingStep::Impl::attempt(const Batch& batch) {
   for (const BoundTerm& term : terms) {
     inputs.push_back(
         {select(learned.features, term.student_taps), select(taught.features, term.teacher_taps), learned.logits,
-         taught.logits, batch.labels, batch.indices, batch.contrast});
+         taught.logits, batch.labels, batch.indices, batch.contrast, {}});
     const at::Tensor loss = term.criterion->forward(inputs.back());
     RETORT_CHECK(
         loss.defined() && loss.numel() == 1, kName, ": loss of term ", result.terms.size(), " must be a scalar (got ",

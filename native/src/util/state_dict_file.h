@@ -8,7 +8,9 @@
 namespace retort {
 
 /// Writes tensors as a file that Python reads with `torch.load(path, weights_only=True)`, complete or not at all.
-void write_state_dict(const torch::OrderedDict<std::string, at::Tensor>& tensors, const std::string& path);
+/// @param function the caller's name, for error messages
+void write_state_dict(
+    const char* function, const torch::OrderedDict<std::string, at::Tensor>& tensors, const std::string& path);
 
 /// Reads a dict of tensors written by write_state_dict or by Python's `torch.save`, alone or under the key "model" or
 /// "state_dict" of a checkpoint. Nothing in the file is executed: of Python's classes only tensors and dicts are

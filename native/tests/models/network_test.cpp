@@ -337,12 +337,12 @@ TEST_F(NetworkTest, SaveWritesAWholeFileOrNone) {
   const std::string nowhere = folder_.file("nowhere") + "/student.pt";
   EXPECT_EQ(
       save_error(nowhere),
-      "write_state_dict: path must be a file that can be written (got " + nowhere + ": No such file or directory)");
+      "Network.save_state_dict: path must be a file that can be written (got " + nowhere + ": No such file or directory)");
   // The last moment at which writing can fail: the name is taken by a folder.
   std::filesystem::create_directories(folder_.file("taken") + "/inside");
   EXPECT_EQ(
       save_error(folder_.file("taken")),
-      "write_state_dict: path must be a file that can be written (got " + folder_.file("taken") + ": Is a directory)");
+      "Network.save_state_dict: path must be a file that can be written (got " + folder_.file("taken") + ": Is a directory)");
 
   network_.save_state_dict(folder_.file("student.pt"));
   const std::vector<char> first = bytes_of(folder_.file("student.pt"));
@@ -369,7 +369,7 @@ TEST_F(NetworkTest, SaveLeavesTheOldFileIfTheDiskIsFull) {
   const std::string error = error_of([&] { network_.save_state_dict(path); });
   ::setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
-  EXPECT_EQ(error, "write_state_dict: path must be a file that can be written (got " + path + ": File too large)");
+  EXPECT_EQ(error, "Network.save_state_dict: path must be a file that can be written (got " + path + ": File too large)");
   EXPECT_EQ(bytes_of(path), (std::vector<char>{'o', 'l', 'd'}));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1) << "no temporary file may stay";
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -16,6 +17,9 @@ namespace retort {
 struct FeatureShapes {
   std::vector<std::vector<int64_t>> student;
   std::vector<std::vector<int64_t>> teacher;
+  /// Widths of the logits; 0 where they are not known, as those of a teacher whose outputs are given with each batch.
+  int64_t classes_student = 0;
+  int64_t classes_teacher = 0;
 };
 
 /// What one training step hands to every criterion. Tensors that a batch does not have are undefined.
@@ -34,6 +38,9 @@ struct CriterionInput {
   at::Tensor indices;
   /// int64 [B, K+1], rows to contrast with, the positive first.
   at::Tensor contrast;
+  /// [B], how much each sample counts, at least 0 and not all 0; undefined if all count alike. Losses that have no
+  /// such weights ignore it.
+  at::Tensor weights;
 };
 
 /// A distillation loss as part of a training step: a module, so that its parameters are trained with the student and
@@ -41,6 +48,11 @@ struct CriterionInput {
 /// in float32 for any other.
 class RETORT_API Criterion : public torch::nn::Module {
  public:
+  /// Refuses a batch before anything runs, by its labels, indices, contrast and weights; the rest of the input is
+  /// undefined yet. Changes nothing.
+  /// @throws c10::ValueError if the batch does not fit
+  virtual void check_batch(const CriterionInput& input) const;
+
   /// The loss of one batch, a scalar connected to `input.logits_student` or `input.student`. Must change nothing but
   /// buffers.
   virtual at::Tensor forward(const CriterionInput& input) = 0;
@@ -71,6 +83,10 @@ struct RETORT_API CriterionOptions {
   /// Checks the options against the shapes and makes the criterion.
   /// @throws c10::ValueError if an option is out of range or the shapes do not fit
   virtual std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const = 0;
+
+  /// The options in one line, e.g. `kd_loss(temperature=4, target=logits)`. A checkpoint holds it, and fits only a step
+  /// with the same. The default is the type's name.
+  virtual std::string description() const;
 };
 
 }  // namespace retort

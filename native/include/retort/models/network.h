@@ -10,6 +10,10 @@
 #include <string>
 #include <vector>
 
+namespace torch::jit {
+struct Module;
+}
+
 namespace retort {
 
 /// What a network makes of a batch.
@@ -69,6 +73,12 @@ class RETORT_API Network : public torch::nn::Module {
   /// @throws c10::ValueError if the file or one of its entries does not fit; nothing is changed then
   void load_state_dict(const std::string& path);
 
+  /// Writes the network as a TorchScript module that returns `(logits, features)` with the tap names as keys, for
+  /// Python's `torch.jit.load`, LibTorch or load_torchscript. Parameter names are those of state_dict(), the mode is
+  /// the network's. The file is complete or not there.
+  /// @throws c10::ValueError if the network cannot be exported or the file cannot be written
+  void save_torchscript(const std::string& path);
+
   /// The number of elements of all parameters.
   int64_t parameter_count() const;
 
@@ -85,6 +95,13 @@ class RETORT_API Network : public torch::nn::Module {
   /// Puts back what snapshot() remembered.
   virtual void restore();
 
+  /// What a forward pass may change besides parameters and buffers, e.g. a counter of a TorchScript module, as bytes
+  /// for a checkpoint; empty if there is nothing of the kind.
+  virtual std::string packed_attributes() const;
+  /// Puts back what packed_attributes() returned.
+  /// @throws c10::ValueError if the bytes are of another network; nothing is changed then
+  virtual void unpack_attributes(const std::string& bytes);
+
   /// Held by everything that runs the network or changes its weights.
   std::mutex& mutex() const { return mutex_; }
 
@@ -94,6 +111,10 @@ class RETORT_API Network : public torch::nn::Module {
 
   /// tap_names() for the forward pass, during which the mutex is held.
   const std::vector<std::string>& current_tap_names() const { return tap_names_; }
+
+  /// The network as a program that shares or copies its tensors; what save_torchscript() writes. The default says that
+  /// it cannot be exported.
+  virtual torch::jit::Module to_torchscript();
 
   /// Brings registered buffers up to date, for a network that keeps its state elsewhere. Called before they are read.
   virtual void synchronise() {}
