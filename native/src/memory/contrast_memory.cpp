@@ -41,13 +41,14 @@ ContrastMemory::ContrastMemory(int64_t rows, int64_t dimension) {
 MemoryRows ContrastMemory::update(const at::Tensor& indices, const at::Tensor& embeddings, double momentum) {
   const at::NoGradGuard no_grad;
   check_rows(kName, "indices", indices, 1, embeddings_.size(0));
-  RETORT_CHECK(
+  RETORT_CHECK_AS(
+      ShapeError,
       embeddings.defined() && embeddings.dim() == 2 && embeddings.size(0) == indices.size(0) &&
           embeddings.size(1) == embeddings_.size(1),
       kName, ": embeddings must be of shape [", indices.size(0), ", ", embeddings_.size(1), "] (got ",
       embeddings.defined() ? c10::str(embeddings.sizes()) : "an undefined tensor", ")");
-  RETORT_CHECK(
-      embeddings.dtype() == embeddings_.dtype(), kName, ": embeddings must be of the memory's dtype ",
+  RETORT_CHECK_AS(
+      ShapeError, embeddings.dtype() == embeddings_.dtype(), kName, ": embeddings must be of the memory's dtype ",
       embeddings_.scalar_type(), " (got ", embeddings.scalar_type(), ")");
   RETORT_CHECK(momentum >= 0 && momentum < 1, kName, ": momentum must be at least 0 and below 1 (got ", momentum, ")");
 
@@ -59,7 +60,7 @@ MemoryRows ContrastMemory::update(const at::Tensor& indices, const at::Tensor& e
   const at::Tensor moved = momentum * old.embeddings + (1 - momentum) * latest;
   const at::Tensor length = at::linalg_vector_norm(moved, 2, at::IntArrayRef{1}, /*keepdim=*/true);
   const at::Tensor rows = moved / length.clamp_min(kSmallestNorm);
-  RETORT_CHECK(all_finite(rows), kName, ": embeddings must be finite (got inf or nan)");
+  RETORT_CHECK_AS(NonFiniteError, all_finite(rows), kName, ": embeddings must be finite (got inf or nan)");
   assign({old.indices, rows});
   return old;
 }

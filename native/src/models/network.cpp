@@ -19,23 +19,23 @@ namespace retort {
 Network::Network(std::vector<std::string> tap_names) : tap_names_(std::move(tap_names)) {}
 
 NetworkOutput Network::forward(const at::Tensor& images) {
-  RETORT_CHECK(
-      images.defined() && images.dim() > 0, "Network.forward: images must have a batch dimension (got ",
+  RETORT_CHECK_AS(
+      ShapeError, images.defined() && images.dim() > 0, "Network.forward: images must have a batch dimension (got ",
       images.defined() ? c10::str(images.sizes()) : "an undefined tensor", ")");
   NetworkOutput output = compute(images);
   const int64_t batch = images.size(0);
-  RETORT_CHECK(
-      output.logits.defined() && output.logits.dim() == 2 && output.logits.size(0) == batch,
+  RETORT_CHECK_AS(
+      ShapeError, output.logits.defined() && output.logits.dim() == 2 && output.logits.size(0) == batch,
       "Network.forward: logits must be of shape [", batch, ", classes] (got ",
       output.logits.defined() ? c10::str(output.logits.sizes()) : "an undefined tensor", ")");
-  RETORT_CHECK(
-      output.features.size() == tap_names_.size(), "Network.forward: features must be one for each of ",
+  RETORT_CHECK_AS(
+      ShapeError, output.features.size() == tap_names_.size(), "Network.forward: features must be one for each of ",
       tap_names_.size(), " taps (got ", output.features.size(), ")");
   for (size_t i = 0; i < output.features.size(); ++i) {
     const at::Tensor& feature = output.features[i];
-    RETORT_CHECK(
-        feature.defined() && feature.dim() > 0 && feature.size(0) == batch, "Network.forward: feature '", tap_names_[i],
-        "' must have the batch of ", batch, " first (got ",
+    RETORT_CHECK_AS(
+        ShapeError, feature.defined() && feature.dim() > 0 && feature.size(0) == batch, "Network.forward: feature '",
+        tap_names_[i], "' must have the batch of ", batch, " first (got ",
         feature.defined() ? c10::str(feature.sizes()) : "an undefined tensor", ")");
   }
   return output;

@@ -91,8 +91,8 @@ class ResNet final : public Network {
 
  protected:
   NetworkOutput compute(const at::Tensor& images) override {
-    RETORT_CHECK(
-        images.dim() == 4 && images.size(1) == input_channels_, "ResNet: images must be of shape [batch, ",
+    RETORT_CHECK_AS(
+        ShapeError, images.dim() == 4 && images.size(1) == input_channels_, "ResNet: images must be of shape [batch, ",
         input_channels_, ", height, width] (got ", images.sizes(), ")");
     const at::Tensor stem = bn1_(conv1_(images)).relu_();
     const at::Tensor pre1 = layer1_->forward(stem);

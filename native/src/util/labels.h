@@ -3,17 +3,21 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/argmax.h>
 
+#include <cmath>
+
 #include "util/check.h"
 
 namespace retort {
 
 /// Requires int64 labels [batch], each a class or -1, and returns how many samples have a label.
 inline int64_t check_labels(const char* function, const at::Tensor& labels, int64_t batch, int64_t classes) {
-  RETORT_CHECK(labels.defined(), function, ": labels must be given (got an undefined tensor)");
-  RETORT_CHECK(labels.scalar_type() == at::kLong, function, ": labels must be int64 (got ", labels.scalar_type(), ")");
-  RETORT_CHECK(
-      labels.dim() == 1 && labels.size(0) == batch, function, ": labels must be of shape [", batch, "] (got ",
-      labels.sizes(), ")");
+  RETORT_CHECK_AS(ShapeError, labels.defined(), function, ": labels must be given (got an undefined tensor)");
+  RETORT_CHECK_AS(
+      ShapeError, labels.scalar_type() == at::kLong, function, ": labels must be int64 (got ", labels.scalar_type(),
+      ")");
+  RETORT_CHECK_AS(
+      ShapeError, labels.dim() == 1 && labels.size(0) == batch, function, ": labels must be of shape [", batch,
+      "] (got ", labels.sizes(), ")");
   const at::Tensor on_cpu = labels.cpu().contiguous();
   const int64_t* label = on_cpu.const_data_ptr<int64_t>();
   int64_t labeled = 0;
@@ -24,6 +28,24 @@ inline int64_t check_labels(const char* function, const at::Tensor& labels, int6
     labeled += label[i] >= 0;
   }
   return labeled;
+}
+
+/// Requires weights [batch] of samples, at least 0 and not all 0.
+inline void check_weights(const char* function, const at::Tensor& weights, int64_t batch) {
+  RETORT_CHECK_AS(
+      ShapeError, weights.dim() == 1 && weights.size(0) == batch && weights.is_floating_point(), function,
+      ": weights must be floating point of shape [", batch, "] (got ", weights.scalar_type(), " ", weights.sizes(),
+      ")");
+  const at::Tensor on_cpu = weights.to(at::TensorOptions(at::kCPU).dtype(at::kDouble)).contiguous();
+  const double* weight = on_cpu.const_data_ptr<double>();
+  double sum = 0;
+  for (int64_t i = 0; i < batch; ++i) {
+    RETORT_CHECK(
+        weight[i] >= 0 && std::isfinite(weight[i]), function, ": weights must be at least 0 and finite (got ",
+        weight[i], " at ", i, ")");
+    sum += weight[i];
+  }
+  RETORT_CHECK(sum > 0, function, ": weights must not all be 0 (got only 0)");
 }
 
 /// The number of samples whose label has the largest logit; -1 is never counted.

@@ -1,6 +1,7 @@
 #include <ATen/Functions.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
+#include <retort/errors.h>
 #include <retort/memory/contrast_memory.h>
 
 #include <cmath>
@@ -180,6 +181,14 @@ TEST_F(ContrastMemoryTest, AllOrNothing) {
       }
     }
   }
+}
+
+TEST_F(ContrastMemoryTest, ErrorsHaveClasses) {
+  ContrastMemory memory = make();
+  const at::Tensor good = at::randn({2, 5}, at::kDouble);
+  EXPECT_THROW(memory.update(rows_of({1}), good, 0.5), ShapeError);
+  EXPECT_THROW(memory.update(rows_of({1, 2}), good.to(at::kFloat), 0.5), ShapeError);
+  EXPECT_THROW(memory.update(rows_of({1, 2}), good / 0, 0.5), NonFiniteError);
 }
 
 TEST_F(ContrastMemoryTest, RejectsItsShape) {

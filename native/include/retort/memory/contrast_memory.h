@@ -41,7 +41,8 @@ class RETORT_API ContrastMemory : public torch::nn::Module {
   /// @param embeddings [B, dimension], of the memory's dtype and on its device
   /// @param momentum in [0, 1)
   /// @return what the rows held before, for `assign`
-  /// @throws c10::ValueError if an argument does not fit or a new row is not finite; then nothing has changed
+  /// @throws ShapeError if a tensor does not fit, c10::ValueError if a number is out of range, NonFiniteError if a new
+  ///     row is not finite; then nothing has changed
   MemoryRows update(const at::Tensor& indices, const at::Tensor& embeddings, double momentum);
 
   /// Writes rows as they are.
