@@ -21,20 +21,24 @@ inline std::ostream& operator<<(std::ostream& out, const Element& element) {
 }
 
 /// Requires a number that is positive and finite.
-inline void check_positive(const char* function, const char* argument, double value) {
+template <typename Error = c10::ValueError>
+void check_positive(const char* function, const char* argument, double value) {
   // Whether a NaN has a sign depends on the machine.
-  RETORT_CHECK(
-      value > 0 && std::isfinite(value), function, ": ", argument, " must be positive and finite (got ",
+  RETORT_CHECK_AS(
+      Error, value > 0 && std::isfinite(value), function, ": ", argument, " must be positive and finite (got ",
       std::isnan(value) ? std::fabs(value) : value, ")");
 }
 
 /// Requires a defined, dense tensor of a floating point dtype.
 template <typename Argument>
 void check_floating(const char* function, const Argument& argument, const at::Tensor& tensor) {
-  RETORT_CHECK(tensor.defined(), function, ": ", argument, " must be defined (got an undefined tensor)");
-  RETORT_CHECK(
-      tensor.is_floating_point(), function, ": ", argument, " must be floating point (got ", tensor.scalar_type(), ")");
-  RETORT_CHECK(tensor.layout() == at::kStrided, function, ": ", argument, " must be dense (got ", tensor.layout(), ")");
+  RETORT_CHECK_AS(ShapeError, tensor.defined(), function, ": ", argument, " must be defined (got an undefined tensor)");
+  RETORT_CHECK_AS(
+      ShapeError, tensor.is_floating_point(), function, ": ", argument, " must be floating point (got ",
+      tensor.scalar_type(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, tensor.layout() == at::kStrided, function, ": ", argument, " must be dense (got ", tensor.layout(),
+      ")");
 }
 
 /// Requires two tensors to agree in dtype and device.
@@ -42,18 +46,18 @@ template <typename First, typename Second>
 void check_same_type(
     const char* function, const First& first_name, const at::Tensor& first, const Second& second_name,
     const at::Tensor& second) {
-  RETORT_CHECK(
-      first.scalar_type() == second.scalar_type(), function, ": ", first_name, " and ", second_name,
+  RETORT_CHECK_AS(
+      ShapeError, first.scalar_type() == second.scalar_type(), function, ": ", first_name, " and ", second_name,
       " must have the same dtype (got ", first.scalar_type(), " and ", second.scalar_type(), ")");
-  RETORT_CHECK(
-      first.device() == second.device(), function, ": ", first_name, " and ", second_name,
+  RETORT_CHECK_AS(
+      ShapeError, first.device() == second.device(), function, ": ", first_name, " and ", second_name,
       " must be on the same device (got ", first.device(), " and ", second.device(), ")");
 }
 
 /// Requires student and teacher to agree in shape, dtype and device.
 inline void check_alike(const char* function, const at::Tensor& student, const at::Tensor& teacher) {
-  RETORT_CHECK(
-      student.sizes() == teacher.sizes(), function, ": student and teacher must have the same shape (got ",
+  RETORT_CHECK_AS(
+      ShapeError, student.sizes() == teacher.sizes(), function, ": student and teacher must have the same shape (got ",
       student.sizes(), " and ", teacher.sizes(), ")");
   check_same_type(function, "student", student, "teacher", teacher);
 }
@@ -62,27 +66,27 @@ inline void check_alike(const char* function, const at::Tensor& student, const a
 template <typename Argument>
 void check_map(const char* function, const Argument& argument, const at::Tensor& map) {
   check_floating(function, argument, map);
-  RETORT_CHECK(
-      map.dim() == 4, function, ": ", argument, " must be of shape [batch, channels, height, width] (got ", map.sizes(),
-      ")");
-  RETORT_CHECK(map.numel() > 0, function, ": ", argument, " must not be empty (got ", map.sizes(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, map.dim() == 4, function, ": ", argument, " must be of shape [batch, channels, height, width] (got ",
+      map.sizes(), ")");
+  RETORT_CHECK_AS(ShapeError, map.numel() > 0, function, ": ", argument, " must not be empty (got ", map.sizes(), ")");
 }
 
 /// Requires as many student maps as teacher maps, at least `minimum`, all of one batch, dtype and device.
 inline void check_maps(const char* function, at::TensorList student, at::TensorList teacher, size_t minimum) {
-  RETORT_CHECK(
-      student.size() == teacher.size(), function, ": student and teacher must have as many maps (got ", student.size(),
-      " and ", teacher.size(), ")");
-  RETORT_CHECK(
-      student.size() >= minimum, function, ": student must have at least ", minimum, minimum == 1 ? " map" : " maps",
-      " (got ", student.size(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, student.size() == teacher.size(), function, ": student and teacher must have as many maps (got ",
+      student.size(), " and ", teacher.size(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, student.size() >= minimum, function, ": student must have at least ", minimum,
+      minimum == 1 ? " map" : " maps", " (got ", student.size(), ")");
   for (const auto& [name, maps] : {std::pair{"student", student}, std::pair{"teacher", teacher}}) {
     for (size_t i = 0; i < maps.size(); ++i) {
       const Element element{name, i};
       check_map(function, element, maps[i]);
       const Element first{"student", 0};
-      RETORT_CHECK(
-          maps[i].size(0) == student[0].size(0), function, ": ", first, " and ", element,
+      RETORT_CHECK_AS(
+          ShapeError, maps[i].size(0) == student[0].size(0), function, ": ", first, " and ", element,
           " must have the same batch (got ", student[0].size(0), " and ", maps[i].size(0), ")");
       check_same_type(function, first, student[0], element, maps[i]);
     }
@@ -101,9 +105,9 @@ inline void check_map_taps(const char* function, const FeatureShapes& shapes, si
   for (const auto& [name, taps] : {std::pair{"student", &shapes.student}, std::pair{"teacher", &shapes.teacher}}) {
     for (size_t i = 0; i < taps->size(); ++i) {
       const at::IntArrayRef shape = (*taps)[i];
-      RETORT_CHECK(
-          shape.size() == 3, function, ": tap ", Element{name, i}, " must be a map [channels, height, width] (got ",
-          shape, ")");
+      RETORT_CHECK_AS(
+          ShapeError, shape.size() == 3, function, ": tap ", Element{name, i},
+          " must be a map [channels, height, width] (got ", shape, ")");
     }
   }
 }

@@ -16,6 +16,7 @@
 #include <optional>
 
 #include "losses/checks.h"
+#include "losses/description.h"
 #include "util/operators.h"
 #include "util/precision.h"
 #include "util/rows.h"
@@ -28,34 +29,48 @@ namespace nn = torch::nn;
 /// Shorter embeddings have no direction.
 constexpr double kSmallestNorm = 1e-6;
 
+c10::string_view name_of(CrdZ z) {
+  switch (z) {
+    case CrdZ::kFirstBatch:
+      return "first_batch";
+    case CrdZ::kFixed:
+      return "fixed";
+    case CrdZ::kMovingAverage:
+      return "moving_average";
+  }
+  fail("crd_loss: z must be one of CrdZ (got ", static_cast<int>(z), ")");
+}
+
 void check_embeddings(const char* function, const char* argument, const at::Tensor& embeddings) {
   check_floating(function, argument, embeddings);
-  RETORT_CHECK(
-      embeddings.dim() == 2, function, ": ", argument, " must be of shape [batch, dimension] (got ", embeddings.sizes(),
+  RETORT_CHECK_AS(
+      ShapeError, embeddings.dim() == 2, function, ": ", argument, " must be of shape [batch, dimension] (got ",
+      embeddings.sizes(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, embeddings.numel() > 0, function, ": ", argument, " must not be empty (got ", embeddings.sizes(),
       ")");
-  RETORT_CHECK(embeddings.numel() > 0, function, ": ", argument, " must not be empty (got ", embeddings.sizes(), ")");
 }
 
 void check_memory(const char* function, const char* argument, const at::Tensor& memory, const at::Tensor& embeddings) {
   check_floating(function, argument, memory);
-  RETORT_CHECK(
-      memory.dim() == 2 && memory.size(0) > 0 && memory.size(1) == embeddings.size(1), function, ": ", argument,
-      " must be of shape [rows, ", embeddings.size(1), "] and not empty (got ", memory.sizes(), ")");
-  RETORT_CHECK(
-      memory.scalar_type() == compute_dtype(embeddings), function, ": ", argument, " must be ",
+  RETORT_CHECK_AS(
+      ShapeError, memory.dim() == 2 && memory.size(0) > 0 && memory.size(1) == embeddings.size(1), function, ": ",
+      argument, " must be of shape [rows, ", embeddings.size(1), "] and not empty (got ", memory.sizes(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, memory.scalar_type() == compute_dtype(embeddings), function, ": ", argument, " must be ",
       compute_dtype(embeddings), " for embeddings of ", embeddings.scalar_type(), " (got ", memory.scalar_type(), ")");
-  RETORT_CHECK(
-      memory.device() == embeddings.device(), function, ": ", argument, " must be on the embeddings' device ",
-      embeddings.device(), " (got ", memory.device(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, memory.device() == embeddings.device(), function, ": ", argument,
+      " must be on the embeddings' device ", embeddings.device(), " (got ", memory.device(), ")");
 }
 
 void check_contrast(const char* function, const at::Tensor& contrast, const at::Tensor& embeddings, int64_t rows) {
   check_rows(function, "contrast", contrast, 2, rows);
-  RETORT_CHECK(
-      contrast.size(0) == embeddings.size(0) && contrast.size(1) >= 2, function, ": contrast must be of shape [",
-      embeddings.size(0), ", negatives + 1] (got ", contrast.sizes(), ")");
-  RETORT_CHECK(
-      contrast.device() == embeddings.device(), function, ": contrast must be on the embeddings' device ",
+  RETORT_CHECK_AS(
+      ShapeError, contrast.size(0) == embeddings.size(0) && contrast.size(1) >= 2, function,
+      ": contrast must be of shape [", embeddings.size(0), ", negatives + 1] (got ", contrast.sizes(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, contrast.device() == embeddings.device(), function, ": contrast must be on the embeddings' device ",
       embeddings.device(), " (got ", contrast.device(), ")");
 }
 
@@ -72,8 +87,8 @@ at::Tensor checked_crd_loss(
   check_alike("crd_loss", student, teacher);
   check_memory("crd_loss", "student_memory", student_memory, student);
   check_memory("crd_loss", "teacher_memory", teacher_memory, student);
-  RETORT_CHECK(
-      student_memory.size(0) == teacher_memory.size(0), "crd_loss: memories must have as many rows (got ",
+  RETORT_CHECK_AS(
+      ShapeError, student_memory.size(0) == teacher_memory.size(0), "crd_loss: memories must have as many rows (got ",
       student_memory.size(0), " and ", teacher_memory.size(0), ")");
   check_contrast("crd_loss", contrast, student, teacher_memory.size(0));
   check_positive("crd_loss", "z_student", z_student);
@@ -128,9 +143,9 @@ struct ClassTable {
 };
 
 void check_classes(const char* function, const at::Tensor& classes) {
-  RETORT_CHECK(classes.defined(), function, ": classes must be given (got an undefined tensor)");
-  RETORT_CHECK(
-      classes.scalar_type() == at::kLong && classes.dim() == 1 && classes.numel() >= 2, function,
+  RETORT_CHECK_AS(ShapeError, classes.defined(), function, ": classes must be given (got an undefined tensor)");
+  RETORT_CHECK_AS(
+      ShapeError, classes.scalar_type() == at::kLong && classes.dim() == 1 && classes.numel() >= 2, function,
       ": classes must be int64 of shape [rows] (got ", classes.scalar_type(), " ", classes.sizes(), ")");
   RETORT_CHECK(
       classes.ne(classes[0]).any().item<bool>(), function, ": classes must be at least two different ones (got only ",
@@ -153,8 +168,8 @@ at::Tensor checked_crd_class_contrast(
   RETORT_CHECK(negatives >= 1, "crd_class_contrast: negatives must be at least 1 (got ", negatives, ")");
   check_classes("crd_class_contrast", classes);
   check_rows("crd_class_contrast", "indices", indices, 1, classes.size(0));
-  RETORT_CHECK(
-      classes.device() == indices.device(), "crd_class_contrast: classes must be on the indices' device ",
+  RETORT_CHECK_AS(
+      ShapeError, classes.device() == indices.device(), "crd_class_contrast: classes must be on the indices' device ",
       indices.device(), " (got ", classes.device(), ")");
   return draw_by_class(indices, ClassTable(classes), negatives, relaxed, std::move(generator));
 }
@@ -181,15 +196,15 @@ class CrdCriterion final : public Criterion {
     if (options.classes.defined()) classes_.emplace(options.classes);
   }
 
+  void check_batch(const CriterionInput& input) const override {
+    if (options_.queue == 0) check_rows("crd_loss", "indices", input.indices, 1, rows());
+    if (input.contrast.defined()) check_rows("crd_loss", "contrast", input.contrast, 2, rows());
+  }
+
   at::Tensor forward(const CriterionInput& input) override {
     const at::Tensor student = embed(student_embedding_, input.student.at(0));
     const at::Tensor teacher = embed(teacher_embedding_, input.teacher.at(0));
-    if (options_.queue == 0) {
-      check_rows("crd_loss", "indices", input.indices, 1, rows());
-      indices_ = input.indices;
-    } else {
-      indices_ = next_rows(student);
-    }
+    indices_ = options_.queue == 0 ? input.indices : next_rows(student);
     student_ = student.detach();
     teacher_ = teacher.detach();
     // The queue's positives are this batch's own embeddings, which must be there to be compared with.
@@ -246,14 +261,17 @@ class CrdCriterion final : public Criterion {
   /// The queue's rows that the batch's embeddings replace.
   at::Tensor next_rows(const at::Tensor& embeddings) const {
     const int64_t batch = embeddings.size(0);
-    RETORT_CHECK(batch <= rows(), "crd_loss: batch must be at most the queue's ", rows(), " rows (got ", batch, ")");
+    RETORT_CHECK_AS(
+        ShapeError, batch <= rows(), "crd_loss: batch must be at most the queue's ", rows(), " rows (got ", batch, ")");
     // Module::to(dtype) converts even this buffer.
     return (at::arange(batch, embeddings.options().dtype(at::kLong)) + oldest_.item<int64_t>()).remainder(rows());
   }
 
   at::Tensor draw() const {
-    return classes_ ? draw_by_class(indices_, *classes_, options_.negatives, options_.relaxed, std::nullopt)
-                    : crd_contrast(indices_, rows(), options_.negatives);
+    if (!classes_) return crd_contrast(indices_, rows(), options_.negatives);
+    // Nothing below checks them, and they are read from memory.
+    check_rows("crd_loss", "indices", indices_, 1, rows());
+    return draw_by_class(indices_, *classes_, options_.negatives, options_.relaxed, std::nullopt);
   }
 
   void update_memories(double momentum) {
@@ -273,7 +291,7 @@ class CrdCriterion final : public Criterion {
     const double estimate = crd_z(embeddings, memory.embeddings(), contrast, options_.temperature);
     const double z = before == 0 ? estimate : options_.z_momentum * before + (1 - options_.z_momentum) * estimate;
     const at::Tensor rounded = at::scalar_tensor(z, at::kDouble).to(buffer.options());
-    check_positive("crd_loss", name, rounded.item<double>());
+    check_positive<NonFiniteError>("crd_loss", name, rounded.item<double>());
     buffer.copy_(rounded);
     return buffer.item<double>();
   }
@@ -295,20 +313,14 @@ class CrdCriterion final : public Criterion {
 };
 
 void check_z(const CrdOptions& options) {
-  switch (options.z) {
-    case CrdZ::kFirstBatch:
-      return;
-    case CrdZ::kFixed:
-      check_positive("crd_loss", "z_student", options.z_student);
-      check_positive("crd_loss", "z_teacher", options.z_teacher);
-      return;
-    case CrdZ::kMovingAverage:
-      RETORT_CHECK(
-          options.z_momentum >= 0 && options.z_momentum < 1,
-          "crd_loss: z_momentum must be at least 0 and below 1 (got ", options.z_momentum, ")");
-      return;
+  name_of(options.z);
+  if (options.z == CrdZ::kFixed) {
+    check_positive("crd_loss", "z_student", options.z_student);
+    check_positive("crd_loss", "z_teacher", options.z_teacher);
   }
-  fail("crd_loss: z must be one of CrdZ (got ", static_cast<int>(options.z), ")");
+  RETORT_CHECK(
+      options.z != CrdZ::kMovingAverage || (options.z_momentum >= 0 && options.z_momentum < 1),
+      "crd_loss: z_momentum must be at least 0 and below 1 (got ", options.z_momentum, ")");
 }
 
 }  // namespace
@@ -350,11 +362,13 @@ std::shared_ptr<Criterion> CrdOptions::build(const FeatureShapes& shapes) const 
   }
   if (classes.defined()) {
     check_classes("crd_loss", classes);
-    RETORT_CHECK(
-        classes.size(0) == samples, "crd_loss: classes must be of shape [", samples, "] (got ", classes.sizes(), ")");
+    RETORT_CHECK_AS(
+        ShapeError, classes.size(0) == samples, "crd_loss: classes must be of shape [", samples, "] (got ",
+        classes.sizes(), ")");
   }
-  RETORT_CHECK(
-      !relaxed || classes.defined(), "crd_loss: classes must be given for relaxed positives (got an undefined tensor)");
+  RETORT_CHECK_AS(
+      ShapeError, !relaxed || classes.defined(),
+      "crd_loss: classes must be given for relaxed positives (got an undefined tensor)");
   check_z(*this);
   RETORT_CHECK(negatives >= 1, "crd_loss: negatives must be at least 1 (got ", negatives, ")");
   RETORT_CHECK(dimension >= 1, "crd_loss: dimension must be at least 1 (got ", dimension, ")");
@@ -365,6 +379,22 @@ std::shared_ptr<Criterion> CrdOptions::build(const FeatureShapes& shapes) const 
       shapes.student.size(), " and ", shapes.teacher.size(), ")");
   return std::make_shared<CrdCriterion>(
       *this, c10::multiply_integers(shapes.student[0]), c10::multiply_integers(shapes.teacher[0]));
+}
+
+std::string CrdOptions::description() const {
+  return describe(
+      "crd_loss", {{"samples", samples},
+                   {"queue", queue},
+                   {"classes", classes},
+                   {"relaxed", relaxed},
+                   {"negatives", negatives},
+                   {"dimension", dimension},
+                   {"temperature", temperature},
+                   {"momentum", momentum},
+                   {"z", name_of(z)},
+                   {"z_student", z_student},
+                   {"z_teacher", z_teacher},
+                   {"z_momentum", z_momentum}});
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {

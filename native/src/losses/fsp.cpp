@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "losses/checks.h"
+#include "losses/description.h"
 #include "util/operators.h"
 #include "util/precision.h"
 
@@ -44,8 +45,8 @@ c10::string_view name_of(FspReduction reduction) {
 }
 
 void check_channels(size_t map, int64_t student, int64_t teacher) {
-  RETORT_CHECK(
-      student == teacher, "fsp_loss: ", Element{"student", map}, " and ", Element{"teacher", map},
+  RETORT_CHECK_AS(
+      ShapeError, student == teacher, "fsp_loss: ", Element{"student", map}, " and ", Element{"teacher", map},
       " must have as many channels (got ", student, " and ", teacher, ")");
 }
 
@@ -113,9 +114,9 @@ std::vector<at::Tensor> checked_fsp_loss(
 at::Tensor checked_fsp_matrix(const at::Tensor& first, const at::Tensor& second, c10::string_view pooling) {
   check_map("fsp_matrix", "first", first);
   check_map("fsp_matrix", "second", second);
-  RETORT_CHECK(
-      first.size(0) == second.size(0), "fsp_matrix: first and second must have the same batch (got ", first.size(0),
-      " and ", second.size(0), ")");
+  RETORT_CHECK_AS(
+      ShapeError, first.size(0) == second.size(0), "fsp_matrix: first and second must have the same batch (got ",
+      first.size(0), " and ", second.size(0), ")");
   check_same_type("fsp_matrix", "first", first, "second", second);
   check_pooling("fsp_matrix", pooling);
   const std::array<int64_t, 2> size = {
@@ -196,6 +197,14 @@ std::shared_ptr<Criterion> FspOptions::build(const FeatureShapes& shapes) const 
     check_channels(i, shapes.student[i][0], shapes.teacher[i][0]);
   }
   return std::make_shared<FspCriterion>(*this, shapes);
+}
+
+std::string FspOptions::description() const {
+  return describe(
+      "fsp_loss", {{"pairs", pairs},
+                   {"pooling", name_of(pooling)},
+                   {"reduction", name_of(reduction)},
+                   {"adapt_channels", adapt_channels}});
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {

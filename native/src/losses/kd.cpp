@@ -5,6 +5,7 @@
 #include <array>
 
 #include "losses/checks.h"
+#include "losses/description.h"
 #include "util/check.h"
 #include "util/operators.h"
 
@@ -22,13 +23,15 @@ c10::string_view name_of(KdTarget target) {
 }
 
 void check_weight(const at::Tensor& weight, const at::Tensor& student) {
-  RETORT_CHECK(
-      weight.defined() && weight.dim() == 1 && weight.size(0) == student.size(0), "kd_loss: weight must be of shape [",
-      student.size(0), "] (got ", weight.defined() ? c10::str(weight.sizes()) : "an undefined tensor", ")");
-  RETORT_CHECK(!weight.is_complex(), "kd_loss: weight must be real (got ", weight.scalar_type(), ")");
-  RETORT_CHECK(weight.layout() == at::kStrided, "kd_loss: weight must be dense (got ", weight.layout(), ")");
-  RETORT_CHECK(
-      weight.device() == student.device(), "kd_loss: student and weight must be on the same device (got ",
+  RETORT_CHECK_AS(
+      ShapeError, weight.defined() && weight.dim() == 1 && weight.size(0) == student.size(0),
+      "kd_loss: weight must be of shape [", student.size(0), "] (got ",
+      weight.defined() ? c10::str(weight.sizes()) : "an undefined tensor", ")");
+  RETORT_CHECK_AS(ShapeError, !weight.is_complex(), "kd_loss: weight must be real (got ", weight.scalar_type(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, weight.layout() == at::kStrided, "kd_loss: weight must be dense (got ", weight.layout(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, weight.device() == student.device(), "kd_loss: student and weight must be on the same device (got ",
       student.device(), " and ", weight.device(), ")");
   const at::Tensor weights = weight.to(at::kDouble);
   const at::Tensor wrong = weights.masked_select(at::isfinite(weights).logical_and(weights.ge(0)).logical_not());
@@ -44,8 +47,9 @@ at::Tensor checked_kd_loss(
   static const auto forward = find_operator<Forward>("retort::_kd_forward");
   check_floating("kd_loss", "student", student);
   check_floating("kd_loss", "teacher", teacher);
-  RETORT_CHECK(student.dim() == 2, "kd_loss: student must be of shape [batch, classes] (got ", student.sizes(), ")");
-  RETORT_CHECK(student.numel() > 0, "kd_loss: student must not be empty (got ", student.sizes(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, student.dim() == 2, "kd_loss: student must be of shape [batch, classes] (got ", student.sizes(), ")");
+  RETORT_CHECK_AS(ShapeError, student.numel() > 0, "kd_loss: student must not be empty (got ", student.sizes(), ")");
   check_alike("kd_loss", student, teacher);
   check_positive("kd_loss", "temperature", temperature);
   RETORT_CHECK(
@@ -61,7 +65,7 @@ class KdCriterion final : public Criterion {
   explicit KdCriterion(const KdOptions& options) : options_(options) {}
 
   at::Tensor forward(const CriterionInput& input) override {
-    return kd_loss(input.logits_student, input.logits_teacher, options_.temperature, {}, options_.target);
+    return kd_loss(input.logits_student, input.logits_teacher, options_.temperature, input.weights, options_.target);
   }
 
  private:
@@ -84,7 +88,16 @@ std::shared_ptr<Criterion> KdOptions::build(const FeatureShapes& shapes) const {
   RETORT_CHECK(
       shapes.student.empty() && shapes.teacher.empty(), "kd_loss: taps must be empty (got ",
       shapes.student.size() + shapes.teacher.size(), " taps)");
+  RETORT_CHECK_AS(
+      ShapeError,
+      shapes.classes_student == shapes.classes_teacher || shapes.classes_student == 0 || shapes.classes_teacher == 0,
+      "kd_loss: student and teacher must have the same number of classes (got ", shapes.classes_student, " and ",
+      shapes.classes_teacher, ")");
   return std::make_shared<KdCriterion>(*this);
+}
+
+std::string KdOptions::description() const {
+  return describe("kd_loss", {{"temperature", temperature}, {"target", name_of(target)}});
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {

@@ -4,6 +4,7 @@
 #include <array>
 
 #include "losses/checks.h"
+#include "losses/description.h"
 #include "losses/sum.h"
 #include "util/operators.h"
 
@@ -88,6 +89,16 @@ std::shared_ptr<Criterion> NstOptions::build(const FeatureShapes& shapes) const 
   check_variants(degree, offset, variance, dead_channel_norm);
   check_map_taps("nst_loss", shapes, kMinimumMaps);
   return std::make_shared<NstCriterion>(*this);
+}
+
+std::string NstOptions::description() const {
+  return describe(
+      "nst_loss", {{"kernel", name_of(kernel)},
+                   {"degree", degree},
+                   {"offset", offset},
+                   {"variance", variance},
+                   {"teacher_term", teacher_term},
+                   {"dead_channel_norm", dead_channel_norm}});
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {

@@ -13,6 +13,7 @@
 #include <cmath>
 
 #include "losses/checks.h"
+#include "losses/description.h"
 #include "losses/sum.h"
 #include "util/operators.h"
 #include "util/precision.h"
@@ -37,6 +38,16 @@ c10::string_view name_of(OfdReduction reduction) {
       return "batchmean";
   }
   fail("ofd_loss: reduction must be one of OfdReduction (got ", static_cast<int>(reduction), ")");
+}
+
+c10::string_view name_of(OfdInit init) {
+  switch (init) {
+    case OfdInit::kOfficial:
+      return "official";
+    case OfdInit::kKaiming:
+      return "kaiming";
+  }
+  fail("ofd_loss: init must be one of OfdInit (got ", static_cast<int>(init), ")");
 }
 
 /// beta - gamma phi(z) / Phi(-z) with z = beta / gamma, for any z.
@@ -71,15 +82,15 @@ at::Tensor checked_ofd_loss(
   static const auto forward = find_operator<Forward>("retort::_ofd_forward");
   check_map("ofd_loss", "student", student);
   check_map("ofd_loss", "teacher", teacher);
-  RETORT_CHECK(
-      student.sizes().slice(0, 2) == teacher.sizes().slice(0, 2),
+  RETORT_CHECK_AS(
+      ShapeError, student.sizes().slice(0, 2) == teacher.sizes().slice(0, 2),
       "ofd_loss: student and teacher must have the same batch and channels (got ", student.sizes(), " and ",
       teacher.sizes(), ")");
   check_same_type("ofd_loss", "student", student, "teacher", teacher);
   check_floating("ofd_loss", "margin", margin);
-  RETORT_CHECK(
-      margin.dim() == 1 && margin.size(0) == student.size(1), "ofd_loss: margin must be of shape [", student.size(1),
-      "] (got ", margin.sizes(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, margin.dim() == 1 && margin.size(0) == student.size(1), "ofd_loss: margin must be of shape [",
+      student.size(1), "] (got ", margin.sizes(), ")");
   check_same_type("ofd_loss", "student", student, "margin", margin);
   const double scale = scale_of(reduction, student);
   return std::get<0>(forward.call(student, at_size_of(student, teacher), margin.detach(), scale, {}));
@@ -94,12 +105,13 @@ at::Tensor checked_ofd_batch_margin(const at::Tensor& teacher) {
 at::Tensor checked_ofd_expected_margin(const at::Tensor& bn_weight, const at::Tensor& bn_bias, bool stable) {
   check_floating("ofd_expected_margin", "bn_weight", bn_weight);
   check_floating("ofd_expected_margin", "bn_bias", bn_bias);
-  RETORT_CHECK(
-      bn_weight.dim() == 1 && bn_weight.numel() > 0,
+  RETORT_CHECK_AS(
+      ShapeError, bn_weight.dim() == 1 && bn_weight.numel() > 0,
       "ofd_expected_margin: bn_weight must be of shape [channels] and not empty (got ", bn_weight.sizes(), ")");
-  RETORT_CHECK(
-      bn_weight.sizes() == bn_bias.sizes(), "ofd_expected_margin: bn_weight and bn_bias must have the same shape (got ",
-      bn_weight.sizes(), " and ", bn_bias.sizes(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, bn_weight.sizes() == bn_bias.sizes(),
+      "ofd_expected_margin: bn_weight and bn_bias must have the same shape (got ", bn_weight.sizes(), " and ",
+      bn_bias.sizes(), ")");
   check_same_type("ofd_expected_margin", "bn_weight", bn_weight, "bn_bias", bn_bias);
   const at::Tensor beta = bn_bias.detach().to(at::kDouble);
   const at::Tensor gamma = bn_weight.detach().to(at::kDouble).abs();
@@ -161,22 +173,16 @@ class OfdCriterion final : public Criterion {
   std::vector<at::Tensor> margins_;
 };
 
-void check_init(OfdInit init) {
-  RETORT_CHECK(
-      init == OfdInit::kOfficial || init == OfdInit::kKaiming, "ofd_loss: init must be one of OfdInit (got ",
-      static_cast<int>(init), ")");
-}
-
 void check_margins(const std::vector<at::Tensor>& margins, const FeatureShapes& shapes) {
   if (margins.empty()) return;
-  RETORT_CHECK(
-      margins.size() == shapes.teacher.size(), "ofd_loss: margins must be one a tap (got ", margins.size(), " for ",
-      shapes.teacher.size(), " taps)");
+  RETORT_CHECK_AS(
+      ShapeError, margins.size() == shapes.teacher.size(), "ofd_loss: margins must be one a tap (got ", margins.size(),
+      " for ", shapes.teacher.size(), " taps)");
   for (size_t i = 0; i < margins.size(); ++i) {
     const Element element{"margins", i};
     check_floating("ofd_loss", element, margins[i]);
-    RETORT_CHECK(
-        margins[i].dim() == 1 && margins[i].size(0) == shapes.teacher[i][0], "ofd_loss: ", element,
+    RETORT_CHECK_AS(
+        ShapeError, margins[i].dim() == 1 && margins[i].size(0) == shapes.teacher[i][0], "ofd_loss: ", element,
         " must be of shape [", shapes.teacher[i][0], "] (got ", margins[i].sizes(), ")");
   }
 }
@@ -220,12 +226,21 @@ std::vector<at::Tensor> ofd_expected_margins(
 
 std::shared_ptr<Criterion> OfdOptions::build(const FeatureShapes& shapes) const {
   name_of(reduction);
-  check_init(init);
+  name_of(init);
   check_positive("ofd_loss", "layer_decay", layer_decay);
   check_positive("ofd_loss", "scale", scale);
   check_map_taps("ofd_loss", shapes, 1);
   check_margins(margins, shapes);
   return std::make_shared<OfdCriterion>(*this, shapes);
+}
+
+std::string OfdOptions::description() const {
+  return describe(
+      "ofd_loss", {{"margins", margins},
+                   {"reduction", name_of(reduction)},
+                   {"layer_decay", layer_decay},
+                   {"scale", scale},
+                   {"init", name_of(init)}});
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {

@@ -2,6 +2,7 @@
 #include <ATen/Functions.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <gtest/gtest.h>
+#include <retort/errors.h>
 #include <retort/losses/crd.h>
 #include <retort/runtime.h>
 #include <torch/csrc/autograd/autograd.h>
@@ -11,6 +12,7 @@
 #include <cmath>
 #include <limits>
 
+#include "descriptions.h"
 #include "golden.h"
 #include "module_state.h"
 #include "operator_resolver.h"
@@ -1391,6 +1393,15 @@ TEST_F(CrdQueueTest, IndicesAreNothing) {
   EXPECT_TRUE(same_bits(criterion->forward(indexed), loss));
 }
 
+TEST_F(CrdQueueTest, OnlyContrastIsChecked) {
+  const auto criterion = build();
+  CriterionInput input;
+  input.indices = rows_of({-1, 1000, 0});
+  EXPECT_NO_THROW(criterion->check_batch(input));
+  input.contrast = rows_of({0, 7}).view({1, 2});
+  EXPECT_EQ(error_of([&] { criterion->check_batch(input); }), "crd_loss: contrast must be between 0 and 6 (got 7)");
+}
+
 TEST_F(CrdQueueTest, GivenContrastIsTaken) {
   const auto criterion = build();
   step(*criterion, batch());
@@ -1604,9 +1615,10 @@ TEST_F(CrdCriterionTest, RejectsBatches) {
   const auto error_after = [&](const std::function<void(CriterionInput&)>& change) {
     CriterionInput input = batch();
     change(input);
-    return error_of([&] { criterion->forward(input); });
+    return error_of([&] { criterion->check_batch(input); });
   };
   EXPECT_EQ(error_after([](CriterionInput&) {}), "nothing was thrown");
+  EXPECT_EQ(error_after([](CriterionInput& input) { input.contrast = at::Tensor(); }), "nothing was thrown");
   EXPECT_EQ(
       error_after([](CriterionInput& input) { input.indices = at::Tensor(); }),
       "crd_loss: indices must be given (got an undefined tensor)");
@@ -1620,9 +1632,63 @@ TEST_F(CrdCriterionTest, RejectsBatches) {
       error_after([](CriterionInput& input) { input.contrast[4][3] = 20; }),
       "crd_loss: contrast must be between 0 and 19 (got 20)");
   EXPECT_EQ(
-      error_after([](CriterionInput& input) { input.contrast = input.contrast.slice(0, 1); }),
+      error_after([](CriterionInput& input) { input.contrast[0][0] = -5; }),
+      "crd_loss: contrast must be between 0 and 19 (got -5)");
+  CriterionInput input = batch();
+  input.contrast = input.contrast.slice(0, 1);
+  EXPECT_EQ(
+      error_of([&] { criterion->forward(input); }),
       "crd_loss: contrast must be of shape [5, negatives + 1] (got [4, 7])");
   EXPECT_TRUE(same_bits(state_of(*criterion), before));
+}
+
+TEST_F(CrdCriterionTest, BatchesThatWereNotCheckedReachNoOtherMemory) {
+  CrdOptions by_class = options();
+  by_class.classes = at::arange(20, at::kLong).remainder(3);
+  for (const CrdOptions& given : {options(), by_class}) {
+    const auto criterion = build(at::kDouble, given);
+    CriterionInput input = batch();
+    input.indices[0] = 20;
+    input.contrast = at::Tensor();
+    EXPECT_THROW(criterion->forward(input), c10::ValueError);
+  }
+}
+
+TEST_F(CrdCriterionTest, ErrorsHaveClasses) {
+  const auto criterion = build();
+  CriterionInput input = batch();
+  input.indices = at::Tensor();
+  EXPECT_THROW(criterion->check_batch(input), ShapeError);
+  input = batch();
+  input.student[0][3][1] = kNan;
+  EXPECT_THROW(criterion->forward(input), NonFiniteError);
+
+  Data data = data_of();
+  data.teacher_memory = data.teacher_memory.slice(0, 1);
+  EXPECT_THROW(loss_of(data), ShapeError);
+  CrdOptions short_classes = options();
+  short_classes.classes = at::arange(19, at::kLong);
+  EXPECT_THROW(build(at::kDouble, short_classes), ShapeError);
+}
+
+TEST_F(CrdCriterionTest, Description) {
+  CrdOptions by_class = options();
+  EXPECT_EQ(
+      by_class.description(),
+      "crd_loss(samples=20, queue=0, classes=none, relaxed=false, negatives=6, dimension=4, temperature=0.07, "
+      "momentum=0.5, z=first_batch, z_student=0, z_teacher=0, z_momentum=0.99)");
+  by_class.classes = at::arange(20, at::kLong);
+  expect_descriptions_differ(
+      by_class,
+      {[](CrdOptions& options) { options.samples = 21; }, [](CrdOptions& options) { options.queue = 20; },
+       [](CrdOptions& options) { options.classes = at::Tensor(); },
+       [](CrdOptions& options) { options.classes = options.classes.flip(0); },
+       [](CrdOptions& options) { options.relaxed = true; }, [](CrdOptions& options) { options.negatives = 7; },
+       [](CrdOptions& options) { options.dimension = 5; }, [](CrdOptions& options) { options.temperature = 0.08; },
+       [](CrdOptions& options) { options.momentum = 0.6; }, [](CrdOptions& options) { options.z = CrdZ::kFixed; },
+       [](CrdOptions& options) { options.z = CrdZ::kMovingAverage; },
+       [](CrdOptions& options) { options.z_student = 1; }, [](CrdOptions& options) { options.z_teacher = 1; },
+       [](CrdOptions& options) { options.z_momentum = 0.9; }});
 }
 
 TEST_F(CrdCriterionTest, RejectsOptions) {

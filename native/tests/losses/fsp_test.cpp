@@ -1,6 +1,7 @@
 #include <ATen/Functions.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <gtest/gtest.h>
+#include <retort/errors.h>
 #include <retort/losses/fsp.h>
 #include <retort/models/resnet.h>
 #include <retort/train/training_step.h>
@@ -12,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "descriptions.h"
 #include "golden.h"
 #include "map_loss_test.h"
 #include "operator_resolver.h"
@@ -437,6 +439,29 @@ TEST_F(FspLossTest, CriterionIsTheSumOfTheLosses) {
   EXPECT_TRUE(close(criterion->forward(input), losses[0] + losses[1]));
   EXPECT_TRUE(criterion->parameters().empty());
   EXPECT_TRUE(criterion->buffers().empty());
+}
+
+TEST_F(FspLossTest, Description) {
+  EXPECT_EQ(FspOptions().description(), "fsp_loss(pairs=[], pooling=average, reduction=mean, adapt_channels=false)");
+  FspOptions options = options_of(FspPooling::kMax, FspReduction::kTorchdistill, {0, 2, 1, 2});
+  options.adapt_channels = true;
+  EXPECT_EQ(
+      options.description(), "fsp_loss(pairs=[0, 2, 1, 2], pooling=max, reduction=torchdistill, adapt_channels=true)");
+  expect_descriptions_differ(
+      options, {[](FspOptions& changed) {
+                  changed.pairs = {0, 2, 2, 1};
+                },
+                [](FspOptions& changed) { changed.pooling = FspPooling::kAverage; },
+                [](FspOptions& changed) { changed.reduction = FspReduction::kMean; },
+                [](FspOptions& changed) { changed.reduction = FspReduction::kPaper; },
+                [](FspOptions& changed) { changed.adapt_channels = false; }});
+}
+
+TEST_F(FspLossTest, WrongShapesAreErrorsOfTheirOwn) {
+  EXPECT_THROW(fsp_loss({map({2, 3, 4, 4})}, {map({2, 3, 4, 4})}), ShapeError);
+  EXPECT_THROW(fsp_matrix(map({2, 3, 4, 4}), map({1, 3, 4, 4})), ShapeError);
+  EXPECT_THROW(FspOptions().build({{{4, 2, 2}, {64}}, {{4, 2, 2}, {64}}}), ShapeError);
+  EXPECT_THROW(FspOptions().build({{{4, 2, 2}, {4, 2, 2}}, {{4, 2, 2}, {8, 2, 2}}}), ShapeError);
 }
 
 /// A criterion's adapter, as a convolution.

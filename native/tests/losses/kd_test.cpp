@@ -1,6 +1,7 @@
 #include <ATen/Functions.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <gtest/gtest.h>
+#include <retort/errors.h>
 #include <retort/losses/kd.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/api/module.h>
@@ -8,6 +9,7 @@
 #include <cmath>
 #include <limits>
 
+#include "descriptions.h"
 #include "golden.h"
 #include "operator_resolver.h"
 #include "pair_loss_test.h"
@@ -419,6 +421,32 @@ TEST_F(KdLossTest, CriterionIsTheLossOfTheLogits) {
       kd_loss(input.logits_student, input.logits_teacher, 2.5, {}, KdTarget::kProbabilities)));
 }
 
+TEST_F(KdLossTest, CriterionWeighsSamples) {
+  CriterionInput input;
+  input.logits_student = logits();
+  input.logits_teacher = logits();
+  input.weights = at::arange(6, at::kDouble);
+  EXPECT_TRUE(same_bits(
+      KdOptions().build({})->forward(input), kd_loss(input.logits_student, input.logits_teacher, 4.0, input.weights)));
+}
+
+TEST_F(KdLossTest, Description) {
+  KdOptions options;
+  EXPECT_EQ(options.description(), "kd_loss(temperature=4, target=logits)");
+  options.temperature = 0.1 + 0.2;
+  options.target = KdTarget::kProbabilities;
+  EXPECT_EQ(options.description(), "kd_loss(temperature=0.30000000000000004, target=probabilities)");
+  expect_descriptions_differ(
+      options, {[](KdOptions& changed) { changed.temperature = 0.3; },
+                [](KdOptions& changed) { changed.target = KdTarget::kLogits; }});
+}
+
+TEST_F(KdLossTest, WrongShapesAreErrorsOfTheirOwn) {
+  EXPECT_THROW(kd_loss({}, logits(), 4.0), ShapeError);
+  EXPECT_THROW(kd_loss(logits(), logits(at::kDouble, 5), 4.0), ShapeError);
+  EXPECT_THROW(kd_loss(logits(), logits(), 4.0, at::ones({5})), ShapeError);
+}
+
 TEST_F(KdLossTest, RejectsTemperature) {
   for (const auto& [temperature, text] :
        std::vector<std::pair<double, std::string>>{{0.0, "0"}, {-1.0, "-1"}, {kInfinity, "inf"}, {kNan, "nan"}}) {
@@ -428,6 +456,23 @@ TEST_F(KdLossTest, RejectsTemperature) {
     options.temperature = temperature;
     EXPECT_EQ(error_of([&] { options.build({}); }), expected);
   }
+}
+
+TEST_F(KdLossTest, RejectsDifferentNumbersOfClasses) {
+  const auto build = [](int64_t student, int64_t teacher) {
+    FeatureShapes shapes;
+    shapes.classes_student = student;
+    shapes.classes_teacher = teacher;
+    KdOptions().build(shapes);
+  };
+  EXPECT_THROW(build(10, 100), ShapeError);
+  EXPECT_EQ(
+      error_of([&] { build(10, 100); }),
+      "kd_loss: student and teacher must have the same number of classes (got 10 and 100)");
+  // 0 is unknown.
+  EXPECT_NO_THROW(build(10, 10));
+  EXPECT_NO_THROW(build(10, 0));
+  EXPECT_NO_THROW(build(0, 100));
 }
 
 TEST_F(KdLossTest, RejectsTaps) {

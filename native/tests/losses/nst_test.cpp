@@ -1,6 +1,7 @@
 #include <ATen/Functions.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <gtest/gtest.h>
+#include <retort/errors.h>
 #include <retort/losses/nst.h>
 #include <torch/csrc/jit/api/module.h>
 
@@ -13,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "descriptions.h"
 #include "golden.h"
 #include "map_loss_test.h"
 #include "nst_kernels.h"
@@ -600,6 +602,30 @@ TEST_F(NstLossTest, CriterionIsTheSumOfTheLosses) {
     EXPECT_TRUE(criterion->parameters().empty());
     EXPECT_TRUE(criterion->buffers().empty());
   }
+}
+
+TEST_F(NstLossTest, Description) {
+  EXPECT_EQ(
+      NstOptions().description(),
+      "nst_loss(kernel=polynomial, degree=2, offset=0, variance=none, teacher_term=true, dead_channel_norm=1e-06)");
+  const NstOptions options = gaussian(0.3);
+  EXPECT_EQ(
+      options.description(),
+      "nst_loss(kernel=gaussian, degree=2, offset=0, variance=0.3, teacher_term=true, dead_channel_norm=1e-06)");
+  expect_descriptions_differ(
+      options,
+      {[](NstOptions& changed) { changed.kernel = NstKernel::kLinear; },
+       [](NstOptions& changed) { changed.kernel = NstKernel::kPolynomial; },
+       [](NstOptions& changed) { changed.degree = 3; }, [](NstOptions& changed) { changed.offset = 1; },
+       [](NstOptions& changed) { changed.variance.reset(); }, [](NstOptions& changed) { changed.variance = 0.4; },
+       [](NstOptions& changed) { changed.teacher_term = false; },
+       [](NstOptions& changed) { changed.dead_channel_norm = 0; }});
+}
+
+TEST_F(NstLossTest, WrongShapesAreErrorsOfTheirOwn) {
+  EXPECT_THROW(nst_loss({}, {}), ShapeError);
+  EXPECT_THROW(nst_loss({map({2, 3, 4, 4})}, {map({1, 3, 4, 4})}), ShapeError);
+  EXPECT_THROW(NstOptions().build({{{64}}, {{64}}}), ShapeError);
 }
 
 TEST_F(NstLossTest, RejectsNoMaps) {

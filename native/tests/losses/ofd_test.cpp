@@ -2,6 +2,7 @@
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
+#include <retort/errors.h>
 #include <retort/losses/ofd.h>
 #include <retort/models/resnet.h>
 #include <retort/runtime.h>
@@ -11,7 +12,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <regex>
 
+#include "descriptions.h"
 #include "golden.h"
 #include "module_state.h"
 #include "operator_resolver.h"
@@ -1117,6 +1120,49 @@ TEST_F(OfdCriterionTest, HalfPrecisionFeatures) {
       EXPECT_TRUE(close(half.student[i].grad(), single.student[i].grad()));
     }
   }
+}
+
+TEST_F(OfdCriterionTest, Description) {
+  OfdOptions options;
+  EXPECT_EQ(options.description(), "ofd_loss(margins=[], reduction=mean, layer_decay=1, scale=1, init=official)");
+  options.margins = {at::zeros({2}), at::ones({3}, at::kDouble)};
+  options.reduction = OfdReduction::kBatchMean;
+  options.layer_decay = 0.5;
+  options.scale = 1e3;
+  options.init = OfdInit::kKaiming;
+  EXPECT_TRUE(std::regex_match(
+      options.description(),
+      std::regex("ofd_loss\\(margins=\\[Float\\[2\\]#\\d+, Double\\[3\\]#\\d+\\], reduction=batchmean, "
+                 "layer_decay=0.5, scale=1000, init=kaiming\\)")))
+      << options.description();
+  expect_descriptions_differ(
+      options, {[](OfdOptions& changed) { changed.margins[0] = at::ones({2}); },
+                [](OfdOptions& changed) {
+                  changed.margins[0] = at::zeros({2, 1});
+                },
+                [](OfdOptions& changed) { changed.margins[0] = at::zeros({2}, at::kInt); },
+                [](OfdOptions& changed) { changed.margins.pop_back(); },
+                [](OfdOptions& changed) { changed.reduction = OfdReduction::kSum; },
+                [](OfdOptions& changed) { changed.layer_decay = 0.6; }, [](OfdOptions& changed) { changed.scale = 1; },
+                [](OfdOptions& changed) { changed.init = OfdInit::kOfficial; }});
+}
+
+TEST_F(OfdCriterionTest, DescriptionIsOfTheMarginsValues) {
+  OfdOptions options;
+  options.margins = {at::arange(6.0).view({2, 3}).t().select(0, 1)};
+  OfdOptions copy;
+  copy.margins = {options.margins[0].clone().requires_grad_()};
+  EXPECT_EQ(options.description(), copy.description());
+}
+
+TEST_F(OfdCriterionTest, WrongShapesAreErrorsOfTheirOwn) {
+  EXPECT_THROW(ofd_batch_margin({}), ShapeError);
+  EXPECT_THROW(ofd_loss(at::zeros({1, 2, 3, 3}), at::zeros({1, 2, 3, 3}), at::zeros({3})), ShapeError);
+  EXPECT_THROW(ofd_expected_margin(at::zeros({2}), at::zeros({3})), ShapeError);
+  EXPECT_THROW(OfdOptions().build({{{7}}, {{7}}}), ShapeError);
+  OfdOptions options;
+  options.margins = {at::zeros({6})};
+  EXPECT_THROW(options.build(shapes()), ShapeError);
 }
 
 TEST_F(OfdCriterionTest, RejectsTaps) {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 
 namespace retort {
 
@@ -38,8 +39,8 @@ namespace retort {
 /// @param z_teacher Z of the teacher's side, positive and finite
 /// @param temperature T, positive and finite
 /// @return scalar [] of the memories' dtype
-/// @throws c10::ValueError if a tensor is undefined, empty or does not fit, a row is out of range, or a number is not
-///     positive and finite
+/// @throws ShapeError if a tensor is undefined, empty or does not fit
+/// @throws c10::ValueError if a row is out of range or a number is not positive and finite
 ///
 /// Source: Tian, Krishnan, Isola: Contrastive Representation Distillation, ICLR 2020, arXiv 1910.10699. The values are
 /// those of RepDistiller's crd/, whose loss is of shape [1] and which sets Z once, on the first batch.
@@ -60,7 +61,7 @@ RETORT_API at::Tensor crd_loss(
 /// @param contrast int64 [B, K+1], rows of the memory
 /// @param temperature T, positive and finite
 /// @return Z; infinite if e^(1/T) is, at temperatures below 0.0015
-/// @throws c10::ValueError as crd_loss does
+/// @throws ShapeError and c10::ValueError as crd_loss does
 RETORT_API double crd_z(
     const at::Tensor& embeddings, const at::Tensor& memory, const at::Tensor& contrast, double temperature);
 
@@ -76,7 +77,8 @@ RETORT_API double crd_z(
 /// @param negatives K >= 1
 /// @param generator of the indices' device; by default that device's default generator
 /// @return int64 [B, K+1]
-/// @throws c10::ValueError if an argument is out of range
+/// @throws ShapeError if a tensor is undefined, empty or does not fit
+/// @throws c10::ValueError if a number is out of range
 RETORT_API at::Tensor crd_contrast(
     const at::Tensor& indices, int64_t rows, int64_t negatives,
     const std::optional<at::Generator>& generator = std::nullopt);
@@ -98,7 +100,8 @@ RETORT_API at::Tensor crd_contrast(
 /// @param relaxed whether the positive may be another row of the class
 /// @param generator of the indices' device; by default that device's default generator
 /// @return int64 [B, K+1]
-/// @throws c10::ValueError if an argument is out of range
+/// @throws ShapeError if a tensor is undefined, empty or does not fit
+/// @throws c10::ValueError if a number is out of range
 RETORT_API at::Tensor crd_class_contrast(
     const at::Tensor& indices, const at::Tensor& classes, int64_t negatives, bool relaxed = false,
     const std::optional<at::Generator>& generator = std::nullopt);
@@ -163,6 +166,7 @@ struct RETORT_API CrdOptions : CriterionOptions {
   double z_momentum = 0.99;
 
   std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;
+  std::string description() const override;
 };
 
 }  // namespace retort

@@ -50,11 +50,12 @@ class RETORT_API Criterion : public torch::nn::Module {
  public:
   /// Refuses a batch before anything runs, by its labels, indices, contrast and weights; the rest of the input is
   /// undefined yet. Changes nothing.
-  /// @throws c10::ValueError if the batch does not fit
+  /// @throws ShapeError if a tensor is missing or does not fit
+  /// @throws c10::ValueError if a number is out of range
   virtual void check_batch(const CriterionInput& input) const;
 
-  /// The loss of one batch, a scalar connected to `input.logits_student` or `input.student`. Must change nothing but
-  /// buffers.
+  /// The loss of one batch that passed `check_batch`, a scalar connected to `input.logits_student` or `input.student`.
+  /// Must change nothing but buffers.
   virtual at::Tensor forward(const CriterionInput& input) = 0;
 
   /// Remembers the buffers, for `restore`. Called before each step; the default copies them all, so a criterion with
@@ -81,7 +82,8 @@ struct RETORT_API CriterionOptions {
   virtual ~CriterionOptions();
 
   /// Checks the options against the shapes and makes the criterion.
-  /// @throws c10::ValueError if an option is out of range or the shapes do not fit
+  /// @throws c10::ValueError if an option is out of range
+  /// @throws ShapeError if the shapes do not fit
   virtual std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const = 0;
 
   /// The options in one line, e.g. `kd_loss(temperature=4, target=logits)`. A checkpoint holds it, and fits only a step

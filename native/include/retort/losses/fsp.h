@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace retort {
@@ -56,8 +57,9 @@ enum class FspReduction {
 /// @param pooling see FspPooling
 /// @param reduction see FspReduction
 /// @return the losses of the pairs, scalars []; the inputs' dtype, float32 for half-precision inputs
-/// @throws c10::ValueError if there are fewer than two maps, if a map is undefined, not dense, not floating point, not
-///     of rank 4 or empty, if maps differ in batch, channels, dtype or device, or if a pair names no map
+/// @throws ShapeError if there are fewer than two maps, if a map is undefined, not dense, not floating point, not of
+///     rank 4 or empty, or if maps differ in batch, channels, dtype or device
+/// @throws c10::ValueError if a pair names no map
 ///
 /// Source: Yim, Joo, Bae, Kim: A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and Transfer
 /// Learning, CVPR 2017. By default the values are those of RepDistiller's distiller_zoo/FSP.py, which handles square
@@ -77,7 +79,7 @@ RETORT_API std::vector<at::Tensor> fsp_loss(
 /// @param second [B, C_2, H_2, W_2] of the same dtype and device
 /// @param pooling how the larger is brought to the size of the smaller
 /// @return [B, C_1, C_2]; the inputs' dtype, float32 for half-precision inputs. RepDistiller's is transposed.
-/// @throws c10::ValueError if a map is undefined, not dense, not floating point, not of rank 4 or empty, or if the maps
+/// @throws ShapeError if a map is undefined, not dense, not floating point, not of rank 4 or empty, or if the maps
 ///     differ in batch, dtype or device
 RETORT_API at::Tensor fsp_matrix(
     const at::Tensor& first, const at::Tensor& second, FspPooling pooling = FspPooling::kAverage);
@@ -97,6 +99,7 @@ struct RETORT_API FspOptions : CriterionOptions {
   bool adapt_channels = false;
 
   std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;
+  std::string description() const override;
 };
 
 }  // namespace retort

@@ -5,6 +5,7 @@
 #include <retort/losses/criterion.h>
 
 #include <memory>
+#include <string>
 
 namespace retort {
 
@@ -42,9 +43,9 @@ enum class KdTarget {
 ///     undefined, all count alike
 /// @param target what `teacher` holds
 /// @return scalar []; the inputs' dtype, float32 for half-precision inputs
-/// @throws c10::ValueError if a tensor is undefined, not dense, not floating point, not of rank 2 or empty, if the two
-///     differ in shape, dtype or device, if the temperature is not positive and finite, or if a weight is negative or
-///     not finite, or there are not B
+/// @throws ShapeError if a tensor is undefined, not dense, not floating point, not of rank 2 or empty, if the two
+///     differ in shape, dtype or device, or if there are not B weights
+/// @throws c10::ValueError if the temperature is not positive and finite, or if a weight is negative or not finite
 ///
 /// Source: Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, NIPS workshop 2014, arXiv 1503.02531.
 /// The values are those of RepDistiller's distiller_zoo/KD.py, which has no weights. The paper leaves the batch
@@ -56,7 +57,8 @@ RETORT_API at::Tensor kd_loss(
     const at::Tensor& student, const at::Tensor& teacher, double temperature, const at::Tensor& weight = {},
     KdTarget target = KdTarget::kLogits);
 
-/// kd_loss as a term of a training step. It compares logits and takes no taps.
+/// kd_loss as a term of a training step. It compares logits, of as many classes, and takes no taps. A batch's weights
+/// are those of kd_loss.
 struct RETORT_API KdOptions : CriterionOptions {
   /// T of kd_loss; 4 is RepDistiller's value.
   double temperature = 4.0;
@@ -64,6 +66,7 @@ struct RETORT_API KdOptions : CriterionOptions {
   KdTarget target = KdTarget::kLogits;
 
   std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;
+  std::string description() const override;
 };
 
 }  // namespace retort

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace retort {
@@ -43,6 +44,7 @@ struct RETORT_API NstOptions : CriterionOptions {
   double dead_channel_norm = 1e-6;
 
   std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;
+  std::string description() const override;
 };
 
 /// Neuron selectivity transfer: the maximum mean discrepancy between what the student's and what the teacher's channels
@@ -70,8 +72,9 @@ struct RETORT_API NstOptions : CriterionOptions {
 /// @param teacher as many maps with the same batch, dtype and device; channels, heights and widths may be others
 /// @param options the kernel and its variants; a kernel alone will do
 /// @return the n losses, scalars []; the inputs' dtype, float32 for half-precision inputs
-/// @throws c10::ValueError if there is no map, if a map is undefined, not dense, not floating point, not of rank 4 or
-///     empty, if maps differ in batch, dtype or device, or if an option is out of range
+/// @throws ShapeError if there is no map, if a map is undefined, not dense, not floating point, not of rank 4 or empty,
+///     or if maps differ in batch, dtype or device
+/// @throws c10::ValueError if an option is out of range
 ///
 /// Source: Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity Transfer, 2017, arXiv 1707.01219.
 /// The polynomial kernel's values are those of RepDistiller's distiller_zoo/NST.py, which handles square maps only; no

@@ -43,7 +43,7 @@ enum class OfdReduction {
 /// @param margin [C] of the same dtype and device, see ofd_batch_margin and ofd_expected_margin; <= 0 by its meaning,
 ///     which is not checked
 /// @return scalar []; the inputs' dtype, float32 for half-precision inputs
-/// @throws c10::ValueError if a tensor is undefined, not dense, not floating point or of another shape, if the maps are
+/// @throws ShapeError if a tensor is undefined, not dense, not floating point or of another shape, if the maps are
 ///     empty, or if dtypes or devices differ
 ///
 /// Source: Heo, Kim, Yun, Park, Kwak, Choi: A Comprehensive Overhaul of Feature Distillation, ICCV 2019. The values are
@@ -63,7 +63,7 @@ RETORT_API at::Tensor ofd_loss(
 ///
 /// @param teacher [B, C, H, W], floating point, any strides
 /// @return [C]; the teacher's dtype
-/// @throws c10::ValueError if the tensor is undefined, not dense, not floating point, not of rank 4 or empty
+/// @throws ShapeError if the tensor is undefined, not dense, not floating point, not of rank 4 or empty
 RETORT_API at::Tensor ofd_batch_margin(const at::Tensor& teacher);
 
 /// The official margin: for each channel the expected negative response of the BatchNorm before the teacher's ReLU,
@@ -84,8 +84,8 @@ RETORT_API at::Tensor ofd_batch_margin(const at::Tensor& teacher);
 /// @param bn_bias [C] of the same dtype and device
 /// @param stable whether to go without the official code's second case
 /// @return [C], the same dtype
-/// @throws c10::ValueError if a tensor is undefined, not dense, not floating point, not of rank 1 or empty, or if
-///     shapes, dtypes or devices differ
+/// @throws ShapeError if a tensor is undefined, not dense, not floating point, not of rank 1 or empty, or if shapes,
+///     dtypes or devices differ
 RETORT_API at::Tensor ofd_expected_margin(const at::Tensor& bn_weight, const at::Tensor& bn_bias, bool stable = false);
 
 /// The official margins of a whole teacher, ofd_expected_margin of each of its BatchNorm layers before a tap's ReLU.
@@ -131,6 +131,7 @@ struct RETORT_API OfdOptions : CriterionOptions {
   OfdInit init = OfdInit::kOfficial;
 
   std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;
+  std::string description() const override;
 };
 
 }  // namespace retort
