@@ -13,5 +13,6 @@
 #include <retort/models/resnet.h>
 #include <retort/models/torchscript.h>
 #include <retort/runtime.h>
+#include <retort/train/adam.h>
 #include <retort/train/sgd.h>
 #include <retort/train/training_step.h>

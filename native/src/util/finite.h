@@ -15,10 +15,14 @@ bool all_finite(const T* data, int64_t count) {
   return sum == T(0);
 }
 
+/// Whether all elements, in any order, are float or double numbers side by side in the CPU's memory.
+inline bool is_plain(const at::Tensor& tensor) {
+  return tensor.is_cpu() && tensor.is_non_overlapping_and_dense() &&
+         (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble);
+}
+
 inline bool all_finite(const at::Tensor& tensor) {
-  const bool plain = tensor.is_cpu() && tensor.is_non_overlapping_and_dense() &&
-                     (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble);
-  if (!plain) return at::isfinite(tensor).all().item<bool>();
+  if (!is_plain(tensor)) return at::isfinite(tensor).all().item<bool>();
   return AT_DISPATCH_FLOATING_TYPES(tensor.scalar_type(), "all_finite", [&] {
     return all_finite(tensor.const_data_ptr<scalar_t>(), tensor.numel());
   });

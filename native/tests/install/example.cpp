@@ -23,14 +23,16 @@ int main() {
   options.student = student;
   options.teacher = teacher;
   options.input_shape = {3, 32, 32};
-  options.cross_entropy = 0.1;
+  options.cross_entropy.weight = 0.1;
   options.terms = {
       {0.9, kd, {}, {}},
       {50, nst, {"layer2", "layer3"}, {"layer2", "layer3"}},
       {0.8, crd, {"embedding"}, {"embedding"}}};
-  options.optimizer.learning_rate = 0.05;
-  options.optimizer.momentum = 0.9;
-  options.optimizer.weight_decay = 5e-4;
+  const auto sgd = std::make_shared<retort::SgdOptions>();
+  sgd->learning_rate = 0.05;
+  sgd->momentum = 0.9;
+  sgd->weight_decay = 5e-4;
+  options.optimizer = sgd;
   retort::TrainingStep step(options);
 
   retort::Batch batch;  // your data here

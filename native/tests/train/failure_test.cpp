@@ -15,6 +15,7 @@
 
 #include "expect.h"
 #include "networks.h"
+#include "optimizers.h"
 #include "projection_criterion.h"
 #include "seeded_test.h"
 
@@ -44,15 +45,14 @@ struct Rig {
     options.student = student;
     options.teacher = teacher;
     options.input_shape = {3, 6, 6};
-    options.cross_entropy = 0.5;
+    options.cross_entropy.weight = 0.5;
     options.terms = {
         {0.9, std::make_shared<KdOptions>(), {}, {}},
         {2.0, first, {"embedding"}, {"embedding"}},
         {0.1, crd, {"embedding"}, {"embedding"}},
         {0.7, std::make_shared<OfdOptions>(), {"map"}, {"map"}},
         {0.5, second, {"embedding"}, {"embedding"}}};
-    options.optimizer.momentum = 0.9;
-    options.optimizer.weight_decay = 0.01;
+    options.optimizer = test::sgd(0.1, 0.9, 0.01);
     step = std::make_unique<TrainingStep>(options);
     batch.images = at::randn({6, 3, 6, 6});
     batch.labels = at::tensor({0, 4, -1, 3, 1, 2}, at::kLong);
@@ -182,7 +182,7 @@ std::vector<Failure> failures_of_batches() {
        [](Rig&, Batch& batch) { batch.images = batch.images.slice(3, 1); }},
       {"EmptyBatch", "TrainingStep: images must not be empty (got [0, 3, 6, 6])",
        [](Rig&, Batch& batch) { batch.images = batch.images.slice(0, 6); }},
-      {"ImagesOfAnotherDtype", "TrainingStep: images must be of the student's dtype Float (got Double)",
+      {"ImagesOfAnotherDtype", "TrainingStep: images must be of the student's dtype Float or bytes (got Double)",
        [](Rig&, Batch& batch) { batch.images = batch.images.to(at::kDouble); }},
       {"ImagesOnAnotherDevice", "TrainingStep: images must be on the student's device cpu (got meta)",
        [](Rig&, Batch& batch) { batch.images = batch.images.to(at::kMeta); }},
@@ -270,7 +270,7 @@ std::vector<Failure> failures_of_criteria() {
        }},
       {"SumIsInfinite", "TrainingStep: loss must be finite (got inf)",
        [](Rig& rig, Batch&) {
-         const auto huge = [](const at::Tensor& loss) { return loss * 0 + 3e38; };
+         const auto huge = [](const at::Tensor& loss) { return loss.to(at::kDouble) * 0 + 1e308; };
          rig.first->in_forward = huge;
          rig.second->in_forward = huge;
        }},
@@ -317,7 +317,7 @@ TEST_F(TrainingStepOptionsTest, RejectsNetworks) {
       "TrainingStep: student must be given (got null)");
   EXPECT_EQ(
       error_after([](TrainingStepOptions& options) { options.teacher = nullptr; }),
-      "TrainingStep: teacher must be given with terms (got null)");
+      "TrainingStep: teacher must be given with terms on features (got null)");
   EXPECT_EQ(
       error_after([](TrainingStepOptions& options) { options.teacher = options.student; }),
       "TrainingStep: teacher must be another network than the student (got the same)");
@@ -345,15 +345,15 @@ TEST_F(TrainingStepOptionsTest, RejectsWeights) {
   for (const auto& [weight, text] :
        std::vector<std::pair<double, std::string>>{{-0.5, "-0.5"}, {kInfinity, "inf"}, {kNan, "nan"}}) {
     EXPECT_EQ(
-        error_after([&, w = weight](TrainingStepOptions& options) { options.cross_entropy = w; }),
-        "TrainingStep: weight of the cross-entropy must be at least 0 and finite (got " + text + ")");
+        error_after([&, w = weight](TrainingStepOptions& options) { options.cross_entropy.weight = w; }),
+        "CrossEntropy: weight must be at least 0 and finite (got " + text + ")");
     EXPECT_EQ(
         error_after([&, w = weight](TrainingStepOptions& options) { options.terms[0].weight = w; }),
         "TrainingStep: weight of a term must be at least 0 and finite (got " + text + ")");
   }
   EXPECT_EQ(
       error_after([](TrainingStepOptions& options) {
-        options.cross_entropy = 0;
+        options.cross_entropy.weight = 0;
         options.terms.clear();
       }),
       "TrainingStep: loss must have at least one part (got none)");
@@ -383,7 +383,11 @@ TEST_F(TrainingStepOptionsTest, RejectsTerms) {
 
 TEST_F(TrainingStepOptionsTest, RejectsOptimizers) {
   const auto error_of_sgd = [](const std::function<void(SgdOptions&)>& change) {
-    return error_after([&](TrainingStepOptions& options) { change(options.optimizer); });
+    return error_after([&](TrainingStepOptions& options) {
+      const auto sgd = std::make_shared<SgdOptions>();
+      change(*sgd);
+      options.optimizer = sgd;
+    });
   };
   for (const auto& [value, text] :
        std::vector<std::pair<double, std::string>>{{-0.1, "-0.1"}, {kInfinity, "inf"}, {kNan, "nan"}}) {
@@ -398,8 +402,8 @@ TEST_F(TrainingStepOptionsTest, RejectsOptimizers) {
         error_of_sgd([bad](SgdOptions& sgd) { sgd.weight_decay = bad; }),
         "Sgd: weight decay must be at least 0 and finite (got " + text + ")");
     EXPECT_EQ(
-        error_of_sgd([bad](SgdOptions& sgd) { sgd.milestone_factor = bad; }),
-        "Sgd: milestone factor must be positive and finite (got " + text + ")");
+        error_of_sgd([bad](SgdOptions& sgd) { sgd.schedule = Schedule::at_milestones({2}, bad); }),
+        "Sgd: factor must be positive and finite (got " + text + ")");
   }
   EXPECT_EQ(
       error_of_sgd([](SgdOptions& sgd) { sgd.learning_rate = 0; }),
@@ -408,12 +412,12 @@ TEST_F(TrainingStepOptionsTest, RejectsOptimizers) {
       error_of_sgd([](SgdOptions& sgd) { sgd.momentum = 1; }), "Sgd: momentum must be at least 0 and below 1 (got 1)");
   EXPECT_EQ(
       error_of_sgd([](SgdOptions& sgd) {
-        sgd.milestones = {5, 3};
+        sgd.schedule = Schedule::at_milestones({5, 3}, 0.1);
       }),
       "Sgd: milestones must be positive and ascending (got [5, 3])");
   EXPECT_EQ(
       error_of_sgd([](SgdOptions& sgd) {
-        sgd.milestones = {0, 3};
+        sgd.schedule = Schedule::at_milestones({0, 3}, 0.1);
       }),
       "Sgd: milestones must be positive and ascending (got [0, 3])");
 }

@@ -13,6 +13,7 @@
 
 #include "expect.h"
 #include "golden.h"
+#include "optimizers.h"
 
 namespace retort {
 namespace {
@@ -91,11 +92,9 @@ TEST_P(GoldenStepTest, MatchesGolden) {
     options.student->convert(dtype);
     options.teacher->convert(dtype);
     options.input_shape = golden["input0"].sizes().slice(1).vec();
-    options.cross_entropy = golden.number("gamma");
+    options.cross_entropy.weight = golden.number("gamma");
     for (const GoldenTerm& term : terms) options.terms.push_back(term.term);
-    options.optimizer.learning_rate = golden.number("lr");
-    options.optimizer.momentum = golden.number("momentum");
-    options.optimizer.weight_decay = golden.number("weight_decay");
+    options.optimizer = test::sgd(golden.number("lr"), golden.number("momentum"), golden.number("weight_decay"));
     TrainingStep step(options);
 
     const NamedTensors state = step.state();

@@ -13,6 +13,7 @@
 
 #include "expect.h"
 #include "networks.h"
+#include "optimizers.h"
 #include "projection_criterion.h"
 #include "reference/kd.h"
 #include "seeded_test.h"
@@ -50,9 +51,9 @@ TrainingStepOptions tiny_options(const std::shared_ptr<Network>& student, const 
   options.student = student;
   options.teacher = teacher;
   options.input_shape = {3, 6, 6};
-  options.cross_entropy = 0.5;
+  options.cross_entropy.weight = 0.5;
   if (teacher) options.terms = {kd_term(0.9, 4.0)};
-  options.optimizer.learning_rate = 0.1;
+  options.optimizer = test::sgd(0.1);
   return options;
 }
 
@@ -73,11 +74,9 @@ TEST_F(TrainingStepTest, SgdIsTorchs) {
       TrainingStepOptions options;
       options.student = make();
       options.input_shape = {7};
-      options.optimizer.learning_rate = 0.5;
-      options.optimizer.momentum = momentum;
-      options.optimizer.weight_decay = weight_decay;
-      options.optimizer.milestones = {2, 5};
-      options.optimizer.milestone_factor = 0.25;
+      const auto options_of_sgd = test::sgd(0.5, momentum, weight_decay);
+      options_of_sgd->schedule = Schedule::at_milestones({2, 5}, 0.25);
+      options.optimizer = options_of_sgd;
       TrainingStep step(options);
 
       const auto twin = make();
@@ -107,7 +106,7 @@ TEST_F(TrainingStepTest, SgdIsTorchs) {
 TEST_F(TrainingStepTest, GradientsOfAnyStrides) {
   const auto criterion = std::make_shared<test::ProjectionOptions>();
   TrainingStepOptions options = tiny_options(tiny_network(1), tiny_network(2));
-  options.cross_entropy = 0;
+  options.cross_entropy.weight = 0;
   options.terms = {{1.0, criterion, {"embedding"}, {"embedding"}}};
   TrainingStep step(options);
   const at::Tensor projection = step.criterion(0)->named_parameters()["projection"];
@@ -135,8 +134,7 @@ TEST_F(TrainingStepTest, ParametersWithoutGradientStay) {
   const auto student = tiny_network(1);
   student->named_parameters()["conv.weight"].set_requires_grad(false);
   TrainingStepOptions options = tiny_options(student, nullptr);
-  options.optimizer.momentum = 0.9;
-  options.optimizer.weight_decay = 0.1;
+  options.optimizer = test::sgd(0.1, 0.9, 0.1);
   TrainingStep step(options);
   const auto before = copy_of(step.state());
   EXPECT_FALSE(before.contains("momentum.student.conv.weight"));
@@ -205,14 +203,14 @@ TEST_F(TrainingStepTest, SamplesWithoutLabelAreOnlyDistilled) {
 
 TEST_F(TrainingStepTest, LabelsMayBeAbsentWithoutCrossEntropy) {
   TrainingStepOptions options = tiny_options(tiny_network(1), tiny_network(2));
-  options.cross_entropy = 0;
+  options.cross_entropy.weight = 0;
   TrainingStep step(options);
   Batch batch = random_batch();
   StepResult labeled;
   step.run(batch, labeled);
   EXPECT_EQ(labeled.labeled, 6);
   EXPECT_EQ(labeled.cross_entropy, 0.0);
-  EXPECT_DOUBLE_EQ(labeled.total, static_cast<double>(0.9f * static_cast<float>(labeled.terms[0])));
+  EXPECT_DOUBLE_EQ(labeled.total, 0.9 * labeled.terms[0]);
 
   batch.labels = at::Tensor();
   StepResult result;
@@ -225,8 +223,7 @@ TEST_F(TrainingStepTest, LabelsMayBeAbsentWithoutCrossEntropy) {
 
 TEST_F(TrainingStepTest, NothingToLearnFromMovesNoParameter) {
   TrainingStepOptions options = tiny_options(tiny_network(1), nullptr);
-  options.optimizer.momentum = 0.9;
-  options.optimizer.weight_decay = 0.1;
+  options.optimizer = test::sgd(0.1, 0.9, 0.1);
   TrainingStep step(options);
   Batch batch = random_batch();
   StepResult result;
@@ -249,7 +246,7 @@ TEST_F(TrainingStepTest, TrainsAUsersCriterion) {
   const auto student = tiny_network(1);
   const auto teacher = tiny_network(2);
   TrainingStepOptions options = tiny_options(student, teacher);
-  options.optimizer.momentum = 0.9;
+  options.optimizer = test::sgd(0.1, 0.9);
   options.terms.push_back({2.0, std::make_shared<test::ProjectionOptions>(), {"embedding"}, {"embedding"}});
   TrainingStep step(options);
   ASSERT_EQ(step.term_count(), 2);

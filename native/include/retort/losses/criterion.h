@@ -40,7 +40,7 @@ struct CriterionInput {
   at::Tensor contrast;
   /// [B], how much each sample counts, at least 0 and not all 0; undefined if all count alike. Losses that have no
   /// such weights ignore it.
-  at::Tensor weights;
+  at::Tensor weights = {};
 };
 
 /// A distillation loss as part of a training step: a module, so that its parameters are trained with the student and

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,11 +26,13 @@ struct NetworkOutput {
 };
 
 /// Anything that maps a batch of images to logits and named features: a native network (make_resnet), a TorchScript
-/// module (load_torchscript) or a class of your own, which registers its parameters as any torch::nn::Module does,
-/// passes its tap names to the constructor and implements compute(). Always owned by a std::shared_ptr.
+/// module (load_torchscript) or a class of your own, which registers its parameters and buffers as any
+/// torch::nn::Module does (in the constructor or in its first forward pass), passes its tap names to the constructor
+/// and implements compute(). Always owned by a std::shared_ptr.
 ///
-/// All methods but forward, snapshot, restore and what torch::nn::Module itself offers hold the network's mutex, as
-/// does a TrainingStep while it uses the network, so they may be called from several threads.
+/// All methods but forward, entries, snapshot, restore, those on attributes and what torch::nn::Module itself offers
+/// hold the network's mutex, as does a TrainingStep while it uses the network, so they may be called from several
+/// threads.
 class RETORT_API Network : public torch::nn::Module {
  public:
   explicit Network(std::vector<std::string> tap_names);
@@ -65,6 +68,8 @@ class RETORT_API Network : public torch::nn::Module {
 
   /// Parameters and buffers by name, in the order of PyTorch's state_dict. The tensors share the network's memory.
   torch::OrderedDict<std::string, at::Tensor> state_dict();
+  /// state_dict() for a caller that holds the mutex.
+  torch::OrderedDict<std::string, at::Tensor> entries();
   /// Writes state_dict() as a file that Python reads with `torch.load(path, weights_only=True)`. The file is complete
   /// or not there: it is written under a temporary name, synced and renamed.
   void save_state_dict(const std::string& path);
@@ -73,10 +78,12 @@ class RETORT_API Network : public torch::nn::Module {
   /// @throws c10::ValueError if the file or one of its entries does not fit; nothing is changed then
   void load_state_dict(const std::string& path);
 
-  /// Writes the network as a TorchScript module that returns `(logits, features)` with the tap names as keys, for
-  /// Python's `torch.jit.load`, LibTorch or load_torchscript. Parameter names are those of state_dict(), the mode is
-  /// the network's. The file is complete or not there.
-  /// @throws c10::ValueError if the network cannot be exported or the file cannot be written
+  /// Writes the network as a TorchScript module for Python's `torch.jit.load`, LibTorch or load_torchscript. Names of
+  /// parameters and buffers are those of state_dict(), the mode is the network's. A native network's module returns
+  /// `(logits, features)` with the tap names as keys, a TorchScript network's what it has always returned. The file is
+  /// complete or not there.
+  /// @throws c10::ValueError if the network is of a class of your own that does not implement to_torchscript(), or if
+  /// the file cannot be written
   void save_torchscript(const std::string& path);
 
   /// The number of elements of all parameters.
@@ -96,10 +103,11 @@ class RETORT_API Network : public torch::nn::Module {
   virtual void restore();
 
   /// What a forward pass may change besides parameters and buffers, e.g. a counter of a TorchScript module, as bytes
-  /// for a checkpoint; empty if there is nothing of the kind.
+  /// for a checkpoint; empty if there is nothing of the kind. Of a TorchScript module that is every attribute made of
+  /// numbers, strings, tensors, lists, dicts and tuples; objects of classes are left out.
   virtual std::string packed_attributes() const;
   /// Puts back what packed_attributes() returned.
-  /// @throws c10::ValueError if the bytes are of another network; nothing is changed then
+  /// @throws c10::ValueError if the bytes are of another network or no such bytes; nothing is changed then
   virtual void unpack_attributes(const std::string& bytes);
 
   /// Held by everything that runs the network or changes its weights.
@@ -123,14 +131,13 @@ class RETORT_API Network : public torch::nn::Module {
 
  private:
   NetworkOutput evaluate(const at::Tensor& images);
-  torch::OrderedDict<std::string, at::Tensor> entries();
   size_t find_tap(const std::string& name) const;
 
   std::vector<std::string> tap_names_;
   std::vector<int64_t> input_shape_;
   std::vector<std::vector<int64_t>> tap_shapes_;
   int64_t classes_ = 0;
-  std::vector<at::Tensor> saved_buffers_;
+  std::optional<std::vector<at::Tensor>> saved_buffers_;  // looked up once, until the next probe()
   std::vector<at::Tensor> saved_contents_;
   mutable std::mutex mutex_;
 };

@@ -4,7 +4,8 @@
 #include <retort/export.h>
 #include <retort/losses/criterion.h>
 #include <retort/models/network.h>
-#include <retort/train/sgd.h>
+#include <retort/train/images.h>
+#include <retort/train/stage.h>
 #include <torch/ordered_dict.h>
 
 #include <cstdint>
@@ -14,71 +15,143 @@
 
 namespace retort {
 
-/// One weighted distillation loss of a training step.
-struct RETORT_API Term {
-  /// Finite and >= 0.
-  double weight = 1.0;
-  std::shared_ptr<CriterionOptions> criterion;
-  /// Names of the student's taps that the criterion compares, in its order; empty for losses on logits.
-  std::vector<std::string> student_taps;
-  /// Names of the teacher's taps.
-  std::vector<std::string> teacher_taps;
+/// How a network's maps lie in memory. The results are the same but for rounding.
+enum class MemoryFormat {
+  /// [B, C, H, W]
+  kContiguous,
+  /// [B, H, W, C], in which convolutions are often faster. Needs inputs of rank 3.
+  kChannelsLast,
+  /// Whichever of the two is faster: the first eight batches take turns. A choice by the clock: two runs may differ in
+  /// rounding, a resumed one keeps the choice.
+  kAuto,
 };
 
-/// What a training step is made of.
-struct RETORT_API TrainingStepOptions {
+/// The arithmetic of a network's forward pass.
+enum class Precision {
+  /// That of the network's dtype.
+  kFull,
+  /// Convolutions and matrix products in bfloat16 (PyTorch's autocast); weights, losses and updates stay as they are.
+  kBFloat16,
+};
+
+/// What the teacher's BatchNorms do. All else in the teacher is in evaluation mode, always.
+enum class TeacherBatchNorm {
+  /// Normalise by the running statistics, as most code does.
+  kEvaluation,
+  /// Normalise by the batch's statistics and update the running ones, as the official code of OFD does.
+  kTraining,
+  /// Normalise by the batch's statistics, without updating the running ones.
+  kBatchStatistics,
+};
+
+/// Outputs of the teacher that are remembered by the samples' rows in the data set (Batch::indices) and so computed
+/// once, for data that is not augmented and a teacher that does not change.
+struct RETORT_API TeacherCacheOptions {
+  /// Rows of the data set; 0 for no cache.
+  int64_t samples = 0;
+  /// Where they are kept for the next process, if not empty; else in memory. A file belongs to one teacher, data set,
+  /// selection of taps and preparation of images; of the data set only the number of rows is checked.
+  std::string file;
+};
+
+/// What a training step is made of: its first stage, and what is common to all stages.
+struct RETORT_API TrainingStepOptions : Stage {
   /// The network to train.
   std::shared_ptr<Network> student;
-  /// The network to learn from; may be null if there are no terms.
+  /// The network to learn from; may be null if there are no terms, or if no term has taps of the teacher and each batch
+  /// brings the teacher's logits.
   std::shared_ptr<Network> teacher;
-  /// Shape of one input, without the batch.
+  /// Shape of one input, without the batch; channels first.
   std::vector<int64_t> input_shape;
-  /// Weight of the cross-entropy with the labels, the mean over the labelled samples; 0 to train without labels.
-  double cross_entropy = 1.0;
-  std::vector<Term> terms;
-  SgdOptions optimizer;
+  ImageOptions images;
+  /// The stages after the first.
+  std::vector<Stage> later_stages;
+
+  /// Number of batches whose mean gradient makes one update, >= 1.
+  int64_t accumulate = 1;
+  /// Largest norm of all gradients together, as torch.nn.utils.clip_grad_norm_ has it; 0 for no limit.
+  double clip_norm = 0.0;
+  /// Largest absolute value of an element of a gradient, applied before clip_norm; 0 for no limit.
+  double clip_value = 0.0;
+  /// Whether a batch whose loss or gradient is not finite is passed over, with StepResult::skipped set, instead of an
+  /// error.
+  bool skip_non_finite = false;
+
+  MemoryFormat student_format = MemoryFormat::kContiguous;
+  MemoryFormat teacher_format = MemoryFormat::kContiguous;
+  Precision student_precision = Precision::kFull;
+  Precision teacher_precision = Precision::kFull;
+  TeacherBatchNorm teacher_batch_norm = TeacherBatchNorm::kEvaluation;
+  TeacherCacheOptions teacher_cache;
 };
 
 /// The tensors of one step. They are read, never changed or kept.
 struct RETORT_API Batch {
-  /// [B, ...input_shape], in the student's dtype and on its device.
+  /// [B, ...input_shape], or [B, height, width, channels] if ImageOptions::channels_last; of the student's dtype or
+  /// uint8, on the student's device.
   at::Tensor images;
   /// int64 [B], classes from 0, or -1 for a sample without a label, which takes part in the distillation terms only.
   /// May be undefined if the weight of the cross-entropy is 0.
   at::Tensor labels;
-  /// int64 [B], the samples' rows in the data set; may be undefined if no term needs them.
+  /// int64 [B], the samples' rows in the data set; may be undefined if no term and no cache needs them.
   at::Tensor indices;
   /// int64 [B, K+1], rows to contrast with, the positive first; may be undefined if no term needs them.
   at::Tensor contrast;
+  /// [B], floating point, how much each sample counts in the cross-entropy and in losses that have such weights (KD):
+  /// at least 0, not all 0. Undefined if all count alike.
+  at::Tensor weights = {};
+  /// [B, classes], what the teacher makes of the images. If defined, the teacher is not run.
+  at::Tensor teacher_logits = {};
+  /// The teacher's features in the order of TrainingStep::teacher_taps(); to be given with teacher_logits if there are
+  /// such taps.
+  std::vector<at::Tensor> teacher_features = {};
 };
 
 /// What one step computed.
 struct RETORT_API StepResult {
   /// The weighted sum of all parts.
   double total = 0.0;
-  /// Mean cross-entropy of the labelled samples; 0 if there are none or if its weight is 0.
+  /// The cross-entropy before its weight; 0 if no labelled sample counts or if its weight is 0.
   double cross_entropy = 0.0;
-  /// Every term's value before its weight, in the order of the terms.
+  /// Every term's value before its weight, in the order of the stage's terms.
   std::vector<double> terms;
   /// Number of labelled samples whose label the student's logits predicted in this step.
   int64_t correct = 0;
   /// Number of labelled samples.
   int64_t labeled = 0;
-  /// The learning rate that this step used.
+  /// The norm of all gradients together, before clipping; of those accumulated so far, if there are several batches to
+  /// an update.
+  double gradient_norm = 0.0;
+  /// The learning rate of the update that this batch belongs to.
   double learning_rate = 0.0;
+  /// Whether the parameters were updated: not by the first batches of an accumulation, nor if skipped.
+  bool updated = false;
+  /// Whether the batch was passed over because something was not finite; nothing has changed then, and the values are
+  /// those computed until that was found.
+  bool skipped = false;
+  /// The stage that the batch belonged to, from 0.
+  int64_t stage = 0;
+  /// Formats of this step; never kAuto.
+  MemoryFormat student_format = MemoryFormat::kContiguous;
+  MemoryFormat teacher_format = MemoryFormat::kContiguous;
+  /// What the step took.
+  int64_t nanoseconds = 0;
 };
 
-/// Trains a student with a teacher: teacher forward, student forward, weighted losses, backward, checks, SGD.
+/// Trains a student with a teacher: teacher forward, student forward, weighted losses, backward, checks, clipping,
+/// optimizer.
 ///
-/// The teacher runs in evaluation mode without gradients, the student in training mode; both modes are restored.
-/// Calls are serialised, and hold the mutexes of both networks. Gradients live inside the call: the parameters' own
-/// `grad` is neither read nor written.
+/// The teacher runs without gradients, the student in training mode; the modes of both are restored. Calls are
+/// serialised, and hold the mutexes of both networks. Gradients live inside the call: the parameters' own `grad` is
+/// neither read nor written.
 ///
-/// A step that fails changes nothing: parameters, buffers, optimizer, criteria, the default generator of the student's
-/// device and the step count are then, bit for bit, what they were before.
+/// A step that fails changes nothing: parameters, buffers, optimizer, accumulated gradients, criteria, cache, the
+/// default generator of the student's device and the counters are then, bit for bit, what they were before.
 class RETORT_API TrainingStep {
  public:
-  /// Probes the networks, builds the criteria and prepares the optimizer.
+  /// Probes the networks, builds the criteria and prepares the optimizers of all stages.
+  /// @throws ShapeError if a loss does not fit its taps, or images their options
+  /// @throws CheckpointError if the file of the cache is not one or belongs to another teacher
   /// @throws c10::ValueError if an option is missing or out of range, a tap does not exist, a network does not return
   ///     logits and features, or nothing is left to train
   explicit TrainingStep(TrainingStepOptions options);
@@ -88,23 +161,42 @@ class RETORT_API TrainingStep {
 
   /// Does one step.
   /// @param result overwritten once the step has succeeded
-  /// @throws c10::ValueError if the batch does not fit or the loss or a gradient is not finite
+  /// @throws ShapeError if a tensor of the batch is missing or does not fit; found before anything runs
+  /// @throws NonFiniteError if the loss or a gradient is not finite
+  /// @throws c10::ValueError if a value of the batch is out of range
   /// @throws c10::Error if LibTorch fails
   void run(const Batch& batch, StepResult& result);
 
+  /// Writes everything that a step changes, and so all that is needed to go on, into one file: student, buffers,
+  /// optimizer, accumulated gradients, criteria, teacher's running statistics if they move, random state, counters and
+  /// choice of formats. The file is complete or not there: what was there before stays until the new one is synced.
+  /// The cache of the teacher's outputs is not part of it.
+  /// @throws CheckpointError if the file cannot be written
+  void save(const std::string& path);
+
+  /// Goes on where save() was called: on the same machine, with the same number of threads and, if there is one, the
+  /// same file of the teacher's cache, the next steps compute the same bits.
+  /// @throws CheckpointError if the file is missing, damaged, no checkpoint, of a newer format or of a step with other
+  ///     options; nothing has changed then
+  void load(const std::string& path);
+
   /// Shape of one input, without the batch.
   const std::vector<int64_t>& input_shape() const;
-  /// Number of steps that succeeded.
+  /// Number of updates of the parameters.
   int64_t steps() const;
-  /// The learning rate that the next step will use.
+  /// The stage that the next batch belongs to, from 0.
+  int64_t stage() const;
+  /// The learning rate of the next update.
   double learning_rate() const;
-  /// Number of terms.
+  /// Number of terms of all stages.
   int64_t term_count() const;
-  /// The criterion of a term, with its parameters and buffers.
+  /// The criterion of a term, with its parameters and buffers; terms are counted through all stages.
   /// @throws c10::ValueError if there is no such term
   std::shared_ptr<Criterion> criterion(int64_t term) const;
-  /// Everything the step changes, by name: `student.NAME`, `terms.INDEX.NAME`, `momentum.student.NAME`,
-  /// `momentum.terms.INDEX.NAME`. The tensors share the step's memory.
+  /// The teacher's taps that terms use, each once, in the order of the terms.
+  const std::vector<std::string>& teacher_taps() const;
+  /// The tensors that a step changes, by name: `student.NAME`, `terms.INDEX.NAME`, and of the stage's optimizer
+  /// `momentum.student.NAME`, `exp_avg.student.NAME` and so on. They share the step's memory.
   torch::OrderedDict<std::string, at::Tensor> state() const;
 
  private:

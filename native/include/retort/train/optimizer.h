@@ -1,0 +1,59 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <retort/export.h>
+#include <retort/train/schedule.h>
+
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace retort {
+
+class Optimizer;
+
+/// Parameters that are trained otherwise than the rest.
+struct RETORT_API ParameterGroup {
+  /// Names of parameters, or of modules for all that they contain, as in TrainingStep::state(): `student.fc`,
+  /// `student.layer1.0.conv1.weight`, `terms.2`. A parameter belongs to the first group that names it.
+  std::vector<std::string> names;
+  /// Times the learning rate, >= 0.
+  double learning_rate_factor = 1.0;
+  /// Times the weight decay, >= 0.
+  double weight_decay_factor = 1.0;
+};
+
+/// How parameters follow their gradients. Made by SgdOptions or AdamOptions.
+struct RETORT_API OptimizerOptions {
+  OptimizerOptions() = default;
+  OptimizerOptions(const OptimizerOptions&) = default;
+  OptimizerOptions& operator=(const OptimizerOptions&) = default;
+  virtual ~OptimizerOptions();
+
+  /// > 0, times the schedule.
+  double learning_rate = 0.1;
+  Schedule schedule;
+  /// >= 0
+  double weight_decay = 0.0;
+  /// Whether the weight decay also applies to BatchNorm and biases, that is to parameters of less than two dimensions.
+  /// PyTorch and the papers decay everything.
+  bool decay_norms_and_biases = true;
+  std::vector<ParameterGroup> groups;
+
+  /// For a training step.
+  /// @param parameters name and value of each parameter to train
+  /// @throws c10::ValueError if an option is out of range or a group names nothing
+  virtual std::unique_ptr<Optimizer> build(std::vector<std::pair<std::string, at::Tensor>> parameters) const = 0;
+  /// The options in one line, for a checkpoint.
+  virtual std::string description() const = 0;
+
+ protected:
+  /// Requires the common options in their ranges.
+  /// @throws c10::ValueError if one is not
+  void check(const char* function) const;
+  /// The common options of description().
+  std::string common_description() const;
+};
+
+}  // namespace retort

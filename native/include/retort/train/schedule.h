@@ -1,0 +1,65 @@
+#pragma once
+
+#include <retort/export.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace retort {
+
+/// The shape of a Schedule.
+enum class ScheduleKind {
+  /// 1
+  kConstant,
+  /// factor ^ floor(step / period), as torch.optim.lr_scheduler.StepLR.
+  kStep,
+  /// factor ^ (number of milestones <= step), as MultiStepLR.
+  kMilestones,
+  /// From 1 to final_factor: final_factor + (1 - final_factor) * (1 + cos(pi * p)) / 2, where p goes from 0, at the end
+  /// of
+  /// the warm-up, to 1, at step `period`, and stays there; as CosineAnnealingLR.
+  kCosine,
+};
+
+/// What a learning rate or the weight of a loss is multiplied by, as training goes on:
+///
+///   at(step) = kind(step) * (step < warmup ? warmup_factor + (1 - warmup_factor) * step / warmup : 1)
+///
+/// The warm-up is that of torch.optim.lr_scheduler.LinearLR. Steps are completed updates of the parameters, counted
+/// from the beginning of the stage.
+struct RETORT_API Schedule {
+  ScheduleKind kind = ScheduleKind::kConstant;
+  /// Of kStep and kMilestones, > 0.
+  double factor = 0.1;
+  /// Steps between two changes of kStep; the whole length of kCosine, warm-up included; > 0 there.
+  int64_t period = 0;
+  /// Of kMilestones, positive and ascending.
+  std::vector<int64_t> milestones;
+  /// Of kCosine, >= 0.
+  double final_factor = 0.0;
+  /// Length of the linear warm-up, 0 for none. Below `period` of kCosine.
+  int64_t warmup = 0;
+  /// Where the warm-up begins, >= 0.
+  double warmup_factor = 0.0;
+
+  static Schedule constant();
+  static Schedule step(int64_t period, double factor);
+  static Schedule at_milestones(std::vector<int64_t> milestones, double factor);
+  static Schedule cosine(int64_t period, double final_factor = 0.0);
+  /// The same with a linear warm-up.
+  Schedule with_warmup(int64_t steps, double factor = 0.0) const;
+
+  /// The factor after a number of completed steps.
+  double at(int64_t step) const;
+
+  /// Requires fields in their ranges.
+  /// @param function the caller's name, for error messages
+  /// @throws c10::ValueError if a field is out of range
+  void check(const std::string& function) const;
+
+  /// The schedule in one line, for a checkpoint.
+  std::string description() const;
+};
+
+}  // namespace retort

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <retort/export.h>
+#include <retort/losses/criterion.h>
+#include <retort/train/cross_entropy.h>
+#include <retort/train/optimizer.h>
+#include <retort/train/schedule.h>
+#include <retort/train/sgd.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace retort {
+
+/// One weighted distillation loss of a training step.
+struct RETORT_API Term {
+  /// Finite and >= 0.
+  double weight = 1.0;
+  std::shared_ptr<CriterionOptions> criterion;
+  /// Names of the student's taps that the criterion compares, in its order; empty for losses on logits.
+  std::vector<std::string> student_taps;
+  /// Names of the teacher's taps.
+  std::vector<std::string> teacher_taps;
+  /// Of the weight.
+  Schedule schedule = {};
+};
+
+/// What is trained, by which losses and how. A training begins with one stage, and more may follow, each with losses
+/// and an optimizer of its own. FSP's paper and RepDistiller, for example, first train the layers by FSP alone, then
+/// the whole student by the cross-entropy.
+struct RETORT_API Stage {
+  /// Number of updates after which the next stage begins; 0, without end, for the last.
+  int64_t steps = 0;
+  CrossEntropyOptions cross_entropy;
+  std::vector<Term> terms;
+  std::shared_ptr<OptimizerOptions> optimizer = std::make_shared<SgdOptions>();
+  /// Names of the student's parameters or modules that are trained, e.g. `layer1`; empty for all. The others stay as
+  /// they are, and modules among them are in evaluation mode. Criteria's own parameters are always trained.
+  std::vector<std::string> trained;
+};
+
+}  // namespace retort

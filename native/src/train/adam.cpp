@@ -1,0 +1,65 @@
+#include <ATen/ops/_fused_adam.h>
+#include <ATen/ops/_fused_adamw.h>
+#include <retort/train/adam.h>
+
+#include <cmath>
+
+#include "losses/description.h"
+#include "train/optimizer.h"
+#include "util/check.h"
+
+namespace retort {
+namespace {
+
+class Adam final : public Optimizer {
+ public:
+  Adam(const AdamOptions& options, std::vector<std::pair<std::string, at::Tensor>> parameters)
+      : Optimizer(options, std::move(parameters)),
+        beta1_(options.beta1),
+        beta2_(options.beta2),
+        epsilon_(options.epsilon),
+        decoupled_(options.decoupled) {
+    remember("exp_avg");
+    remember("exp_avg_sq");
+    remember_scalars("step", at::kFloat);
+  }
+
+ private:
+  void update(const Work& work, double learning_rate) override {
+    // The kernel expects the steps counted already; add_() would allocate, which can fail.
+    for (const at::Tensor& step : work.remembered[2]) *step.mutable_data_ptr<float>() += 1;
+    const auto run = [&](const auto& kernel) {
+      kernel(
+          work.parameters, work.gradients, work.remembered[0], work.remembered[1], /*max_exp_avg_sqs=*/Tensors(),
+          work.remembered[2], learning_rate, beta1_, beta2_, work.bucket->weight_decay, epsilon_, /*amsgrad=*/false,
+          /*maximize=*/false, /*grad_scale=*/std::nullopt, /*found_inf=*/std::nullopt);
+    };
+    decoupled_ ? run(at::_ops::_fused_adamw_::call) : run(at::_ops::_fused_adam_::call);
+  }
+
+  double beta1_;
+  double beta2_;
+  double epsilon_;
+  bool decoupled_;
+};
+
+}  // namespace
+
+std::unique_ptr<Optimizer> AdamOptions::build(std::vector<std::pair<std::string, at::Tensor>> parameters) const {
+  check("Adam");
+  RETORT_CHECK(beta1 >= 0 && beta1 < 1, "Adam: beta1 must be at least 0 and below 1 (got ", beta1, ")");
+  RETORT_CHECK(beta2 >= 0 && beta2 < 1, "Adam: beta2 must be at least 0 and below 1 (got ", beta2, ")");
+  RETORT_CHECK(epsilon > 0 && std::isfinite(epsilon), "Adam: epsilon must be positive and finite (got ", epsilon, ")");
+  return std::make_unique<Adam>(*this, std::move(parameters));
+}
+
+std::string AdamOptions::description() const {
+  return describe(
+      "adam", {{"options", common_description()},
+               {"beta1", beta1},
+               {"beta2", beta2},
+               {"epsilon", epsilon},
+               {"decoupled", decoupled}});
+}
+
+}  // namespace retort

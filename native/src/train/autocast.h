@@ -1,0 +1,37 @@
+#pragma once
+
+#include <ATen/autocast_mode.h>
+#include <retort/train/training_step.h>
+
+namespace retort {
+
+/// While it lives, convolutions and matrix products on a device run in a precision; kFull means that of their inputs,
+/// whatever the caller has set.
+class Autocast {
+ public:
+  Autocast(at::Device device, Precision precision)
+      : device_(device.type()),
+        was_enabled_(at::autocast::is_autocast_enabled(device_)),
+        previous_(at::autocast::get_autocast_dtype(device_)) {
+    at::autocast::set_autocast_enabled(device_, precision == Precision::kBFloat16);
+    at::autocast::set_autocast_dtype(device_, at::kBFloat16);
+    at::autocast::increment_nesting();
+  }
+
+  ~Autocast() {
+    // Copies of weights, which the optimizer is about to change.
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    at::autocast::set_autocast_enabled(device_, was_enabled_);
+    at::autocast::set_autocast_dtype(device_, previous_);
+  }
+
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+  at::DeviceType device_;
+  bool was_enabled_;
+  at::ScalarType previous_;
+};
+
+}  // namespace retort

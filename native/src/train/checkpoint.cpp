@@ -1,0 +1,223 @@
+// TrainingStep::save and load.
+#include <ATen/core/Generator.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include <cstring>
+#include <sstream>
+#include <utility>
+
+#include "losses/description.h"
+#include "train/checkpoint_file.h"
+#include "train/training_step_impl.h"
+#include "util/check.h"
+
+namespace retort {
+namespace {
+
+using Tensors = torch::OrderedDict<std::string, at::Tensor>;
+
+/// Gives networks attributes, all or none.
+void exchange_attributes(const std::vector<std::pair<Network*, std::string>>& attributes) {
+  std::vector<std::string> before;
+  for (const auto& [network, bytes] : attributes) before.push_back(network->packed_attributes());
+  size_t done = 0;
+  try {
+    for (; done < attributes.size(); ++done) attributes[done].first->unpack_attributes(attributes[done].second);
+  } catch (const std::exception&) {
+    while (done-- > 0) attributes[done].first->unpack_attributes(before[done]);
+    throw;
+  }
+}
+
+/// All that the state depends on, one thing a line.
+std::string configuration_of(const TrainingStepOptions& options) {
+  std::ostringstream text;
+  text << describe(
+              "step", {{"input_shape", options.input_shape},
+                       {"accumulate", options.accumulate},
+                       {"clip_norm", options.clip_norm},
+                       {"clip_value", options.clip_value},
+                       {"student_format", static_cast<int64_t>(options.student_format)},
+                       {"teacher_format", static_cast<int64_t>(options.teacher_format)},
+                       {"student_precision", static_cast<int64_t>(options.student_precision)},
+                       {"teacher_precision", static_cast<int64_t>(options.teacher_precision)},
+                       {"teacher_batch_norm", static_cast<int64_t>(options.teacher_batch_norm)},
+                       {"stages", static_cast<int64_t>(options.later_stages.size() + 1)}})
+       << '\n'
+       << options.images.description() << '\n';
+  const auto add = [&text](const Stage& stage) {
+    text << describe("stage", {{"steps", stage.steps}, {"trained", stage.trained}}) << '\n'
+         << stage.cross_entropy.description() << '\n'
+         << stage.optimizer->description() << '\n';
+    for (const Term& term : stage.terms) {
+      text << describe(
+                  "term", {{"weight", term.weight},
+                           {"schedule", term.schedule.description()},
+                           {"criterion", term.criterion->description()},
+                           {"student_taps", term.student_taps},
+                           {"teacher_taps", term.teacher_taps}})
+           << '\n';
+    }
+  };
+  add(options);
+  for (const Stage& stage : options.later_stages) add(stage);
+  return text.str();
+}
+
+void check_configuration(const std::string& saved, const std::string& own, const std::string& path) {
+  std::istringstream saved_lines(saved), own_lines(own);
+  std::string saved_line, own_line;
+  do {
+    saved_line.clear();
+    own_line.clear();
+    std::getline(saved_lines, saved_line);
+    std::getline(own_lines, own_line);
+    RETORT_CHECK_AS(
+        CheckpointError, saved_line == own_line, "TrainingStep.load: ", path, " must be of a step with ",
+        own_line.empty() ? "no more parts" : own_line, " (got ", saved_line.empty() ? "nothing more" : saved_line, ")");
+  } while (saved_lines && own_lines);
+}
+
+at::Tensor to_tensor(const std::string& bytes) {
+  at::Tensor tensor = at::empty({static_cast<int64_t>(bytes.size())}, at::kByte);
+  std::memcpy(tensor.mutable_data_ptr(), bytes.data(), bytes.size());
+  return tensor;
+}
+
+std::string to_bytes(const at::Tensor& tensor) {
+  return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
+}
+
+/// Counters and choices as they are saved.
+enum Number : int64_t { kSteps, kStage, kStepsOfStage, kAccumulated, kStudentFormat, kTeacherFormat, kNumbers };
+
+constexpr const char* kNumbersName = "numbers";
+constexpr const char* kRandomName = "random";
+const std::string kAccumulatedPrefix = "accumulated.";
+const std::string kAttributesPrefix = "attributes.";
+
+/// Takes tensors out of a checkpoint, each once and as it must be.
+class Reader {
+ public:
+  Reader(Tensors tensors, const std::string& path) : tensors_(std::move(tensors)), path_(path) {}
+
+  /// @param like shape and dtype that it must have
+  at::Tensor take(const std::string& name, const at::Tensor& like) {
+    const at::Tensor tensor = take(name, like.scalar_type());
+    RETORT_CHECK_AS(
+        CheckpointError, tensor.sizes() == like.sizes(), "TrainingStep.load: ", name, " of ", path_,
+        " must be of shape ", like.sizes(), " (got ", tensor.sizes(), ")");
+    // What is left to do must not allocate.
+    return tensor.strides() == like.strides() ? tensor : at::empty_like(like).copy_(tensor);
+  }
+
+  /// @param dtype that it must have
+  at::Tensor take(const std::string& name, at::ScalarType dtype) {
+    const at::Tensor* tensor = tensors_.find(name);
+    RETORT_CHECK_AS(
+        CheckpointError, tensor, "TrainingStep.load: ", path_, " must have the entry ", name, " (got none)");
+    RETORT_CHECK_AS(
+        CheckpointError, tensor->scalar_type() == dtype, "TrainingStep.load: ", name, " of ", path_, " must be ", dtype,
+        " (got ", tensor->scalar_type(), ")");
+    ++taken_;
+    return *tensor;
+  }
+
+  bool has(const std::string& name) const { return tensors_.contains(name); }
+
+  void finish() const {
+    RETORT_CHECK_AS(
+        CheckpointError, taken_ == tensors_.size(), "TrainingStep.load: ", path_, " must have ", taken_,
+        " entries for this step (got ", tensors_.size(), ")");
+  }
+
+ private:
+  Tensors tensors_;
+  const std::string& path_;
+  size_t taken_ = 0;
+};
+
+}  // namespace
+
+/// The tensors that a step changes: its state at a stage, and what it is silent about because users need not see it.
+torch::OrderedDict<std::string, at::Tensor> TrainingStep::Impl::changing(int64_t at_stage) const {
+  Tensors tensors = state(at_stage);
+  if (options.teacher && options.teacher_batch_norm == TeacherBatchNorm::kTraining) {
+    for (const auto& entry : options.teacher->named_buffers()) tensors.insert("teacher." + entry.key(), entry.value());
+  }
+  return tensors;
+}
+
+void TrainingStep::Impl::save(const std::string& path) {
+  Checkpoint checkpoint{configuration_of(options), Tensors()};
+  {
+    const Lock lock(*this);
+    const auto add = [&](const std::string& name, const at::Tensor& value) {
+      checkpoint.tensors.insert(name, value.detach().clone());
+    };
+    for (const auto& entry : changing(progress.stage)) add(entry.key(), entry.value());
+    for (size_t i = 0; i < accumulation.sum().size(); ++i) {
+      const at::Tensor& sum = accumulation.sum()[i];
+      if (sum.defined()) add(kAccumulatedPrefix + stage().optimizer->names()[i], sum);
+    }
+    for (const auto& [name, network] : networks())
+      add(kAttributesPrefix + name, to_tensor(network->packed_attributes()));
+    at::Tensor numbers = at::empty({kNumbers}, at::kLong);
+    auto* number = numbers.mutable_data_ptr<int64_t>();
+    number[kSteps] = progress.steps;
+    number[kStage] = progress.stage;
+    number[kStepsOfStage] = progress.steps_of_stage;
+    number[kAccumulated] = accumulation.count();
+    number[kStudentFormat] = static_cast<int64_t>(student_format.chosen());
+    number[kTeacherFormat] = static_cast<int64_t>(teacher->format().chosen());
+    checkpoint.tensors.insert(kNumbersName, numbers);
+    const std::lock_guard<std::mutex> random_lock(generator().mutex());
+    checkpoint.tensors.insert(kRandomName, generator().get_state());
+  }
+  write_checkpoint("TrainingStep.save", checkpoint, path);
+}
+
+void TrainingStep::Impl::load(const std::string& path) {
+  Checkpoint checkpoint = read_checkpoint("TrainingStep.load", path);
+  check_configuration(checkpoint.configuration, configuration_of(options), path);
+  Reader reader(std::move(checkpoint.tensors), path);
+  const at::NoGradGuard no_gradients;
+  const Lock lock(*this);
+
+  const at::Tensor numbers = reader.take(kNumbersName, at::empty({kNumbers}, at::kLong));
+  const auto* number = numbers.const_data_ptr<int64_t>();
+  RETORT_CHECK_AS(
+      CheckpointError, number[kStage] >= 0 && number[kStage] < static_cast<int64_t>(stages.size()),
+      "TrainingStep.load: stage of ", path, " must be below ", stages.size(), " (got ", number[kStage], ")");
+  std::vector<std::pair<at::Tensor, at::Tensor>> copies;
+  for (const auto& entry : changing(number[kStage])) {
+    copies.emplace_back(entry.value(), reader.take(entry.key(), entry.value()));
+  }
+  const Optimizer& optimizer = *stages[static_cast<size_t>(number[kStage])].optimizer;
+  Gradients sum(number[kAccumulated] > 0 ? optimizer.names().size() : 0);
+  for (size_t i = 0; i < sum.size(); ++i) {
+    const std::string name = kAccumulatedPrefix + optimizer.names()[i];
+    if (reader.has(name)) sum[i] = reader.take(name, optimizer.parameters()[i].detach());
+  }
+  std::vector<std::pair<Network*, std::string>> attributes;
+  for (const auto& [name, network] : networks()) {
+    attributes.emplace_back(network, to_bytes(reader.take(kAttributesPrefix + name, at::kByte)));
+  }
+  at::Generator random = generator();
+  const std::lock_guard<std::mutex> random_lock(random.mutex());
+  const at::Tensor random_state = reader.take(kRandomName, random.get_state());
+  reader.finish();
+
+  exchange_attributes(attributes);
+  // Nothing in what follows can fail.
+  for (auto& [own, saved] : copies) own.copy_(saved);
+  random.set_state(random_state);
+  accumulation.restore(std::move(sum), number[kAccumulated]);
+  progress = {number[kSteps], number[kStage], number[kStepsOfStage]};
+  student_format.restore(static_cast<MemoryFormat>(number[kStudentFormat]));
+  teacher->format().restore(static_cast<MemoryFormat>(number[kTeacherFormat]));
+}
+
+}  // namespace retort

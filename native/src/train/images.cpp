@@ -1,0 +1,132 @@
+#include "train/images.h"
+
+#include <ATen/Dispatch.h>
+#include <ATen/OpMathType.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "losses/description.h"
+#include "util/check.h"
+
+namespace retort {
+namespace {
+
+constexpr double kByte = 255;
+
+/// to = scale * from + shift for one image's values of one channel, wherever they lie.
+template <typename From, typename To, typename Scalar>
+void transform(
+    const From* from, int64_t from_step, To* to, int64_t to_step, int64_t count, Scalar scale, Scalar shift) {
+  const auto one = [=](From value) { return static_cast<To>(static_cast<Scalar>(value) * scale + shift); };
+  if (from_step == 1 && to_step == 1) {
+    for (int64_t i = 0; i < count; ++i) to[i] = one(from[i]);
+  } else {
+    for (int64_t i = 0; i < count; ++i) to[i * to_step] = one(from[i * from_step]);
+  }
+}
+
+/// The same for a batch [B, C, pixels], with a scale and a shift for each channel or one for all.
+template <typename From, typename To>
+void transform(
+    const at::Tensor& from, const at::Tensor& to, const std::vector<double>& scale, const std::vector<double>& shift) {
+  using Scalar = at::opmath_type<To>;
+  at::parallel_for(0, from.size(0), 1, [&](int64_t begin, int64_t end) {
+    for (int64_t sample = begin; sample < end; ++sample) {
+      for (int64_t channel = 0; channel < from.size(1); ++channel) {
+        const auto own = static_cast<size_t>(scale.size() == 1 ? 0 : channel);
+        transform(
+            from.const_data_ptr<From>() + sample * from.stride(0) + channel * from.stride(1), from.stride(2),
+            to.mutable_data_ptr<To>() + sample * to.stride(0) + channel * to.stride(1), to.stride(2), from.size(2),
+            static_cast<Scalar>(scale[own]), static_cast<Scalar>(shift[own]));
+      }
+    }
+  });
+}
+
+/// [B, C, pixels]; a view if the pixels are evenly spaced.
+at::Tensor with_flat_pixels(const at::Tensor& images) {
+  return images.dim() == 2 ? images.unsqueeze(2) : images.flatten(2);
+}
+
+}  // namespace
+
+ImagePreparation::ImagePreparation(const ImageOptions& options, std::vector<int64_t> input_shape)
+    : input_shape_(std::move(input_shape)), channels_last_(options.channels_last) {
+  const size_t count = options.mean.size();
+  RETORT_CHECK(
+      options.deviation.size() == count, "TrainingStep: mean and deviation must be as many (got ", count, " and ",
+      options.deviation.size(), ")");
+  RETORT_CHECK(
+      count <= 1 || static_cast<int64_t>(count) == input_shape_[0], "TrainingStep: mean must be one for each of ",
+      input_shape_[0], " channels, or one (got ", count, ")");
+  RETORT_CHECK_AS(
+      ShapeError, !channels_last_ || input_shape_.size() == 3,
+      "TrainingStep: input shape must be [channels, height, width] for images with channels last (got ",
+      at::IntArrayRef(input_shape_), ")");
+  for (size_t i = 0; i < count; ++i) {
+    const double mean = options.mean[i];
+    const double deviation = options.deviation[i];
+    RETORT_CHECK(std::isfinite(mean), "TrainingStep: mean must be finite (got ", mean, ")");
+    RETORT_CHECK(
+        deviation > 0 && std::isfinite(deviation), "TrainingStep: deviation must be positive and finite (got ",
+        deviation, ")");
+    scale_.push_back(1 / deviation);
+    shift_.push_back(-mean / deviation);
+  }
+}
+
+std::vector<int64_t> ImagePreparation::shape_of_batch(int64_t batch) const {
+  std::vector<int64_t> shape = input_shape_;
+  if (channels_last_) std::rotate(shape.begin(), shape.begin() + 1, shape.end());
+  shape.insert(shape.begin(), batch);
+  return shape;
+}
+
+void ImagePreparation::check(const at::Tensor& images, const at::TensorOptions& like) const {
+  RETORT_CHECK_AS(ShapeError, images.defined(), "TrainingStep: images must be given (got an undefined tensor)");
+  const std::vector<int64_t> shape = shape_of_batch(images.dim() > 0 ? images.size(0) : 0);
+  RETORT_CHECK_AS(
+      ShapeError, images.sizes() == at::IntArrayRef(shape), "TrainingStep: images must be of shape [batch, ",
+      c10::Join(", ", at::IntArrayRef(shape).slice(1)), "] (got ", images.sizes(), ")");
+  RETORT_CHECK_AS(ShapeError, images.size(0) > 0, "TrainingStep: images must not be empty (got ", images.sizes(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, images.dtype() == like.dtype() || images.scalar_type() == at::kByte,
+      "TrainingStep: images must be of the student's dtype ", like.dtype().toScalarType(), " or bytes (got ",
+      images.scalar_type(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, images.device() == like.device(), "TrainingStep: images must be on the student's device ",
+      like.device(), " (got ", images.device(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, images.layout() == at::kStrided, "TrainingStep: images must be dense (got ", images.layout(), ")");
+}
+
+at::Tensor ImagePreparation::prepare(
+    const at::Tensor& images, const at::TensorOptions& like, at::MemoryFormat format) const {
+  const at::Tensor channels_first = channels_last_ ? images.permute({0, 3, 1, 2}) : images;
+  const bool is_bytes = images.scalar_type() == at::kByte;
+  if (scale_.empty() && !is_bytes) return channels_first.to(like).contiguous(format);
+
+  std::vector<double> scale = scale_.empty() ? std::vector<double>{1} : scale_;
+  if (is_bytes) {
+    for (double& factor : scale) factor /= kByte;
+  }
+  const std::vector<double> shift = shift_.empty() ? std::vector<double>{0} : shift_;
+  const at::Tensor prepared = at::empty(channels_first.sizes(), like, std::optional<at::MemoryFormat>(format));
+  const at::Tensor from = with_flat_pixels(is_bytes ? channels_first : channels_first.to(like));
+  const at::Tensor to = with_flat_pixels(prepared);
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, to.scalar_type(), "prepare_images", [&] {
+    is_bytes ? transform<uint8_t, scalar_t>(from, to, scale, shift)
+             : transform<scalar_t, scalar_t>(from, to, scale, shift);
+  });
+  return prepared;
+}
+
+std::string ImageOptions::description() const {
+  return describe("images", {{"mean", mean}, {"deviation", deviation}, {"channels_last", channels_last}});
+}
+
+}  // namespace retort

@@ -1,0 +1,135 @@
+#include "train/optimizer.h"
+
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <tuple>
+
+#include "losses/description.h"
+#include "util/check.h"
+#include "util/names.h"
+
+namespace retort {
+namespace {
+
+/// The group that a parameter belongs to, or one that changes nothing.
+ParameterGroup group_of(const std::vector<ParameterGroup>& groups, const std::string& name) {
+  for (const ParameterGroup& group : groups) {
+    if (is_among(name, group.names)) return group;
+  }
+  return {};
+}
+
+void check_groups(const std::vector<ParameterGroup>& groups, const std::vector<std::string>& parameters) {
+  for (const ParameterGroup& group : groups) {
+    for (const std::string& name : group.names) {
+      RETORT_CHECK(
+          std::any_of(
+              parameters.begin(), parameters.end(), [&](const std::string& one) { return is_part_of(one, name); }),
+          "Optimizer: name of a group must be that of a trained parameter or module (got ", name, ")");
+    }
+    for (double factor : {group.learning_rate_factor, group.weight_decay_factor}) {
+      RETORT_CHECK(
+          factor >= 0 && std::isfinite(factor), "Optimizer: factor of a group must be at least 0 and finite (got ",
+          factor, ")");
+    }
+  }
+}
+
+}  // namespace
+
+OptimizerOptions::~OptimizerOptions() = default;
+
+void OptimizerOptions::check(const char* function) const {
+  RETORT_CHECK(
+      learning_rate > 0 && std::isfinite(learning_rate), function, ": learning rate must be positive and finite (got ",
+      learning_rate, ")");
+  RETORT_CHECK(
+      weight_decay >= 0 && std::isfinite(weight_decay), function, ": weight decay must be at least 0 and finite (got ",
+      weight_decay, ")");
+  schedule.check(function);
+}
+
+std::string OptimizerOptions::common_description() const {
+  std::vector<std::string> of_groups;
+  for (const ParameterGroup& group : groups) {
+    of_groups.push_back(describe(
+        "group", {{"names", group.names},
+                  {"learning_rate_factor", group.learning_rate_factor},
+                  {"weight_decay_factor", group.weight_decay_factor}}));
+  }
+  return describe(
+      "common", {{"learning_rate", learning_rate},
+                 {"schedule", schedule.description()},
+                 {"weight_decay", weight_decay},
+                 {"decay_norms_and_biases", decay_norms_and_biases},
+                 {"groups", of_groups}});
+}
+
+Optimizer::Optimizer(const OptimizerOptions& options, std::vector<std::pair<std::string, at::Tensor>> parameters)
+    : learning_rate_(options.learning_rate), schedule_(options.schedule) {
+  for (auto& [name, parameter] : parameters) {
+    names_.push_back(std::move(name));
+    parameters_.push_back(std::move(parameter));
+  }
+  check_groups(options.groups, names_);
+  std::map<std::tuple<at::ScalarType, c10::DeviceType, double, double>, Bucket> buckets;
+  for (size_t i = 0; i < parameters_.size(); ++i) {
+    const at::Tensor& parameter = parameters_[i];
+    const ParameterGroup group = group_of(options.groups, names_[i]);
+    const bool decays = options.decay_norms_and_biases || parameter.dim() >= 2;
+    const double weight_decay = decays ? options.weight_decay * group.weight_decay_factor : 0.0;
+    Bucket& bucket =
+        buckets[{parameter.scalar_type(), parameter.device().type(), group.learning_rate_factor, weight_decay}];
+    bucket.learning_rate_factor = group.learning_rate_factor;
+    bucket.weight_decay = weight_decay;
+    bucket.members.push_back(i);
+  }
+  for (auto& [key, bucket] : buckets) buckets_.push_back(std::move(bucket));
+}
+
+void Optimizer::remember(const std::string& kind) {
+  Tensors zeros;
+  for (const at::Tensor& parameter : parameters_) zeros.push_back(at::zeros_like(parameter.detach()));
+  remembered_.emplace_back(kind, std::move(zeros));
+}
+
+void Optimizer::remember_scalars(const std::string& kind, at::ScalarType dtype) {
+  Tensors zeros;
+  for (const at::Tensor& parameter : parameters_) zeros.push_back(at::zeros({}, parameter.options().dtype(dtype)));
+  remembered_.emplace_back(kind, std::move(zeros));
+}
+
+void Optimizer::update(const std::vector<at::Tensor>& gradients, double learning_rate) {
+  std::vector<Work> works;
+  for (const Bucket& bucket : buckets_) {
+    Work work{&bucket, {}, {}, std::vector<Tensors>(remembered_.size())};
+    for (size_t member : bucket.members) {
+      const at::Tensor& parameter = parameters_[member];
+      at::Tensor gradient = gradients[member];
+      if (!gradient.defined()) continue;
+      if (gradient.strides() != parameter.strides()) gradient = at::empty_like(parameter.detach()).copy_(gradient);
+      work.parameters.push_back(parameter);
+      work.gradients.push_back(std::move(gradient));
+      for (size_t kind = 0; kind < remembered_.size(); ++kind) {
+        work.remembered[kind].push_back(remembered_[kind].second[member]);
+      }
+    }
+    if (!work.parameters.empty()) works.push_back(std::move(work));
+  }
+  for (const Work& work : works) update(work, learning_rate * work.bucket->learning_rate_factor);
+}
+
+torch::OrderedDict<std::string, at::Tensor> Optimizer::state() const {
+  torch::OrderedDict<std::string, at::Tensor> state;
+  for (const auto& [kind, tensors] : remembered_) {
+    for (size_t i = 0; i < tensors.size(); ++i) state.insert(kind + "." + names_[i], tensors[i]);
+  }
+  return state;
+}
+
+}  // namespace retort

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <retort/train/optimizer.h>
+#include <torch/ordered_dict.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace retort {
+
+/// Moves parameters along their gradients.
+class Optimizer {
+ public:
+  Optimizer(const OptimizerOptions& options, std::vector<std::pair<std::string, at::Tensor>> parameters);
+  virtual ~Optimizer() = default;
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  const std::vector<std::string>& names() const { return names_; }
+  const std::vector<at::Tensor>& parameters() const { return parameters_; }
+
+  /// The learning rate after a number of updates.
+  double learning_rate(int64_t step) const { return learning_rate_ * schedule_.at(step); }
+
+  /// Updates all parameters, or throws and updates none. An undefined gradient leaves its parameter as it is.
+  void update(const std::vector<at::Tensor>& gradients, double learning_rate);
+
+  /// What the optimizer remembers, as `KIND.NAME`; shares its memory.
+  torch::OrderedDict<std::string, at::Tensor> state() const;
+
+ protected:
+  /// One tensor for each parameter.
+  using Tensors = std::vector<at::Tensor>;
+
+  /// Parameters that one fused kernel updates: it wants one dtype and device, and walks through memory without looking
+  /// at strides.
+  struct Bucket {
+    std::vector<size_t> members;
+    double learning_rate_factor;
+    double weight_decay;
+  };
+
+  /// What one kernel works on.
+  struct Work {
+    const Bucket* bucket;
+    Tensors parameters, gradients;
+    std::vector<Tensors> remembered;
+  };
+
+  /// Adds something to be remembered for each parameter: zeros of its shape, or scalars [] of a dtype.
+  void remember(const std::string& kind);
+  void remember_scalars(const std::string& kind, at::ScalarType dtype);
+
+  /// In place; must not fail.
+  virtual void update(const Work& work, double learning_rate) = 0;
+
+ private:
+  double learning_rate_;
+  Schedule schedule_;
+  std::vector<std::string> names_;
+  Tensors parameters_;
+  std::vector<Bucket> buckets_;
+  std::vector<std::pair<std::string, Tensors>> remembered_;
+};
+
+}  // namespace retort

@@ -1,0 +1,186 @@
+#include "train/teacher.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "losses/description.h"
+#include "train/autocast.h"
+#include "util/check.h"
+#include "util/checksum.h"
+#include "util/rows.h"
+#include "util/stopwatch.h"
+
+namespace retort {
+namespace {
+
+constexpr const char* kName = "TrainingStep";
+
+/// Whether a module normalises by running statistics, native or TorchScript's.
+bool is_batch_norm(const torch::nn::Module& module) {
+  return module.named_buffers(/*recurse=*/false).contains("running_mean");
+}
+
+/// Of everything that the outputs for a sample depend on, but for the sample itself.
+uint64_t fingerprint(const TrainingStepOptions& options, const std::vector<std::string>& taps) {
+  uint64_t sum = checksum(describe(
+      "teacher", {{"input_shape", options.input_shape},
+                  {"images", options.images.description()},
+                  {"precision", static_cast<int64_t>(options.teacher_precision)},
+                  {"taps", taps}}));
+  for (const auto& entry : options.teacher->state_dict()) {
+    const at::Tensor values = entry.value().cpu().contiguous();
+    sum = checksum(entry.key(), sum);
+    sum = checksum({static_cast<const char*>(values.const_data_ptr()), values.nbytes()}, sum);
+  }
+  return sum;
+}
+
+}  // namespace
+
+Teacher::Teacher(const TrainingStepOptions& options, std::vector<std::string> taps, at::TensorOptions student)
+    : network_(options.teacher),
+      taps_(std::move(taps)),
+      student_(student),
+      batch_norm_(options.teacher_batch_norm),
+      precision_(options.teacher_precision),
+      format_(options.teacher_format) {
+  RETORT_CHECK(network_ || taps_.empty(), kName, ": teacher must be given with terms on features (got null)");
+  const int64_t samples = options.teacher_cache.samples;
+  RETORT_CHECK(samples >= 0, kName, ": samples of the teacher's cache must be at least 0 (got ", samples, ")");
+  RETORT_CHECK(network_ || samples == 0, kName, ": teacher must be given with a cache (got null)");
+  if (!network_) return;
+
+  classes_ = network_->classes();
+  for (const std::string& tap : taps_) {
+    tap_indices_.push_back(network_->tap_index(tap));
+    tap_shapes_.push_back(network_->tap_shape(tap));
+  }
+  const bool normalises_batches = batch_norm_ != TeacherBatchNorm::kEvaluation;
+  plan_.emplace(*network_, [&](const std::string&, const torch::nn::Module& part) {
+    return normalises_batches && is_batch_norm(part);
+  });
+  if (samples == 0) return;
+  RETORT_CHECK(
+      !normalises_batches, kName,
+      ": BatchNorm of a teacher with a cache must be in evaluation mode (got one of the batch's statistics)");
+  cache_dtype_ = precision_ == Precision::kBFloat16 ? at::kBFloat16 : student_.dtype().toScalarType();
+  std::vector<TeacherCache::Output> rows = {{{classes_}, cache_dtype_}};
+  for (const std::vector<int64_t>& shape : tap_shapes_) rows.push_back({shape, cache_dtype_});
+  cache_.emplace(samples, std::move(rows), options.teacher_cache.file, fingerprint(options, taps_));
+}
+
+void Teacher::check(const Batch& batch) const {
+  const int64_t size = batch.images.size(0);
+  const auto check_output = [&](const std::string& what, const at::Tensor& tensor, std::vector<int64_t> shape) {
+    shape.insert(shape.begin(), size);
+    RETORT_CHECK_AS(
+        ShapeError, tensor.defined() && tensor.sizes() == at::IntArrayRef(shape), kName, ": ", what,
+        " must be of shape ", at::IntArrayRef(shape), " (got ",
+        tensor.defined() ? c10::str(tensor.sizes()) : "an undefined tensor", ")");
+    RETORT_CHECK_AS(
+        ShapeError, tensor.is_floating_point() && tensor.device() == student_.device(), kName, ": ", what,
+        " must be floating point and on the student's device (got ", tensor.scalar_type(), " on ", tensor.device(),
+        ")");
+  };
+  if (!batch.teacher_logits.defined()) {
+    RETORT_CHECK_AS(
+        ShapeError, batch.teacher_features.empty(), kName,
+        ": teacher's logits must be given with its features (got an undefined tensor)");
+    RETORT_CHECK_AS(
+        ShapeError, network_, kName, ": teacher's logits must be given without a teacher (got an undefined tensor)");
+    if (cache_) check_rows(kName, "indices", batch.indices, 1, cache_->samples());
+    return;
+  }
+  const at::Tensor& logits = batch.teacher_logits;
+  check_output("teacher's logits", logits, {network_ || logits.dim() != 2 ? classes_ : logits.size(1)});
+  RETORT_CHECK_AS(
+      ShapeError, batch.teacher_features.size() == taps_.size(), kName, ": teacher's features must be one for each of ",
+      taps_.size(), " taps (got ", batch.teacher_features.size(), ")");
+  for (size_t i = 0; i < taps_.size(); ++i) {
+    check_output("teacher's feature " + taps_[i], batch.teacher_features[i], tap_shapes_[i]);
+  }
+}
+
+NetworkOutput Teacher::outputs(const Batch& batch, const ImagePreparation& images) {
+  const at::NoGradGuard no_gradients;
+  NetworkOutput output = batch.teacher_logits.defined() ? NetworkOutput{batch.teacher_logits, batch.teacher_features}
+                         : cache_                       ? remembered(batch, images)
+                                                        : computed(batch.images, images);
+  const auto like_student = [this](at::Tensor& tensor) {
+    if (tensor.is_floating_point()) tensor = tensor.detach().to(student_);
+  };
+  like_student(output.logits);
+  for (at::Tensor& feature : output.features) like_student(feature);
+  return output;
+}
+
+NetworkOutput Teacher::computed(const at::Tensor& images, const ImagePreparation& preparation) {
+  const Stopwatch watch;
+  network_->snapshot();
+  ran_ = true;
+  const ModuleMode mode(*plan_);
+  const at::TensorOptions own = network_->tensor_options();
+  const Autocast autocast(own.device(), precision_);
+  const NetworkOutput all = network_->forward(preparation.prepare(images, own, to_aten(format_.next())));
+  if (batch_norm_ == TeacherBatchNorm::kBatchStatistics) network_->restore();
+  NetworkOutput output{all.logits, {}};
+  for (int64_t tap : tap_indices_) output.features.push_back(all.features[static_cast<size_t>(tap)]);
+  nanoseconds_ = watch.nanoseconds();
+  return output;
+}
+
+NetworkOutput Teacher::remembered(const Batch& batch, const ImagePreparation& preparation) {
+  const at::Tensor indices = batch.indices.cpu();
+  const std::vector<int64_t> missing = cache_->missing(indices);
+  const auto as_output = [](std::vector<at::Tensor> rows) {
+    NetworkOutput output{rows.front(), {}};
+    output.features.assign(rows.begin() + 1, rows.end());
+    return output;
+  };
+  if (missing.empty()) return as_output(cache_->read(indices));
+
+  const at::Tensor positions = at::tensor(missing, at::kLong);
+  const bool is_new = missing.size() == static_cast<size_t>(indices.size(0));
+  const NetworkOutput output = computed(is_new ? batch.images : batch.images.index_select(0, positions), preparation);
+  // Rounded as the cache rounds them, so that a sample's outputs are the same in every epoch.
+  const auto as_row = [this](const at::Tensor& tensor) { return tensor.to(cache_dtype_).contiguous(); };
+  fresh_ = {as_row(output.logits)};
+  for (const at::Tensor& feature : output.features) fresh_.push_back(as_row(feature));
+  fresh_indices_ = is_new ? indices : indices.index_select(0, positions);
+  if (is_new) return as_output(fresh_);
+
+  std::vector<int64_t> known;
+  for (int64_t i = 0; i < indices.size(0); ++i) {
+    if (!std::binary_search(missing.begin(), missing.end(), i)) known.push_back(i);
+  }
+  const at::Tensor known_positions = at::tensor(known, at::kLong);
+  std::vector<at::Tensor> rows = cache_->read(indices.index_select(0, known_positions));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    std::vector<int64_t> shape = rows[i].sizes().vec();
+    shape[0] = indices.size(0);
+    const at::Tensor all = at::empty(shape, rows[i].options());
+    all.index_copy_(0, known_positions, rows[i]);
+    rows[i] = all.index_copy_(0, positions, fresh_[i]);
+  }
+  return as_output(std::move(rows));
+}
+
+void Teacher::commit() {
+  if (!fresh_.empty()) cache_->write(fresh_indices_, fresh_);
+  fresh_.clear();
+}
+
+void Teacher::rollback() {
+  if (std::exchange(ran_, false)) network_->restore();
+  fresh_.clear();
+}
+
+void Teacher::note_time() {
+  if (std::exchange(ran_, false)) format_.note(nanoseconds_);
+}
+
+}  // namespace retort
