@@ -9,6 +9,7 @@
 
 #include <memory>
 
+#include "models/resnet_program.h"
 #include "util/check.h"
 
 namespace retort {
@@ -104,6 +105,8 @@ class ResNet final : public Network {
     const at::Tensor embedding = map3.mean({2, 3});
     return {fc_(embedding), {stem, map1, map2, map3, pre1, pre2, pre3, embedding}};
   }
+
+  torch::jit::Module to_torchscript() override { return resnet_program(*this); }
 
  private:
   int64_t input_channels_;

@@ -1,17 +1,21 @@
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
 #include <retort/models/resnet.h>
+#include <retort/models/torchscript.h>
 #include <retort/runtime.h>
+#include <retort/train/training_step.h>
 
 #include <memory>
 
 #include "expect.h"
 #include "seeded_test.h"
+#include "temporary_folder.h"
 
 namespace retort {
 namespace {
 
 using test::close;
+using test::copy_of;
 using test::error_of;
 using test::same_bits;
 
@@ -189,6 +193,110 @@ TEST_F(ResNetTest, WeightsComeFromTheDefaultGenerator) {
   EXPECT_TRUE(same_bits(state["layer2.0.bn2.weight"], at::ones({32})));
   EXPECT_TRUE(same_bits(state["layer2.0.bn2.bias"], at::zeros({32})));
   EXPECT_LE(state["fc.weight"].abs().max().item<double>(), 1.0 / 8);  // 1 / sqrt(64)
+}
+
+class ResNetProgramTest : public ResNetTest {
+ protected:
+  /// What comes back of a network that is saved as TorchScript.
+  std::shared_ptr<Network> exported(Network& network) const {
+    network.save_torchscript(folder_.file("network.ts"));
+    const auto loaded = load_torchscript(folder_.file("network.ts"));
+    loaded->probe({3, 8, 8});
+    return loaded;
+  }
+
+  test::TemporaryFolder folder_;
+};
+
+TEST_F(ResNetProgramTest, ComputesTheSameBits) {
+  ResNetOptions wide = options_of(8);
+  wide.filters = {8, 16, 24, 32};
+  for (const ResNetOptions& options : {options_of(8), options_of(20), wide}) {
+    SCOPED_TRACE(c10::str("depth ", options.depth, ", filters ", at::IntArrayRef(options.filters)));
+    const auto network = make_resnet(options);
+    const auto program = exported(*network);
+    EXPECT_EQ(program->tap_names(), network->tap_names());
+    // TorchScript rewrites a program after its first runs.
+    for (const bool training : {true, true, true, false, false, true}) {
+      network->train(training);
+      program->train(training);
+      const at::Tensor images = at::randn({3, 3, 8, 8});
+      const NetworkOutput expected = network->forward(images);
+      const NetworkOutput output = program->forward(images);
+      EXPECT_TRUE(same_bits(output.logits, expected.logits));
+      for (size_t i = 0; i < output.features.size(); ++i) {
+        EXPECT_TRUE(same_bits(output.features[i], expected.features[i])) << network->tap_names()[i];
+      }
+      expected.logits.square().sum().backward();
+      output.logits.square().sum().backward();
+      for (const auto& parameter : network->named_parameters()) {
+        const at::Tensor gradient = program->named_parameters()[parameter.key()].grad();
+        EXPECT_TRUE(same_bits(gradient, parameter.value().grad())) << parameter.key();
+      }
+      EXPECT_TRUE(same_bits(program->state_dict(), network->state_dict()));
+    }
+    EXPECT_EQ(program->state_dict()["bn1.num_batches_tracked"].item<int64_t>(), 4);
+  }
+}
+
+TEST_F(ResNetProgramTest, IsTrainedAsTheOriginal) {
+  const auto network = make_resnet(options_of(8));
+  std::vector<std::shared_ptr<Network>> students = {exported(*network), network};
+  std::vector<test::NamedTensors> states;
+  for (const auto& student : students) {
+    TrainingStepOptions options;
+    options.student = student;
+    options.input_shape = {3, 8, 8};
+    TrainingStep step(options);
+    Batch batch;
+    batch.images = at::arange(3 * 3 * 8 * 8).reshape({3, 3, 8, 8}).sin();
+    batch.labels = at::tensor({1, 0, 9}, at::kLong);
+    StepResult result;
+    for (int i = 0; i < 4; ++i) step.run(batch, result);
+    states.push_back(copy_of(step.state()));
+  }
+  EXPECT_TRUE(same_bits(states[0], states[1]));
+}
+
+TEST_F(ResNetProgramTest, KeepsModeAndDtype) {
+  const auto network = make_resnet(options_of(8));
+  network->convert(at::kDouble);
+  EXPECT_TRUE(exported(*network)->is_training());
+  network->eval();
+  network->named_children()["bn1"]->train();
+  const auto program = exported(*network);
+  EXPECT_FALSE(program->is_training());
+  EXPECT_TRUE(program->named_children()["bn1"]->is_training());
+  EXPECT_EQ(program->tensor_options().dtype(), at::kDouble);
+}
+
+TEST_F(ResNetProgramTest, RefusesToTrainOnASinglePixel) {
+  // The batch's variance would be that of one value.
+  const at::Tensor image = at::zeros({1, 3, 4, 4});
+  const auto network = make_resnet(options_of(8));
+  EXPECT_THROW(network->forward(image), std::exception);
+  EXPECT_EQ(
+      error_of([&] { exported(*network)->forward(image); }),
+      "TorchScriptNetwork: images must be accepted by the module (got [1, 3, 4, 4]: AssertionError: Expected more than "
+      "1 value per channel when training)");
+}
+
+TEST_F(ResNetProgramTest, IsNotReachedByLaterTraining) {
+  const auto network = make_resnet(options_of(8));
+  const auto program = exported(*network);
+  const auto before = copy_of(program->state_dict());
+  network->forward(at::randn({2, 3, 8, 8}));
+  at::Tensor(network->state_dict()["fc.weight"]).zero_();
+  EXPECT_TRUE(same_bits(program->state_dict(), before));
+  EXPECT_TRUE(same_bits(load_torchscript(folder_.file("network.ts"))->state_dict(), before));
+}
+
+TEST_F(ResNetProgramTest, RejectsPaths) {
+  const std::string nowhere = folder_.file("nowhere") + "/network.ts";
+  EXPECT_EQ(
+      error_of([&] { make_resnet(options_of(8))->save_torchscript(nowhere); }),
+      "Network.save_torchscript: path must be a file that can be written (got " + nowhere +
+          ": No such file or directory)");
 }
 
 TEST_F(ResNetTest, RejectsOptions) {
