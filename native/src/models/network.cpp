@@ -8,6 +8,7 @@
 #include <sstream>
 
 #include "models/module_mode.h"
+#include "models/remember.h"
 #include "util/check.h"
 #include "util/convert.h"
 #include "util/labels.h"
@@ -68,6 +69,7 @@ void Network::probe(const std::vector<int64_t>& input_shape) {
   // Two images, so that a network that drops a batch of one is found out by the checks of forward().
   std::vector<int64_t> shape = {2};
   shape.insert(shape.end(), input_shape.begin(), input_shape.end());
+  saved_buffers_.reset();
   snapshot();
   NetworkOutput output;
   try {
@@ -77,6 +79,9 @@ void Network::probe(const std::vector<int64_t>& input_shape) {
     throw;
   }
   restore();
+  // The first forward pass may have registered more.
+  saved_buffers_.reset();
+  snapshot();
   input_shape_ = input_shape;
   classes_ = output.logits.size(1);
   tap_shapes_.clear();
@@ -199,23 +204,14 @@ at::TensorOptions Network::tensor_options() const {
 void Network::snapshot() {
   synchronise();
   const at::NoGradGuard no_grad;
-  std::vector<at::Tensor> current = buffers();
-  saved_contents_.resize(current.size());
-  for (size_t i = 0; i < current.size(); ++i) {
-    at::Tensor& copy = saved_contents_[i];
-    if (copy.defined() && copy.sizes() == current[i].sizes() && copy.dtype() == current[i].dtype() &&
-        copy.device() == current[i].device()) {
-      copy.copy_(current[i]);
-    } else {
-      copy = current[i].detach().clone();
-    }
-  }
-  saved_buffers_ = std::move(current);
+  if (!saved_buffers_) saved_buffers_ = buffers();
+  saved_contents_.resize(saved_buffers_->size());
+  for (size_t i = 0; i < saved_contents_.size(); ++i) remember(saved_contents_[i], (*saved_buffers_)[i]);
 }
 
 void Network::restore() {
   const at::NoGradGuard no_grad;
-  for (size_t i = 0; i < saved_buffers_.size(); ++i) saved_buffers_[i].copy_(saved_contents_[i]);
+  for (size_t i = 0; i < saved_contents_.size(); ++i) (*saved_buffers_)[i].copy_(saved_contents_[i]);
 }
 
 std::string Network::packed_attributes() const {

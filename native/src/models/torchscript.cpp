@@ -12,6 +12,8 @@
 #include <optional>
 #include <utility>
 
+#include "models/attributes.h"
+#include "models/remember.h"
 #include "util/check.h"
 
 namespace retort {
@@ -44,7 +46,8 @@ class Mirrored : public Base {
       this->register_parameter(parameter.name, parameter.value, parameter.value.requires_grad());
     }
     for (const auto& buffer : program_.named_buffers(/*recurse=*/false)) {
-      this->register_buffer(buffer.name, buffer.value);
+      const size_t slot = program_.type()->getAttributeSlot(buffer.name);
+      buffers_in_slots_.emplace_back(slot, this->register_buffer(buffer.name, buffer.value));
     }
     for (const auto& child : program_.named_children()) {
       parts_.push_back(this->register_module(child.name, std::make_shared<Mirrored<torch::nn::Module>>(child.value)));
@@ -59,15 +62,16 @@ class Mirrored : public Base {
   /// Takes over the buffers that the program has assigned anew, as BatchNorm's counter in old files.
   void adopt() {
     const at::NoGradGuard no_grad;
-    for (auto& buffer : this->named_buffers(/*recurse=*/false)) {
-      const at::Tensor assigned = program_.attr(buffer.key()).toTensor();
-      if (assigned.is_same(buffer.value())) continue;
-      if (assigned.sizes() == buffer.value().sizes() && assigned.dtype() == buffer.value().dtype()) {
-        buffer.value().copy_(assigned);
+    const auto object = program_._ivalue();
+    for (const auto& [slot, buffer] : buffers_in_slots_) {
+      const at::Tensor& assigned = object->getSlot(slot).toTensor();
+      if (assigned.is_same(buffer)) continue;
+      if (fits(buffer, assigned)) {
+        buffer.copy_(assigned);
       } else {
-        buffer.value().set_data(assigned.detach());
+        buffer.set_data(assigned.detach());
       }
-      program_.setattr(buffer.key(), buffer.value());
+      object->setSlot(slot, buffer);
     }
     for (const auto& part : parts_) part->adopt();
   }
@@ -76,68 +80,28 @@ class Mirrored : public Base {
   torch::jit::Module program_;
 
  private:
+  std::vector<std::pair<size_t, at::Tensor>> buffers_in_slots_;
   std::vector<std::shared_ptr<Mirrored<torch::nn::Module>>> parts_;
 };
-
-/// An attribute that a forward pass may assign or change: anything but parameters, modules and the mode.
-class Attribute {
- public:
-  Attribute(c10::intrusive_ptr<c10::ivalue::Object> object, size_t slot, bool is_buffer)
-      : object_(std::move(object)), slot_(slot), is_buffer_(is_buffer) {}
-
-  void snapshot() {
-    value_ = copy_of(object_->getSlot(slot_));
-    // The contents of buffers are kept by Network.
-    const bool keep = value_.isTensor() && !is_buffer_ && value_.toTensor().defined();
-    contents_ = keep ? value_.toTensor().detach().clone() : at::Tensor();
-  }
-
-  void restore() {
-    if (contents_.defined()) value_.toTensor().detach().copy_(contents_);
-    object_->setSlot(slot_, copy_of(value_));
-  }
-
- private:
-  /// Of what can change in place, a value of its own; but tensors stay the same ones.
-  static c10::IValue copy_of(const c10::IValue& value) {
-    return value.isList() || value.isGenericDict() ? value.deepcopy() : value;
-  }
-
-  c10::intrusive_ptr<c10::ivalue::Object> object_;
-  size_t slot_;
-  bool is_buffer_;
-  c10::IValue value_;
-  at::Tensor contents_;
-};
-
-std::vector<Attribute> changeable_attributes(const torch::jit::Module& program) {
-  std::vector<Attribute> attributes;
-  for (const torch::jit::Module& module : program.modules()) {
-    const auto& type = module.type();
-    for (size_t slot = 0; slot < type->numAttributes(); ++slot) {
-      const bool is_mode = type->getAttributeName(slot) == "training";
-      if (type->is_parameter(slot) || type->getAttribute(slot)->is_module() || is_mode) continue;
-      attributes.emplace_back(module._ivalue(), slot, type->is_buffer(slot));
-    }
-  }
-  return attributes;
-}
 
 class TorchScriptNetwork final : public Mirrored<Network> {
  public:
   TorchScriptNetwork(torch::jit::Module program, std::vector<std::string> tap_names)
-      : Mirrored<Network>(std::move(program), std::move(tap_names)), attributes_(changeable_attributes(program_)) {}
+      : Mirrored<Network>(std::move(program), std::move(tap_names)), attributes_(program_) {}
 
   void snapshot() override {
     Network::snapshot();
-    for (Attribute& attribute : attributes_) attribute.snapshot();
+    attributes_.snapshot();
   }
 
   void restore() override {
     Network::restore();
-    const at::NoGradGuard no_grad;
-    for (Attribute& attribute : attributes_) attribute.restore();
+    attributes_.restore();
   }
+
+  std::string packed_attributes() const override { return attributes_.pack(); }
+
+  void unpack_attributes(const std::string& bytes) override { attributes_.unpack(bytes); }
 
  protected:
   NetworkOutput compute(const at::Tensor& images) override {
@@ -155,6 +119,8 @@ class TorchScriptNetwork final : public Mirrored<Network> {
     const auto& elements = output.toTupleRef().elements();
     return {elements[0].toTensor(), features_of(elements[1])};
   }
+
+  torch::jit::Module to_torchscript() override { return program_; }
 
   void synchronise() override { adopt(); }
 
@@ -204,7 +170,7 @@ class TorchScriptNetwork final : public Mirrored<Network> {
     return tensors;
   }
 
-  std::vector<Attribute> attributes_;
+  Attributes attributes_;
 };
 
 torch::jit::Module read_program(const std::string& path) {

@@ -227,6 +227,20 @@ TEST_F(NetworkTest, SnapshotAndRestore) {
   EXPECT_TRUE(same_bits(network_.state_dict(), before));
 }
 
+TEST_F(NetworkTest, RestoresBuffersOfTheFirstForwardPass) {
+  at::Tensor late;
+  network_.halfway = [&] {
+    if (!late.defined()) late = network_.register_buffer("late", at::zeros({1}));
+    late.add_(1);
+  };
+  network_.probe({3, 6, 6});
+  network_.snapshot();
+  const auto before = copy_of(network_.state_dict());
+  network_.forward(images_);
+  network_.restore();
+  EXPECT_TRUE(same_bits(network_.state_dict(), before));
+}
+
 TEST_F(NetworkTest, StateDictRoundTrip) {
   network_.forward(images_);
   const std::string path = folder_.file("student.pt");
@@ -336,13 +350,13 @@ TEST_F(NetworkTest, SaveWritesAWholeFileOrNone) {
   const auto save_error = [this](const std::string& path) { return error_of([&] { network_.save_state_dict(path); }); };
   const std::string nowhere = folder_.file("nowhere") + "/student.pt";
   EXPECT_EQ(
-      save_error(nowhere),
-      "Network.save_state_dict: path must be a file that can be written (got " + nowhere + ": No such file or directory)");
+      save_error(nowhere), "Network.save_state_dict: path must be a file that can be written (got " + nowhere +
+                               ": No such file or directory)");
   // The last moment at which writing can fail: the name is taken by a folder.
   std::filesystem::create_directories(folder_.file("taken") + "/inside");
   EXPECT_EQ(
-      save_error(folder_.file("taken")),
-      "Network.save_state_dict: path must be a file that can be written (got " + folder_.file("taken") + ": Is a directory)");
+      save_error(folder_.file("taken")), "Network.save_state_dict: path must be a file that can be written (got " +
+                                             folder_.file("taken") + ": Is a directory)");
 
   network_.save_state_dict(folder_.file("student.pt"));
   const std::vector<char> first = bytes_of(folder_.file("student.pt"));
@@ -369,9 +383,22 @@ TEST_F(NetworkTest, SaveLeavesTheOldFileIfTheDiskIsFull) {
   const std::string error = error_of([&] { network_.save_state_dict(path); });
   ::setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
-  EXPECT_EQ(error, "Network.save_state_dict: path must be a file that can be written (got " + path + ": File too large)");
+  EXPECT_EQ(
+      error, "Network.save_state_dict: path must be a file that can be written (got " + path + ": File too large)");
   EXPECT_EQ(bytes_of(path), (std::vector<char>{'o', 'l', 'd'}));
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1) << "no temporary file may stay";
+}
+
+TEST_F(NetworkTest, HasNoProgramAndNoAttributesByDefault) {
+  EXPECT_EQ(
+      error_of([&] { network_.save_torchscript(folder_.file("network.ts")); }),
+      "Network.save_torchscript: network must be a native or a TorchScript one (got retort::test::TinyNetwork)");
+  EXPECT_FALSE(std::filesystem::exists(folder_.file("network.ts")));
+  EXPECT_EQ(network_.packed_attributes(), "");
+  network_.unpack_attributes("");
+  EXPECT_EQ(
+      error_of([&] { network_.unpack_attributes("some"); }),
+      "Network.unpack_attributes: bytes must be empty for a network without attributes (got 4 bytes)");
 }
 
 TEST_F(NetworkTest, PredictsOnSeveralThreads) {
