@@ -44,7 +44,8 @@ NetworkOutput Network::forward(const at::Tensor& images) {
 
 NetworkOutput Network::evaluate(const at::Tensor& images) {
   const at::NoGradGuard no_grad;
-  const ModuleMode evaluation(*this, /*training=*/false);
+  const ModulePlan evaluation(*this, /*trains=*/false);
+  const ModuleMode mode(evaluation);
   return forward(images);
 }
 

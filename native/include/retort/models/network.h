@@ -30,8 +30,9 @@ struct NetworkOutput {
 /// torch::nn::Module does (in the constructor or in its first forward pass), passes its tap names to the constructor
 /// and implements compute(). Always owned by a std::shared_ptr.
 ///
-/// All methods but forward, snapshot, restore, those on attributes and what torch::nn::Module itself offers hold the
-/// network's mutex, as does a TrainingStep while it uses the network, so they may be called from several threads.
+/// All methods but forward, entries, snapshot, restore, those on attributes and what torch::nn::Module itself offers
+/// hold the network's mutex, as does a TrainingStep while it uses the network, so they may be called from several
+/// threads.
 class RETORT_API Network : public torch::nn::Module {
  public:
   explicit Network(std::vector<std::string> tap_names);
@@ -67,6 +68,8 @@ class RETORT_API Network : public torch::nn::Module {
 
   /// Parameters and buffers by name, in the order of PyTorch's state_dict. The tensors share the network's memory.
   torch::OrderedDict<std::string, at::Tensor> state_dict();
+  /// state_dict() for a caller that holds the mutex.
+  torch::OrderedDict<std::string, at::Tensor> entries();
   /// Writes state_dict() as a file that Python reads with `torch.load(path, weights_only=True)`. The file is complete
   /// or not there: it is written under a temporary name, synced and renamed.
   void save_state_dict(const std::string& path);
@@ -128,7 +131,6 @@ class RETORT_API Network : public torch::nn::Module {
 
  private:
   NetworkOutput evaluate(const at::Tensor& images);
-  torch::OrderedDict<std::string, at::Tensor> entries();
   size_t find_tap(const std::string& name) const;
 
   std::vector<std::string> tap_names_;
