@@ -1,5 +1,6 @@
 #pragma once
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,6 +20,12 @@ class Descriptor {
   Descriptor& operator=(const Descriptor&) = delete;
 
   int get() const { return descriptor_; }
+
+  /// The number of the file's bytes, -1 if it has none to tell.
+  int64_t size() const {
+    struct stat status {};
+    return ::fstat(descriptor_, &status) == 0 ? status.st_size : -1;
+  }
 
   /// Whether all bytes were written.
   bool write_at(uint64_t offset, std::string_view bytes) const {

@@ -3,7 +3,9 @@
 #include <ATen/core/Tensor.h>
 #include <torch/ordered_dict.h>
 
+#include <optional>
 #include <string>
+#include <string_view>
 
 namespace retort {
 
@@ -17,5 +19,11 @@ void write_state_dict(
 /// known, anything else is skipped.
 /// @param function the caller's name, for error messages
 torch::OrderedDict<std::string, at::Tensor> read_state_dict(const char* function, const std::string& path);
+
+/// Appends tensors as the archive that write_state_dict makes a file.
+void append_archive(const torch::OrderedDict<std::string, at::Tensor>& tensors, std::string& bytes);
+
+/// What read_state_dict finds in an archive in memory, which may go afterwards; nothing in a foreign or damaged one.
+std::optional<torch::OrderedDict<std::string, at::Tensor>> parse_archive(std::string_view bytes);
 
 }  // namespace retort

@@ -1,11 +1,13 @@
 #include <ATen/core/Dict.h>
 #include <ATen/core/ivalue.h>
 #include <ATen/ops/from_blob.h>
+#include <caffe2/serialize/file_adapter.h>
 #include <caffe2/serialize/inline_container.h>
 
+#include <algorithm>
 #include <cstring>
 #include <filesystem>
-#include <map>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -18,11 +20,28 @@
 namespace retort {
 namespace {
 
+using Archive = std::shared_ptr<caffe2::serialize::ReadAdapterInterface>;
+using Tensors = std::optional<torch::OrderedDict<std::string, at::Tensor>>;
+
+class MemoryAdapter final : public caffe2::serialize::ReadAdapterInterface {
+ public:
+  explicit MemoryAdapter(std::string_view bytes) : bytes_(bytes) {}
+
+  size_t size() const override { return bytes_.size(); }
+
+  size_t read(uint64_t position, void* to, size_t count, const char*) const override {
+    return bytes_.copy(static_cast<char*>(to), count, std::min<uint64_t>(position, bytes_.size()));
+  }
+
+ private:
+  std::string_view bytes_;
+};
+
 /// Interprets the pickle of a torch.save archive. LibTorch's own unpickler can't: it takes every OrderedDict, and so
 /// every `model.state_dict()`, for the hooks of a tensor.
 class Unpickler {
  public:
-  explicit Unpickler(const std::string& path) : archive_(path) {
+  explicit Unpickler(Archive archive) : archive_(std::move(archive)) {
     auto [data, size] = archive_.getRecord("data.pkl");
     pickle_.assign(static_cast<const char*>(data.get()), size);
   }
@@ -159,25 +178,30 @@ class Unpickler {
     if (function == "collections.OrderedDict") return new_dict();
     if (function == "torch._utils._rebuild_parameter") return arguments.at(0);
     if (function != "torch._utils._rebuild_tensor_v2") return {};
-    return storage(arguments.at(0).toTupleRef().elements().vec())
-        .as_strided(sizes_of(arguments.at(2)), sizes_of(arguments.at(3)), arguments.at(1).toInt())
-        .clone();
+    const at::Tensor whole = storage(arguments.at(0).toTupleRef().elements().vec());
+    const at::Tensor tensor =
+        whole.as_strided(sizes_of(arguments.at(2)), sizes_of(arguments.at(3)), arguments.at(1).toInt());
+    // A copy of its own for a part, which would keep the whole in memory.
+    return tensor.numel() == whole.numel() && tensor.is_non_overlapping_and_dense() ? tensor : tensor.clone();
   }
 
   /// A whole storage, described as ("storage", type, key, location, elements).
   at::Tensor storage(const Values& description) {
-    static const std::map<std::string, at::ScalarType> types = {
-        {"torch.FloatStorage", at::kFloat}, {"torch.DoubleStorage", at::kDouble},
-        {"torch.HalfStorage", at::kHalf},   {"torch.BFloat16Storage", at::kBFloat16},
-        {"torch.LongStorage", at::kLong},   {"torch.IntStorage", at::kInt},
-        {"torch.ShortStorage", at::kShort}, {"torch.CharStorage", at::kChar},
-        {"torch.ByteStorage", at::kByte},   {"torch.BoolStorage", at::kBool}};
-    const at::ScalarType type = types.at(description.at(1).toStringRef());
+    const at::ScalarType type = type_of(description.at(1).toStringRef());
     auto record = archive_.getRecord("data/" + description.at(2).toStringRef());
     const auto elements = static_cast<int64_t>(std::get<1>(record) / c10::elementSize(type));
     auto data = std::make_shared<at::DataPtr>(std::move(std::get<0>(record)));
     return at::from_blob(
         data->get(), {elements}, [data](void*) {}, at::TensorOptions(type));
+  }
+
+  /// The type of, say, a torch.FloatStorage.
+  static at::ScalarType type_of(const std::string& storage) {
+    for (int i = 0; i < static_cast<int>(at::ScalarType::Undefined); ++i) {
+      const auto type = static_cast<at::ScalarType>(i);
+      if (storage == c10::str("torch.", type, "Storage")) return type;
+    }
+    fail("unknown storage ", storage);
   }
 
   static std::vector<int64_t> sizes_of(const c10::IValue& tuple) {
@@ -273,7 +297,7 @@ class Unpickler {
   std::unordered_map<uint32_t, c10::IValue> memo_;
 };
 
-std::optional<torch::OrderedDict<std::string, at::Tensor>> tensors_of(const c10::IValue& value) {
+Tensors tensors_of(const c10::IValue& value) {
   if (!value.isGenericDict()) return std::nullopt;
   torch::OrderedDict<std::string, at::Tensor> tensors;
   for (const auto& entry : value.toGenericDict()) {
@@ -293,21 +317,29 @@ c10::IValue unwrap(const c10::IValue& value) {
   return value;
 }
 
+/// Nothing of a foreign archive: what its reader says about it does not help its user.
+Tensors parse(const std::function<Archive()>& open) {
+  try {
+    return tensors_of(unwrap(Unpickler(open()).load()));
+  } catch (const std::exception&) {
+    return std::nullopt;
+  }
+}
+
 }  // namespace
 
 torch::OrderedDict<std::string, at::Tensor> read_state_dict(const char* function, const std::string& path) {
   std::error_code error;
   RETORT_CHECK(
       std::filesystem::is_regular_file(path, error), function, ": path must be an existing file (got ", path, ")");
-  std::optional<torch::OrderedDict<std::string, at::Tensor>> tensors;
-  try {
-    tensors = tensors_of(unwrap(Unpickler(path).load()));
-  } catch (const std::exception&) {
-    // What the reader of an archive says about a foreign file does not help its user.
-  }
+  Tensors tensors = parse([&] { return std::make_shared<caffe2::serialize::FileAdapter>(path); });
   RETORT_CHECK(
       tensors, function, ": path must be a dict of tensors saved by torch.save in its zip format (got ", path, ")");
   return *std::move(tensors);
+}
+
+Tensors parse_archive(std::string_view bytes) {
+  return parse([&] { return std::make_shared<MemoryAdapter>(bytes); });
 }
 
 }  // namespace retort

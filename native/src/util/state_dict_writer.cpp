@@ -8,25 +8,22 @@
 #include "util/whole_file.h"
 
 namespace retort {
-namespace {
 
-/// The bytes of torch.save's zip archive. `pickle_save` would do, were it not for the type tags it adds to a dict,
-/// which `weights_only=True` refuses.
-std::string to_archive(const torch::OrderedDict<std::string, at::Tensor>& tensors) {
+// `pickle_save` would do, were it not for the type tags it adds to a dict, which `weights_only=True` refuses.
+void append_archive(const torch::OrderedDict<std::string, at::Tensor>& tensors, std::string& bytes) {
   c10::Dict<std::string, at::Tensor> dict;
   for (const auto& entry : tensors) dict.insert(entry.key(), entry.value().detach());
 
   std::string pickled;
   torch::jit::Pickler pickler(
-      [&pickled](const char* bytes, size_t size) { pickled.append(bytes, size); }, nullptr, nullptr, nullptr, nullptr,
+      [&pickled](const char* part, size_t size) { pickled.append(part, size); }, nullptr, nullptr, nullptr, nullptr,
       /*tag_aggregates=*/false);
   pickler.protocol();
   pickler.pushIValue(dict);
   pickler.stop();
 
-  std::string archive;
-  caffe2::serialize::PyTorchStreamWriter writer([&archive](const void* bytes, size_t size) {
-    archive.append(static_cast<const char*>(bytes), size);
+  caffe2::serialize::PyTorchStreamWriter writer([&bytes](const void* part, size_t size) {
+    bytes.append(static_cast<const char*>(part), size);
     return size;
   });
   writer.writeRecord("data.pkl", pickled.data(), pickled.size());
@@ -38,14 +35,13 @@ std::string to_archive(const torch::OrderedDict<std::string, at::Tensor>& tensor
     writer.writeRecord("data/" + std::to_string(index++), data.data(), data.sizeInBytes());
   }
   writer.writeEndOfFile();
-  return archive;
 }
-
-}  // namespace
 
 void write_state_dict(
     const char* function, const torch::OrderedDict<std::string, at::Tensor>& tensors, const std::string& path) {
-  write_whole_file(function, path, to_archive(tensors));
+  std::string bytes;
+  append_archive(tensors, bytes);
+  write_whole_file(function, path, bytes);
 }
 
 }  // namespace retort

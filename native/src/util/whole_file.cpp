@@ -10,24 +10,10 @@
 #include <utility>
 
 #include "util/check.h"
+#include "util/descriptor.h"
 
 namespace retort {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int descriptor) : descriptor_(descriptor) {}
-  ~Descriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-
-  int get() const { return descriptor_; }
-
- private:
-  int descriptor_;
-};
 
 /// A temporary file, removed unless it has been renamed.
 class Temporary {
@@ -49,29 +35,21 @@ class Temporary {
   std::string path_;
 };
 
-bool write_all(int descriptor, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t count = ::write(descriptor, bytes.data(), bytes.size());
-    if (count < 0 && errno == EINTR) continue;
-    if (count < 0) return false;
-    bytes.remove_prefix(static_cast<size_t>(count));
-  }
-  return true;
-}
-
 }  // namespace
 
+template <typename Error>
 void write_whole_file(const char* function, const std::string& path, std::string_view bytes) {
   static std::atomic<int64_t> count{0};
   const auto require = [&](bool success) {
-    RETORT_CHECK(
-        success, function, ": path must be a file that can be written (got ", path, ": ", std::strerror(errno), ")");
+    RETORT_CHECK_AS(
+        Error, success, function, ": path must be a file that can be written (got ", path, ": ", std::strerror(errno),
+        ")");
   };
   const std::string name = path + "." + std::to_string(::getpid()) + "-" + std::to_string(count++) + ".tmp";
   const Descriptor file(::open(name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
   require(file.get() >= 0);
   Temporary temporary(name);
-  require(write_all(file.get(), bytes));
+  require(file.write_at(0, bytes));
   require(::fsync(file.get()) == 0);
   require(temporary.rename_to(path));
   // The new name survives a loss of power only if the folder is synced, too; some file systems can't.
@@ -79,5 +57,8 @@ void write_whole_file(const char* function, const std::string& path, std::string
   const Descriptor directory(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() >= 0) ::fsync(directory.get());
 }
+
+template void write_whole_file<c10::ValueError>(const char*, const std::string&, std::string_view);
+template void write_whole_file<CheckpointError>(const char*, const std::string&, std::string_view);
 
 }  // namespace retort

@@ -1,14 +1,18 @@
 #pragma once
 
+#include <c10/util/Exception.h>
+
 #include <string>
 #include <string_view>
 
 namespace retort {
 
 /// Writes a file that is complete or not there: under a temporary name beside its own, synced, then renamed, and the
-/// folder synced. What was there before stays until then.
+/// folder synced. What was there before stays until then. A process that is killed meanwhile may leave the temporary
+/// file, PATH.PID-NUMBER.tmp, which can be deleted.
 /// @param function the caller's name, for error messages
-/// @throws c10::ValueError if it cannot be written
+/// @throws Error, which is c10::ValueError or CheckpointError, if it cannot be written
+template <typename Error = c10::ValueError>
 void write_whole_file(const char* function, const std::string& path, std::string_view bytes);
 
 }  // namespace retort
