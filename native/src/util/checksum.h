@@ -1,6 +1,5 @@
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -20,12 +19,17 @@ inline uint64_t checksum(std::string_view bytes, uint64_t seed = 0) {
     return (sum << 31 | sum >> 33) * kFirst;
   };
   std::array<uint64_t, 4> lanes = {kFirst, kSecond, ~kFirst, ~kSecond};
-  std::array<uint64_t, 4> words{};
-  uint64_t sum = round(seed, bytes.size());
-  for (; !bytes.empty(); bytes.remove_prefix(std::min(bytes.size(), sizeof words))) {
-    if (bytes.size() < sizeof words) words = {};
-    std::memcpy(words.data(), bytes.data(), std::min(bytes.size(), sizeof words));
+  const auto add = [&](const char* block) {
+    std::array<uint64_t, 4> words;
+    std::memcpy(words.data(), block, sizeof words);
     for (size_t i = 0; i < lanes.size(); ++i) lanes[i] = round(lanes[i], words[i]);
+  };
+  uint64_t sum = round(seed, bytes.size());
+  for (; bytes.size() >= sizeof lanes; bytes.remove_prefix(sizeof lanes)) add(bytes.data());
+  if (!bytes.empty()) {
+    std::array<char, sizeof lanes> end{};
+    bytes.copy(end.data(), end.size());
+    add(end.data());
   }
   for (uint64_t lane : lanes) sum = round(sum, lane);
   return sum;

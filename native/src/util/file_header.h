@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "util/check.h"
+#include "util/checksum.h"
+
+namespace retort {
+
+/// What a file of Retort's own begins with; where the magic, the version and the checksum are is the same in all
+/// versions of a format, and `Fields`, which names them, has no gaps:
+///
+///     static constexpr std::string_view kMagic;  // of eight bytes
+///     static constexpr uint64_t kVersion;
+///     static constexpr const char* kKind;  // e.g. "a checkpoint", for error messages
+template <typename Fields>
+class FileHeader {
+ public:
+  /// All zeros, to be read into.
+  FileHeader() = default;
+
+  explicit FileHeader(const Fields& given) : version_(Fields::kVersion), fields_(given) {
+    Fields::kMagic.copy(magic_, sizeof magic_);
+    checksum_ = computed();
+  }
+
+  char* data() { return reinterpret_cast<char*>(this); }
+  std::string_view bytes() const { return {reinterpret_cast<const char*>(this), sizeof *this}; }
+
+  /// Requires a header that was read to be one, and returns what it says.
+  const Fields& checked(const char* function, const std::string& path) const {
+    RETORT_CHECK_AS(
+        CheckpointError, std::string_view(magic_, sizeof magic_) == Fields::kMagic, function, ": path must be ",
+        Fields::kKind, " of Retort (got ", path, ")");
+    RETORT_CHECK_AS(CheckpointError, checksum_ == computed(), function, ": file must not be damaged (got ", path, ")");
+    RETORT_CHECK_AS(
+        CheckpointError, version_ == Fields::kVersion, function, ": file must be of format version ", Fields::kVersion,
+        " (got ", version_, " in ", path, ")");
+    return fields_;
+  }
+
+ private:
+  uint64_t computed() const { return checksum(bytes().substr(0, sizeof *this - sizeof checksum_)); }
+
+  char magic_[8] = {};
+  uint64_t version_ = 0;
+  Fields fields_{};
+  uint64_t checksum_ = 0;
+};
+
+}  // namespace retort
