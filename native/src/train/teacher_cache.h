@@ -43,6 +43,8 @@ class TeacherCache {
   void write(const at::Tensor& indices, const std::vector<at::Tensor>& rows);
 
  private:
+  enum class State : char { kUnknown, kMissing, kWhole };
+
   /// Reads a sample's record, and says whether it is whole.
   bool load(int64_t sample, std::string& record) const;
   uint64_t offset(int64_t sample) const;
@@ -51,11 +53,10 @@ class TeacherCache {
   int64_t samples_;
   std::vector<Output> outputs_;
   std::string path_;
+  /// Of a sample's rows and their checksum.
+  uint64_t record_bytes_;
   Descriptor file_;
-  /// The bytes of a sample's rows and their checksum.
-  uint64_t record_bytes_ = sizeof(uint64_t);
-  /// Samples known to be whole.
-  mutable std::vector<bool> whole_;
+  mutable std::vector<State> states_;
 };
 
 }  // namespace retort
