@@ -6,66 +6,110 @@
 #include <retort/models/network.h>
 #include <retort/train/training_step.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
-/// What the Java classes call instead of the C++ API itself, so that a step creates no Java object: direct buffers and
-/// optional tensors in, plain numbers out.
+/// What the Java classes call instead of the C++ API itself, so that a step creates no Java object: memory and optional
+/// tensors in, plain numbers out.
 namespace retort_jni {
 
 /// Where StepResult.java finds a step's numbers.
-enum StepValue : int { kTotal, kCrossEntropy, kCorrect, kLabeled, kLearningRate, kFirstTerm };
+enum StepValue : int {
+  kTotal,
+  kCrossEntropy,
+  kCorrect,
+  kLabeled,
+  kGradientNorm,
+  kLearningRate,
+  kUpdated,
+  kSkipped,
+  kStage,
+  kStudentFormat,
+  kTeacherFormat,
+  kNanoseconds,
+  kTerms,
+  kFirstTerm
+};
 
-inline void write(const retort::StepResult& result, double* values) {
+/// An array of Java's in every overload, where `double*` would be a buffer in one for buffers.
+using StepNumber = double;
+
+inline void step_into(StepNumber* values, retort::TrainingStep& step, const retort::Batch& batch) {
+  retort::StepResult result;
+  step.run(batch, result);
   values[kTotal] = result.total;
   values[kCrossEntropy] = result.cross_entropy;
   values[kCorrect] = static_cast<double>(result.correct);
   values[kLabeled] = static_cast<double>(result.labeled);
+  values[kGradientNorm] = result.gradient_norm;
   values[kLearningRate] = result.learning_rate;
-  for (size_t i = 0; i < result.terms.size(); ++i) values[kFirstTerm + i] = result.terms[i];
+  values[kUpdated] = result.updated;
+  values[kSkipped] = result.skipped;
+  values[kStage] = static_cast<double>(result.stage);
+  values[kStudentFormat] = static_cast<double>(result.student_format);
+  values[kTeacherFormat] = static_cast<double>(result.teacher_format);
+  values[kNanoseconds] = static_cast<double>(result.nanoseconds);
+  values[kTerms] = static_cast<double>(result.terms.size());
+  std::copy(result.terms.begin(), result.terms.end(), values + kFirstTerm);
 }
 
-inline at::Tensor images_of(const float* data, int64_t batch, const std::vector<int64_t>& input_shape) {
-  std::vector<int64_t> shape = {batch};
-  shape.insert(shape.end(), input_shape.begin(), input_shape.end());
-  return at::from_blob(const_cast<float*>(data), shape, at::TensorOptions(at::kFloat));
+inline at::Tensor tensor_of(const void* data, at::IntArrayRef shape, at::ScalarType dtype) {
+  return data ? at::from_blob(const_cast<void*>(data), shape, at::TensorOptions(dtype)) : at::Tensor();
 }
 
-inline at::Tensor rows_of(const int64_t* data, at::IntArrayRef shape) {
-  return data ? at::from_blob(const_cast<int64_t*>(data), shape, at::TensorOptions(at::kLong)) : at::Tensor();
+inline at::Tensor images_of(const void* data, int64_t batch, std::vector<int64_t> shape, at::ScalarType dtype) {
+  shape.insert(shape.begin(), batch);
+  return tensor_of(data, shape, dtype);
 }
 
-/// A step on tensors; null for what a batch does not have.
-inline void run(
-    retort::TrainingStep& step, const at::Tensor* images, const at::Tensor* labels, const at::Tensor* indices,
-    const at::Tensor* contrast, double* values) {
-  const auto or_undefined = [](const at::Tensor* tensor) { return tensor ? *tensor : at::Tensor(); };
-  retort::StepResult result;
-  step.run({or_undefined(images), or_undefined(labels), or_undefined(indices), or_undefined(contrast)}, result);
-  write(result, values);
+inline void step_on_memory(
+    retort::TrainingStep& step, const void* images, at::ScalarType dtype, bool channels_last, const int64_t* labels,
+    const int64_t* indices, const int64_t* contrast, StepNumber* values, int64_t batch, int64_t contrast_width) {
+  std::vector<int64_t> shape = step.input_shape();
+  if (channels_last) std::rotate(shape.begin(), shape.begin() + 1, shape.end());
+  const auto rows = [](const int64_t* data, at::IntArrayRef sizes) { return tensor_of(data, sizes, at::kLong); };
+  step_into(
+      values, step,
+      {images_of(images, batch, std::move(shape), dtype), rows(labels, {batch}), rows(indices, {batch}),
+       rows(contrast, {batch, contrast_width})});
 }
 
 /// A step on memory that the caller keeps alive and unchanged; null for what a batch does not have.
 inline void run(
     retort::TrainingStep& step, const float* images, const int64_t* labels, const int64_t* indices,
-    const int64_t* contrast, double* values, int64_t batch, int64_t contrast_width) {
-  retort::StepResult result;
-  step.run(
-      {images_of(images, batch, step.input_shape()), rows_of(labels, {batch}), rows_of(indices, {batch}),
-       rows_of(contrast, {batch, contrast_width})},
-      result);
-  write(result, values);
+    const int64_t* contrast, StepNumber* values, int64_t batch, int64_t contrast_width, bool channels_last) {
+  step_on_memory(step, images, at::kFloat, channels_last, labels, indices, contrast, values, batch, contrast_width);
+}
+
+/// The same on bytes.
+inline void run(
+    retort::TrainingStep& step, const uint8_t* images, const int64_t* labels, const int64_t* indices,
+    const int64_t* contrast, StepNumber* values, int64_t batch, int64_t contrast_width, bool channels_last) {
+  step_on_memory(step, images, at::kByte, channels_last, labels, indices, contrast, values, batch, contrast_width);
+}
+
+/// A step on tensors; null for what a batch does not have.
+inline void run(
+    retort::TrainingStep& step, const at::Tensor* images, const at::Tensor* labels, const at::Tensor* indices,
+    const at::Tensor* contrast, const at::Tensor* weights, const at::Tensor* teacher_logits,
+    const std::vector<at::Tensor>* teacher_features, StepNumber* values) {
+  const auto given = [](const at::Tensor* tensor) { return tensor ? *tensor : at::Tensor(); };
+  step_into(
+      values, step,
+      {given(images), given(labels), given(indices), given(contrast), given(weights), given(teacher_logits),
+       teacher_features ? *teacher_features : std::vector<at::Tensor>()});
 }
 
 /// Images in memory of `elements` numbers, of the shape that the network was probed with. The shape is read once:
 /// another thread may probe the network meanwhile.
 inline at::Tensor images_for(const retort::Network& network, const float* data, int64_t elements) {
-  const std::vector<int64_t> shape = network.input_shape();
+  std::vector<int64_t> shape = network.input_shape();
   const int64_t size = c10::multiply_integers(shape);
   if (shape.empty() || elements % size != 0) {
     throw c10::ValueError("Network: images must be of the shape given to probe (got another size)", nullptr);
   }
-  return images_of(data, elements / size, shape);
+  return images_of(data, elements / size, std::move(shape), at::kFloat);
 }
 
 inline at::Tensor predict(retort::Network& network, const float* images, int64_t elements) {
@@ -74,7 +118,7 @@ inline at::Tensor predict(retort::Network& network, const float* images, int64_t
 
 inline double accuracy(
     retort::Network& network, const float* images, const int64_t* labels, int64_t elements, int64_t batch) {
-  return network.accuracy(images_for(network, images, elements), rows_of(labels, {batch}));
+  return network.accuracy(images_for(network, images, elements), tensor_of(labels, {batch}, at::kLong));
 }
 
 inline void convert(retort::Network& network, int8_t dtype) {

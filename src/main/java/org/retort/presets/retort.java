@@ -37,7 +37,13 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/models/network.h",
               "retort/models/resnet.h",
               "retort/models/torchscript.h",
+              "retort/train/schedule.h",
+              "retort/train/optimizer.h",
               "retort/train/sgd.h",
+              "retort/train/adam.h",
+              "retort/train/cross_entropy.h",
+              "retort/train/images.h",
+              "retort/train/stage.h",
               "retort/train/training_step.h",
               "retort_bridge.h"
             },
@@ -69,12 +75,15 @@ public class retort implements InfoMapper {
                 .pointerTypes("org.bytedeco.pytorch.StringTensorDict"))
         .put(new Info("torch::nn::Module").pointerTypes("org.bytedeco.pytorch.Module"))
         .put(new Info("std::vector<int64_t>").pointerTypes("org.bytedeco.pytorch.LongVector"))
+        .put(new Info("std::vector<double>").pointerTypes("org.bytedeco.pytorch.DoubleVector"))
         .put(new Info("std::vector<std::string>").pointerTypes("org.bytedeco.pytorch.StringVector"))
         .put(
             new Info("std::string")
                 .annotations("@StdString")
                 .valueTypes("String")
                 .pointerTypes("BytePointer"))
+        .put(
+            new Info("retort_jni::StepNumber").cast().valueTypes("double").pointerTypes("double[]"))
         // Served by the bridge, or of no use in Java.
         .put(
             new Info(
@@ -107,22 +116,39 @@ public class retort implements InfoMapper {
                     "retort::NstOptions::build",
                     "retort::CrdOptions::build",
                     "retort::OfdOptions::build",
+                    "retort::Schedule::check",
+                    "retort::Schedule::description",
+                    "retort::Optimizer",
+                    "retort::OptimizerOptions::build",
+                    "retort::OptimizerOptions::description",
+                    "retort::SgdOptions::build",
+                    "retort::SgdOptions::description",
+                    "retort::AdamOptions::build",
+                    "retort::AdamOptions::description",
+                    "retort::CrossEntropyOptions::description",
+                    "retort::ImageOptions::description",
                     "retort::TrainingStep::run",
-                    "retort_jni::write",
+                    "retort_jni::step_into",
+                    "retort_jni::tensor_of",
                     "retort_jni::images_of",
+                    "retort_jni::step_on_memory",
                     "retort_jni::images_for",
-                    "retort_jni::rows_of",
                     "retort_jni::StepValue")
                 .skip());
     struct(map, "ResNetOptions");
-    struct(map, "SgdOptions");
-    struct(map, "Term");
+    struct(map, "Schedule");
+    struct(map, "CrossEntropyOptions");
+    struct(map, "ImageOptions");
+    struct(map, "TeacherCacheOptions");
     struct(map, "TrainingStep");
     struct(map, "TrainingStepOptions");
-    map.put(new Info("std::vector<retort::Term>").pointerTypes("NativeTermVector").define());
+    listed(map, "ParameterGroup");
+    listed(map, "Stage");
+    listed(map, "Term");
     shared(map, "Network");
     shared(map, "Criterion");
     shared(map, "CriterionOptions");
+    shared(map, "OptimizerOptions");
     enumeration(map, "KdTarget");
     enumeration(map, "FspPooling");
     enumeration(map, "FspReduction");
@@ -130,15 +156,30 @@ public class retort implements InfoMapper {
     enumeration(map, "CrdZ");
     enumeration(map, "OfdReduction");
     enumeration(map, "OfdInit");
-    loss(map, "KdOptions");
-    loss(map, "FspOptions");
-    loss(map, "NstOptions");
-    loss(map, "CrdOptions");
-    loss(map, "OfdOptions");
+    enumeration(map, "ScheduleKind");
+    enumeration(map, "MemoryFormat");
+    enumeration(map, "Precision");
+    enumeration(map, "TeacherBatchNorm");
+    options(map, "KdOptions");
+    options(map, "FspOptions");
+    options(map, "NstOptions");
+    options(map, "CrdOptions");
+    options(map, "OfdOptions");
+    options(map, "SgdOptions");
+    options(map, "AdamOptions");
   }
 
   private static void struct(InfoMap map, String type) {
     map.put(new Info("retort::" + type).pointerTypes("Native" + type));
+  }
+
+  /** A struct that another one holds a list of. */
+  private static void listed(InfoMap map, String type) {
+    struct(map, type);
+    map.put(
+        new Info("std::vector<retort::" + type + ">")
+            .pointerTypes("Native" + type + "Vector")
+            .define());
   }
 
   private static void enumeration(InfoMap map, String type) {
@@ -154,8 +195,8 @@ public class retort implements InfoMapper {
             .pointerTypes("Native" + type));
   }
 
-  /** The options of a loss, which a training step shares. */
-  private static void loss(InfoMap map, String type) {
+  /** The options of a loss or an optimizer, which a training step shares. */
+  private static void options(InfoMap map, String type) {
     struct(map, type);
     map.put(
         new Info("retort::" + type + "::" + type)

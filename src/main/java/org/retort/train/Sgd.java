@@ -5,6 +5,7 @@ import static org.retort.internal.Arguments.check;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.LongVector;
+import org.retort.bindings.NativeSchedule;
 import org.retort.bindings.NativeSgdOptions;
 import org.retort.internal.Arguments;
 
@@ -103,14 +104,12 @@ public final class Sgd {
     return new Sgd(learningRate, momentum, weightDecay, factor, steps.clone());
   }
 
-  void writeTo(NativeSgdOptions options) {
-    try (LongVector steps = new LongVector(milestones)) {
-      options
-          .learning_rate(learningRate)
-          .momentum(momentum)
-          .weight_decay(weightDecay)
-          .milestones(steps)
-          .milestone_factor(milestoneFactor);
+  NativeSgdOptions nativeOptions() {
+    try (LongVector steps = new LongVector(milestones);
+        NativeSchedule schedule = NativeSchedule.at_milestones(steps, milestoneFactor)) {
+      NativeSgdOptions options = new NativeSgdOptions().momentum(momentum);
+      options.learning_rate(learningRate).schedule(schedule).weight_decay(weightDecay);
+      return options;
     }
   }
 }

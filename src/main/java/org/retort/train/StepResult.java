@@ -2,10 +2,6 @@ package org.retort.train;
 
 import static org.retort.internal.Arguments.check;
 
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.DoubleBuffer;
-
 /**
  * The numbers of one training step. Made by {@link TrainingStep#newResult()} and overwritten by
  * every step that succeeds, so that a training loop allocates nothing. Not safe for use by several
@@ -17,16 +13,21 @@ public final class StepResult {
   private static final int CROSS_ENTROPY = 1;
   private static final int CORRECT = 2;
   private static final int LABELED = 3;
-  private static final int LEARNING_RATE = 4;
-  private static final int FIRST_TERM = 5;
+  private static final int GRADIENT_NORM = 4;
+  private static final int LEARNING_RATE = 5;
+  private static final int UPDATED = 6;
+  private static final int SKIPPED = 7;
+  private static final int STAGE = 8;
+  private static final int STUDENT_FORMAT = 9;
+  private static final int TEACHER_FORMAT = 10;
+  private static final int NANOSECONDS = 11;
+  private static final int TERMS = 12;
+  private static final int FIRST_TERM = 13;
 
-  private final DoubleBuffer values;
+  private final double[] values;
 
   StepResult(int terms) {
-    values =
-        ByteBuffer.allocateDirect((FIRST_TERM + terms) * Double.BYTES)
-            .order(ByteOrder.nativeOrder())
-            .asDoubleBuffer();
+    values = new double[FIRST_TERM + terms];
   }
 
   /**
@@ -35,7 +36,7 @@ public final class StepResult {
    * @return the sum
    */
   public double total() {
-    return values.get(TOTAL);
+    return values[TOTAL];
   }
 
   /**
@@ -44,7 +45,7 @@ public final class StepResult {
    * @return the value before its weight; 0 if no sample has a label or its weight is 0
    */
   public double crossEntropy() {
-    return values.get(CROSS_ENTROPY);
+    return values[CROSS_ENTROPY];
   }
 
   /**
@@ -53,7 +54,7 @@ public final class StepResult {
    * @return how many values {@link #term} has
    */
   public int terms() {
-    return values.capacity() - FIRST_TERM;
+    return values.length - FIRST_TERM;
   }
 
   /**
@@ -69,7 +70,7 @@ public final class StepResult {
         "StepResult.term: index must be at least 0 and below %s (got %s)",
         terms(),
         index);
-    return values.get(FIRST_TERM + index);
+    return values[FIRST_TERM + index];
   }
 
   /**
@@ -78,7 +79,7 @@ public final class StepResult {
    * @return a count
    */
   public long correct() {
-    return (long) values.get(CORRECT);
+    return (long) values[CORRECT];
   }
 
   /**
@@ -87,7 +88,7 @@ public final class StepResult {
    * @return a count
    */
   public long labeled() {
-    return (long) values.get(LABELED);
+    return (long) values[LABELED];
   }
 
   /**
@@ -96,10 +97,10 @@ public final class StepResult {
    * @return the rate
    */
   public double learningRate() {
-    return values.get(LEARNING_RATE);
+    return values[LEARNING_RATE];
   }
 
-  DoubleBuffer values() {
+  double[] values() {
     return values;
   }
 }

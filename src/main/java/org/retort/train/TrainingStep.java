@@ -152,7 +152,8 @@ public final class TrainingStep implements AutoCloseable {
     checkResult(result);
     NativeTrainingStep step = handle.acquire();
     try {
-      retort.run(step, images, labels, indices, contrast, result.values(), batch, contrastWidth);
+      retort.run(
+          step, images, labels, indices, contrast, result.values(), batch, contrastWidth, false);
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     } finally {
@@ -200,7 +201,7 @@ public final class TrainingStep implements AutoCloseable {
     checkResult(result);
     NativeTrainingStep step = handle.acquire();
     try {
-      retort.run(step, images, labels, indices, contrast, result.values());
+      retort.run(step, images, labels, indices, contrast, null, null, null, result.values());
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     } finally {
@@ -246,6 +247,8 @@ public final class TrainingStep implements AutoCloseable {
     NativeTrainingStep step = handle.acquire();
     try (StringTensorDict state = step.state()) {
       return NamedTensors.toMap(state);
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
     } finally {
       handle.release();
     }
@@ -368,14 +371,16 @@ public final class TrainingStep implements AutoCloseable {
         if (teacher != null) {
           share(teacher, options::teacher);
         }
-        options.input_shape(new LongVector(inputShape)).cross_entropy(crossEntropy);
-        optimizer.writeTo(options.optimizer());
+        options.input_shape(new LongVector(inputShape));
+        options.cross_entropy().weight(crossEntropy);
+        options.optimizer(optimizer.nativeOptions());
         NativeTermVector nativeTerms = new NativeTermVector(terms.size());
         for (int i = 0; i < terms.size(); i++) {
           nativeTerms.put(i, toNative(terms.get(i)));
         }
+        options.terms(nativeTerms);
         return new TrainingStep(
-            new NativeTrainingStep(options.terms(nativeTerms)),
+            new NativeTrainingStep(options),
             LongStream.of(inputShape).reduce(1, Math::multiplyExact),
             terms.size());
       } catch (RuntimeException error) {

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
-import java.nio.DoubleBuffer;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.nio.file.Path;
@@ -22,11 +21,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.retort.NonFiniteException;
 import org.retort.Retort;
 import org.retort.RetortException;
 import org.retort.losses.KdLoss;
 import org.retort.models.Network;
-import org.retort.models.ResNet;
 import org.retort.models.TorchScriptNetwork;
 import org.retort.testing.Bits;
 import org.retort.testing.Buffers;
@@ -227,7 +226,7 @@ final class TrainingStepErrorsTest {
   void run_afterAFailure_goesOnAsIfItHadNotBeen() {
     FloatBuffer poisoned = Buffers.random(7, BATCH * IMAGE).put(0, Float.NaN);
     assertThatThrownBy(() -> step.run(poisoned, labels, null, result))
-        .isExactlyInstanceOf(RetortException.class);
+        .isInstanceOf(NonFiniteException.class);
     try (SmallStep untroubled = new SmallStep()) {
       assertThat(small.stateAfter(1)).isEqualTo(untroubled.stateAfter(2));
     }
@@ -250,18 +249,6 @@ final class TrainingStepErrorsTest {
         () -> step.run(images, labels, null, result),
         "TrainingStep: student must keep the dtype it had when the step was built, Float (got"
             + " Double)");
-  }
-
-  @Test
-  void run_differentNumbersOfClasses_isRefused() {
-    try (Network teacher = ResNet.cifar(8, 6);
-        TrainingStep mixed = SmallStep.builder(small.student, teacher).build()) {
-      Map<String, ByteBuffer> before = Bits.of(mixed.state());
-      Failures.assertRefused(
-          () -> mixed.run(images, labels, null, result),
-          "kd_loss: student and teacher must have the same shape (got [4, 5] and [4, 6])");
-      assertThat(Bits.of(mixed.state())).isEqualTo(before);
-    }
   }
 
   @Test
@@ -354,10 +341,7 @@ final class TrainingStepErrorsTest {
   }
 
   private double[] numbers() {
-    DoubleBuffer values = result.values();
-    double[] numbers = new double[values.capacity()];
-    values.get(0, numbers);
-    return numbers;
+    return result.values().clone();
   }
 
   private static ByteBuffer swapped(int bytes) {
