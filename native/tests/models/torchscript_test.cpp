@@ -241,7 +241,7 @@ TEST_F(TorchScriptTest, TrainsAndTeaches) {
   // A failure after the student's forward pass: everything the pass has changed goes back.
   const auto after = copy_of(step.state());
   batch.images = at::full_like(images_, std::numeric_limits<float>::infinity());
-  EXPECT_EQ(error_of([&] { step.run(batch, result); }), "TrainingStep: loss of term 0 must be finite (got nan)");
+  EXPECT_EQ(error_of([&] { step.run(batch, result); }), "TrainingStep: cross-entropy must be finite (got nan)");
   EXPECT_TRUE(same_bits(step.state(), after));
   batch.images = images_;
   step.run(batch, result);
