@@ -2,11 +2,13 @@ package org.retort;
 
 /**
  * A failure in native code, with a message of one line in the form {@code <function>: <argument>
- * must <rule> (got <value>)} where Retort found it, or in LibTorch's own words.
+ * must <rule> (got <value>)} where Retort found it, or in LibTorch's own words. What a program
+ * would handle in its own way has a class of its own; this one itself is for all the rest.
  *
  * <p>What was wrong has changed nothing: networks and training steps are as before the call.
  */
-public class RetortException extends RuntimeException {
+public sealed class RetortException extends RuntimeException
+    permits ShapeException, OutOfMemoryException, NonFiniteException, CheckpointException {
   private static final long serialVersionUID = 1L;
 
   /**

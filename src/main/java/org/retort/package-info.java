@@ -5,6 +5,7 @@
  * <p>Everything that owns native memory is {@link AutoCloseable}. Closing twice is harmless, using
  * a closed object is an {@link IllegalStateException}, and closing waits for a call that is running
  * on another thread. What Java can see to be wrong is an {@link IllegalArgumentException}, what
- * native code finds a {@link org.retort.RetortException}; both say what is wrong in one line.
+ * native code finds a {@link org.retort.RetortException} or one of its subclasses; both say what is
+ * wrong in one line.
  */
 package org.retort;

@@ -1,9 +1,19 @@
 package org.retort.internal;
 
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import org.retort.CheckpointException;
+import org.retort.NonFiniteException;
+import org.retort.OutOfMemoryException;
 import org.retort.RetortException;
+import org.retort.ShapeException;
 
 /** Translates what JavaCPP's generated code throws. */
 public final class Errors {
+  /** What LibTorch's CPU allocator says in the middle of several lines. */
+  private static final Pattern NO_MEMORY =
+      Pattern.compile("DefaultCPUAllocator: .*you tried to allocate (\\d+) bytes");
+
   private Errors() {}
 
   /**
@@ -18,7 +28,22 @@ public final class Errors {
     if (error.getClass() != RuntimeException.class) {
       return error;
     }
-    String message = String.valueOf(error.getMessage());
-    return new RetortException(message.lines().findFirst().orElse("unknown error"), error);
+    String text = String.valueOf(error.getMessage());
+    Matcher noMemory = NO_MEMORY.matcher(text);
+    if (noMemory.find()) {
+      return new OutOfMemoryException(
+          "out of memory: could not allocate " + noMemory.group(1) + " bytes", error);
+    }
+    String line = text.lines().findFirst().orElse("unknown error");
+    // retort_errors.h puts the kind of some errors in front of their message.
+    String[] parts = line.split(": ", 2);
+    String message = parts[parts.length - 1];
+    return switch (parts[0]) {
+      case "ShapeError" -> new ShapeException(message, error);
+      case "OutOfMemoryError" -> new OutOfMemoryException(message, error);
+      case "NonFiniteError" -> new NonFiniteException(message, error);
+      case "CheckpointError" -> new CheckpointException(message, error);
+      default -> new RetortException(line, error);
+    };
   }
 }

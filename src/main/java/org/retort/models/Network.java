@@ -250,6 +250,8 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
     NativeNetwork network = handle.acquire();
     try (StringTensorDict state = network.state_dict()) {
       return NamedTensors.toMap(state);
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
     } finally {
       handle.release();
     }

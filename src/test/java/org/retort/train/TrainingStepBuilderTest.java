@@ -207,6 +207,15 @@ final class TrainingStepBuilderTest {
     }
   }
 
+  @Test
+  void build_differentNumbersOfClasses_isRefused() {
+    try (Network wide = ResNet.cifar(8, 6)) {
+      assertBuildRefused(
+          TrainingStep.builder(student, wide).inputShape(3, 8, 8).add(1, KD),
+          "kd_loss: student and teacher must have the same number of classes (got 5 and 6)");
+    }
+  }
+
   private static void assertBuildRefused(TrainingStep.Builder builder, String message) {
     assertRefused(builder::build, message);
   }

@@ -1,0 +1,16 @@
+package org.retort;
+
+/** A tensor is missing, or is of a shape, dtype, layout or device that does not fit. */
+public final class ShapeException extends RetortException {
+  private static final long serialVersionUID = 1L;
+
+  /**
+   * Creates an exception.
+   *
+   * @param message one line saying what is wrong
+   * @param cause what native code threw; may be null
+   */
+  public ShapeException(String message, Throwable cause) {
+    super(message, cause);
+  }
+}
