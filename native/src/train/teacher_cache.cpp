@@ -20,8 +20,8 @@ namespace {
 
 constexpr const char* kName = "TeacherCache";
 
-/// The header is followed by a record for each sample: its row of every output, and their checksum. A file has holes
-/// where records were not written; so much of one as is there reads as zeros, which have another checksum.
+/// The header is followed by a record for each sample: its row of every output, then their checksum. Records that were
+/// not written are holes in the file, which read as zeros; the checksum of zeros is another.
 struct Fields {
   static constexpr std::string_view kMagic = "RETORTTC";
   static constexpr uint64_t kVersion = 1;
