@@ -15,9 +15,9 @@
 
 #include "expect.h"
 #include "networks.h"
-#include "optimizers.h"
 #include "projection_criterion.h"
 #include "seeded_test.h"
+#include "step_rig.h"
 
 namespace retort {
 namespace {
@@ -26,80 +26,10 @@ using test::error_of;
 using test::NamedTensors;
 using test::same_bits;
 using test::TinyNetwork;
+using Rig = test::StepRig;
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
-
-/// A step with everything a failure could leave its traces in: BatchNorm, dropout, momentum, and criteria with
-/// parameters and buffers, among them CRD's memories and OFD's connector. The last criterion is one that fails on
-/// demand, when all others have changed what they change. Two rigs are twins.
-struct Rig {
-  Rig() {
-    manual_seed(3);
-    student = std::make_shared<TinyNetwork>(5, /*dropout=*/0.3);
-    teacher = std::make_shared<TinyNetwork>(5);
-    const auto crd = std::make_shared<CrdOptions>();
-    crd->samples = 12;
-    crd->dimension = 5;
-    TrainingStepOptions options;
-    options.student = student;
-    options.teacher = teacher;
-    options.input_shape = {3, 6, 6};
-    options.cross_entropy.weight = 0.5;
-    options.terms = {
-        {0.9, std::make_shared<KdOptions>(), {}, {}},
-        {2.0, first, {"embedding"}, {"embedding"}},
-        {0.1, crd, {"embedding"}, {"embedding"}},
-        {0.7, std::make_shared<OfdOptions>(), {"map"}, {"map"}},
-        {0.5, second, {"embedding"}, {"embedding"}}};
-    options.optimizer = test::sgd(0.1, 0.9, 0.01);
-    step = std::make_unique<TrainingStep>(options);
-    batch.images = at::randn({6, 3, 6, 6});
-    batch.labels = at::tensor({0, 4, -1, 3, 1, 2}, at::kLong);
-    batch.indices = at::arange(6, at::kLong);
-    batch.contrast = crd_contrast(batch.indices, crd->samples, /*negatives=*/2);
-  }
-
-  /// A step that succeeds.
-  StepResult run(uint64_t seed) {
-    manual_seed(seed);
-    StepResult result;
-    step->run(batch, result);
-    return result;
-  }
-
-  /// Takes away what makes steps fail.
-  void mend() {
-    for (const auto& network : {student, teacher}) {
-      network->halfway = nullptr;
-      network->at_end = nullptr;
-    }
-    for (const auto& criterion : {first, second}) {
-      criterion->in_forward = nullptr;
-      criterion->in_after_step = nullptr;
-    }
-  }
-
-  /// Everything a step could change.
-  NamedTensors photograph() const {
-    NamedTensors all = test::copy_of(step->state());
-    for (const auto& entry : teacher->state_dict()) all.insert("teacher." + entry.key(), entry.value().clone());
-    all.insert("generator", test::random_state());
-    all.insert("steps", at::scalar_tensor(step->steps(), at::kLong));
-    for (const auto& network : {student, teacher}) {
-      for (const auto& part : network->modules()) {
-        all.insert("mode " + std::to_string(all.size()), at::scalar_tensor(part->is_training(), at::kBool));
-      }
-    }
-    return all;
-  }
-
-  std::shared_ptr<TinyNetwork> student, teacher;
-  std::shared_ptr<test::ProjectionOptions> first = std::make_shared<test::ProjectionOptions>();
-  std::shared_ptr<test::ProjectionOptions> second = std::make_shared<test::ProjectionOptions>();
-  std::unique_ptr<TrainingStep> step;
-  Batch batch;
-};
 
 void throw_no() {
   throw std::runtime_error("no");
