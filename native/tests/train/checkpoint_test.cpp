@@ -1,0 +1,232 @@
+// TrainingStep::save and load.
+#include <ATen/Functions.h>
+#include <gtest/gtest.h>
+#include <retort/errors.h>
+#include <retort/losses/nst.h>
+#include <retort/train/adam.h>
+
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <iterator>
+
+#include "seeded_test.h"
+#include "step_rig.h"
+#include "temporary_folder.h"
+
+namespace retort {
+namespace {
+
+using test::same_bits;
+using test::StepRig;
+
+using Change = std::function<void(TrainingStepOptions&)>;
+
+/// The text of the CheckpointError that `action` throws.
+std::string checkpoint_error_of(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const CheckpointError& error) {
+    return error.what();
+  } catch (const std::exception& error) {
+    return std::string("not a CheckpointError: ") + error.what();
+  }
+  return "nothing was thrown";
+}
+
+struct Variant {
+  std::string name;
+  Change change;
+};
+
+class CheckpointTest : public test::SeededTest {
+ protected:
+  std::string path() const { return folder_.file("step.retort"); }
+
+  std::string error_of_load(StepRig& rig) const {
+    return checkpoint_error_of([&] { rig.step->load(path()); });
+  }
+
+  test::TemporaryFolder folder_;
+};
+
+class ResumedStepTest : public CheckpointTest, public ::testing::WithParamInterface<Variant> {};
+
+TEST_P(ResumedStepTest, GoesOnBitForBit) {
+  // After each number of batches, so in the middle of an accumulation and around the beginning of a stage, too.
+  for (int before = 0; before <= 5; ++before) {
+    SCOPED_TRACE(before);
+    StepRig rig(GetParam().change);
+    for (int i = 0; i < before; ++i) rig.run(static_cast<uint64_t>(i));
+    rig.step->save(path());
+    const test::NamedTensors saved = rig.photograph();
+
+    StepRig other(GetParam().change);
+    other.run(100);
+    other.step->load(path());
+    EXPECT_TRUE(same_bits(other.photograph(), saved));
+    for (int i = 0; i < 4; ++i) {
+      StepResult expected, result;
+      // No seed: the random state goes on.
+      const at::Tensor random = test::random_state();
+      rig.step->run(rig.batch, expected);
+      at::Generator(at::globalContext().defaultGenerator(at::kCPU)).set_state(random);
+      other.step->run(rig.batch, result);
+      EXPECT_EQ(result.total, expected.total);
+      EXPECT_EQ(result.terms, expected.terms);
+      EXPECT_EQ(result.gradient_norm, expected.gradient_norm);
+      EXPECT_EQ(result.learning_rate, expected.learning_rate);
+      EXPECT_EQ(result.updated, expected.updated);
+      EXPECT_EQ(result.stage, expected.stage);
+      EXPECT_TRUE(same_bits(other.photograph(), rig.photograph()));
+    }
+  }
+}
+
+void adam(TrainingStepOptions& options) {
+  const auto adam = std::make_shared<AdamOptions>();
+  adam->decoupled = true;
+  adam->weight_decay = 0.1;
+  adam->schedule = Schedule::cosine(6, 0.1).with_warmup(2, 0.5);
+  options.optimizer = adam;
+}
+
+void accumulation(TrainingStepOptions& options) {
+  options.accumulate = 3;
+  options.clip_norm = 0.1;
+}
+
+void stages(TrainingStepOptions& options) {
+  Stage second = options;
+  second.trained = {"head"};
+  second.terms = {options.terms[0], options.terms[2]};
+  second.optimizer = std::make_shared<AdamOptions>();
+  options.steps = 2;
+  options.later_stages = {second};
+  options.accumulate = 2;
+}
+
+void training_teacher(TrainingStepOptions& options) {
+  options.teacher_batch_norm = TeacherBatchNorm::kTraining;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Step, ResumedStepTest,
+    ::testing::Values(
+        Variant{"Plain", {}}, Variant{"Adam", adam}, Variant{"Accumulation", accumulation}, Variant{"Stages", stages},
+        Variant{"TrainingTeacher", training_teacher}),
+    [](const ::testing::TestParamInfo<Variant>& of) { return of.param.name; });
+
+TEST_F(CheckpointTest, KeepsTheChoiceOfFormats) {
+  const auto choose = [](TrainingStepOptions& options) {
+    options.student_format = MemoryFormat::kAuto;
+    options.teacher_format = MemoryFormat::kAuto;
+  };
+  StepRig rig(choose);
+  std::vector<MemoryFormat> formats;
+  StepResult chosen;
+  for (uint64_t i = 0; i < 9; ++i) {
+    chosen = rig.run(i);
+    formats.push_back(chosen.student_format);
+  }
+  for (size_t i = 0; i < 8; ++i) {
+    EXPECT_EQ(formats[i], i % 2 == 0 ? MemoryFormat::kContiguous : MemoryFormat::kChannelsLast) << i;
+  }
+  rig.step->save(path());
+  StepRig other(choose);
+  other.step->load(path());
+  const StepResult resumed = other.run(10);
+  EXPECT_EQ(resumed.student_format, chosen.student_format);
+  EXPECT_EQ(resumed.teacher_format, chosen.teacher_format);
+}
+
+TEST_F(CheckpointTest, OfAnotherConfigurationIsRefused) {
+  StepRig rig;
+  rig.run(1);
+  rig.step->save(path());
+  const std::vector<std::pair<Change, std::string>> changes = {
+      {[](TrainingStepOptions& options) { options.accumulate = 2; }, "accumulate=1"},
+      {[](TrainingStepOptions& options) { options.clip_norm = 1; }, "clip_norm=0"},
+      {[](TrainingStepOptions& options) { options.optimizer = test::sgd(0.2, 0.9, 0.01); }, "learning_rate=0.1"},
+      {[](TrainingStepOptions& options) { options.optimizer = std::make_shared<AdamOptions>(); }, "sgd("},
+      {[](TrainingStepOptions& options) { options.cross_entropy.label_smoothing = 0.1; }, "label_smoothing=0"},
+      {[](TrainingStepOptions& options) { options.terms[0].weight = 0.8; }, "weight=0.9"},
+      {[](TrainingStepOptions& options) { options.terms[0].schedule.warmup = 5; }, "warmup=0"},
+      {[](TrainingStepOptions& options) {
+         const auto kd = std::make_shared<KdOptions>();
+         kd->temperature = 5;
+         options.terms[0].criterion = kd;
+       },
+       "kd_loss(temperature=4"},
+      {[](TrainingStepOptions& options) { options.terms.pop_back(); }, "term("},
+      {[](TrainingStepOptions& options) { options.terms.push_back(options.terms[0]); }, "nothing more"},
+      {[](TrainingStepOptions& options) { options.trained = {"head"}; }, "trained=[]"},
+      {[](TrainingStepOptions& options) {
+         options.images.mean = {0.5};
+         options.images.deviation = {0.5};
+       },
+       "mean=[]"},
+      {[](TrainingStepOptions& options) { options.teacher_precision = Precision::kBFloat16; }, "teacher_precision=0"},
+  };
+  for (const auto& [change, got] : changes) {
+    StepRig other(change);
+    other.run(2);
+    const test::NamedTensors before = other.photograph();
+    const std::string error = error_of_load(other);
+    EXPECT_EQ(error.find("TrainingStep.load: " + path() + " must be of a step with "), 0) << error;
+    EXPECT_NE(error.find(got, error.find("(got ")), std::string::npos) << got << " in " << error;
+    EXPECT_EQ(error.find('\n'), std::string::npos) << error;
+    EXPECT_TRUE(same_bits(other.photograph(), before));
+  }
+}
+
+TEST_F(CheckpointTest, OfAnotherNetworkIsRefused) {
+  StepRig rig;
+  rig.step->save(path());
+  const auto other_student = [](TrainingStepOptions& options) {
+    options.student = std::make_shared<test::TinyNetwork>(4);
+    options.teacher = std::make_shared<test::TinyNetwork>(4);
+  };
+  StepRig other(other_student);
+  const test::NamedTensors before = test::copy_of(other.step->state());
+  EXPECT_EQ(
+      error_of_load(other),
+      "TrainingStep.load: student.head.weight of " + path() + " must be of shape [4, 4] (got [5, 4])");
+  EXPECT_TRUE(same_bits(other.step->state(), before));
+
+  const auto other_dtype = [](TrainingStepOptions& options) {
+    options.student->convert(at::kDouble);
+    options.teacher->convert(at::kDouble);
+  };
+  StepRig wide(other_dtype);
+  EXPECT_EQ(error_of_load(wide), "TrainingStep.load: student.conv.weight of " + path() + " must be Double (got Float)");
+}
+
+TEST_F(CheckpointTest, DamagedIsRefusedAndChangesNothing) {
+  StepRig rig;
+  rig.run(1);
+  rig.step->save(path());
+  std::ifstream file(path(), std::ios::binary);
+  const std::string whole{std::istreambuf_iterator<char>(file), {}};
+  const test::NamedTensors before = rig.photograph();
+  for (size_t at = 0; at < whole.size(); at += 97) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1 << at % 8);
+    std::ofstream(path(), std::ios::binary) << damaged;
+    ASSERT_EQ(error_of_load(rig).find("TrainingStep.load: "), 0) << at << ": " << error_of_load(rig);
+    ASSERT_TRUE(same_bits(rig.photograph(), before)) << at;
+  }
+  std::filesystem::remove(path());
+  EXPECT_EQ(error_of_load(rig), "TrainingStep.load: path must be an existing file (got " + path() + ")");
+}
+
+TEST_F(CheckpointTest, ThatCannotBeWrittenIsAnError) {
+  const StepRig rig;
+  const std::string nowhere = folder_.file("nowhere/step.retort");
+  EXPECT_EQ(
+      checkpoint_error_of([&] { rig.step->save(nowhere); }),
+      "TrainingStep.save: path must be a file that can be written (got " + nowhere + ": No such file or directory)");
+}
+
+}  // namespace
+}  // namespace retort
