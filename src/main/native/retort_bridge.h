@@ -25,8 +25,8 @@ enum StepValue : int {
   kUpdated,
   kSkipped,
   kStage,
-  kStudentFormat,
-  kTeacherFormat,
+  kStudentChannelsLast,
+  kTeacherChannelsLast,
   kNanoseconds,
   kTerms,
   kFirstTerm
@@ -47,8 +47,8 @@ inline void step_into(StepNumber* values, retort::TrainingStep& step, const reto
   values[kUpdated] = result.updated;
   values[kSkipped] = result.skipped;
   values[kStage] = static_cast<double>(result.stage);
-  values[kStudentFormat] = static_cast<double>(result.student_format);
-  values[kTeacherFormat] = static_cast<double>(result.teacher_format);
+  values[kStudentChannelsLast] = result.student_format == retort::MemoryFormat::kChannelsLast;
+  values[kTeacherChannelsLast] = result.teacher_format == retort::MemoryFormat::kChannelsLast;
   values[kNanoseconds] = static_cast<double>(result.nanoseconds);
   values[kTerms] = static_cast<double>(result.terms.size());
   std::copy(result.terms.begin(), result.terms.end(), values + kFirstTerm);
@@ -93,12 +93,12 @@ inline void run(
 inline void run(
     retort::TrainingStep& step, const at::Tensor* images, const at::Tensor* labels, const at::Tensor* indices,
     const at::Tensor* contrast, const at::Tensor* weights, const at::Tensor* teacher_logits,
-    const std::vector<at::Tensor>* teacher_features, StepNumber* values) {
+    const std::vector<at::Tensor>& teacher_features, StepNumber* values) {
   const auto given = [](const at::Tensor* tensor) { return tensor ? *tensor : at::Tensor(); };
   step_into(
       values, step,
       {given(images), given(labels), given(indices), given(contrast), given(weights), given(teacher_logits),
-       teacher_features ? *teacher_features : std::vector<at::Tensor>()});
+       teacher_features});
 }
 
 /// Images in memory of `elements` numbers, of the shape that the network was probed with. The shape is read once:

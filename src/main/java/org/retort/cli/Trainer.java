@@ -4,6 +4,8 @@ import java.util.Locale;
 import org.retort.data.Batch;
 import org.retort.data.Batches;
 import org.retort.data.Digits;
+import org.retort.train.Optimizer;
+import org.retort.train.Schedule;
 import org.retort.train.Sgd;
 import org.retort.train.StepResult;
 import org.retort.train.TrainingStep;
@@ -52,11 +54,13 @@ record Trainer(Progress progress, Interruption interruption) {
     }
   }
 
-  private static Sgd optimizer(long steps) {
+  private static Optimizer optimizer(long steps) {
     return Sgd.learningRate(LEARNING_RATE)
         .momentum(MOMENTUM)
         .weightDecay(WEIGHT_DECAY)
-        .milestones(DROP, steps * FIRST_DROP_PERCENT / 100, steps * SECOND_DROP_PERCENT / 100);
+        .schedule(
+            Schedule.milestones(
+                DROP, steps * FIRST_DROP_PERCENT / 100, steps * SECOND_DROP_PERCENT / 100));
   }
 
   private static String message(String title, double loss, double percent) {

@@ -1,6 +1,7 @@
 package org.retort.internal;
 
 import java.nio.Buffer;
+import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
@@ -40,6 +41,23 @@ public final class Arguments {
       throw new IllegalArgumentException(function + ": " + argument + " must be given (got null)");
     }
     return value;
+  }
+
+  /**
+   * Requires an array without nulls.
+   *
+   * @param elements the argument
+   * @param function the caller's name
+   * @param argument the argument's name
+   * @param <T> the elements' type
+   * @return the elements, immutable
+   */
+  public static <T> List<T> list(T[] elements, String function, String argument) {
+    notNull(elements, function, argument);
+    for (int i = 0; i < elements.length; i++) {
+      notNull(elements[i], function, argument + "[" + i + "]");
+    }
+    return List.of(elements);
   }
 
   /**
@@ -113,6 +131,22 @@ public final class Arguments {
   }
 
   /**
+   * Requires a number that is at least 0 and finite.
+   *
+   * @param value the argument
+   * @param function the caller's name
+   * @param argument the argument's name
+   */
+  public static void notNegative(double value, String function, String argument) {
+    check(
+        value >= 0 && Double.isFinite(value),
+        "%s: %s must be at least 0 and finite (got %s)",
+        function,
+        argument,
+        value);
+  }
+
+  /**
    * Requires a number that is not too small.
    *
    * @param value the argument
@@ -152,17 +186,44 @@ public final class Arguments {
    */
   public static long batch(FloatBuffer images, String function, long sampleSize) {
     notNull(images, function, "images");
-    direct(images, images.order(), function, "images");
-    if (images.remaining() == 0 || images.remaining() % sampleSize != 0) {
+    direct(images, function, "images");
+    nativeOrder(images.order(), function, "images");
+    return batch(images.remaining(), function, sampleSize);
+  }
+
+  /**
+   * Requires a direct buffer of a whole number of samples.
+   *
+   * @param images the argument, in any byte order
+   * @param function the caller's name
+   * @param sampleSize number of elements of a sample
+   * @return the number of samples
+   */
+  public static long batch(ByteBuffer images, String function, long sampleSize) {
+    notNull(images, function, "images");
+    direct(images, function, "images");
+    return batch(images.remaining(), function, sampleSize);
+  }
+
+  /**
+   * Requires a whole number of samples.
+   *
+   * @param elements number of elements of the images
+   * @param function the caller's name
+   * @param sampleSize number of elements of a sample
+   * @return the number of samples
+   */
+  public static long batch(long elements, String function, long sampleSize) {
+    if (elements == 0 || elements % sampleSize != 0) { // not check(), whose array would be garbage
       throw new IllegalArgumentException(
           function
               + ": images must hold a positive multiple of "
               + sampleSize
               + " elements (got "
-              + images.remaining()
+              + elements
               + ")");
     }
-    return images.remaining() / sampleSize;
+    return elements / sampleSize;
   }
 
   /**
@@ -174,28 +235,42 @@ public final class Arguments {
    * @param size the number of elements it must have
    */
   public static void rows(LongBuffer rows, String function, String argument, long size) {
-    if (rows == null) {
-      return;
-    }
-    direct(rows, rows.order(), function, argument);
-    if (rows.remaining() != size) {
-      throw new IllegalArgumentException(
-          function
-              + ": "
-              + argument
-              + " must hold "
-              + size
-              + " elements (got "
-              + rows.remaining()
-              + ")");
+    if (rows != null) {
+      direct(rows, function, argument);
+      nativeOrder(rows.order(), function, argument);
+      size(rows.remaining(), function, argument, size);
     }
   }
 
-  private static void direct(Buffer buffer, ByteOrder order, String function, String argument) {
+  /**
+   * Requires an array of a given size, or null.
+   *
+   * @param rows the argument
+   * @param function the caller's name
+   * @param argument the argument's name
+   * @param size the number of elements it must have
+   */
+  public static void rows(long[] rows, String function, String argument, long size) {
+    if (rows != null) {
+      size(rows.length, function, argument, size);
+    }
+  }
+
+  private static void size(long elements, String function, String argument, long size) {
+    if (elements != size) {
+      throw new IllegalArgumentException(
+          function + ": " + argument + " must hold " + size + " elements (got " + elements + ")");
+    }
+  }
+
+  private static void direct(Buffer buffer, String function, String argument) {
     if (!buffer.isDirect()) {
       throw new IllegalArgumentException(
           function + ": " + argument + " must be a direct buffer (got one on the heap)");
     }
+  }
+
+  private static void nativeOrder(ByteOrder order, String function, String argument) {
     if (order != ByteOrder.nativeOrder()) {
       throw new IllegalArgumentException(
           function + ": " + argument + " must have the native byte order (got " + order + ")");

@@ -18,9 +18,9 @@ public final class StepResult {
   private static final int UPDATED = 6;
   private static final int SKIPPED = 7;
   private static final int STAGE = 8;
-  private static final int STUDENT_FORMAT = 9;
-  private static final int TEACHER_FORMAT = 10;
-  private static final int NANOSECONDS = 11;
+  private static final int STUDENT_CHANNELS_LAST = 9;
+  private static final int TEACHER_CHANNELS_LAST = 10;
+  static final int NANOSECONDS = 11;
   private static final int TERMS = 12;
   private static final int FIRST_TERM = 13;
 
@@ -40,27 +40,27 @@ public final class StepResult {
   }
 
   /**
-   * The mean cross-entropy of the labelled samples.
+   * The cross-entropy of the labelled samples.
    *
-   * @return the value before its weight; 0 if no sample has a label or its weight is 0
+   * @return the value before its weight; 0 if no labelled sample counts or its weight is 0
    */
   public double crossEntropy() {
     return values[CROSS_ENTROPY];
   }
 
   /**
-   * The number of distillation terms.
+   * The number of distillation terms of the stage; fewer if the step was skipped.
    *
-   * @return how many values {@link #term} has
+   * @return how many values {@link #term} has; 0 before the first step
    */
   public int terms() {
-    return values.length - FIRST_TERM;
+    return (int) values[TERMS];
   }
 
   /**
    * The value of a distillation term.
    *
-   * @param index its place in the order of {@link TrainingStep.Builder#add}, from 0
+   * @param index its place in the order of {@link TrainingStep.Builder#add} in the stage, from 0
    * @return the value before its weight
    * @throws IllegalArgumentException if there is no such term
    */
@@ -92,12 +92,86 @@ public final class StepResult {
   }
 
   /**
-   * The learning rate that this step used.
+   * The norm of all gradients together, before clipping; of those accumulated so far, if there are
+   * several batches to an update.
+   *
+   * @return the norm
+   */
+  public double gradientNorm() {
+    return values[GRADIENT_NORM];
+  }
+
+  /**
+   * The learning rate of the update that this batch belongs to.
    *
    * @return the rate
    */
   public double learningRate() {
     return values[LEARNING_RATE];
+  }
+
+  /**
+   * Whether the parameters were updated.
+   *
+   * @return false for the first batches of an accumulation, and if the batch was skipped
+   */
+  public boolean updated() {
+    return values[UPDATED] != 0;
+  }
+
+  /**
+   * Whether the batch was passed over because its loss or gradient was not finite.
+   *
+   * @return true only with {@link TrainingStep.Builder#skipNonFinite()}; nothing has changed then,
+   *     and the values are those computed until that was found
+   */
+  public boolean skipped() {
+    return values[SKIPPED] != 0;
+  }
+
+  /**
+   * The stage that the batch belonged to.
+   *
+   * @return its number, from 0
+   */
+  public int stage() {
+    return (int) values[STAGE];
+  }
+
+  /**
+   * The format of the student's maps in this step.
+   *
+   * @return {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
+   */
+  public MemoryFormat studentFormat() {
+    return format(STUDENT_CHANNELS_LAST);
+  }
+
+  /**
+   * The format of the teacher's maps in this step.
+   *
+   * @return {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
+   */
+  public MemoryFormat teacherFormat() {
+    return format(TEACHER_CHANNELS_LAST);
+  }
+
+  private MemoryFormat format(int channelsLast) {
+    return values[channelsLast] != 0 ? MemoryFormat.CHANNELS_LAST : MemoryFormat.CONTIGUOUS;
+  }
+
+  /**
+   * What the step took, without what Java adds.
+   *
+   * @return a duration in nanoseconds
+   */
+  public long nanoseconds() {
+    return (long) values[NANOSECONDS];
+  }
+
+  /** Returns the largest number of terms that it can hold. */
+  int room() {
+    return values.length - FIRST_TERM;
   }
 
   double[] values() {

@@ -2,19 +2,27 @@ package org.retort.train;
 
 import static org.retort.internal.Arguments.check;
 
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
+import java.util.function.Function;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.DoubleVector;
 import org.bytedeco.pytorch.LongVector;
 import org.bytedeco.pytorch.StringTensorDict;
 import org.bytedeco.pytorch.StringVector;
 import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.TensorVector;
 import org.retort.bindings.NativeNetwork;
+import org.retort.bindings.NativeStage;
+import org.retort.bindings.NativeStageVector;
 import org.retort.bindings.NativeTerm;
 import org.retort.bindings.NativeTermVector;
 import org.retort.bindings.NativeTrainingStep;
@@ -24,19 +32,21 @@ import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
 import org.retort.internal.NamedTensors;
 import org.retort.internal.NativeHandle;
+import org.retort.internal.TensorLists;
 import org.retort.losses.DistillationLoss;
 import org.retort.models.Network;
 
 /**
  * Trains a student with a teacher: one native call does the teacher's forward pass, the student's,
- * the weighted losses, the backward pass, checks and the optimizer.
+ * the weighted losses, the backward pass, checks, clipping and the optimizer.
  *
- * <p>The teacher runs in evaluation mode without gradients, the student in training mode; both
- * modes are restored. Calls on one step wait for each other; several steps run side by side, unless
- * they share a network.
+ * <p>The teacher runs without gradients, the student in training mode; the modes of both are
+ * restored. Calls on one step wait for each other; several steps run side by side, unless they
+ * share a network.
  *
- * <p>A step that fails changes nothing: parameters, buffers, optimizer, losses, the default
- * generator and the step count are then, bit for bit, what they were before.
+ * <p>A step that fails changes nothing: parameters, buffers, optimizer, accumulated gradients,
+ * losses, the teacher's cache, the default generator and the counts are then, bit for bit, what
+ * they were before.
  *
  * <p>The step shares the networks: it stays usable when they are closed.
  */
@@ -45,16 +55,20 @@ public final class TrainingStep implements AutoCloseable {
 
   private final NativeHandle<NativeTrainingStep> handle;
   private final long sampleSize;
-  private final int terms;
+  private final boolean channelsLast;
+  private final int mostTerms;
 
-  private TrainingStep(NativeTrainingStep step, long sampleSize, int terms) {
+  private TrainingStep(
+      NativeTrainingStep step, long sampleSize, boolean channelsLast, int mostTerms) {
     handle = new NativeHandle<>("TrainingStep", step);
     this.sampleSize = sampleSize;
-    this.terms = terms;
+    this.channelsLast = channelsLast;
+    this.mostTerms = mostTerms;
   }
 
   /**
-   * Starts a training step without a teacher, which can have no distillation terms.
+   * Starts a training step without a teacher. Terms on logits are possible if each batch brings the
+   * teacher's ({@link StepInput#teacher}).
    *
    * @param student the network to train
    * @return a new builder
@@ -81,13 +95,13 @@ public final class TrainingStep implements AutoCloseable {
   /**
    * Makes a result to be reused for every step.
    *
-   * @return a new result for this step's number of terms
+   * @return a new result with room for the terms of any stage
    * @throws IllegalStateException if the step was closed
    */
   public StepResult newResult() {
     handle.acquire();
     try {
-      return new StepResult(terms);
+      return new StepResult(mostTerms);
     } finally {
       handle.release();
     }
@@ -101,14 +115,16 @@ public final class TrainingStep implements AutoCloseable {
    * @param labels a direct buffer with one class an image, or −1 for an image without a label,
    *     which takes part in the distillation terms only; may be null if the weight of the
    *     cross-entropy is 0
-   * @param indices a direct buffer with each image's row in the data set; may be null if no term
-   *     needs it
+   * @param indices a direct buffer with each image's row in the data set; may be null if neither a
+   *     term nor the teacher's cache needs it
    * @param result overwritten if the step succeeds
    * @throws IllegalArgumentException if a buffer is null, not direct, not in native byte order or
-   *     of the wrong size, or the result was made for another number of terms
+   *     of the wrong size, or the result has no room for the terms
    * @throws IllegalStateException if the step was closed
-   * @throws org.retort.RetortException if a label is out of range, the student is not of float32,
-   *     or the loss or a gradient is not finite
+   * @throws org.retort.ShapeException if the student is not of float32, or a term or the cache
+   *     lacks something
+   * @throws org.retort.NonFiniteException if the loss or a gradient is not finite
+   * @throws org.retort.RetortException if a label or a row is out of range, or LibTorch fails
    */
   public void run(FloatBuffer images, LongBuffer labels, LongBuffer indices, StepResult result) {
     runBuffers(images, labels, indices, null, result);
@@ -118,11 +134,9 @@ public final class TrainingStep implements AutoCloseable {
    * Does one step on images in memory, as {@link #run(FloatBuffer, LongBuffer, LongBuffer,
    * StepResult)}, with the rows to contrast with given.
    *
-   * @param images a direct buffer of whole images of the input shape, float32
-   * @param labels a direct buffer with one class an image, or −1; may be null if the weight of the
-   *     cross-entropy is 0
-   * @param indices a direct buffer with each image's row in the data set; may be null if no term
-   *     needs it
+   * @param images as above
+   * @param labels as above
+   * @param indices as above
    * @param contrast a direct buffer with K+1 rows an image, the positive first
    * @param result overwritten if the step succeeds
    * @throws IllegalArgumentException as above
@@ -149,11 +163,97 @@ public final class TrainingStep implements AutoCloseable {
     Arguments.rows(indices, RUN, "indices", batch);
     long contrastWidth = contrast == null ? 0 : Math.max(1, contrast.remaining() / batch);
     Arguments.rows(contrast, RUN, "contrast", batch * contrastWidth);
-    checkResult(result);
+    run(retort::run, images, labels, indices, contrast, batch, contrastWidth, result);
+  }
+
+  /**
+   * Does one step on images of bytes, each of which stands for its value as unsigned, divided by
+   * 255; otherwise as {@link #run(FloatBuffer, LongBuffer, LongBuffer, StepResult)}.
+   *
+   * @param images a direct buffer of whole images of the input shape, uint8
+   * @param labels as above
+   * @param indices as above
+   * @param result overwritten if the step succeeds
+   * @throws IllegalArgumentException as above
+   * @throws IllegalStateException as above
+   * @throws org.retort.RetortException as above
+   */
+  public void run(ByteBuffer images, LongBuffer labels, LongBuffer indices, StepResult result) {
+    long batch = Arguments.batch(images, RUN, sampleSize);
+    Arguments.rows(labels, RUN, "labels", batch);
+    Arguments.rows(indices, RUN, "indices", batch);
+    run(retort::run, images, labels, indices, null, batch, 0, result);
+  }
+
+  /**
+   * Does one step on images in arrays, which are copied once; otherwise as {@link #run(FloatBuffer,
+   * LongBuffer, LongBuffer, StepResult)}.
+   *
+   * @param images whole images of the input shape
+   * @param labels as above
+   * @param indices as above
+   * @param result overwritten if the step succeeds
+   * @throws IllegalArgumentException as above
+   * @throws IllegalStateException as above
+   * @throws org.retort.RetortException as above
+   */
+  public void run(float[] images, long[] labels, long[] indices, StepResult result) {
+    long batch = batch(Arguments.notNull(images, RUN, "images").length, labels, indices);
+    run(retort::run, images, labels, indices, null, batch, 0, result);
+  }
+
+  /**
+   * Does one step on images of bytes in arrays, which are copied once; otherwise as {@link
+   * #run(ByteBuffer, LongBuffer, LongBuffer, StepResult)}.
+   *
+   * @param images whole images of the input shape, uint8
+   * @param labels as above
+   * @param indices as above
+   * @param result overwritten if the step succeeds
+   * @throws IllegalArgumentException as above
+   * @throws IllegalStateException as above
+   * @throws org.retort.RetortException as above
+   */
+  public void run(byte[] images, long[] labels, long[] indices, StepResult result) {
+    long batch = batch(Arguments.notNull(images, RUN, "images").length, labels, indices);
+    run(retort::run, images, labels, indices, null, batch, 0, result);
+  }
+
+  private long batch(long elements, long[] labels, long[] indices) {
+    long batch = Arguments.batch(elements, RUN, sampleSize);
+    Arguments.rows(labels, RUN, "labels", batch);
+    Arguments.rows(indices, RUN, "indices", batch);
+    return batch;
+  }
+
+  /** One of the bridge's functions for memory. */
+  private interface MemoryStep<I, R> {
+    void run(
+        NativeTrainingStep step,
+        I images,
+        R labels,
+        R indices,
+        R contrast,
+        double[] values,
+        long batch,
+        long contrastWidth,
+        boolean channelsLast);
+  }
+
+  private <I, R> void run(
+      MemoryStep<I, R> memoryStep,
+      I images,
+      R labels,
+      R indices,
+      R contrast,
+      long batch,
+      long contrastWidth,
+      StepResult result) {
+    double[] values = valuesOf(result);
     NativeTrainingStep step = handle.acquire();
     try {
-      retort.run(
-          step, images, labels, indices, contrast, result.values(), batch, contrastWidth, false);
+      memoryStep.run(
+          step, images, labels, indices, contrast, values, batch, contrastWidth, channelsLast);
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     } finally {
@@ -164,16 +264,13 @@ public final class TrainingStep implements AutoCloseable {
   /**
    * Does one step on tensors.
    *
-   * @param images [B, …input shape], in the student's dtype
-   * @param labels int64 [B], classes from 0, or −1 for an image without a label, which takes part
-   *     in the distillation terms only; may be null if the weight of the cross-entropy is 0
-   * @param indices int64 [B], each image's row in the data set; may be null if no term needs it
+   * @param images as in {@link StepInput#of}
+   * @param labels as in {@link StepInput#of}
+   * @param indices as in {@link StepInput#indices}
    * @param result overwritten if the step succeeds
-   * @throws IllegalArgumentException if a tensor is undefined, the images are null, or the result
-   *     was made for another number of terms
-   * @throws IllegalStateException if a tensor or the step was closed
-   * @throws org.retort.RetortException if a tensor does not fit, or the loss or a gradient is not
-   *     finite
+   * @throws IllegalArgumentException as below
+   * @throws IllegalStateException as below
+   * @throws org.retort.RetortException as below
    */
   public void run(Tensor images, Tensor labels, Tensor indices, StepResult result) {
     run(images, labels, indices, null, result);
@@ -182,26 +279,106 @@ public final class TrainingStep implements AutoCloseable {
   /**
    * Does one step on tensors, with the rows to contrast with given.
    *
-   * @param images [B, …input shape], in the student's dtype
-   * @param labels int64 [B], classes from 0, or −1; may be null if the weight of the cross-entropy
-   *     is 0
-   * @param indices int64 [B], each image's row in the data set; may be null if no term needs it
-   * @param contrast int64 [B, K+1], the positive first; may be null if no term needs it
+   * @param images as in {@link StepInput#of}
+   * @param labels as in {@link StepInput#of}
+   * @param indices as in {@link StepInput#indices}
+   * @param contrast as in {@link StepInput#contrast}
    * @param result overwritten if the step succeeds
-   * @throws IllegalArgumentException as above
-   * @throws IllegalStateException as above
-   * @throws org.retort.RetortException as above
+   * @throws IllegalArgumentException as below
+   * @throws IllegalStateException as below
+   * @throws org.retort.RetortException as below
    */
   public void run(
       Tensor images, Tensor labels, Tensor indices, Tensor contrast, StepResult result) {
     Arguments.tensor(images, RUN, "images");
-    Arguments.optional(labels, RUN, "labels");
-    Arguments.optional(indices, RUN, "indices");
-    Arguments.optional(contrast, RUN, "contrast");
-    checkResult(result);
+    run(StepInput.of(images, labels).indices(indices).contrast(contrast), result);
+  }
+
+  /**
+   * Does one step on all that a batch can have.
+   *
+   * @param input the tensors, on the student's device
+   * @param result overwritten if the step succeeds
+   * @throws IllegalArgumentException if an argument is null, a tensor undefined, or the result has
+   *     no room for the terms
+   * @throws IllegalStateException if a tensor or the step was closed
+   * @throws org.retort.ShapeException if a tensor is missing or does not fit
+   * @throws org.retort.NonFiniteException if the loss or a gradient is not finite
+   * @throws org.retort.RetortException if a value is out of range, or LibTorch fails
+   */
+  public void run(StepInput input, StepResult result) {
+    Arguments.notNull(input, RUN, "input");
+    Tensor images = input.tensor("images", RUN);
+    Tensor labels = input.tensor("labels", RUN);
+    Tensor indices = input.tensor("indices", RUN);
+    Tensor contrast = input.tensor("contrast", RUN);
+    Tensor weights = input.tensor("weights", RUN);
+    Tensor logits = input.tensor("teacher logits", RUN);
+    try (TensorVector features =
+        TensorLists.toVector(input.teacherFeatures(), RUN, "teacher features")) {
+      double[] values = valuesOf(result);
+      NativeTrainingStep step = handle.acquire();
+      try {
+        retort.run(step, images, labels, indices, contrast, weights, logits, features, values);
+      } catch (RuntimeException error) {
+        throw Errors.translate(error);
+      } finally {
+        handle.release();
+      }
+    }
+  }
+
+  private double[] valuesOf(StepResult result) {
+    Arguments.notNull(result, RUN, "result");
+    if (result.room() < mostTerms) { // not check(), whose array would be an allocation a step
+      throw new IllegalArgumentException(
+          RUN
+              + ": result must have room for "
+              + mostTerms
+              + " terms (got room for "
+              + result.room()
+              + ")");
+    }
+    return result.values();
+  }
+
+  /**
+   * Writes everything that a step changes, and so all that is needed to go on, into one file:
+   * student, buffers, optimizer, accumulated gradients, losses, the teacher's running statistics if
+   * they move, random state, counts and choice of formats. The file is complete or not there: what
+   * was there before stays until the new one is synced. The cache of the teacher's outputs is not
+   * part of it.
+   *
+   * @param file where to write
+   * @throws IllegalArgumentException if it is null
+   * @throws IllegalStateException if the step was closed
+   * @throws org.retort.CheckpointException if it can't be written
+   */
+  public void save(Path file) {
+    withFile("TrainingStep.save", file, NativeTrainingStep::save);
+  }
+
+  /**
+   * Goes on where {@link #save} was called: on the same machine, with the same number of threads
+   * and, if there is one, the same file of the teacher's cache, the next steps compute the same
+   * bits.
+   *
+   * @param file a file of a step with the same options
+   * @throws IllegalArgumentException if it is null
+   * @throws IllegalStateException if the step was closed
+   * @throws org.retort.CheckpointException if it is missing, damaged, no checkpoint, of a newer
+   *     format or of a step with other options; nothing has changed then
+   */
+  public void load(Path file) {
+    withFile("TrainingStep.load", file, NativeTrainingStep::load);
+  }
+
+  private void withFile(
+      String function, Path file, BiConsumer<NativeTrainingStep, String> operation) {
+    Arguments.notNull(file, function, "file");
     NativeTrainingStep step = handle.acquire();
     try {
-      retort.run(step, images, labels, indices, contrast, null, null, null, result.values());
+      operation.accept(step, file.toString());
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     } finally {
@@ -210,43 +387,71 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * The number of steps that succeeded.
+   * The number of updates of the parameters.
    *
    * @return a count
+   * @throws IllegalStateException if the step was closed
    */
   public long steps() {
-    NativeTrainingStep step = handle.acquire();
-    try {
-      return step.steps();
-    } finally {
-      handle.release();
-    }
+    return ask(NativeTrainingStep::steps);
   }
 
   /**
-   * The learning rate that the next step will use.
+   * The stage that the next batch belongs to.
+   *
+   * @return its number, from 0
+   * @throws IllegalStateException if the step was closed
+   */
+  public int stage() {
+    return ask(step -> (int) step.stage());
+  }
+
+  /**
+   * The learning rate of the next update.
    *
    * @return the rate
+   * @throws IllegalStateException if the step was closed
    */
   public double learningRate() {
-    NativeTrainingStep step = handle.acquire();
-    try {
-      return step.learning_rate();
-    } finally {
-      handle.release();
-    }
+    return ask(NativeTrainingStep::learning_rate);
   }
 
   /**
-   * Everything that a step changes, by name: {@code student.NAME}, {@code terms.INDEX.NAME}, {@code
-   * momentum.student.NAME}, {@code momentum.terms.INDEX.NAME}.
+   * The teacher's taps that terms use, each once, in the order of the terms.
+   *
+   * @return the names, immutable
+   * @throws IllegalStateException if the step was closed
+   */
+  public List<String> teacherTaps() {
+    return ask(
+        step -> {
+          try (StringVector taps = step.teacher_taps()) {
+            return Strings.toList(taps);
+          }
+        });
+  }
+
+  /**
+   * Everything that a step changes, by name: {@code student.NAME}, {@code terms.INDEX.NAME}, where
+   * terms are counted through all stages, and of the stage's optimizer {@code
+   * momentum.student.NAME}, {@code exp_avg.student.NAME} and so on.
    *
    * @return new tensors, which share the step's memory; the caller closes them
+   * @throws IllegalStateException if the step was closed
    */
   public Map<String, Tensor> state() {
+    return ask(
+        step -> {
+          try (StringTensorDict state = step.state()) {
+            return NamedTensors.toMap(state);
+          }
+        });
+  }
+
+  private <T> T ask(Function<NativeTrainingStep, T> question) {
     NativeTrainingStep step = handle.acquire();
-    try (StringTensorDict state = step.state()) {
-      return NamedTensors.toMap(state);
+    try {
+      return question.apply(step);
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     } finally {
@@ -260,24 +465,22 @@ public final class TrainingStep implements AutoCloseable {
     handle.close();
   }
 
-  private void checkResult(StepResult result) {
-    Arguments.notNull(result, RUN, "result");
-    if (result.terms() != terms) { // not check(), whose array would be an allocation a step
-      throw new IllegalArgumentException(
-          RUN + ": result must have " + terms + " terms (got " + result.terms() + ")");
-    }
-  }
-
-  /** Collects what a training step is made of. */
+  /**
+   * Collects what a training step is made of. A training begins with one stage; {@link #nextStage}
+   * adds another, with losses, an optimizer and trained parts of its own.
+   */
   public static final class Builder {
-    private record Term(double weight, DistillationLoss loss, Taps taps) {}
+    private static final String NAME = "TrainingStep.Builder";
 
     private final Network student;
     private final Network teacher;
-    private final List<Term> terms = new ArrayList<>();
+    private final List<Consumer<NativeStage>> stages = new ArrayList<>();
+    private Consumer<NativeStage> stage = options -> {};
+    private Consumer<NativeTrainingStepOptions> common = options -> {};
     private long[] inputShape;
-    private double crossEntropy = 1;
-    private Sgd optimizer = Sgd.learningRate(0.1);
+    private boolean channelsLast;
+    private int terms;
+    private int mostTerms;
 
     private Builder(Network student, Network teacher) {
       this.student = student;
@@ -287,32 +490,43 @@ public final class TrainingStep implements AutoCloseable {
     /**
      * Sets the shape of one image. Required.
      *
-     * @param shape without the batch, for example 3, 32, 32
+     * @param shape without the batch and channels first, for example 3, 32, 32
      * @return this builder
      * @throws IllegalArgumentException if a size is not positive
      */
     public Builder inputShape(long... shape) {
-      Arguments.shape(shape, "TrainingStep.Builder.inputShape", "shape");
+      Arguments.shape(shape, NAME + ".inputShape", "shape");
       inputShape = shape.clone();
       return this;
     }
 
     /**
-     * Sets the weight of the cross-entropy with the labels, the mean over the labelled samples; 1
-     * by default.
+     * Sets the weight of the plain cross-entropy with the labels, of this stage; 1 by default.
      *
      * @param weight at least 0 and finite; 0 trains without labels
      * @return this builder
      * @throws IllegalArgumentException if the weight is out of range
      */
     public Builder crossEntropy(double weight) {
-      checkWeight("TrainingStep.Builder.crossEntropy", weight);
-      crossEntropy = weight;
-      return this;
+      Arguments.notNegative(weight, NAME + ".crossEntropy", "weight");
+      return crossEntropy(CrossEntropy.weight(weight));
     }
 
     /**
-     * Adds a distillation loss on logits.
+     * Sets the cross-entropy with the labels, of this stage; the plain one with a weight of 1 by
+     * default.
+     *
+     * @param crossEntropy the cross-entropy
+     * @return this builder
+     * @throws IllegalArgumentException if it is null
+     */
+    public Builder crossEntropy(CrossEntropy crossEntropy) {
+      Arguments.notNull(crossEntropy, NAME + ".crossEntropy", "cross-entropy");
+      return ofStage(options -> crossEntropy.writeTo(options.cross_entropy()));
+    }
+
+    /**
+     * Adds a distillation loss on logits to this stage.
      *
      * @param weight at least 0 and finite
      * @param loss the loss
@@ -324,7 +538,7 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     /**
-     * Adds a distillation loss on features.
+     * Adds a distillation loss on features to this stage.
      *
      * @param weight at least 0 and finite
      * @param loss the loss
@@ -333,38 +547,288 @@ public final class TrainingStep implements AutoCloseable {
      * @throws IllegalArgumentException if the weight is out of range or an argument is null
      */
     public Builder add(double weight, DistillationLoss loss, Taps taps) {
-      checkWeight("TrainingStep.Builder.add", weight);
-      Arguments.notNull(loss, "TrainingStep.Builder.add", "loss");
-      Arguments.notNull(taps, "TrainingStep.Builder.add", "taps");
-      terms.add(new Term(weight, loss, taps));
-      return this;
+      return add(weight, loss, taps, Schedule.constant());
     }
 
     /**
-     * Sets the optimizer; SGD with a learning rate of 0.1 by default.
+     * Adds a distillation loss whose weight changes as training goes on to this stage.
      *
-     * @param sgd the optimizer
+     * @param weight at least 0 and finite
+     * @param loss the loss
+     * @param taps the features that it compares; none for a loss on logits
+     * @param schedule what the weight is multiplied by
+     * @return this builder
+     * @throws IllegalArgumentException if the weight is out of range or an argument is null
+     */
+    public Builder add(double weight, DistillationLoss loss, Taps taps, Schedule schedule) {
+      String function = NAME + ".add";
+      Arguments.notNegative(weight, function, "weight");
+      Arguments.notNull(loss, function, "loss");
+      Arguments.notNull(taps, function, "taps");
+      Arguments.notNull(schedule, function, "schedule");
+      int index = terms++;
+      mostTerms = Math.max(mostTerms, terms);
+      return ofStage(
+          options -> {
+            NativeTermVector all = options.terms();
+            all.resize(index + 1);
+            NativeTerm term = all.get(index).weight(weight).criterion(loss.nativeOptions());
+            Strings.give(taps.student(), term::student_taps);
+            Strings.give(taps.teacher(), term::teacher_taps);
+            schedule.giveTo(term::schedule);
+          });
+    }
+
+    /**
+     * Sets the optimizer of this stage; SGD with a learning rate of 0.1 by default.
+     *
+     * @param optimizer the optimizer
      * @return this builder
      * @throws IllegalArgumentException if it is null
      */
-    public Builder optimizer(Sgd sgd) {
-      optimizer = Arguments.notNull(sgd, "TrainingStep.Builder.optimizer", "optimizer");
+    public Builder optimizer(Optimizer optimizer) {
+      Arguments.notNull(optimizer, NAME + ".optimizer", "optimizer");
+      return ofStage(options -> options.optimizer(optimizer.nativeOptions()));
+    }
+
+    /**
+     * Trains only parts of the student in this stage; all of it by default. The others stay as they
+     * are, and modules among them are in evaluation mode. What losses have to be trained always is.
+     *
+     * @param parts names of the student's parameters or modules, for example {@code layer1}
+     * @return this builder
+     * @throws IllegalArgumentException if there is no name or one is null
+     */
+    public Builder train(String... parts) {
+      List<String> names = Arguments.list(parts, NAME + ".train", "parts");
+      check(!names.isEmpty(), "%s.train: parts must be at least one (got none)", NAME);
+      return ofStage(options -> Strings.give(names, options::trained));
+    }
+
+    /**
+     * Ends this stage after some updates and begins the next one: what follows describes its
+     * losses, optimizer and trained parts, which are the defaults until then.
+     *
+     * @param steps number of updates of the stage that ends, positive
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public Builder nextStage(long steps) {
+      Arguments.atLeast(steps, 1, NAME + ".nextStage", "steps");
+      stages.add(stage.andThen(options -> options.steps(steps)));
+      stage = options -> {};
+      terms = 0;
       return this;
     }
 
     /**
-     * Builds the step: probes both networks with the input shape, and builds the losses for the
-     * shapes of their taps.
+     * Makes one update of the mean gradient of several batches; 1 by default.
+     *
+     * @param batches at least 1
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public Builder accumulate(long batches) {
+      Arguments.atLeast(batches, 1, NAME + ".accumulate", "batches");
+      return with(options -> options.accumulate(batches));
+    }
+
+    /**
+     * Limits the norm of all gradients together, as {@code torch.nn.utils.clip_grad_norm_} does; no
+     * limit by default.
+     *
+     * @param limit positive and finite
+     * @return this builder
+     * @throws IllegalArgumentException if the limit is out of range
+     */
+    public Builder clipNorm(double limit) {
+      Arguments.positive(limit, NAME + ".clipNorm", "limit");
+      return with(options -> options.clip_norm(limit));
+    }
+
+    /**
+     * Limits the absolute value of each element of a gradient, before {@link #clipNorm}; no limit
+     * by default.
+     *
+     * @param limit positive and finite
+     * @return this builder
+     * @throws IllegalArgumentException if the limit is out of range
+     */
+    public Builder clipValue(double limit) {
+      Arguments.positive(limit, NAME + ".clipValue", "limit");
+      return with(options -> options.clip_value(limit));
+    }
+
+    /**
+     * Passes over a batch whose loss or gradient is not finite, with {@link StepResult#skipped}
+     * set, instead of throwing a {@link org.retort.NonFiniteException}.
+     *
+     * @return this builder
+     */
+    public Builder skipNonFinite() {
+      return with(options -> options.skip_non_finite(true));
+    }
+
+    /**
+     * Sets how the maps of both networks lie in memory; contiguous by default.
+     *
+     * @param format the format
+     * @return this builder
+     * @throws IllegalArgumentException if it is null
+     */
+    public Builder memoryFormat(MemoryFormat format) {
+      Arguments.notNull(format, NAME + ".memoryFormat", "format");
+      return studentFormat(format).teacherFormat(format);
+    }
+
+    /**
+     * Sets how the student's maps lie in memory; contiguous by default.
+     *
+     * @param format the format
+     * @return this builder
+     * @throws IllegalArgumentException if it is null
+     */
+    public Builder studentFormat(MemoryFormat format) {
+      Arguments.notNull(format, NAME + ".studentFormat", "format");
+      return with(options -> options.student_format(format.nativeFormat));
+    }
+
+    /**
+     * Sets how the teacher's maps lie in memory; contiguous by default.
+     *
+     * @param format the format
+     * @return this builder
+     * @throws IllegalArgumentException if it is null
+     */
+    public Builder teacherFormat(MemoryFormat format) {
+      Arguments.notNull(format, NAME + ".teacherFormat", "format");
+      return with(options -> options.teacher_format(format.nativeFormat));
+    }
+
+    /**
+     * Sets the arithmetic of the student's forward pass; that of its dtype by default.
+     *
+     * @param precision the precision
+     * @return this builder
+     * @throws IllegalArgumentException if it is null
+     */
+    public Builder studentPrecision(Precision precision) {
+      Arguments.notNull(precision, NAME + ".studentPrecision", "precision");
+      return with(options -> options.student_precision(precision.nativePrecision));
+    }
+
+    /**
+     * Sets the arithmetic of the teacher's forward pass; that of its dtype by default.
+     *
+     * @param precision the precision
+     * @return this builder
+     * @throws IllegalArgumentException if it is null
+     */
+    public Builder teacherPrecision(Precision precision) {
+      Arguments.notNull(precision, NAME + ".teacherPrecision", "precision");
+      return with(options -> options.teacher_precision(precision.nativePrecision));
+    }
+
+    /**
+     * Sets what the teacher's BatchNorms do; evaluation by default.
+     *
+     * @param mode the mode
+     * @return this builder
+     * @throws IllegalArgumentException if it is null
+     */
+    public Builder teacherBatchNorm(TeacherBatchNorm mode) {
+      Arguments.notNull(mode, NAME + ".teacherBatchNorm", "mode");
+      return with(options -> options.teacher_batch_norm(mode.nativeMode));
+    }
+
+    /**
+     * Remembers the teacher's outputs by the samples' rows in the data set, in memory, and so
+     * computes them once. For data that is not augmented and a teacher that does not change; each
+     * step then needs indices.
+     *
+     * @param samples number of rows of the data set, positive
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public Builder cacheTeacher(long samples) {
+      Arguments.atLeast(samples, 1, NAME + ".cacheTeacher", "samples");
+      return with(options -> options.teacher_cache().samples(samples));
+    }
+
+    /**
+     * Remembers the teacher's outputs in a file, for the next process, too; otherwise as {@link
+     * #cacheTeacher(long)}.
+     *
+     * @param samples number of rows of the data set, positive
+     * @param file belongs to one teacher, data set, selection of taps and preparation of images; of
+     *     the data set only the number of rows is checked. Made if it is missing.
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range or the file is null
+     */
+    public Builder cacheTeacher(long samples, Path file) {
+      Arguments.notNull(file, NAME + ".cacheTeacher", "file");
+      return cacheTeacher(samples).with(options -> options.teacher_cache().file(file.toString()));
+    }
+
+    /**
+     * Normalises images: channel c becomes {@code (value − mean[c]) / deviation[c]}, where bytes
+     * are divided by 255 first. By default images come normalised.
+     *
+     * @param mean finite, one for each channel or one for all, for example CIFAR-100's 0.5071,
+     *     0.4867, 0.4408
+     * @param deviation positive and finite, as many
+     * @return this builder
+     * @throws IllegalArgumentException if an array is null or empty, the two differ in length, or a
+     *     value is out of range
+     */
+    public Builder normalize(double[] mean, double[] deviation) {
+      String function = NAME + ".normalize";
+      double[] means = Arguments.notNull(mean, function, "mean").clone();
+      double[] deviations = Arguments.notNull(deviation, function, "deviation").clone();
+      check(
+          means.length > 0 && means.length == deviations.length,
+          "%s: mean and deviation must be as many, and at least one (got %s and %s)",
+          function,
+          means.length,
+          deviations.length);
+      for (int i = 0; i < means.length; i++) {
+        check(Double.isFinite(means[i]), "%s: mean must be finite (got %s)", function, means[i]);
+        Arguments.positive(deviations[i], function, "deviation");
+      }
+      return with(
+          options ->
+              options
+                  .images()
+                  .mean(new DoubleVector(means))
+                  .deviation(new DoubleVector(deviations)));
+    }
+
+    /**
+     * Takes images as [B, height, width, channels] instead of [B, channels, height, width].
+     *
+     * @return this builder
+     */
+    public Builder imagesChannelsLast() {
+      channelsLast = true;
+      return with(options -> options.images().channels_last(true));
+    }
+
+    /**
+     * Builds the step: probes both networks with the input shape, builds the losses for the shapes
+     * of their taps and prepares the optimizers of all stages.
      *
      * @return a new step, which the caller closes
      * @throws IllegalArgumentException if the input shape is missing
      * @throws IllegalStateException if a network was closed
-     * @throws org.retort.RetortException if a tap does not exist, a loss does not fit its taps, a
-     *     network does not return logits and features, or nothing is left to train
+     * @throws org.retort.ShapeException if a loss does not fit its taps, or images their options
+     * @throws org.retort.CheckpointException if the file of the cache is not one or belongs to
+     *     another teacher
+     * @throws org.retort.RetortException if an option is out of range, a tap or a named part does
+     *     not exist, a network does not return logits and features, or nothing is left to train
      */
     @SuppressWarnings("try") // the scope works by being open
     public TrainingStep build() {
-      Arguments.notNull(inputShape, "TrainingStep.Builder.build", "input shape");
+      Arguments.notNull(inputShape, NAME + ".build", "input shape");
       try (PointerScope scope = new PointerScope()) {
         NativeTrainingStepOptions options = new NativeTrainingStepOptions();
         share(student, options::student);
@@ -372,28 +836,32 @@ public final class TrainingStep implements AutoCloseable {
           share(teacher, options::teacher);
         }
         options.input_shape(new LongVector(inputShape));
-        options.cross_entropy().weight(crossEntropy);
-        options.optimizer(optimizer.nativeOptions());
-        NativeTermVector nativeTerms = new NativeTermVector(terms.size());
-        for (int i = 0; i < terms.size(); i++) {
-          nativeTerms.put(i, toNative(terms.get(i)));
+        common.accept(options);
+        List<Consumer<NativeStage>> all = new ArrayList<>(stages);
+        all.add(stage);
+        NativeStageVector later = options.later_stages();
+        later.resize(stages.size());
+        for (int i = 0; i < all.size(); i++) {
+          all.get(i).accept(i == 0 ? options : later.get(i - 1));
         }
-        options.terms(nativeTerms);
         return new TrainingStep(
             new NativeTrainingStep(options),
             LongStream.of(inputShape).reduce(1, Math::multiplyExact),
-            terms.size());
+            channelsLast,
+            mostTerms);
       } catch (RuntimeException error) {
         throw Errors.translate(error);
       }
     }
 
-    private static NativeTerm toNative(Term term) {
-      return new NativeTerm()
-          .weight(term.weight())
-          .criterion(term.loss().nativeOptions())
-          .student_taps(new StringVector(term.taps().student().toArray(new String[0])))
-          .teacher_taps(new StringVector(term.taps().teacher().toArray(new String[0])));
+    private Builder ofStage(Consumer<NativeStage> setting) {
+      stage = stage.andThen(setting);
+      return this;
+    }
+
+    private Builder with(Consumer<NativeTrainingStepOptions> setting) {
+      common = common.andThen(setting);
+      return this;
     }
 
     /**
@@ -408,14 +876,6 @@ public final class TrainingStep implements AutoCloseable {
       } finally {
         handle.release();
       }
-    }
-
-    private static void checkWeight(String function, double weight) {
-      check(
-          weight >= 0 && Double.isFinite(weight),
-          "%s: weight must be at least 0 and finite (got %s)",
-          function,
-          weight);
     }
   }
 }

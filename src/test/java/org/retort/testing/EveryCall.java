@@ -17,6 +17,7 @@ import org.retort.losses.OfdLoss;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
 import org.retort.models.TorchScriptNetwork;
+import org.retort.train.Schedule;
 import org.retort.train.Sgd;
 import org.retort.train.StepResult;
 import org.retort.train.Taps;
@@ -59,7 +60,7 @@ public final class EveryCall {
     return TrainingStep.builder(student, teacher)
         .inputShape(3, 2, 2)
         .add(1, KdLoss.withTemperature(4))
-        .optimizer(Sgd.learningRate(0.1).momentum(0.9).milestones(0.1, 1))
+        .optimizer(Sgd.learningRate(0.1).momentum(0.9).schedule(Schedule.milestones(0.1, 1)))
         .build();
   }
 

@@ -2,7 +2,6 @@ package org.retort.train;
 
 import static org.retort.testing.Failures.assertIllegal;
 
-import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
@@ -31,25 +30,5 @@ final class SgdTest {
     assertIllegal(
         () -> SGD.weightDecay(decay),
         "Sgd.weightDecay: weight decay must be at least 0 and finite (got " + decay + ")");
-  }
-
-  @ParameterizedTest
-  @ValueSource(doubles = {0, -0.1, Double.NaN, Double.POSITIVE_INFINITY})
-  void milestones_factorNotPositiveAndFinite_isRejected(double factor) {
-    assertIllegal(
-        () -> SGD.milestones(factor, 1),
-        "Sgd.milestones: factor must be positive and finite (got " + factor + ")");
-  }
-
-  @Test
-  void milestones_notPositiveAndAscending_isRejected() {
-    assertIllegal(
-        () -> SGD.milestones(0.1, 0),
-        "Sgd.milestones: steps must be positive and ascending (got [0])");
-    assertIllegal(
-        () -> SGD.milestones(0.1, 3, 2),
-        "Sgd.milestones: steps must be positive and ascending (got [3, 2])");
-    assertIllegal(
-        () -> SGD.milestones(0.1, (long[]) null), "Sgd.milestones: steps must be given (got null)");
   }
 }

@@ -64,6 +64,18 @@ final class SmallStep implements AutoCloseable {
     return Bits.of(step.state());
   }
 
+  /** Returns what the last step computed. */
+  double[] numbers() {
+    return numbers(result);
+  }
+
+  /** Returns the numbers of a result that don't depend on the clock. */
+  static double[] numbers(StepResult result) {
+    double[] numbers = result.values().clone();
+    numbers[StepResult.NANOSECONDS] = 0;
+    return numbers;
+  }
+
   @Override
   public void close() {
     step.close();

@@ -106,10 +106,12 @@ final class TrainingStepBuilderTest {
   }
 
   @Test
-  void build_termsWithoutTeacher_isRefused() {
+  void build_termsOnFeaturesWithoutTeacher_isRefused() {
     assertBuildRefused(
-        TrainingStep.builder(student).inputShape(3, 8, 8).add(1, KD),
-        "TrainingStep: teacher must be given with terms (got null)");
+        TrainingStep.builder(student)
+            .inputShape(3, 8, 8)
+            .add(1, NstLoss.linear(), Taps.of("layer1")),
+        "TrainingStep: teacher must be given with terms on features (got null)");
   }
 
   @Test
