@@ -85,6 +85,7 @@ final class OwnershipTest {
           () -> network.accuracy(images, labels),
           () -> network.convert(ScalarType.Double),
           () -> network.saveStateDict(folder.resolve("state.pt")),
+          () -> network.saveTorchScript(folder.resolve("network.ts")),
           () -> network.loadStateDict(file));
     }
     assertThat(folder.resolve("state.pt")).doesNotExist();

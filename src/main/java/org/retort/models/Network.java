@@ -279,6 +279,29 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   }
 
   /**
+   * Writes the network as a TorchScript module in its current mode, for {@link
+   * TorchScriptNetwork#load}, Python's {@code torch.jit.load} or LibTorch. Names of parameters and
+   * buffers are those of {@link #stateDict()}. The module of a {@link ResNet} returns {@code
+   * (logits, features)} with the tap names as keys, that of a {@link TorchScriptNetwork} what it
+   * has always returned. The file is complete or not there.
+   *
+   * @param file where to write
+   * @throws IllegalArgumentException if it is null
+   * @throws org.retort.RetortException if it can't be written
+   */
+  public final void saveTorchScript(Path file) {
+    Arguments.notNull(file, name + ".saveTorchScript", "file");
+    NativeNetwork network = handle.acquire();
+    try {
+      network.save_torchscript(file.toString());
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    } finally {
+      handle.release();
+    }
+  }
+
+  /**
    * Loads a state dict written by {@link #saveStateDict} or by Python's {@code torch.save}, alone
    * or under the key {@code model} or {@code state_dict} of a checkpoint. Names and shapes must
    * match exactly; dtypes are converted.

@@ -69,6 +69,7 @@ public final class EveryCall {
     network.probe(3, 2, 2);
     network.inputShape();
     network.tapShape(network.taps().get(0));
+    network.saveTorchScript(file);
     network.saveStateDict(file);
     network.loadStateDict(file);
     network.stateDict().values().forEach(Tensor::close);
