@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatCode;
 import static org.retort.testing.Failures.assertUnusable;
 
 import java.io.IOException;
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.nio.file.Files;
@@ -31,6 +32,12 @@ import org.retort.models.ResNet;
 import org.retort.models.TorchScriptNetwork;
 import org.retort.testing.Buffers;
 import org.retort.testing.Program;
+import org.retort.train.Adam;
+import org.retort.train.CrossEntropy;
+import org.retort.train.ParameterGroup;
+import org.retort.train.Schedule;
+import org.retort.train.Sgd;
+import org.retort.train.StepInput;
 import org.retort.train.StepResult;
 import org.retort.train.Taps;
 import org.retort.train.TrainingStep;
@@ -106,11 +113,20 @@ final class OwnershipTest {
           () -> step.run(images, labels, indices, labels, result),
           () -> step.run(input, classes, null, result),
           () -> step.run(input, classes, null, null, result),
+          () -> step.run(StepInput.of(input, classes), result),
+          () -> step.run(ByteBuffer.allocateDirect(4 * 192), labels, indices, result),
+          () -> step.run(new float[192], new long[1], null, result),
+          () -> step.run(new byte[192], new long[1], null, result),
+          () -> step.save(folder.resolve("step")),
+          () -> step.load(folder),
           step::newResult,
           step::steps,
+          step::stage,
           step::learningRate,
+          step::teacherTaps,
           step::state);
     }
+    assertThat(folder.resolve("step")).doesNotExist();
   }
 
   private static void assertRefuse(String type, ThrowingCallable... calls) {
@@ -229,6 +245,53 @@ final class OwnershipTest {
             FspLoss.ofPairs(new FspLoss.Pair(0, 2)).nativeOptions().close();
             NstLoss.gaussian().variance(1).nativeOptions().close();
             CrdLoss.forSamples(3).classes(1, 1, 2).nativeOptions().close();
+            return List.of();
+          });
+    }
+  }
+
+  @Test
+  void step_usedInEveryWay_leavesNothing() throws InterruptedException {
+    try (Network student = ResNet.cifar(8, 3);
+        Network teacher = teacher();
+        TrainingStep step = step(student, teacher);
+        Tensor input = torch.zeros(4, 3, 8, 8);
+        Tensor classes = Tensor.create(0L, 1L, 2L, 0L);
+        Tensor rows = Tensor.create(8L, 0L, 3L, 1L)) {
+      StepResult result = step.newResult();
+      assertLeaves(
+          0,
+          () -> {
+            step.run(StepInput.of(input, classes).indices(rows), result);
+            step.save(folder.resolve("step"));
+            step.load(folder.resolve("step"));
+            step.teacherTaps();
+            return List.of();
+          });
+    }
+  }
+
+  @Test
+  void builder_ofEveryOption_leavesNothing() throws InterruptedException {
+    ParameterGroup group = ParameterGroup.of("student.fc").learningRateFactor(2);
+    Schedule schedule = Schedule.milestones(0.5, 1, 2).warmUp(1);
+    try (Network student = ResNet.cifar(8, 3);
+        Network teacher = teacher()) {
+      assertLeaves(
+          0,
+          () -> {
+            TrainingStep.builder(student, teacher)
+                .inputShape(3, 8, 8)
+                .crossEntropy(CrossEntropy.weight(1).classWeights(1, 2, 3).schedule(schedule))
+                .add(1, NstLoss.linear(), Taps.of("layer2"), schedule)
+                .optimizer(Sgd.learningRate(1).schedule(schedule).group(group))
+                .train("fc")
+                .nextStage(1)
+                .optimizer(Adam.learningRate(1).schedule(schedule).group(group))
+                .normalize(new double[] {0}, new double[] {1})
+                .cacheTeacher(9)
+                .build()
+                .close();
             return List.of();
           });
     }

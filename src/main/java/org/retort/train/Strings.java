@@ -3,6 +3,7 @@ package org.retort.train;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.LongStream;
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.StringVector;
 
 /** Converts lists of strings. */
@@ -17,6 +18,12 @@ final class Strings {
   }
 
   static List<String> toList(StringVector vector) {
-    return LongStream.range(0, vector.size()).mapToObj(i -> vector.get(i).getString()).toList();
+    return LongStream.range(0, vector.size()).mapToObj(i -> element(vector, i)).toList();
+  }
+
+  private static String element(StringVector vector, long i) {
+    try (BytePointer copy = vector.get(i)) {
+      return copy.getString();
+    }
   }
 }

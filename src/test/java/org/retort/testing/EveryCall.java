@@ -1,5 +1,6 @@
 package org.retort.testing;
 
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.nio.file.Path;
@@ -17,10 +18,17 @@ import org.retort.losses.OfdLoss;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
 import org.retort.models.TorchScriptNetwork;
+import org.retort.train.Adam;
+import org.retort.train.CrossEntropy;
+import org.retort.train.MemoryFormat;
+import org.retort.train.ParameterGroup;
+import org.retort.train.Precision;
 import org.retort.train.Schedule;
 import org.retort.train.Sgd;
+import org.retort.train.StepInput;
 import org.retort.train.StepResult;
 import org.retort.train.Taps;
+import org.retort.train.TeacherBatchNorm;
 import org.retort.train.TrainingStep;
 
 /** Makes every call from Java into native code once, and each kind of failure. */
@@ -45,6 +53,7 @@ public final class EveryCall {
       useNetwork(teacher, Path.of("teacher.pt"));
       useStep(step);
       useTerms(student);
+      useStages(student);
       expectFailure(() -> teacher.loadStateDict(file));
       expectFailure(() -> teacher.tapShape("y"));
       expectFailure(() -> teacher.probe(3, 4, 4));
@@ -96,11 +105,81 @@ public final class EveryCall {
       step.run(images, rows, rows, rows, result);
       step.run(tensor, labels, null, result);
       step.run(tensor, labels, labels, null, result);
+      step.run(StepInput.of(tensor, labels), result);
+      step.run(ByteBuffer.allocateDirect(24), rows, null, result);
+      step.run(new float[24], new long[2], null, result);
+      step.run(new byte[24], new long[2], new long[2], result);
       expectFailure(() -> step.run(images, Buffers.longs(1, 9), null, result));
       expectFailure(() -> step.run(tensor, tensor, null, result));
+      expectFailure(() -> step.run(new byte[24], new long[] {1, 9}, null, result));
     }
     System.out.println(step.steps() + " " + step.learningRate() + " " + result.total());
+    System.out.println(step.stage() + " " + step.teacherTaps());
     step.state().values().forEach(Tensor::close);
+    Path file = Path.of("step");
+    step.save(file);
+    step.load(file);
+    expectFailure(() -> step.load(Path.of("nothing")));
+  }
+
+  private static void useStages(Network student) {
+    Schedule schedule = Schedule.cosine(9).warmUp(1);
+    try (Network teacher = ResNet.cifar(14, 5);
+        Tensor images = torch.zeros(2, 2, 2, 3);
+        Tensor labels = Tensor.create(1L, 2L);
+        Tensor weights = torch.ones(2);
+        Tensor logits = torch.zeros(2, 5);
+        Tensor map = torch.zeros(2, 16, 2, 2);
+        TrainingStep step =
+            TrainingStep.builder(student, teacher)
+                .inputShape(3, 2, 2)
+                .crossEntropy(
+                    CrossEntropy.weight(1)
+                        .labelSmoothing(0.1)
+                        .classWeights(1, 2, 3, 4, 5)
+                        .schedule(Schedule.step(1, 0.5)))
+                .add(1, NstLoss.linear(), Taps.of("stem"), Schedule.constant())
+                .optimizer(
+                    Sgd.learningRate(0.1)
+                        .momentum(0.9)
+                        .nesterov()
+                        .schedule(schedule)
+                        .withoutDecayOfNormsAndBiases())
+                .train("fc", "layer3")
+                .nextStage(1)
+                .optimizer(
+                    Adam.learningRate(0.1)
+                        .betas(0.5, 0.5)
+                        .epsilon(1e-3)
+                        .weightDecay(0.1)
+                        .decoupledWeightDecay(0.1)
+                        .schedule(schedule)
+                        .group(
+                            ParameterGroup.of("student.fc")
+                                .learningRateFactor(2)
+                                .weightDecayFactor(0)))
+                .accumulate(1)
+                .clipNorm(1)
+                .clipValue(1)
+                .skipNonFinite()
+                .memoryFormat(MemoryFormat.CHANNELS_LAST)
+                .studentPrecision(Precision.BFLOAT16)
+                .teacherPrecision(Precision.FULL)
+                .teacherBatchNorm(TeacherBatchNorm.EVALUATION)
+                .cacheTeacher(3, Path.of("cache"))
+                .normalize(new double[] {0.5}, new double[] {0.25})
+                .imagesChannelsLast()
+                .build()) {
+      StepResult result = step.newResult();
+      step.run(new byte[24], new long[2], new long[] {0, 2}, result);
+      step.run(
+          StepInput.of(images, labels)
+              .indices(labels)
+              .contrast(null)
+              .weights(weights)
+              .teacher(logits, map),
+          result);
+    }
   }
 
   private static void useTerms(Network student) {

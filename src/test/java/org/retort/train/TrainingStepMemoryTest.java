@@ -4,7 +4,11 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
+import java.nio.ByteBuffer;
 import org.bytedeco.javacpp.Pointer;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.AutoClose;
+import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.retort.Retort;
 
@@ -15,24 +19,60 @@ final class TrainingStepMemoryTest {
   /** What the process may grow by: for each step less than the student's first map. */
   private static final long SLACK_BYTES = STEPS * 16_000L;
 
-  @Test
-  void run_manySteps_takeNoMemory() {
-    ThreadMXBean java = (ThreadMXBean) ManagementFactory.getThreadMXBean();
-    int threads = Retort.threads();
+  @AutoClose private final SmallStep small = new SmallStep();
+  private final int threads = Retort.threads();
+
+  @BeforeEach
+  void useOneThread() {
     Retort.setThreads(1); // the network is too small for more
-    try (SmallStep small = new SmallStep()) {
-      small.runSteps(WARM_UP);
-      long process = Pointer.physicalBytes();
-      long pointers = Pointer.totalCount();
-      long heap = java.getCurrentThreadAllocatedBytes();
+  }
 
-      small.runSteps(STEPS);
+  @AfterEach
+  void useAllThreads() {
+    Retort.setThreads(threads);
+  }
 
-      assertThat(java.getCurrentThreadAllocatedBytes() - heap).as("Java heap").isZero();
-      assertThat(Pointer.totalCount()).as("pointers").isLessThanOrEqualTo(pointers);
-      assertThat(Pointer.physicalBytes() - process).as("process").isLessThan(SLACK_BYTES);
-    } finally {
-      Retort.setThreads(threads);
+  @Test
+  void run_floatBuffers_takesNoMemory() {
+    assertTakesNoMemory(small::run);
+  }
+
+  @Test
+  void run_byteBuffers_takesNoMemory() {
+    ByteBuffer images = ByteBuffer.allocateDirect(SmallStep.BATCH * SmallStep.IMAGE);
+    assertTakesNoMemory(() -> small.step.run(images, small.labels, small.indices, small.result));
+  }
+
+  @Test
+  void run_arrays_takesNoMemory() {
+    float[] floats = new float[SmallStep.BATCH * SmallStep.IMAGE];
+    byte[] bytes = new byte[floats.length];
+    long[] rows = {0, 4, 2, 1};
+    assertTakesNoMemory(
+        () -> {
+          small.step.run(floats, rows, rows, small.result);
+          small.step.run(bytes, rows, rows, small.result);
+        });
+  }
+
+  private static void assertTakesNoMemory(Runnable step) {
+    ThreadMXBean java = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    repeat(WARM_UP, step);
+    long process = Pointer.physicalBytes();
+    long pointers = Pointer.totalCount();
+    long heap = java.getCurrentThreadAllocatedBytes();
+
+    repeat(STEPS, step);
+
+    // Less than a byte a step: the virtual machine's own objects are counted, too.
+    assertThat(java.getCurrentThreadAllocatedBytes() - heap).as("Java heap").isLessThan(STEPS);
+    assertThat(Pointer.totalCount()).as("pointers").isLessThanOrEqualTo(pointers);
+    assertThat(Pointer.physicalBytes() - process).as("process").isLessThan(SLACK_BYTES);
+  }
+
+  private static void repeat(int times, Runnable step) {
+    for (int i = 0; i < times; i++) {
+      step.run();
     }
   }
 }

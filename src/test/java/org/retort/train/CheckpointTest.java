@@ -1,0 +1,159 @@
+package org.retort.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.retort.testing.Failures.assertIllegal;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.retort.CheckpointException;
+import org.retort.losses.KdLoss;
+import org.retort.testing.ChildJvm;
+
+final class CheckpointTest {
+  private static final int STEPS = 3;
+
+  @TempDir private Path folder;
+
+  /** Goes on from the first checkpoint and writes the second. */
+  public static final class Continuation {
+    private Continuation() {}
+
+    public static void main(String[] files) {
+      try (SmallStep small = new SmallStep()) {
+        small.step.load(Path.of(files[0]));
+        small.runSteps(STEPS);
+        small.step.save(Path.of(files[1]));
+      }
+    }
+  }
+
+  @Test
+  void load_inANewStep_goesOnBitForBit() {
+    Path file = folder.resolve("step");
+    try (SmallStep first = new SmallStep();
+        SmallStep second = new SmallStep()) {
+      first.runSteps(STEPS);
+      first.step.save(file);
+      second.step.load(file);
+
+      assertThat(second.step.steps()).isEqualTo(STEPS);
+      assertThat(second.stateAfter(STEPS)).isEqualTo(first.stateAfter(STEPS));
+      assertThat(second.numbers()).isEqualTo(first.numbers());
+    }
+  }
+
+  @Test
+  void load_inANewProcess_goesOnBitForBit() throws Exception {
+    Path before = folder.resolve("before");
+    Path after = folder.resolve("after");
+    try (SmallStep here = new SmallStep();
+        SmallStep there = new SmallStep()) {
+      here.runSteps(STEPS);
+      here.step.save(before);
+      try (ChildJvm child =
+          ChildJvm.start(folder, Continuation.class, before.toString(), after.toString())) {
+        assertThat(child.await()).as(child.output()).isZero();
+      }
+      there.step.load(after);
+      assertThat(there.state()).isEqualTo(here.stateAfter(STEPS));
+    }
+  }
+
+  @Test
+  void load_inALaterStage_goesOnThere() {
+    Path file = folder.resolve("step");
+    try (LinearStep first = twoStages();
+        LinearStep second = twoStages()) {
+      first.change(STEPS, LinearStep.WEIGHT);
+      first.step.save(file);
+      second.step.load(file);
+
+      assertThat(second.step.stage()).isEqualTo(1);
+      assertThat(second.change(STEPS, LinearStep.WEIGHT))
+          .isEqualTo(first.change(STEPS, LinearStep.WEIGHT));
+    }
+  }
+
+  private LinearStep twoStages() {
+    return new LinearStep(
+        folder,
+        builder ->
+            builder
+                .add(1, KdLoss.withTemperature(4))
+                .accumulate(2)
+                .nextStage(1)
+                .optimizer(Adam.learningRate(0.1)));
+  }
+
+  @Test
+  void load_fileThatIsNone_isRefusedAndChangesNothing() throws IOException {
+    Path file = folder.resolve("step");
+    try (SmallStep small = new SmallStep()) {
+      small.runSteps(STEPS);
+      small.step.save(file);
+      byte[] whole = Files.readAllBytes(file);
+      small.run();
+
+      assertRefused(small, folder.resolve("nothing"));
+      assertRefused(small, folder);
+      assertRefused(small, write("empty", new byte[0]));
+      assertRefused(small, write("cut", Arrays.copyOf(whole, whole.length - 9)));
+      for (int place : new int[] {0, whole.length / 2, whole.length - 1}) {
+        byte[] damaged = whole.clone();
+        damaged[place] ^= 4;
+        assertRefused(small, write("damaged", damaged));
+      }
+    }
+  }
+
+  @Test
+  void load_stepWithOtherOptions_isRefusedAndChangesNothing() {
+    Path file = folder.resolve("step");
+    try (SmallStep small = new SmallStep();
+        TrainingStep other = SmallStep.builder(small.student, small.teacher).clipNorm(1).build()) {
+      other.save(file);
+      assertRefused(small, file);
+    }
+  }
+
+  private Path write(String name, byte[] bytes) throws IOException {
+    return Files.write(folder.resolve(name), bytes);
+  }
+
+  private static void assertRefused(SmallStep small, Path file) {
+    Map<String, ByteBuffer> before = small.state();
+    long steps = small.step.steps();
+    assertThatThrownBy(() -> small.step.load(file))
+        .isInstanceOf(CheckpointException.class)
+        .message()
+        .isNotBlank()
+        .hasLineCount(1);
+    assertThat(small.state()).isEqualTo(before);
+    assertThat(small.step.steps()).isEqualTo(steps);
+  }
+
+  @Test
+  void save_whereNothingCanBeWritten_isRefused() {
+    try (SmallStep small = new SmallStep()) {
+      assertThatThrownBy(() -> small.step.save(folder.resolve("nowhere").resolve("step")))
+          .isInstanceOf(CheckpointException.class);
+    }
+  }
+
+  @Test
+  void file_null_isRejected() {
+    try (SmallStep small = new SmallStep()) {
+      assertIllegal(
+          () -> small.step.save(null), "TrainingStep.save: file must be given (got null)");
+      assertIllegal(
+          () -> small.step.load(null), "TrainingStep.load: file must be given (got null)");
+    }
+  }
+}

@@ -1,0 +1,98 @@
+package org.retort.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.retort.testing.Failures.assertIllegal;
+import static org.retort.testing.Failures.assertRefused;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.retort.CheckpointException;
+import org.retort.losses.KdLoss;
+import org.retort.losses.NstLoss;
+import org.retort.testing.Buffers;
+
+final class TeacherCacheTest {
+  private static final long SAMPLES = 8;
+
+  @TempDir private Path folder;
+
+  @Test
+  void cacheTeacher_computesEachSampleOnceAndTheSame() {
+    try (LinearStep computed = step(builder -> builder);
+        LinearStep cached = step(builder -> builder.cacheTeacher(SAMPLES))) {
+      int before = cached.teacherRuns();
+      for (int i = 0; i < 3; i++) {
+        computed.run();
+        cached.run();
+        assertThat(cached.numbers()).isEqualTo(computed.numbers());
+      }
+      assertThat(cached.teacherRuns()).isEqualTo(before + 1);
+      assertThat(computed.teacherRuns()).isEqualTo(before + 3);
+    }
+  }
+
+  @Test
+  void cacheTeacher_inAFile_outlivesTheStep() {
+    Path file = folder.resolve("cache");
+    try (LinearStep first = step(builder -> builder.cacheTeacher(SAMPLES, file))) {
+      first.run();
+    }
+    try (LinearStep computed = step(builder -> builder);
+        LinearStep second = step(builder -> builder.cacheTeacher(SAMPLES, file))) {
+      int before = second.teacherRuns();
+      computed.run();
+      second.run();
+      assertThat(second.numbers()).isEqualTo(computed.numbers());
+      assertThat(second.teacherRuns()).isEqualTo(before);
+    }
+  }
+
+  private LinearStep step(UnaryOperator<TrainingStep.Builder> option) {
+    return new LinearStep(
+        folder,
+        builder ->
+            option.apply(
+                builder
+                    .add(1, KdLoss.withTemperature(4))
+                    .add(1, NstLoss.linear(), Taps.of("0"))
+                    .optimizer(Sgd.learningRate(0.1))));
+  }
+
+  @Test
+  void cacheTeacher_fileOfSomethingElse_isRefused() throws IOException {
+    Path file = Files.writeString(folder.resolve("text"), "no cache");
+    assertThatThrownBy(() -> step(builder -> builder.cacheTeacher(SAMPLES, file)))
+        .isInstanceOf(CheckpointException.class);
+    assertThat(file).hasContent("no cache");
+  }
+
+  @Test
+  void run_withoutFittingIndices_isRefused() {
+    try (LinearStep cached = step(builder -> builder.cacheTeacher(SAMPLES))) {
+      assertRefused(
+          () -> cached.step.run(cached.images, cached.labels, null, cached.result),
+          "TrainingStep: indices must be given (got an undefined tensor)");
+      assertRefused(
+          () ->
+              cached.step.run(
+                  cached.images, cached.labels, Buffers.longs(0, 1, 2, 8), cached.result),
+          "TrainingStep: indices must be between 0 and 7 (got 8)");
+    }
+  }
+
+  @Test
+  void argument_wrong_isRejected() {
+    String function = "TrainingStep.Builder.cacheTeacher: ";
+    assertIllegal(
+        () -> step(builder -> builder.cacheTeacher(0)),
+        function + "samples must be at least 1 (got 0)");
+    assertIllegal(
+        () -> step(builder -> builder.cacheTeacher(1, null)),
+        function + "file must be given (got null)");
+  }
+}
