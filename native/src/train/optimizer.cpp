@@ -1,5 +1,6 @@
 #include "train/optimizer.h"
 
+#include <ATen/MemoryOverlap.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
@@ -80,6 +81,10 @@ Optimizer::Optimizer(const OptimizerOptions& options, std::vector<std::pair<std:
   std::map<std::tuple<at::ScalarType, c10::DeviceType, double, double>, Bucket> buckets;
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const at::Tensor& parameter = parameters_[i];
+    RETORT_CHECK(
+        at::has_internal_overlap(parameter) != at::MemOverlap::Yes,
+        "Optimizer: parameter must have memory of its own for each element (got ", names_[i], " with strides ",
+        parameter.strides(), ")");
     const ParameterGroup group = group_of(options.groups, names_[i]);
     const bool decays = options.decay_norms_and_biases || parameter.dim() >= 2;
     const double weight_decay = decays ? options.weight_decay * group.weight_decay_factor : 0.0;
@@ -106,12 +111,18 @@ void Optimizer::remember_scalars(const std::string& kind, at::ScalarType dtype) 
 
 void Optimizer::update(const std::vector<at::Tensor>& gradients, double learning_rate) {
   std::vector<Work> works;
+  // Parameters with gaps in memory, which kernels would fill, and what is updated in their place.
+  std::vector<std::pair<at::Tensor, at::Tensor>> substitutes;
   for (const Bucket& bucket : buckets_) {
     Work work{&bucket, {}, {}, std::vector<Tensors>(remembered_.size())};
     for (size_t member : bucket.members) {
-      const at::Tensor& parameter = parameters_[member];
       at::Tensor gradient = gradients[member];
       if (!gradient.defined()) continue;
+      at::Tensor parameter = parameters_[member];
+      if (!parameter.is_non_overlapping_and_dense()) {
+        substitutes.emplace_back(parameter, at::empty_like(parameter.detach()).copy_(parameter));
+        parameter = substitutes.back().second;
+      }
       if (gradient.strides() != parameter.strides()) gradient = at::empty_like(parameter.detach()).copy_(gradient);
       work.parameters.push_back(parameter);
       work.gradients.push_back(std::move(gradient));
@@ -122,6 +133,7 @@ void Optimizer::update(const std::vector<at::Tensor>& gradients, double learning
     if (!work.parameters.empty()) works.push_back(std::move(work));
   }
   for (const Work& work : works) update(work, learning_rate * work.bucket->learning_rate_factor);
+  for (const auto& [parameter, substitute] : substitutes) parameter.copy_(substitute);
 }
 
 torch::OrderedDict<std::string, at::Tensor> Optimizer::state() const {

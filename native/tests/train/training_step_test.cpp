@@ -5,7 +5,6 @@
 #include <retort/runtime.h>
 #include <retort/train/training_step.h>
 #include <torch/csrc/autograd/autograd.h>
-#include <torch/optim/sgd.h>
 
 #include <algorithm>
 #include <functional>
@@ -60,48 +59,6 @@ TrainingStepOptions tiny_options(const std::shared_ptr<Network>& student, const 
 class TrainingStepTest : public test::SeededTest {};
 
 // ---- the optimizer --------------------------------------------------------------------------------------------------
-
-TEST_F(TrainingStepTest, SgdIsTorchs) {
-  for (double momentum : {0.0, 0.9}) {
-    for (double weight_decay : {0.0, 0.01}) {
-      SCOPED_TRACE(c10::str("momentum ", momentum, ", weight decay ", weight_decay));
-      const auto make = [] {
-        manual_seed(4);
-        auto network = std::make_shared<test::LinearNetwork>(7, 4);
-        network->convert(at::kDouble);
-        return network;
-      };
-      TrainingStepOptions options;
-      options.student = make();
-      options.input_shape = {7};
-      const auto options_of_sgd = test::sgd(0.5, momentum, weight_decay);
-      options_of_sgd->schedule = Schedule::at_milestones({2, 5}, 0.25);
-      options.optimizer = options_of_sgd;
-      TrainingStep step(options);
-
-      const auto twin = make();
-      torch::optim::SGD sgd(
-          twin->parameters(), torch::optim::SGDOptions(0.5).momentum(momentum).weight_decay(weight_decay));
-      StepResult result;
-      for (double rate : {0.5, 0.5, 0.125, 0.125, 0.125, 0.03125, 0.03125}) {
-        Batch batch;
-        batch.images = at::randn({5, 7}, at::kDouble);
-        batch.labels = at::randint(4, {5}, at::kLong);
-        EXPECT_EQ(step.learning_rate(), rate);
-        step.run(batch, result);
-        EXPECT_EQ(result.learning_rate, rate);
-
-        static_cast<torch::optim::SGDOptions&>(sgd.param_groups()[0].options()).lr(rate);
-        sgd.zero_grad();
-        at::cross_entropy_loss(twin->forward(batch.images).logits, batch.labels).backward();
-        sgd.step();
-        for (const auto& entry : twin->state_dict()) {
-          EXPECT_TRUE(close(options.student->state_dict()[entry.key()], entry.value())) << entry.key();
-        }
-      }
-    }
-  }
-}
 
 TEST_F(TrainingStepTest, GradientsOfAnyStrides) {
   const auto criterion = std::make_shared<test::ProjectionOptions>();
