@@ -1,0 +1,230 @@
+#include "train/cross_entropy.h"
+
+#include <ATen/Functions.h>
+#include <gtest/gtest.h>
+#include <retort/train/training_step.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <limits>
+
+#include "expect.h"
+#include "finite_difference.h"
+#include "networks.h"
+#include "optimizers.h"
+#include "seeded_test.h"
+
+namespace retort {
+namespace {
+
+using test::close;
+using test::error_of;
+using test::same_bits;
+
+constexpr int64_t kClasses = 4;
+
+/// The loss as its formula says.
+at::Tensor reference(
+    const CrossEntropyOptions& options, const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& weights) {
+  const auto weight_of = [&](int64_t c) {
+    return options.class_weights.empty() ? 1.0 : options.class_weights[static_cast<size_t>(c)];
+  };
+  const at::Tensor log_p = at::log_softmax(logits, 1);
+  const double s = options.label_smoothing;
+  at::Tensor sum = at::zeros({}, at::kDouble);
+  double norm = 0;
+  for (int64_t b = 0; b < logits.size(0); ++b) {
+    const auto y = labels[b].item<int64_t>();
+    if (y < 0) continue;
+    const double u = weights.defined() ? weights[b].item<double>() : 1.0;
+    at::Tensor all = at::zeros({}, at::kDouble);
+    for (int64_t c = 0; c < kClasses; ++c) all = all + weight_of(c) * log_p[b][c];
+    sum = sum - u * ((1 - s) * weight_of(y) * log_p[b][y] + s / kClasses * all);
+    norm += u * weight_of(y);
+  }
+  return sum / norm;
+}
+
+struct Inputs {
+  at::Tensor logits = at::randn({6, kClasses}, at::kDouble) * 3;
+  at::Tensor labels = at::tensor({1, 0, -1, 3, 2, 1}, at::kLong);
+  at::Tensor weights;
+};
+
+std::vector<CrossEntropyOptions> all_options() {
+  std::vector<CrossEntropyOptions> all;
+  for (const std::vector<double>& class_weights : {std::vector<double>{}, {0.5, 2, 0, 1.25}}) {
+    for (double smoothing : {0.0, 0.2, 1.0}) {
+      all.emplace_back();
+      all.back().class_weights = class_weights;
+      all.back().label_smoothing = smoothing;
+    }
+  }
+  return all;
+}
+
+class CrossEntropyTest : public test::SeededTest {
+ protected:
+  static std::string error_after(const std::function<void(CrossEntropyOptions&)>& change) {
+    CrossEntropyOptions options;
+    change(options);
+    return error_of([&] { CrossEntropy(options, kClasses, at::kFloat); });
+  }
+
+  /// A step of a linear network with the cross-entropy alone.
+  static TrainingStepOptions linear_options() {
+    TrainingStepOptions options;
+    options.student = std::make_shared<test::LinearNetwork>(7, kClasses);
+    options.input_shape = {7};
+    return options;
+  }
+
+  static Batch random_batch() {
+    Batch batch;
+    batch.images = at::randn({6, 7});
+    batch.labels = at::tensor({1, 0, -1, 3, 2, 1}, at::kLong);
+    return batch;
+  }
+};
+
+TEST_F(CrossEntropyTest, MatchesReference) {
+  for (const CrossEntropyOptions& options : all_options()) {
+    for (bool weighted : {false, true}) {
+      SCOPED_TRACE(c10::str(options.description(), weighted ? ", weighted" : ""));
+      Inputs in;
+      if (weighted) in.weights = at::tensor({0.5, 0.0, 9.0, 2.0, 1.0, 0.25}, at::kDouble);
+      for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+        const CrossEntropy cross_entropy(options, kClasses, dtype);
+        const at::Tensor logits = in.logits.to(dtype).requires_grad_();
+        const at::Tensor loss = cross_entropy.loss(logits, in.labels, in.weights);
+        const at::Tensor truth = in.logits.detach().clone().requires_grad_();
+        const at::Tensor expected = reference(options, truth, in.labels, in.weights);
+        const double tolerance = dtype == at::kDouble ? 1e-12 : 1e-5;
+        EXPECT_EQ(loss.scalar_type(), dtype);
+        EXPECT_TRUE(close(loss, expected, tolerance));
+        EXPECT_TRUE(close(
+            torch::autograd::grad({loss}, {logits})[0], torch::autograd::grad({expected}, {truth})[0], tolerance));
+      }
+    }
+  }
+}
+
+TEST_F(CrossEntropyTest, IsTorchsWithoutWeightsOfSamples) {
+  const Inputs in;
+  for (const CrossEntropyOptions& options : all_options()) {
+    const at::Tensor class_weights =
+        options.class_weights.empty() ? at::Tensor() : at::tensor(options.class_weights, at::kDouble);
+    EXPECT_TRUE(same_bits(
+        CrossEntropy(options, kClasses, at::kDouble).loss(in.logits, in.labels, {}),
+        at::cross_entropy_loss(
+            in.logits, in.labels, class_weights, at::Reduction::Mean, /*ignore_index=*/-1, options.label_smoothing)))
+        << options.description();
+  }
+}
+
+TEST_F(CrossEntropyTest, GradMatchesFiniteDifference) {
+  Inputs in;
+  in.weights = at::tensor({0.5, 0.0, 9.0, 2.0, 1.0, 0.25}, at::kDouble);
+  const CrossEntropyOptions options = all_options()[4];
+  const CrossEntropy cross_entropy(options, kClasses, at::kDouble);
+  const auto loss = [&](const at::Tensor& logits) { return cross_entropy.loss(logits, in.labels, in.weights); };
+  in.logits.requires_grad_();
+  EXPECT_TRUE(
+      close(torch::autograd::grad({loss(in.logits)}, {in.logits})[0], test::finite_difference(loss, in.logits), 1e-7));
+}
+
+TEST_F(CrossEntropyTest, WeightsMayBeOfAnyDtypeAndStrides) {
+  const Inputs in;
+  const CrossEntropy cross_entropy({}, kClasses, at::kDouble);
+  const at::Tensor weights = at::tensor({0.5, 0.0, 4.0, 2.0, 1.0, 0.25}, at::kDouble);
+  const at::Tensor expected = cross_entropy.loss(in.logits, in.labels, weights);
+  EXPECT_TRUE(same_bits(cross_entropy.loss(in.logits, in.labels, weights.to(at::kHalf)), expected));
+  const at::Tensor strided = at::zeros({6, 2}, at::kDouble).select(1, 0).copy_(weights);
+  EXPECT_TRUE(same_bits(cross_entropy.loss(in.logits, in.labels, strided), expected));
+}
+
+TEST_F(CrossEntropyTest, NothingThatCountsIsNoLoss) {
+  Inputs in;
+  CrossEntropyOptions options;
+  const auto is_nothing = [&] {
+    return !CrossEntropy(options, kClasses, at::kDouble).loss(in.logits, in.labels, in.weights).defined();
+  };
+  EXPECT_FALSE(is_nothing());
+  in.weights = at::tensor({0.0, 0.0, 1.0, 0.0, 0.0, 0.0}, at::kDouble);
+  EXPECT_TRUE(is_nothing()) << "only the sample without a label has a weight";
+  in = Inputs();
+  in.labels.fill_(-1);
+  EXPECT_TRUE(is_nothing());
+  in.labels.fill_(2);
+  options = all_options()[3];
+  EXPECT_TRUE(is_nothing()) << "class 2 has no weight";
+}
+
+TEST_F(CrossEntropyTest, WithoutWeightsNothingMoves) {
+  TrainingStepOptions options = linear_options();
+  options.optimizer = test::sgd(0.1, 0.9, 0.1);
+  TrainingStep step(options);
+  const auto before = test::copy_of(step.state());
+  Batch batch = random_batch();
+  batch.weights = at::tensor({0, 0, 1, 0, 0, 0}, at::kFloat);
+  StepResult result;
+  step.run(batch, result);
+  EXPECT_EQ(result.cross_entropy, 0);
+  EXPECT_EQ(result.labeled, 5);
+  EXPECT_EQ(result.gradient_norm, 0);
+  EXPECT_TRUE(result.updated);
+  EXPECT_TRUE(same_bits(step.state(), before));
+}
+
+TEST_F(CrossEntropyTest, WeightFollowsItsSchedule) {
+  TrainingStepOptions options = linear_options();
+  options.cross_entropy.weight = 3;
+  options.cross_entropy.schedule = Schedule::at_milestones({1, 2}, 0.5);
+  // Too small to move anything, so that only the weight differs between steps.
+  options.optimizer = test::sgd(1e-300);
+  TrainingStep step(options);
+  const Batch batch = random_batch();
+  StepResult first, result;
+  step.run(batch, first);
+  EXPECT_DOUBLE_EQ(first.total, 3 * first.cross_entropy);
+  for (double factor : {0.5, 0.25, 0.25}) {
+    step.run(batch, result);
+    EXPECT_EQ(result.cross_entropy, first.cross_entropy);
+    EXPECT_DOUBLE_EQ(result.total, factor * first.total);
+    EXPECT_NEAR(result.gradient_norm, factor * first.gradient_norm, 1e-6 * first.gradient_norm);
+  }
+}
+
+TEST_F(CrossEntropyTest, RejectsOptions) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  for (const auto& [value, text] : {std::pair{-0.1, "-0.1"}, std::pair{1.5, "1.5"}, std::pair{nan, "nan"}}) {
+    const double smoothing = value;
+    EXPECT_EQ(
+        error_after([=](CrossEntropyOptions& options) { options.label_smoothing = smoothing; }),
+        c10::str("CrossEntropy: label smoothing must be between 0 and 1 (got ", text, ")"));
+  }
+  for (const auto& [value, text] : {std::pair{-1.0, "-1"}, std::pair{infinity, "inf"}, std::pair{nan, "nan"}}) {
+    const double weight = value;
+    EXPECT_EQ(
+        error_after([=](CrossEntropyOptions& options) {
+          options.class_weights = {1, 1, weight, 1};
+        }),
+        c10::str("CrossEntropy: class weight must be at least 0 and finite (got ", text, ")"));
+  }
+  EXPECT_EQ(
+      error_after([](CrossEntropyOptions& options) {
+        options.class_weights = {1, 1, 1};
+      }),
+      "CrossEntropy: class weights must be one for each of 4 classes (got 3)");
+  EXPECT_EQ(
+      error_after([](CrossEntropyOptions& options) {
+        options.class_weights = {0, 0, 0, 0};
+      }),
+      "CrossEntropy: class weights must not all be 0 (got only 0)");
+  EXPECT_EQ(
+      error_after([](CrossEntropyOptions& options) { options.schedule = Schedule::step(0, 1); }),
+      "CrossEntropy: period must be positive (got 0)");
+}
+
+}  // namespace
+}  // namespace retort
