@@ -3,6 +3,7 @@
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -254,10 +255,15 @@ Gradients TrainingStep::Impl::differentiate(
     root_gradients.push_back(
         at::scalar_tensor(weights[i] / static_cast<double>(options.accumulate), losses[i].options()));
   }
-  RETORT_CHECK(!roots.empty(), kName, ": loss must depend on a parameter that is trained (got a constant)");
-  return torch::autograd::grad(
-      roots, parameters, root_gradients, /*retain_graph=*/std::nullopt, /*create_graph=*/false,
-      /*allow_unused=*/true);
+  const Gradients gradients =
+      roots.empty() ? Gradients()
+                    : torch::autograd::grad(
+                          roots, parameters, root_gradients, /*retain_graph=*/std::nullopt, /*create_graph=*/false,
+                          /*allow_unused=*/true);
+  RETORT_CHECK(
+      std::any_of(gradients.begin(), gradients.end(), [](const at::Tensor& one) { return one.defined(); }), kName,
+      ": loss must depend on a parameter that is trained (got a constant)");
+  return gradients;
 }
 
 void TrainingStep::Impl::advance() {
