@@ -230,8 +230,9 @@ void TrainingStep::Impl::attempt(const Batch& batch, StepResult& result) {
   const bool updates = accumulation.count() + 1 == options.accumulate;
   const Gradients limited =
       updates ? clip(gradients, result.gradient_norm, options.clip_value, options.clip_norm) : Gradients();
-  teacher->commit();
   for (size_t i = 0; i < now.terms.size(); ++i) now.terms[i].criterion->after_step(inputs[i]);
+  // After what may fail and can be undone, which the cache cannot.
+  teacher->commit();
   // Last, since what follows works in place or moves, and nothing in it can fail.
   if (updates) {
     now.optimizer->update(limited, result.learning_rate);
