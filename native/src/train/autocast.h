@@ -15,12 +15,11 @@ class Autocast {
         previous_(at::autocast::get_autocast_dtype(device_)) {
     at::autocast::set_autocast_enabled(device_, precision == Precision::kBFloat16);
     at::autocast::set_autocast_dtype(device_, at::kBFloat16);
-    at::autocast::increment_nesting();
   }
 
   ~Autocast() {
     // Copies of weights, which the optimizer is about to change.
-    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    at::autocast::clear_cache();
     at::autocast::set_autocast_enabled(device_, was_enabled_);
     at::autocast::set_autocast_dtype(device_, previous_);
   }

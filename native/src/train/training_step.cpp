@@ -175,6 +175,7 @@ void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
 void TrainingStep::Impl::attempt(const Batch& batch, StepResult& result) {
   const c10::InferenceMode no_inference(false);
   const at::AutoGradMode with_gradients(true);
+  const Autocast full(student_tensors.device(), Precision::kFull);
   BoundStage& now = stage();
 
   const NetworkOutput taught = now.terms.empty() ? NetworkOutput() : teacher->outputs(batch, images);
