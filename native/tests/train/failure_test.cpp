@@ -6,12 +6,14 @@
 #include <retort/losses/ofd.h>
 #include <retort/models/resnet.h>
 #include <retort/runtime.h>
+#include <retort/train/adam.h>
 #include <retort/train/training_step.h>
 
 #include <cmath>
 #include <functional>
 #include <limits>
 #include <stdexcept>
+#include <tuple>
 
 #include "expect.h"
 #include "networks.h"
@@ -44,13 +46,20 @@ struct Failure {
   std::function<void(Rig& rig, Batch& batch)> cause;
 };
 
-class FailedStepTest : public test::SeededTest, public ::testing::WithParamInterface<Failure> {};
+/// One kind of step that may fail.
+struct Variant {
+  std::string name;
+  std::function<void(TrainingStepOptions&)> change;
+};
+
+class FailedStepTest : public test::SeededTest, public ::testing::WithParamInterface<std::tuple<Variant, Failure>> {};
 
 class FailedFirstStepTest : public test::SeededTest {};
 
 TEST_P(FailedStepTest, ChangesNothing) {
-  Rig rig;
-  Rig twin;
+  const auto& [variant, failure] = GetParam();
+  Rig rig(variant.change);
+  Rig twin(variant.change);
   // So that momentum and buffers are not what they were in the beginning.
   rig.run(1);
   twin.run(1);
@@ -58,13 +67,13 @@ TEST_P(FailedStepTest, ChangesNothing) {
   rig.teacher->train();
 
   Batch batch = rig.batch;
-  GetParam().cause(rig, batch);
+  failure.cause(rig, batch);
   manual_seed(2);
   const NamedTensors before = rig.photograph();
   StepResult result;
   result.total = 77;
   for (int attempt = 0; attempt < 2; ++attempt) {
-    EXPECT_EQ(error_of([&] { rig.step->run(batch, result); }), GetParam().text);
+    EXPECT_EQ(error_of([&] { rig.step->run(batch, result); }), failure.text);
     EXPECT_TRUE(same_bits(rig.photograph(), before));
     EXPECT_EQ(result.total, 77);
     EXPECT_TRUE(result.terms.empty());
@@ -150,6 +159,18 @@ std::vector<Failure> failures_of_batches() {
        [](Rig&, Batch& batch) {
          batch.labels = at::tensor({0, 1, 2, 3, 4, -2}, at::kLong);
        }},
+      {"WeightsOfAnotherDtype", "TrainingStep: weights must be floating point of shape [6] (got Long [6])",
+       [](Rig&, Batch& batch) { batch.weights = at::ones({6}, at::kLong); }},
+      {"WeightsOfAnotherBatch", "TrainingStep: weights must be floating point of shape [6] (got Float [5])",
+       [](Rig&, Batch& batch) { batch.weights = at::ones({5}); }},
+      {"NegativeWeight", "TrainingStep: weights must be at least 0 and finite (got -1 at 2)",
+       [](Rig&, Batch& batch) {
+         batch.weights = at::tensor({1, 1, -1, 1, 1, 1}, at::kFloat);
+       }},
+      {"InfiniteWeight", "TrainingStep: weights must be at least 0 and finite (got inf at 0)",
+       [](Rig&, Batch& batch) { batch.weights = at::full({6}, kInfinity); }},
+      {"NoWeight", "TrainingStep: weights must not all be 0 (got only 0)",
+       [](Rig&, Batch& batch) { batch.weights = at::zeros({6}); }},
   };
 }
 
@@ -213,13 +234,34 @@ std::vector<Failure> failures_of_criteria() {
   };
 }
 
-std::string name_of(const ::testing::TestParamInfo<Failure>& info) {
-  return info.param.name;
+/// The same rig, in the middle of an accumulation, in its second stage and so on after the batch that precedes the
+/// failure.
+std::vector<Variant> variants() {
+  return {
+      {"Plain", {}},
+      {"Accumulation", [](TrainingStepOptions& options) { options.accumulate = 2; }},
+      {"Adam", [](TrainingStepOptions& options) { options.optimizer = std::make_shared<AdamOptions>(); }},
+      {"TrainingTeacher",
+       [](TrainingStepOptions& options) { options.teacher_batch_norm = TeacherBatchNorm::kTraining; }},
+      {"SecondStage",
+       [](TrainingStepOptions& options) {
+         options.later_stages = {options};
+         options.steps = 1;
+       }},
+  };
 }
 
-INSTANTIATE_TEST_SUITE_P(Batch, FailedStepTest, ::testing::ValuesIn(failures_of_batches()), name_of);
-INSTANTIATE_TEST_SUITE_P(Network, FailedStepTest, ::testing::ValuesIn(failures_of_networks()), name_of);
-INSTANTIATE_TEST_SUITE_P(Criterion, FailedStepTest, ::testing::ValuesIn(failures_of_criteria()), name_of);
+std::string name_of(const ::testing::TestParamInfo<FailedStepTest::ParamType>& info) {
+  return std::get<Variant>(info.param).name + std::get<Failure>(info.param).name;
+}
+
+auto in_all_variants(const std::vector<Failure>& failures) {
+  return ::testing::Combine(::testing::ValuesIn(variants()), ::testing::ValuesIn(failures));
+}
+
+INSTANTIATE_TEST_SUITE_P(Batch, FailedStepTest, in_all_variants(failures_of_batches()), name_of);
+INSTANTIATE_TEST_SUITE_P(Network, FailedStepTest, in_all_variants(failures_of_networks()), name_of);
+INSTANTIATE_TEST_SUITE_P(Criterion, FailedStepTest, in_all_variants(failures_of_criteria()), name_of);
 
 // ---- options --------------------------------------------------------------------------------------------------------
 
