@@ -1,0 +1,41 @@
+package org.retort.examples;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.retort.models.Network;
+import org.retort.models.ResNet;
+import org.retort.train.StepResult;
+import org.retort.train.TrainingStep;
+
+final class OptionsExampleTest {
+  @TempDir private Path folder;
+
+  @Test
+  void builder_trainsOnBytes() {
+    try (Network teacher = ResNet.cifar(14, 10);
+        Network student = ResNet.cifar(8, 10);
+        TrainingStep step =
+            OptionsExample.builder(student, teacher, folder.resolve("cache")).build()) {
+      StepResult result = step.newResult();
+      for (int i = 0; i < 4; i++) {
+        step.run(new byte[2 * 3 * 32 * 32], new long[] {1, 2}, new long[] {7, 49_999}, result);
+      }
+      assertThat(result.updated()).isTrue();
+    }
+  }
+
+  @Test
+  void readme_showsIt() throws IOException {
+    String readme = Files.readString(Path.of("README.md"));
+    String source =
+        Files.readString(Path.of("src/test/java/org/retort/examples/OptionsExample.java"));
+    String statement = source.substring(source.indexOf("    return "), source.indexOf("  }\n}"));
+    assertThat(readme)
+        .contains("```java\n" + statement.replaceFirst("return ", "").indent(-4) + "```\n");
+  }
+}
