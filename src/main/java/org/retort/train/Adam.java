@@ -4,6 +4,7 @@ import static org.retort.internal.Arguments.check;
 
 import java.util.function.Consumer;
 import org.retort.bindings.NativeAdamOptions;
+import org.retort.bindings.NativeOptimizerOptions;
 import org.retort.internal.Arguments;
 
 /**
@@ -96,7 +97,7 @@ public final class Adam extends CommonOptions<Adam, NativeAdamOptions> implement
   }
 
   @Override
-  public NativeAdamOptions nativeOptions() {
+  public NativeOptimizerOptions nativeOptions() {
     return writeTo(new NativeAdamOptions());
   }
 

@@ -3,6 +3,7 @@ package org.retort.train;
 import static org.retort.internal.Arguments.check;
 
 import java.util.function.Consumer;
+import org.retort.bindings.NativeOptimizerOptions;
 import org.retort.bindings.NativeSgdOptions;
 import org.retort.internal.Arguments;
 
@@ -69,7 +70,7 @@ public final class Sgd extends CommonOptions<Sgd, NativeSgdOptions> implements O
   }
 
   @Override
-  public NativeSgdOptions nativeOptions() {
+  public NativeOptimizerOptions nativeOptions() {
     return writeTo(new NativeSgdOptions());
   }
 

@@ -9,7 +9,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
-import java.util.function.BiConsumer;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.LongStream;
@@ -317,14 +316,10 @@ public final class TrainingStep implements AutoCloseable {
     try (TensorVector features =
         TensorLists.toVector(input.teacherFeatures(), RUN, "teacher features")) {
       double[] values = valuesOf(result);
-      NativeTrainingStep step = handle.acquire();
-      try {
-        retort.run(step, images, labels, indices, contrast, weights, logits, features, values);
-      } catch (RuntimeException error) {
-        throw Errors.translate(error);
-      } finally {
-        handle.release();
-      }
+      use(
+          step ->
+              retort.run(
+                  step, images, labels, indices, contrast, weights, logits, features, values));
     }
   }
 
@@ -355,7 +350,8 @@ public final class TrainingStep implements AutoCloseable {
    * @throws org.retort.CheckpointException if it can't be written
    */
   public void save(Path file) {
-    withFile("TrainingStep.save", file, NativeTrainingStep::save);
+    Arguments.notNull(file, "TrainingStep.save", "file");
+    use(step -> step.save(file.toString()));
   }
 
   /**
@@ -370,20 +366,8 @@ public final class TrainingStep implements AutoCloseable {
    *     format or of a step with other options; nothing has changed then
    */
   public void load(Path file) {
-    withFile("TrainingStep.load", file, NativeTrainingStep::load);
-  }
-
-  private void withFile(
-      String function, Path file, BiConsumer<NativeTrainingStep, String> operation) {
-    Arguments.notNull(file, function, "file");
-    NativeTrainingStep step = handle.acquire();
-    try {
-      operation.accept(step, file.toString());
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    } finally {
-      handle.release();
-    }
+    Arguments.notNull(file, "TrainingStep.load", "file");
+    use(step -> step.load(file.toString()));
   }
 
   /**
@@ -445,6 +429,14 @@ public final class TrainingStep implements AutoCloseable {
           try (StringTensorDict state = step.state()) {
             return NamedTensors.toMap(state);
           }
+        });
+  }
+
+  private void use(Consumer<NativeTrainingStep> call) {
+    ask(
+        step -> {
+          call.accept(step);
+          return step;
         });
   }
 

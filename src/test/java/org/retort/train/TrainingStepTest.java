@@ -55,6 +55,9 @@ final class TrainingStepTest {
         .isCloseTo(0.1 * small.result.crossEntropy() + 0.9 * small.result.term(0), within(1e-6));
     assertThat(small.result.labeled()).isEqualTo(BATCH);
     assertThat(small.result.learningRate()).isEqualTo(0.05);
+    assertThat(small.result.updated()).isTrue();
+    assertThat(small.result.skipped()).isFalse();
+    assertThat(small.result.nanoseconds()).isPositive();
   }
 
   @Test
