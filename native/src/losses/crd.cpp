@@ -16,7 +16,7 @@
 #include <optional>
 
 #include "losses/checks.h"
-#include "losses/description.h"
+#include "util/description.h"
 #include "util/operators.h"
 #include "util/precision.h"
 #include "util/rows.h"

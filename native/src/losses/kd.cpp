@@ -5,8 +5,8 @@
 #include <array>
 
 #include "losses/checks.h"
-#include "losses/description.h"
 #include "util/check.h"
+#include "util/description.h"
 #include "util/operators.h"
 
 namespace retort {

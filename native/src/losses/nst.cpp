@@ -4,8 +4,8 @@
 #include <array>
 
 #include "losses/checks.h"
-#include "losses/description.h"
 #include "losses/sum.h"
+#include "util/description.h"
 #include "util/operators.h"
 
 namespace retort {

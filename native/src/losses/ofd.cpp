@@ -13,8 +13,8 @@
 #include <cmath>
 
 #include "losses/checks.h"
-#include "losses/description.h"
 #include "losses/sum.h"
+#include "util/description.h"
 #include "util/operators.h"
 #include "util/precision.h"
 

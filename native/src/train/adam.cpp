@@ -4,9 +4,9 @@
 
 #include <cmath>
 
-#include "losses/description.h"
 #include "train/optimizer.h"
 #include "util/check.h"
+#include "util/description.h"
 
 namespace retort {
 namespace {

@@ -8,10 +8,10 @@
 #include <sstream>
 #include <utility>
 
-#include "losses/description.h"
 #include "train/checkpoint_file.h"
 #include "train/training_step_impl.h"
 #include "util/check.h"
+#include "util/description.h"
 
 namespace retort {
 namespace {

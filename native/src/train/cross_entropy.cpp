@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "losses/description.h"
 #include "util/check.h"
+#include "util/description.h"
 
 namespace retort {
 

@@ -9,8 +9,8 @@
 #include <cmath>
 #include <utility>
 
-#include "losses/description.h"
 #include "util/check.h"
+#include "util/description.h"
 
 namespace retort {
 namespace {

@@ -10,8 +10,8 @@
 #include <map>
 #include <tuple>
 
-#include "losses/description.h"
 #include "util/check.h"
+#include "util/description.h"
 #include "util/names.h"
 
 namespace retort {

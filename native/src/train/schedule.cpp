@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "losses/description.h"
 #include "util/check.h"
+#include "util/description.h"
 
 namespace retort {
 namespace {

@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <utility>
 
-#include "losses/description.h"
 #include "train/autocast.h"
 #include "util/check.h"
 #include "util/checksum.h"
+#include "util/description.h"
 #include "util/rows.h"
 #include "util/stopwatch.h"
 
