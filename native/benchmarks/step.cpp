@@ -1,0 +1,120 @@
+// The whole training step, for compare_with_pytorch.py: `retort_step_benchmark FOLDER METHOD VARIANT STEPS` makes the
+// networks of RepDistiller's resnet32x4 -> resnet8x4, writes them into FOLDER, trains on FOLDER/images.bin and
+// FOLDER/contrast.bin, and prints each step's losses and milliseconds as JSON.
+#include <ATen/Functions.h>
+#include <retort/retort.h>
+
+#include <cstdlib>
+#include <iostream>
+#include <map>
+#include <stdexcept>
+#include <string>
+
+namespace {
+
+using namespace retort;
+
+constexpr int64_t kBatch = 64;
+constexpr int64_t kClasses = 100;
+constexpr int64_t kSamples = 50000;
+constexpr int64_t kNegatives = 16384;
+
+std::shared_ptr<Network> resnet(int64_t depth) {
+  ResNetOptions options;
+  options.depth = depth;
+  options.classes = kClasses;
+  options.filters = {32, 64, 128, 256};
+  return make_resnet(options);
+}
+
+/// Sets losses and weights as RepDistiller's scripts do, the weight of FSP, which has none there, and OFD apart.
+void set_method(const std::string& method, TrainingStepOptions& options) {
+  const auto add = [&](double weight, std::shared_ptr<CriterionOptions> criterion,
+                       const std::vector<std::string>& taps) {
+    options.terms.push_back({weight, std::move(criterion), taps, taps});
+  };
+  if (method == "kd") {
+    options.cross_entropy.weight = 0.1;
+    add(0.9, std::make_shared<KdOptions>(), {});
+  } else if (method == "fsp") {
+    add(1, std::make_shared<FspOptions>(), {"stem", "layer1", "layer2", "layer3"});
+  } else if (method == "nst") {
+    add(50, std::make_shared<NstOptions>(), {"layer1", "layer2", "layer3"});
+  } else if (method == "crd") {
+    const auto crd = std::make_shared<CrdOptions>();
+    crd->samples = kSamples;
+    crd->negatives = kNegatives;
+    add(0.8, crd, {"embedding"});
+  } else if (method == "ofd") {
+    add(0.5, std::make_shared<OfdOptions>(), {"layer1.pre", "layer2.pre", "layer3.pre"});
+  } else if (method != "ce") {
+    throw std::invalid_argument("unknown method " + method);
+  }
+}
+
+void set_variant(const std::string& variant, TrainingStepOptions& options) {
+  if (variant == "contiguous") return;
+  options.student_format = MemoryFormat::kChannelsLast;
+  options.teacher_format = MemoryFormat::kChannelsLast;
+  if (variant == "bfloat16_teacher") {
+    options.teacher_precision = Precision::kBFloat16;
+  } else if (variant == "cached_teacher") {
+    options.teacher_cache.samples = kSamples;
+  } else if (variant == "bfloat16") {
+    options.teacher_precision = Precision::kBFloat16;
+    options.student_precision = Precision::kBFloat16;
+  } else if (variant != "channels_last") {
+    throw std::invalid_argument("unknown variant " + variant);
+  }
+}
+
+at::Tensor read(const std::string& path, at::IntArrayRef shape, at::ScalarType dtype) {
+  return at::from_file(path, /*shared=*/false, c10::multiply_integers(shape), at::TensorOptions(dtype)).view(shape);
+}
+
+void run(const std::string& folder, const std::string& method, const std::string& variant, int steps) {
+  manual_seed(1);
+  TrainingStepOptions options;
+  options.teacher = resnet(32);
+  options.student = resnet(8);
+  options.input_shape = {3, 32, 32};
+  set_method(method, options);
+  set_variant(variant, options);
+  const auto sgd = std::make_shared<SgdOptions>();
+  sgd->learning_rate = 0.05;
+  sgd->momentum = 0.9;
+  sgd->weight_decay = 5e-4;
+  options.optimizer = sgd;
+  TrainingStep step(options);
+  options.teacher->save_state_dict(folder + "/teacher.pt");
+  step.save(folder + "/step.retort");
+
+  Batch batch;
+  batch.images = read(folder + "/images.bin", {kBatch, 3, 32, 32}, at::kFloat);
+  batch.labels = at::arange(kBatch, at::kLong);
+  batch.indices = at::arange(kBatch, at::kLong) * 7;
+  if (method == "crd") batch.contrast = read(folder + "/contrast.bin", {kBatch, kNegatives + 1}, at::kLong);
+  StepResult result;
+  std::cout << '[';
+  std::cout.precision(9);
+  for (int i = 0; i < steps; ++i) {
+    step.run(batch, result);
+    std::cout << (i ? ", " : "") << R"({"milliseconds": )" << static_cast<double>(result.nanoseconds) / 1e6
+              << R"(, "cross_entropy": )" << result.cross_entropy << R"(, "term": )"
+              << (result.terms.empty() ? 0.0 : result.terms[0]) << '}';
+  }
+  std::cout << "]\n";
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    if (argc != 5) throw std::invalid_argument("arguments must be FOLDER METHOD VARIANT STEPS");
+    if (const char* threads = std::getenv("RETORT_THREADS")) set_threads(std::atoi(threads));
+    run(argv[1], argv[2], argv[3], std::atoi(argv[4]));
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+    return 1;
+  }
+}
