@@ -1,8 +1,8 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/argmax.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "util/check.h"
@@ -48,9 +48,17 @@ inline void check_weights(const char* function, const at::Tensor& weights, int64
   RETORT_CHECK(sum > 0, function, ": weights must not all be 0 (got only 0)");
 }
 
-/// The number of samples whose label has the largest logit; -1 is never counted.
+/// The number of samples whose label has the largest logit, the first of equal ones; -1 is never counted.
 inline int64_t count_correct(const at::Tensor& logits, const at::Tensor& labels) {
-  return at::argmax(logits.detach(), 1).eq(labels).sum().item<int64_t>();
+  const at::Tensor rows = logits.detach().to(at::TensorOptions(at::kCPU).dtype(at::kDouble)).contiguous();
+  const at::Tensor labels_on_cpu = labels.cpu().contiguous();
+  const int64_t* label = labels_on_cpu.const_data_ptr<int64_t>();
+  const double* row = rows.const_data_ptr<double>();
+  int64_t correct = 0;
+  for (int64_t i = 0; i < rows.size(0); ++i, row += rows.size(1)) {
+    correct += std::max_element(row, row + rows.size(1)) - row == label[i];
+  }
+  return correct;
 }
 
 }  // namespace retort

@@ -1,8 +1,8 @@
 #pragma once
 
 #include <ATen/ops/from_blob.h>
-#include <c10/util/Exception.h>
 #include <c10/util/accumulate.h>
+#include <retort/errors.h>
 #include <retort/models/network.h>
 #include <retort/train/training_step.h>
 
@@ -107,7 +107,7 @@ inline at::Tensor images_for(const retort::Network& network, const float* data, 
   std::vector<int64_t> shape = network.input_shape();
   const int64_t size = c10::multiply_integers(shape);
   if (shape.empty() || elements % size != 0) {
-    throw c10::ValueError("Network: images must be of the shape given to probe (got another size)", nullptr);
+    throw retort::ShapeError("Network: images must be of the shape given to probe (got another size)", nullptr);
   }
   return images_of(data, elements / size, std::move(shape), at::kFloat);
 }
