@@ -60,6 +60,7 @@ final class RetortExceptionTest {
   private TrainingStep step(CrdLoss loss) {
     return TrainingStep.builder(student, teacher)
         .inputShape(3, 2, 2)
+        .crossEntropy(0)
         .add(1, loss, Taps.of("embedding"))
         .build();
   }

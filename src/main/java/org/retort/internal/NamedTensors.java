@@ -21,7 +21,7 @@ public final class NamedTensors {
     Map<String, Tensor> map = new LinkedHashMap<>();
     for (long i = 0; i < dict.size(); i++) {
       StringTensorDictItem item = dict.get(i);
-      map.put(item.key().getString(), new Tensor(item.value()));
+      map.put(StringLists.take(item.key()), new Tensor(item.value()));
     }
     return Collections.unmodifiableMap(map);
   }

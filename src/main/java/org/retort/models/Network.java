@@ -6,8 +6,6 @@ import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.LongStream;
@@ -23,6 +21,7 @@ import org.retort.internal.Errors;
 import org.retort.internal.NamedTensors;
 import org.retort.internal.NativeHandle;
 import org.retort.internal.NetworkHolder;
+import org.retort.internal.StringLists;
 
 /**
  * Anything that maps a batch of images to logits and named features ("taps").
@@ -49,11 +48,7 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   public final List<String> taps() {
     NativeNetwork network = handle.acquire();
     try (StringVector names = network.tap_names()) {
-      List<String> taps = new ArrayList<>();
-      for (long i = 0; i < names.size(); i++) {
-        taps.add(names.get(i).getString());
-      }
-      return Collections.unmodifiableList(taps);
+      return StringLists.toList(names);
     } finally {
       handle.release();
     }

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.function.Consumer;
 import org.retort.bindings.NativeParameterGroup;
 import org.retort.internal.Arguments;
+import org.retort.internal.StringLists;
 
 /** Parameters that are trained otherwise than the rest. Immutable. */
 public final class ParameterGroup {
@@ -27,7 +28,7 @@ public final class ParameterGroup {
   public static ParameterGroup of(String... names) {
     List<String> parts = Arguments.list(names, "ParameterGroup.of", "names");
     check(!parts.isEmpty(), "ParameterGroup.of: names must be at least one (got none)");
-    return new ParameterGroup(group -> Strings.give(parts, group::names));
+    return new ParameterGroup(group -> StringLists.give(parts, group::names));
   }
 
   /**

@@ -31,6 +31,7 @@ import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
 import org.retort.internal.NamedTensors;
 import org.retort.internal.NativeHandle;
+import org.retort.internal.StringLists;
 import org.retort.internal.TensorLists;
 import org.retort.losses.DistillationLoss;
 import org.retort.models.Network;
@@ -410,7 +411,7 @@ public final class TrainingStep implements AutoCloseable {
     return ask(
         step -> {
           try (StringVector taps = step.teacher_taps()) {
-            return Strings.toList(taps);
+            return StringLists.toList(taps);
           }
         });
   }
@@ -565,8 +566,8 @@ public final class TrainingStep implements AutoCloseable {
             NativeTermVector all = options.terms();
             all.resize(index + 1);
             NativeTerm term = all.get(index).weight(weight).criterion(loss.nativeOptions());
-            Strings.give(taps.student(), term::student_taps);
-            Strings.give(taps.teacher(), term::teacher_taps);
+            StringLists.give(taps.student(), term::student_taps);
+            StringLists.give(taps.teacher(), term::teacher_taps);
             schedule.giveTo(term::schedule);
           });
     }
@@ -594,7 +595,7 @@ public final class TrainingStep implements AutoCloseable {
     public Builder train(String... parts) {
       List<String> names = Arguments.list(parts, NAME + ".train", "parts");
       check(!names.isEmpty(), "%s.train: parts must be at least one (got none)", NAME);
-      return ofStage(options -> Strings.give(names, options::trained));
+      return ofStage(options -> StringLists.give(names, options::trained));
     }
 
     /**

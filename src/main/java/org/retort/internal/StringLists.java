@@ -1,0 +1,41 @@
+package org.retort.internal;
+
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.stream.LongStream;
+import org.bytedeco.javacpp.BytePointer;
+import org.bytedeco.pytorch.StringVector;
+
+/** Converts native lists of strings, without waiting for the garbage collector to free copies. */
+public final class StringLists {
+  private StringLists() {}
+
+  /**
+   * Hands over a native list.
+   *
+   * @param strings its elements
+   * @param setter must copy it at once
+   */
+  public static void give(List<String> strings, Consumer<StringVector> setter) {
+    try (StringVector vector = new StringVector(strings.toArray(new String[0]))) {
+      setter.accept(vector);
+    }
+  }
+
+  /**
+   * Copies a native list.
+   *
+   * @param vector a list, which may be closed afterwards
+   * @return its elements
+   */
+  public static List<String> toList(StringVector vector) {
+    return LongStream.range(0, vector.size()).mapToObj(i -> take(vector.get(i))).toList();
+  }
+
+  /** Reads a native string and frees it. */
+  static String take(BytePointer copy) {
+    try (copy) {
+      return copy.getString();
+    }
+  }
+}
