@@ -109,19 +109,17 @@ void Optimizer::remember_scalars(const std::string& kind, at::ScalarType dtype) 
   remembered_.emplace_back(kind, std::move(zeros));
 }
 
-void Optimizer::update(const std::vector<at::Tensor>& gradients, double learning_rate) {
+std::vector<Optimizer::Work> Optimizer::prepare(const Tensors& gradients) const {
   std::vector<Work> works;
-  // Parameters with gaps in memory, which kernels would fill, and what is updated in their place.
-  std::vector<std::pair<at::Tensor, at::Tensor>> substitutes;
   for (const Bucket& bucket : buckets_) {
-    Work work{&bucket, {}, {}, std::vector<Tensors>(remembered_.size())};
+    Work work{&bucket, {}, {}, std::vector<Tensors>(remembered_.size()), {}};
     for (size_t member : bucket.members) {
       at::Tensor gradient = gradients[member];
       if (!gradient.defined()) continue;
       at::Tensor parameter = parameters_[member];
       if (!parameter.is_non_overlapping_and_dense()) {
-        substitutes.emplace_back(parameter, at::empty_like(parameter.detach()).copy_(parameter));
-        parameter = substitutes.back().second;
+        work.substitutes.emplace_back(parameter, at::empty_like(parameter.detach()).copy_(parameter));
+        parameter = work.substitutes.back().second;
       }
       if (gradient.strides() != parameter.strides()) gradient = at::empty_like(parameter.detach()).copy_(gradient);
       work.parameters.push_back(parameter);
@@ -132,8 +130,14 @@ void Optimizer::update(const std::vector<at::Tensor>& gradients, double learning
     }
     if (!work.parameters.empty()) works.push_back(std::move(work));
   }
-  for (const Work& work : works) update(work, learning_rate * work.bucket->learning_rate_factor);
-  for (const auto& [parameter, substitute] : substitutes) parameter.copy_(substitute);
+  return works;
+}
+
+void Optimizer::apply(const std::vector<Work>& works, double learning_rate) {
+  for (const Work& work : works) {
+    update(work, learning_rate * work.bucket->learning_rate_factor);
+    for (const auto& [parameter, substitute] : work.substitutes) parameter.copy_(substitute);
+  }
 }
 
 torch::OrderedDict<std::string, at::Tensor> Optimizer::state() const {

@@ -25,13 +25,6 @@ class Optimizer {
   /// The learning rate after a number of updates.
   double learning_rate(int64_t step) const { return learning_rate_ * schedule_.at(step); }
 
-  /// Updates all parameters, or throws and updates none. An undefined gradient leaves its parameter as it is.
-  void update(const std::vector<at::Tensor>& gradients, double learning_rate);
-
-  /// What the optimizer remembers, as `KIND.NAME`; shares its memory.
-  torch::OrderedDict<std::string, at::Tensor> state() const;
-
- protected:
   /// One tensor for each parameter.
   using Tensors = std::vector<at::Tensor>;
 
@@ -48,8 +41,19 @@ class Optimizer {
     const Bucket* bucket;
     Tensors parameters, gradients;
     std::vector<Tensors> remembered;
+    /// Parameters with gaps in memory, which a kernel would fill, and what is updated in their place.
+    std::vector<std::pair<at::Tensor, at::Tensor>> substitutes;
   };
 
+  /// Does all of an update that can fail. An undefined gradient leaves its parameter as it is.
+  std::vector<Work> prepare(const Tensors& gradients) const;
+  /// Updates the parameters in place.
+  void apply(const std::vector<Work>& works, double learning_rate);
+
+  /// What the optimizer remembers, as `KIND.NAME`; shares its memory.
+  torch::OrderedDict<std::string, at::Tensor> state() const;
+
+ protected:
   /// Adds something to be remembered for each parameter: zeros of its shape, or scalars [] of a dtype.
   void remember(const std::string& kind);
   void remember_scalars(const std::string& kind, at::ScalarType dtype);

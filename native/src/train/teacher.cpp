@@ -96,7 +96,10 @@ void Teacher::check(const Batch& batch) const {
     return;
   }
   const at::Tensor& logits = batch.teacher_logits;
-  check_output("teacher's logits", logits, {network_ || logits.dim() != 2 ? classes_ : logits.size(1)});
+  RETORT_CHECK_AS(
+      ShapeError, logits.dim() == 2, kName, ": teacher's logits must be of shape [", size, ", classes] (got ",
+      logits.sizes(), ")");
+  check_output("teacher's logits", logits, {network_ ? classes_ : logits.size(1)});
   RETORT_CHECK_AS(
       ShapeError, batch.teacher_features.size() == taps_.size(), kName, ": teacher's features must be one for each of ",
       taps_.size(), " taps (got ", batch.teacher_features.size(), ")");

@@ -44,6 +44,14 @@ std::vector<const Stage*> stages_of(const TrainingStepOptions& options) {
   return stages;
 }
 
+/// The parameter that Network::tensor_options() tells of.
+at::Tensor first_floating_point(const Network& network) {
+  for (const at::Tensor& parameter : network.parameters()) {
+    if (parameter.is_floating_point()) return parameter;
+  }
+  fail(kName, ": student must have a parameter that requires a gradient (got none)");
+}
+
 void check_limit(const char* what, double limit) {
   RETORT_CHECK(
       limit >= 0 && std::isfinite(limit), kName, ": ", what, " must be positive and finite, or 0 for no limit (got ",
@@ -77,6 +85,7 @@ TrainingStep::Impl::Impl(TrainingStepOptions given)
     : options(std::move(given)), images(options.images, probe(options)), student_format(options.student_format) {
   student_tensors = options.student->tensor_options();
   classes = options.student->classes();
+  sample_of_student = first_floating_point(*options.student);
   RETORT_CHECK(options.accumulate >= 1, kName, ": accumulate must be at least 1 (got ", options.accumulate, ")");
   check_limit("limit of the gradient's norm", options.clip_norm);
   check_limit("limit of a gradient's values", options.clip_value);
@@ -98,11 +107,10 @@ TrainingStep::Impl::Impl(TrainingStepOptions given)
 int64_t TrainingStep::Impl::check(const Batch& batch) const {
   images.check(batch.images, student_tensors);
   const int64_t size = batch.images.size(0);
-  const at::ScalarType dtype = stage().optimizer->parameters().front().scalar_type();
   RETORT_CHECK(
-      dtype == student_tensors.dtype().toScalarType(), kName,
+      sample_of_student.dtype() == student_tensors.dtype(), kName,
       ": student must keep the dtype it had when the step was built, ", student_tensors.dtype().toScalarType(),
-      " (got ", dtype, ")");
+      " (got ", sample_of_student.scalar_type(), ")");
   for (const auto& [name, rows, rank] :
        {std::tuple{"indices", &batch.indices, 1}, std::tuple{"contrast", &batch.contrast, 2}}) {
     if (!rows->defined()) continue;
@@ -229,14 +237,16 @@ void TrainingStep::Impl::attempt(const Batch& batch, StepResult& result) {
   const at::NoGradGuard no_gradients;
   if (batch.labels.defined()) result.correct = count_correct(learned.logits, batch.labels);
   const bool updates = accumulation.count() + 1 == options.accumulate;
-  const Gradients limited =
-      updates ? clip(gradients, result.gradient_norm, options.clip_value, options.clip_norm) : Gradients();
+  std::vector<Optimizer::Work> update;
+  if (updates) {
+    update = now.optimizer->prepare(clip(gradients, result.gradient_norm, options.clip_value, options.clip_norm));
+  }
   for (size_t i = 0; i < now.terms.size(); ++i) now.terms[i].criterion->after_step(inputs[i]);
   // After what may fail and can be undone, which the cache cannot.
   teacher->commit();
-  // Last, since what follows works in place or moves, and nothing in it can fail.
+  // Last, since nothing in it can fail.
   if (updates) {
-    now.optimizer->update(limited, result.learning_rate);
+    now.optimizer->apply(update, result.learning_rate);
     accumulation.clear();
   } else {
     accumulation.keep(std::move(gradients));

@@ -68,7 +68,7 @@ TEST_P(TorchsOptimizerTest, DoesTheSame) {
       for (size_t i = 0; i < theirs.size(); ++i) theirs[i].mutable_grad() = gradients[i];
       const double rate = optimizer->learning_rate(step);
       torchs->param_groups()[0].options().set_lr(rate);
-      optimizer->update(gradients, rate);
+      optimizer->apply(optimizer->prepare(gradients), rate);
       torchs->step();
       for (size_t i = 0; i < own.size(); ++i) {
         ASSERT_TRUE(close(own[i], theirs[i], tolerance)) << "parameter " << i << " after step " << step;
@@ -116,7 +116,7 @@ class OptimizerTest : public test::SeededTest {
  protected:
   static Tensors after_two_steps(const OptimizerOptions& options, const Tensors& parameters, const Tensors& gradients) {
     const auto optimizer = build(options, parameters);
-    for (int i = 0; i < 2; ++i) optimizer->update(gradients, 0.1);
+    for (int i = 0; i < 2; ++i) optimizer->apply(optimizer->prepare(gradients), 0.1);
     return parameters;
   }
 };
@@ -187,7 +187,8 @@ void expect_rates_and_decays(
     const std::vector<std::pair<double, double>>& expected) {
   Tensors gradients;
   for (const at::Tensor& parameter : parameters) gradients.push_back(at::full_like(parameter, 2));
-  build(options, parameters, names)->update(gradients, 0.1);
+  const auto optimizer = build(options, parameters, names);
+  optimizer->apply(optimizer->prepare(gradients), 0.1);
   for (size_t i = 0; i < names.size(); ++i) {
     const auto& [rate, decay] = expected[i];
     EXPECT_TRUE(close(parameters[i], at::full_like(parameters[i], 1 - rate * (2 + decay)), 1e-14)) << names[i];

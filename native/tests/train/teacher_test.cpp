@@ -350,6 +350,23 @@ TEST_F(TeacherCacheInAStepTest, FailedStepRemembersNothing) {
   EXPECT_EQ(rig.images_seen, 18);
 }
 
+TEST_F(TeacherCacheInAStepTest, StepAfterAFailedOneRemembersNothingOfIt) {
+  CachedRig rig;
+  const at::Tensor known = rig.batch.indices;
+  const at::Tensor others = known + 6;
+  rig.run(1);
+  rig.batch.indices = others;
+  rig.second->in_after_step = [] { throw std::runtime_error("no"); };
+  EXPECT_ANY_THROW(rig.run(1));
+  rig.second->in_after_step = nullptr;
+  rig.batch.indices = known;
+  rig.run(1);
+  rig.images_seen = 0;
+  rig.batch.indices = others;
+  rig.run(1);
+  EXPECT_EQ(rig.images_seen, 6);
+}
+
 TEST_F(TeacherCacheInAStepTest, GivenOutputsAreNotRemembered) {
   CachedRig rig({}, kd_only);
   rig.batch.teacher_logits = at::zeros({6, 5});

@@ -43,7 +43,8 @@ struct RETORT_API OptimizerOptions {
 
   /// For a training step.
   /// @param parameters name and value of each parameter to train
-  /// @throws c10::ValueError if an option is out of range or a group names nothing
+  /// @throws c10::ValueError if an option is out of range, a group names nothing, or a parameter's elements share
+  /// memory
   virtual std::unique_ptr<Optimizer> build(std::vector<std::pair<std::string, at::Tensor>> parameters) const = 0;
   /// The options in one line, for a checkpoint.
   virtual std::string description() const = 0;
