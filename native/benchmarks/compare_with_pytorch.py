@@ -24,7 +24,6 @@ from torch.nn import functional as F
 BATCH, CLASSES, SAMPLES, NEGATIVES = 64, 100, 50_000, 16_384
 THREADS = os.cpu_count()
 VARIANTS = {
-    "ce": ["contiguous", "channels_last"],
     "kd": ["contiguous", "channels_last", "bfloat16_teacher", "bfloat16", "cached_teacher"],
     "fsp": ["channels_last"],
     "nst": ["channels_last"],
@@ -32,7 +31,7 @@ VARIANTS = {
     "ofd": ["contiguous", "channels_last"],
 }
 # Steps of PyTorch and Retort in one round; two rounds take turns.
-STEPS = {"ce": (6, 12), "kd": (6, 12), "fsp": (2, 12), "nst": (2, 12), "crd": (4, 12), "ofd": (6, 12)}
+STEPS = {"kd": (6, 12), "fsp": (2, 12), "nst": (2, 12), "crd": (4, 12), "ofd": (6, 12)}
 
 
 class Block(nn.Module):
@@ -187,7 +186,6 @@ def after_relu(output):
 
 def criterion_of(method, state):
     return {
-        "ce": lambda: None,
         "kd": Kd,
         "fsp": Fsp,
         "nst": Nst,
@@ -206,10 +204,8 @@ class Loop:
         self.student.load_state_dict(part("student."))
         self.teacher.load_state_dict(torch.load(f"{folder}/teacher.pt", weights_only=True))
         self.criterion = criterion_of(method, part("terms.0."))
-        parameters = list(self.student.parameters())
-        if self.criterion is not None:
-            parameters += self.criterion.parameters()
-        for module in filter(None, (self.student, self.teacher, self.criterion)):
+        parameters = [*self.student.parameters(), *self.criterion.parameters()]
+        for module in (self.student, self.teacher, self.criterion):
             module.to(dtype)
         self.batch = {**batch, "images": batch["images"].to(dtype)}
         self.optimizer = torch.optim.SGD(parameters, lr=0.05, momentum=0.9, weight_decay=5e-4)
@@ -222,10 +218,8 @@ class Loop:
         with torch.no_grad():
             taught = self.teacher(self.batch["images"])
         cross_entropy = F.cross_entropy(output[0], self.batch["labels"])
-        term, loss = torch.zeros(()), cross_entropy
-        if self.criterion is not None:
-            term = self.criterion(output, taught, self.batch)
-            loss = self.criterion.weights[0] * cross_entropy + self.criterion.weights[1] * term
+        term = self.criterion(output, taught, self.batch)
+        loss = self.criterion.weights[0] * cross_entropy + self.criterion.weights[1] * term
         self.optimizer.zero_grad()
         loss.backward()
         self.optimizer.step()
