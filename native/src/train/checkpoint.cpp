@@ -145,6 +145,7 @@ class Reader {
 torch::OrderedDict<std::string, at::Tensor> TrainingStep::Impl::changing(int64_t at_stage) const {
   Tensors tensors = state(at_stage);
   if (options.teacher && options.teacher_batch_norm == TeacherBatchNorm::kTraining) {
+    options.teacher->entries();  // brings buffers that a program keeps elsewhere up to date
     for (const auto& entry : options.teacher->named_buffers()) tensors.insert("teacher." + entry.key(), entry.value());
   }
   return tensors;

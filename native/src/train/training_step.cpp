@@ -188,16 +188,7 @@ void TrainingStep::Impl::attempt(const Batch& batch, StepResult& result) {
 
   const NetworkOutput taught = now.terms.empty() ? NetworkOutput() : teacher->outputs(batch, images);
   const Stopwatch watch;
-  NetworkOutput learned;
-  {
-    const ModuleMode mode(now.modes);
-    const Autocast autocast(student_tensors.device(), options.student_precision);
-    learned = options.student->forward(images.prepare(batch.images, student_tensors, to_aten(student_format.next())));
-  }
-  learned.logits = learned.logits.to(student_tensors);
-  if (options.student_precision != Precision::kFull) {
-    for (at::Tensor& feature : learned.features) feature = feature.to(student_tensors);
-  }
+  const NetworkOutput learned = learn(batch.images);
 
   std::vector<at::Tensor> losses;
   std::vector<double> weights;
@@ -254,6 +245,18 @@ void TrainingStep::Impl::attempt(const Batch& batch, StepResult& result) {
   result.updated = updates;
   student_format.note(student_nanoseconds);
   teacher->note_time();
+}
+
+NetworkOutput TrainingStep::Impl::learn(const at::Tensor& raw) {
+  const ModuleMode mode(stage().modes);
+  const Autocast autocast(student_tensors.device(), options.student_precision);
+  NetworkOutput learned =
+      options.student->forward(images.prepare(raw, student_tensors, to_aten(student_format.next())));
+  learned.logits = learned.logits.to(student_tensors);
+  if (options.student_precision != Precision::kFull) {
+    for (at::Tensor& feature : learned.features) feature = feature.to(student_tensors);
+  }
+  return learned;
 }
 
 Gradients TrainingStep::Impl::differentiate(

@@ -31,6 +31,8 @@ struct TrainingStep::Impl {
   void run(const Batch& batch, StepResult& result);
   /// Forward and backward pass and the update, all that may fail; fills the result as far as it comes.
   void attempt(const Batch& batch, StepResult& result);
+  /// What the student makes of images, in its dtype.
+  NetworkOutput learn(const at::Tensor& raw);
   /// The gradient of the weighted losses, undefined where they do not depend on a parameter.
   Gradients differentiate(const std::vector<at::Tensor>& losses, const std::vector<double>& weights) const;
   /// Requires a batch that fits; returns how many samples have a label.

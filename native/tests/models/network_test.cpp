@@ -7,11 +7,10 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <thread>
 
 #include "expect.h"
+#include "files.h"
 #include "networks.h"
 #include "python_file.h"
 #include "seeded_test.h"
@@ -20,17 +19,13 @@
 namespace retort {
 namespace {
 
+using test::bytes_of;
 using test::close;
 using test::copy_of;
 using test::error_of;
 using test::NamedTensors;
 using test::same_bits;
 using test::TinyNetwork;
-
-std::vector<char> bytes_of(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
 
 class NetworkTest : public test::SeededTest {
  protected:
@@ -325,7 +320,7 @@ TEST_F(NetworkTest, LoadRejectsFilesAndChangesNothing) {
 
   // Cut off anywhere, e.g. by a full disk.
   std::make_shared<TinyNetwork>()->save_state_dict(folder_.file("whole.pt"));
-  const std::vector<char> whole = bytes_of(folder_.file("whole.pt"));
+  const std::string whole = bytes_of(folder_.file("whole.pt"));
   for (size_t length : {whole.size() / 4, whole.size() / 2, whole.size() - 1}) {
     const std::string cut = folder_.write("cut.pt", {whole.data(), length});
     EXPECT_EQ(load(cut), not_a_dict(cut)) << length << " of " << whole.size();
@@ -359,7 +354,7 @@ TEST_F(NetworkTest, SaveWritesAWholeFileOrNone) {
                                              folder_.file("taken") + ": Is a directory)");
 
   network_.save_state_dict(folder_.file("student.pt"));
-  const std::vector<char> first = bytes_of(folder_.file("student.pt"));
+  const std::string first = bytes_of(folder_.file("student.pt"));
   std::make_shared<TinyNetwork>()->save_state_dict(folder_.file("student.pt"));
   EXPECT_NE(bytes_of(folder_.file("student.pt")), first);
 
@@ -385,7 +380,7 @@ TEST_F(NetworkTest, SaveLeavesTheOldFileIfTheDiskIsFull) {
   std::signal(SIGXFSZ, handler);
   EXPECT_EQ(
       error, "Network.save_state_dict: path must be a file that can be written (got " + path + ": File too large)");
-  EXPECT_EQ(bytes_of(path), (std::vector<char>{'o', 'l', 'd'}));
+  EXPECT_EQ(bytes_of(path), "old");
   EXPECT_EQ(std::distance(std::filesystem::directory_iterator(folder_.path()), {}), 1) << "no temporary file may stay";
 }
 

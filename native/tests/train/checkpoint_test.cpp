@@ -1,15 +1,13 @@
 // TrainingStep::save and load.
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
-#include <retort/errors.h>
-#include <retort/losses/nst.h>
 #include <retort/train/adam.h>
 
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <iterator>
 
+#include "files.h"
 #include "seeded_test.h"
 #include "step_rig.h"
 #include "temporary_folder.h"
@@ -17,22 +15,11 @@
 namespace retort {
 namespace {
 
+using test::checkpoint_error_of;
 using test::same_bits;
 using test::StepRig;
 
 using Change = std::function<void(TrainingStepOptions&)>;
-
-/// The text of the CheckpointError that `action` throws.
-std::string checkpoint_error_of(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const CheckpointError& error) {
-    return error.what();
-  } catch (const std::exception& error) {
-    return std::string("not a CheckpointError: ") + error.what();
-  }
-  return "nothing was thrown";
-}
 
 struct Variant {
   std::string name;
@@ -206,8 +193,7 @@ TEST_F(CheckpointTest, DamagedIsRefusedAndChangesNothing) {
   StepRig rig;
   rig.run(1);
   rig.step->save(path());
-  std::ifstream file(path(), std::ios::binary);
-  const std::string whole{std::istreambuf_iterator<char>(file), {}};
+  const std::string whole = test::bytes_of(path());
   const test::NamedTensors before = rig.photograph();
   for (size_t at = 0; at < whole.size(); at += 97) {
     std::string damaged = whole;

@@ -146,7 +146,7 @@ public final class NstLoss implements DistillationLoss {
    */
   public NstLoss offset(double offset) {
     checkKernel("NstLoss.offset", Kernel.POLYNOMIAL);
-    checkNotNegative(offset, "NstLoss.offset", "offset");
+    Arguments.notNegative(offset, "NstLoss.offset", "offset");
     return new NstLoss(kernel, degree, offset, variance, hasTeacherTerm, deadChannelNorm);
   }
 
@@ -184,7 +184,7 @@ public final class NstLoss implements DistillationLoss {
    * @throws IllegalArgumentException if the norm is out of range
    */
   public NstLoss deadChannelNorm(double norm) {
-    checkNotNegative(norm, "NstLoss.deadChannelNorm", "dead channel norm");
+    Arguments.notNegative(norm, "NstLoss.deadChannelNorm", "dead channel norm");
     return new NstLoss(kernel, degree, offset, variance, hasTeacherTerm, norm);
   }
 
@@ -287,14 +287,5 @@ public final class NstLoss implements DistillationLoss {
 
   private void checkKernel(String function, Kernel required) {
     check(kernel == required, "%s: kernel must be %s (got %s)", function, required, kernel);
-  }
-
-  private static void checkNotNegative(double value, String function, String argument) {
-    check(
-        value >= 0 && Double.isFinite(value),
-        "%s: %s must be at least 0 and finite (got %s)",
-        function,
-        argument,
-        value);
   }
 }
