@@ -4,7 +4,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
-#include <cstring>
+#include <algorithm>
 #include <sstream>
 #include <utility>
 
@@ -82,7 +82,7 @@ void check_configuration(const std::string& saved, const std::string& own, const
 
 at::Tensor to_tensor(const std::string& bytes) {
   at::Tensor tensor = at::empty({static_cast<int64_t>(bytes.size())}, at::kByte);
-  std::memcpy(tensor.mutable_data_ptr(), bytes.data(), bytes.size());
+  std::copy(bytes.begin(), bytes.end(), tensor.mutable_data_ptr<uint8_t>());
   return tensor;
 }
 
