@@ -11,9 +11,10 @@ function(retort_compile_options target)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
   if(RETORT_SANITIZERS)
-    # The instrumentation misleads GCC's -Wmaybe-uninitialized.
+    # The instrumentation misleads GCC's -Wmaybe-uninitialized, and vptr needs types that LibTorch does not export.
     target_compile_options(
-      ${target} PRIVATE -fsanitize=${RETORT_SANITIZERS} -fno-omit-frame-pointer -Wno-maybe-uninitialized)
+      ${target} PRIVATE -fsanitize=${RETORT_SANITIZERS} -fno-sanitize=vptr -fno-omit-frame-pointer
+                        -Wno-maybe-uninitialized)
     target_link_options(${target} PRIVATE -fsanitize=${RETORT_SANITIZERS})
   endif()
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden
