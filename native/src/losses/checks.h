@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "util/check.h"
+#include "util/numbers.h"
 
 namespace retort {
 
@@ -18,15 +19,6 @@ struct Element {
 
 inline std::ostream& operator<<(std::ostream& out, const Element& element) {
   return out << element.list << '[' << element.index << ']';
-}
-
-/// Requires a number that is positive and finite.
-template <typename Error = c10::ValueError>
-void check_positive(const char* function, const char* argument, double value) {
-  // Whether a NaN has a sign depends on the machine.
-  RETORT_CHECK_AS(
-      Error, value > 0 && std::isfinite(value), function, ": ", argument, " must be positive and finite (got ",
-      std::isnan(value) ? std::fabs(value) : value, ")");
 }
 
 /// Requires a defined, dense tensor of a floating point dtype.

@@ -28,19 +28,13 @@ c10::string_view name_of(NstKernel kernel) {
 /// Degrees beyond which powers of float32 are no use.
 constexpr int64_t kMaxDegree = 16;
 
-void check_not_negative(const char* argument, double value) {
-  RETORT_CHECK(
-      value >= 0 && std::isfinite(value), "nst_loss: ", argument, " must be at least 0 and finite (got ",
-      std::isnan(value) ? std::fabs(value) : value, ")");
-}
-
 void check_variants(int64_t degree, double offset, const std::optional<double>& variance, double dead_channel_norm) {
   RETORT_CHECK(
       degree >= 1 && degree <= kMaxDegree, "nst_loss: degree must be between 1 and ", kMaxDegree, " (got ", degree,
       ")");
-  check_not_negative("offset", offset);
+  check_not_negative("nst_loss", "offset", offset);
   if (variance) check_positive("nst_loss", "variance", *variance);
-  check_not_negative("dead_channel_norm", dead_channel_norm);
+  check_not_negative("nst_loss", "dead_channel_norm", dead_channel_norm);
 }
 
 std::vector<at::Tensor> checked_nst_loss(

@@ -2,11 +2,10 @@
 #include <ATen/ops/_fused_adamw.h>
 #include <retort/train/adam.h>
 
-#include <cmath>
-
 #include "train/optimizer.h"
 #include "util/check.h"
 #include "util/description.h"
+#include "util/numbers.h"
 
 namespace retort {
 namespace {
@@ -49,7 +48,7 @@ std::unique_ptr<Optimizer> AdamOptions::build(std::vector<std::pair<std::string,
   check("Adam");
   RETORT_CHECK(beta1 >= 0 && beta1 < 1, "Adam: beta1 must be at least 0 and below 1 (got ", beta1, ")");
   RETORT_CHECK(beta2 >= 0 && beta2 < 1, "Adam: beta2 must be at least 0 and below 1 (got ", beta2, ")");
-  RETORT_CHECK(epsilon > 0 && std::isfinite(epsilon), "Adam: epsilon must be positive and finite (got ", epsilon, ")");
+  check_positive("Adam", "epsilon", epsilon);
   return std::make_unique<Adam>(*this, std::move(parameters));
 }
 

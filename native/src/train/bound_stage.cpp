@@ -1,13 +1,13 @@
 #include "train/bound_stage.h"
 
 #include <algorithm>
-#include <cmath>
 #include <set>
 #include <utility>
 
 #include "util/check.h"
 #include "util/convert.h"
 #include "util/names.h"
+#include "util/numbers.h"
 
 namespace retort {
 namespace {
@@ -16,9 +16,7 @@ constexpr const char* kName = "TrainingStep";
 
 BoundTerm bind_term(
     const Term& term, const Network& student, const Network* teacher, const std::vector<std::string>& teacher_taps) {
-  RETORT_CHECK(
-      term.weight >= 0 && std::isfinite(term.weight), kName, ": weight of a term must be at least 0 and finite (got ",
-      term.weight, ")");
+  check_not_negative(kName, "weight of a term", term.weight);
   term.schedule.check(kName);
   RETORT_CHECK(term.criterion, kName, ": criterion of a term must be given (got null)");
   FeatureShapes shapes;

@@ -5,20 +5,16 @@
 #include <ATen/ops/tensor.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "util/check.h"
 #include "util/description.h"
+#include "util/numbers.h"
 
 namespace retort {
 
 CrossEntropy::CrossEntropy(CrossEntropyOptions options, int64_t classes, const at::TensorOptions& logits)
     : options_(std::move(options)) {
-  const auto check = [](const char* what, double value) {
-    RETORT_CHECK(
-        value >= 0 && std::isfinite(value), "CrossEntropy: ", what, " must be at least 0 and finite (got ", value, ")");
-  };
-  check("weight", options_.weight);
+  check_not_negative("CrossEntropy", "weight", options_.weight);
   options_.schedule.check("CrossEntropy");
   RETORT_CHECK(
       options_.label_smoothing >= 0 && options_.label_smoothing <= 1,
@@ -28,7 +24,7 @@ CrossEntropy::CrossEntropy(CrossEntropyOptions options, int64_t classes, const a
   RETORT_CHECK(
       static_cast<int64_t>(weights.size()) == classes, "CrossEntropy: class weights must be one for each of ", classes,
       " classes (got ", weights.size(), ")");
-  for (double weight : weights) check("class weight", weight);
+  for (double weight : weights) check_not_negative("CrossEntropy", "class weight", weight);
   RETORT_CHECK(
       std::any_of(weights.begin(), weights.end(), [](double weight) { return weight > 0; }),
       "CrossEntropy: class weights must not all be 0 (got only 0)");

@@ -11,6 +11,7 @@
 
 #include "util/check.h"
 #include "util/description.h"
+#include "util/numbers.h"
 
 namespace retort {
 namespace {
@@ -71,9 +72,7 @@ ImagePreparation::ImagePreparation(const ImageOptions& options, std::vector<int6
     const double mean = options.mean[i];
     const double deviation = options.deviation[i];
     RETORT_CHECK(std::isfinite(mean), "TrainingStep: mean must be finite (got ", mean, ")");
-    RETORT_CHECK(
-        deviation > 0 && std::isfinite(deviation), "TrainingStep: deviation must be positive and finite (got ",
-        deviation, ")");
+    check_positive("TrainingStep", "deviation", deviation);
     scale_.push_back(1 / deviation);
     shift_.push_back(-mean / deviation);
   }

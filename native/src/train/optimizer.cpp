@@ -6,13 +6,13 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <tuple>
 
 #include "util/check.h"
 #include "util/description.h"
 #include "util/names.h"
+#include "util/numbers.h"
 
 namespace retort {
 namespace {
@@ -34,9 +34,7 @@ void check_groups(const std::vector<ParameterGroup>& groups, const std::vector<s
           "Optimizer: name of a group must be that of a trained parameter or module (got ", name, ")");
     }
     for (double factor : {group.learning_rate_factor, group.weight_decay_factor}) {
-      RETORT_CHECK(
-          factor >= 0 && std::isfinite(factor), "Optimizer: factor of a group must be at least 0 and finite (got ",
-          factor, ")");
+      check_not_negative("Optimizer", "factor of a group", factor);
     }
   }
 }
@@ -46,12 +44,8 @@ void check_groups(const std::vector<ParameterGroup>& groups, const std::vector<s
 OptimizerOptions::~OptimizerOptions() = default;
 
 void OptimizerOptions::check(const char* function) const {
-  RETORT_CHECK(
-      learning_rate > 0 && std::isfinite(learning_rate), function, ": learning rate must be positive and finite (got ",
-      learning_rate, ")");
-  RETORT_CHECK(
-      weight_decay >= 0 && std::isfinite(weight_decay), function, ": weight decay must be at least 0 and finite (got ",
-      weight_decay, ")");
+  check_positive(function, "learning rate", learning_rate);
+  check_not_negative(function, "weight decay", weight_decay);
   schedule.check(function);
 }
 

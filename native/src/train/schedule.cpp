@@ -6,6 +6,7 @@
 
 #include "util/check.h"
 #include "util/description.h"
+#include "util/numbers.h"
 
 namespace retort {
 namespace {
@@ -70,31 +71,25 @@ double Schedule::at(int64_t step) const {
 }
 
 void Schedule::check(const std::string& function) const {
-  const auto at_least_0 = [](double value) { return value >= 0 && std::isfinite(value); };
   RETORT_CHECK(
-      warmup >= 0 && at_least_0(warmup_factor), function,
+      warmup >= 0 && warmup_factor >= 0 && std::isfinite(warmup_factor), function,
       ": warm-up must have steps and a finite factor of at least 0 (got ", warmup, " and ", warmup_factor, ")");
-  const auto check_factor = [&] {
-    RETORT_CHECK(
-        factor > 0 && std::isfinite(factor), function, ": factor must be positive and finite (got ", factor, ")");
-  };
   switch (kind) {
     case ScheduleKind::kConstant:
       return;
     case ScheduleKind::kStep:
-      check_factor();
+      check_positive(function, "factor", factor);
       RETORT_CHECK(period > 0, function, ": period must be positive (got ", period, ")");
       return;
     case ScheduleKind::kMilestones:
-      check_factor();
+      check_positive(function, "factor", factor);
       RETORT_CHECK(
           std::is_sorted(milestones.begin(), milestones.end()) && (milestones.empty() || milestones[0] > 0), function,
           ": milestones must be positive and ascending (got ", at::IntArrayRef(milestones), ")");
       return;
     case ScheduleKind::kCosine:
       RETORT_CHECK(period > warmup, function, ": period must be above the warm-up of ", warmup, " (got ", period, ")");
-      RETORT_CHECK(
-          at_least_0(final_factor), function, ": final factor must be at least 0 and finite (got ", final_factor, ")");
+      check_not_negative(function, "final factor", final_factor);
       return;
   }
   fail(function, ": kind must be one of ScheduleKind (got ", static_cast<int>(kind), ")");

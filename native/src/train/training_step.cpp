@@ -11,6 +11,7 @@
 #include "train/training_step_impl.h"
 #include "util/check.h"
 #include "util/labels.h"
+#include "util/numbers.h"
 #include "util/stopwatch.h"
 
 namespace retort {
@@ -21,8 +22,7 @@ constexpr const char* kName = "TrainingStep";
 void check_finite(const std::string& what, double loss) {
   // Whether a NaN has a sign depends on the machine.
   RETORT_CHECK_AS(
-      NonFiniteError, std::isfinite(loss), kName, ": ", what, " must be finite (got ",
-      std::isnan(loss) ? std::fabs(loss) : loss, ")");
+      NonFiniteError, std::isfinite(loss), kName, ": ", what, " must be finite (got ", without_sign_of_nan(loss), ")");
 }
 
 std::vector<at::Tensor> select(const std::vector<at::Tensor>& features, const std::vector<int64_t>& taps) {
