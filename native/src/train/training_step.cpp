@@ -20,7 +20,6 @@ namespace {
 constexpr const char* kName = "TrainingStep";
 
 void check_finite(const std::string& what, double loss) {
-  // Whether a NaN has a sign depends on the machine.
   RETORT_CHECK_AS(
       NonFiniteError, std::isfinite(loss), kName, ": ", what, " must be finite (got ", without_sign_of_nan(loss), ")");
 }
@@ -44,12 +43,12 @@ std::vector<const Stage*> stages_of(const TrainingStepOptions& options) {
   return stages;
 }
 
-/// The parameter that Network::tensor_options() tells of.
+/// The parameter that Network::tensor_options() tells of; undefined if there is none.
 at::Tensor first_floating_point(const Network& network) {
   for (const at::Tensor& parameter : network.parameters()) {
     if (parameter.is_floating_point()) return parameter;
   }
-  fail(kName, ": student must have a parameter that requires a gradient (got none)");
+  return {};
 }
 
 void check_limit(const char* what, double limit) {
@@ -108,7 +107,7 @@ int64_t TrainingStep::Impl::check(const Batch& batch) const {
   images.check(batch.images, student_tensors);
   const int64_t size = batch.images.size(0);
   RETORT_CHECK(
-      sample_of_student.dtype() == student_tensors.dtype(), kName,
+      !sample_of_student.defined() || sample_of_student.dtype() == student_tensors.dtype(), kName,
       ": student must keep the dtype it had when the step was built, ", student_tensors.dtype().toScalarType(),
       " (got ", sample_of_student.scalar_type(), ")");
   for (const auto& [name, rows, rank] :

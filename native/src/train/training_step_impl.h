@@ -59,7 +59,7 @@ struct TrainingStep::Impl {
 
   TrainingStepOptions options;
   at::TensorOptions student_tensors;
-  /// A parameter, by which a change of the student's dtype is noticed.
+  /// A parameter, if there is one, by which a change of the student's dtype is noticed.
   at::Tensor sample_of_student;
   int64_t classes = 0;
   ImagePreparation images;

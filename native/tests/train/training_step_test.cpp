@@ -199,6 +199,29 @@ TEST_F(TrainingStepTest, NothingToLearnFromMovesNoParameter) {
 
 // ---- networks and criteria ------------------------------------------------------------------------------------------
 
+/// Shows its images as they are, and has nothing to train.
+class FixedNetwork final : public Network {
+ public:
+  FixedNetwork() : Network({"embedding"}) {}
+
+ protected:
+  NetworkOutput compute(const at::Tensor& images) override {
+    const at::Tensor embedding = images.flatten(1).narrow(1, 0, 5);
+    return {embedding, {embedding}};
+  }
+};
+
+TEST_F(TrainingStepTest, TrainsACriterionAloneIfTheStudentHasNoParameters) {
+  TrainingStepOptions options = tiny_options(std::make_shared<FixedNetwork>(), tiny_network(2));
+  options.cross_entropy.weight = 0;
+  options.terms = {{1.0, std::make_shared<test::ProjectionOptions>(), {"embedding"}, {"embedding"}}};
+  TrainingStep step(options);
+  const at::Tensor before = step.state()["terms.0.projection"].clone();
+  StepResult result;
+  step.run(random_batch(), result);
+  EXPECT_FALSE(step.state()["terms.0.projection"].equal(before));
+}
+
 TEST_F(TrainingStepTest, TrainsAUsersCriterion) {
   const auto student = tiny_network(1);
   const auto teacher = tiny_network(2);
