@@ -95,6 +95,8 @@ enum Number : int64_t { kSteps, kStage, kStepsOfStage, kAccumulated, kStudentFor
 
 constexpr const char* kNumbersName = "numbers";
 constexpr const char* kRandomName = "random";
+constexpr const char* kNoteName = "note";
+constexpr size_t kMostNoteBytes = 1 << 20;
 const std::string kAccumulatedPrefix = "accumulated.";
 const std::string kAttributesPrefix = "attributes.";
 
@@ -151,7 +153,10 @@ torch::OrderedDict<std::string, at::Tensor> TrainingStep::Impl::changing(int64_t
   return tensors;
 }
 
-void TrainingStep::Impl::save(const std::string& path) {
+void TrainingStep::Impl::save(const std::string& path, const std::string& note) {
+  RETORT_CHECK(
+      note.size() <= kMostNoteBytes, "TrainingStep.save: note must be of at most ", kMostNoteBytes, " bytes (got ",
+      note.size(), ")");
   Checkpoint checkpoint{configuration_of(options), Tensors()};
   {
     const Lock lock(*this);
@@ -177,10 +182,11 @@ void TrainingStep::Impl::save(const std::string& path) {
     const std::lock_guard<std::mutex> random_lock(generator().mutex());
     checkpoint.tensors.insert(kRandomName, generator().get_state());
   }
+  if (!note.empty()) checkpoint.tensors.insert(kNoteName, to_tensor(note));
   write_checkpoint("TrainingStep.save", checkpoint, path);
 }
 
-void TrainingStep::Impl::load(const std::string& path) {
+std::string TrainingStep::Impl::load(const std::string& path) {
   Checkpoint checkpoint = read_checkpoint("TrainingStep.load", path);
   check_configuration(checkpoint.configuration, configuration_of(options), path);
   Reader reader(std::move(checkpoint.tensors), path);
@@ -209,6 +215,11 @@ void TrainingStep::Impl::load(const std::string& path) {
   at::Generator random = generator();
   const std::lock_guard<std::mutex> random_lock(random.mutex());
   const at::Tensor random_state = reader.take(kRandomName, random.get_state());
+  // Files that were written before there were notes have none.
+  std::string note = reader.has(kNoteName) ? to_bytes(reader.take(kNoteName, at::kByte)) : std::string();
+  RETORT_CHECK_AS(
+      CheckpointError, note.size() <= kMostNoteBytes, "TrainingStep.load: note of ", path, " must be of at most ",
+      kMostNoteBytes, " bytes (got ", note.size(), ")");
   reader.finish();
 
   exchange_attributes(attributes);
@@ -219,6 +230,7 @@ void TrainingStep::Impl::load(const std::string& path) {
   progress = {number[kSteps], number[kStage], number[kStepsOfStage]};
   student_format.restore(static_cast<MemoryFormat>(number[kStudentFormat]));
   teacher->format().restore(static_cast<MemoryFormat>(number[kTeacherFormat]));
+  return note;
 }
 
 }  // namespace retort

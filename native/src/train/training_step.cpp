@@ -317,12 +317,12 @@ void TrainingStep::run(const Batch& batch, StepResult& result) {
   impl_->run(batch, result);
 }
 
-void TrainingStep::save(const std::string& path) {
-  impl_->save(path);
+void TrainingStep::save(const std::string& path, const std::string& note) {
+  impl_->save(path, note);
 }
 
-void TrainingStep::load(const std::string& path) {
-  impl_->load(path);
+std::string TrainingStep::load(const std::string& path) {
+  return impl_->load(path);
 }
 
 const std::vector<int64_t>& TrainingStep::input_shape() const {

@@ -41,8 +41,8 @@ struct TrainingStep::Impl {
   void restore();
   void advance();
 
-  void save(const std::string& path);
-  void load(const std::string& path);
+  void save(const std::string& path, const std::string& note);
+  std::string load(const std::string& path);
 
   /// Both networks' mutexes, and this step's.
   class Lock;

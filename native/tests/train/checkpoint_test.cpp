@@ -11,6 +11,7 @@
 #include "seeded_test.h"
 #include "step_rig.h"
 #include "temporary_folder.h"
+#include "train/checkpoint_file.h"
 
 namespace retort {
 namespace {
@@ -192,7 +193,7 @@ TEST_F(CheckpointTest, OfAnotherNetworkIsRefused) {
 TEST_F(CheckpointTest, DamagedIsRefusedAndChangesNothing) {
   StepRig rig;
   rig.run(1);
-  rig.step->save(path());
+  rig.step->save(path(), "note");
   const std::string whole = test::bytes_of(path());
   const test::NamedTensors before = rig.photograph();
   for (size_t at = 0; at < whole.size(); at += 97) {
@@ -204,6 +205,54 @@ TEST_F(CheckpointTest, DamagedIsRefusedAndChangesNothing) {
   }
   std::filesystem::remove(path());
   EXPECT_EQ(error_of_load(rig), "TrainingStep.load: path must be an existing file (got " + path() + ")");
+}
+
+TEST_F(CheckpointTest, KeepsANote) {
+  StepRig rig;
+  rig.run(1);
+  for (const std::string& note : {std::string("epoch=3"), std::string("a\0b\n\xff", 5), std::string(1 << 20, 'x')}) {
+    rig.step->save(path(), note);
+    StepRig other;
+    EXPECT_TRUE(other.step->load(path()) == note) << note.size();
+    EXPECT_TRUE(same_bits(other.photograph(), rig.photograph()));
+  }
+}
+
+TEST_F(CheckpointTest, WithoutANoteIsAsBeforeThereWereNotes) {
+  const StepRig rig;
+  rig.step->save(path(), "");
+  EXPECT_EQ(rig.step->load(path()), "");
+  const Checkpoint file = read_checkpoint("load", path());
+  EXPECT_FALSE(file.tensors.contains("note"));
+  rig.step->save(path());
+  EXPECT_EQ(read_checkpoint("load", path()).tensors.size(), file.tensors.size());
+}
+
+TEST_F(CheckpointTest, TooLongANoteIsRefusedAndLeavesTheFile) {
+  const StepRig rig;
+  rig.step->save(path(), "short");
+  EXPECT_EQ(
+      test::error_of([&] { rig.step->save(path(), std::string((1 << 20) + 1, 'x')); }),
+      "TrainingStep.save: note must be of at most 1048576 bytes (got 1048577)");
+  EXPECT_EQ(rig.step->load(path()), "short");
+}
+
+TEST_F(CheckpointTest, ForgedNoteIsRefusedAndChangesNothing) {
+  StepRig rig;
+  rig.run(1);
+  rig.step->save(path(), "note");
+  Checkpoint file = read_checkpoint("load", path());
+  const test::NamedTensors before = rig.photograph();
+  for (const auto& [note, error] :
+       {std::pair{at::zeros({4}), "note of " + path() + " must be Byte (got Float)"},
+        std::pair{
+            at::zeros({(1 << 20) + 1}, at::kByte),
+            "note of " + path() + " must be of at most 1048576 bytes (got 1048577)"}}) {
+    file.tensors["note"] = note;
+    write_checkpoint("save", file, path());
+    EXPECT_EQ(error_of_load(rig), "TrainingStep.load: " + error);
+    EXPECT_TRUE(same_bits(rig.photograph(), before));
+  }
 }
 
 TEST_F(CheckpointTest, ThatCannotBeWrittenIsAnError) {

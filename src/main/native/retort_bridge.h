@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 /// What the Java classes call instead of the C++ API itself, so that a step creates no Java object: memory and optional
@@ -99,6 +100,18 @@ inline void run(
       values, step,
       {given(images), given(labels), given(indices), given(contrast), given(weights), given(teacher_logits),
        teacher_features});
+}
+
+/// The note that a checkpoint comes with, in bytes: a String of JavaCPP's ends at a zero and is in the platform's
+/// charset.
+using Note = std::string;
+
+inline void save(retort::TrainingStep& step, const std::string& path, const int8_t* note, int64_t size) {
+  step.save(path, Note(reinterpret_cast<const char*>(note), static_cast<size_t>(size)));
+}
+
+inline Note load(retort::TrainingStep& step, const std::string& path) {
+  return step.load(path);
 }
 
 /// Images in memory of `elements` numbers, of the shape that the network was probed with. The shape is read once:

@@ -171,14 +171,17 @@ class RETORT_API TrainingStep {
   /// optimizer, accumulated gradients, criteria, teacher's running statistics if they move, random state, counters and
   /// choice of formats. The file is complete or not there: what was there before stays until the new one is synced.
   /// The cache of the teacher's outputs is not part of it.
+  /// @param note the caller's own, for example how far the epoch is, which load() returns; at most 1 MiB
   /// @throws CheckpointError if the file cannot be written
-  void save(const std::string& path);
+  /// @throws c10::ValueError if the note is longer
+  void save(const std::string& path, const std::string& note = {});
 
   /// Goes on where save() was called: on the same machine, with the same number of threads and, if there is one, the
   /// same file of the teacher's cache, the next steps compute the same bits.
+  /// @return the note that was saved; empty if there was none
   /// @throws CheckpointError if the file is missing, damaged, no checkpoint, of a newer format or of a step with other
   ///     options; nothing has changed then
-  void load(const std::string& path);
+  std::string load(const std::string& path);
 
   /// Shape of one input, without the batch.
   const std::vector<int64_t>& input_shape() const;

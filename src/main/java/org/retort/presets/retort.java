@@ -83,6 +83,11 @@ public class retort implements InfoMapper {
                 .valueTypes("String")
                 .pointerTypes("BytePointer"))
         .put(
+            new Info("retort_jni::Note")
+                .annotations("@StdString")
+                .valueTypes("BytePointer")
+                .pointerTypes("BytePointer"))
+        .put(
             new Info("retort_jni::StepNumber").cast().valueTypes("double").pointerTypes("double[]"))
         // Served by the bridge, or of no use in Java.
         .put(
@@ -133,6 +138,8 @@ public class retort implements InfoMapper {
                     "retort::CrossEntropyOptions::description",
                     "retort::ImageOptions::description",
                     "retort::TrainingStep::run",
+                    "retort::TrainingStep::save",
+                    "retort::TrainingStep::load",
                     "retort_jni::step_into",
                     "retort_jni::tensor_of",
                     "retort_jni::images_of",

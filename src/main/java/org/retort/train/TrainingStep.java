@@ -5,6 +5,7 @@ import static org.retort.internal.Arguments.check;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -12,6 +13,7 @@ import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.LongStream;
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.DoubleVector;
 import org.bytedeco.pytorch.LongVector;
@@ -351,8 +353,26 @@ public final class TrainingStep implements AutoCloseable {
    * @throws org.retort.CheckpointException if it can't be written
    */
   public void save(Path file) {
+    save(file, "");
+  }
+
+  /**
+   * Writes a checkpoint as {@link #save(Path)}, and with it a note, so that what the caller has to
+   * remember can never disagree with the state of the step.
+   *
+   * @param file where to write
+   * @param note what {@link #load} shall return, for example how far the epoch is; at most 1 MiB in
+   *     UTF-8
+   * @throws IllegalArgumentException if one of them is null
+   * @throws IllegalStateException if the step was closed
+   * @throws org.retort.CheckpointException if the file can't be written
+   * @throws org.retort.RetortException if the note is too long
+   */
+  public void save(Path file, String note) {
     Arguments.notNull(file, "TrainingStep.save", "file");
-    use(step -> step.save(file.toString()));
+    Arguments.notNull(note, "TrainingStep.save", "note");
+    byte[] bytes = note.getBytes(StandardCharsets.UTF_8);
+    use(step -> retort.save(step, file.toString(), bytes, bytes.length));
   }
 
   /**
@@ -361,14 +381,22 @@ public final class TrainingStep implements AutoCloseable {
    * bits.
    *
    * @param file a file of a step with the same options
+   * @return the note that was saved with it; empty if there was none
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the step was closed
    * @throws org.retort.CheckpointException if it is missing, damaged, no checkpoint, of a newer
    *     format or of a step with other options; nothing has changed then
    */
-  public void load(Path file) {
+  public String load(Path file) {
     Arguments.notNull(file, "TrainingStep.load", "file");
-    use(step -> step.load(file.toString()));
+    return ask(
+        step -> {
+          try (BytePointer note = retort.load(step, file.toString())) {
+            return note == null // which is what JavaCPP makes of an empty string
+                ? ""
+                : StandardCharsets.UTF_8.decode(note.asByteBuffer()).toString();
+          }
+        });
   }
 
   /**

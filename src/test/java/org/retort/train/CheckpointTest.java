@@ -9,12 +9,14 @@ import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.retort.CheckpointException;
 import org.retort.losses.KdLoss;
 import org.retort.testing.ChildJvm;
+import org.retort.testing.Failures;
 
 final class CheckpointTest {
   private static final int STEPS = 3;
@@ -148,8 +150,36 @@ final class CheckpointTest {
   }
 
   @Test
+  void load_note_isTheOneThatWasSaved() {
+    Path file = folder.resolve("step");
+    try (SmallStep small = new SmallStep()) {
+      small.step.save(file);
+      assertThat(small.step.load(file)).isEmpty();
+      for (String note : List.of("epoch=3", "", "ä€\u0000\uD83C\uDF77\n", "x".repeat(1 << 20))) {
+        small.step.save(file, note);
+        assertThat(small.step.load(file)).isEqualTo(note);
+      }
+    }
+  }
+
+  @Test
+  void save_noteThatIsTooLong_isRefused() {
+    try (SmallStep small = new SmallStep()) {
+      Failures.assertRefused(
+          () -> small.step.save(folder.resolve("step"), "ä".repeat(1 << 20)),
+          "TrainingStep.save: note must be of at most 1048576 bytes (got 2097152)");
+      assertThat(folder).isEmptyDirectory();
+    }
+  }
+
+  @Test
   void file_null_isRejected() {
     try (SmallStep small = new SmallStep()) {
+      assertIllegal(
+          () -> small.step.save(null, "note"), "TrainingStep.save: file must be given (got null)");
+      assertIllegal(
+          () -> small.step.save(folder.resolve("step"), null),
+          "TrainingStep.save: note must be given (got null)");
       assertIllegal(
           () -> small.step.save(null), "TrainingStep.save: file must be given (got null)");
       assertIllegal(
