@@ -159,6 +159,7 @@ void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
   const Stopwatch watch;
   StepResult computed;
   computed.labeled = check(batch);
+  computed.samples = batch.images.size(0);
   computed.stage = progress.stage;
   computed.student_format = student_format.next();
   computed.teacher_format = teacher->format().next();

@@ -150,6 +150,7 @@ TEST_F(TrainingStepTest, SamplesWithoutLabelAreOnlyDistilled) {
       ASSERT_EQ(result.terms.size(), 1u);
       EXPECT_TRUE(close(result.terms[0], expected.terms[0], 1e-9));
       EXPECT_EQ(result.labeled, expected.labeled);
+      EXPECT_EQ(result.samples, batch.images.size(0));
       EXPECT_EQ(result.correct, expected.correct);
       for (const auto& entry : twin->state_dict()) {
         EXPECT_TRUE(close(student->state_dict()[entry.key()].to(at::kDouble), entry.value())) << entry.key();

@@ -21,6 +21,7 @@ enum StepValue : int {
   kCrossEntropy,
   kCorrect,
   kLabeled,
+  kSamples,
   kGradientNorm,
   kLearningRate,
   kUpdated,
@@ -43,6 +44,7 @@ inline void step_into(StepNumber* values, retort::TrainingStep& step, const reto
   values[kCrossEntropy] = result.cross_entropy;
   values[kCorrect] = static_cast<double>(result.correct);
   values[kLabeled] = static_cast<double>(result.labeled);
+  values[kSamples] = static_cast<double>(result.samples);
   values[kGradientNorm] = result.gradient_norm;
   values[kLearningRate] = result.learning_rate;
   values[kUpdated] = result.updated;

@@ -119,6 +119,8 @@ struct RETORT_API StepResult {
   int64_t correct = 0;
   /// Number of labelled samples.
   int64_t labeled = 0;
+  /// Number of samples, labelled or not.
+  int64_t samples = 0;
   /// The norm of all gradients together, before clipping; of those accumulated so far, if there are several batches to
   /// an update.
   double gradient_norm = 0.0;

@@ -13,16 +13,17 @@ public final class StepResult {
   private static final int CROSS_ENTROPY = 1;
   private static final int CORRECT = 2;
   private static final int LABELED = 3;
-  private static final int GRADIENT_NORM = 4;
-  private static final int LEARNING_RATE = 5;
-  private static final int UPDATED = 6;
-  private static final int SKIPPED = 7;
-  private static final int STAGE = 8;
-  private static final int STUDENT_CHANNELS_LAST = 9;
-  private static final int TEACHER_CHANNELS_LAST = 10;
-  static final int NANOSECONDS = 11;
-  private static final int TERMS = 12;
-  private static final int FIRST_TERM = 13;
+  private static final int SAMPLES = 4;
+  private static final int GRADIENT_NORM = 5;
+  private static final int LEARNING_RATE = 6;
+  private static final int UPDATED = 7;
+  private static final int SKIPPED = 8;
+  private static final int STAGE = 9;
+  private static final int STUDENT_CHANNELS_LAST = 10;
+  private static final int TEACHER_CHANNELS_LAST = 11;
+  static final int NANOSECONDS = 12;
+  private static final int TERMS = 13;
+  private static final int FIRST_TERM = 14;
 
   private final double[] values;
 
@@ -89,6 +90,15 @@ public final class StepResult {
    */
   public long labeled() {
     return (long) values[LABELED];
+  }
+
+  /**
+   * The number of samples, labelled or not.
+   *
+   * @return a count
+   */
+  public long samples() {
+    return (long) values[SAMPLES];
   }
 
   /**

@@ -77,6 +77,7 @@ final class TrainingStepTest {
   void run_noneWithLabel_isDistillationOnly() {
     small.step.run(small.images, Buffers.longs(-1, -1, -1, -1), null, small.result);
     assertThat(small.result.labeled()).isZero();
+    assertThat(small.result.samples()).isEqualTo(BATCH);
     assertThat(small.result.correct()).isZero();
     assertThat(small.result.crossEntropy()).isZero();
     assertThat(small.result.total()).isCloseTo(0.9 * small.result.term(0), within(1e-6));
