@@ -9,6 +9,7 @@ import org.retort.Retort;
 import org.retort.cli.Results.Run;
 import org.retort.data.Batch;
 import org.retort.data.Batches;
+import org.retort.data.DigitBatches;
 import org.retort.data.Digits;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
@@ -107,13 +108,13 @@ final class Experiment {
   }
 
   private Batches teacherBatches() {
-    return Batches.all(digits, TEACHER_BATCH, TEACHER_SEED);
+    return DigitBatches.all(digits, TEACHER_BATCH, TEACHER_SEED);
   }
 
   private Batches studentBatches(Stage stage, long seed) {
     int[] labeled = digits.labeled(seed, settings.labelsPerClass());
     return stage.hasTeacher()
-        ? Batches.mixed(digits, labeled, LABELED_BATCH, UNLABELED_BATCH, seed)
-        : Batches.labeledPart(digits, labeled, LABELED_BATCH, UNLABELED_BATCH, seed);
+        ? DigitBatches.mixed(digits, labeled, LABELED_BATCH, UNLABELED_BATCH, seed)
+        : DigitBatches.labeledPart(digits, labeled, LABELED_BATCH, UNLABELED_BATCH, seed);
   }
 }

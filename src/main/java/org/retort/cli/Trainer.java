@@ -38,6 +38,7 @@ record Trainer(Progress progress, Interruption interruption) {
       StepResult result = step.newResult();
       long start = System.nanoTime();
       for (int epoch = 0; epoch < epochs; epoch++) {
+        batches.startEpoch(epoch);
         long correct = 0;
         long labeled = 0;
         for (int i = 0; i < stepsPerEpoch; i++) {

@@ -1,8 +1,9 @@
 /**
- * The data of the main job: the UCI optical digits, their split into test, labelled and unlabelled
- * images, and the batches that training reads.
+ * Data for training: {@link org.retort.data.Batches} is what a trainer reads, {@link
+ * org.retort.data.DigitBatches} the one of the main job, of the UCI optical digits and their split
+ * into test, labelled and unlabelled images.
  *
  * <p>Batches are direct buffers that {@code TrainingStep.run} takes without a copy. Everything is
- * seeded: the same seed gives the same batches.
+ * seeded: the same seed and epoch give the same batches. Nothing here knows native code.
  */
 package org.retort.data;
