@@ -1,0 +1,28 @@
+package org.retort.train;
+
+import java.util.OptionalDouble;
+
+/**
+ * What came out of an epoch.
+ *
+ * @param epoch its number, from 0
+ * @param steps number of batches, with those that were passed over
+ * @param skipped number of batches that were passed over because something was not finite
+ * @param loss the mean of {@link StepResult#total} over the others; not a number if there are none
+ * @param accuracy the fraction of the labelled samples that the student got right while it learned
+ *     from them; empty if there are none
+ * @param score what the evaluation found; empty if there was none after this epoch
+ * @param best whether the score is larger than all before
+ * @param learningRate of the last step
+ * @param seconds that the epoch took in this process, without the evaluation
+ */
+public record EpochSummary(
+    int epoch,
+    int steps,
+    int skipped,
+    double loss,
+    OptionalDouble accuracy,
+    OptionalDouble score,
+    boolean best,
+    double learningRate,
+    double seconds) {}

@@ -1,0 +1,173 @@
+package org.retort.train;
+
+import java.io.IOException;
+import java.io.StringReader;
+import java.io.UncheckedIOException;
+import java.nio.file.Path;
+import java.util.OptionalDouble;
+import java.util.OptionalInt;
+import java.util.Properties;
+import org.retort.CheckpointException;
+
+/**
+ * How far a training is, and what its epoch has come to so far: all of it that is not in the step.
+ */
+final class Progress {
+  /** Begins the note of a checkpoint, which has a line a value, {@code name=value}. */
+  private static final String KIND = "retort.trainer=1";
+
+  private final int stepsPerEpoch;
+  private int epoch;
+  private int step;
+  private int skipped;
+  private double loss;
+  private long correct;
+  private long labeled;
+  private double learningRate;
+  private double bestScore = Double.NEGATIVE_INFINITY;
+  private int bestEpoch = -1;
+  private int sinceBest;
+
+  /** Begins. */
+  Progress(int stepsPerEpoch) {
+    this.stepsPerEpoch = stepsPerEpoch;
+  }
+
+  /** Returns what {@link #of} reads. */
+  String note() {
+    return String.join(
+        "\n",
+        KIND,
+        "stepsPerEpoch=" + stepsPerEpoch,
+        "epoch=" + epoch,
+        "step=" + step,
+        "skipped=" + skipped,
+        "loss=" + loss,
+        "correct=" + correct,
+        "labeled=" + labeled,
+        "learningRate=" + learningRate,
+        "bestScore=" + bestScore,
+        "bestEpoch=" + bestEpoch,
+        "sinceBest=" + sinceBest);
+  }
+
+  /** Goes on where the note of {@code file} was written. */
+  static Progress of(String note, int stepsPerEpoch, Path file) {
+    if (!note.startsWith(KIND + "\n")) {
+      throw refused(file, "of a trainer", note.isEmpty() ? "no note" : "another note");
+    }
+    Properties values = new Properties();
+    try {
+      values.load(new StringReader(note));
+    } catch (IOException error) {
+      throw new UncheckedIOException("a string can always be read", error);
+    }
+    int saved = whole(values, "stepsPerEpoch");
+    if (saved != stepsPerEpoch) {
+      throw refused(file, "of batches with " + stepsPerEpoch + " steps an epoch", saved);
+    }
+    Progress progress = new Progress(stepsPerEpoch);
+    progress.epoch = whole(values, "epoch");
+    progress.step = whole(values, "step");
+    progress.skipped = whole(values, "skipped");
+    progress.loss = number(values, "loss");
+    progress.correct = Long.parseLong(values.getProperty("correct"));
+    progress.labeled = Long.parseLong(values.getProperty("labeled"));
+    progress.learningRate = number(values, "learningRate");
+    progress.bestScore = number(values, "bestScore");
+    progress.bestEpoch = whole(values, "bestEpoch");
+    progress.sinceBest = whole(values, "sinceBest");
+    return progress;
+  }
+
+  private static CheckpointException refused(Path file, String rule, Object value) {
+    return new CheckpointException(
+        "Trainer.run: " + file + " must be a checkpoint " + rule + " (got " + value + ")", null);
+  }
+
+  private static int whole(Properties values, String name) {
+    return Integer.parseInt(values.getProperty(name));
+  }
+
+  private static double number(Properties values, String name) {
+    return Double.parseDouble(values.getProperty(name));
+  }
+
+  /** Counts a step. */
+  void add(StepResult result) {
+    step++;
+    learningRate = result.learningRate();
+    if (result.skipped()) {
+      skipped++;
+      return;
+    }
+    loss += result.total();
+    correct += result.correct();
+    labeled += result.labeled();
+  }
+
+  /** Takes the score of the epoch; returns whether it is the best so far. */
+  boolean evaluated(double score) {
+    boolean best = score > bestScore;
+    if (best) {
+      bestScore = score;
+      bestEpoch = epoch;
+    }
+    sinceBest = best ? 0 : sinceBest + 1;
+    return best;
+  }
+
+  /** Says what came out of the epoch, and begins the next one. */
+  EpochSummary endEpoch(OptionalDouble score, double seconds) {
+    EpochSummary summary =
+        new EpochSummary(
+            epoch,
+            step,
+            skipped,
+            loss / (step - skipped),
+            labeled == 0 ? OptionalDouble.empty() : OptionalDouble.of((double) correct / labeled),
+            score,
+            score.isPresent() && bestEpoch == epoch,
+            learningRate,
+            seconds);
+    epoch++;
+    step = 0;
+    skipped = 0;
+    loss = 0;
+    correct = 0;
+    labeled = 0;
+    return summary;
+  }
+
+  /** Says what came out of the training. */
+  TrainingSummary end(TrainingSummary.End end, double seconds) {
+    boolean evaluated = bestEpoch >= 0;
+    return new TrainingSummary(
+        end,
+        epoch,
+        steps(),
+        evaluated ? OptionalDouble.of(bestScore) : OptionalDouble.empty(),
+        evaluated ? OptionalInt.of(bestEpoch) : OptionalInt.empty(),
+        seconds);
+  }
+
+  /** Returns the number of the epoch, from 0. */
+  int epoch() {
+    return epoch;
+  }
+
+  /** Returns the number of steps of the epoch that are done. */
+  int step() {
+    return step;
+  }
+
+  /** Returns the number of steps that are done. */
+  long steps() {
+    return (long) epoch * stepsPerEpoch + step;
+  }
+
+  /** Returns the number of evaluations since the best one. */
+  int sinceBest() {
+    return sinceBest;
+  }
+}

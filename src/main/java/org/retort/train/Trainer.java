@@ -1,0 +1,384 @@
+package org.retort.train;
+
+import static org.retort.internal.Arguments.check;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.OptionalDouble;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.DoubleSupplier;
+import org.retort.data.Batch;
+import org.retort.data.Batches;
+import org.retort.internal.Arguments;
+import org.retort.models.Network;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * Trains for some epochs: runs a step on each batch, evaluates the student after each epoch, keeps
+ * the best and the last one, and goes on where an earlier run was stopped.
+ *
+ * <p>A training that was stopped, at whatever step, and resumed with a step and batches of the same
+ * options computes the same bits as one that ran through, under the conditions of {@link
+ * TrainingStep#load}.
+ *
+ * <p>A trainer runs once, on one thread; {@link #stop} may be called from any. It owns neither step
+ * nor batches. Within an epoch it makes no garbage. It logs epochs at level INFO and checkpoints at
+ * DEBUG.
+ */
+public final class Trainer {
+  private static final Logger LOG = LoggerFactory.getLogger(Trainer.class);
+
+  private final TrainingStep step;
+  private final Batches batches;
+  private final int epochs;
+  private final DoubleSupplier evaluation;
+  private final int evaluateEvery;
+  private final int patience;
+  private final KeptFiles files;
+  private final int checkpointEvery;
+  private final boolean resume;
+  private final Listeners listeners;
+
+  private final AtomicBoolean started = new AtomicBoolean();
+  private volatile boolean stopped;
+
+  private Trainer(Builder builder) {
+    step = builder.step;
+    batches = builder.batches;
+    epochs = builder.epochs;
+    evaluation = builder.evaluation;
+    evaluateEvery = builder.evaluateEvery;
+    patience = builder.patience;
+    files = builder.files;
+    checkpointEvery = builder.checkpointEvery;
+    resume = builder.resume;
+    listeners = new Listeners(builder.listeners);
+  }
+
+  /**
+   * Starts a trainer.
+   *
+   * @param step does the work; nobody else runs it meanwhile
+   * @param batches the data; nobody else reads them meanwhile
+   * @return a new builder
+   * @throws IllegalArgumentException if one of them is null
+   */
+  public static Builder builder(TrainingStep step, Batches batches) {
+    return new Builder(
+        Arguments.notNull(step, "Trainer.builder", "step"),
+        Arguments.notNull(batches, "Trainer.builder", "batches"));
+  }
+
+  /**
+   * Trains until all epochs are done, the score gets no better, {@link #stop} is called, or the
+   * thread is interrupted, whose flag stays set.
+   *
+   * @return what came out, and why the training ended
+   * @throws IllegalStateException if the trainer has run before, or the step or the student is
+   *     closed
+   * @throws org.retort.CheckpointException if the files can't be written, or the checkpoint to go
+   *     on from is damaged, or is one of another step, of other batches or not of a trainer
+   * @throws org.retort.RetortException if a step fails, for example with a {@link
+   *     org.retort.NonFiniteException}
+   * @throws RuntimeException whatever batches, evaluation or listeners throw
+   */
+  public TrainingSummary run() {
+    if (!started.compareAndSet(false, true)) {
+      throw new IllegalStateException("Trainer.run: trainer must be new (got one that has run)");
+    }
+    long start = System.nanoTime();
+    Progress progress = begin();
+    TrainingSummary.End end = TrainingSummary.End.FAILED;
+    try {
+      listeners.onStart(progress.steps(), (long) epochs * batches.stepsPerEpoch());
+      end = train(progress);
+    } catch (RuntimeException | Error failure) {
+      try {
+        listeners.onEnd(progress.end(end, secondsSince(start)));
+      } catch (RuntimeException another) {
+        failure.addSuppressed(another);
+      }
+      throw failure;
+    }
+    TrainingSummary summary = progress.end(end, secondsSince(start));
+    LOG.info(
+        "{} after {} epochs, {} steps and {} s",
+        end,
+        summary.epochs(),
+        summary.steps(),
+        rounded(summary.seconds()));
+    listeners.onEnd(summary);
+    return summary;
+  }
+
+  /**
+   * Ends the training after the step that is running; {@link #run} then writes a checkpoint, if
+   * files are kept, and returns. Does not wait. A trainer that has not run yet will end at once.
+   */
+  public void stop() {
+    stopped = true;
+  }
+
+  private Progress begin() {
+    int stepsPerEpoch = batches.stepsPerEpoch();
+    if (files != null) {
+      files.makeFolder();
+    }
+    if (!resume || !Files.exists(files.checkpoint())) {
+      LOG.info("training for {} epochs of {} steps", epochs, stepsPerEpoch);
+      return new Progress(stepsPerEpoch);
+    }
+    Path file = files.checkpoint();
+    Progress progress = Progress.of(step.load(file), stepsPerEpoch, file);
+    LOG.info(
+        "training for {} epochs of {} steps, from step {} of epoch {} on",
+        epochs,
+        stepsPerEpoch,
+        progress.step(),
+        progress.epoch());
+    return progress;
+  }
+
+  private TrainingSummary.End train(Progress progress) {
+    StepResult result = step.newResult();
+    while (!isOver(progress)) {
+      long start = System.nanoTime();
+      if (!trainEpoch(progress, result)) {
+        saveLast(progress);
+        return TrainingSummary.End.STOPPED;
+      }
+      endEpoch(progress, secondsSince(start));
+    }
+    return progress.epoch() >= epochs
+        ? TrainingSummary.End.FINISHED
+        : TrainingSummary.End.STOPPED_EARLY;
+  }
+
+  private boolean isOver(Progress progress) {
+    return progress.epoch() >= epochs || progress.sinceBest() >= patience;
+  }
+
+  /** Does what is left of the epoch; returns whether it was not stopped. */
+  private boolean trainEpoch(Progress progress, StepResult result) {
+    batches.startEpoch(progress.epoch());
+    batches.skip(progress.step());
+    int steps = batches.stepsPerEpoch();
+    while (progress.step() < steps && !isStopped()) {
+      Batch batch = batches.next();
+      step.run(batch.images(), batch.labels(), batch.indices(), result);
+      progress.add(result);
+      listeners.onStep(progress.steps(), result);
+    }
+    return !isStopped();
+  }
+
+  private boolean isStopped() {
+    return stopped || Thread.currentThread().isInterrupted();
+  }
+
+  private void endEpoch(Progress progress, double seconds) {
+    OptionalDouble score = OptionalDouble.empty();
+    if (evaluation != null && isTime(progress.epoch() + 1, evaluateEvery)) {
+      score = OptionalDouble.of(evaluation.getAsDouble());
+      if (progress.evaluated(score.getAsDouble()) && files != null) {
+        files.saveBest();
+      }
+    }
+    EpochSummary summary = progress.endEpoch(score, seconds);
+    log(summary);
+    listeners.onEpoch(summary);
+    if (isOver(progress) || isTime(progress.epoch(), checkpointEvery)) {
+      saveLast(progress);
+    }
+  }
+
+  /** Whether what happens every few epochs, and after the last one, happens now. */
+  private boolean isTime(int epochsDone, int every) {
+    return epochsDone % every == 0 || epochsDone == epochs;
+  }
+
+  private void saveLast(Progress progress) {
+    if (files != null) {
+      files.saveLast(step, progress);
+      LOG.debug("checkpoint {} after {} steps", files.checkpoint(), progress.steps());
+      listeners.onCheckpoint(files.checkpoint());
+    }
+  }
+
+  private static void log(EpochSummary epoch) {
+    if (LOG.isInfoEnabled()) {
+      LOG.info(
+          "epoch {}: loss {}, accuracy {}, score {}{}, {} s",
+          epoch.epoch(),
+          rounded(epoch.loss()),
+          rounded(epoch.accuracy()),
+          rounded(epoch.score()),
+          epoch.best() ? ", the best so far" : "",
+          rounded(epoch.seconds()));
+    }
+  }
+
+  private static String rounded(OptionalDouble value) {
+    return value.isPresent() ? rounded(value.getAsDouble()) : "none";
+  }
+
+  private static String rounded(double value) {
+    return String.format(Locale.ROOT, "%.4g", value);
+  }
+
+  private static double secondsSince(long start) {
+    return (System.nanoTime() - start) / 1e9;
+  }
+
+  /** Collects what a training does. */
+  public static final class Builder {
+    private static final String NAME = "Trainer.Builder";
+
+    private final TrainingStep step;
+    private final Batches batches;
+    private final List<TrainingListener> listeners = new ArrayList<>();
+    private int epochs;
+    private DoubleSupplier evaluation;
+    private int evaluateEvery = 1;
+    private int patience = Integer.MAX_VALUE;
+    private KeptFiles files;
+    private int checkpointEvery = 1;
+    private boolean resume;
+
+    private Builder(TrainingStep step, Batches batches) {
+      this.step = step;
+      this.batches = batches;
+    }
+
+    /**
+     * Sets the number of epochs, with those of earlier runs if the training is resumed; must be
+     * set.
+     *
+     * @param epochs at least 1
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public Builder epochs(int epochs) {
+      Arguments.atLeast(epochs, 1, NAME + ".epochs", "epochs");
+      this.epochs = epochs;
+      return this;
+    }
+
+    /**
+     * Evaluates the student; not at all by default.
+     *
+     * @param score for example {@code () -> student.accuracy(images, labels)}; the larger, the
+     *     better, and what is not a number is never the best
+     * @return this builder
+     * @throws IllegalArgumentException if it is null
+     */
+    public Builder evaluate(DoubleSupplier score) {
+      evaluation = Arguments.notNull(score, NAME + ".evaluate", "score");
+      return this;
+    }
+
+    /**
+     * Sets after how many epochs the student is evaluated; after each by default, and after the
+     * last one in any case.
+     *
+     * @param epochs at least 1
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public Builder evaluateEvery(int epochs) {
+      Arguments.atLeast(epochs, 1, NAME + ".evaluateEvery", "epochs");
+      evaluateEvery = epochs;
+      return this;
+    }
+
+    /**
+     * Ends the training if the score gets no better; by default it goes on.
+     *
+     * @param evaluations how many in a row may be without a new best, at least 1
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public Builder stopAfter(int evaluations) {
+      Arguments.atLeast(evaluations, 1, NAME + ".stopAfter", "evaluations");
+      patience = evaluations;
+      return this;
+    }
+
+    /**
+     * Keeps the student and the training in files, each of which is complete or not there and takes
+     * the place of the one before: {@code best.pt}, the student's state dict whenever it scores
+     * best, {@code last.pt}, its state dict at each checkpoint, and {@code last.checkpoint}, all
+     * that is needed to go on. By default nothing is kept.
+     *
+     * @param student the network that the step trains
+     * @param folder where the files are; made by {@link Trainer#run} if it is missing
+     * @return this builder
+     * @throws IllegalArgumentException if one of them is null
+     */
+    public Builder keep(Network student, Path folder) {
+      files =
+          new KeptFiles(
+              Arguments.notNull(student, NAME + ".keep", "student"),
+              Arguments.notNull(folder, NAME + ".keep", "folder"));
+      return this;
+    }
+
+    /**
+     * Sets after how many epochs a checkpoint is written; after each by default, and at the end of
+     * the training in any case, unless it fails.
+     *
+     * @param epochs at least 1
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public Builder checkpointEvery(int epochs) {
+      Arguments.atLeast(epochs, 1, NAME + ".checkpointEvery", "epochs");
+      checkpointEvery = epochs;
+      return this;
+    }
+
+    /**
+     * Goes on from the checkpoint in the folder of {@link #keep}, if one is there; by default the
+     * training begins anew.
+     *
+     * @return this builder
+     */
+    public Builder resume() {
+      resume = true;
+      return this;
+    }
+
+    /**
+     * Adds a listener; they are told in the order in which they are added.
+     *
+     * @param listener whom to tell
+     * @return this builder
+     * @throws IllegalArgumentException if it is null
+     */
+    public Builder listener(TrainingListener listener) {
+      listeners.add(Arguments.notNull(listener, NAME + ".listener", "listener"));
+      return this;
+    }
+
+    /**
+     * Builds the trainer. Nothing is read or written yet.
+     *
+     * @return a new trainer
+     * @throws IllegalArgumentException if the number of epochs is missing, {@link #stopAfter} is
+     *     without {@link #evaluate}, or {@link #resume} without {@link #keep}
+     */
+    public Trainer build() {
+      check(epochs > 0, "%s.build: epochs must be given (got none)", NAME);
+      check(
+          evaluation != null || patience == Integer.MAX_VALUE,
+          "%s.build: stopAfter must come with evaluate (got none)",
+          NAME);
+      check(files != null || !resume, "%s.build: resume must come with keep (got none)", NAME);
+      return new Trainer(this);
+    }
+  }
+}

@@ -1,0 +1,477 @@
+package org.retort.train;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
+import static org.retort.testing.Failures.assertFails;
+import static org.retort.testing.Failures.assertIllegal;
+import static org.retort.testing.Failures.assertUnusable;
+
+import com.sun.management.ThreadMXBean;
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.OptionalDouble;
+import java.util.concurrent.CountDownLatch;
+import java.util.function.DoubleSupplier;
+import java.util.stream.DoubleStream;
+import org.junit.jupiter.api.AutoClose;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.retort.CheckpointException;
+import org.retort.NonFiniteException;
+import org.retort.Retort;
+import org.retort.data.Batch;
+import org.retort.data.Batches;
+import org.retort.train.TrainingSummary.End;
+
+final class TrainerTest {
+  @AutoClose private final DigitTraining training = new DigitTraining(2);
+  private final TrainingRecord record = new TrainingRecord();
+
+  @TempDir private Path folder;
+
+  /** Does something after each step. */
+  private interface AfterStep extends TrainingListener {
+    void run(long step);
+
+    @Override
+    default void onStep(long step, StepResult result) {
+      run(step);
+    }
+  }
+
+  /** Returns these scores one after the other. */
+  private static DoubleSupplier scores(double... scores) {
+    return DoubleStream.of(scores).iterator()::nextDouble;
+  }
+
+  private TrainingSummary run(Trainer.Builder trainer) {
+    return trainer.listener(record).build().run();
+  }
+
+  @Test
+  void run_twoEpochs_tellsListenersInOrder() {
+    run(training.trainer(2).evaluate(training::accuracy).keep(training.student, folder));
+    assertThat(record.calls)
+        .containsExactly(
+            "start 0 of 6",
+            "step 1",
+            "step 2",
+            "step 3",
+            "epoch 0",
+            "checkpoint last.checkpoint",
+            "step 4",
+            "step 5",
+            "step 6",
+            "epoch 1",
+            "checkpoint last.checkpoint",
+            "end FINISHED");
+  }
+
+  @Test
+  void run_epoch_isSummedUp() {
+    List<StepResult> results = new ArrayList<>();
+    double[] sums = new double[3];
+    TrainingListener adding =
+        new TrainingListener() {
+          @Override
+          public void onStep(long step, StepResult result) {
+            results.add(result);
+            sums[0] += result.total();
+            sums[1] += result.correct();
+            sums[2] += result.labeled();
+          }
+        };
+    run(training.trainer(1).evaluate(training::accuracy).listener(adding));
+    EpochSummary epoch = record.epochs.get(0);
+    assertThat(epoch.epoch()).isZero();
+    assertThat(epoch.steps()).isEqualTo(DigitTraining.STEPS);
+    assertThat(epoch.skipped()).isZero();
+    assertThat(epoch.loss()).isCloseTo(sums[0] / DigitTraining.STEPS, within(1e-12));
+    assertThat(sums[2]).isEqualTo(DigitTraining.STEPS * DigitTraining.BATCH);
+    assertThat(epoch.accuracy()).hasValue(sums[1] / sums[2]);
+    assertThat(epoch.score()).hasValue(training.accuracy());
+    assertThat(epoch.best()).isTrue();
+    assertThat(epoch.learningRate()).isEqualTo(0.05);
+    assertThat(results).hasSize(DigitTraining.STEPS).allMatch(result -> result == results.get(0));
+  }
+
+  @Test
+  void run_trains_asTheLoopThatItReplaces() {
+    run(training.trainer(2));
+    try (DigitTraining other = new DigitTraining(2)) {
+      StepResult result = other.step.newResult();
+      Batches batches = DigitTraining.batches();
+      for (int epoch = 0; epoch < 2; epoch++) {
+        batches.startEpoch(epoch);
+        for (int i = 0; i < batches.stepsPerEpoch(); i++) {
+          Batch batch = batches.next();
+          other.step.run(batch.images(), batch.labels(), batch.indices(), result);
+        }
+      }
+      assertThat(training.state()).isEqualTo(other.state());
+    }
+  }
+
+  @Test
+  void evaluateEvery_two_evaluatesThenAndAtTheEnd() {
+    run(training.trainer(5).evaluate(scores(0.3, 0.2, 0.4)).evaluateEvery(2));
+    assertThat(record.epochs)
+        .extracting(EpochSummary::score)
+        .containsExactly(
+            OptionalDouble.empty(),
+            OptionalDouble.of(0.3),
+            OptionalDouble.empty(),
+            OptionalDouble.of(0.2),
+            OptionalDouble.of(0.4));
+    assertThat(record.epochs)
+        .extracting(EpochSummary::best)
+        .containsExactly(false, true, false, false, true);
+  }
+
+  @Test
+  void stopAfter_twoWithoutANewBest_endsEarly() {
+    TrainingSummary summary =
+        run(
+            training
+                .trainer(9)
+                .evaluate(scores(0.1, Double.NaN, 0.3, 0.3, 0.2, 0.9))
+                .stopAfter(2)
+                .checkpointEvery(9)
+                .keep(training.student, folder));
+    assertThat(summary.end()).isEqualTo(End.STOPPED_EARLY);
+    assertThat(summary.epochs()).isEqualTo(5);
+    assertThat(summary.steps()).isEqualTo(15);
+    assertThat(summary.bestScore()).hasValue(0.3);
+    assertThat(summary.bestEpoch()).hasValue(2);
+    assertThat(record.calls)
+        .endsWith("epoch 4", "checkpoint last.checkpoint", "end STOPPED_EARLY")
+        .containsOnlyOnce("checkpoint last.checkpoint");
+  }
+
+  @Test
+  void run_noEvaluation_hasNoBest() throws IOException {
+    TrainingSummary summary = run(training.trainer(1).keep(training.student, folder));
+    assertThat(summary.bestScore()).isEmpty();
+    assertThat(summary.bestEpoch()).isEmpty();
+    assertThat(record.epochs.get(0).best()).isFalse();
+    try (var files = Files.list(folder)) {
+      assertThat(files.map(file -> file.getFileName().toString()))
+          .containsExactlyInAnyOrder("last.pt", "last.checkpoint");
+    }
+  }
+
+  @Test
+  void keep_files_areTheBestAndTheLastStudent() throws IOException {
+    TrainingListener saving =
+        new TrainingListener() {
+          @Override
+          public void onEpoch(EpochSummary epoch) {
+            training.student.saveStateDict(folder.resolve("epoch" + epoch.epoch()));
+          }
+        };
+    Path files = folder.resolve("some").resolve("where");
+    run(
+        training
+            .trainer(3)
+            .evaluate(scores(0.1, 0.3, 0.2))
+            .keep(training.student, files)
+            .listener(saving));
+    assertThat(files.resolve("best.pt")).hasSameBinaryContentAs(folder.resolve("epoch1"));
+    assertThat(files.resolve("last.pt")).hasSameBinaryContentAs(folder.resolve("epoch2"));
+    assertThat(folder.resolve("epoch1")).isNotEmptyFile();
+    assertThat(Files.mismatch(folder.resolve("epoch1"), folder.resolve("epoch2"))).isPositive();
+  }
+
+  @Test
+  void checkpointEvery_two_writesThenAndAtTheEnd() {
+    run(training.trainer(5).checkpointEvery(2).keep(training.student, folder));
+    assertThat(record.calls.stream().filter(call -> call.matches("epoch.*|checkpoint.*")))
+        .containsExactly(
+            "epoch 0",
+            "epoch 1",
+            "checkpoint last.checkpoint",
+            "epoch 2",
+            "epoch 3",
+            "checkpoint last.checkpoint",
+            "epoch 4",
+            "checkpoint last.checkpoint");
+  }
+
+  @Test
+  void stop_byAnotherThread_endsAfterTheRunningStep() throws Exception {
+    CountDownLatch running = new CountDownLatch(1);
+    CountDownLatch stopped = new CountDownLatch(1);
+    AfterStep waiting =
+        step -> {
+          running.countDown();
+          awaitQuietly(stopped);
+        };
+    Trainer trainer =
+        training
+            .trainer(1000)
+            .keep(training.student, folder)
+            .listener(record)
+            .listener(waiting)
+            .build();
+    Thread stopping =
+        new Thread(
+            () -> {
+              awaitQuietly(running);
+              trainer.stop();
+              stopped.countDown();
+            });
+    stopping.start();
+    TrainingSummary summary = trainer.run();
+    stopping.join();
+    assertThat(summary.end()).isEqualTo(End.STOPPED);
+    assertThat(summary.steps()).isEqualTo(1);
+    assertThat(summary.epochs()).isZero();
+    assertThat(record.calls)
+        .containsExactly("start 0 of 3000", "step 1", "checkpoint last.checkpoint", "end STOPPED");
+  }
+
+  private static void awaitQuietly(CountDownLatch latch) {
+    try {
+      latch.await();
+    } catch (InterruptedException error) {
+      throw new AssertionError(error);
+    }
+  }
+
+  @Test
+  void stop_beforeRun_doesNoStep() {
+    Trainer trainer = training.trainer(2).listener(record).build();
+    trainer.stop();
+    assertThat(trainer.run().end()).isEqualTo(End.STOPPED);
+    assertThat(record.calls).containsExactly("start 0 of 6", "end STOPPED");
+  }
+
+  @Test
+  void stop_afterTheLastStepOfAnEpoch_leavesTheEvaluationToTheNextRun() {
+    Trainer[] trainer = new Trainer[1];
+    AfterStep stopping = step -> trainer[0].stop();
+    trainer[0] =
+        Trainer.builder(training.step, new Same(1))
+            .epochs(1)
+            .evaluate(training::accuracy)
+            .listener(record)
+            .listener(stopping)
+            .build();
+    assertThat(trainer[0].run().epochs()).isZero();
+    assertThat(record.calls).containsExactly("start 0 of 1", "step 1", "end STOPPED");
+  }
+
+  @Test
+  void run_interrupted_endsAfterTheRunningStepAndKeepsTheFlag() {
+    AfterStep interrupting =
+        step -> {
+          if (step == 4) {
+            Thread.currentThread().interrupt();
+          }
+        };
+    TrainingSummary summary =
+        run(training.trainer(9).keep(training.student, folder).listener(interrupting));
+    assertThat(Thread.interrupted()).isTrue();
+    assertThat(summary.end()).isEqualTo(End.STOPPED);
+    assertThat(summary.steps()).isEqualTo(4);
+    assertThat(folder.resolve("last.checkpoint")).isNotEmptyFile();
+  }
+
+  @Test
+  void listener_throws_endsTheTrainingAndTellsEveryone() {
+    IllegalStateException failure = new IllegalStateException("listener");
+    AfterStep failing =
+        step -> {
+          if (step == 2) {
+            throw failure;
+          }
+        };
+    IllegalStateException another = new IllegalStateException("end");
+    TrainingListener failingToo =
+        new TrainingListener() {
+          @Override
+          public void onEnd(TrainingSummary summary) {
+            throw another;
+          }
+        };
+    assertThatThrownBy(
+            () ->
+                run(
+                    training
+                        .trainer(2)
+                        .keep(training.student, folder)
+                        .listener(failing)
+                        .listener(failingToo)))
+        .isSameAs(failure)
+        .hasSuppressedException(another);
+    // The failing one came first.
+    assertThat(record.calls).containsExactly("start 0 of 6", "step 1", "end FAILED");
+    assertThat(record.ends.get(0).steps()).isEqualTo(2);
+    assertThat(folder).isEmptyDirectory();
+  }
+
+  @Test
+  void listener_throwsAtTheEnd_othersAreToldAndItIsPassedOn() {
+    RuntimeException first = new IllegalStateException("first");
+    RuntimeException second = new IllegalStateException("second");
+    List<RuntimeException> failures = List.of(first, second);
+    Trainer.Builder trainer = training.trainer(1);
+    failures.forEach(
+        failure ->
+            trainer.listener(
+                new TrainingListener() {
+                  @Override
+                  public void onEnd(TrainingSummary summary) {
+                    throw failure;
+                  }
+                }));
+    assertThatThrownBy(() -> run(trainer)).isSameAs(first).hasSuppressedException(second);
+    assertThat(record.calls).endsWith("end FINISHED");
+  }
+
+  @Test
+  void step_fails_endsTheTraining() {
+    Same notFinite = new Same(5);
+    notFinite.batch.images().put(0, Float.NaN);
+    assertThatThrownBy(() -> run(Trainer.builder(training.step, notFinite).epochs(1)))
+        .isInstanceOf(NonFiniteException.class);
+    assertThat(record.calls).containsExactly("start 0 of 5", "end FAILED");
+  }
+
+  @Test
+  void step_skipped_doesNotCountInTheMeans() {
+    Same notFinite = new Same(2);
+    notFinite.batch.images().put(0, Float.NaN);
+    try (TrainingStep step =
+        TrainingStep.builder(training.student)
+            .inputShape(1, 8, 8)
+            .crossEntropy(1)
+            .optimizer(Sgd.learningRate(0.1))
+            .skipNonFinite()
+            .build()) {
+      run(Trainer.builder(step, notFinite).epochs(1));
+    }
+    EpochSummary epoch = record.epochs.get(0);
+    assertThat(epoch.steps()).isEqualTo(2);
+    assertThat(epoch.skipped()).isEqualTo(2);
+    assertThat(epoch.loss()).isNaN();
+    assertThat(epoch.accuracy()).isEmpty();
+  }
+
+  @Test
+  void run_twice_isRefused() {
+    Trainer trainer = training.trainer(1).build();
+    trainer.run();
+    assertUnusable(trainer::run, "Trainer.run: trainer must be new (got one that has run)");
+  }
+
+  @Test
+  void run_folderThatCannotBeMade_isRefused() throws IOException {
+    Path file = Files.createFile(folder.resolve("file"));
+    assertFails(
+        training.trainer(1).keep(training.student, file).build()::run,
+        CheckpointException.class,
+        "Trainer.run: folder must be one that is there or can be made (got " + file + ")");
+  }
+
+  /** The same batch again and again. */
+  private static final class Same implements Batches {
+    private final Batch batch = Batch.allocate(DigitTraining.BATCH, 1, 8, 8);
+    private final int stepsPerEpoch;
+
+    Same(int stepsPerEpoch) {
+      this.stepsPerEpoch = stepsPerEpoch;
+      for (int i = 0; i < batch.size(); i++) {
+        batch.indices().put(i, i);
+      }
+    }
+
+    @Override
+    public int stepsPerEpoch() {
+      return stepsPerEpoch;
+    }
+
+    @Override
+    public void startEpoch(int epoch) {}
+
+    @Override
+    public Batch next() {
+      return batch;
+    }
+  }
+
+  @Test
+  void run_withinAnEpoch_makesNoGarbage() {
+    int warmUp = 200;
+    int steps = 1000;
+    ThreadMXBean java = (ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long[] bytes = new long[2];
+    AfterStep reading =
+        step -> {
+          if (step == warmUp) {
+            bytes[0] = java.getCurrentThreadAllocatedBytes();
+          } else if (step == warmUp + steps) {
+            bytes[1] = java.getCurrentThreadAllocatedBytes();
+          }
+        };
+    int threads = Retort.threads();
+    Retort.setThreads(1); // the network is too small for more
+    try {
+      Trainer.builder(training.step, new Same(warmUp + steps))
+          .epochs(1)
+          .listener(new TrainingListener() {})
+          .listener(reading)
+          .build()
+          .run();
+    } finally {
+      Retort.setThreads(threads);
+    }
+    // Less than a byte a step: the virtual machine's own objects are counted, too.
+    assertThat(bytes[1] - bytes[0]).isLessThan(steps);
+  }
+
+  @Test
+  void builder_invalidArguments_areRejected() {
+    assertIllegal(
+        () -> Trainer.builder(null, DigitTraining.batches()),
+        "Trainer.builder: step must be given (got null)");
+    assertIllegal(
+        () -> Trainer.builder(training.step, null),
+        "Trainer.builder: batches must be given (got null)");
+    Trainer.Builder builder = Trainer.builder(training.step, DigitTraining.batches());
+    assertIllegal(builder::build, "Trainer.Builder.build: epochs must be given (got none)");
+    assertIllegal(
+        () -> builder.epochs(0), "Trainer.Builder.epochs: epochs must be at least 1 (got 0)");
+    assertIllegal(
+        () -> builder.evaluate(null), "Trainer.Builder.evaluate: score must be given (got null)");
+    assertIllegal(
+        () -> builder.evaluateEvery(0),
+        "Trainer.Builder.evaluateEvery: epochs must be at least 1 (got 0)");
+    assertIllegal(
+        () -> builder.stopAfter(0),
+        "Trainer.Builder.stopAfter: evaluations must be at least 1 (got 0)");
+    assertIllegal(
+        () -> builder.keep(null, folder), "Trainer.Builder.keep: student must be given (got null)");
+    assertIllegal(
+        () -> builder.keep(training.student, null),
+        "Trainer.Builder.keep: folder must be given (got null)");
+    assertIllegal(
+        () -> builder.checkpointEvery(0),
+        "Trainer.Builder.checkpointEvery: epochs must be at least 1 (got 0)");
+    assertIllegal(
+        () -> builder.listener(null),
+        "Trainer.Builder.listener: listener must be given (got null)");
+    builder.epochs(1);
+    assertIllegal(
+        builder.resume()::build, "Trainer.Builder.build: resume must come with keep (got none)");
+    builder.keep(training.student, folder);
+    assertIllegal(
+        builder.stopAfter(1)::build,
+        "Trainer.Builder.build: stopAfter must come with evaluate (got none)");
+  }
+}
