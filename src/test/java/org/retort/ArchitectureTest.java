@@ -23,6 +23,7 @@ import java.util.Set;
 import java.util.function.Predicate;
 import org.bytedeco.javacpp.Pointer;
 import org.retort.internal.NativeHandle;
+import org.retort.train.MicrometerListener;
 
 /** Which part may use which, and what no part may do. */
 @AnalyzeClasses(packages = "org.retort", importOptions = DoNotIncludeTests.class)
@@ -55,6 +56,15 @@ final class ArchitectureTest {
           .should()
           .dependOnClassesThat()
           .resideInAPackage("org.bytedeco..");
+
+  @ArchTest
+  static final ArchRule MICROMETER_IS_NEEDED_BY_ITS_LISTENER_ONLY =
+      noClasses()
+          .that()
+          .doNotBelongToAnyOf(MicrometerListener.class)
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("io.micrometer..");
 
   @ArchTest
   static final ArchRule OWNERS_OF_NATIVE_MEMORY_ARE_CLOSED_BY_THE_USER =
