@@ -125,7 +125,7 @@ final class DistillCommand implements Callable<Integer> {
     try (Interruption interruption = Interruption.listen()) {
       Results results;
       try (Progress progress = Progress.start(experiment.steps())) {
-        results = experiment.run(new Trainer(progress, interruption));
+        results = experiment.run(new Training(progress, interruption));
       }
       interruption.check();
       report(results);

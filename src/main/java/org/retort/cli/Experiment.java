@@ -52,46 +52,46 @@ final class Experiment {
   }
 
   /** Trains everything. */
-  Results run(Trainer trainer) {
+  Results run(Training training) {
     Retort.setThreads(settings.threads());
     try (Network teacher = settings.needsTeacher() ? network(TEACHER_DEPTH, TEACHER_SEED) : null) {
       Optional<Run> teacherRun =
-          Optional.ofNullable(teacher).map(network -> trainTeacher(network, trainer));
+          Optional.ofNullable(teacher).map(network -> trainTeacher(network, training));
       Map<Row, List<Run>> runs = new EnumMap<>(Row.class);
       settings.rows().forEach(row -> runs.put(row, new ArrayList<>()));
       for (int seed = 0; seed < settings.seeds(); seed++) {
         for (Row row : settings.rows()) {
-          runs.get(row).add(trainStudent(row, seed, teacher, trainer));
+          runs.get(row).add(trainStudent(row, seed, teacher, training));
         }
       }
       return new Results(settings, teacherRun, runs);
     }
   }
 
-  private Run trainTeacher(Network teacher, Trainer trainer) {
+  private Run trainTeacher(Network teacher, Training training) {
     TrainingStep.Builder step = TrainingStep.builder(teacher).crossEntropy(1);
-    double seconds = trainer.train("teacher", step, teacherBatches(), settings.teacherEpochs());
+    double seconds = training.train("teacher", step, teacherBatches(), settings.teacherEpochs());
     return finish("teacher", teacher, TEACHER_SEED, seconds);
   }
 
-  private Run trainStudent(Row row, long seed, Network teacher, Trainer trainer) {
+  private Run trainStudent(Row row, long seed, Network teacher, Training training) {
     try (Network student = network(STUDENT_DEPTH, seed)) {
       double seconds = 0;
       for (Stage stage : row.stages()) {
-        seconds += trainStage(row, stage, seed, student, teacher, trainer);
+        seconds += trainStage(row, stage, seed, student, teacher, training);
       }
       return finish(row.id() + "-seed" + seed, student, seed, seconds);
     }
   }
 
   private double trainStage(
-      Row row, Stage stage, long seed, Network student, Network teacher, Trainer trainer) {
+      Row row, Stage stage, long seed, Network student, Network teacher, Training training) {
     TrainingStep.Builder step =
         stage.hasTeacher() ? TrainingStep.builder(student, teacher) : TrainingStep.builder(student);
     step.crossEntropy(stage.crossEntropy());
     stage.terms().forEach(term -> term.addTerm(step, settings.weights()));
     String title = row.id() + " seed " + seed;
-    return trainer.train(title, step, studentBatches(stage, seed), settings.epochs());
+    return training.train(title, step, studentBatches(stage, seed), settings.epochs());
   }
 
   private Run finish(String name, Network network, long seed, double seconds) {

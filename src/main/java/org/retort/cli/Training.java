@@ -1,13 +1,15 @@
 package org.retort.cli;
 
 import java.util.Locale;
-import org.retort.data.Batch;
 import org.retort.data.Batches;
 import org.retort.data.Digits;
+import org.retort.train.EpochSummary;
 import org.retort.train.Optimizer;
 import org.retort.train.Schedule;
 import org.retort.train.Sgd;
 import org.retort.train.StepResult;
+import org.retort.train.Trainer;
+import org.retort.train.TrainingListener;
 import org.retort.train.TrainingStep;
 
 /**
@@ -16,7 +18,7 @@ import org.retort.train.TrainingStep;
  * @param progress told of each step
  * @param interruption heeded after each step
  */
-record Trainer(Progress progress, Interruption interruption) {
+record Training(Progress progress, Interruption interruption) {
   private static final double LEARNING_RATE = 0.1;
   private static final double MOMENTUM = 0.9;
   private static final double WEIGHT_DECAY = 5e-4;
@@ -24,34 +26,52 @@ record Trainer(Progress progress, Interruption interruption) {
   private static final int FIRST_DROP_PERCENT = 60;
   private static final int SECOND_DROP_PERCENT = 80;
 
+  /** Moves the bar and heeds the interruption, whose exception ends the training. */
+  private final class Listener implements TrainingListener {
+    private final String title;
+
+    Listener(String title) {
+      this.title = title;
+    }
+
+    @Override
+    public void onStart(long done, long steps) {
+      progress.message(title);
+    }
+
+    @Override
+    public void onStep(long step, StepResult result) {
+      progress.step();
+      interruption.check();
+    }
+
+    @Override
+    public void onEpoch(EpochSummary epoch) {
+      progress.message(
+          String.format(
+              Locale.ROOT,
+              "%s: loss %.3f, %.0f %%",
+              title,
+              epoch.loss(),
+              100 * epoch.accuracy().orElseThrow()));
+    }
+  }
+
   /**
    * Trains for some epochs what {@code builder} describes but for its optimizer; returns the
    * seconds that took.
    */
   double train(String title, TrainingStep.Builder builder, Batches batches, int epochs) {
-    int stepsPerEpoch = batches.stepsPerEpoch();
     builder
         .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
-        .optimizer(optimizer((long) epochs * stepsPerEpoch));
-    progress.message(title);
+        .optimizer(optimizer((long) epochs * batches.stepsPerEpoch()));
     try (TrainingStep step = builder.build()) {
-      StepResult result = step.newResult();
-      long start = System.nanoTime();
-      for (int epoch = 0; epoch < epochs; epoch++) {
-        batches.startEpoch(epoch);
-        long correct = 0;
-        long labeled = 0;
-        for (int i = 0; i < stepsPerEpoch; i++) {
-          Batch batch = batches.next();
-          step.run(batch.images(), batch.labels(), batch.indices(), result);
-          correct += result.correct();
-          labeled += result.labeled();
-          progress.step();
-          interruption.check();
-        }
-        progress.message(message(title, result.total(), 100.0 * correct / labeled));
-      }
-      return (System.nanoTime() - start) / 1e9;
+      return Trainer.builder(step, batches)
+          .epochs(epochs)
+          .listener(new Listener(title))
+          .build()
+          .run()
+          .seconds();
     }
   }
 
@@ -62,9 +82,5 @@ record Trainer(Progress progress, Interruption interruption) {
         .schedule(
             Schedule.milestones(
                 DROP, steps * FIRST_DROP_PERCENT / 100, steps * SECOND_DROP_PERCENT / 100));
-  }
-
-  private static String message(String title, double loss, double percent) {
-    return String.format(Locale.ROOT, "%s: loss %.3f, %.0f %%", title, loss, percent);
   }
 }
