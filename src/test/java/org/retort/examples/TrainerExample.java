@@ -1,0 +1,36 @@
+package org.retort.examples;
+
+import io.micrometer.core.instrument.MeterRegistry;
+import java.nio.file.Path;
+import org.retort.data.Batch;
+import org.retort.data.Batches;
+import org.retort.models.Network;
+import org.retort.train.MicrometerListener;
+import org.retort.train.Trainer;
+import org.retort.train.TrainingStep;
+import org.retort.train.TrainingSummary;
+
+/** The README's third example: a training over epochs. */
+final class TrainerExample {
+  private TrainerExample() {}
+
+  static TrainingSummary train(
+      TrainingStep step,
+      Batches batches,
+      Network student,
+      Batch test,
+      Path folder,
+      MeterRegistry registry) {
+    Trainer trainer =
+        Trainer.builder(step, batches)
+            .epochs(100)
+            .evaluate(() -> student.accuracy(test.images(), test.labels())) // after each epoch
+            .stopAfter(5) // evaluations without a new best
+            .keep(student, folder) // best.pt, last.pt and last.checkpoint
+            .resume() // if last.checkpoint is there
+            .listener(new MicrometerListener(registry))
+            .build();
+    TrainingSummary summary = trainer.run(); // until trainer.stop(), from any thread, at the latest
+    return summary;
+  }
+}

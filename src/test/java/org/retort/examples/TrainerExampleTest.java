@@ -1,0 +1,62 @@
+package org.retort.examples;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import io.micrometer.core.instrument.MeterRegistry;
+import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.AutoClose;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.retort.data.Batch;
+import org.retort.data.Batches;
+import org.retort.data.DigitBatches;
+import org.retort.data.Digits;
+import org.retort.models.Network;
+import org.retort.models.ResNet;
+import org.retort.train.Sgd;
+import org.retort.train.TrainingStep;
+import org.retort.train.TrainingSummary;
+import org.retort.train.TrainingSummary.End;
+
+final class TrainerExampleTest {
+  @AutoClose private final MeterRegistry registry = new SimpleMeterRegistry();
+
+  @TempDir private Path folder;
+
+  @Test
+  void train_scoreThatCannotGrowForLong_stopsEarly() {
+    Digits digits = Digits.load();
+    int[] labeled = digits.labeled(0, 1);
+    Batches batches =
+        DigitBatches.labeledPart(digits, labeled, 4, Digits.TRAIN_SIZE - labeled.length, 1);
+    Batch blank = Batch.allocate(1, Digits.CHANNELS, Digits.SIDE, Digits.SIDE);
+    try (Network student = ResNet.cifar(8, Digits.CLASSES, Digits.CHANNELS);
+        TrainingStep step =
+            TrainingStep.builder(student)
+                .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
+                .crossEntropy(1)
+                .optimizer(Sgd.learningRate(0.1))
+                .build()) {
+      TrainingSummary summary =
+          TrainerExample.train(step, batches, student, blank, folder, registry);
+      assertThat(summary.end()).isEqualTo(End.STOPPED_EARLY);
+      assertThat(summary.epochs()).isBetween(6, 11);
+    }
+    assertThat(folder.toFile().list())
+        .containsExactlyInAnyOrder("best.pt", "last.pt", "last.checkpoint");
+    assertThat(registry.get("retort.step").timer().count()).isPositive();
+  }
+
+  @Test
+  void readme_showsIt() throws IOException {
+    String readme = Files.readString(Path.of("README.md"));
+    String source =
+        Files.readString(Path.of("src/test/java/org/retort/examples/TrainerExample.java"));
+    String statements =
+        source.substring(source.indexOf("    Trainer trainer"), source.indexOf("    return "));
+    assertThat(readme).contains("```java\n" + statements.indent(-4) + "```\n");
+  }
+}
