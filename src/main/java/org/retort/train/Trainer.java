@@ -92,22 +92,21 @@ public final class Trainer {
     }
     long start = System.nanoTime();
     Progress progress = begin();
-    TrainingSummary.End end = TrainingSummary.End.FAILED;
+    TrainingSummary summary;
     try {
       listeners.onStart(progress.steps(), (long) epochs * batches.stepsPerEpoch());
-      end = train(progress);
+      summary = progress.end(train(progress), secondsSince(start));
     } catch (RuntimeException | Error failure) {
       try {
-        listeners.onEnd(progress.end(end, secondsSince(start)));
+        listeners.onEnd(progress.end(TrainingSummary.End.FAILED, secondsSince(start)));
       } catch (RuntimeException another) {
         failure.addSuppressed(another);
       }
       throw failure;
     }
-    TrainingSummary summary = progress.end(end, secondsSince(start));
     LOG.info(
         "{} after {} epochs, {} steps and {} s",
-        end,
+        summary.end(),
         summary.epochs(),
         summary.steps(),
         rounded(summary.seconds()));

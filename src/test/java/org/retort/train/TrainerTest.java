@@ -7,6 +7,10 @@ import static org.retort.testing.Failures.assertFails;
 import static org.retort.testing.Failures.assertIllegal;
 import static org.retort.testing.Failures.assertUnusable;
 
+import ch.qos.logback.classic.Level;
+import ch.qos.logback.classic.Logger;
+import ch.qos.logback.classic.spi.ILoggingEvent;
+import ch.qos.logback.core.read.ListAppender;
 import com.sun.management.ThreadMXBean;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
@@ -17,6 +21,7 @@ import java.util.List;
 import java.util.OptionalDouble;
 import java.util.concurrent.CountDownLatch;
 import java.util.function.DoubleSupplier;
+import java.util.regex.Pattern;
 import java.util.stream.DoubleStream;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
@@ -27,6 +32,7 @@ import org.retort.Retort;
 import org.retort.data.Batch;
 import org.retort.data.Batches;
 import org.retort.train.TrainingSummary.End;
+import org.slf4j.LoggerFactory;
 
 final class TrainerTest {
   @AutoClose private final DigitTraining training = new DigitTraining(2);
@@ -361,6 +367,37 @@ final class TrainerTest {
     assertThat(epoch.skipped()).isEqualTo(2);
     assertThat(epoch.loss()).isNaN();
     assertThat(epoch.accuracy()).isEmpty();
+  }
+
+  @Test
+  void run_log_hasALineAnEpochAndACheckpoint() {
+    Logger log = (Logger) LoggerFactory.getLogger(Trainer.class);
+    ListAppender<ILoggingEvent> lines = new ListAppender<>();
+    Level level = log.getLevel();
+    log.setLevel(Level.TRACE);
+    log.setAdditive(false);
+    log.addAppender(lines);
+    lines.start();
+    try {
+      run(training.trainer(2).evaluate(scores(0.25, 0.125)).keep(training.student, folder));
+    } finally {
+      log.detachAppender(lines);
+      log.setAdditive(true);
+      log.setLevel(level);
+    }
+    String file = Pattern.quote(folder.resolve("last.checkpoint").toString());
+    String epoch = ": loss \\S+, accuracy \\S+, score ";
+    assertThat(lines.list)
+        .extracting(event -> event.getLevel() + " " + event.getFormattedMessage())
+        .zipSatisfy(
+            List.of(
+                "INFO training for 2 epochs of 3 steps",
+                "INFO epoch 0" + epoch + "0.2500, the best so far, \\S+ s",
+                "DEBUG checkpoint " + file + " after 3 steps",
+                "INFO epoch 1" + epoch + "0.1250, \\S+ s",
+                "DEBUG checkpoint " + file + " after 6 steps",
+                "INFO FINISHED after 2 epochs, 6 steps and \\S+ s"),
+            (line, expected) -> assertThat(line).matches(expected));
   }
 
   @Test
