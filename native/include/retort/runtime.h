@@ -10,12 +10,14 @@ namespace retort {
 /// Retort's version, e.g. "0.1.0".
 RETORT_API std::string version();
 
-/// Sets the number of threads of one operation, ATen's and OpenMP's. Call it once, before the first operation.
+/// Sets the number of threads of one operation, ATen's and OpenMP's, for the whole process: the calling thread has it
+/// at once, every other thread from its next call into Retort on that runs something. To change it often costs time,
+/// since OpenMP starts and ends its threads.
 ///
 /// OpenBLAS, where LibTorch uses it, is held to one thread, from the moment Retort is loaded on: its idle threads would
 /// take the cores from ATen's, in this library's losses and in convolutions. Who needs parallel products of large
 /// matrices more than that can call `openblas_set_num_threads` afterwards.
-/// @throws c10::ValueError if `threads` is not positive
+/// @throws c10::ValueError if `threads` is not between 1 and 4096
 RETORT_API void set_threads(int64_t threads);
 
 /// The number of threads of one operation.

@@ -9,26 +9,47 @@
 
 #include "models/module_mode.h"
 #include "models/remember.h"
+#include "models/serving.h"
 #include "util/check.h"
 #include "util/convert.h"
 #include "util/labels.h"
 #include "util/state_dict_file.h"
+#include "util/threads.h"
 #include "util/whole_file.h"
 
 namespace retort {
+namespace {
 
-Network::Network(std::vector<std::string> tap_names) : tap_names_(std::move(tap_names)) {}
+std::string shape_of(const at::Tensor& tensor) {
+  return tensor.defined() ? c10::str(tensor.sizes()) : "an undefined tensor";
+}
 
-NetworkOutput Network::forward(const at::Tensor& images) {
+void check_batch(const at::Tensor& images) {
   RETORT_CHECK_AS(
       ShapeError, images.defined() && images.dim() > 0, "Network.forward: images must have a batch dimension (got ",
-      images.defined() ? c10::str(images.sizes()) : "an undefined tensor", ")");
+      shape_of(images), ")");
+}
+
+void check_logits(const at::Tensor& logits, int64_t batch) {
+  RETORT_CHECK_AS(
+      ShapeError, logits.defined() && logits.dim() == 2 && logits.size(0) == batch,
+      "Network.forward: logits must be of shape [", batch, ", classes] (got ", shape_of(logits), ")");
+}
+
+}  // namespace
+
+Network::Network(std::vector<std::string> tap_names)
+    : tap_names_(std::move(tap_names)), serving_(std::make_unique<Serving>()) {}
+
+Network::~Network() = default;
+
+NetworkOutput Network::forward(const at::Tensor& images) {
+  adopt_threads();
+  check_batch(images);
+  check_images(images);
   NetworkOutput output = compute(images);
   const int64_t batch = images.size(0);
-  RETORT_CHECK_AS(
-      ShapeError, output.logits.defined() && output.logits.dim() == 2 && output.logits.size(0) == batch,
-      "Network.forward: logits must be of shape [", batch, ", classes] (got ",
-      output.logits.defined() ? c10::str(output.logits.sizes()) : "an undefined tensor", ")");
+  check_logits(output.logits, batch);
   RETORT_CHECK_AS(
       ShapeError, output.features.size() == tap_names_.size(), "Network.forward: features must be one for each of ",
       tap_names_.size(), " taps (got ", output.features.size(), ")");
@@ -36,8 +57,7 @@ NetworkOutput Network::forward(const at::Tensor& images) {
     const at::Tensor& feature = output.features[i];
     RETORT_CHECK_AS(
         ShapeError, feature.defined() && feature.dim() > 0 && feature.size(0) == batch, "Network.forward: feature '",
-        tap_names_[i], "' must have the batch of ", batch, " first (got ",
-        feature.defined() ? c10::str(feature.sizes()) : "an undefined tensor", ")");
+        tap_names_[i], "' must have the batch of ", batch, " first (got ", shape_of(feature), ")");
   }
   return output;
 }
@@ -49,9 +69,24 @@ NetworkOutput Network::evaluate(const at::Tensor& images) {
   return forward(images);
 }
 
-at::Tensor Network::predict(const at::Tensor& images) {
+void Network::publish() {
   const std::lock_guard<std::mutex> lock(mutex_);
-  return evaluate(images).logits;
+  synchronise();
+  serving_->publish(*this);
+}
+
+at::Tensor Network::predict(const at::Tensor& images) {
+  const auto published = serving_->version();
+  if (!published) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    return evaluate(images).logits;
+  }
+  adopt_threads();
+  check_batch(images);
+  check_images(images);
+  at::Tensor logits = published->predict(images, [&](const std::string& reason) { refuse(images, reason); });
+  check_logits(logits, images.size(0));
+  return logits;
 }
 
 double Network::accuracy(const at::Tensor& images, const at::Tensor& labels) {
@@ -83,6 +118,7 @@ void Network::probe(const std::vector<int64_t>& input_shape) {
   // The first forward pass may have registered more.
   saved_buffers_.reset();
   snapshot();
+  const std::lock_guard<std::mutex> shapes_lock(shapes_mutex_);
   input_shape_ = input_shape;
   classes_ = output.logits.size(1);
   tap_shapes_.clear();
@@ -90,30 +126,35 @@ void Network::probe(const std::vector<int64_t>& input_shape) {
 }
 
 std::vector<int64_t> Network::input_shape() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<std::mutex> lock(shapes_mutex_);
   return input_shape_;
 }
 
 int64_t Network::classes() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<std::mutex> lock(shapes_mutex_);
   return classes_;
 }
 
 std::vector<std::string> Network::tap_names() const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<std::mutex> lock(shapes_mutex_);
   return tap_names_;
 }
 
 std::vector<int64_t> Network::tap_shape(const std::string& name) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<std::mutex> lock(shapes_mutex_);
   const size_t index = find_tap(name);
   RETORT_CHECK(!tap_shapes_.empty(), "Network: shapes must be known, call probe first (got tap ", name, ")");
   return tap_shapes_[index];
 }
 
 int64_t Network::tap_index(const std::string& name) const {
-  const std::lock_guard<std::mutex> lock(mutex_);
+  const std::lock_guard<std::mutex> lock(shapes_mutex_);
   return static_cast<int64_t>(find_tap(name));
+}
+
+void Network::set_tap_names(std::vector<std::string> names) {
+  const std::lock_guard<std::mutex> lock(shapes_mutex_);
+  tap_names_ = std::move(names);
 }
 
 size_t Network::find_tap(const std::string& name) const {
@@ -178,8 +219,14 @@ void Network::save_torchscript(const std::string& path) {
   write_whole_file("Network.save_torchscript", path, bytes.str());
 }
 
+void Network::check_images(const at::Tensor&) const {}
+
+void Network::refuse(const at::Tensor&, const std::string& reason) const {
+  fail<c10::Error>(reason);
+}
+
 torch::jit::Module Network::to_torchscript() {
-  fail("Network.save_torchscript: network must be a native or a TorchScript one (got ", name(), ")");
+  fail("Network: network must be a native or a TorchScript one, or implement to_torchscript (got ", name(), ")");
 }
 
 void Network::convert(at::ScalarType dtype) {
@@ -190,6 +237,7 @@ void Network::convert(at::ScalarType dtype) {
 }
 
 int64_t Network::parameter_count() const {
+  const std::lock_guard<std::mutex> lock(mutex_);
   int64_t count = 0;
   for (const at::Tensor& parameter : parameters()) count += parameter.numel();
   return count;

@@ -91,10 +91,13 @@ class ResNet final : public Network {
   }
 
  protected:
-  NetworkOutput compute(const at::Tensor& images) override {
+  void check_images(const at::Tensor& images) const override {
     RETORT_CHECK_AS(
         ShapeError, images.dim() == 4 && images.size(1) == input_channels_, "ResNet: images must be of shape [batch, ",
         input_channels_, ", height, width] (got ", images.sizes(), ")");
+  }
+
+  NetworkOutput compute(const at::Tensor& images) override {
     const at::Tensor stem = bn1_(conv1_(images)).relu_();
     const at::Tensor pre1 = layer1_->forward(stem);
     const at::Tensor map1 = at::relu(pre1);

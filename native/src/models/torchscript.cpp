@@ -13,24 +13,12 @@
 #include <utility>
 
 #include "models/attributes.h"
+#include "models/program.h"
 #include "models/remember.h"
 #include "util/check.h"
 
 namespace retort {
 namespace {
-
-/// What LibTorch says in one line; of a failure inside TorchScript, what follows the traceback.
-std::string one_line(const std::exception& error) {
-  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
-  std::string text = torch_error ? torch_error->what_without_backtrace() : error.what();
-  const std::string end_of_traceback = "RuntimeError: ";
-  if (const size_t found = text.rfind(end_of_traceback); found != std::string::npos) {
-    text.erase(0, found + end_of_traceback.size());
-    text.erase(std::min(text.find('\n'), text.size()));
-  }
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text.substr(text.rfind('\n') + 1);
-}
 
 /// A module of the TorchScript program as a torch::nn::Module: its parameters and buffers are the program's own
 /// tensors, its mode is the program's mode.
@@ -105,19 +93,13 @@ class TorchScriptNetwork final : public Mirrored<Network> {
 
  protected:
   NetworkOutput compute(const at::Tensor& images) override {
-    c10::IValue output;
-    try {
-      output = program_.forward({images});
-    } catch (const std::exception& error) {
-      fail(
-          "TorchScriptNetwork: images must be accepted by the module (got ", images.sizes(), ": ", one_line(error),
-          ")");
-    }
-    RETORT_CHECK(
-        output.isTuple() && output.toTupleRef().elements().size() == 2 && output.toTupleRef().elements()[0].isTensor(),
-        "TorchScriptNetwork: forward must return (logits, features) (got ", output.type()->str(), ")");
-    const auto& elements = output.toTupleRef().elements();
-    return {elements[0].toTensor(), features_of(elements[1])};
+    const ProgramOutput output =
+        run_program(program_, images, [&](const std::string& reason) { refuse(images, reason); });
+    return {output.logits, features_of(output.features)};
+  }
+
+  void refuse(const at::Tensor& images, const std::string& reason) const override {
+    fail("TorchScriptNetwork: images must be accepted by the module (got ", images.sizes(), ": ", reason, ")");
   }
 
   torch::jit::Module to_torchscript() override { return program_; }

@@ -13,6 +13,7 @@
 #include "util/labels.h"
 #include "util/numbers.h"
 #include "util/stopwatch.h"
+#include "util/threads.h"
 
 namespace retort {
 namespace {
@@ -155,6 +156,7 @@ void TrainingStep::Impl::restore() {
 }
 
 void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
+  adopt_threads();
   const Lock lock(*this);
   const Stopwatch watch;
   StepResult computed;
@@ -316,6 +318,11 @@ TrainingStep::~TrainingStep() = default;
 
 void TrainingStep::run(const Batch& batch, StepResult& result) {
   impl_->run(batch, result);
+}
+
+void TrainingStep::publish() {
+  // A step holds the student's mutex from beginning to end.
+  impl_->options.student->publish();
 }
 
 void TrainingStep::save(const std::string& path, const std::string& note) {

@@ -3,9 +3,12 @@
 #include <dlfcn.h>
 #include <retort/runtime.h>
 
+#include <atomic>
+
 #include "kernels/cpu/isa.h"
 #include "util/check.h"
 #include "util/recycler.h"
+#include "util/threads.h"
 
 namespace retort {
 namespace {
@@ -22,7 +25,19 @@ bool hold_openblas_to_one_thread() {
 /// When the library is loaded, LibTorch already is.
 [[maybe_unused]] const bool kOpenblasIsHeld = hold_openblas_to_one_thread();
 
+/// What set_threads() was last given, and what this thread has; 0 for LibTorch's own choice.
+std::atomic<int> wanted_threads{0};
+thread_local int adopted_threads = 0;
+
 }  // namespace
+
+void adopt_threads() {
+  // Again if another number has come meanwhile: what ATen hears last, threads that are yet to start begin with.
+  while (adopted_threads != wanted_threads) {
+    adopted_threads = wanted_threads;
+    at::set_num_threads(adopted_threads);
+  }
+}
 
 std::string version() {
   return RETORT_VERSION;
@@ -30,11 +45,14 @@ std::string version() {
 
 void set_threads(int64_t threads) {
   RETORT_CHECK(threads > 0 && threads <= 4096, "set_threads: threads must be between 1 and 4096 (got ", threads, ")");
-  at::set_num_threads(static_cast<int>(threads));
+  wanted_threads = static_cast<int>(threads);
+  adopted_threads = 0;  // in case somebody has told ATen otherwise
+  adopt_threads();
   hold_openblas_to_one_thread();
 }
 
 int64_t threads() {
+  adopt_threads();
   return at::get_num_threads();
 }
 

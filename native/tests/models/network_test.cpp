@@ -1,4 +1,5 @@
 #include <ATen/Functions.h>
+#include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 #include <retort/models/network.h>
@@ -387,7 +388,8 @@ TEST_F(NetworkTest, SaveLeavesTheOldFileIfTheDiskIsFull) {
 TEST_F(NetworkTest, HasNoProgramAndNoAttributesByDefault) {
   EXPECT_EQ(
       error_of([&] { network_.save_torchscript(folder_.file("network.ts")); }),
-      "Network.save_torchscript: network must be a native or a TorchScript one (got retort::test::TinyNetwork)");
+      "Network: network must be a native or a TorchScript one, or implement to_torchscript (got "
+      "retort::test::TinyNetwork)");
   EXPECT_FALSE(std::filesystem::exists(folder_.file("network.ts")));
   EXPECT_EQ(network_.packed_attributes(), "");
   network_.unpack_attributes("");
@@ -408,6 +410,15 @@ TEST_F(NetworkTest, PredictsOnSeveralThreads) {
   for (std::thread& thread : threads) thread.join();
   for (const at::Tensor& result : results) EXPECT_TRUE(close(result, expected));
   EXPECT_TRUE(network_.is_training());
+}
+
+TEST_F(NetworkTest, ForwardPassesTakeUpTheNumberOfThreads) {
+  std::thread([this] {
+    network_.predict(images_);
+    std::thread([] { set_threads(3); }).join();
+    network_.predict(images_);
+    EXPECT_EQ(at::get_num_threads(), 3);
+  }).join();
 }
 
 }  // namespace

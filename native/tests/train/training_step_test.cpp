@@ -383,10 +383,7 @@ TEST_F(TrainingStepTest, SeedDecidesEverything) {
 
 /// Runs both at the same time.
 void together(const std::function<void()>& first, const std::function<void()>& second) {
-  std::thread other([&second] {
-    set_threads(1);
-    second();
-  });
+  std::thread other(second);
   first();
   other.join();
 }

@@ -1,12 +1,14 @@
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 #include <gtest/gtest.h>
+#include <retort/losses/kd.h>
 #include <retort/runtime.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <regex>
+#include <thread>
 
 #include "expect.h"
 
@@ -27,6 +29,27 @@ TEST(RuntimeTest, ThreadsAreThoseOfLibTorch) {
     EXPECT_EQ(threads(), count);
     EXPECT_EQ(at::get_num_threads(), count);
   }
+  set_threads(before);
+}
+
+TEST(RuntimeTest, ThreadsHoldForOtherThreadsNextCall) {
+  const int64_t before = threads();
+  const at::Tensor logits = at::randn({64, 10});
+  std::thread([&] {
+    kd_loss(logits, logits, 1);
+    for (int64_t count : {3, 2}) {
+      std::thread([count] { set_threads(count); }).join();
+      EXPECT_EQ(threads(), count);
+    }
+    std::thread([] { set_threads(3); }).join();
+    kd_loss(logits, logits, 1);
+    EXPECT_EQ(at::get_num_threads(), 3);
+    // A thread's own choice stays until the number changes.
+    at::set_num_threads(1);
+    kd_loss(logits, logits, 1);
+    EXPECT_EQ(at::get_num_threads(), 1);
+  }).join();
+  EXPECT_EQ(threads(), 3);
   set_threads(before);
 }
 

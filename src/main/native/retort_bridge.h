@@ -116,6 +116,12 @@ inline Note load(retort::TrainingStep& step, const std::string& path) {
   return step.load(path);
 }
 
+/// The number of elements of an image, 0 before the network was probed.
+inline int64_t sample_size(const retort::Network& network) {
+  const std::vector<int64_t> shape = network.input_shape();
+  return shape.empty() ? 0 : c10::multiply_integers(shape);
+}
+
 /// Images in memory of `elements` numbers, of the shape that the network was probed with. The shape is read once:
 /// another thread may probe the network meanwhile.
 inline at::Tensor images_for(const retort::Network& network, const float* data, int64_t elements) {
@@ -129,6 +135,19 @@ inline at::Tensor images_for(const retort::Network& network, const float* data, 
 
 inline at::Tensor predict(retort::Network& network, const float* images, int64_t elements) {
   return network.predict(images_for(network, images, elements));
+}
+
+/// Predicts into memory of `size` numbers, which Java has measured by the classes it knows.
+inline void predict(retort::Network& network, const float* images, float* logits, int64_t elements, int64_t size) {
+  const at::Tensor predicted = network.predict(images_for(network, images, elements));
+  if (predicted.scalar_type() != at::kFloat || predicted.numel() != size) {
+    throw retort::ShapeError(
+        c10::str(
+            "Network.predict: logits must be ", size, " numbers of float32 (got ", predicted.numel(), " of ",
+            predicted.scalar_type(), ")"),
+        nullptr);
+  }
+  at::from_blob(logits, predicted.sizes()).copy_(predicted);
 }
 
 inline double accuracy(

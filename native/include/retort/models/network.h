@@ -6,6 +6,7 @@
 #include <torch/ordered_dict.h>
 
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -30,21 +31,39 @@ struct NetworkOutput {
 /// torch::nn::Module does (in the constructor or in its first forward pass), passes its tap names to the constructor
 /// and implements compute(). Always owned by a std::shared_ptr.
 ///
-/// All methods but forward, entries, snapshot, restore, those on attributes and what torch::nn::Module itself offers
-/// hold the network's mutex, as does a TrainingStep while it uses the network, so they may be called from several
-/// threads.
+/// A network has the weights that are being trained, and those last published, if any. predict() is about the latter,
+/// everything else about the former.
+///
+/// All methods but forward, entries, tensor_options, snapshot, restore, those on attributes and what torch::nn::Module
+/// itself offers may be called from several threads. Those that run the network, read its weights or change them hold
+/// its mutex, as a TrainingStep does for a whole step. Shapes, names and predictions on published weights never wait
+/// for it.
 class RETORT_API Network : public torch::nn::Module {
  public:
   explicit Network(std::vector<std::string> tap_names);
+  ~Network() override;
 
   /// Runs the network in the mode it is in, and checks what it returns.
   /// @throws c10::ValueError if the output is not (logits [B, classes], one feature with the batch first for each tap)
   NetworkOutput forward(const at::Tensor& images);
 
-  /// Logits [B, classes] in evaluation mode, without gradients; the mode is restored.
+  /// Makes predict() serve the weights (parameters, buffers and attributes) as they are now, until the next publish();
+  /// training, load_state_dict() and convert() do not touch what is published. Waits for the network's mutex; then
+  /// it takes as long as a copy of the weights, the first time also what the program costs to build. The version
+  /// published before is freed when the last prediction with it has ended.
+  /// @throws c10::ValueError if the network is of a class of your own that does not implement to_torchscript(); what
+  /// was published before stays then
+  void publish();
+
+  /// Logits [B, classes] in evaluation mode, without gradients.
+  ///
+  /// Before the first publish() they are those of the weights that are being trained: the network itself runs, holding
+  /// its mutex, and its mode is restored. Afterwards they are those of the published weights: any number of threads
+  /// predict at once and wait for no training step. Only if the program of a TorchScript network changes its own state
+  /// in evaluation mode do such predictions take turns; the changes are the published version's alone.
   at::Tensor predict(const at::Tensor& images);
 
-  /// The fraction of the labelled images whose label predict() finds, in [0, 1].
+  /// The fraction of the labelled images whose label the network finds in evaluation mode, in [0, 1].
   /// @param labels int64 [B]; -1 marks an image that does not count
   /// @throws c10::ValueError if the labels do not fit or none is given
   double accuracy(const at::Tensor& images, const at::Tensor& labels);
@@ -110,7 +129,7 @@ class RETORT_API Network : public torch::nn::Module {
   /// @throws c10::ValueError if the bytes are of another network or no such bytes; nothing is changed then
   virtual void unpack_attributes(const std::string& bytes);
 
-  /// Held by everything that runs the network or changes its weights.
+  /// Held by everything that runs the network or reads or changes its weights.
   std::mutex& mutex() const { return mutex_; }
 
  protected:
@@ -120,23 +139,38 @@ class RETORT_API Network : public torch::nn::Module {
   /// tap_names() for the forward pass, during which the mutex is held.
   const std::vector<std::string>& current_tap_names() const { return tap_names_; }
 
-  /// The network as a program that shares or copies its tensors; what save_torchscript() writes. The default says that
-  /// it cannot be exported.
+  /// Requires images that the network takes, as far as it can tell without running. Called by forward() and predict(),
+  /// without the mutex.
+  virtual void check_images(const at::Tensor& images) const;
+
+  /// Throws the error for images on which the network's program failed.
+  /// @param reason what LibTorch says, one line
+  virtual void refuse(const at::Tensor& images, const std::string& reason) const;
+
+  /// The network as a program whose forward returns (logits, features); what save_torchscript() writes and publish()
+  /// copies. If all its parameters and buffers are the network's own tensors, publish() asks for it once only; else
+  /// every time. The default says that there is none.
   virtual torch::jit::Module to_torchscript();
 
   /// Brings registered buffers up to date, for a network that keeps its state elsewhere. Called before they are read.
   virtual void synchronise() {}
 
-  void set_tap_names(std::vector<std::string> names) { tap_names_ = std::move(names); }
+  void set_tap_names(std::vector<std::string> names);
 
  private:
+  class Serving;
+
   NetworkOutput evaluate(const at::Tensor& images);
   size_t find_tap(const std::string& name) const;
 
+  // Changed by who holds both mutexes, so that either is enough to read.
   std::vector<std::string> tap_names_;
   std::vector<int64_t> input_shape_;
   std::vector<std::vector<int64_t>> tap_shapes_;
   int64_t classes_ = 0;
+  mutable std::mutex shapes_mutex_;
+
+  std::unique_ptr<Serving> serving_;
   std::optional<std::vector<at::Tensor>> saved_buffers_;  // looked up once, until the next probe()
   std::vector<at::Tensor> saved_contents_;
   mutable std::mutex mutex_;

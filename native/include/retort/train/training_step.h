@@ -169,6 +169,9 @@ class RETORT_API TrainingStep {
   /// @throws c10::Error if LibTorch fails
   void run(const Batch& batch, StepResult& result);
 
+  /// Publishes the student as it is between two steps, see Network::publish.
+  void publish();
+
   /// Writes everything that a step changes, and so all that is needed to go on, into one file: student, buffers,
   /// optimizer, accumulated gradients, criteria, teacher's running statistics if they move, random state, counters and
   /// choice of formats. The file is complete or not there: what was there before stays until the new one is synced.
@@ -182,7 +185,7 @@ class RETORT_API TrainingStep {
   /// same file of the teacher's cache, the next steps compute the same bits.
   /// @return the note that was saved; empty if there was none
   /// @throws CheckpointError if the file is missing, damaged, no checkpoint, of a newer format or of a step with other
-  ///     options; nothing has changed then
+  ///     options; nothing has changed then. What is published stays in any case
   std::string load(const std::string& path);
 
   /// Shape of one input, without the batch.

@@ -1,12 +1,12 @@
 #pragma once
 
-#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 
 #include <utility>
 #include <vector>
 
 #include "util/recycler.h"
+#include "util/threads.h"
 
 namespace retort::kernels {
 
@@ -57,7 +57,7 @@ class Candidates {
     const int64_t* from = contrast_.const_data_ptr<int64_t>();
     int64_t* to = sorted.mutable_data_ptr<int64_t>();
     ends_.resize(static_cast<size_t>(batch_ * ranges_));
-    at::parallel_for(0, batch_, 1, [&](int64_t begin, int64_t end) {
+    parallel_for(0, batch_, 1, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
         const int64_t* rows = from + b * count_;
         int64_t* next = ends_.data() + b * ranges_;

@@ -1,5 +1,4 @@
 #include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/library.h>
@@ -16,6 +15,7 @@
 #include "kernels/math/random.h"
 #include "util/operators.h"
 #include "util/precision.h"
+#include "util/threads.h"
 
 namespace retort::kernels {
 namespace {
@@ -62,7 +62,7 @@ double side_loss(const Side& side, const Candidates& candidates, double z, const
     const auto crd_anchor = select<Function>(&baseline::crd_anchor, &avx2::crd_anchor, &avx512::crd_anchor);
     const int64_t dimension = side.embeddings.size(1);
     scalar_t* gradient_data = gradient.defined() ? gradient.mutable_data_ptr<scalar_t>() : nullptr;
-    at::parallel_for(0, candidates.batch(), grain_of(candidates, dimension), [&](int64_t begin, int64_t end) {
+    parallel_for(0, candidates.batch(), grain_of(candidates, dimension), [&](int64_t begin, int64_t end) {
       for (int64_t range = 0; range < candidates.ranges(); ++range) {
         for (int64_t b = begin; b < end; ++b) {
           sums[static_cast<size_t>(b)] += crd_anchor(
@@ -101,7 +101,7 @@ double crd_z(const at::Tensor& embeddings, const at::Tensor& memory, const at::T
     const auto crd_exponential_sum =
         select<Function>(&baseline::crd_exponential_sum, &avx2::crd_exponential_sum, &avx512::crd_exponential_sum);
     const int64_t grain = grain_of(candidates, embeddings.size(1));
-    at::parallel_for(0, candidates.batch(), grain, [&](int64_t begin, int64_t end) {
+    parallel_for(0, candidates.batch(), grain, [&](int64_t begin, int64_t end) {
       for (int64_t range = 0; range < candidates.ranges(); ++range) {
         for (int64_t b = begin; b < end; ++b) {
           sums[static_cast<size_t>(b * candidates.ranges() + range)] =
@@ -123,7 +123,7 @@ at::Tensor drawn(const at::Tensor& indices, int64_t negatives, const Fill& fill)
   const int64_t* own_data = own.const_data_ptr<int64_t>();
   int64_t* contrast_data = contrast.mutable_data_ptr<int64_t>();
   const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / (negatives + 1));
-  at::parallel_for(0, own.size(0), grain, [&](int64_t begin, int64_t end) {
+  parallel_for(0, own.size(0), grain, [&](int64_t begin, int64_t end) {
     for (int64_t b = begin; b < end; ++b) fill(b, own_data[b], contrast_data + b * (negatives + 1));
   });
   return contrast;

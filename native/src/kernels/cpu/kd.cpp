@@ -1,7 +1,6 @@
 #include "kernels/cpu/kd.simd.h"
 
 #include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
@@ -15,6 +14,7 @@
 #include "kernels/cpu/per_sample.h"
 #include "util/operators.h"
 #include "util/precision.h"
+#include "util/threads.h"
 
 namespace retort::kernels {
 namespace {
@@ -60,7 +60,7 @@ LossWithGradients kd_forward(
     const auto row_of = [classes](auto* data, int64_t b) { return data ? data + b * classes : nullptr; };
 
     const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / (4 * classes));
-    at::parallel_for(0, batch, grain, [&](int64_t begin, int64_t end) {
+    parallel_for(0, batch, grain, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
         const double share = shares[static_cast<size_t>(b)];
         if (share == 0) {

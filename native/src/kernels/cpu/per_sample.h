@@ -1,6 +1,5 @@
 #pragma once
 
-#include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/empty.h>
 
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "kernels/cpu/scratch.h"
+#include "util/threads.h"
 
 namespace retort::kernels {
 
@@ -17,7 +17,7 @@ namespace retort::kernels {
 template <typename Function>
 void for_each_sample(int64_t batch, int64_t work, const Function& function) {
   const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / std::max<int64_t>(1, work));
-  at::parallel_for(0, batch, grain, [&](int64_t begin, int64_t end) {
+  parallel_for(0, batch, grain, [&](int64_t begin, int64_t end) {
     Scratch scratch;
     for (int64_t b = begin; b < end; ++b) {
       scratch.reset();

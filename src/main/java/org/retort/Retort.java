@@ -22,8 +22,9 @@ public final class Retort {
   }
 
   /**
-   * Sets the number of threads that one operation uses, ATen's and OpenMP's. Call it once, before
-   * the first operation.
+   * Sets the number of threads that one operation uses, ATen's and OpenMP's, for the whole process:
+   * the calling thread has it at once, every other thread from its next call into Retort on that
+   * runs something. To change it often costs time, since OpenMP starts and ends its threads.
    *
    * <p>OpenBLAS is held to one thread, from the moment Retort is loaded on: its idle threads would
    * take the cores from ATen's, in the losses and in convolutions. Who needs parallel products of
@@ -33,10 +34,10 @@ public final class Retort {
    * @param threads between 1 and 4096
    * @throws IllegalArgumentException if it is not
    */
-  public static void setThreads(int threads) {
+  public static void threads(int threads) {
     Arguments.check(
         threads >= 1 && threads <= 4096,
-        "Retort.setThreads: threads must be between 1 and 4096 (got %s)",
+        "Retort.threads: threads must be between 1 and 4096 (got %s)",
         threads);
     retort.set_threads(threads);
   }

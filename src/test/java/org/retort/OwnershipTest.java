@@ -82,12 +82,15 @@ final class OwnershipTest {
           type,
           network::taps,
           network::inputShape,
+          network::classes,
+          network::publish,
           network::parameterCount,
           network::stateDict,
           () -> network.tapShape("stem"),
           () -> network.probe(3, 8, 8),
           () -> network.predict(input),
           () -> network.predict(images),
+          () -> network.predict(images, Buffers.floats(4 * 3)),
           () -> network.accuracy(input, classes),
           () -> network.accuracy(images, labels),
           () -> network.convert(ScalarType.Double),
@@ -120,6 +123,7 @@ final class OwnershipTest {
           () -> step.save(folder.resolve("step")),
           () -> step.load(folder),
           step::newResult,
+          step::publish,
           step::steps,
           step::stage,
           step::learningRate,
@@ -259,12 +263,15 @@ final class OwnershipTest {
         Tensor classes = Tensor.create(0L, 1L, 2L, 0L);
         Tensor rows = Tensor.create(8L, 0L, 3L, 1L)) {
       StepResult result = step.newResult();
+      FloatBuffer logits = Buffers.floats(4 * 3);
       assertLeaves(
           0,
           () -> {
             step.run(StepInput.of(input, classes).indices(rows), result);
             step.save(folder.resolve("step"));
             step.load(folder.resolve("step"));
+            step.publish();
+            student.predict(images, logits);
             step.teacherTaps();
             return List.of();
           });

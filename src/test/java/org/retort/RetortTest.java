@@ -16,7 +16,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.losses.OfdLoss;
+import org.retort.models.Network;
+import org.retort.models.ResNet;
 import org.retort.testing.Bits;
+import org.retort.testing.Threads;
 
 final class RetortTest {
   @AutoClose private final PointerScope scope = new PointerScope();
@@ -32,23 +35,37 @@ final class RetortTest {
   }
 
   @Test
-  void setThreads_number_isThatOfBytedecoToo() {
+  void threads_number_isThatOfBytedecoToo() {
     int before = Retort.threads();
     try {
-      Retort.setThreads(3);
+      Retort.threads(3);
       assertThat(Retort.threads()).isEqualTo(3);
       assertThat(torch.get_num_threads()).isEqualTo(3);
     } finally {
-      Retort.setThreads(before);
+      Retort.threads(before);
+    }
+  }
+
+  @Test
+  void threads_setByAnotherThread_holdForTheNextCall() throws Exception {
+    int before = Retort.threads();
+    try (Network network = ResNet.cifar(8, 3);
+        Tensor images = torch.zeros(2, 3, 8, 8)) {
+      network.predict(images).close();
+      Threads.runAll(() -> Retort.threads(3));
+      network.predict(images).close();
+      assertThat(torch.get_num_threads()).isEqualTo(3);
+    } finally {
+      Retort.threads(before);
     }
   }
 
   @ParameterizedTest
   @ValueSource(ints = {0, -1, 4097})
-  void setThreads_outOfRange_isRejected(int threads) {
+  void threads_outOfRange_isRejected(int threads) {
     assertIllegal(
-        () -> Retort.setThreads(threads),
-        "Retort.setThreads: threads must be between 1 and 4096 (got " + threads + ")");
+        () -> Retort.threads(threads),
+        "Retort.threads: threads must be between 1 and 4096 (got " + threads + ")");
   }
 
   @Test

@@ -53,7 +53,7 @@ final class Experiment {
 
   /** Trains everything. */
   Results run(Training training) {
-    Retort.setThreads(settings.threads());
+    Retort.threads(settings.threads());
     try (Network teacher = settings.needsTeacher() ? network(TEACHER_DEPTH, TEACHER_SEED) : null) {
       Optional<Run> teacherRun =
           Optional.ofNullable(teacher).map(network -> trainTeacher(network, training));

@@ -243,6 +243,25 @@ public final class Arguments {
   }
 
   /**
+   * Requires a direct buffer of a given size that can be written.
+   *
+   * @param numbers the argument
+   * @param function the caller's name
+   * @param argument the argument's name
+   * @param size the number of elements it must have
+   */
+  public static void writable(FloatBuffer numbers, String function, String argument, long size) {
+    notNull(numbers, function, argument);
+    direct(numbers, function, argument);
+    nativeOrder(numbers.order(), function, argument);
+    if (numbers.isReadOnly()) {
+      throw new IllegalArgumentException(
+          function + ": " + argument + " must be writable (got a read-only buffer)");
+    }
+    size(numbers.remaining(), function, argument, size);
+  }
+
+  /**
    * Requires an array of a given size, or null.
    *
    * @param rows the argument

@@ -13,14 +13,12 @@ import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch.Layout;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.retort.bindings.NativeCriterionOptions;
-import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativeOfdOptions;
 import org.retort.bindings.global.retort;
 import org.retort.bindings.global.retort.NativeOfdInit;
 import org.retort.bindings.global.retort.NativeOfdReduction;
 import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
-import org.retort.internal.NativeHandle;
 import org.retort.internal.NativeLibrary;
 import org.retort.internal.NetworkHolder;
 import org.retort.internal.TensorLists;
@@ -436,16 +434,15 @@ public final class OfdLoss implements DistillationLoss {
   private static List<Tensor> expectedMargins(
       NetworkHolder teacher, String[] norms, boolean stable) {
     NativeLibrary.load();
-    NativeHandle<NativeNetwork> handle = teacher.nativeHandle();
-    NativeNetwork network = handle.acquire();
-    try (StringVector names = new StringVector(norms);
-        TensorVector margins = retort.ofd_expected_margins(network, names, stable)) {
-      return TensorLists.toList(margins);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    } finally {
-      handle.release();
-    }
+    return teacher
+        .nativeHandle()
+        .ask(
+            network -> {
+              try (StringVector names = new StringVector(norms);
+                  TensorVector margins = retort.ofd_expected_margins(network, names, stable)) {
+                return TensorLists.toList(margins);
+              }
+            });
   }
 
   private static void checkTeacher(String function, NetworkHolder teacher, String[] norms) {

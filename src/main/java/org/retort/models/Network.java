@@ -8,7 +8,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import java.util.stream.LongStream;
 import org.bytedeco.pytorch.LongVector;
 import org.bytedeco.pytorch.StringTensorDict;
 import org.bytedeco.pytorch.StringVector;
@@ -26,13 +25,18 @@ import org.retort.internal.StringLists;
 /**
  * Anything that maps a batch of images to logits and named features ("taps").
  *
- * <p>A network may be used from several threads; calls that run it, and training steps on it, wait
- * for each other. A training step keeps the native network alive, so a network may be closed before
+ * <p>A network has the weights that are being trained, and those last published with {@link
+ * #publish}, if any. Predictions are about the latter, everything else about the former.
+ *
+ * <p>A network may be used from several threads. Calls that run it, read its weights or change them
+ * wait for each other and for training steps on it; names, shapes and predictions on published
+ * weights do not. A training step keeps the native network alive, so a network may be closed before
  * a step built on it.
  */
 public abstract sealed class Network implements NetworkHolder, AutoCloseable
     permits ResNet, TorchScriptNetwork {
   private final String name = getClass().getSimpleName();
+  private final String predict = name + ".predict"; // once, for calls that create no object
   private final NativeHandle<NativeNetwork> handle;
 
   Network(NativeNetwork network) {
@@ -46,12 +50,12 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    * @return the names, in the network's order
    */
   public final List<String> taps() {
-    NativeNetwork network = handle.acquire();
-    try (StringVector names = network.tap_names()) {
-      return StringLists.toList(names);
-    } finally {
-      handle.release();
-    }
+    return handle.ask(
+        network -> {
+          try (StringVector names = network.tap_names()) {
+            return StringLists.toList(names);
+          }
+        });
   }
 
   /**
@@ -65,14 +69,12 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    */
   public final void probe(long... inputShape) {
     Arguments.shape(inputShape, name + ".probe", "input shape");
-    NativeNetwork network = handle.acquire();
-    try (LongVector shape = new LongVector(inputShape)) {
-      network.probe(shape);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    } finally {
-      handle.release();
-    }
+    handle.use(
+        network -> {
+          try (LongVector shape = new LongVector(inputShape)) {
+            network.probe(shape);
+          }
+        });
   }
 
   /**
@@ -81,12 +83,12 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    * @return the shape without the batch; empty before {@link #probe}
    */
   public final long[] inputShape() {
-    NativeNetwork network = handle.acquire();
-    try (LongVector shape = network.input_shape()) {
-      return toArray(shape);
-    } finally {
-      handle.release();
-    }
+    return handle.ask(
+        network -> {
+          try (LongVector shape = network.input_shape()) {
+            return toArray(shape);
+          }
+        });
   }
 
   /**
@@ -98,14 +100,21 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    */
   public final long[] tapShape(String tap) {
     Arguments.notNull(tap, name + ".tapShape", "tap");
-    NativeNetwork network = handle.acquire();
-    try (LongVector shape = network.tap_shape(tap)) {
-      return toArray(shape);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    } finally {
-      handle.release();
-    }
+    return handle.ask(
+        network -> {
+          try (LongVector shape = network.tap_shape(tap)) {
+            return toArray(shape);
+          }
+        });
+  }
+
+  /**
+   * The number of classes.
+   *
+   * @return a count; 0 before {@link #probe}
+   */
+  public final long classes() {
+    return handle.ask(NativeNetwork::classes);
   }
 
   /**
@@ -114,16 +123,29 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    * @return a count
    */
   public final long parameterCount() {
-    NativeNetwork network = handle.acquire();
-    try {
-      return network.parameter_count();
-    } finally {
-      handle.release();
-    }
+    return handle.ask(NativeNetwork::parameter_count);
   }
 
   /**
-   * Computes logits in evaluation mode, without gradients.
+   * Makes predictions serve the weights as they are now, until the next call: those of any number
+   * of threads run at once and wait for no training step. Training, {@link #loadStateDict} and
+   * {@link #convert} do not touch what is published. It waits for a step that is running, then
+   * takes as long as a copy of the weights, the first time some more.
+   *
+   * <p>Only if the program of a {@link TorchScriptNetwork} changes its own state in evaluation mode
+   * do such predictions take turns; the changes are the published version's alone.
+   *
+   * @throws IllegalStateException if the network was closed
+   * @throws org.retort.RetortException if a program holds something that can't be copied; what was
+   *     published before stays then
+   */
+  public final void publish() {
+    handle.use(NativeNetwork::publish);
+  }
+
+  /**
+   * Computes logits in evaluation mode, without gradients, with the weights last {@linkplain
+   * #publish published}, or, if none are, with those that are being trained.
    *
    * @param images [B, …], in the network's dtype
    * @return new logits [B, classes], which the caller closes
@@ -132,20 +154,13 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    * @throws org.retort.RetortException if the network does not take the images
    */
   public final Tensor predict(Tensor images) {
-    Arguments.tensor(images, name + ".predict", "images");
-    NativeNetwork network = handle.acquire();
-    try {
-      return network.predict(images);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    } finally {
-      handle.release();
-    }
+    Arguments.tensor(images, predict, "images");
+    return handle.ask(network -> network.predict(images));
   }
 
   /**
-   * Computes logits in evaluation mode, without gradients, from images in memory that are read
-   * without a copy.
+   * Computes logits as {@link #predict(Tensor)} does, from images in memory that are read without a
+   * copy.
    *
    * @param images a direct buffer, whose elements from position to limit are images of {@link
    *     #inputShape()}
@@ -155,10 +170,32 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    * @throws org.retort.RetortException if the network is not of float32
    */
   public final Tensor predict(FloatBuffer images) {
+    return handle.ask(
+        network -> {
+          Arguments.batch(images, predict, sampleSize(network, "predict"));
+          return retort.predict(network, images, images.remaining());
+        });
+  }
+
+  /**
+   * Computes logits as {@link #predict(FloatBuffer)} does and writes them into memory of the
+   * caller's: the form for services, which creates no object.
+   *
+   * @param images a direct buffer, whose elements from position to limit are images of {@link
+   *     #inputShape()}
+   * @param logits a direct buffer, whose elements from position to limit, {@link #classes()} an
+   *     image, are overwritten if the call succeeds; its position stays
+   * @throws IllegalArgumentException if a buffer is null, not direct, not in native byte order or
+   *     of the wrong size, or the logits' one is read-only
+   * @throws IllegalStateException if the network was closed or its input shape is not known
+   * @throws org.retort.RetortException if the network is not of float32
+   */
+  public final void predict(FloatBuffer images, FloatBuffer logits) {
     NativeNetwork network = handle.acquire();
     try {
-      Arguments.batch(images, name + ".predict", sampleSize(network, "predict"));
-      return retort.predict(network, images, images.remaining());
+      long batch = Arguments.batch(images, predict, sampleSize(network, "predict"));
+      Arguments.writable(logits, predict, "logits", batch * network.classes());
+      retort.predict(network, images, logits, images.remaining(), logits.remaining());
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     } finally {
@@ -179,14 +216,7 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   public final double accuracy(Tensor images, Tensor labels) {
     Arguments.tensor(images, name + ".accuracy", "images");
     Arguments.tensor(labels, name + ".accuracy", "labels");
-    NativeNetwork network = handle.acquire();
-    try {
-      return network.accuracy(images, labels);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    } finally {
-      handle.release();
-    }
+    return handle.ask(network -> network.accuracy(images, labels));
   }
 
   /**
@@ -203,17 +233,13 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    */
   public final double accuracy(FloatBuffer images, LongBuffer labels) {
     String function = name + ".accuracy";
-    NativeNetwork network = handle.acquire();
-    try {
-      long batch = Arguments.batch(images, function, sampleSize(network, "accuracy"));
-      Arguments.notNull(labels, function, "labels");
-      Arguments.rows(labels, function, "labels", batch);
-      return retort.accuracy(network, images, labels, images.remaining(), batch);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    } finally {
-      handle.release();
-    }
+    return handle.ask(
+        network -> {
+          long batch = Arguments.batch(images, function, sampleSize(network, "accuracy"));
+          Arguments.notNull(labels, function, "labels");
+          Arguments.rows(labels, function, "labels", batch);
+          return retort.accuracy(network, images, labels, images.remaining(), batch);
+        });
   }
 
   /**
@@ -226,14 +252,7 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    */
   public final void convert(ScalarType dtype) {
     Arguments.notNull(dtype, name + ".convert", "dtype");
-    NativeNetwork network = handle.acquire();
-    try {
-      retort.convert(network, dtype.value);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    } finally {
-      handle.release();
-    }
+    handle.use(network -> retort.convert(network, dtype.value));
   }
 
   /**
@@ -242,14 +261,12 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    * @return new tensors, which share the network's memory; the caller closes them
    */
   public final Map<String, Tensor> stateDict() {
-    NativeNetwork network = handle.acquire();
-    try (StringTensorDict state = network.state_dict()) {
-      return NamedTensors.toMap(state);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    } finally {
-      handle.release();
-    }
+    return handle.ask(
+        network -> {
+          try (StringTensorDict state = network.state_dict()) {
+            return NamedTensors.toMap(state);
+          }
+        });
   }
 
   /**
@@ -263,14 +280,7 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    */
   public final void saveStateDict(Path file) {
     Arguments.notNull(file, name + ".saveStateDict", "file");
-    NativeNetwork network = handle.acquire();
-    try {
-      network.save_state_dict(file.toString());
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    } finally {
-      handle.release();
-    }
+    handle.use(network -> network.save_state_dict(file.toString()));
   }
 
   /**
@@ -286,14 +296,7 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    */
   public final void saveTorchScript(Path file) {
     Arguments.notNull(file, name + ".saveTorchScript", "file");
-    NativeNetwork network = handle.acquire();
-    try {
-      network.save_torchscript(file.toString());
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    } finally {
-      handle.release();
-    }
+    handle.use(network -> network.save_torchscript(file.toString()));
   }
 
   /**
@@ -309,14 +312,7 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   public final void loadStateDict(Path file) {
     Arguments.notNull(file, name + ".loadStateDict", "file");
     check(Files.isRegularFile(file), "%s.loadStateDict: file must exist (got %s)", name, file);
-    NativeNetwork network = handle.acquire();
-    try {
-      network.load_state_dict(file.toString());
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    } finally {
-      handle.release();
-    }
+    handle.use(network -> network.load_state_dict(file.toString()));
   }
 
   /**
@@ -334,13 +330,12 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   }
 
   private long sampleSize(NativeNetwork network, String method) {
-    try (LongVector shape = network.input_shape()) {
-      if (shape.size() == 0) {
-        throw new IllegalStateException(
-            name + "." + method + ": input shape must be known, call probe first (got none)");
-      }
-      return LongStream.of(toArray(shape)).reduce(1, Math::multiplyExact);
+    long size = retort.sample_size(network);
+    if (size == 0) {
+      throw new IllegalStateException(
+          name + "." + method + ": input shape must be known, call probe first (got none)");
     }
+    return size;
   }
 
   private static long[] toArray(LongVector vector) {

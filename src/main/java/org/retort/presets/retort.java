@@ -107,6 +107,8 @@ public class retort implements InfoMapper {
                     "retort::Network::restore",
                     "retort::Network::packed_attributes",
                     "retort::Network::unpack_attributes",
+                    "retort::Network::check_images",
+                    "retort::Network::refuse",
                     "retort::Network::to_torchscript",
                     "torch::jit::Module",
                     "retort::Criterion::check_batch",

@@ -11,7 +11,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
-import java.util.function.Function;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerScope;
@@ -101,12 +100,7 @@ public final class TrainingStep implements AutoCloseable {
    * @throws IllegalStateException if the step was closed
    */
   public StepResult newResult() {
-    handle.acquire();
-    try {
-      return new StepResult(mostTerms);
-    } finally {
-      handle.release();
-    }
+    return handle.ask(open -> new StepResult(mostTerms));
   }
 
   /**
@@ -319,7 +313,7 @@ public final class TrainingStep implements AutoCloseable {
     try (TensorVector features =
         TensorLists.toVector(input.teacherFeatures(), RUN, "teacher features")) {
       double[] values = valuesOf(result);
-      use(
+      handle.use(
           step ->
               retort.run(
                   step, images, labels, indices, contrast, weights, logits, features, values));
@@ -338,6 +332,16 @@ public final class TrainingStep implements AutoCloseable {
               + ")");
     }
     return result.values();
+  }
+
+  /**
+   * Lets {@link Network#predict} of the student serve the weights that it has between two steps,
+   * see {@link Network#publish}. It waits for a step that is running.
+   *
+   * @throws IllegalStateException if the step was closed
+   */
+  public void publish() {
+    handle.use(NativeTrainingStep::publish);
   }
 
   /**
@@ -372,13 +376,13 @@ public final class TrainingStep implements AutoCloseable {
     Arguments.notNull(file, "TrainingStep.save", "file");
     Arguments.notNull(note, "TrainingStep.save", "note");
     byte[] bytes = note.getBytes(StandardCharsets.UTF_8);
-    use(step -> retort.save(step, file.toString(), bytes, bytes.length));
+    handle.use(step -> retort.save(step, file.toString(), bytes, bytes.length));
   }
 
   /**
    * Goes on where {@link #save} was called: on the same machine, with the same number of threads
    * and, if there is one, the same file of the teacher's cache, the next steps compute the same
-   * bits.
+   * bits. What the student has published stays.
    *
    * @param file a file of a step with the same options
    * @return the note that was saved with it; empty if there was none
@@ -389,7 +393,7 @@ public final class TrainingStep implements AutoCloseable {
    */
   public String load(Path file) {
     Arguments.notNull(file, "TrainingStep.load", "file");
-    return ask(
+    return handle.ask(
         step -> {
           try (BytePointer note = retort.load(step, file.toString())) {
             return note == null // which is what JavaCPP makes of an empty string
@@ -406,7 +410,7 @@ public final class TrainingStep implements AutoCloseable {
    * @throws IllegalStateException if the step was closed
    */
   public long steps() {
-    return ask(NativeTrainingStep::steps);
+    return handle.ask(NativeTrainingStep::steps);
   }
 
   /**
@@ -416,7 +420,7 @@ public final class TrainingStep implements AutoCloseable {
    * @throws IllegalStateException if the step was closed
    */
   public int stage() {
-    return ask(step -> (int) step.stage());
+    return handle.ask(step -> (int) step.stage());
   }
 
   /**
@@ -426,7 +430,7 @@ public final class TrainingStep implements AutoCloseable {
    * @throws IllegalStateException if the step was closed
    */
   public double learningRate() {
-    return ask(NativeTrainingStep::learning_rate);
+    return handle.ask(NativeTrainingStep::learning_rate);
   }
 
   /**
@@ -436,7 +440,7 @@ public final class TrainingStep implements AutoCloseable {
    * @throws IllegalStateException if the step was closed
    */
   public List<String> teacherTaps() {
-    return ask(
+    return handle.ask(
         step -> {
           try (StringVector taps = step.teacher_taps()) {
             return StringLists.toList(taps);
@@ -453,31 +457,12 @@ public final class TrainingStep implements AutoCloseable {
    * @throws IllegalStateException if the step was closed
    */
   public Map<String, Tensor> state() {
-    return ask(
+    return handle.ask(
         step -> {
           try (StringTensorDict state = step.state()) {
             return NamedTensors.toMap(state);
           }
         });
-  }
-
-  private void use(Consumer<NativeTrainingStep> call) {
-    ask(
-        step -> {
-          call.accept(step);
-          return step;
-        });
-  }
-
-  private <T> T ask(Function<NativeTrainingStep, T> question) {
-    NativeTrainingStep step = handle.acquire();
-    try {
-      return question.apply(step);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    } finally {
-      handle.release();
-    }
   }
 
   /** Frees the step, once a call that is running has ended. Harmless if it was closed already. */
@@ -890,13 +875,7 @@ public final class TrainingStep implements AutoCloseable {
      * other way round.
      */
     private static void share(Network network, Consumer<NativeNetwork> options) {
-      NativeHandle<NativeNetwork> handle = network.nativeHandle();
-      NativeNetwork shared = handle.acquire();
-      try {
-        options.accept(shared);
-      } finally {
-        handle.release();
-      }
+      network.nativeHandle().use(options);
     }
   }
 }

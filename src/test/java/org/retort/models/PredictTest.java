@@ -13,6 +13,7 @@ import java.nio.LongBuffer;
 import java.util.Map;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.LongOptional;
+import org.bytedeco.pytorch.Scalar;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -71,6 +72,59 @@ final class PredictTest {
         Buffers.floats((BATCH + 1) * IMAGE).put(IMAGE, imageBuffer, 0, BATCH * IMAGE);
     Tensor logits = network.predict(longer.position(IMAGE));
     assertThat(Bits.of(logits)).isEqualTo(Bits.of(network.predict(images)));
+  }
+
+  @Test
+  void predict_buffers_writesBetweenPositionAndLimit() {
+    FloatBuffer logits = Buffers.floats(BATCH * 5 + 2).position(1).limit(BATCH * 5 + 1);
+    logits.put(0, 7).put(1, 7);
+    network.predict(imageBuffer, logits);
+    assertThat(logits.position()).isEqualTo(1);
+    assertThat(logits.slice().mismatch(Buffers.floats(network.predict(images)))).isEqualTo(-1);
+    logits.clear();
+    assertThat(logits.get(0)).isEqualTo(7);
+    assertThat(logits.get(BATCH * 5 + 1)).isZero();
+  }
+
+  @Test
+  void predict_badLogits_isRefused() {
+    assertIllegal(
+        () -> network.predict(imageBuffer, null),
+        "ResNet.predict: logits must be given (got null)");
+    assertIllegal(
+        () -> network.predict(imageBuffer, FloatBuffer.allocate(BATCH * 5)),
+        "ResNet.predict: logits must be a direct buffer (got one on the heap)");
+    assertIllegal(
+        () -> network.predict(imageBuffer, Buffers.floats(BATCH * 5).asReadOnlyBuffer()),
+        "ResNet.predict: logits must be writable (got a read-only buffer)");
+    assertIllegal(
+        () -> network.predict(imageBuffer, Buffers.floats(BATCH * 5 + 1)),
+        "ResNet.predict: logits must hold 20 elements (got 21)");
+    assertIllegal(
+        () ->
+            network.predict(
+                imageBuffer,
+                ByteBuffer.allocateDirect(80).order(ByteOrder.BIG_ENDIAN).asFloatBuffer()),
+        "ResNet.predict: logits must have the native byte order (got BIG_ENDIAN)");
+    assertUnusable(
+        () -> ResNet.cifar(8, 5).predict(imageBuffer, Buffers.floats(BATCH * 5)),
+        "ResNet.predict: input shape must be known, call probe first (got none)");
+  }
+
+  @Test
+  void publish_thenChanged_predictsWithThePublished() {
+    ByteBuffer published = Bits.of(network.predict(images));
+    network.publish();
+    network.stateDict().get("fc.bias").fill_(new Scalar(7f));
+    assertThat(Bits.of(network.predict(images))).isEqualTo(published);
+    network.publish();
+    assertThat(Bits.of(network.predict(images))).isNotEqualTo(published);
+  }
+
+  @Test
+  void classes_areKnownOnceProbed() {
+    assertThat(network.classes()).isEqualTo(5);
+    assertThat(ResNet.cifar(8, 5).classes()).isZero();
   }
 
   @Test

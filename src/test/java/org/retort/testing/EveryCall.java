@@ -37,7 +37,7 @@ public final class EveryCall {
 
   /** Leaves its files in the current folder; prints {@code done} at the end. */
   public static void main(String[] args) {
-    Retort.setThreads(1);
+    Retort.threads(1);
     Retort.manualSeed(1);
     Retort.releaseMemory();
     System.out.println(Retort.version() + " " + Retort.cpuKernels() + " " + Retort.threads());
@@ -77,6 +77,7 @@ public final class EveryCall {
     System.out.println(network.taps() + " " + network.parameterCount());
     network.probe(3, 2, 2);
     network.inputShape();
+    network.classes();
     network.tapShape(network.taps().get(0));
     network.saveTorchScript(file);
     network.saveStateDict(file);
@@ -87,11 +88,18 @@ public final class EveryCall {
         Tensor labels = Tensor.create(1L, 2L)) {
       network.predict(tensor).close();
       network.predict(images).close();
+      network.publish();
+      network.predict(tensor).close();
+      network.predict(images, Buffers.floats(2 * 5));
       network.accuracy(tensor, labels);
       network.accuracy(images, Buffers.longs(1, 2));
       network.convert(ScalarType.Float);
       expectFailure(() -> network.accuracy(images, Buffers.longs(1, 9)));
       expectFailure(() -> network.predict(labels));
+      network.convert(ScalarType.Double);
+      network.publish();
+      expectFailure(() -> network.predict(images, Buffers.floats(2 * 5)));
+      network.convert(ScalarType.Float);
     }
   }
 
@@ -119,6 +127,7 @@ public final class EveryCall {
     Path file = Path.of("step");
     step.save(file);
     step.load(file);
+    step.publish();
     expectFailure(() -> step.load(Path.of("nothing")));
   }
 

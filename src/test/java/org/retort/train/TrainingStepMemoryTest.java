@@ -5,12 +5,14 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
+import java.nio.FloatBuffer;
 import org.bytedeco.javacpp.Pointer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.retort.Retort;
+import org.retort.testing.Buffers;
 
 final class TrainingStepMemoryTest {
   private static final int WARM_UP = 200;
@@ -24,12 +26,12 @@ final class TrainingStepMemoryTest {
 
   @BeforeEach
   void useOneThread() {
-    Retort.setThreads(1); // the network is too small for more
+    Retort.threads(1); // the network is too small for more
   }
 
   @AfterEach
   void useAllThreads() {
-    Retort.setThreads(threads);
+    Retort.threads(threads);
   }
 
   @Test
@@ -52,6 +54,22 @@ final class TrainingStepMemoryTest {
         () -> {
           small.step.run(floats, rows, rows, small.result);
           small.step.run(bytes, rows, rows, small.result);
+        });
+  }
+
+  @Test
+  void predict_buffers_takesNoMemory() {
+    FloatBuffer logits = Buffers.floats(SmallStep.BATCH * SmallStep.CLASSES);
+    small.step.publish();
+    assertTakesNoMemory(() -> small.student.predict(small.images, logits));
+  }
+
+  @Test
+  void publish_afterEachStep_takesNoMemory() {
+    assertTakesNoMemory(
+        () -> {
+          small.run();
+          small.step.publish();
         });
   }
 

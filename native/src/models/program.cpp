@@ -1,0 +1,149 @@
+#include "models/program.h"
+
+#include <torch/csrc/jit/ir/alias_analysis.h>
+#include <torch/csrc/jit/passes/constant_propagation.h>
+#include <torch/csrc/jit/passes/inliner.h>
+#include <torch/csrc/jit/runtime/graph_iterator.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <vector>
+
+#include "util/check.h"
+
+namespace retort {
+namespace {
+
+namespace jit = torch::jit;
+using Object = c10::intrusive_ptr<c10::ivalue::Object>;
+
+/// What LibTorch says in one line; of a failure inside TorchScript, what follows the traceback.
+std::string one_line(const std::exception& error) {
+  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
+  std::string text = torch_error ? torch_error->what_without_backtrace() : error.what();
+  const std::string end_of_traceback = "RuntimeError: ";
+  if (const size_t found = text.rfind(end_of_traceback); found != std::string::npos) {
+    text.erase(0, found + end_of_traceback.size());
+    text.erase(std::min(text.find('\n'), text.size()));
+  }
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text.substr(text.rfind('\n') + 1);
+}
+
+/// Copies a module with all below it. What is there twice is one thing in the copy, too.
+class Copier {
+ public:
+  Object copy(const Object& module) {
+    const auto [known, is_new] = modules_.try_emplace(module.get());
+    if (!is_new) return known->second;
+    const Object copied = known->second = module->copy();
+    const auto& type = module->type();
+    for (size_t slot = 0; slot < type->numAttributes(); ++slot) {
+      const c10::IValue& value = module->getSlot(slot);
+      if (type->getAttribute(slot)->is_module()) {
+        copied->setSlot(slot, copy(value.toObject()));
+      } else if (type->getAttributeName(slot) == "training" && value.isBool()) {
+        copied->setSlot(slot, false);
+      } else {
+        copied->setSlot(slot, copy(value));
+      }
+    }
+    return copied;
+  }
+
+ private:
+  c10::IValue copy(const c10::IValue& value) {
+    if (!value.isTensor()) return value.deepcopy();
+    const at::Tensor& tensor = value.toTensor();
+    at::Tensor& copied = tensors_[tensor.unsafeGetTensorImpl()];
+    if (tensor.defined() && !copied.defined()) copied = tensor.clone();
+    return copied;
+  }
+
+  std::map<c10::ivalue::Object*, Object> modules_;
+  std::map<c10::TensorImpl*, at::Tensor> tensors_;
+};
+
+std::vector<jit::Node*> nodes_of(std::shared_ptr<jit::Graph> graph) {
+  std::vector<jit::Node*> nodes;
+  jit::DepthFirstGraphNodeIterator all(graph);
+  while (jit::Node* node = all.next()) nodes.push_back(node);
+  return nodes;
+}
+
+/// The forward pass as one graph, without what is done in training mode only.
+std::shared_ptr<jit::Graph> evaluation_graph(const jit::Module& program) {
+  std::shared_ptr<jit::Graph> graph = jit::toGraphFunction(program.get_method("forward").function()).graph()->copy();
+  jit::Inline(*graph);
+  for (jit::Node* node : nodes_of(graph)) {
+    if (node->kind() != c10::prim::GetAttr || node->s(c10::attr::name) != "training") continue;
+    const jit::WithInsertPoint here(node);
+    node->output()->replaceAllUsesWith(graph->insertConstant(false));
+  }
+  jit::ConstantPropagation(graph);
+  // What is returned counts as known to everybody, but nobody changes it any more.
+  while (!graph->outputs().empty()) graph->eraseOutput(graph->outputs().size() - 1);
+  return graph;
+}
+
+/// Whether a normalisation may move its running statistics, which its schema does not tell.
+bool may_move_statistics(const jit::Node& node) {
+  const bool is_norm = node.kind() == c10::aten::batch_norm || node.kind() == c10::aten::instance_norm;
+  if (!is_norm) return false;
+  constexpr size_t kUsesBatch = 5;
+  const auto uses_batch = jit::toIValue(node.input(kUsesBatch));
+  return !uses_batch || uses_batch->toBool();
+}
+
+bool is_call(const jit::Node& node) {
+  return node.kind() == c10::prim::CallMethod || node.kind() == c10::prim::CallFunction ||
+         node.hasAttribute(c10::attr::Subgraph);
+}
+
+}  // namespace
+
+ProgramOutput run_program(jit::Module program, const at::Tensor& images, const Refusal& refuse) {
+  c10::IValue output;
+  try {
+    output = program.forward({images});
+  } catch (const std::exception& error) {
+    refuse(one_line(error));
+  }
+  RETORT_CHECK(
+      output.isTuple() && output.toTupleRef().elements().size() == 2 && output.toTupleRef().elements()[0].isTensor(),
+      "TorchScriptNetwork: forward must return (logits, features) (got ", output.type()->str(), ")");
+  const auto& elements = output.toTupleRef().elements();
+  return {elements[0].toTensor(), elements[1]};
+}
+
+jit::Module copy_for_evaluation(const jit::Module& program) {
+  return jit::Module(Copier().copy(program._ivalue()));
+}
+
+bool may_change_itself(const jit::Module& program) {
+  try {
+    const std::shared_ptr<jit::Graph> graph = evaluation_graph(program);
+    const std::vector<jit::Node*> nodes = nodes_of(graph);
+    std::vector<jit::Value*> attributes;
+    for (jit::Node* node : nodes) {
+      if (node->kind() == c10::prim::GetAttr) attributes.push_back(node->output());
+    }
+    const jit::AliasDb aliases(graph);
+    const auto changes_an_attribute = [&](jit::Node* node) {
+      if (node->kind() == c10::prim::SetAttr || is_call(*node) || may_move_statistics(*node)) return true;
+      const c10::FunctionSchema* schema = node->maybeSchema();
+      if (!schema) return false;
+      for (size_t i = 0; i < schema->arguments().size(); ++i) {
+        const c10::AliasInfo* alias = schema->arguments()[i].alias_info();
+        if (alias && alias->isWrite() && aliases.mayContainAlias(node->input(i), attributes)) return true;
+      }
+      return false;
+    };
+    return std::any_of(nodes.begin(), nodes.end(), changes_an_attribute);
+  } catch (const std::exception&) {
+    return true;
+  }
+}
+
+}  // namespace retort

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <ATen/core/ivalue.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <functional>
+#include <string>
+
+namespace retort {
+
+/// What a network's program returns.
+struct ProgramOutput {
+  at::Tensor logits;
+  /// Features in whichever form the program has them.
+  c10::IValue features;
+};
+
+/// Told in one line what LibTorch says of a failure inside a program; must throw.
+using Refusal = std::function<void(const std::string& reason)>;
+
+/// Runs a network's program.
+/// @throws c10::ValueError if it does not return (logits, features)
+ProgramOutput run_program(torch::jit::Module program, const at::Tensor& images, const Refusal& refuse);
+
+/// The same program in evaluation mode with copies of its tensors and attributes. Unlike torch::jit::Module::deepcopy
+/// it keeps tensors apart that lie in one storage.
+/// @throws c10::Error if an attribute cannot be copied
+torch::jit::Module copy_for_evaluation(const torch::jit::Module& program);
+
+/// Whether a forward pass may change the program's own tensors or attributes in evaluation mode, so that two of them
+/// must not run at once. In doubt it may.
+bool may_change_itself(const torch::jit::Module& program);
+
+}  // namespace retort

@@ -1,0 +1,72 @@
+#include "models/serving.h"
+
+#include <ATen/core/grad_mode.h>
+#include <c10/core/InferenceMode.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+
+#include <set>
+#include <utility>
+
+namespace retort {
+namespace {
+
+using Tensors = std::set<const c10::TensorImpl*>;
+
+void insert(const at::Tensor& tensor, Tensors& tensors) {
+  if (tensor.defined()) tensors.insert(tensor.unsafeGetTensorImpl());
+}
+
+Tensors tensors_of(const Network& network) {
+  Tensors tensors;
+  for (const at::Tensor& parameter : network.parameters()) insert(parameter, tensors);
+  for (const at::Tensor& buffer : network.buffers()) insert(buffer, tensors);
+  return tensors;
+}
+
+Tensors tensors_of(const torch::jit::Module& program) {
+  Tensors tensors;
+  for (const at::Tensor& parameter : program.parameters()) insert(parameter, tensors);
+  for (const at::Tensor& buffer : program.buffers()) insert(buffer, tensors);
+  return tensors;
+}
+
+}  // namespace
+
+/// Whether programs of a class change their own state, found out by the first prediction, which has the time.
+class Network::Serving::StateCheck {
+ public:
+  bool changes_itself(const torch::jit::Module& program) {
+    std::call_once(once_, [&] { answer_ = may_change_itself(program); });
+    return answer_;
+  }
+
+ private:
+  std::once_flag once_;
+  bool answer_ = true;
+};
+
+void Network::Serving::publish(Network& network) {
+  // A prediction may use the copies under any mode.
+  const c10::InferenceMode no_inference(false);
+  const at::NoGradGuard no_grad;
+  if (!program_ || tensors_of(*program_) != tensors_of(network)) {
+    torch::jit::Module program = network.to_torchscript();
+    if (!program_ || program.type() != program_->type()) state_check_ = std::make_shared<StateCheck>();
+    program_ = std::move(program);
+  }
+  std::atomic_store(&version_, std::make_shared<const Version>(*program_, state_check_));
+}
+
+Network::Serving::Version::Version(const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check)
+    : program_(copy_for_evaluation(program)), state_check_(std::move(state_check)) {}
+
+at::Tensor Network::Serving::Version::predict(const at::Tensor& images, const Refusal& refuse) const {
+  const at::NoGradGuard no_grad;
+  // As written: the optimizer profiles and compiles anew in the first passes, for little in a network.
+  const torch::jit::GraphOptimizerEnabledGuard no_optimizer(false);
+  std::unique_lock<std::mutex> turn(turn_, std::defer_lock);
+  if (state_check_->changes_itself(program_)) turn.lock();
+  return run_program(program_, images, refuse).logits;
+}
+
+}  // namespace retort
