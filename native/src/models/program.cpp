@@ -2,6 +2,7 @@
 
 #include <torch/csrc/jit/ir/alias_analysis.h>
 #include <torch/csrc/jit/passes/constant_propagation.h>
+#include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/graph_iterator.h>
 
@@ -82,8 +83,6 @@ std::shared_ptr<jit::Graph> evaluation_graph(const jit::Module& program) {
     node->output()->replaceAllUsesWith(graph->insertConstant(false));
   }
   jit::ConstantPropagation(graph);
-  // What is returned counts as known to everybody, but nobody changes it any more.
-  while (!graph->outputs().empty()) graph->eraseOutput(graph->outputs().size() - 1);
   return graph;
 }
 
@@ -96,9 +95,29 @@ bool may_move_statistics(const jit::Node& node) {
   return !uses_batch || uses_batch->toBool();
 }
 
-bool is_call(const jit::Node& node) {
-  return node.kind() == c10::prim::CallMethod || node.kind() == c10::prim::CallFunction ||
-         node.hasAttribute(c10::attr::Subgraph);
+/// Whether a node changes what outlives the pass, or calls what cannot be looked into.
+bool may_change_state(const jit::Node& node) {
+  return node.kind() == c10::prim::SetAttr || node.kind() == c10::prim::CallMethod ||
+         node.kind() == c10::prim::CallFunction || node.hasAttribute(c10::attr::Subgraph) || may_move_statistics(node);
+}
+
+/// Whether a graph writes in place to what may be an attribute or part of one.
+bool may_write_to_attributes(const std::shared_ptr<jit::Graph>& graph) {
+  const std::vector<jit::Node*> nodes = nodes_of(graph);
+  std::vector<jit::Value*> attributes;
+  for (jit::Node* node : nodes) {
+    if (node->kind() == c10::prim::GetAttr) attributes.push_back(node->output());
+  }
+  const jit::AliasDb aliases(graph);
+  return std::any_of(nodes.begin(), nodes.end(), [&](jit::Node* node) {
+    const c10::FunctionSchema* schema = node->maybeSchema();
+    if (!schema) return false;
+    for (size_t i = 0; i < schema->arguments().size(); ++i) {
+      const c10::AliasInfo* alias = schema->arguments()[i].alias_info();
+      if (alias && alias->isWrite() && aliases.mayContainAlias(node->input(i), attributes)) return true;
+    }
+    return false;
+  });
 }
 
 }  // namespace
@@ -125,22 +144,11 @@ bool may_change_itself(const jit::Module& program) {
   try {
     const std::shared_ptr<jit::Graph> graph = evaluation_graph(program);
     const std::vector<jit::Node*> nodes = nodes_of(graph);
-    std::vector<jit::Value*> attributes;
-    for (jit::Node* node : nodes) {
-      if (node->kind() == c10::prim::GetAttr) attributes.push_back(node->output());
-    }
-    const jit::AliasDb aliases(graph);
-    const auto changes_an_attribute = [&](jit::Node* node) {
-      if (node->kind() == c10::prim::SetAttr || is_call(*node) || may_move_statistics(*node)) return true;
-      const c10::FunctionSchema* schema = node->maybeSchema();
-      if (!schema) return false;
-      for (size_t i = 0; i < schema->arguments().size(); ++i) {
-        const c10::AliasInfo* alias = schema->arguments()[i].alias_info();
-        if (alias && alias->isWrite() && aliases.mayContainAlias(node->input(i), attributes)) return true;
-      }
-      return false;
-    };
-    return std::any_of(nodes.begin(), nodes.end(), changes_an_attribute);
+    if (std::any_of(nodes.begin(), nodes.end(), [](jit::Node* node) { return may_change_state(*node); })) return true;
+    // What is put into the returned list or dict would count as a possible attribute, though nobody changes it there.
+    while (!graph->outputs().empty()) graph->eraseOutput(graph->outputs().size() - 1);
+    jit::EliminateDeadCode(graph);
+    return may_write_to_attributes(graph);
   } catch (const std::exception&) {
     return true;
   }
