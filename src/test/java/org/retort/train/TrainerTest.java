@@ -457,7 +457,7 @@ final class TrainerTest {
           }
         };
     int threads = Retort.threads();
-    Retort.setThreads(1); // the network is too small for more
+    Retort.threads(1); // the network is too small for more
     try {
       Trainer.builder(training.step, new Same(warmUp + steps))
           .epochs(1)
@@ -466,7 +466,7 @@ final class TrainerTest {
           .build()
           .run();
     } finally {
-      Retort.setThreads(threads);
+      Retort.threads(threads);
     }
     // Less than a byte a step: the virtual machine's own objects are counted, too.
     assertThat(bytes[1] - bytes[0]).isLessThan(steps);
