@@ -33,6 +33,20 @@ final class Progress {
     this.stepsPerEpoch = stepsPerEpoch;
   }
 
+  private Progress(Properties values) {
+    stepsPerEpoch = whole(values, "stepsPerEpoch");
+    epoch = whole(values, "epoch");
+    step = whole(values, "step");
+    skipped = whole(values, "skipped");
+    loss = number(values, "loss");
+    correct = Long.parseLong(values.getProperty("correct"));
+    labeled = Long.parseLong(values.getProperty("labeled"));
+    learningRate = number(values, "learningRate");
+    bestScore = number(values, "bestScore");
+    bestEpoch = whole(values, "bestEpoch");
+    sinceBest = whole(values, "sinceBest");
+  }
+
   /** Returns what {@link #of} reads. */
   String note() {
     return String.join(
@@ -56,28 +70,27 @@ final class Progress {
     if (!note.startsWith(KIND + "\n")) {
       throw refused(file, "of a trainer", note.isEmpty() ? "no note" : "another note");
     }
+    Progress progress;
+    try {
+      progress = new Progress(values(note));
+    } catch (NumberFormatException error) {
+      throw refused(file, "of a trainer", "a note without all numbers");
+    }
+    if (progress.stepsPerEpoch != stepsPerEpoch) {
+      throw refused(
+          file, "of batches with " + stepsPerEpoch + " steps an epoch", progress.stepsPerEpoch);
+    }
+    return progress;
+  }
+
+  private static Properties values(String note) {
     Properties values = new Properties();
     try {
       values.load(new StringReader(note));
     } catch (IOException error) {
       throw new UncheckedIOException("a string can always be read", error);
     }
-    int saved = whole(values, "stepsPerEpoch");
-    if (saved != stepsPerEpoch) {
-      throw refused(file, "of batches with " + stepsPerEpoch + " steps an epoch", saved);
-    }
-    Progress progress = new Progress(stepsPerEpoch);
-    progress.epoch = whole(values, "epoch");
-    progress.step = whole(values, "step");
-    progress.skipped = whole(values, "skipped");
-    progress.loss = number(values, "loss");
-    progress.correct = Long.parseLong(values.getProperty("correct"));
-    progress.labeled = Long.parseLong(values.getProperty("labeled"));
-    progress.learningRate = number(values, "learningRate");
-    progress.bestScore = number(values, "bestScore");
-    progress.bestEpoch = whole(values, "bestEpoch");
-    progress.sinceBest = whole(values, "sinceBest");
-    return progress;
+    return values;
   }
 
   private static CheckpointException refused(Path file, String rule, Object value) {
@@ -90,7 +103,7 @@ final class Progress {
   }
 
   private static double number(Properties values, String name) {
-    return Double.parseDouble(values.getProperty(name));
+    return Double.parseDouble(values.getProperty(name, ""));
   }
 
   /** Counts a step. */

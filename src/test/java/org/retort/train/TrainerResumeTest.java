@@ -159,6 +159,9 @@ final class TrainerResumeTest {
       assertRefused(training, DigitTraining.batches(), "of a trainer (got no note)");
       training.step.save(file, "epoch=3");
       assertRefused(training, DigitTraining.batches(), "of a trainer (got another note)");
+      training.step.save(file, "retort.trainer=1\nstepsPerEpoch=3\nepoch=0");
+      assertRefused(
+          training, DigitTraining.batches(), "of a trainer (got a note without all numbers)");
       training.trainer(1).keep(training.student, folder).build().run();
       assertRefused(
           training,
