@@ -41,6 +41,7 @@ public final class Trainer {
   private final KeptFiles files;
   private final int checkpointEvery;
   private final boolean resume;
+  private final int publishEvery;
   private final Listeners listeners;
 
   private final AtomicBoolean started = new AtomicBoolean();
@@ -56,6 +57,7 @@ public final class Trainer {
     files = builder.files;
     checkpointEvery = builder.checkpointEvery;
     resume = builder.resume;
+    publishEvery = builder.publishEvery;
     listeners = new Listeners(builder.listeners);
   }
 
@@ -95,7 +97,10 @@ public final class Trainer {
     TrainingSummary summary;
     try {
       listeners.onStart(progress.steps(), (long) epochs * batches.stepsPerEpoch());
-      summary = progress.end(train(progress), secondsSince(start));
+      publishIf(publishEvery > 0);
+      TrainingSummary.End end = train(progress);
+      publishIf(publishEvery > 0);
+      summary = progress.end(end, secondsSince(start));
     } catch (RuntimeException | Error failure) {
       try {
         listeners.onEnd(progress.end(TrainingSummary.End.FAILED, secondsSince(start)));
@@ -170,9 +175,16 @@ public final class Trainer {
       Batch batch = batches.next();
       step.run(batch.images(), batch.labels(), batch.indices(), result);
       progress.add(result);
+      publishIf(publishEvery > 0 && progress.steps() % publishEvery == 0);
       listeners.onStep(progress.steps(), result);
     }
     return !isStopped();
+  }
+
+  private void publishIf(boolean wanted) {
+    if (wanted) {
+      step.publish();
+    }
   }
 
   private boolean isStopped() {
@@ -247,6 +259,7 @@ public final class Trainer {
     private KeptFiles files;
     private int checkpointEvery = 1;
     private boolean resume;
+    private int publishEvery;
 
     private Builder(TrainingStep step, Batches batches) {
       this.step = step;
@@ -348,6 +361,21 @@ public final class Trainer {
      */
     public Builder resume() {
       resume = true;
+      return this;
+    }
+
+    /**
+     * Publishes the student when the training begins, after every so many steps and at the end,
+     * unless the training fails: {@link Network#predict} then serves those weights to any number of
+     * threads and never waits for a step. Not at all by default.
+     *
+     * @param steps at least 1
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public Builder publishEvery(int steps) {
+      Arguments.atLeast(steps, 1, NAME + ".publishEvery", "steps");
+      publishEvery = steps;
       return this;
     }
 

@@ -28,6 +28,7 @@ final class TrainerExample {
             .stopAfter(5) // evaluations without a new best
             .keep(student, folder) // best.pt, last.pt and last.checkpoint
             .resume() // if last.checkpoint is there
+            .publishEvery(1000) // steps, for student.predict in other threads
             .listener(new MicrometerListener(registry))
             .build();
     TrainingSummary summary = trainer.run(); // until trainer.stop(), from any thread, at the latest

@@ -26,7 +26,7 @@ final class DigitTraining implements AutoCloseable {
   final Network student;
   final Network teacher;
   final TrainingStep step;
-  private final Batch test = DIGITS.test();
+  final Batch test = DIGITS.test();
 
   /** Makes networks whose parameters and further random numbers depend on {@code seed}. */
   DigitTraining(long seed) {

@@ -14,6 +14,7 @@ import ch.qos.logback.core.read.ListAppender;
 import com.sun.management.ThreadMXBean;
 import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -23,6 +24,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.function.DoubleSupplier;
 import java.util.regex.Pattern;
 import java.util.stream.DoubleStream;
+import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -31,6 +33,7 @@ import org.retort.NonFiniteException;
 import org.retort.Retort;
 import org.retort.data.Batch;
 import org.retort.data.Batches;
+import org.retort.testing.Bits;
 import org.retort.train.TrainingSummary.End;
 import org.slf4j.LoggerFactory;
 
@@ -370,6 +373,47 @@ final class TrainerTest {
   }
 
   @Test
+  void publishEvery_two_servesTheStudentOfThenAndOfTheEnd() {
+    List<ByteBuffer> served = new ArrayList<>();
+    Trainer[] trainer = new Trainer[1];
+    TrainingListener predicting =
+        new TrainingListener() {
+          @Override
+          public void onStart(long done, long steps) {
+            predict();
+          }
+
+          @Override
+          public void onStep(long step, StepResult result) {
+            predict();
+            if (step == 5) {
+              trainer[0].stop();
+            }
+          }
+
+          @Override
+          public void onEnd(TrainingSummary summary) {
+            predict();
+          }
+
+          private void predict() {
+            try (Tensor logits = training.student.predict(training.test.images())) {
+              served.add(Bits.of(logits));
+            }
+          }
+        };
+    trainer[0] = training.trainer(2).publishEvery(2).listener(predicting).build();
+    trainer[0].run();
+    // At the start, after steps 2 and 4, and when it was stopped after step 5.
+    List<Integer> expected = List.of(0, 0, 2, 2, 4, 4, 5);
+    for (int i = 1; i < expected.size(); i++) {
+      boolean same = expected.get(i).equals(expected.get(i - 1));
+      assertThat(served.get(i).equals(served.get(i - 1))).as("after %s", i).isEqualTo(same);
+    }
+    assertThat(served).hasSize(expected.size());
+  }
+
+  @Test
   void run_log_hasALineAnEpochAndACheckpoint() {
     Logger log = (Logger) LoggerFactory.getLogger(Trainer.class);
     ListAppender<ILoggingEvent> lines = new ListAppender<>();
@@ -500,6 +544,9 @@ final class TrainerTest {
     assertIllegal(
         () -> builder.checkpointEvery(0),
         "Trainer.Builder.checkpointEvery: epochs must be at least 1 (got 0)");
+    assertIllegal(
+        () -> builder.publishEvery(0),
+        "Trainer.Builder.publishEvery: steps must be at least 1 (got 0)");
     assertIllegal(
         () -> builder.listener(null),
         "Trainer.Builder.listener: listener must be given (got null)");
