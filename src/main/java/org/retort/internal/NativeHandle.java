@@ -30,6 +30,7 @@ import org.bytedeco.javacpp.Pointer;
 public final class NativeHandle<P extends Pointer> {
   private final String owner;
   private final StampedLock lock = new StampedLock();
+  private volatile boolean closing; // readers of the lock overtake a waiting writer
   private P pointer;
 
   /**
@@ -52,12 +53,14 @@ public final class NativeHandle<P extends Pointer> {
    * @throws IllegalStateException if it was closed
    */
   public P acquire() {
-    lock.readLock(); // released without its stamp
-    if (pointer == null || pointer.isNull()) {
+    if (!closing) {
+      lock.readLock(); // released without its stamp
+      if (pointer != null && !pointer.isNull()) {
+        return pointer;
+      }
       lock.tryUnlockRead();
-      throw new IllegalStateException(owner + ": object must be open (got a closed one)");
     }
-    return pointer;
+    throw new IllegalStateException(owner + ": object must be open (got a closed one)");
   }
 
   /** Lets the object be closed again. */
@@ -101,8 +104,12 @@ public final class NativeHandle<P extends Pointer> {
     }
   }
 
-  /** Frees the native object once no thread uses it. Harmless if it was closed already. */
+  /**
+   * Turns new calls away, and frees the native object once those that run have ended. Harmless if
+   * it was closed already.
+   */
   public void close() {
+    closing = true;
     long stamp = lock.writeLock();
     try {
       if (pointer != null) {

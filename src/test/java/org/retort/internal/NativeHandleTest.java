@@ -43,6 +43,7 @@ final class NativeHandleTest {
       Thread.onSpinWait();
     }
     assertThat(pointer.get()).isEqualTo(7);
+    assertUnusable(handle::acquire, CLOSED); // or calls without end would keep it open
 
     handle.release();
     closer.join();
