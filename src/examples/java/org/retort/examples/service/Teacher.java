@@ -1,0 +1,53 @@
+package org.retort.examples.service;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.retort.data.Batch;
+import org.retort.data.Batches;
+import org.retort.data.Digits;
+import org.retort.models.Network;
+import org.retort.models.ResNet;
+import org.retort.train.Adam;
+import org.retort.train.StepResult;
+import org.retort.train.TrainingStep;
+
+/** The large network: a ResNet-20 that has seen every label of the training images. */
+final class Teacher {
+  private static final int DEPTH = 20;
+  private static final int BATCH = 64;
+
+  private Teacher() {}
+
+  /** Loads the teacher from {@code file}; trains it and writes the file if there is none. */
+  static Network load(Path file, int epochs) {
+    Network teacher = ResNet.cifar(DEPTH, Digits.CLASSES, Digits.CHANNELS);
+    try {
+      if (Files.exists(file)) {
+        teacher.loadStateDict(file);
+      } else {
+        train(teacher, epochs);
+        teacher.saveStateDict(file);
+      }
+      return teacher;
+    } catch (RuntimeException e) {
+      teacher.close();
+      throw e;
+    }
+  }
+
+  private static void train(Network teacher, int epochs) {
+    Batches batches = Batches.all(Digits.load(), BATCH, 0);
+    try (TrainingStep step =
+        TrainingStep.builder(teacher)
+            .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
+            .crossEntropy(1)
+            .optimizer(Adam.learningRate(2e-3))
+            .build()) {
+      StepResult result = step.newResult();
+      for (int i = 0; i < epochs * batches.stepsPerEpoch(); i++) {
+        Batch batch = batches.next();
+        step.run(batch.images(), batch.labels(), null, result);
+      }
+    }
+  }
+}
