@@ -2,13 +2,12 @@ package org.retort.examples.service;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.retort.data.Batch;
-import org.retort.data.Batches;
+import org.retort.data.DigitBatches;
 import org.retort.data.Digits;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
 import org.retort.train.Adam;
-import org.retort.train.StepResult;
+import org.retort.train.Trainer;
 import org.retort.train.TrainingStep;
 
 /** The large network: a ResNet-20 that has seen every label of the training images. */
@@ -36,18 +35,13 @@ final class Teacher {
   }
 
   private static void train(Network teacher, int epochs) {
-    Batches batches = Batches.all(Digits.load(), BATCH, 0);
     try (TrainingStep step =
         TrainingStep.builder(teacher)
             .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
             .crossEntropy(1)
             .optimizer(Adam.learningRate(2e-3))
             .build()) {
-      StepResult result = step.newResult();
-      for (int i = 0; i < epochs * batches.stepsPerEpoch(); i++) {
-        Batch batch = batches.next();
-        step.run(batch.images(), batch.labels(), null, result);
-      }
+      Trainer.builder(step, DigitBatches.all(Digits.load(), BATCH, 0)).epochs(epochs).build().run();
     }
   }
 }

@@ -25,6 +25,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.retort.Retort;
 import org.retort.data.Batch;
 import org.retort.data.Batches;
+import org.retort.data.DigitBatches;
 import org.retort.data.Digits;
 import org.retort.testing.Threads;
 
@@ -100,7 +101,9 @@ final class OnlineServiceTest {
   void learn_fullQueue_takesNothingAndSaysWhenToRetry() throws Exception {
     try (OnlineService service = start(BATCH - 1)) {
       Client client = new Client(service.address());
-      Batch batch = Batches.all(Digits.load(), BATCH, 0).next();
+      Batches source = DigitBatches.all(Digits.load(), BATCH, 0);
+      source.startEpoch(0);
+      Batch batch = source.next();
       HttpResponse<String> response = client.learn(images(batch), new Long[BATCH]);
 
       assertError(response, 503, "queue must have room for the samples (got none)");
@@ -182,8 +185,11 @@ final class OnlineServiceTest {
 
   /** Sends batches of which every second image has a label; comes back as long as it shall. */
   private static void teach(Client client, int batches, long seed) throws Exception {
-    Batches source = Batches.all(Digits.load(), BATCH, seed);
+    Batches source = DigitBatches.all(Digits.load(), BATCH, seed);
     for (int i = 0; i < batches; i++) {
+      if (i % source.stepsPerEpoch() == 0) {
+        source.startEpoch(i / source.stepsPerEpoch());
+      }
       Batch batch = source.next();
       Long[] labels = new Long[BATCH];
       for (int j = 0; j < BATCH; j += 2) {
