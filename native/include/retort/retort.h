@@ -9,6 +9,7 @@
 #include <retort/losses/nst.h>
 #include <retort/losses/ofd.h>
 #include <retort/memory/contrast_memory.h>
+#include <retort/models/mlp.h>
 #include <retort/models/network.h>
 #include <retort/models/resnet.h>
 #include <retort/models/torchscript.h>

@@ -6,20 +6,15 @@
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
 
-#include <memory>
 #include <string>
 #include <variant>
+
+#include "models/program_source.h"
 
 namespace retort {
 namespace {
 
 namespace nn = torch::nn;
-
-/// A TorchScript class: its name and its forward, which computes what the C++ class's does, operator by operator.
-struct Source {
-  std::string name;
-  std::string forward;
-};
 
 constexpr const char* kResNet = R"(
 def forward(self, images) -> Tuple[Tensor, Dict[str, Tensor]]:
@@ -41,11 +36,6 @@ def forward(self, x):
     inner = self.bn1.forward(self.conv1.forward(x)).relu_()
     out = self.bn2.forward(self.conv2.forward(inner))
     return out.add_(self.downsample.forward(x) if hasattr(self, "downsample") else x)
-)";
-
-constexpr const char* kLinear = R"(
-def forward(self, x):
-    return torch.linear(x, self.weight, self.bias)
 )";
 
 std::string forward_of(const nn::Conv2dImpl& conv) {
@@ -77,35 +67,20 @@ std::string forward_of_chain(const nn::Module& chain, const std::string& between
   return source + "    return x\n";
 }
 
-Source source_of(const nn::Module& part) {
+ProgramSource source_of(const nn::Module& part) {
   if (const auto* conv = part.as<nn::Conv2d>()) return {"Conv2d", forward_of(*conv)};
   if (const auto* norm = part.as<nn::BatchNorm2d>()) return {"BatchNorm2d", forward_of(*norm)};
-  if (part.as<nn::Linear>()) return {"Linear", kLinear};
+  if (part.as<nn::Linear>()) return linear_source();
   if (part.as<nn::Sequential>()) return {"Sequential", forward_of_chain(part, "")};
   if (part.named_children().contains("fc")) return {"ResNet", kResNet};
   if (part.named_children().contains("bn2")) return {"BasicBlock", kBlock};
   return {"Layer", forward_of_chain(part, ".relu_()")};
 }
 
-torch::jit::Module program_of(const nn::Module& part, const std::shared_ptr<torch::jit::CompilationUnit>& unit) {
-  const Source source = source_of(part);
-  torch::jit::Module program(source.name, unit, /*shouldMangle=*/true);
-  program.register_attribute("training", c10::BoolType::get(), part.is_training());
-  for (const auto& entry : part.named_parameters(/*recurse=*/false)) {
-    program.register_parameter(entry.key(), entry.value(), /*is_buffer=*/false);
-  }
-  for (const auto& entry : part.named_buffers(/*recurse=*/false)) program.register_buffer(entry.key(), entry.value());
-  for (const auto& child : part.named_children()) {
-    program.register_module(child.key(), program_of(*child.value(), unit));
-  }
-  program.define(source.forward);
-  return program;
-}
-
 }  // namespace
 
 torch::jit::Module resnet_program(const nn::Module& resnet) {
-  return program_of(resnet, std::make_shared<torch::jit::CompilationUnit>());
+  return program_of(resnet, source_of);
 }
 
 }  // namespace retort

@@ -34,7 +34,7 @@ import org.retort.internal.StringLists;
  * a step built on it.
  */
 public abstract sealed class Network implements NetworkHolder, AutoCloseable
-    permits ResNet, TorchScriptNetwork {
+    permits Mlp, ResNet, TorchScriptNetwork {
   private final String name = getClass().getSimpleName();
   private final String predict = name + ".predict"; // once, for calls that create no object
   private final NativeHandle<NativeNetwork> handle;
@@ -286,7 +286,7 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   /**
    * Writes the network as a TorchScript module in its current mode, for {@link
    * TorchScriptNetwork#load}, Python's {@code torch.jit.load} or LibTorch. Names of parameters and
-   * buffers are those of {@link #stateDict()}. The module of a {@link ResNet} returns {@code
+   * buffers are those of {@link #stateDict()}. The module of a native network returns {@code
    * (logits, features)} with the tap names as keys, that of a {@link TorchScriptNetwork} what it
    * has always returned. The file is complete or not there.
    *

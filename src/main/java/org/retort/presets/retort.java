@@ -35,6 +35,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/losses/crd.h",
               "retort/losses/ofd.h",
               "retort/models/network.h",
+              "retort/models/mlp.h",
               "retort/models/resnet.h",
               "retort/models/torchscript.h",
               "retort/train/schedule.h",
@@ -149,6 +150,7 @@ public class retort implements InfoMapper {
                     "retort_jni::images_for",
                     "retort_jni::StepValue")
                 .skip());
+    struct(map, "MlpOptions");
     struct(map, "ResNetOptions");
     struct(map, "Schedule");
     struct(map, "CrossEntropyOptions");
