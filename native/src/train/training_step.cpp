@@ -141,18 +141,14 @@ at::Generator TrainingStep::Impl::generator() const {
 void TrainingStep::Impl::snapshot() {
   options.student->snapshot();
   for (const BoundTerm& term : stage().terms) term.criterion->snapshot();
-  at::Generator random = generator();
-  const std::lock_guard<std::mutex> lock(random.mutex());
-  saved_generator = random.get_state();
+  saved_random.save(generator());
 }
 
 void TrainingStep::Impl::restore() {
   options.student->restore();
   teacher->rollback();
   for (const BoundTerm& term : stage().terms) term.criterion->restore();
-  at::Generator random = generator();
-  const std::lock_guard<std::mutex> lock(random.mutex());
-  random.set_state(saved_generator);
+  saved_random.restore(generator());
 }
 
 void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {

@@ -5,12 +5,14 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "train/bound_stage.h"
 #include "train/format_choice.h"
 #include "train/gradients.h"
 #include "train/images.h"
+#include "train/random_state.h"
 #include "train/teacher.h"
 
 namespace retort {
@@ -69,7 +71,7 @@ struct TrainingStep::Impl {
   FormatChoice student_format;
   Accumulation accumulation;
   Progress progress;
-  at::Tensor saved_generator;
+  RandomState saved_random;
   std::mutex mutex;
 };
 

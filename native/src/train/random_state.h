@@ -1,0 +1,46 @@
+#pragma once
+
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/core/Generator.h>
+
+#include <mutex>
+#include <optional>
+
+namespace retort {
+
+/// The state of a generator, which may be put back. That of the CPU's is copied as it is: packed into a tensor, as
+/// LibTorch hands it out, it would take longer than a small network's cross-entropy.
+class RandomState {
+ public:
+  void save(at::Generator generator) {
+    const std::lock_guard<std::mutex> lock(generator.mutex());
+    if (!generator.device().is_cpu()) {
+      packed_ = generator.get_state();
+      return;
+    }
+    auto* cpu = generator.get<at::CPUGeneratorImpl>();
+    engine_ = cpu->engine();
+    next_float_ = cpu->next_float_normal_sample();
+    next_double_ = cpu->next_double_normal_sample();
+  }
+
+  void restore(at::Generator generator) const {
+    const std::lock_guard<std::mutex> lock(generator.mutex());
+    if (!generator.device().is_cpu()) {
+      generator.set_state(packed_);
+      return;
+    }
+    auto* cpu = generator.get<at::CPUGeneratorImpl>();
+    cpu->set_engine(engine_);
+    cpu->set_next_float_normal_sample(next_float_);
+    cpu->set_next_double_normal_sample(next_double_);
+  }
+
+ private:
+  at::mt19937 engine_;
+  std::optional<float> next_float_;
+  std::optional<double> next_double_;
+  at::Tensor packed_;
+};
+
+}  // namespace retort
