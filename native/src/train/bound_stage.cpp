@@ -90,7 +90,7 @@ std::vector<std::string> taps_of_teacher(const std::vector<const Stage*>& stages
 BoundStage bind_stage(
     const Stage& stage, Network& student, const Network* teacher, const std::vector<std::string>& teacher_taps,
     size_t first_term) {
-  CrossEntropy cross_entropy(stage.cross_entropy, student.classes(), student.tensor_options());
+  CrossEntropy cross_entropy(stage.cross_entropy, student.classes());
   RETORT_CHECK(
       cross_entropy.needs_labels() || !stage.terms.empty(), kName, ": loss must have at least one part (got none)");
   RETORT_CHECK(stage.optimizer, kName, ": optimizer must be given (got null)");

@@ -1,19 +1,24 @@
 #include "train/cross_entropy.h"
 
-#include <ATen/ops/cross_entropy_loss.h>
-#include <ATen/ops/dot.h>
-#include <ATen/ops/tensor.h>
+#include <ATen/Dispatch.h>
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
 
 #include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <utility>
 
+#include "kernels/math/exp.h"
 #include "util/check.h"
+#include "util/cpu.h"
 #include "util/description.h"
 #include "util/numbers.h"
+#include "util/precision.h"
 
 namespace retort {
 
-CrossEntropy::CrossEntropy(CrossEntropyOptions options, int64_t classes, const at::TensorOptions& logits)
-    : options_(std::move(options)) {
+CrossEntropy::CrossEntropy(CrossEntropyOptions options, int64_t classes) : options_(std::move(options)) {
   check_not_negative("CrossEntropy", "weight", options_.weight);
   options_.schedule.check("CrossEntropy");
   RETORT_CHECK(
@@ -28,26 +33,76 @@ CrossEntropy::CrossEntropy(CrossEntropyOptions options, int64_t classes, const a
   RETORT_CHECK(
       std::any_of(weights.begin(), weights.end(), [](double weight) { return weight > 0; }),
       "CrossEntropy: class weights must not all be 0 (got only 0)");
-  class_weights_ = at::tensor(weights, logits);
 }
 
-at::Tensor CrossEntropy::loss(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& weights) const {
-  const at::Tensor labels_on_cpu = labels.cpu().contiguous();
+template <typename T>
+double CrossEntropy::differentiate_row(
+    const T* logits, int64_t classes, int64_t label, double share, double factor, T* gradient) const {
+  T largest = logits[0];
+#pragma omp simd reduction(max : largest)
+  for (int64_t c = 0; c < classes; ++c) largest = logits[c] > largest ? logits[c] : largest;
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int64_t c = 0; c < classes; ++c) {
+    gradient[c] = math::exp_nonpositive(logits[c] - largest);
+    sum += gradient[c];
+  }
+  const double log_sum = std::log(static_cast<double>(sum));
+  const double smoothing = options_.label_smoothing;
+  const double of_label = share * (1 - smoothing) * class_weight(label);
+  double loss = 0;
+  double total = 0;
+  const auto add = [&](int64_t c, double weight) {
+    total += weight;
+    if (weight > 0) loss += weight * (log_sum - static_cast<double>(logits[c] - largest));
+  };
+  const auto of_class = [&](int64_t c) { return share * smoothing / static_cast<double>(classes) * class_weight(c); };
+  add(label, of_label);
+  for (int64_t c = 0; c < classes && smoothing > 0; ++c) add(c, of_class(c));
+
+  const T scale = static_cast<T>(factor * total / static_cast<double>(sum));
+#pragma omp simd
+  for (int64_t c = 0; c < classes; ++c) gradient[c] *= scale;
+  gradient[label] -= static_cast<T>(factor * of_label);
+  for (int64_t c = 0; c < classes && smoothing > 0; ++c) gradient[c] -= static_cast<T>(factor * of_class(c));
+  return loss;
+}
+
+std::optional<CrossEntropy::Result> CrossEntropy::differentiate(
+    const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& weights, double factor) const {
+  const int64_t batch = logits.size(0);
+  const int64_t classes = logits.size(1);
+  const at::Tensor labels_on_cpu = contiguous_on_cpu(labels);
   const int64_t* label = labels_on_cpu.const_data_ptr<int64_t>();
-  const at::Tensor weights_on_cpu =
-      weights.defined() ? weights.to(at::TensorOptions(at::kCPU).dtype(at::kDouble)).contiguous() : at::Tensor();
+  const at::Tensor weights_on_cpu = weights.defined() ? contiguous_on_cpu(weights, at::kDouble) : at::Tensor();
   const double* weight = weights.defined() ? weights_on_cpu.const_data_ptr<double>() : nullptr;
   double norm = 0;
-  for (int64_t i = 0; i < labels.size(0); ++i) {
-    if (label[i] < 0) continue;
-    const double of_class = options_.class_weights.empty() ? 1 : options_.class_weights[static_cast<size_t>(label[i])];
-    norm += of_class * (weight ? weight[i] : 1);
+  for (int64_t b = 0; b < batch; ++b) {
+    if (label[b] >= 0) norm += class_weight(label[b]) * (weight ? weight[b] : 1);
   }
   if (norm == 0) return {};
-  const auto reduction = weight ? at::Reduction::None : at::Reduction::Mean;
-  const at::Tensor loss =
-      at::cross_entropy_loss(logits, labels, class_weights_, reduction, /*ignore_index=*/-1, options_.label_smoothing);
-  return weight ? at::dot(loss, (weights_on_cpu / norm).to(loss.options())) : loss;
+
+  const at::ScalarType dtype = compute_dtype(logits);
+  const at::Tensor rows = contiguous_on_cpu(logits, dtype);
+  const at::Tensor gradient = at::empty(rows.sizes(), rows.options());
+  std::vector<double> losses(static_cast<size_t>(batch));
+  AT_DISPATCH_FLOATING_TYPES(dtype, "cross_entropy", [&] {
+    const scalar_t* row = rows.const_data_ptr<scalar_t>();
+    scalar_t* gradient_row = gradient.mutable_data_ptr<scalar_t>();
+    const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / classes);
+    at::parallel_for(0, batch, grain, [&](int64_t begin, int64_t end) {
+      for (int64_t b = begin; b < end; ++b) {
+        scalar_t* own = gradient_row + b * classes;
+        const double share = (weight ? weight[b] : 1) / norm;
+        if (label[b] < 0 || share == 0) {
+          std::fill_n(own, classes, scalar_t(0));
+        } else {
+          losses[static_cast<size_t>(b)] = differentiate_row(row + b * classes, classes, label[b], share, factor, own);
+        }
+      }
+    });
+  });
+  return Result{std::accumulate(losses.begin(), losses.end(), 0.0), gradient.to(logits.options())};
 }
 
 std::string CrossEntropyOptions::description() const {

@@ -3,26 +3,45 @@
 #include <ATen/core/Tensor.h>
 #include <retort/train/cross_entropy.h>
 
+#include <optional>
+
 namespace retort {
 
 /// CrossEntropyOptions for a number of classes.
 class CrossEntropy {
  public:
+  struct Result {
+    double loss;
+    /// Of the loss by the logits, in their dtype.
+    at::Tensor gradient;
+  };
+
   /// @throws c10::ValueError if an option is out of range or the class weights are not one for each class
-  CrossEntropy(CrossEntropyOptions options, int64_t classes, const at::TensorOptions& logits);
+  CrossEntropy(CrossEntropyOptions options, int64_t classes);
 
   /// The weight after a number of updates.
   double weight(int64_t step) const { return options_.weight * options_.schedule.at(step); }
   bool needs_labels() const { return options_.weight > 0; }
 
-  /// The loss [], or an undefined tensor if no labelled sample counts.
+  /// The loss and its gradient in one pass, in float64 for float64, in float32 for everything else; nothing if no
+  /// labelled sample counts. What a sample that does not count holds makes no difference.
   /// @param labels int64 [B], -1 for a sample without one
   /// @param weights [B], or undefined
-  at::Tensor loss(const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& weights) const;
+  /// @param factor times the gradient
+  std::optional<Result> differentiate(
+      const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& weights, double factor) const;
 
  private:
+  /// What a sample of this label counts beside its own weight.
+  double class_weight(int64_t label) const {
+    return options_.class_weights.empty() ? 1 : options_.class_weights[static_cast<size_t>(label)];
+  }
+  /// One sample's share of the loss; writes its share of the gradient, times the factor.
+  template <typename T>
+  double differentiate_row(
+      const T* logits, int64_t classes, int64_t label, double share, double factor, T* gradient) const;
+
   CrossEntropyOptions options_;
-  at::Tensor class_weights_;
 };
 
 }  // namespace retort

@@ -188,20 +188,19 @@ void TrainingStep::Impl::attempt(const Batch& batch, StepResult& result) {
   const Stopwatch watch;
   const NetworkOutput learned = learn(batch.images);
 
-  std::vector<at::Tensor> losses;
-  std::vector<double> weights;
-  const auto add = [&](const std::string& what, const at::Tensor& loss, double weight) {
-    losses.push_back(loss.reshape({}));
-    weights.push_back(weight);
-    const auto value = loss.item<double>();
+  Roots roots;
+  const auto share = [this](double weight) { return weight / static_cast<double>(options.accumulate); };
+  const auto add = [&result](const std::string& what, double value, double weight) {
     check_finite(what, value);
     result.total += weight * value;
     return value;
   };
   if (now.cross_entropy.needs_labels() && result.labeled > 0) {
-    const at::Tensor loss = now.cross_entropy.loss(learned.logits, batch.labels, batch.weights);
-    if (loss.defined()) {
-      result.cross_entropy = add("cross-entropy", loss, now.cross_entropy.weight(progress.steps_of_stage));
+    const double weight = now.cross_entropy.weight(progress.steps_of_stage);
+    auto computed = now.cross_entropy.differentiate(learned.logits, batch.labels, batch.weights, share(weight));
+    if (computed) {
+      result.cross_entropy = add("cross-entropy", computed->loss, weight);
+      roots.add(learned.logits, std::move(computed->gradient));
     }
   }
   std::vector<CriterionInput> inputs;
@@ -214,11 +213,13 @@ void TrainingStep::Impl::attempt(const Batch& batch, StepResult& result) {
     RETORT_CHECK(
         loss.defined() && loss.numel() == 1, kName, ": ", what, " must be a scalar (got ",
         loss.defined() ? c10::str(loss.sizes()) : "an undefined tensor", ")");
-    result.terms.push_back(add(what, loss, term.weight_at(progress.steps_of_stage)));
+    const double weight = term.weight_at(progress.steps_of_stage);
+    result.terms.push_back(add(what, loss.item<double>(), weight));
+    roots.add(loss.dim() == 0 ? loss : loss.reshape({}), at::scalar_tensor(share(weight), loss.options()));
   }
   check_finite("loss", result.total);
 
-  Gradients gradients = differentiate(losses, weights);
+  Gradients gradients = differentiate(roots);
   const int64_t student_nanoseconds = watch.nanoseconds();
   if (options.accumulate > 1) gradients = accumulation.plus(gradients);
   result.gradient_norm = checked_norm(gradients, now.optimizer->names());
@@ -257,22 +258,14 @@ NetworkOutput TrainingStep::Impl::learn(const at::Tensor& raw) {
   return learned;
 }
 
-Gradients TrainingStep::Impl::differentiate(
-    const std::vector<at::Tensor>& losses, const std::vector<double>& weights) const {
+Gradients TrainingStep::Impl::differentiate(const Roots& roots) const {
   const std::vector<at::Tensor>& parameters = stage().optimizer->parameters();
-  if (losses.empty()) return Gradients(parameters.size());  // a batch without labels, and nothing but the cross-entropy
-  std::vector<at::Tensor> roots, root_gradients;
-  for (size_t i = 0; i < losses.size(); ++i) {
-    if (!losses[i].requires_grad()) continue;
-    roots.push_back(losses[i]);
-    root_gradients.push_back(
-        at::scalar_tensor(weights[i] / static_cast<double>(options.accumulate), losses[i].options()));
-  }
-  const Gradients gradients =
-      roots.empty() ? Gradients()
-                    : torch::autograd::grad(
-                          roots, parameters, root_gradients, /*retain_graph=*/std::nullopt, /*create_graph=*/false,
-                          /*allow_unused=*/true);
+  if (roots.losses == 0) return Gradients(parameters.size());  // a batch without labels, and nothing but cross-entropy
+  const Gradients gradients = roots.tensors.empty()
+                                  ? Gradients()
+                                  : torch::autograd::grad(
+                                        roots.tensors, parameters, roots.gradients, /*retain_graph=*/std::nullopt,
+                                        /*create_graph=*/false, /*allow_unused=*/true);
   RETORT_CHECK(
       std::any_of(gradients.begin(), gradients.end(), [](const at::Tensor& one) { return one.defined(); }), kName,
       ": loss must depend on a parameter that is trained (got a constant)");

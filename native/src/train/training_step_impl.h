@@ -27,6 +27,21 @@ struct Progress {
   int64_t steps_of_stage = 0;
 };
 
+/// Where the backward pass begins, and with what.
+struct Roots {
+  void add(const at::Tensor& tensor, at::Tensor gradient) {
+    ++losses;
+    if (!tensor.requires_grad()) return;
+    tensors.push_back(tensor);
+    gradients.push_back(std::move(gradient));
+  }
+
+  /// Those of constants included.
+  int64_t losses = 0;
+  std::vector<at::Tensor> tensors;
+  Gradients gradients;
+};
+
 struct TrainingStep::Impl {
   explicit Impl(TrainingStepOptions given);
 
@@ -36,7 +51,7 @@ struct TrainingStep::Impl {
   /// What the student makes of images, in its dtype.
   NetworkOutput learn(const at::Tensor& raw);
   /// The gradient of the weighted losses, undefined where they do not depend on a parameter.
-  Gradients differentiate(const std::vector<at::Tensor>& losses, const std::vector<double>& weights) const;
+  Gradients differentiate(const Roots& roots) const;
   /// Requires a batch that fits; returns how many samples have a label.
   int64_t check(const Batch& batch) const;
   void snapshot();

@@ -1,11 +1,14 @@
 #pragma once
 
+#include <ATen/Dispatch.h>
 #include <ATen/core/Tensor.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "util/check.h"
+#include "util/cpu.h"
+#include "util/precision.h"
 
 namespace retort {
 
@@ -18,7 +21,7 @@ inline int64_t check_labels(const char* function, const at::Tensor& labels, int6
   RETORT_CHECK_AS(
       ShapeError, labels.dim() == 1 && labels.size(0) == batch, function, ": labels must be of shape [", batch,
       "] (got ", labels.sizes(), ")");
-  const at::Tensor on_cpu = labels.cpu().contiguous();
+  const at::Tensor on_cpu = contiguous_on_cpu(labels);
   const int64_t* label = on_cpu.const_data_ptr<int64_t>();
   int64_t labeled = 0;
   for (int64_t i = 0; i < batch; ++i) {
@@ -36,7 +39,7 @@ inline void check_weights(const char* function, const at::Tensor& weights, int64
       ShapeError, weights.dim() == 1 && weights.size(0) == batch && weights.is_floating_point(), function,
       ": weights must be floating point of shape [", batch, "] (got ", weights.scalar_type(), " ", weights.sizes(),
       ")");
-  const at::Tensor on_cpu = weights.to(at::TensorOptions(at::kCPU).dtype(at::kDouble)).contiguous();
+  const at::Tensor on_cpu = contiguous_on_cpu(weights, at::kDouble);
   const double* weight = on_cpu.const_data_ptr<double>();
   double sum = 0;
   for (int64_t i = 0; i < batch; ++i) {
@@ -50,14 +53,17 @@ inline void check_weights(const char* function, const at::Tensor& weights, int64
 
 /// The number of samples whose label has the largest logit, the first of equal ones; -1 is never counted.
 inline int64_t count_correct(const at::Tensor& logits, const at::Tensor& labels) {
-  const at::Tensor rows = logits.detach().to(at::TensorOptions(at::kCPU).dtype(at::kDouble)).contiguous();
-  const at::Tensor labels_on_cpu = labels.cpu().contiguous();
+  const at::Tensor rows = contiguous_on_cpu(logits, compute_dtype(logits));
+  const at::Tensor labels_on_cpu = contiguous_on_cpu(labels);
   const int64_t* label = labels_on_cpu.const_data_ptr<int64_t>();
-  const double* row = rows.const_data_ptr<double>();
+  const int64_t classes = rows.size(1);
   int64_t correct = 0;
-  for (int64_t i = 0; i < rows.size(0); ++i, row += rows.size(1)) {
-    correct += std::max_element(row, row + rows.size(1)) - row == label[i];
-  }
+  AT_DISPATCH_FLOATING_TYPES(rows.scalar_type(), "count_correct", [&] {
+    const scalar_t* row = rows.const_data_ptr<scalar_t>();
+    for (int64_t b = 0; b < rows.size(0); ++b, row += classes) {
+      correct += std::max_element(row, row + classes) - row == label[b];
+    }
+  });
   return correct;
 }
 

@@ -5,6 +5,7 @@
 #include <retort/train/training_step.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <cmath>
 #include <limits>
 
 #include "expect.h"
@@ -67,7 +68,13 @@ class CrossEntropyTest : public test::SeededTest {
   static std::string error_after(const std::function<void(CrossEntropyOptions&)>& change) {
     CrossEntropyOptions options;
     change(options);
-    return error_of([&] { CrossEntropy(options, kClasses, at::kFloat); });
+    return error_of([&] { CrossEntropy(options, kClasses); });
+  }
+
+  static CrossEntropy::Result differentiate(
+      const CrossEntropyOptions& options, const at::Tensor& logits, const at::Tensor& labels,
+      const at::Tensor& weights) {
+    return *CrossEntropy(options, kClasses).differentiate(logits, labels, weights, 1);
   }
 
   /// A step of a linear network with the cross-entropy alone.
@@ -93,31 +100,31 @@ TEST_F(CrossEntropyTest, MatchesReference) {
       Inputs in;
       if (weighted) in.weights = at::tensor({0.5, 0.0, 9.0, 2.0, 1.0, 0.25}, at::kDouble);
       for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
-        const CrossEntropy cross_entropy(options, kClasses, dtype);
-        const at::Tensor logits = in.logits.to(dtype).requires_grad_();
-        const at::Tensor loss = cross_entropy.loss(logits, in.labels, in.weights);
+        const auto result = differentiate(options, in.logits.to(dtype), in.labels, in.weights);
         const at::Tensor truth = in.logits.detach().clone().requires_grad_();
         const at::Tensor expected = reference(options, truth, in.labels, in.weights);
         const double tolerance = dtype == at::kDouble ? 1e-12 : 1e-5;
-        EXPECT_EQ(loss.scalar_type(), dtype);
-        EXPECT_TRUE(close(loss, expected, tolerance));
-        EXPECT_TRUE(close(
-            torch::autograd::grad({loss}, {logits})[0], torch::autograd::grad({expected}, {truth})[0], tolerance));
+        EXPECT_TRUE(close(result.loss, expected.item<double>(), tolerance));
+        EXPECT_EQ(result.gradient.scalar_type(), dtype);
+        EXPECT_TRUE(close(result.gradient, torch::autograd::grad({expected}, {truth})[0], tolerance));
       }
     }
   }
 }
 
 TEST_F(CrossEntropyTest, IsTorchsWithoutWeightsOfSamples) {
-  const Inputs in;
-  for (const CrossEntropyOptions& options : all_options()) {
-    const at::Tensor class_weights =
-        options.class_weights.empty() ? at::Tensor() : at::tensor(options.class_weights, at::kDouble);
-    EXPECT_TRUE(same_bits(
-        CrossEntropy(options, kClasses, at::kDouble).loss(in.logits, in.labels, {}),
-        at::cross_entropy_loss(
-            in.logits, in.labels, class_weights, at::Reduction::Mean, /*ignore_index=*/-1, options.label_smoothing)))
-        << options.description();
+  // Enough for several threads.
+  const at::Tensor logits = at::randn({999, 100}, at::kDouble).mul(5).requires_grad_();
+  const at::Tensor labels = at::randint(-1, 100, {999}, at::kLong);
+  for (double smoothing : {0.0, 0.1}) {
+    CrossEntropyOptions options;
+    options.label_smoothing = smoothing;
+    const CrossEntropy cross_entropy(options, 100);
+    const auto result = cross_entropy.differentiate(logits, labels, {}, 1);
+    const at::Tensor expected =
+        at::cross_entropy_loss(logits, labels, {}, at::Reduction::Mean, /*ignore_index=*/-1, smoothing);
+    EXPECT_TRUE(close(result->loss, expected.item<double>(), 1e-12));
+    EXPECT_TRUE(close(result->gradient, torch::autograd::grad({expected}, {logits})[0], 1e-12));
   }
 }
 
@@ -125,28 +132,82 @@ TEST_F(CrossEntropyTest, GradMatchesFiniteDifference) {
   Inputs in;
   in.weights = at::tensor({0.5, 0.0, 9.0, 2.0, 1.0, 0.25}, at::kDouble);
   const CrossEntropyOptions options = all_options()[4];
-  const CrossEntropy cross_entropy(options, kClasses, at::kDouble);
-  const auto loss = [&](const at::Tensor& logits) { return cross_entropy.loss(logits, in.labels, in.weights); };
-  in.logits.requires_grad_();
-  EXPECT_TRUE(
-      close(torch::autograd::grad({loss(in.logits)}, {in.logits})[0], test::finite_difference(loss, in.logits), 1e-7));
+  const auto loss = [&](const at::Tensor& logits) {
+    return at::scalar_tensor(differentiate(options, logits, in.labels, in.weights).loss, at::kDouble);
+  };
+  EXPECT_TRUE(close(
+      differentiate(options, in.logits, in.labels, in.weights).gradient, test::finite_difference(loss, in.logits),
+      1e-7));
+}
+
+TEST_F(CrossEntropyTest, FactorIsThatOfTheGradient) {
+  const Inputs in;
+  const CrossEntropy cross_entropy({}, kClasses);
+  const auto one = cross_entropy.differentiate(in.logits, in.labels, {}, 1);
+  const auto half = cross_entropy.differentiate(in.logits, in.labels, {}, 0.5);
+  EXPECT_EQ(half->loss, one->loss);
+  EXPECT_TRUE(same_bits(half->gradient, one->gradient / 2));
+}
+
+TEST_F(CrossEntropyTest, LogitsMayBeOfAnyDtypeAndStrides) {
+  const Inputs in;
+  const at::Tensor strided = in.logits.t().contiguous().t();
+  const auto expected = differentiate({}, in.logits, in.labels, {});
+  EXPECT_TRUE(same_bits(differentiate({}, strided, in.labels, {}).gradient, expected.gradient));
+  for (at::ScalarType half : {at::kHalf, at::kBFloat16}) {
+    const auto rounded = differentiate({}, in.logits.to(half), in.labels, {});
+    const auto full = differentiate({}, in.logits.to(half).to(at::kFloat), in.labels, {});
+    EXPECT_EQ(rounded.loss, full.loss);
+    EXPECT_TRUE(same_bits(rounded.gradient, full.gradient.to(half)));
+  }
+}
+
+TEST_F(CrossEntropyTest, LargeLogitsDoNotOverflow) {
+  const at::Tensor logits = at::tensor({1e30, 0.0, -1e30, 0.0}, at::kFloat).view({1, kClasses});
+  const auto right = differentiate({}, logits, at::tensor({0}, at::kLong), {});
+  EXPECT_EQ(right.loss, 0);
+  EXPECT_TRUE(same_bits(right.gradient, at::zeros({1, kClasses})));
+  const auto wrong = differentiate({}, logits, at::tensor({1}, at::kLong), {});
+  EXPECT_TRUE(close(wrong.loss, 1e30, 1e-6));
+  EXPECT_TRUE(same_bits(wrong.gradient, at::tensor({1, -1, 0, 0}, at::kFloat).view({1, kClasses})));
+}
+
+TEST_F(CrossEntropyTest, WhatIsNotFiniteIsSeen) {
+  for (double value : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
+    const Inputs in;
+    in.logits[3][1] = value;
+    EXPECT_FALSE(std::isfinite(differentiate({}, in.logits, in.labels, {}).loss));
+  }
+}
+
+TEST_F(CrossEntropyTest, SamplesThatDoNotCountMayHoldAnything) {
+  Inputs in;
+  in.weights = at::tensor({0.5, 0.0, 9.0, 2.0, 1.0, 0.25}, at::kDouble);
+  const auto expected = differentiate({}, in.logits, in.labels, in.weights);
+  in.logits[1].fill_(std::numeric_limits<double>::quiet_NaN());
+  in.logits[2].fill_(std::numeric_limits<double>::infinity());
+  const auto result = differentiate({}, in.logits, in.labels, in.weights);
+  EXPECT_EQ(result.loss, expected.loss);
+  EXPECT_TRUE(same_bits(result.gradient, expected.gradient));
 }
 
 TEST_F(CrossEntropyTest, WeightsMayBeOfAnyDtypeAndStrides) {
   const Inputs in;
-  const CrossEntropy cross_entropy({}, kClasses, at::kDouble);
   const at::Tensor weights = at::tensor({0.5, 0.0, 4.0, 2.0, 1.0, 0.25}, at::kDouble);
-  const at::Tensor expected = cross_entropy.loss(in.logits, in.labels, weights);
-  EXPECT_TRUE(same_bits(cross_entropy.loss(in.logits, in.labels, weights.to(at::kHalf)), expected));
+  const auto expected = differentiate({}, in.logits, in.labels, weights);
   const at::Tensor strided = at::zeros({6, 2}, at::kDouble).select(1, 0).copy_(weights);
-  EXPECT_TRUE(same_bits(cross_entropy.loss(in.logits, in.labels, strided), expected));
+  for (const at::Tensor& other : {weights.to(at::kHalf), strided}) {
+    const auto result = differentiate({}, in.logits, in.labels, other);
+    EXPECT_EQ(result.loss, expected.loss);
+    EXPECT_TRUE(same_bits(result.gradient, expected.gradient));
+  }
 }
 
 TEST_F(CrossEntropyTest, NothingThatCountsIsNoLoss) {
   Inputs in;
   CrossEntropyOptions options;
   const auto is_nothing = [&] {
-    return !CrossEntropy(options, kClasses, at::kDouble).loss(in.logits, in.labels, in.weights).defined();
+    return !CrossEntropy(options, kClasses).differentiate(in.logits, in.labels, in.weights, 1);
   };
   EXPECT_FALSE(is_nothing());
   in.weights = at::tensor({0.0, 0.0, 1.0, 0.0, 0.0, 0.0}, at::kDouble);
