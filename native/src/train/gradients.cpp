@@ -35,7 +35,12 @@ double norm_of(const std::vector<double>& squares) {
 
 std::vector<double> squares_of(const Gradients& gradients) {
   std::vector<double> all(gradients.size());
-  at::parallel_for(0, static_cast<int64_t>(gradients.size()), 1, [&](int64_t begin, int64_t end) {
+  const auto count = static_cast<int64_t>(gradients.size());
+  int64_t elements = 1;
+  for (const at::Tensor& gradient : gradients) elements += gradient.defined() ? gradient.numel() : 0;
+  // As many as have the elements that are worth a thread.
+  const int64_t grain = at::internal::GRAIN_SIZE * count / elements + 1;
+  at::parallel_for(0, count, grain, [&](int64_t begin, int64_t end) {
     for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
       if (gradients[i].defined()) all[i] = squares(gradients[i]);
     }

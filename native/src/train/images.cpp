@@ -35,7 +35,8 @@ template <typename From, typename To>
 void transform(
     const at::Tensor& from, const at::Tensor& to, const std::vector<double>& scale, const std::vector<double>& shift) {
   using Scalar = at::opmath_type<To>;
-  at::parallel_for(0, from.size(0), 1, [&](int64_t begin, int64_t end) {
+  const int64_t grain = at::internal::GRAIN_SIZE / (from.size(1) * from.size(2)) + 1;
+  at::parallel_for(0, from.size(0), grain, [&](int64_t begin, int64_t end) {
     for (int64_t sample = begin; sample < end; ++sample) {
       for (int64_t channel = 0; channel < from.size(1); ++channel) {
         const auto own = static_cast<size_t>(scale.size() == 1 ? 0 : channel);

@@ -13,6 +13,7 @@
 #include "util/description.h"
 #include "util/names.h"
 #include "util/numbers.h"
+#include "util/one_thread.h"
 
 namespace retort {
 namespace {
@@ -87,6 +88,7 @@ Optimizer::Optimizer(const OptimizerOptions& options, std::vector<std::pair<std:
     bucket.learning_rate_factor = group.learning_rate_factor;
     bucket.weight_decay = weight_decay;
     bucket.members.push_back(i);
+    bucket.elements += parameter.numel();
   }
   for (auto& [key, bucket] : buckets) buckets_.push_back(std::move(bucket));
 }
@@ -129,6 +131,9 @@ std::vector<Optimizer::Work> Optimizer::prepare(const Tensors& gradients) const 
 
 void Optimizer::apply(const std::vector<Work>& works, double learning_rate) {
   for (const Work& work : works) {
+    // LibTorch's fused kernels start threads for each parameter, however small.
+    const auto members = static_cast<int64_t>(work.bucket->members.size());
+    const OneThread alone(work.bucket->elements < members * at::internal::GRAIN_SIZE);
     update(work, learning_rate * work.bucket->learning_rate_factor);
     for (const auto& [parameter, substitute] : work.substitutes) parameter.copy_(substitute);
   }

@@ -34,6 +34,8 @@ class Optimizer {
     std::vector<size_t> members;
     double learning_rate_factor;
     double weight_decay;
+    /// Of all members.
+    int64_t elements = 0;
   };
 
   /// What one kernel works on.
