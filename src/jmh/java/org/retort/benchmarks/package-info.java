@@ -1,0 +1,2 @@
+/** What a training step costs when Java calls it, measured by JMH. */
+package org.retort.benchmarks;
