@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
+import org.openjdk.jmh.annotations.Mode;
 import org.openjdk.jmh.profile.GCProfiler;
 import org.openjdk.jmh.results.RunResult;
 import org.openjdk.jmh.runner.Runner;
@@ -29,7 +30,6 @@ public final class LatencyReport {
 
   private final NativeSteps nativeSteps;
   private final Map<Case, List<Quantiles>> rounds = new EnumMap<>(Case.class);
-  private double allocated;
 
   private LatencyReport(String program) {
     nativeSteps = new NativeSteps(program);
@@ -77,7 +77,7 @@ public final class LatencyReport {
     JsonObject linear = nativeSteps.run("linear", LINEAR_STEPS_OF_A_ROUND);
     add(Case.NATIVE, Quantiles.of(linear.getAsJsonObject("retort")));
     add(Case.BARE, Quantiles.of(linear.getAsJsonObject("libtorch")));
-    allocated = Math.max(allocated, run(Case.JAVA, "linear"));
+    run(Case.JAVA, "linear");
     run(Case.BESIDE_GARBAGE, "linearBesideGarbage");
     run(Case.PRESETS, "presets");
     run(Case.JAVA_TWICE, "linear");
@@ -87,19 +87,29 @@ public final class LatencyReport {
     run(Case.JAVA_RESNET, "resnet");
   }
 
-  /** Returns the bytes that a step allocates on the heap. */
-  private double run(Case one, String benchmark) throws RunnerException {
-    RunResult result =
-        new Runner(
-                new OptionsBuilder()
-                    .include(StepBenchmark.class.getName() + '.' + benchmark + '$')
-                    .threads(one.threads)
-                    .addProfiler(GCProfiler.class)
-                    .shouldFailOnError(true)
-                    .verbosity(VerboseMode.SILENT)
-                    .build())
-            .runSingle();
-    add(one, Quantiles.of(result.getPrimaryResult().getStatistics()));
+  private void run(Case one, String benchmark) throws RunnerException {
+    add(
+        one,
+        Quantiles.of(
+            run(benchmark, one.threads, Mode.SampleTime).getPrimaryResult().getStatistics()));
+  }
+
+  private static RunResult run(String benchmark, int threads, Mode mode) throws RunnerException {
+    return new Runner(
+            new OptionsBuilder()
+                .include(StepBenchmark.class.getName() + '.' + benchmark + '$')
+                .mode(mode)
+                .threads(threads)
+                .addProfiler(GCProfiler.class)
+                .shouldFailOnError(true)
+                .verbosity(VerboseMode.SILENT)
+                .build())
+        .runSingle();
+  }
+
+  /** The bytes that a step allocates on the heap. The buffers of sampled times would count, too. */
+  private static double allocatedBytes() throws RunnerException {
+    RunResult result = run("linear", 1, Mode.AverageTime);
     return result.getSecondaryResults().get("gc.alloc.rate.norm").getScore();
   }
 
@@ -108,7 +118,7 @@ public final class LatencyReport {
     print("%s, threads: %d, p50: %.1f µs", one.title, one.threads, quantiles.p50());
   }
 
-  private void print() {
+  private void print() throws RunnerException {
     Map<Case, Quantiles> medians = new EnumMap<>(Case.class);
     rounds.forEach((one, quantiles) -> medians.put(one, Quantiles.median(quantiles)));
     print("| step | threads | p50, µs | p99, µs | p99.9, µs | p99 / p50 |");
@@ -122,7 +132,7 @@ public final class LatencyReport {
     printGoals(medians);
   }
 
-  private void printGoals(Map<Case, Quantiles> medians) {
+  private void printGoals(Map<Case, Quantiles> medians) throws RunnerException {
     SteadyState small;
     SteadyState large;
     LinearStep linear = new LinearStep();
@@ -145,7 +155,7 @@ public final class LatencyReport {
     print(
         "| Java's share of a step of %.1f ms | at most 1 %% | %.3f %% |",
         large.step() / 1e6, 100.0 * large.share() / large.step());
-    print("| heap allocated by a step, by JMH | 0 bytes | %.3f bytes |", allocated);
+    print("| heap allocated by a step, by JMH | 0 bytes | %.3f bytes |", allocatedBytes());
     print(
         "| heap, pointers and memory of the process after %d steps | unchanged | %d bytes, %d, %d"
             + " KB |",
