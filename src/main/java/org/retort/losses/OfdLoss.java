@@ -178,7 +178,7 @@ public final class OfdLoss implements DistillationLoss {
         argument,
         margin.layout());
     check(
-        margin.dim() == 1,
+        margin.dim() == 1 && margin.numel() > 0,
         "%s: %s must be of shape [channels] (got %s)",
         WITH_MARGINS,
         argument,

@@ -392,6 +392,8 @@ final class OfdLossTest {
     assertMarginsRejected(List.of(margin.to_sparse()), "margins[0] must be dense (got Sparse)");
     assertMarginsRejected(
         List.of(torch.zeros(3, 1)), "margins[0] must be of shape [channels] (got [3, 1])");
+    assertMarginsRejected(
+        List.of(torch.zeros(0)), "margins[0] must be of shape [channels] (got [0])");
   }
 
   @Test
