@@ -1,0 +1,164 @@
+package org.retort.fuzz;
+
+import java.lang.reflect.Executable;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
+import java.lang.reflect.ParameterizedType;
+import java.lang.reflect.Type;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.Stream;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.retort.data.Batches;
+import org.retort.data.Digits;
+import org.retort.internal.NetworkHolder;
+import org.retort.train.StepResult;
+import org.retort.train.Trainer;
+import org.retort.train.TrainingListener;
+import org.retort.train.TrainingStep;
+
+/** Random arguments and receivers of calls. Retort's own types are made by Retort's own methods. */
+final class Arguments {
+  private static final int ATTEMPTS = 100;
+  private static final int CHAIN = 3;
+
+  private final Random random;
+  private final Fixtures fixtures;
+  private final Values values;
+  private final Tensors tensors;
+
+  /**
+   * Starts a source.
+   *
+   * @param wildness the share of values that nobody should pass
+   */
+  Arguments(Random random, Fixtures fixtures, double wildness) {
+    this.random = random;
+    this.fixtures = fixtures;
+    values = new Values(random, wildness);
+    tensors = new Tensors(random, values);
+  }
+
+  /** Returns arguments for a method or constructor. */
+  Object[] of(Executable executable) {
+    boolean isOfMaps = !executable.getDeclaringClass().getSimpleName().matches("KdLoss|CrdLoss");
+    return Arrays.stream(executable.getParameters())
+        .map(parameter -> of(parameter.getParameterizedType(), parameter.getName(), isOfMaps))
+        .toArray();
+  }
+
+  private Object of(Type type, String name, boolean isOfMaps) {
+    if (type instanceof ParameterizedType list && list.getRawType() == List.class) {
+      Type element = list.getActualTypeArguments()[0];
+      return values.orNull(() -> values.list(() -> of(element, name, isOfMaps)));
+    }
+    Class<?> plain = (Class<?>) type;
+    if (values.knows(plain) && !plain.equals(ScalarType.class)) {
+      return values.of(plain);
+    }
+    if (plain.isArray()) {
+      Class<?> element = plain.getComponentType();
+      return values.orNull(() -> values.array(element, () -> of(element, name, isOfMaps)));
+    }
+    if (plain == Tensor.class) {
+      return tensors.of(name, isOfMaps);
+    }
+    return plain == ScalarType.class ? tensors.dtype() : values.orNull(() -> object(plain));
+  }
+
+  /** Returns an object of a type that is Retort's, or a path. */
+  Object object(Class<?> type) {
+    if (type == Path.class) {
+      return fixtures.file();
+    }
+    if (NetworkHolder.class.isAssignableFrom(type)) {
+      return fixtures.network(type);
+    }
+    if (type == TrainingStep.class) {
+      return fixtures.step();
+    }
+    if (type == StepResult.class) {
+      return fixtures.result();
+    }
+    if (type == Digits.class) {
+      return fixtures.digits();
+    }
+    if (type == Batches.class) {
+      return fixtures.batches();
+    }
+    if (type == TrainingListener.class) {
+      return new TrainingListener() {};
+    }
+    if (type == Trainer.class) {
+      return ((Trainer.Builder) object(Trainer.Builder.class)).build();
+    }
+    if (type.isSealed()) {
+      return object(values.pick(type.getPermittedSubclasses()));
+    }
+    return changed(type, begun(type));
+  }
+
+  private Object begun(Class<?> type) {
+    if (type == TrainingStep.Builder.class) {
+      return fixtures.builder();
+    }
+    return type == Trainer.Builder.class ? fixtures.trainer() : made(type);
+  }
+
+  /** Makes an object by a public constructor or static method. */
+  private Object made(Class<?> type) {
+    List<Executable> makers =
+        Stream.<Executable>concat(
+                Arrays.stream(type.getConstructors()),
+                Arrays.stream(type.getMethods())
+                    .filter(method -> Modifier.isStatic(method.getModifiers()))
+                    .filter(method -> method.getReturnType() == type))
+            .toList();
+    if (makers.isEmpty()) {
+      throw new AssertionError(
+          "Arguments: "
+              + type
+              + " must be known to the fuzzing: give Fixtures an object of it, or Values a value");
+    }
+    for (int i = 0; i < ATTEMPTS; i++) {
+      Object object = result(null, values.pick(makers));
+      if (object != null) {
+        return object;
+      }
+    }
+    throw new AssertionError("Arguments: no call of " + makers + " succeeded");
+  }
+
+  /** Calls some of the object's methods that return such an object. */
+  private Object changed(Class<?> type, Object object) {
+    List<Method> changes =
+        Arrays.stream(type.getMethods())
+            .filter(method -> !Modifier.isStatic(method.getModifiers()))
+            .filter(method -> method.getReturnType().isAssignableFrom(type))
+            .filter(method -> method.getDeclaringClass() != Object.class)
+            .toList();
+    Object changed = object;
+    for (int i = random.nextInt(CHAIN + 1); i > 0 && !changes.isEmpty(); i--) {
+      Object next = result(changed, values.pick(changes));
+      changed = type.isInstance(next) ? next : changed;
+    }
+    return changed;
+  }
+
+  /** Returns what a call returns, or null if it fails. */
+  private Object result(Object receiver, Executable executable) {
+    Object[] arguments = of(executable);
+    try {
+      executable.setAccessible(true);
+      return PublicApi.invoke(executable, receiver, arguments);
+    } catch (InvocationTargetException refused) {
+      return null; // calls of their own are what checks how
+    } catch (ReflectiveOperationException error) {
+      throw new AssertionError(error);
+    }
+  }
+}

@@ -1,0 +1,186 @@
+package org.retort.fuzz;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Random;
+import org.bytedeco.pytorch.global.torch;
+import org.retort.data.Batch;
+import org.retort.data.Batches;
+import org.retort.data.Digits;
+import org.retort.losses.KdLoss;
+import org.retort.models.Network;
+import org.retort.models.ResNet;
+import org.retort.models.TorchScriptNetwork;
+import org.retort.testing.Program;
+import org.retort.train.Sgd;
+import org.retort.train.StepResult;
+import org.retort.train.Trainer;
+import org.retort.train.TrainingStep;
+
+/** What is too dear to be made for every call, and files of all kinds. */
+final class Fixtures implements AutoCloseable {
+  static final long CLASSES = 5;
+  static final long IMAGE = Program.INPUTS;
+
+  /** After so many calls objects are made anew, whatever was done to them. */
+  private static final int USES = 50;
+
+  private final Path folder;
+  private final Random random;
+  private List<Path> files;
+  private final Digits digits = Digits.load();
+  private final List<AutoCloseable> open = new ArrayList<>();
+  private Network resNet;
+  private Network torchScript;
+  private TrainingStep step;
+  private StepResult result;
+  private int uses;
+
+  Fixtures(Path folder, Random random) throws IOException {
+    this.folder = folder;
+    this.random = random;
+    renew();
+  }
+
+  /** Makes objects and files anew, whatever was done to them. */
+  void renew() throws IOException {
+    renewObjects();
+    files = makeFiles();
+  }
+
+  private List<Path> makeFiles() throws IOException {
+    Path state = folder.resolve("state.pt");
+    resNet.saveStateDict(state);
+    Path programState = folder.resolve("program.pt");
+    torchScript.saveStateDict(programState);
+    Path checkpoint = folder.resolve("checkpoint");
+    step.save(checkpoint);
+    return List.of(
+        program(),
+        state,
+        programState,
+        checkpoint,
+        Files.write(folder.resolve("empty"), new byte[0]),
+        Files.writeString(folder.resolve("text"), "no network\n".repeat(99)),
+        folder,
+        folder.resolve("nothing"),
+        folder.resolve("no folder").resolve("file"),
+        Path.of("/dev/null"),
+        Path.of(""));
+  }
+
+  private Path program() {
+    return folder.resolve("program.ts");
+  }
+
+  private void makeObjects() {
+    resNet = ResNet.cifar(8, (int) CLASSES);
+    resNet.probe(3, 2, 2);
+    Program.linear((int) CLASSES)
+        .parameter("bias", torch.ones(CLASSES))
+        .save(
+            program(),
+            "y = torch.linear(x.flatten(1), self.weight, self.bias)",
+            "return y, {'x': x, 'layer1': x}");
+    torchScript = TorchScriptNetwork.load(program());
+    Network teacher = TorchScriptNetwork.load(program());
+    step = builder(torchScript, teacher).build();
+    result = step.newResult();
+    step.run(new float[(int) IMAGE], new long[1], null, result);
+    open.addAll(List.of(resNet, torchScript, teacher, step));
+  }
+
+  private static TrainingStep.Builder builder(Network student, Network teacher) {
+    return TrainingStep.builder(student, teacher)
+        .inputShape(3, 2, 2)
+        .crossEntropy(0.5)
+        .add(0.5, KdLoss.withTemperature(4))
+        .optimizer(Sgd.learningRate(0.01));
+  }
+
+  private void renewObjects() {
+    close();
+    makeObjects();
+    uses = 0;
+  }
+
+  /** Counts a call. */
+  void used() {
+    if (++uses >= USES) {
+      renewObjects();
+    }
+  }
+
+  Network network(Class<?> type) {
+    boolean isResNet =
+        type == ResNet.class || type != TorchScriptNetwork.class && random.nextBoolean();
+    return isResNet ? resNet : torchScript;
+  }
+
+  TrainingStep step() {
+    return step;
+  }
+
+  StepResult result() {
+    return result;
+  }
+
+  /** Starts a step that can be built as it is. */
+  TrainingStep.Builder builder() {
+    return random.nextBoolean() ? builder(resNet, torchScript) : builder(torchScript, resNet);
+  }
+
+  Digits digits() {
+    return digits;
+  }
+
+  /** Starts a trainer of the step that can be built as it is. */
+  Trainer.Builder trainer() {
+    return Trainer.builder(step, batches()).epochs(2);
+  }
+
+  /** Returns batches that fit the step. */
+  Batches batches() {
+    return new OneBatch();
+  }
+
+  /** The same batch in every epoch. */
+  private static final class OneBatch implements Batches {
+    private final Batch batch = Batch.allocate(2, 3, 2, 2);
+
+    @Override
+    public int stepsPerEpoch() {
+      return 1;
+    }
+
+    @Override
+    public void startEpoch(int epoch) {}
+
+    @Override
+    public Batch next() {
+      return batch;
+    }
+  }
+
+  /** Returns a file to read or to write; that of a program is another one's. */
+  Path file() {
+    return random.nextBoolean()
+        ? files.get(random.nextInt(files.size()))
+        : folder.resolve("new" + random.nextInt(3));
+  }
+
+  @Override
+  public void close() {
+    for (AutoCloseable object : open) {
+      try {
+        object.close();
+      } catch (Exception error) {
+        throw new AssertionError(error);
+      }
+    }
+    open.clear();
+  }
+}

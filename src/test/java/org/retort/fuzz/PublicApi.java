@@ -1,0 +1,104 @@
+package org.retort.fuzz;
+
+import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import java.lang.reflect.AccessibleObject;
+import java.lang.reflect.Constructor;
+import java.lang.reflect.Executable;
+import java.lang.reflect.Method;
+import java.lang.reflect.Modifier;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/** What an application can call, found by reflection so that nothing is forgotten. */
+final class PublicApi {
+  private static final Set<String> NOT_FOR_APPLICATIONS =
+      Set.of("bindings", "cli", "internal", "presets");
+
+  /**
+   * A public method or constructor, with the class of the object that it is called on or makes.
+   *
+   * @param type the class, which may inherit the method
+   * @param executable the method or constructor
+   */
+  record Call(Class<?> type, Executable executable) {
+    /** Returns for example {@code Retort.threads(int)}. */
+    String name() {
+      String parameters =
+          Arrays.stream(executable.getParameterTypes())
+              .map(Class::getSimpleName)
+              .collect(Collectors.joining(", ", "(", ")"));
+      return simpleName(type)
+          + (executable instanceof Method ? "." + executable.getName() : "")
+          + parameters;
+    }
+
+    private static String simpleName(Class<?> type) {
+      return type.getName().substring(type.getPackageName().length() + 1).replace('$', '.');
+    }
+
+    boolean isStatic() {
+      return Modifier.isStatic(executable.getModifiers());
+    }
+  }
+
+  private PublicApi() {}
+
+  /** Returns every call, in the order of names. */
+  static List<Call> calls() {
+    return new ClassFileImporter()
+            .withImportOption(new ImportOption.DoNotIncludeTests())
+            .importPackages("org.retort")
+            .stream()
+            .filter(type -> isForApplications(type.getPackageName()))
+            .map(JavaClass::reflect)
+            .filter(PublicApi::isOfUse)
+            .flatMap(PublicApi::callsOf)
+            .sorted(Comparator.comparing(Call::name))
+            .toList();
+  }
+
+  private static boolean isForApplications(String packageName) {
+    String[] parts = packageName.split("\\.");
+    return parts.length < 3 || !NOT_FOR_APPLICATIONS.contains(parts[2]);
+  }
+
+  /** Abstract types are called through those that extend them, enums have what Java gives them. */
+  private static boolean isOfUse(Class<?> type) {
+    return isPublic(type) && !Modifier.isAbstract(type.getModifiers()) && !type.isEnum();
+  }
+
+  private static boolean isPublic(Class<?> type) {
+    Class<?> outer = type.getDeclaringClass();
+    return Modifier.isPublic(type.getModifiers()) && (outer == null || isPublic(outer));
+  }
+
+  private static Stream<Call> callsOf(Class<?> type) {
+    Stream<Executable> methods =
+        Arrays.stream(type.getMethods())
+            .filter(method -> !method.isBridge())
+            .filter(method -> method.getDeclaringClass().getName().startsWith("org.retort."))
+            .map(Executable.class::cast);
+    return Stream.concat(Arrays.stream(type.getConstructors()), methods)
+        .peek(PublicApi::open)
+        .map(executable -> new Call(type, executable));
+  }
+
+  /** Calls a method, static if the receiver is null, or a constructor. */
+  static Object invoke(Executable executable, Object receiver, Object... arguments)
+      throws ReflectiveOperationException {
+    return executable instanceof Constructor<?> constructor
+        ? constructor.newInstance(arguments)
+        : ((Method) executable).invoke(receiver, arguments);
+  }
+
+  /** A public class may inherit public methods from one that is not. */
+  private static void open(AccessibleObject executable) {
+    executable.setAccessible(true);
+  }
+}

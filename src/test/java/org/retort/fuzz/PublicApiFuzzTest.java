@@ -1,0 +1,147 @@
+package org.retort.fuzz;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.lang.reflect.Executable;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.NoSuchElementException;
+import java.util.Random;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.bytedeco.javacpp.PointerScope;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.TestFactory;
+import org.junit.jupiter.api.io.TempDir;
+import org.retort.Retort;
+import org.retort.RetortException;
+import org.retort.fuzz.PublicApi.Call;
+
+/**
+ * Calls every public method and constructor with random arguments, the same ones every time: what
+ * fails does so with a named exception, whose message is one line, and the process lives. {@code
+ * -Dretort.fuzz.tries} and {@code -Dretort.fuzz.seed} ask for more or others.
+ */
+final class PublicApiFuzzTest {
+  private static final int TRIES = Integer.getInteger("retort.fuzz.tries", 1000);
+  private static final long SEED = Long.getLong("retort.fuzz.seed", 20261125);
+  private static final double WILDNESS = 0.1;
+
+  /** {@code <function>: <argument> must <rule> (got <value>)}. */
+  private static final Pattern OURS = Pattern.compile("[^:]+: .+ must .+ \\(got .*\\)");
+
+  private final Random random = new Random(SEED);
+  private final int threads = Retort.threads();
+  @TempDir private Path folder;
+  private Fixtures fixtures;
+
+  @BeforeEach
+  void makeFixtures() throws IOException {
+    Retort.threads(1);
+    fixtures = new Fixtures(folder, random);
+  }
+
+  @AfterEach
+  void closeFixtures() {
+    fixtures.close();
+    Retort.threads(threads);
+  }
+
+  @Test
+  void calls_areThoseOfEveryPackage() {
+    List<String> names = PublicApi.calls().stream().map(Call::name).toList();
+    assertThat(names)
+        .contains(
+            "Retort.threads(int)",
+            "Taps(List, List)",
+            "Sgd.schedule(Schedule)",
+            "ResNet.predict(FloatBuffer)",
+            "TorchScriptNetwork.predict(FloatBuffer)",
+            "TrainingStep.Builder.build()",
+            "NstLoss.compute(List, List)",
+            "Digits.labeled(long, int)")
+        .doesNotHaveDuplicates();
+  }
+
+  @TestFactory
+  Stream<DynamicTest> everyCall_anyArguments_isDoneOrRefusedByName() {
+    List<Call> calls = PublicApi.calls();
+    List<String> neverDone = new ArrayList<>();
+    return Stream.concat(
+        calls.stream()
+            .map(call -> DynamicTest.dynamicTest(call.name(), () -> fuzz(call, neverDone))),
+        Stream.of(
+            DynamicTest.dynamicTest(
+                "most are done at least once",
+                () -> assertThat(neverDone).hasSizeLessThan(calls.size() / 20))));
+  }
+
+  private void fuzz(Call call, List<String> neverDone) throws IOException {
+    fixtures.renew();
+    random.setSeed(SEED + call.name().hashCode());
+    int tries = call.executable().getParameterCount() > 0 ? TRIES : Math.min(TRIES, 50);
+    int done = 0;
+    for (int i = 0; i < tries; i++) {
+      done += fuzzOnce(call) ? 1 : 0;
+      Retort.threads(1);
+      fixtures.used();
+    }
+    if (done == 0) {
+      neverDone.add(call.name());
+    }
+  }
+
+  @SuppressWarnings("try") // the scope works by being open
+  private boolean fuzzOnce(Call call) {
+    try (PointerScope scope = new PointerScope()) {
+      Object receiver = null;
+      if (!call.isStatic() && call.executable() instanceof Method) {
+        receiver = new Arguments(random, fixtures, 0).object(call.type());
+      }
+      Object[] arguments = new Arguments(random, fixtures, WILDNESS).of(call.executable());
+      try {
+        PublicApi.invoke(call.executable(), receiver, arguments);
+        return true;
+      } catch (InvocationTargetException refused) {
+        check(call.executable(), arguments, refused.getCause());
+      } catch (ReflectiveOperationException error) {
+        throw new AssertionError(error);
+      }
+    }
+    return false;
+  }
+
+  private static void check(Executable executable, Object[] arguments, Throwable error) {
+    String message = String.valueOf(error.getMessage());
+    if (!isNamed(error) || !isOneLine(message) || !isInForm(error, message)) {
+      throw new AssertionError(
+          executable + " called with " + Arrays.deepToString(arguments) + " threw this", error);
+    }
+  }
+
+  private static boolean isNamed(Throwable error) {
+    return error.getClass() == IllegalArgumentException.class
+        || error.getClass() == IllegalStateException.class
+        || error.getClass() == NoSuchElementException.class
+        || error instanceof RetortException
+        || error instanceof UncheckedIOException;
+  }
+
+  private static boolean isOneLine(String message) {
+    return !message.isBlank() && message.lines().count() == 1 && !message.contains("frame #");
+  }
+
+  /** What LibTorch says is in words of its own. */
+  private static boolean isInForm(Throwable error, String message) {
+    return error instanceof RetortException || OURS.matcher(message).matches();
+  }
+}
