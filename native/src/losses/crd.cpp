@@ -17,6 +17,7 @@
 
 #include "losses/checks.h"
 #include "util/description.h"
+#include "util/exit_gate.h"
 #include "util/operators.h"
 #include "util/precision.h"
 #include "util/rows.h"
@@ -329,17 +330,23 @@ at::Tensor crd_loss(
     const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& student_memory,
     const at::Tensor& teacher_memory, const at::Tensor& contrast, double z_student, double z_teacher,
     double temperature) {
+  static CallSite site;
+  const RunningCall running(site);
   static const auto op = find_operator<decltype(crd_loss)>("retort::crd_loss");
   return op.call(student, teacher, student_memory, teacher_memory, contrast, z_student, z_teacher, temperature);
 }
 
 double crd_z(const at::Tensor& embeddings, const at::Tensor& memory, const at::Tensor& contrast, double temperature) {
+  static CallSite site;
+  const RunningCall running(site);
   static const auto op = find_operator<decltype(crd_z)>("retort::crd_z");
   return op.call(embeddings, memory, contrast, temperature);
 }
 
 at::Tensor crd_contrast(
     const at::Tensor& indices, int64_t rows, int64_t negatives, const std::optional<at::Generator>& generator) {
+  static CallSite site;
+  const RunningCall running(site);
   static const auto op = find_operator<decltype(checked_crd_contrast)>("retort::crd_contrast");
   return op.call(indices, rows, negatives, generator);
 }
@@ -347,6 +354,8 @@ at::Tensor crd_contrast(
 at::Tensor crd_class_contrast(
     const at::Tensor& indices, const at::Tensor& classes, int64_t negatives, bool relaxed,
     const std::optional<at::Generator>& generator) {
+  static CallSite site;
+  const RunningCall running(site);
   static const auto op = find_operator<decltype(checked_crd_class_contrast)>("retort::crd_class_contrast");
   return op.call(indices, classes, negatives, relaxed, generator);
 }

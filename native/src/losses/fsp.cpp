@@ -12,6 +12,7 @@
 
 #include "losses/checks.h"
 #include "util/description.h"
+#include "util/exit_gate.h"
 #include "util/operators.h"
 #include "util/precision.h"
 
@@ -179,11 +180,15 @@ class FspCriterion final : public Criterion {
 
 std::vector<at::Tensor> fsp_loss(
     at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, FspPooling pooling, FspReduction reduction) {
+  static CallSite site;
+  const RunningCall running(site);
   static const auto op = find_operator<decltype(checked_fsp_loss)>("retort::fsp_loss");
   return op.call(student, teacher, pairs, name_of(pooling), name_of(reduction));
 }
 
 at::Tensor fsp_matrix(const at::Tensor& first, const at::Tensor& second, FspPooling pooling) {
+  static CallSite site;
+  const RunningCall running(site);
   static const auto op = find_operator<decltype(checked_fsp_matrix)>("retort::fsp_matrix");
   return op.call(first, second, name_of(pooling, "fsp_matrix"));
 }

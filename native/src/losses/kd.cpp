@@ -7,6 +7,7 @@
 #include "losses/checks.h"
 #include "util/check.h"
 #include "util/description.h"
+#include "util/exit_gate.h"
 #include "util/operators.h"
 
 namespace retort {
@@ -77,6 +78,8 @@ class KdCriterion final : public Criterion {
 at::Tensor kd_loss(
     const at::Tensor& student, const at::Tensor& teacher, double temperature, const at::Tensor& weight,
     KdTarget target) {
+  static CallSite site;
+  const RunningCall running(site);
   static const auto op = find_operator<decltype(checked_kd_loss)>("retort::kd_loss");
   const auto given = weight.defined() ? std::optional<at::Tensor>(weight) : std::nullopt;
   return op.call(student, teacher, temperature, given, name_of(target));

@@ -6,6 +6,7 @@
 #include "losses/checks.h"
 #include "losses/sum.h"
 #include "util/description.h"
+#include "util/exit_gate.h"
 #include "util/operators.h"
 
 namespace retort {
@@ -72,6 +73,8 @@ class NstCriterion final : public Criterion {
 }  // namespace
 
 std::vector<at::Tensor> nst_loss(at::TensorList student, at::TensorList teacher, const NstOptions& options) {
+  static CallSite site;
+  const RunningCall running(site);
   static const auto op = find_operator<decltype(checked_nst_loss)>("retort::nst_loss");
   return op.call(
       student, teacher, name_of(options.kernel), options.degree, options.offset, options.variance, options.teacher_term,

@@ -15,6 +15,7 @@
 #include "losses/checks.h"
 #include "losses/sum.h"
 #include "util/description.h"
+#include "util/exit_gate.h"
 #include "util/operators.h"
 #include "util/precision.h"
 
@@ -191,22 +192,30 @@ void check_margins(const std::vector<at::Tensor>& margins, const FeatureShapes& 
 
 at::Tensor ofd_loss(
     const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, OfdReduction reduction) {
+  static CallSite site;
+  const RunningCall running(site);
   static const auto op = find_operator<decltype(checked_ofd_loss)>("retort::ofd_loss");
   return op.call(student, teacher, margin, name_of(reduction));
 }
 
 at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
+  static CallSite site;
+  const RunningCall running(site);
   static const auto op = find_operator<decltype(ofd_batch_margin)>("retort::ofd_batch_margin");
   return op.call(teacher);
 }
 
 at::Tensor ofd_expected_margin(const at::Tensor& bn_weight, const at::Tensor& bn_bias, bool stable) {
+  static CallSite site;
+  const RunningCall running(site);
   static const auto op = find_operator<decltype(ofd_expected_margin)>("retort::ofd_expected_margin");
   return op.call(bn_weight, bn_bias, stable);
 }
 
 std::vector<at::Tensor> ofd_expected_margins(
     const nn::Module& teacher, const std::vector<std::string>& norms, bool stable) {
+  static CallSite site;
+  const RunningCall running(site);
   const auto parameters = teacher.named_parameters();
   const auto find = [&](const std::string& name) {
     const at::Tensor* parameter = parameters.find(name);

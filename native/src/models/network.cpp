@@ -12,6 +12,7 @@
 #include "models/serving.h"
 #include "util/check.h"
 #include "util/convert.h"
+#include "util/exit_gate.h"
 #include "util/labels.h"
 #include "util/state_dict_file.h"
 #include "util/threads.h"
@@ -70,12 +71,16 @@ NetworkOutput Network::evaluate(const at::Tensor& images) {
 }
 
 void Network::publish() {
+  static CallSite site;
+  const RunningCall running(site);
   const std::lock_guard<std::mutex> lock(mutex_);
   synchronise();
   serving_->publish(*this);
 }
 
 at::Tensor Network::predict(const at::Tensor& images) {
+  static CallSite site;
+  const RunningCall running(site);
   const auto published = serving_->version();
   if (!published) {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -90,6 +95,8 @@ at::Tensor Network::predict(const at::Tensor& images) {
 }
 
 double Network::accuracy(const at::Tensor& images, const at::Tensor& labels) {
+  static CallSite site;
+  const RunningCall running(site);
   const std::lock_guard<std::mutex> lock(mutex_);
   const at::Tensor logits = evaluate(images).logits;
   const int64_t labeled = check_labels("Network.accuracy", labels, logits.size(0), logits.size(1));
@@ -98,6 +105,8 @@ double Network::accuracy(const at::Tensor& images, const at::Tensor& labels) {
 }
 
 void Network::probe(const std::vector<int64_t>& input_shape) {
+  static CallSite site;
+  const RunningCall running(site);
   RETORT_CHECK(
       !input_shape.empty() && std::all_of(input_shape.begin(), input_shape.end(), [](int64_t n) { return n > 0; }),
       "Network.probe: input shape must have positive sizes (got ", at::IntArrayRef(input_shape), ")");
@@ -165,6 +174,8 @@ size_t Network::find_tap(const std::string& name) const {
 }
 
 torch::OrderedDict<std::string, at::Tensor> Network::state_dict() {
+  static CallSite site;
+  const RunningCall running(site);
   const std::lock_guard<std::mutex> lock(mutex_);
   return entries();
 }
@@ -185,11 +196,15 @@ torch::OrderedDict<std::string, at::Tensor> Network::entries() {
 }
 
 void Network::save_state_dict(const std::string& path) {
+  static CallSite site;
+  const RunningCall running(site);
   const std::lock_guard<std::mutex> lock(mutex_);
   write_state_dict("Network.save_state_dict", entries(), path);
 }
 
 void Network::load_state_dict(const std::string& path) {
+  static CallSite site;
+  const RunningCall running(site);
   const auto loaded = read_state_dict("Network.load_state_dict", path);
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto state = entries();
@@ -210,6 +225,8 @@ void Network::load_state_dict(const std::string& path) {
 }
 
 void Network::save_torchscript(const std::string& path) {
+  static CallSite site;
+  const RunningCall running(site);
   std::ostringstream bytes;
   {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -230,6 +247,8 @@ torch::jit::Module Network::to_torchscript() {
 }
 
 void Network::convert(at::ScalarType dtype) {
+  static CallSite site;
+  const RunningCall running(site);
   RETORT_CHECK(at::isFloatingType(dtype), "Network.convert: dtype must be floating point (got ", dtype, ")");
   const std::lock_guard<std::mutex> lock(mutex_);
   synchronise();

@@ -11,6 +11,7 @@
 
 #include "models/resnet_program.h"
 #include "util/check.h"
+#include "util/exit_gate.h"
 
 namespace retort {
 namespace {
@@ -124,6 +125,8 @@ class ResNet final : public Network {
 }  // namespace
 
 std::shared_ptr<Network> make_resnet(const ResNetOptions& options) {
+  static CallSite site;
+  const RunningCall running(site);
   RETORT_CHECK(
       options.depth >= 8 && options.depth <= kMaxDepth && (options.depth - 2) % 6 == 0,
       "make_resnet: depth must be 6n + 2 between 8 and ", kMaxDepth, " (got ", options.depth, ")");

@@ -16,6 +16,7 @@
 #include "models/program.h"
 #include "models/remember.h"
 #include "util/check.h"
+#include "util/exit_gate.h"
 
 namespace retort {
 namespace {
@@ -171,6 +172,8 @@ torch::jit::Module read_program(const std::string& path) {
 }  // namespace
 
 std::shared_ptr<Network> load_torchscript(const std::string& path, const std::vector<std::string>& tap_names) {
+  static CallSite site;
+  const RunningCall running(site);
   return std::make_shared<TorchScriptNetwork>(read_program(path), tap_names);
 }
 

@@ -10,6 +10,7 @@
 #include "train/autocast.h"
 #include "train/training_step_impl.h"
 #include "util/check.h"
+#include "util/exit_gate.h"
 #include "util/labels.h"
 #include "util/numbers.h"
 #include "util/stopwatch.h"
@@ -301,11 +302,17 @@ std::vector<std::pair<std::string, Network*>> TrainingStep::Impl::networks() con
   return networks;
 }
 
-TrainingStep::TrainingStep(TrainingStepOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {}
+TrainingStep::TrainingStep(TrainingStepOptions options) {
+  static CallSite site;
+  const RunningCall running(site);
+  impl_ = std::make_unique<Impl>(std::move(options));
+}
 
 TrainingStep::~TrainingStep() = default;
 
 void TrainingStep::run(const Batch& batch, StepResult& result) {
+  static CallSite site;
+  const RunningCall running(site);
   impl_->run(batch, result);
 }
 
@@ -315,10 +322,14 @@ void TrainingStep::publish() {
 }
 
 void TrainingStep::save(const std::string& path, const std::string& note) {
+  static CallSite site;
+  const RunningCall running(site);
   impl_->save(path, note);
 }
 
 std::string TrainingStep::load(const std::string& path) {
+  static CallSite site;
+  const RunningCall running(site);
   return impl_->load(path);
 }
 
@@ -356,6 +367,8 @@ const std::vector<std::string>& TrainingStep::teacher_taps() const {
 }
 
 torch::OrderedDict<std::string, at::Tensor> TrainingStep::state() const {
+  static CallSite site;
+  const RunningCall running(site);
   const Impl::Lock lock(*impl_);
   return impl_->state(impl_->progress.stage);
 }
