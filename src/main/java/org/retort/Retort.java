@@ -4,7 +4,15 @@ import org.retort.bindings.global.retort;
 import org.retort.internal.Arguments;
 import org.retort.internal.NativeLibrary;
 
-/** Settings that hold for the whole process. */
+/**
+ * Settings that hold for the whole process.
+ *
+ * <p>Retort's classes may be loaded by several class loaders of one virtual machine, as for two
+ * applications in a server; closing one leaves the others as they are. LibTorch and {@code
+ * libretort.so} are there once, and so are the number of threads, the default generator and the
+ * memory that losses keep: what one application sets here holds for all. Networks, steps and
+ * tensors can't be handed from one to the other. The natives stay loaded until the process ends.
+ */
 public final class Retort {
   static {
     NativeLibrary.load();

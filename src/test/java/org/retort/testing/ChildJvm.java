@@ -31,11 +31,19 @@ public final class ChildJvm implements AutoCloseable {
   /** Starts a program in {@code folder}, where what it prints goes to files too. */
   public static ChildJvm start(Path folder, Class<?> program, String... arguments)
       throws IOException {
+    return start(folder, List.of(), program, arguments);
+  }
+
+  /** Starts a program in a virtual machine with options of its own. */
+  public static ChildJvm start(
+      Path folder, List<String> options, Class<?> program, String... arguments) throws IOException {
     List<String> command = new ArrayList<>();
     // a shell that starts the build in the background lets its children ignore SIGINT
     command.addAll(List.of("env", "--default-signal=INT"));
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    command.addAll(List.of("-ea", "-Xcheck:jni", "-cp", classPath(), program.getName()));
+    command.addAll(List.of("-ea", "-Xcheck:jni", "-XX:-CreateCoredumpOnCrash"));
+    command.addAll(options);
+    command.addAll(List.of("-cp", classPath(), program.getName()));
     command.addAll(List.of(arguments));
     Path out = folder.resolve("stdout");
     Path err = folder.resolve("stderr");

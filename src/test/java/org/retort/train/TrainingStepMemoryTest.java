@@ -10,10 +10,12 @@ import org.bytedeco.javacpp.Pointer;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.retort.Retort;
 import org.retort.testing.Buffers;
 
+@Tag("memory")
 final class TrainingStepMemoryTest {
   private static final int WARM_UP = 200;
   private static final int STEPS = 1000;
