@@ -20,5 +20,6 @@ function(retort_add_test source)
   target_link_libraries(${name} PRIVATE retort_test_support GTest::gtest_main)
   set_target_properties(${name} PROPERTIES BUILD_RPATH "$<TARGET_FILE_DIR:retort>;${LibTorch_LIBRARY_DIR}")
   add_test(NAME ${name} COMMAND ${name} --gtest_filter=-*.MatchesGolden/*)
-  set_tests_properties(${name} PROPERTIES TIMEOUT 120)
+  # The sanitizers make everything several times slower.
+  set_tests_properties(${name} PROPERTIES TIMEOUT $<IF:$<BOOL:${RETORT_SANITIZERS}>,600,120>)
 endfunction()
