@@ -36,8 +36,9 @@ void register_handler() {
   ::on_exit(&close_at_exit, nullptr);
 }
 
-/// When the library is loaded, for a process whose first call is its last.
-[[maybe_unused]] const bool kIsRegistered = (register_handler(), true);
+bool is_power_of_two(uint64_t count) {
+  return (count & (count - 1)) == 0;
+}
 
 /// Waits until a condition holds; returns whether it does.
 template <typename Condition>
@@ -76,14 +77,13 @@ bool ExitGate::close(Duration patience) {
   return wait_until(patience, [&] { return running_ <= own; });
 }
 
-RunningCall::RunningCall(CallSite& site) : site_(site) {
+RunningCall::RunningCall(CallSite& site) : registers_(is_power_of_two(++site.calls)) {
+  if (registers_) register_handler();
   if (!instance().enter(kParking)) fail("Retort: call must begin before the process ends (got one after exit)");
 }
 
 RunningCall::~RunningCall() {
-  const uint64_t calls = ++site_.calls;
-  const bool is_power_of_two = (calls & (calls - 1)) == 0;
-  if (is_power_of_two) register_handler();
+  if (registers_) register_handler();
   instance().leave();
 }
 

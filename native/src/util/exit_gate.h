@@ -41,8 +41,9 @@ struct CallSite {
 /// process at once, with its status and without destructors. A call that begins after exit() was called waits for the
 /// end of the process; one that meets none, since a destructor waits for its thread, fails after 20 seconds.
 ///
-/// Costs two atomic additions. Handlers of exit() run in reverse order and LibTorch makes static objects during calls,
-/// too, so the handler is registered again after a site's first calls: the first, second, fourth, eighth and so on.
+/// Costs three atomic additions. Handlers of exit() run in reverse order and LibTorch makes static objects during
+/// calls, too, so the handler is registered again before and after a site's first calls: the first, second, fourth,
+/// eighth and so on. What is made in a call that is running when exit() is called is destroyed too early.
 ///
 ///     static CallSite site;
 ///     const RunningCall running(site);
@@ -55,7 +56,7 @@ class RunningCall {
   RunningCall& operator=(const RunningCall&) = delete;
 
  private:
-  CallSite& site_;
+  bool registers_;
 };
 
 }  // namespace retort
