@@ -13,6 +13,7 @@
 #include <torch/nn/modules/linear.h>
 
 #include <array>
+#include <limits>
 #include <optional>
 
 #include "losses/checks.h"
@@ -110,6 +111,13 @@ double checked_crd_z(
   return z.call(embeddings.detach(), memory.detach(), contrast, temperature);
 }
 
+void check_negatives(const char* function, int64_t negatives) {
+  RETORT_CHECK(negatives >= 1, function, ": negatives must be at least 1 (got ", negatives, ")");
+  // A row of contrast has one more, the positive.
+  constexpr int64_t kLargest = std::numeric_limits<int64_t>::max() - 1;
+  RETORT_CHECK(negatives <= kLargest, function, ": negatives must be at most ", kLargest, " (got ", negatives, ")");
+}
+
 /// A constant that decides what is drawn; on the device, where a kernel reads it.
 at::Tensor draw_key(const at::Tensor& indices, std::optional<at::Generator> generator) {
   return at::empty({}, indices.options()).random_(std::move(generator));
@@ -120,7 +128,7 @@ at::Tensor checked_crd_contrast(
   using Contrast = at::Tensor(const at::Tensor&, int64_t, int64_t, const at::Tensor&);
   static const auto contrast = find_operator<Contrast>("retort::_crd_contrast");
   RETORT_CHECK(rows >= 2, "crd_contrast: rows must be at least 2 (got ", rows, ")");
-  RETORT_CHECK(negatives >= 1, "crd_contrast: negatives must be at least 1 (got ", negatives, ")");
+  check_negatives("crd_contrast", negatives);
   check_rows("crd_contrast", "indices", indices, 1, rows);
   return contrast.call(indices, rows, negatives, draw_key(indices, std::move(generator)));
 }
@@ -166,7 +174,7 @@ at::Tensor draw_by_class(
 at::Tensor checked_crd_class_contrast(
     const at::Tensor& indices, const at::Tensor& classes, int64_t negatives, bool relaxed,
     std::optional<at::Generator> generator) {
-  RETORT_CHECK(negatives >= 1, "crd_class_contrast: negatives must be at least 1 (got ", negatives, ")");
+  check_negatives("crd_class_contrast", negatives);
   check_classes("crd_class_contrast", classes);
   check_rows("crd_class_contrast", "indices", indices, 1, classes.size(0));
   RETORT_CHECK_AS(
@@ -379,7 +387,7 @@ std::shared_ptr<Criterion> CrdOptions::build(const FeatureShapes& shapes) const 
       ShapeError, !relaxed || classes.defined(),
       "crd_loss: classes must be given for relaxed positives (got an undefined tensor)");
   check_z(*this);
-  RETORT_CHECK(negatives >= 1, "crd_loss: negatives must be at least 1 (got ", negatives, ")");
+  check_negatives("crd_loss", negatives);
   RETORT_CHECK(dimension >= 1, "crd_loss: dimension must be at least 1 (got ", dimension, ")");
   check_positive("crd_loss", "temperature", temperature);
   RETORT_CHECK(momentum >= 0 && momentum < 1, "crd_loss: momentum must be at least 0 and below 1 (got ", momentum, ")");

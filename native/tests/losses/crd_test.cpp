@@ -764,6 +764,9 @@ TEST_F(CrdLossTest, ContrastRejects) {
   EXPECT_EQ(error(rows_of({1, -1}), 5, 3), "crd_contrast: indices must be between 0 and 4 (got -1)");
   EXPECT_EQ(error(rows_of({0}), 1, 3), "crd_contrast: rows must be at least 2 (got 1)");
   EXPECT_EQ(error(rows_of({0}), 5, 0), "crd_contrast: negatives must be at least 1 (got 0)");
+  EXPECT_EQ(
+      error(rows_of({0}), 5, std::numeric_limits<int64_t>::max()),
+      "crd_contrast: negatives must be at most 9223372036854775806 (got 9223372036854775807)");
   EXPECT_TRUE(same_bits(random_state(), before));
 }
 
@@ -941,6 +944,9 @@ TEST_F(CrdLossTest, ClassContrastRejects) {
   EXPECT_EQ(
       error(row, rows_of({7, 7, 7})), "crd_class_contrast: classes must be at least two different ones (got only 7)");
   EXPECT_EQ(error(row, good, 0), "crd_class_contrast: negatives must be at least 1 (got 0)");
+  EXPECT_EQ(
+      error(row, good, std::numeric_limits<int64_t>::max()),
+      "crd_class_contrast: negatives must be at most 9223372036854775806 (got 9223372036854775807)");
   EXPECT_TRUE(same_bits(random_state(), before));
   EXPECT_EQ(error(row, good), "nothing was thrown");
 }
