@@ -1,6 +1,7 @@
 package org.retort.train;
 
 import java.util.OptionalDouble;
+import org.retort.internal.Arguments;
 
 /**
  * What came out of an epoch.
@@ -25,4 +26,23 @@ public record EpochSummary(
     OptionalDouble score,
     boolean best,
     double learningRate,
-    double seconds) {}
+    double seconds) {
+  /**
+   * Tells of an epoch.
+   *
+   * @param epoch as above
+   * @param steps as above
+   * @param skipped as above
+   * @param loss as above
+   * @param accuracy as above
+   * @param score as above
+   * @param best as above
+   * @param learningRate as above
+   * @param seconds as above
+   * @throws IllegalArgumentException if accuracy or score is null
+   */
+  public EpochSummary {
+    Arguments.notNull(accuracy, "EpochSummary", "accuracy");
+    Arguments.notNull(score, "EpochSummary", "score");
+  }
+}

@@ -115,6 +115,7 @@ public final class MicrometerListener implements TrainingListener {
 
   @Override
   public void onStep(long step, StepResult result) {
+    Arguments.notNull(result, "MicrometerListener.onStep", "result");
     steps.record(result.nanoseconds(), TimeUnit.NANOSECONDS);
     samples.increment(result.samples());
     if (result.skipped()) {
@@ -139,6 +140,7 @@ public final class MicrometerListener implements TrainingListener {
 
   @Override
   public void onEpoch(EpochSummary epoch) {
+    Arguments.notNull(epoch, "MicrometerListener.onEpoch", "epoch");
     epochs.record((long) (epoch.seconds() * 1e9), TimeUnit.NANOSECONDS);
     epochLoss.now = epoch.loss();
     epochAccuracy.now = epoch.accuracy().orElse(Double.NaN);

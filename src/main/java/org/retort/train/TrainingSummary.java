@@ -2,6 +2,7 @@ package org.retort.train;
 
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
+import org.retort.internal.Arguments;
 
 /**
  * What came out of a training, with what earlier runs did if it was resumed.
@@ -20,6 +21,23 @@ public record TrainingSummary(
     OptionalDouble bestScore,
     OptionalInt bestEpoch,
     double seconds) {
+  /**
+   * Tells of a training.
+   *
+   * @param end as above
+   * @param epochs as above
+   * @param steps as above
+   * @param bestScore as above
+   * @param bestEpoch as above
+   * @param seconds as above
+   * @throws IllegalArgumentException if end, best score or best epoch is null
+   */
+  public TrainingSummary {
+    Arguments.notNull(end, "TrainingSummary", "end");
+    Arguments.notNull(bestScore, "TrainingSummary", "best score");
+    Arguments.notNull(bestEpoch, "TrainingSummary", "best epoch");
+  }
+
   /** Why a training ended. */
   public enum End {
     /** All epochs are done. */
