@@ -7,6 +7,7 @@
 
 #include "models/program_source.h"
 #include "util/check.h"
+#include "util/exit_gate.h"
 
 namespace retort {
 namespace {
@@ -77,6 +78,8 @@ class Mlp final : public Network {
 }  // namespace
 
 std::shared_ptr<Network> make_mlp(const MlpOptions& options) {
+  static CallSite site;
+  const RunningCall running(site);
   RETORT_CHECK(
       options.sizes.size() >= 2, "make_mlp: sizes must be at least two, of the input and of the output (got ",
       options.sizes.size(), ")");
