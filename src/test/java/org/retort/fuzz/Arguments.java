@@ -94,12 +94,24 @@ final class Arguments {
       return new TrainingListener() {};
     }
     if (type == Trainer.class) {
-      return ((Trainer.Builder) object(Trainer.Builder.class)).build();
+      return trainer();
     }
     if (type.isSealed()) {
       return object(values.pick(type.getPermittedSubclasses()));
     }
     return changed(type, begun(type));
+  }
+
+  /** Not all options go together. */
+  private Trainer trainer() {
+    for (int i = 0; i < ATTEMPTS; i++) {
+      try {
+        return ((Trainer.Builder) object(Trainer.Builder.class)).build();
+      } catch (IllegalArgumentException refused) {
+        continue;
+      }
+    }
+    throw new AssertionError("Arguments: no trainer could be built");
   }
 
   private Object begun(Class<?> type) {

@@ -6,11 +6,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.global.torch;
 import org.retort.data.Batch;
 import org.retort.data.Batches;
 import org.retort.data.Digits;
 import org.retort.losses.KdLoss;
+import org.retort.models.Mlp;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
 import org.retort.models.TorchScriptNetwork;
@@ -34,6 +36,7 @@ final class Fixtures implements AutoCloseable {
   private final Digits digits = Digits.load();
   private final List<AutoCloseable> open = new ArrayList<>();
   private Network resNet;
+  private Network mlp;
   private Network torchScript;
   private TrainingStep step;
   private StepResult result;
@@ -54,6 +57,8 @@ final class Fixtures implements AutoCloseable {
   private List<Path> makeFiles() throws IOException {
     Path state = folder.resolve("state.pt");
     resNet.saveStateDict(state);
+    Path mlpState = folder.resolve("mlp.pt");
+    mlp.saveStateDict(mlpState);
     Path programState = folder.resolve("program.pt");
     torchScript.saveStateDict(programState);
     Path checkpoint = folder.resolve("checkpoint");
@@ -61,6 +66,7 @@ final class Fixtures implements AutoCloseable {
     return List.of(
         program(),
         state,
+        mlpState,
         programState,
         checkpoint,
         Files.write(folder.resolve("empty"), new byte[0]),
@@ -79,6 +85,8 @@ final class Fixtures implements AutoCloseable {
   private void makeObjects() {
     resNet = ResNet.cifar(8, (int) CLASSES);
     resNet.probe(3, 2, 2);
+    mlp = Mlp.of(IMAGE, 4, CLASSES);
+    mlp.probe(3, 2, 2);
     Program.linear((int) CLASSES)
         .parameter("bias", torch.ones(CLASSES))
         .save(
@@ -90,7 +98,7 @@ final class Fixtures implements AutoCloseable {
     step = builder(torchScript, teacher).build();
     result = step.newResult();
     step.run(new float[(int) IMAGE], new long[1], null, result);
-    open.addAll(List.of(resNet, torchScript, teacher, step));
+    open.addAll(List.of(resNet, mlp, torchScript, teacher, step));
   }
 
   private static TrainingStep.Builder builder(Network student, Network teacher) {
@@ -114,10 +122,10 @@ final class Fixtures implements AutoCloseable {
     }
   }
 
+  /** Returns a network of a class, or any if that is an abstract one. */
   Network network(Class<?> type) {
-    boolean isResNet =
-        type == ResNet.class || type != TorchScriptNetwork.class && random.nextBoolean();
-    return isResNet ? resNet : torchScript;
+    List<Network> networks = Stream.of(resNet, mlp, torchScript).filter(type::isInstance).toList();
+    return networks.get(random.nextInt(networks.size()));
   }
 
   TrainingStep step() {
