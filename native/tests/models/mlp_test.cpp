@@ -1,15 +1,14 @@
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
 #include <retort/models/mlp.h>
-#include <retort/models/torchscript.h>
 #include <retort/runtime.h>
 #include <retort/train/training_step.h>
 
 #include <memory>
 
 #include "expect.h"
+#include "export_test.h"
 #include "seeded_test.h"
-#include "temporary_folder.h"
 
 namespace retort {
 namespace {
@@ -101,17 +100,9 @@ TEST_F(MlpTest, WeightsComeFromTheDefaultGenerator) {
   EXPECT_TRUE(close(weight.var().item<double>(), 0.05 * 0.05 / 3, 0.05));
 }
 
-class MlpProgramTest : public MlpTest {
+class MlpProgramTest : public test::ExportTest {
  protected:
-  /// What comes back of a network that is saved as TorchScript.
-  std::shared_ptr<Network> exported(Network& network) const {
-    network.save_torchscript(folder_.file("network.ts"));
-    const auto loaded = load_torchscript(folder_.file("network.ts"));
-    loaded->probe({2, 3});
-    return loaded;
-  }
-
-  test::TemporaryFolder folder_;
+  MlpProgramTest() : ExportTest({2, 3}) {}
 };
 
 TEST_F(MlpProgramTest, ComputesTheSameBits) {
@@ -123,19 +114,7 @@ TEST_F(MlpProgramTest, ComputesTheSameBits) {
     EXPECT_TRUE(same_bits(program->state_dict(), network->state_dict()));
     // TorchScript rewrites a program after its first runs.
     for (int run = 0; run < 4; ++run) {
-      const at::Tensor images = at::randn({7, 2, 3});
-      const NetworkOutput expected = network->forward(images);
-      const NetworkOutput output = program->forward(images);
-      EXPECT_TRUE(same_bits(output.logits, expected.logits));
-      for (size_t i = 0; i < output.features.size(); ++i) {
-        EXPECT_TRUE(same_bits(output.features[i], expected.features[i])) << network->tap_names()[i];
-      }
-      expected.logits.square().sum().backward();
-      output.logits.square().sum().backward();
-      for (const auto& parameter : network->named_parameters()) {
-        const at::Tensor gradient = program->named_parameters()[parameter.key()].grad();
-        EXPECT_TRUE(same_bits(gradient, parameter.value().grad())) << parameter.key();
-      }
+      expect_same_pass(*network, *program, at::randn({7, 2, 3}));
     }
   }
 }

@@ -8,8 +8,8 @@
 #include <memory>
 
 #include "expect.h"
+#include "export_test.h"
 #include "seeded_test.h"
-#include "temporary_folder.h"
 
 namespace retort {
 namespace {
@@ -195,17 +195,9 @@ TEST_F(ResNetTest, WeightsComeFromTheDefaultGenerator) {
   EXPECT_LE(state["fc.weight"].abs().max().item<double>(), 1.0 / 8);  // 1 / sqrt(64)
 }
 
-class ResNetProgramTest : public ResNetTest {
+class ResNetProgramTest : public test::ExportTest {
  protected:
-  /// What comes back of a network that is saved as TorchScript.
-  std::shared_ptr<Network> exported(Network& network) const {
-    network.save_torchscript(folder_.file("network.ts"));
-    const auto loaded = load_torchscript(folder_.file("network.ts"));
-    loaded->probe({3, 8, 8});
-    return loaded;
-  }
-
-  test::TemporaryFolder folder_;
+  ResNetProgramTest() : ExportTest({3, 8, 8}) {}
 };
 
 TEST_F(ResNetProgramTest, ComputesTheSameBits) {
@@ -220,19 +212,7 @@ TEST_F(ResNetProgramTest, ComputesTheSameBits) {
     for (const bool training : {true, true, true, false, false, true}) {
       network->train(training);
       program->train(training);
-      const at::Tensor images = at::randn({3, 3, 8, 8});
-      const NetworkOutput expected = network->forward(images);
-      const NetworkOutput output = program->forward(images);
-      EXPECT_TRUE(same_bits(output.logits, expected.logits));
-      for (size_t i = 0; i < output.features.size(); ++i) {
-        EXPECT_TRUE(same_bits(output.features[i], expected.features[i])) << network->tap_names()[i];
-      }
-      expected.logits.square().sum().backward();
-      output.logits.square().sum().backward();
-      for (const auto& parameter : network->named_parameters()) {
-        const at::Tensor gradient = program->named_parameters()[parameter.key()].grad();
-        EXPECT_TRUE(same_bits(gradient, parameter.value().grad())) << parameter.key();
-      }
+      expect_same_pass(*network, *program, at::randn({3, 3, 8, 8}));
       EXPECT_TRUE(same_bits(program->state_dict(), network->state_dict()));
     }
     EXPECT_EQ(program->state_dict()["bn1.num_batches_tracked"].item<int64_t>(), 4);

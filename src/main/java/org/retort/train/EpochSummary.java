@@ -39,10 +39,12 @@ public record EpochSummary(
    * @param best as above
    * @param learningRate as above
    * @param seconds as above
-   * @throws IllegalArgumentException if accuracy or score is null
+   * @throws IllegalArgumentException if accuracy or score is null, or the seconds are negative or
+   *     not finite
    */
   public EpochSummary {
     Arguments.notNull(accuracy, "EpochSummary", "accuracy");
     Arguments.notNull(score, "EpochSummary", "score");
+    Arguments.notNegative(seconds, "EpochSummary", "seconds");
   }
 }

@@ -30,12 +30,14 @@ public record TrainingSummary(
    * @param bestScore as above
    * @param bestEpoch as above
    * @param seconds as above
-   * @throws IllegalArgumentException if end, best score or best epoch is null
+   * @throws IllegalArgumentException if end, best score or best epoch is null, or the seconds are
+   *     negative or not finite
    */
   public TrainingSummary {
     Arguments.notNull(end, "TrainingSummary", "end");
     Arguments.notNull(bestScore, "TrainingSummary", "best score");
     Arguments.notNull(bestEpoch, "TrainingSummary", "best epoch");
+    Arguments.notNegative(seconds, "TrainingSummary", "seconds");
   }
 
   /** Why a training ended. */

@@ -6,6 +6,8 @@ import java.util.concurrent.Callable;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.atomic.AtomicBoolean;
 
 /** Runs things at the same time. */
 public final class Threads {
@@ -29,6 +31,25 @@ public final class Threads {
     } finally {
       threads.shutdownNow();
     }
+  }
+
+  /** Runs a task while another thread collects garbage again and again. */
+  public static void runAmongCollections(Task task) throws Exception {
+    AtomicBoolean isDone = new AtomicBoolean();
+    runAll(
+        () -> {
+          while (!isDone.get()) {
+            System.gc();
+            TimeUnit.MILLISECONDS.sleep(1);
+          }
+        },
+        () -> {
+          try {
+            task.run();
+          } finally {
+            isDone.set(true);
+          }
+        });
   }
 
   private static Callable<Void> callable(Task task) {

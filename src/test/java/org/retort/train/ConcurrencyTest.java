@@ -170,8 +170,7 @@ final class ConcurrencyTest {
   }
 
   /** Calls again and again in one thread, and closes in another one after a few calls. */
-  private static void closeDuring(Runnable call, AutoCloseable object, String type)
-      throws Exception {
+  static void closeDuring(Runnable call, AutoCloseable object, String type) throws Exception {
     CountDownLatch running = new CountDownLatch(3);
     Threads.runAll(
         () ->

@@ -3,7 +3,6 @@ package org.retort.train;
 import static org.assertj.core.api.Assertions.assertThat;
 
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.Tag;
@@ -87,25 +86,14 @@ final class DroppedObjectsTest {
       small.run();
       expected = small.numbers();
     }
-    AtomicBoolean isDone = new AtomicBoolean();
-    Threads.runAll(
+    Threads.runAmongCollections(
         () -> {
-          while (!isDone.get()) {
-            System.gc();
-            TimeUnit.MILLISECONDS.sleep(1);
-          }
-        },
-        () -> {
-          try {
-            for (int i = 0; i < CALLS; i++) {
-              SmallStep small = new SmallStep();
-              StepResult result = small.result;
-              assertThat(predict(small.student, small)).isEqualTo(logits);
-              small.step.run(small.images, small.labels, small.indices, result);
-              assertThat(SmallStep.numbers(result)).isEqualTo(expected);
-            }
-          } finally {
-            isDone.set(true);
+          for (int i = 0; i < CALLS; i++) {
+            SmallStep small = new SmallStep();
+            StepResult result = small.result;
+            assertThat(predict(small.student, small)).isEqualTo(logits);
+            small.step.run(small.images, small.labels, small.indices, result);
+            assertThat(SmallStep.numbers(result)).isEqualTo(expected);
           }
         });
   }

@@ -1,7 +1,6 @@
 package org.retort.train;
 
 import static org.assertj.core.api.Assertions.assertThat;
-import static org.retort.testing.Failures.assertUnusable;
 
 import java.nio.file.Path;
 import java.util.concurrent.CountDownLatch;
@@ -86,20 +85,7 @@ final class InterruptTest {
 
   @Test
   void close_interruptedWhileAStepRuns_waitsAndCloses() throws Exception {
-    CountDownLatch running = new CountDownLatch(3);
-    Threads.runAll(
-        () ->
-            assertUnusable(
-                () -> {
-                  while (true) {
-                    small.run();
-                    running.countDown();
-                  }
-                },
-                "TrainingStep: object must be open (got a closed one)"),
-        () -> {
-          running.await();
-          assertStaysInterrupted(small.step::close);
-        });
+    ConcurrencyTest.closeDuring(
+        small::run, () -> assertStaysInterrupted(small.step::close), "TrainingStep");
   }
 }

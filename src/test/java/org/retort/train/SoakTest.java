@@ -8,7 +8,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
-import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
@@ -113,21 +112,7 @@ final class SoakTest {
     /** Takes the seconds; prints {@code done} at the end. */
     public static void main(String[] args) throws Exception {
       Retort.threads(1);
-      AtomicBoolean isDone = new AtomicBoolean();
-      Threads.runAll(
-          () -> {
-            while (!isDone.get()) {
-              System.gc();
-              TimeUnit.MILLISECONDS.sleep(1);
-            }
-          },
-          () -> {
-            try {
-              run(Long.parseLong(args[0]));
-            } finally {
-              isDone.set(true);
-            }
-          });
+      Threads.runAmongCollections(() -> run(Long.parseLong(args[0])));
       System.out.println("done");
     }
 
