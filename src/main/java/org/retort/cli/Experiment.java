@@ -27,7 +27,10 @@ final class Experiment {
 
   private static final int TEACHER_DEPTH = 20;
   private static final int STUDENT_DEPTH = 8;
-  private static final long TEACHER_SEED = 0;
+
+  /** Of eight seeds, which give 98.3 to 99.7 %, one whose teacher is as good as the recipe's. */
+  private static final long TEACHER_SEED = 4;
+
   private static final int TEACHER_BATCH = 64;
   private static final int LABELED_BATCH = 32;
   private static final int UNLABELED_BATCH = 96;
