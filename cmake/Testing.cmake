@@ -8,6 +8,13 @@ target_include_directories(retort_test_support PUBLIC tests/support)
 target_link_libraries(retort_test_support PUBLIC retort GTest::gtest)
 target_precompile_headers(retort_test_support PUBLIC <gtest/gtest.h> <retort/retort.h> <torch/types.h>)
 
+# The sanitizers make everything several times slower.
+if(RETORT_SANITIZERS)
+  set(test_timeout 600)
+else()
+  set(test_timeout 120)
+endif()
+
 function(retort_add_test source)
   string(REGEX REPLACE "[/.]" "_" name ${source})
   string(REGEX REPLACE "_cpp$" "" name ${name})
@@ -20,6 +27,5 @@ function(retort_add_test source)
   target_link_libraries(${name} PRIVATE retort_test_support GTest::gtest_main)
   set_target_properties(${name} PROPERTIES BUILD_RPATH "$<TARGET_FILE_DIR:retort>;${LibTorch_LIBRARY_DIR}")
   add_test(NAME ${name} COMMAND ${name} --gtest_filter=-*.MatchesGolden/*)
-  # The sanitizers make everything several times slower.
-  set_tests_properties(${name} PROPERTIES TIMEOUT $<IF:$<BOOL:${RETORT_SANITIZERS}>,600,120>)
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${test_timeout})
 endfunction()
