@@ -2,35 +2,33 @@ package org.retort.fuzz;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Random;
-import java.util.function.Consumer;
-import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.condition.EnabledIfSystemProperty;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.retort.RetortException;
-import org.retort.losses.KdLoss;
-import org.retort.models.Network;
-import org.retort.models.TorchScriptNetwork;
-import org.retort.testing.Program;
-import org.retort.train.TrainingStep;
 
 /**
- * Reads damaged files of every kind but TorchScript's, which are programs: they are read, or
- * refused with a named exception whose message is one line, and the process lives.
+ * Reads files of every kind, whole and damaged: they are read, or refused with a named exception
+ * whose message is one line, and the process lives. Jazzer reads the seeds or, with {@code
+ * JAZZER_FUZZ=1}, looks for more; random damage is the same every time.
  */
 final class FileFuzzTest {
   private static final int TRIES = Integer.getInteger("retort.fuzz.tries", 1000);
   private static final long SEED = Long.getLong("retort.fuzz.seed", 20261125);
-  private static final int CLASSES = 3;
 
   private final Mutations mutations = new Mutations(new Random(SEED));
   @TempDir private Path folder;
-  private Path program;
   private Path file;
+  private FileFixtures fixtures;
 
   /** Damages a file. */
   private interface Mutation {
@@ -38,80 +36,93 @@ final class FileFuzzTest {
   }
 
   @BeforeEach
-  void makeProgram() {
+  void makeFixtures() {
     file = folder.resolve("file");
-    program =
-        Program.linear(CLASSES)
-            .parameter("bias", torch.ones(CLASSES))
-            .save(
-                folder.resolve("program.ts"),
-                "return torch.linear(x.flatten(1), self.weight, self.bias), [x]");
+    fixtures = new FileFixtures(folder);
+  }
+
+  @AfterEach
+  void closeFixtures() {
+    fixtures.close();
+  }
+
+  @FuzzTest
+  void stateDict_anyFile_isReadOrRefusedByName(byte[] content) throws IOException {
+    isRead(FileKind.STATE_DICT, content);
+  }
+
+  @FuzzTest
+  void checkpoint_anyFile_isReadOrRefusedByName(byte[] content) throws IOException {
+    isRead(FileKind.CHECKPOINT, content);
+  }
+
+  @FuzzTest
+  void teacherCache_anyFile_isReadOrRefusedByName(byte[] content) throws IOException {
+    isRead(FileKind.TEACHER_CACHE, content);
+  }
+
+  private boolean isRead(FileKind kind, byte[] content) throws IOException {
+    Files.write(file, content);
+    try {
+      fixtures.read(kind, file);
+      return true;
+    } catch (RetortException error) {
+      assertThat(error.getMessage()).isNotBlank().hasLineCount(1).doesNotContain("frame #");
+      return false;
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource
+  void file_damagedAtRandom_isReadOrRefusedByName(FileKind kind) throws IOException {
+    assertAnyIsReadOrRefused(kind, mutations::of);
   }
 
   @Test
-  void loadStateDict_damagedFile_isRefusedByName() throws IOException {
-    try (Network network = TorchScriptNetwork.load(program)) {
-      network.saveStateDict(file);
-      assertAnyIsReadOrRefused(mutations::of, network::loadStateDict);
-    }
+  void stateDict_damagedEntry_isReadOrRefusedByName() throws IOException {
+    Path archive = folder.resolve("archive");
+    fixtures.write(FileKind.STATE_DICT, archive);
+    assertAnyIsReadOrRefused(FileKind.STATE_DICT, whole -> mutations.ofEntry(archive));
   }
 
-  @Test
-  void loadStateDict_damagedEntry_isRefusedByName() throws IOException {
-    try (Network network = TorchScriptNetwork.load(program)) {
-      Path archive = folder.resolve("archive");
-      network.saveStateDict(archive);
-      network.saveStateDict(file);
-      assertAnyIsReadOrRefused(whole -> mutations.ofEntry(archive), network::loadStateDict);
-    }
-  }
-
-  @Test
-  void load_damagedCheckpoint_isRefusedByName() throws IOException {
-    try (Network network = TorchScriptNetwork.load(program);
-        TrainingStep step = TrainingStep.builder(network).inputShape(3, 2, 2).build()) {
-      step.save(file);
-      assertAnyIsReadOrRefused(mutations::of, step::load);
-    }
-  }
-
-  @Test
-  void cacheTeacher_damagedFile_isComputedAnewOrRefusedByName() throws IOException {
-    try (Network student = TorchScriptNetwork.load(program);
-        Network teacher = TorchScriptNetwork.load(program)) {
-      Consumer<Path> use = cache -> runWithCache(student, teacher, cache);
-      use.accept(file);
-      assertAnyIsReadOrRefused(mutations::of, use);
-    }
-  }
-
-  private static void runWithCache(Network student, Network teacher, Path cache) {
-    try (TrainingStep step =
-        TrainingStep.builder(student, teacher)
-            .inputShape(3, 2, 2)
-            .add(1, KdLoss.withTemperature(4))
-            .cacheTeacher(4, cache)
-            .build()) {
-      float[] images = new float[2 * (int) Program.INPUTS];
-      step.run(images, new long[2], new long[] {0, 3}, step.newResult());
-    }
-  }
-
-  private void assertAnyIsReadOrRefused(Mutation mutation, Consumer<Path> reader)
-      throws IOException {
-    byte[] whole = Files.readAllBytes(file);
+  private void assertAnyIsReadOrRefused(FileKind kind, Mutation mutation) throws IOException {
+    byte[] whole = whole(kind);
     int refused = 0;
     for (int i = 0; i < TRIES; i++) {
-      Files.write(file, mutation.of(whole));
-      try {
-        reader.accept(file);
-      } catch (RetortException error) {
-        assertThat(error.getMessage()).isNotBlank().hasLineCount(1).doesNotContain("frame #");
-        refused++;
-      }
+      refused += isRead(kind, mutation.of(whole)) ? 0 : 1;
     }
     assertThat(refused).isPositive();
-    Files.write(file, whole);
-    reader.accept(file);
+    assertThat(isRead(kind, whole)).isTrue();
+  }
+
+  private byte[] whole(FileKind kind) throws IOException {
+    Files.deleteIfExists(file);
+    fixtures.write(kind, file);
+    return Files.readAllBytes(file);
+  }
+
+  /** Seeds of a format that is no more would all be refused at their first bytes. */
+  @ParameterizedTest
+  @EnumSource
+  void seed_isReadOrRefusedAsItsNameSays(FileKind kind) throws IOException {
+    assertThat(FileFuzzTest.class).hasDeclaredMethods(kind.target());
+    assertThat(FileSeeds.read(kind)).isNotEmpty().allMatch(seed -> isSeedRead(kind, seed));
+    assertThat(FileSeeds.refused(kind)).isNotEmpty().noneMatch(seed -> isSeedRead(kind, seed));
+  }
+
+  private boolean isSeedRead(FileKind kind, Path seed) {
+    try {
+      return isRead(kind, Files.readAllBytes(seed));
+    } catch (IOException error) {
+      throw new AssertionError(error);
+    }
+  }
+
+  /** For a format that was changed: {@code -Dtest=FileFuzzTest#writeSeeds}. */
+  @ParameterizedTest
+  @EnumSource
+  @EnabledIfSystemProperty(named = "retort.fuzz.writeSeeds", matches = "true")
+  void writeSeeds(FileKind kind) throws IOException {
+    FileSeeds.write(kind, whole(kind));
   }
 }

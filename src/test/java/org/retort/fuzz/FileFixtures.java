@@ -1,0 +1,67 @@
+package org.retort.fuzz;
+
+import java.nio.file.Path;
+import org.bytedeco.pytorch.global.torch;
+import org.retort.losses.KdLoss;
+import org.retort.models.Network;
+import org.retort.models.TorchScriptNetwork;
+import org.retort.testing.Program;
+import org.retort.train.TrainingStep;
+
+/** Writes and reads files of every kind, of networks that are the same in every run. */
+final class FileFixtures implements AutoCloseable {
+  private static final int CLASSES = 3;
+
+  private final Network student;
+  private final Network teacher;
+  private final TrainingStep step;
+
+  FileFixtures(Path folder) {
+    Path program =
+        Program.linear(CLASSES)
+            .parameter("bias", torch.ones(CLASSES))
+            .save(
+                folder.resolve("program.ts"),
+                "return torch.linear(x.flatten(1), self.weight, self.bias), [x]");
+    student = TorchScriptNetwork.load(program);
+    teacher = TorchScriptNetwork.load(program);
+    step = TrainingStep.builder(student).inputShape(3, 2, 2).build();
+  }
+
+  /** Writes a whole file. */
+  void write(FileKind kind, Path file) {
+    switch (kind) {
+      case STATE_DICT -> student.saveStateDict(file);
+      case CHECKPOINT -> step.save(file);
+      case TEACHER_CACHE -> runWithCache(file);
+    }
+  }
+
+  /** Reads a file; a teacher's cache is also written where it lacks what is read. */
+  void read(FileKind kind, Path file) {
+    switch (kind) {
+      case STATE_DICT -> student.loadStateDict(file);
+      case CHECKPOINT -> step.load(file);
+      case TEACHER_CACHE -> runWithCache(file);
+    }
+  }
+
+  private void runWithCache(Path file) {
+    try (TrainingStep cached =
+        TrainingStep.builder(student, teacher)
+            .inputShape(3, 2, 2)
+            .add(1, KdLoss.withTemperature(4))
+            .cacheTeacher(4, file)
+            .build()) {
+      float[] images = new float[2 * (int) Program.INPUTS];
+      cached.run(images, new long[2], new long[] {0, 3}, cached.newResult());
+    }
+  }
+
+  @Override
+  public void close() {
+    step.close();
+    teacher.close();
+    student.close();
+  }
+}
