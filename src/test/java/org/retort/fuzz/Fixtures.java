@@ -74,8 +74,7 @@ final class Fixtures implements AutoCloseable {
         folder,
         folder.resolve("nothing"),
         folder.resolve("no folder").resolve("file"),
-        Path.of("/dev/null"),
-        Path.of(""));
+        Path.of("/dev/null"));
   }
 
   private Path program() {
