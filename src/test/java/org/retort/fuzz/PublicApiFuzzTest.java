@@ -2,6 +2,8 @@ package org.retort.fuzz;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
+import com.code_intelligence.jazzer.api.FuzzedDataProvider;
+import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.lang.reflect.Executable;
@@ -12,7 +14,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.NoSuchElementException;
-import java.util.Random;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
@@ -29,7 +30,8 @@ import org.retort.fuzz.PublicApi.Call;
 /**
  * Calls every public method and constructor with random arguments, the same ones every time: what
  * fails does so with a named exception, whose message is one line, and the process lives. {@code
- * -Dretort.fuzz.tries} and {@code -Dretort.fuzz.seed} ask for more or others.
+ * -Dretort.fuzz.tries} and {@code -Dretort.fuzz.seed} ask for more or others, and with {@code
+ * JAZZER_FUZZ=1} Jazzer chooses calls and arguments.
  */
 final class PublicApiFuzzTest {
   private static final int TRIES = Integer.getInteger("retort.fuzz.tries", 1000);
@@ -39,7 +41,8 @@ final class PublicApiFuzzTest {
   /** {@code <function>: <argument> must <rule> (got <value>)}. */
   private static final Pattern OURS = Pattern.compile("[^:]+: .+ must .+ \\(got .*\\)");
 
-  private final Random random = new Random(SEED);
+  private final FuzzedRandom random = new FuzzedRandom(SEED);
+  private final List<Call> calls = PublicApi.calls();
   private final int threads = Retort.threads();
   @TempDir private Path folder;
   private Fixtures fixtures;
@@ -58,7 +61,7 @@ final class PublicApiFuzzTest {
 
   @Test
   void calls_areThoseOfEveryPackage() {
-    List<String> names = PublicApi.calls().stream().map(Call::name).toList();
+    List<String> names = calls.stream().map(Call::name).toList();
     assertThat(names)
         .contains(
             "Retort.threads(int)",
@@ -74,7 +77,6 @@ final class PublicApiFuzzTest {
 
   @TestFactory
   Stream<DynamicTest> everyCall_anyArguments_isDoneOrRefusedByName() {
-    List<Call> calls = PublicApi.calls();
     List<String> neverDone = new ArrayList<>();
     return Stream.concat(
         calls.stream()
@@ -98,6 +100,14 @@ final class PublicApiFuzzTest {
     if (done == 0) {
       neverDone.add(call.name());
     }
+  }
+
+  @FuzzTest
+  void anyCall_anyArguments_isDoneOrRefusedByName(FuzzedDataProvider data) {
+    random.restart(data);
+    fuzzOnce(calls.get(random.nextInt(calls.size())));
+    Retort.threads(1);
+    fixtures.used();
   }
 
   @SuppressWarnings("try") // the scope works by being open
