@@ -11,7 +11,8 @@ import java.util.regex.Pattern;
 
 /** A program in a process of its own, with checks of assertions and of JNI calls on. */
 public final class ChildJvm implements AutoCloseable {
-  private static final long TIMEOUT_SECONDS = 300;
+  /** Longer than anything takes beside a build that uses all cores, or under the sanitizers. */
+  private static final long TIMEOUT_SECONDS = 1200;
 
   /** The complaint and the frame it is about, unless that is one of the JDK. */
   private static final Pattern JNI_COMPLAINT =
