@@ -12,7 +12,6 @@ import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaAccess;
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.domain.JavaModifier;
-import com.tngtech.archunit.core.importer.ImportOption.DoNotIncludeTests;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
 import com.tngtech.archunit.lang.ArchCondition;
@@ -23,10 +22,11 @@ import java.util.Set;
 import java.util.function.Predicate;
 import org.bytedeco.javacpp.Pointer;
 import org.retort.internal.NativeHandle;
+import org.retort.testing.NoTestClasses;
 import org.retort.train.MicrometerListener;
 
 /** Which part may use which, and what no part may do. */
-@AnalyzeClasses(packages = "org.retort", importOptions = DoNotIncludeTests.class)
+@AnalyzeClasses(packages = "org.retort", importOptions = NoTestClasses.class)
 final class ArchitectureTest {
   private static final String ROOT = "org.retort";
   private static final String[] LIBRARY = {

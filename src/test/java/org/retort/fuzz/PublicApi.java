@@ -2,7 +2,6 @@ package org.retort.fuzz;
 
 import com.tngtech.archunit.core.domain.JavaClass;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
-import com.tngtech.archunit.core.importer.ImportOption;
 import java.lang.reflect.AccessibleObject;
 import java.lang.reflect.Constructor;
 import java.lang.reflect.Executable;
@@ -14,6 +13,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.retort.testing.NoTestClasses;
 
 /** What an application can call, found by reflection so that nothing is forgotten. */
 final class PublicApi {
@@ -52,9 +52,7 @@ final class PublicApi {
   /** Returns every call, in the order of names. */
   static List<Call> calls() {
     return new ClassFileImporter()
-            .withImportOption(new ImportOption.DoNotIncludeTests())
-            .importPackages("org.retort")
-            .stream()
+        .withImportOption(new NoTestClasses()).importPackages("org.retort").stream()
             .filter(type -> isForApplications(type.getPackageName()))
             .map(JavaClass::reflect)
             .filter(PublicApi::isOfUse)
