@@ -52,9 +52,9 @@ class MavenConsumerIT {
   void readmeExample_inNewProject_compilesAndRuns() throws Exception {
     Path repository = repository();
     Path project = Files.createDirectory(folder.resolve("project"));
-    Files.writeString(project.resolve("pom.xml"), String.format(POM, Readme.block("xml")));
+    Files.writeString(project.resolve("pom.xml"), String.format(POM, Page.README.block("xml")));
     Path sources = Files.createDirectories(project.resolve("src/main/java"));
-    Files.writeString(sources.resolve("ReadmeExample.java"), Readme.block("java"));
+    Files.writeString(sources.resolve("ReadmeExample.java"), Page.README.block("java"));
 
     Process maven =
         new ProcessBuilder(

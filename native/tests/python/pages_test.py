@@ -1,0 +1,41 @@
+"""Runs the blocks of Python in pages of the documentation, each page's in one namespace, one after the other.
+
+Run by ctest as `pages_test.py LIBRARY PAGE ...`. Exits with 77, ctest's "skipped", where the torch that the library is built for is not
+installed; blocks that import what else is not installed are passed over, with a message.
+"""
+
+import contextlib
+import os
+import pathlib
+import re
+import sys
+import tempfile
+
+try:
+    import torch
+except ImportError:
+    print("skipped: Python's torch is not installed")
+    sys.exit(77)
+if torch.__version__.split(".")[:2] != ["2", "10"]:
+    print(f"skipped: the library is built for torch 2.10 (got {torch.__version__})")
+    sys.exit(77)
+
+
+def run(page, library):
+    blocks = re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    if not blocks:
+        raise SystemExit(f"{page} must have a block of Python")
+    namespace = {}
+    for number, block in enumerate(blocks, 1):
+        code = compile(block.replace("/path/to/libretort.so", library), f"{page.name}, block {number}", "exec")
+        try:
+            exec(code, namespace)
+            print(f"{page.name}, block {number}: done")
+        except ModuleNotFoundError as missing:
+            print(f"{page.name}, block {number}: passed over, {missing.name} is not installed")
+
+
+library, *pages = (pathlib.Path(argument).resolve() for argument in sys.argv[1:])
+for page in pages:
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        run(page, os.fspath(library))

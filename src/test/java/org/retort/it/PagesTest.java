@@ -1,0 +1,34 @@
+package org.retort.it;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.junit.jupiter.api.Test;
+
+/** What the documentation shows is what the build compiles and runs. */
+class PagesTest {
+  private static final Path CONSUMER = Path.of("native/tests/install");
+
+  @Test
+  void javaBlockOfReadme_isTheExampleThatIsTested() throws IOException {
+    Path example = Path.of("src/test/java/org/retort/examples/ReadmeExample.java");
+    assertThat("package org.retort.examples;\n\n" + Page.README.block("java"))
+        .isEqualTo(Files.readString(example));
+  }
+
+  @Test
+  void cppBlockOfReadme_isTheExampleThatIsTested() throws IOException {
+    assertThat(Page.README.block("cpp"))
+        .isEqualTo(Files.readString(CONSUMER.resolve("example.cpp")));
+  }
+
+  @Test
+  void blocksForCppTeams_areTheExamplesThatAreTested() throws IOException {
+    assertThat(new Page("docs/cpp.md").blocks("cpp"))
+        .containsExactly(
+            Files.readString(CONSUMER.resolve("own_loop.cpp")),
+            Files.readString(CONSUMER.resolve("own_network.cpp")));
+  }
+}
