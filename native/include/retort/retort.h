@@ -10,9 +10,15 @@
 #include <retort/losses/ofd.h>
 #include <retort/memory/contrast_memory.h>
 #include <retort/models/mlp.h>
+#include <retort/models/mobilenet_v2.h>
 #include <retort/models/network.h>
+#include <retort/models/networks.h>
 #include <retort/models/resnet.h>
+#include <retort/models/shufflenet_v1.h>
+#include <retort/models/shufflenet_v2.h>
 #include <retort/models/torchscript.h>
+#include <retort/models/vgg.h>
+#include <retort/models/wide_resnet.h>
 #include <retort/runtime.h>
 #include <retort/train/adam.h>
 #include <retort/train/sgd.h>

@@ -3,6 +3,7 @@
 #include <retort/models/mlp.h>
 #include <torch/nn/modules/linear.h>
 
+#include <optional>
 #include <string>
 
 #include "models/program_source.h"
@@ -23,33 +24,32 @@ std::vector<std::string> tap_names_of(size_t hidden) {
   return names;
 }
 
-/// getattr, for the layers' names are numbers.
-ProgramSource source_of(const nn::Module& part) {
-  if (part.as<nn::Linear>()) return linear_source();
-  std::string body = "    x = images.flatten(1)\n";
-  std::string after, before;
-  const size_t hidden = part.named_children().size() - 1;
-  for (size_t i = 0; i < hidden; ++i) {
-    const std::string layer = "layer" + std::to_string(i + 1);
-    const std::string pre = "pre" + std::to_string(i + 1);
-    body += c10::str(
-        "    ", pre, " = getattr(self, '", 2 * i, "').forward(x)\n", "    x = torch.relu(", pre, ")\n    ", layer,
-        " = x\n");
-    after += c10::str("'", layer, "': ", layer, ", ");
-    before += c10::str("'", layer, ".pre': ", pre, ", ");
-  }
-  return {
-      "Mlp", c10::str(
-                 "def forward(self, images) -> Tuple[Tensor, Dict[str, Tensor]]:\n", body, "    return getattr(self, '",
-                 2 * hidden, "').forward(x), {", after, before, "'embedding': x}\n")};
-}
-
-class Mlp final : public Network {
+class Mlp final : public Network, public Scripted {
  public:
   explicit Mlp(const std::vector<int64_t>& sizes) : Network(tap_names_of(sizes.size() - 2)), inputs_(sizes[0]) {
     for (size_t i = 0; i + 1 < sizes.size(); ++i) {
       layers_.push_back(register_module(std::to_string(2 * i), nn::Linear(sizes[i], sizes[i + 1])));
     }
+  }
+
+  /// getattr, for the layers' names are numbers.
+  ProgramSource program_source() const override {
+    std::string body = "    x = images.flatten(1)\n";
+    std::string after, before;
+    const size_t hidden = layers_.size() - 1;
+    for (size_t i = 0; i < hidden; ++i) {
+      const std::string layer = "layer" + std::to_string(i + 1);
+      const std::string pre = "pre" + std::to_string(i + 1);
+      body += c10::str(
+          "    ", pre, " = getattr(self, '", 2 * i, "').forward(x)\n", "    x = torch.relu(", pre, ")\n    ", layer,
+          " = x\n");
+      after += c10::str("'", layer, "': ", layer, ", ");
+      before += c10::str("'", layer, ".pre': ", pre, ", ");
+    }
+    return {
+        "Mlp", c10::str(
+                   "def forward(self, images) -> Tuple[Tensor, Dict[str, Tensor]]:\n", body,
+                   "    return getattr(self, '", 2 * hidden, "').forward(x), {", after, before, "'embedding': x}\n")};
   }
 
  protected:
@@ -68,7 +68,13 @@ class Mlp final : public Network {
     return {layers_.back()(x), std::move(features)};
   }
 
-  torch::jit::Module to_torchscript() override { return program_of(*this, source_of); }
+  torch::jit::Module to_torchscript() override { return program_of(*this); }
+
+  std::optional<NetworkStructure> structure() const override {
+    NetworkStructure known;
+    for (size_t i = 0; i + 1 < layers_.size(); ++i) known.backbone.push_back(std::to_string(2 * i));
+    return known;
+  }
 
  private:
   int64_t inputs_;

@@ -161,6 +161,31 @@ int64_t Network::tap_index(const std::string& name) const {
   return static_cast<int64_t>(find_tap(name));
 }
 
+NetworkStructure Network::known_structure(const char* function) const {
+  std::optional<NetworkStructure> known = structure();
+  const std::string type = name();
+  RETORT_CHECK(
+      known, function, ": network must be a native one, or implement structure (got ", type.substr(type.rfind(':') + 1),
+      ")");
+  return std::move(*known);
+}
+
+std::vector<std::string> Network::backbone() const {
+  return known_structure("Network.backbone").backbone;
+}
+
+std::string Network::norm_before(const std::string& tap) const {
+  const std::vector<NormBefore> norms = known_structure("Network.norm_before").norms;
+  tap_index(tap);  // which fails if there is none
+  std::vector<std::string> taps;
+  for (const NormBefore& known : norms) {
+    if (known.tap == tap) return known.norm;
+    taps.push_back(known.tap);
+  }
+  RETORT_CHECK(!taps.empty(), "Network.norm_before: network must have a BatchNorm before a tap (got none)");
+  fail("Network.norm_before: tap must be one of ", c10::Join(", ", taps), " (got ", tap, ")");
+}
+
 void Network::set_tap_names(std::vector<std::string> names) {
   const std::lock_guard<std::mutex> lock(shapes_mutex_);
   tap_names_ = std::move(names);
@@ -244,6 +269,10 @@ void Network::refuse(const at::Tensor&, const std::string& reason) const {
 
 torch::jit::Module Network::to_torchscript() {
   fail("Network: network must be a native or a TorchScript one, or implement to_torchscript (got ", name(), ")");
+}
+
+std::optional<NetworkStructure> Network::structure() const {
+  return std::nullopt;
 }
 
 void Network::convert(at::ScalarType dtype) {

@@ -1,14 +1,67 @@
 #include "models/program_source.h"
 
+#include <c10/util/StringUtil.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+
 #include <memory>
+#include <variant>
+
+#include "util/check.h"
 
 namespace retort {
 namespace {
 
-using SourceOf = ProgramSource (*)(const torch::nn::Module&);
+namespace nn = torch::nn;
 
-torch::jit::Module program_of(
-    const torch::nn::Module& part, SourceOf source_of, const std::shared_ptr<torch::jit::CompilationUnit>& unit) {
+std::string forward_of(const nn::Conv2dImpl& conv) {
+  const auto& options = conv.options;
+  return c10::str(
+      "def forward(self, x):\n    return torch.conv2d(x, self.weight, ", options.bias() ? "self.bias" : "None", ", ",
+      options.stride(), ", ", std::get<torch::ExpandingArray<2>>(options.padding()), ", [1, 1], ", options.groups(),
+      ")\n");
+}
+
+std::string forward_of(const nn::BatchNorm2dImpl& norm) {
+  const auto& options = norm.options;
+  return c10::str(
+      "def forward(self, x):\n"
+      "    if self.training:\n"
+      "        self.num_batches_tracked.add_(1)\n"
+      "        assert x.numel() > x.size(1), 'Expected more than 1 value per channel when training'\n"
+      "    return torch.batch_norm(x, self.weight, self.bias, self.running_mean, self.running_var, self.training, ",
+      *options.momentum(), ", ", options.eps(), ", True)\n");
+}
+
+/// getattr, for the names of a chain's parts are numbers.
+std::string forward_of(const nn::SequentialImpl& chain) {
+  std::string source = "def forward(self, x):\n";
+  for (const auto& part : chain.named_children()) source += "    x = getattr(self, '" + part.key() + "').forward(x)\n";
+  return source + "    return x\n";
+}
+
+ProgramSource source_of(const nn::Module& part) {
+  if (const auto* scripted = dynamic_cast<const Scripted*>(&part)) return scripted->program_source();
+  if (const auto* conv = part.as<nn::Conv2d>()) return {"Conv2d", forward_of(*conv)};
+  if (const auto* norm = part.as<nn::BatchNorm2d>()) return {"BatchNorm2d", forward_of(*norm)};
+  if (const auto* chain = part.as<nn::Sequential>()) return {"Sequential", forward_of(*chain)};
+  if (part.as<nn::ModuleList>()) return {"ModuleList", ""};
+  if (part.as<nn::Linear>()) {
+    return {"Linear", "def forward(self, x):\n    return torch.linear(x, self.weight, self.bias)\n"};
+  }
+  if (const auto* relu = part.as<nn::ReLU>()) {
+    return {
+        "ReLU",
+        c10::str("def forward(self, x):\n    return ", relu->options.inplace() ? "x.relu_()" : "torch.relu(x)")};
+  }
+  fail("Network: parts must be known to the export (got ", part.name(), ")");
+}
+
+torch::jit::Module program_of(const nn::Module& part, const std::shared_ptr<torch::jit::CompilationUnit>& unit) {
   const ProgramSource source = source_of(part);
   torch::jit::Module program(source.name, unit, /*shouldMangle=*/true);
   program.register_attribute("training", c10::BoolType::get(), part.is_training());
@@ -17,20 +70,16 @@ torch::jit::Module program_of(
   }
   for (const auto& entry : part.named_buffers(/*recurse=*/false)) program.register_buffer(entry.key(), entry.value());
   for (const auto& child : part.named_children()) {
-    program.register_module(child.key(), program_of(*child.value(), source_of, unit));
+    program.register_module(child.key(), program_of(*child.value(), unit));
   }
-  program.define(source.forward);
+  if (!source.forward.empty()) program.define(source.forward);
   return program;
 }
 
 }  // namespace
 
-ProgramSource linear_source() {
-  return {"Linear", "def forward(self, x):\n    return torch.linear(x, self.weight, self.bias)\n"};
-}
-
-torch::jit::Module program_of(const torch::nn::Module& module, SourceOf source_of) {
-  return program_of(module, source_of, std::make_shared<torch::jit::CompilationUnit>());
+torch::jit::Module program_of(const nn::Module& module) {
+  return program_of(module, std::make_shared<torch::jit::CompilationUnit>());
 }
 
 }  // namespace retort

@@ -10,15 +10,20 @@ namespace retort {
 /// A TorchScript class: its name and its forward, which computes what the C++ class's does, operator by operator.
 struct ProgramSource {
   std::string name;
+  /// Empty for a part that is never called itself.
   std::string forward;
 };
 
-/// torch::nn::Linear.
-ProgramSource linear_source();
+/// A module of Retort's own that can be written as a TorchScript class.
+class Scripted {
+ public:
+  virtual ~Scripted() = default;
+  virtual ProgramSource program_source() const = 0;
+};
 
 /// A module as TorchScript: the same tree of parts with the same names, whose parameters and buffers are shared and
-/// whose modes are taken over.
-/// @param source_of the class of each part, the module itself included
-torch::jit::Module program_of(const torch::nn::Module& module, ProgramSource (*source_of)(const torch::nn::Module&));
+/// whose modes are taken over. Parts are Scripted, or LibTorch's Conv2d (padded with zeros, not dilated), BatchNorm2d,
+/// Linear, ReLU, Sequential and ModuleList.
+torch::jit::Module program_of(const torch::nn::Module& module);
 
 }  // namespace retort

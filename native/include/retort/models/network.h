@@ -26,7 +26,21 @@ struct NetworkOutput {
   std::vector<at::Tensor> features;
 };
 
-/// Anything that maps a batch of images to logits and named features: a native network (make_resnet), a TorchScript
+/// A tap and the BatchNorm layer before it.
+struct NormBefore {
+  std::string tap;
+  std::string norm;
+};
+
+/// What a network tells of its inside, by the names of its modules.
+struct NetworkStructure {
+  /// All modules with parameters below the last feature map: what FSP's first stage trains.
+  std::vector<std::string> backbone;
+  /// The BatchNorm layers that give OFD its margins.
+  std::vector<NormBefore> norms;
+};
+
+/// Anything that maps a batch of images to logits and named features: a native network (make_network), a TorchScript
 /// module (load_torchscript) or a class of your own, which registers its parameters and buffers as any
 /// torch::nn::Module does (in the constructor or in its first forward pass), passes its tap names to the constructor
 /// and implements compute(). Always owned by a std::shared_ptr.
@@ -84,6 +98,19 @@ class RETORT_API Network : public torch::nn::Module {
   /// A tap's place in NetworkOutput::features.
   /// @throws c10::ValueError if there is no such tap
   int64_t tap_index(const std::string& name) const;
+
+  /// The names of the modules that lead to the last feature map, without what comes after it: Stage::trained of a first
+  /// stage that trains the layers alone, as FSP's does. Of a native network they are RepDistiller's get_feat_modules,
+  /// as far as those have parameters.
+  /// @throws c10::ValueError if the network is a TorchScript one or of a class of your own that does not implement
+  /// structure()
+  std::vector<std::string> backbone() const;
+  /// The name of the BatchNorm layer before a tap, whose output it is, in a residual network after the shortcut was
+  /// added: what OFD's margins of a teacher are computed from (ofd_expected_margin of its weight and bias). Of a native
+  /// network they are RepDistiller's get_bn_before_relu.
+  /// @throws c10::ValueError if there is no such tap, no BatchNorm layer before it, or the network is one of those for
+  /// which backbone() throws
+  std::string norm_before(const std::string& tap) const;
 
   /// Parameters and buffers by name, in the order of PyTorch's state_dict. The tensors share the network's memory.
   torch::OrderedDict<std::string, at::Tensor> state_dict();
@@ -152,6 +179,9 @@ class RETORT_API Network : public torch::nn::Module {
   /// every time. The default says that there is none.
   virtual torch::jit::Module to_torchscript();
 
+  /// What backbone() and norm_before() tell. The default says that it is not known.
+  virtual std::optional<NetworkStructure> structure() const;
+
   /// Brings registered buffers up to date, for a network that keeps its state elsewhere. Called before they are read.
   virtual void synchronise() {}
 
@@ -162,6 +192,7 @@ class RETORT_API Network : public torch::nn::Module {
 
   NetworkOutput evaluate(const at::Tensor& images);
   size_t find_tap(const std::string& name) const;
+  NetworkStructure known_structure(const char* function) const;
 
   // Changed by who holds both mutexes, so that either is enough to read.
   std::vector<std::string> tap_names_;

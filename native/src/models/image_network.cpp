@@ -1,0 +1,35 @@
+#include "models/image_network.h"
+
+#include <torch/csrc/jit/api/module.h>
+
+#include <utility>
+
+#include "util/check.h"
+
+namespace retort {
+
+void check_counts(const char* function, int64_t classes, int64_t input_channels) {
+  RETORT_CHECK(classes > 0, function, ": classes must be positive (got ", classes, ")");
+  RETORT_CHECK(input_channels > 0, function, ": input channels must be positive (got ", input_channels, ")");
+}
+
+ImageNetwork::ImageNetwork(Traits traits) : Network(traits.taps), traits_(std::move(traits)) {}
+
+void ImageNetwork::check_images(const at::Tensor& images) const {
+  RETORT_CHECK_AS(
+      ShapeError, images.dim() == 4 && images.size(1) == traits_.input_channels, traits_.name,
+      ": images must be of shape [batch, ", traits_.input_channels, ", height, width] (got ", images.sizes(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, images.size(2) >= traits_.least_size && images.size(3) >= traits_.least_size, traits_.name,
+      ": images must have a height and width of at least ", traits_.least_size, " (got ", images.sizes(), ")");
+}
+
+std::optional<NetworkStructure> ImageNetwork::structure() const {
+  return traits_.structure;
+}
+
+torch::jit::Module ImageNetwork::to_torchscript() {
+  return program_of(*this);
+}
+
+}  // namespace retort

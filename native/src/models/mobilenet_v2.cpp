@@ -1,0 +1,152 @@
+#include <retort/models/mobilenet_v2.h>
+#include <torch/nn/init.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/modulelist.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "models/image_network.h"
+#include "models/layers.h"
+#include "util/check.h"
+#include "util/exit_gate.h"
+
+namespace retort {
+namespace {
+
+namespace nn = torch::nn;
+
+struct Group {
+  int64_t expansion;
+  int64_t channels;
+  int64_t blocks;
+  /// Of the first block.
+  int64_t stride;
+};
+
+constexpr Group kGroups[] = {{1, 16, 1, 1}, {6, 24, 2, 1},  {6, 32, 3, 2}, {6, 64, 4, 2},
+                             {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
+constexpr double kMinWidth = 1.0 / 16;  // one channel
+constexpr double kMaxWidth = 16;
+
+nn::ReLU relu_in_place() {
+  return nn::ReLU(nn::ReLUOptions(true));
+}
+
+nn::Sequential convolve_normalise_relu(int64_t in, int64_t out, int64_t kernel, int64_t stride) {
+  return nn::Sequential(drawn_by_fan_out(convolution(in, out, kernel, stride)), nn::BatchNorm2d(out), relu_in_place());
+}
+
+class InvertedResidual final : public nn::Module, public Scripted {
+ public:
+  InvertedResidual(int64_t in, int64_t out, int64_t stride, int64_t expansion) : adds_(stride == 1 && in == out) {
+    const int64_t inner = in * expansion;
+    conv_ = register_module(
+        "conv", nn::Sequential(
+                    drawn_by_fan_out(convolution(in, inner, 1)), nn::BatchNorm2d(inner), relu_in_place(),
+                    drawn_by_fan_out(convolution(inner, inner, 3, stride, inner)), nn::BatchNorm2d(inner),
+                    relu_in_place(), drawn_by_fan_out(convolution(inner, out, 1)), nn::BatchNorm2d(out)));
+  }
+
+  at::Tensor forward(const at::Tensor& x) {
+    at::Tensor out = conv_->forward(x);
+    return adds_ ? out.add_(x) : out;
+  }
+
+  ProgramSource program_source() const override {
+    return {
+        "InvertedResidual", adds_ ? "def forward(self, x):\n    return self.conv.forward(x).add_(x)\n"
+                                  : "def forward(self, x):\n    return self.conv.forward(x)\n"};
+  }
+
+ private:
+  bool adds_;
+  nn::Sequential conv_{nullptr};
+};
+
+class MobileNetV2 final : public ImageNetwork {
+ public:
+  explicit MobileNetV2(const MobileNetV2Options& options)
+      : ImageNetwork(
+            {"MobileNetV2",
+             options.input_channels,
+             1,
+             {"stem", "layer1", "layer2", "layer3", "layer4", "layer1.pre", "layer2.pre", "layer3.pre", "layer4.pre",
+              "embedding"},
+             {{"conv1", "blocks"},
+              {{"layer1.pre", "blocks.1.1.conv.7"},
+               {"layer2.pre", "blocks.2.2.conv.7"},
+               {"layer3.pre", "blocks.4.2.conv.7"},
+               {"layer4.pre", "blocks.6.0.conv.7"}}}}) {
+    const auto scaled = [&](int64_t count) { return static_cast<int64_t>(static_cast<double>(count) * options.width); };
+    int64_t channels = scaled(32);
+    conv1_ = register_module("conv1", convolve_normalise_relu(options.input_channels, channels, 3, 2));
+    const auto list = register_module("blocks", nn::ModuleList());
+    for (const Group& group : kGroups) {
+      nn::Sequential blocks;
+      const int64_t out = scaled(group.channels);
+      for (int64_t i = 0; i < group.blocks; ++i) {
+        blocks->push_back(
+            std::make_shared<InvertedResidual>(channels, out, i == 0 ? group.stride : 1, group.expansion));
+        channels = out;
+      }
+      list->push_back(blocks);
+      groups_.push_back(blocks);
+    }
+    const int64_t last = std::max<int64_t>(scaled(1280), 1280);
+    conv2_ = register_module("conv2", convolve_normalise_relu(channels, last, 1, 1));
+    nn::Linear linear(last, options.classes);
+    nn::init::normal_(linear->weight, 0.0, 0.01);
+    nn::init::zeros_(linear->bias);
+    classifier_ = register_module("classifier", nn::Sequential(linear));
+  }
+
+  ProgramSource program_source() const override {
+    return {"MobileNetV2", R"(
+def forward(self, images) -> Tuple[Tensor, Dict[str, Tensor]]:
+    stem = self.conv1.forward(images)
+    map1 = getattr(self.blocks, "1").forward(getattr(self.blocks, "0").forward(stem))
+    map2 = getattr(self.blocks, "2").forward(map1)
+    map3 = getattr(self.blocks, "4").forward(getattr(self.blocks, "3").forward(map2))
+    map4 = getattr(self.blocks, "6").forward(getattr(self.blocks, "5").forward(map3))
+    embedding = self.conv2.forward(map4).mean([2, 3])
+    return self.classifier.forward(embedding), {
+        "stem": stem, "layer1": map1, "layer2": map2, "layer3": map3, "layer4": map4,
+        "layer1.pre": map1, "layer2.pre": map2, "layer3.pre": map3, "layer4.pre": map4, "embedding": embedding}
+)"};
+  }
+
+ protected:
+  NetworkOutput compute(const at::Tensor& images) override {
+    const at::Tensor stem = conv1_->forward(images);
+    const at::Tensor map1 = groups_[1]->forward(groups_[0]->forward(stem));
+    const at::Tensor map2 = groups_[2]->forward(map1);
+    const at::Tensor map3 = groups_[4]->forward(groups_[3]->forward(map2));
+    const at::Tensor map4 = groups_[6]->forward(groups_[5]->forward(map3));
+    const at::Tensor embedding = conv2_->forward(map4).mean({2, 3});
+    return {classifier_->forward(embedding), {stem, map1, map2, map3, map4, map1, map2, map3, map4, embedding}};
+  }
+
+ private:
+  nn::Sequential conv1_{nullptr};
+  std::vector<nn::Sequential> groups_;
+  nn::Sequential conv2_{nullptr};
+  nn::Sequential classifier_{nullptr};
+};
+
+}  // namespace
+
+std::shared_ptr<Network> make_mobilenet_v2(const MobileNetV2Options& options) {
+  static CallSite site;
+  const RunningCall running(site);
+  RETORT_CHECK(
+      options.width >= kMinWidth && options.width <= kMaxWidth, "make_mobilenet_v2: width must be between ", kMinWidth,
+      " and ", kMaxWidth, " (got ", options.width, ")");
+  check_counts("make_mobilenet_v2", options.classes, options.input_channels);
+  return std::make_shared<MobileNetV2>(options);
+}
+
+}  // namespace retort

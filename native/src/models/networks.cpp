@@ -1,0 +1,107 @@
+#include <retort/models/mobilenet_v2.h>
+#include <retort/models/networks.h>
+#include <retort/models/resnet.h>
+#include <retort/models/shufflenet_v1.h>
+#include <retort/models/shufflenet_v2.h>
+#include <retort/models/vgg.h>
+#include <retort/models/wide_resnet.h>
+
+#include "models/image_network.h"
+#include "util/check.h"
+
+namespace retort {
+namespace {
+
+/// A family's depth and width, as far as it has them.
+struct Size {
+  int64_t depth = 0;
+  int64_t width = 0;
+};
+
+using Make = std::shared_ptr<Network> (*)(const Size&, int64_t classes, int64_t input_channels);
+
+std::shared_ptr<Network> resnet(const Size& size, int64_t classes, int64_t input_channels) {
+  ResNetOptions options;
+  options.depth = size.depth;
+  options.classes = classes;
+  options.input_channels = input_channels;
+  if (size.width == 4) options.filters = {32, 64, 128, 256};
+  return make_resnet(options);
+}
+
+std::shared_ptr<Network> wide_resnet(const Size& size, int64_t classes, int64_t input_channels) {
+  return make_wide_resnet({size.depth, size.width, classes, input_channels});
+}
+
+std::shared_ptr<Network> vgg(const Size& size, int64_t classes, int64_t input_channels) {
+  VggOptions options;
+  options.depth = size.depth;
+  options.classes = classes;
+  options.input_channels = input_channels;
+  return make_vgg(options);
+}
+
+std::shared_ptr<Network> mobilenet_v2(const Size&, int64_t classes, int64_t input_channels) {
+  return make_mobilenet_v2({0.5, classes, input_channels});
+}
+
+std::shared_ptr<Network> shufflenet_v1(const Size&, int64_t classes, int64_t input_channels) {
+  ShuffleNetV1Options options;
+  options.classes = classes;
+  options.input_channels = input_channels;
+  return make_shufflenet_v1(options);
+}
+
+std::shared_ptr<Network> shufflenet_v2(const Size&, int64_t classes, int64_t input_channels) {
+  ShuffleNetV2Options options;
+  options.classes = classes;
+  options.input_channels = input_channels;
+  return make_shufflenet_v2(options);
+}
+
+struct Known {
+  const char* name;
+  Make make;
+  Size size;
+};
+
+constexpr Known kKnown[] = {
+    {"resnet8", resnet, {8}},
+    {"resnet14", resnet, {14}},
+    {"resnet20", resnet, {20}},
+    {"resnet32", resnet, {32}},
+    {"resnet44", resnet, {44}},
+    {"resnet56", resnet, {56}},
+    {"resnet110", resnet, {110}},
+    {"resnet8x4", resnet, {8, 4}},
+    {"resnet32x4", resnet, {32, 4}},
+    {"wrn_16_1", wide_resnet, {16, 1}},
+    {"wrn_16_2", wide_resnet, {16, 2}},
+    {"wrn_40_1", wide_resnet, {40, 1}},
+    {"wrn_40_2", wide_resnet, {40, 2}},
+    {"vgg8", vgg, {8}},
+    {"vgg11", vgg, {11}},
+    {"vgg13", vgg, {13}},
+    {"vgg16", vgg, {16}},
+    {"vgg19", vgg, {19}},
+    {"MobileNetV2", mobilenet_v2, {}},
+    {"ShuffleV1", shufflenet_v1, {}},
+    {"ShuffleV2", shufflenet_v2, {}}};
+
+}  // namespace
+
+std::vector<std::string> network_names() {
+  std::vector<std::string> names;
+  for (const Known& known : kKnown) names.emplace_back(known.name);
+  return names;
+}
+
+std::shared_ptr<Network> make_network(const std::string& name, int64_t classes, int64_t input_channels) {
+  check_counts("make_network", classes, input_channels);
+  for (const Known& known : kKnown) {
+    if (name == known.name) return known.make(known.size, classes, input_channels);
+  }
+  fail("make_network: name must be one of ", c10::Join(", ", network_names()), " (got ", name, ")");
+}
+
+}  // namespace retort
