@@ -4,8 +4,8 @@
 which ctest runs, hands cases of all networks in full size to the GoogleTest program models_networks_test, one at a time.
 Exits with 77, ctest's "skipped", where torch is not installed.
 
-A case is a dict: `model`, a state dict of float32, then in float64 `images`, `logits` and `taps`, a dict by name, in
-evaluation mode, and `training`, the logits in training mode.
+A case is a dict: `model`, a state dict, in half precision to keep the files small, then in float64 `images`, `logits`
+and `taps`, a dict by name, in evaluation mode, and `training`, the logits in training mode.
 """
 
 import os
@@ -335,7 +335,7 @@ VGG = (64, 128, 256, 512, 512)
 # Small ones, by the names of native/tests/networks: the network and its images' size.
 SMALL = {
     "resnet": (lambda: ResNet(14, (4, 4, 8, 12), 5), (8, 12)),
-    "wide_resnet": (lambda: WideResNet(10, 1, 5), (8, 12)),
+    "wide_resnet": (lambda: WideResNet(10, 1, 5), (4, 6)),
     "vgg": (lambda: Vgg(11, (4, 6, 8, 10, 12), 5), (8, 12)),
     "vgg_64": (lambda: Vgg(8, (4, 4, 6, 8, 10), 5), (64, 16)),
     "mobilenet_v2": (lambda: MobileNetV2(0.0625, 3), (8, 12)),
@@ -369,6 +369,7 @@ def case_of(make, size):
                 module.weight.uniform_(0.5, 1.5)
                 module.bias.normal_(0, 0.5)
         model(torch.randn(8, 3, *size))  # moves the statistics
+        model.half()
         state = {name: value.clone() for name, value in model.state_dict().items()}
         model.double()
         images = torch.randn(2, 3, *size, dtype=torch.float64)

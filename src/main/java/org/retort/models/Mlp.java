@@ -30,7 +30,7 @@ public final class Mlp extends Network {
   }
 
   private Mlp(NativeNetwork network) {
-    super(network);
+    super("Mlp", network);
   }
 
   /**

@@ -34,12 +34,22 @@ import org.retort.internal.StringLists;
  * a step built on it.
  */
 public abstract sealed class Network implements NetworkHolder, AutoCloseable
-    permits Mlp, ResNet, TorchScriptNetwork {
-  private final String name = getClass().getSimpleName();
-  private final String predict = name + ".predict"; // once, for calls that create no object
+    permits Mlp,
+        MobileNetV2,
+        NamedNetwork,
+        ResNet,
+        ShuffleNetV1,
+        ShuffleNetV2,
+        TorchScriptNetwork,
+        Vgg,
+        WideResNet {
+  private final String name;
+  private final String predict; // once, for calls that create no object
   private final NativeHandle<NativeNetwork> handle;
 
-  Network(NativeNetwork network) {
+  Network(String name, NativeNetwork network) {
+    this.name = name;
+    predict = name + ".predict";
     handle = new NativeHandle<>(name, network);
   }
 
@@ -124,6 +134,40 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    */
   public final long parameterCount() {
     return handle.ask(NativeNetwork::parameter_count);
+  }
+
+  /**
+   * The names of the modules that lead to the last feature map, without what comes after it: what
+   * {@code trained} of a first stage takes that trains the layers alone, as FSP's does. Of a native
+   * network they are RepDistiller's {@code get_feat_modules}, as far as those have parameters.
+   *
+   * @return the names, in the order of the forward pass
+   * @throws org.retort.RetortException if the network is a {@link TorchScriptNetwork}, which does
+   *     not tell
+   */
+  public final List<String> backbone() {
+    return handle.ask(
+        network -> {
+          try (StringVector names = network.backbone()) {
+            return StringLists.toList(names);
+          }
+        });
+  }
+
+  /**
+   * The BatchNorm layer before a tap, whose output it is, in a residual network after the shortcut
+   * was added: the name that {@link org.retort.losses.OfdLoss#withTeacherMargins} takes. Of a
+   * native network they are RepDistiller's {@code get_bn_before_relu}.
+   *
+   * @param tap its name, for example {@code layer2.pre}
+   * @return the layer's name
+   * @throws IllegalArgumentException if it is null
+   * @throws org.retort.RetortException if there is no such tap, no BatchNorm before it, or the
+   *     network is a {@link TorchScriptNetwork}, which does not tell
+   */
+  public final String normBefore(String tap) {
+    Arguments.notNull(tap, name + ".normBefore", "tap");
+    return handle.ask(network -> network.norm_before(tap));
   }
 
   /**

@@ -30,7 +30,7 @@ public final class ResNet extends Network {
   }
 
   private ResNet(NativeNetwork network) {
-    super(network);
+    super("ResNet", network);
   }
 
   /**
@@ -78,9 +78,7 @@ public final class ResNet extends Network {
         "%s: depth must be 6n + 2 between 8 and 1202 (got %s)",
         function,
         depth);
-    check(classes > 0, "%s: classes must be positive (got %s)", function, classes);
-    check(
-        inputChannels > 0, "%s: input channels must be positive (got %s)", function, inputChannels);
+    Networks.checkCounts(function, classes, inputChannels);
     try (NativeResNetOptions options = new NativeResNetOptions();
         LongVector channels = new LongVector(filters)) {
       options.depth(depth).classes(classes).input_channels(inputChannels).filters(channels);

@@ -25,7 +25,7 @@ public final class TorchScriptNetwork extends Network {
   }
 
   private TorchScriptNetwork(NativeNetwork network) {
-    super(network);
+    super("TorchScriptNetwork", network);
   }
 
   /**

@@ -36,8 +36,14 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/losses/ofd.h",
               "retort/models/network.h",
               "retort/models/mlp.h",
+              "retort/models/mobilenet_v2.h",
+              "retort/models/networks.h",
               "retort/models/resnet.h",
+              "retort/models/shufflenet_v1.h",
+              "retort/models/shufflenet_v2.h",
               "retort/models/torchscript.h",
+              "retort/models/vgg.h",
+              "retort/models/wide_resnet.h",
               "retort/train/schedule.h",
               "retort/train/optimizer.h",
               "retort/train/sgd.h",
@@ -94,6 +100,8 @@ public class retort implements InfoMapper {
         .put(
             new Info(
                     "retort::NetworkOutput",
+                    "retort::NetworkStructure",
+                    "retort::NormBefore",
                     "retort::FeatureShapes",
                     "retort::CriterionInput",
                     "retort::Batch",
@@ -110,6 +118,7 @@ public class retort implements InfoMapper {
                     "retort::Network::unpack_attributes",
                     "retort::Network::check_images",
                     "retort::Network::refuse",
+                    "retort::Network::structure",
                     "retort::Network::to_torchscript",
                     "torch::jit::Module",
                     "retort::Criterion::check_batch",
@@ -151,7 +160,12 @@ public class retort implements InfoMapper {
                     "retort_jni::StepValue")
                 .skip());
     struct(map, "MlpOptions");
+    struct(map, "MobileNetV2Options");
     struct(map, "ResNetOptions");
+    struct(map, "ShuffleNetV1Options");
+    struct(map, "ShuffleNetV2Options");
+    struct(map, "VggOptions");
+    struct(map, "WideResNetOptions");
     struct(map, "Schedule");
     struct(map, "CrossEntropyOptions");
     struct(map, "ImageOptions");

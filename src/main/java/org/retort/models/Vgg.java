@@ -1,0 +1,74 @@
+package org.retort.models;
+
+import static org.retort.internal.Arguments.check;
+
+import java.util.Set;
+import org.retort.bindings.NativeNetwork;
+import org.retort.bindings.NativeVggOptions;
+import org.retort.bindings.global.retort;
+import org.retort.internal.Errors;
+import org.retort.internal.NativeLibrary;
+
+/**
+ * A VGG network with BatchNorm, of the CIFAR family: five blocks of 3×3 convolutions, of which the
+ * first three are followed by a pooling that halves the image, a global average and a linear
+ * classifier. It takes images of at least 8×8; those 64 high are halved after the fourth block,
+ * too.
+ *
+ * <p>Taps, and what they are in RepDistiller's {@code forward(is_feat=True)}: {@code stem} (f0, the
+ * first block after ReLU), {@code layer1} to {@code layer4} (f1 to f4, the other blocks after
+ * ReLU), {@code layer1.pre} to {@code layer4.pre} (the same maps before ReLU) and {@code embedding}
+ * (f5, the classifier's input).
+ *
+ * <p>Names and order of parameters and buffers are those of RepDistiller's {@code models/vgg.py}.
+ * Weights are drawn from the default generator, see {@link org.retort.Retort#manualSeed}.
+ *
+ * <p>Source: Simonyan, Zisserman: Very Deep Convolutional Networks for Large-Scale Image
+ * Recognition, ICLR 2015.
+ */
+public final class Vgg extends Network {
+  static {
+    NativeLibrary.load();
+  }
+
+  private Vgg(NativeNetwork network) {
+    super("Vgg", network);
+  }
+
+  /**
+   * A network for color images with 64, 128, 256, 512 and 512 filters.
+   *
+   * @param depth 8, 11, 13, 16 or 19
+   * @param classes number of classes, positive
+   * @return a new network
+   * @throws IllegalArgumentException if an argument is out of range
+   */
+  public static Vgg cifar(int depth, int classes) {
+    return cifar(depth, classes, 3);
+  }
+
+  /**
+   * A network with 64, 128, 256, 512 and 512 filters.
+   *
+   * @param depth 8, 11, 13, 16 or 19
+   * @param classes number of classes, positive
+   * @param inputChannels channels of the images, positive
+   * @return a new network
+   * @throws IllegalArgumentException if an argument is out of range
+   */
+  public static Vgg cifar(int depth, int classes, int inputChannels) {
+    String function = "Vgg.cifar";
+    check(
+        Set.of(8, 11, 13, 16, 19).contains(depth),
+        "%s: depth must be 8, 11, 13, 16 or 19 (got %s)",
+        function,
+        depth);
+    Networks.checkCounts(function, classes, inputChannels);
+    try (NativeVggOptions options = new NativeVggOptions()) {
+      options.depth(depth).classes(classes).input_channels(inputChannels);
+      return new Vgg(retort.make_vgg(options));
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    }
+  }
+}

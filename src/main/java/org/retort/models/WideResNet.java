@@ -1,0 +1,77 @@
+package org.retort.models;
+
+import static org.retort.internal.Arguments.check;
+
+import org.retort.bindings.NativeNetwork;
+import org.retort.bindings.NativeWideResNetOptions;
+import org.retort.bindings.global.retort;
+import org.retort.internal.Errors;
+import org.retort.internal.NativeLibrary;
+
+/**
+ * A wide ResNet of the CIFAR family: a 3×3 stem and three layers of (depth − 4) / 6 blocks, which
+ * normalise before they convolve and of which the second and third halve the image, then BatchNorm,
+ * ReLU, a global average and a linear classifier.
+ *
+ * <p>Taps, and what they are in RepDistiller's {@code forward(is_feat=True)}: {@code stem} (f0, the
+ * first convolution's output, which neither BatchNorm nor ReLU follows), {@code layer1}, {@code
+ * layer2}, {@code layer3} (f1 to f3, the sums of the residual branches as they are, with negative
+ * values), {@code layer1.pre}, {@code layer2.pre}, {@code layer3.pre} (f1 to f3 of {@code
+ * preact=True}, the same sums after the BatchNorm that follows them, before its ReLU) and {@code
+ * embedding} (f4, the classifier's input).
+ *
+ * <p>Names and order of parameters and buffers are those of RepDistiller's {@code models/wrn.py}.
+ * Weights are drawn from the default generator, see {@link org.retort.Retort#manualSeed}.
+ *
+ * <p>Source: Zagoruyko, Komodakis: Wide Residual Networks, BMVC 2016.
+ */
+public final class WideResNet extends Network {
+  static {
+    NativeLibrary.load();
+  }
+
+  private WideResNet(NativeNetwork network) {
+    super("WideResNet", network);
+  }
+
+  /**
+   * A network for color images.
+   *
+   * @param depth 6n + 4 between 10 and 1204, for example 16 or 40
+   * @param width between 1 and 64; the layers have 16, 32 and 64 times as many channels
+   * @param classes number of classes, positive
+   * @return a new network
+   * @throws IllegalArgumentException if an argument is out of range
+   */
+  public static WideResNet cifar(int depth, int width, int classes) {
+    return cifar(depth, width, classes, 3);
+  }
+
+  /**
+   * A network.
+   *
+   * @param depth 6n + 4 between 10 and 1204, for example 16 or 40
+   * @param width between 1 and 64; the layers have 16, 32 and 64 times as many channels
+   * @param classes number of classes, positive
+   * @param inputChannels channels of the images, positive
+   * @return a new network
+   * @throws IllegalArgumentException if an argument is out of range
+   */
+  public static WideResNet cifar(int depth, int width, int classes, int inputChannels) {
+    String function = "WideResNet.cifar";
+    check(
+        depth >= 10 && depth <= 1204 && (depth - 4) % 6 == 0,
+        "%s: depth must be 6n + 4 between 10 and 1204 (got %s)",
+        function,
+        depth);
+    check(
+        width >= 1 && width <= 64, "%s: width must be between 1 and 64 (got %s)", function, width);
+    Networks.checkCounts(function, classes, inputChannels);
+    try (NativeWideResNetOptions options = new NativeWideResNetOptions()) {
+      options.depth(depth).width(width).classes(classes).input_channels(inputChannels);
+      return new WideResNet(retort.make_wide_resnet(options));
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    }
+  }
+}
