@@ -4,6 +4,7 @@
 #include <torch/csrc/jit/passes/constant_propagation.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
 #include <torch/csrc/jit/passes/inliner.h>
+#include <torch/csrc/jit/passes/lower_tuples.h>
 #include <torch/csrc/jit/runtime/graph_iterator.h>
 
 #include <algorithm>
@@ -77,6 +78,8 @@ std::vector<jit::Node*> nodes_of(std::shared_ptr<jit::Graph> graph) {
 std::shared_ptr<jit::Graph> evaluation_graph(const jit::Module& program) {
   std::shared_ptr<jit::Graph> graph = jit::toGraphFunction(program.get_method("forward").function()).graph()->copy();
   jit::Inline(*graph);
+  // What parts return in a tuple would count as a possible attribute.
+  jit::LowerSimpleTuples(graph);
   for (jit::Node* node : nodes_of(graph)) {
     if (node->kind() != c10::prim::GetAttr || node->s(c10::attr::name) != "training") continue;
     const jit::WithInsertPoint here(node);

@@ -55,8 +55,8 @@ ProgramSource source_of(const nn::Module& part) {
   }
   if (const auto* relu = part.as<nn::ReLU>()) {
     return {
-        "ReLU",
-        c10::str("def forward(self, x):\n    return ", relu->options.inplace() ? "x.relu_()" : "torch.relu(x)")};
+        "ReLU", relu->options.inplace() ? "def forward(self, x):\n    return x.relu_()\n"
+                                        : "def forward(self, x):\n    return torch.relu(x)\n"};
   }
   fail("Network: parts must be known to the export (got ", part.name(), ")");
 }

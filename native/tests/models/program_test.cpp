@@ -30,6 +30,7 @@ TEST_F(ProgramTest, KnowsWhatChangesNothing) {
            "    return torch.linear(x, self.weight), [x]",
            // In place, but on values of this pass alone.
            "    y = torch.linear(x, self.weight)\n    y.relu_()\n    y.add_(1)\n    return y, {'y': y}",
+           "    pair = (torch.linear(x, self.weight).add_(1), x)\n    y, x = pair\n    return y.relu_(), [x]",
            "    all = [x]\n    all.append(x + self.calls + len(self.seen))\n    return all[-1], all",
            "    y = torch.batch_norm(x, None, None, self.mean, self.var, False, 0.1, 1e-5, False)\n    return y, [x]",
            // In training only.

@@ -147,7 +147,7 @@ public final class OfdLoss implements DistillationLoss {
    *
    * @param teacher the teacher, a {@link org.retort.models.Network}
    * @param norms the names of its BatchNorm layers before the taps' ReLU, one a tap, for example
-   *     {@code "layer1.2.bn2"}
+   *     {@code "layer1.2.bn2"}; see {@link org.retort.models.Network#normBefore}
    * @return the loss
    * @throws IllegalArgumentException if there is no name, or an argument is null
    * @throws IllegalStateException if the teacher was closed

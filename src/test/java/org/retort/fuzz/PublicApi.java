@@ -13,12 +13,22 @@ import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.retort.models.MobileNetV2;
+import org.retort.models.ShuffleNetV1;
+import org.retort.models.ShuffleNetV2;
+import org.retort.models.Vgg;
+import org.retort.models.WideResNet;
 import org.retort.testing.NoTestClasses;
 
 /** What an application can call, found by reflection so that nothing is forgotten. */
 final class PublicApi {
   private static final Set<String> NOT_FOR_APPLICATIONS =
       Set.of("bindings", "cli", "internal", "presets");
+
+  /** Of the native networks for images ResNet is called for all, but for what makes them. */
+  private static final Set<Class<?>> LIKE_RES_NET =
+      Set.of(
+          MobileNetV2.class, ShuffleNetV1.class, ShuffleNetV2.class, Vgg.class, WideResNet.class);
 
   /**
    * A public method or constructor, with the class of the object that it is called on or makes.
@@ -80,6 +90,7 @@ final class PublicApi {
     Stream<Executable> methods =
         Arrays.stream(type.getMethods())
             .filter(method -> !method.isBridge())
+            .filter(method -> method.getDeclaringClass() == type || !LIKE_RES_NET.contains(type))
             .filter(method -> method.getDeclaringClass().getName().startsWith("org.retort."))
             .map(Executable.class::cast);
     return Stream.concat(Arrays.stream(type.getConstructors()), methods)
