@@ -195,6 +195,7 @@ TEST_F(NetworkCaseTest, SmallNetworksAgreeWithPython) {
 TEST_F(NetworkCaseTest, NamedNetworksAgreeWithPython) {
   const char* folder = std::getenv("RETORT_NETWORK_CASES");
   if (!folder) GTEST_SKIP() << "RETORT_NETWORK_CASES names no folder of cases";
+  ASSERT_FALSE(std::filesystem::is_empty(folder));
   for (const auto& file : std::filesystem::directory_iterator(folder)) {
     const std::string name = file.path().stem();
     SCOPED_TRACE(name);
