@@ -15,9 +15,16 @@ import org.retort.losses.FspLoss;
 import org.retort.losses.KdLoss;
 import org.retort.losses.NstLoss;
 import org.retort.losses.OfdLoss;
+import org.retort.models.Mlp;
+import org.retort.models.MobileNetV2;
 import org.retort.models.Network;
+import org.retort.models.Networks;
 import org.retort.models.ResNet;
+import org.retort.models.ShuffleNetV1;
+import org.retort.models.ShuffleNetV2;
 import org.retort.models.TorchScriptNetwork;
+import org.retort.models.Vgg;
+import org.retort.models.WideResNet;
 import org.retort.train.Adam;
 import org.retort.train.CrossEntropy;
 import org.retort.train.MemoryFormat;
@@ -52,12 +59,17 @@ public final class EveryCall {
       useNetwork(student, file);
       useNetwork(teacher, Path.of("teacher.pt"));
       useStep(step);
+      student.backbone();
+      student.normBefore("layer1.pre");
+      expectFailure(() -> student.normBefore("stem"));
+      expectFailure(teacher::backbone);
       useTerms(student);
       useStages(student);
       expectFailure(() -> teacher.loadStateDict(file));
       expectFailure(() -> teacher.tapShape("y"));
       expectFailure(() -> teacher.probe(3, 4, 4));
     }
+    useNetworks();
     useKd();
     useMapLosses();
     useCrd();
@@ -101,6 +113,16 @@ public final class EveryCall {
       expectFailure(() -> network.predict(images, Buffers.floats(2 * 5)));
       network.convert(ScalarType.Float);
     }
+  }
+
+  private static void useNetworks() {
+    Networks.create(Networks.names().get(0), 5, 3).close();
+    WideResNet.cifar(10, 1, 5).close();
+    Vgg.cifar(8, 5).close();
+    MobileNetV2.cifar(5).close();
+    ShuffleNetV1.cifar(5).close();
+    ShuffleNetV2.cifar(5).close();
+    Mlp.of(4, 5).close();
   }
 
   private static void useStep(TrainingStep step) {
