@@ -1,0 +1,38 @@
+package org.retort.data;
+
+import java.nio.ByteBuffer;
+import java.nio.FloatBuffer;
+
+/** Turns bytes as they are in a file into values from 0 to 1. */
+final class BytePixels {
+  private final float[] values = new float[256];
+
+  /** A byte of {@code white} becomes 1. */
+  BytePixels(int white) {
+    for (int i = 0; i < values.length; i++) {
+      values[i] = (float) i / white;
+    }
+  }
+
+  /** Appends the values of {@code count} bytes from {@code offset} on. */
+  void append(ByteBuffer bytes, int offset, int count, FloatBuffer image) {
+    requireRoom(image, count);
+    for (int i = 0; i < count; i++) {
+      image.put(values[bytes.get(offset + i) & 0xff]);
+    }
+  }
+
+  /** Appends the values of all of {@code bytes}. */
+  void append(byte[] bytes, FloatBuffer image) {
+    requireRoom(image, bytes.length);
+    for (byte pixel : bytes) {
+      image.put(values[pixel & 0xff]);
+    }
+  }
+
+  /** Throws unless {@code image} has room for {@code count} values. */
+  static void requireRoom(FloatBuffer image, int count) {
+    Arguments.requireGiven("Dataset.read: image", image);
+    Arguments.requireAtLeast("Dataset.read: image.remaining()", image.remaining(), count);
+  }
+}

@@ -1,0 +1,245 @@
+package org.retort.data;
+
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.UncheckedIOException;
+import java.nio.FloatBuffer;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/**
+ * Images in a text file, compressed by gzip or not: a line for each, with its class in one column
+ * and its pixels, whole numbers in the order [C, H, W], in the others. The file is read once, line
+ * by line; pixels are kept as bytes. Fields are not quoted; spaces around them don't matter, nor do
+ * empty lines.
+ */
+public final class CsvDataset implements Dataset {
+  /** An image as it is in the file. */
+  private record Line(byte[] pixels, int label) {}
+
+  private final ImageShape shape;
+  private final BytePixels pixels;
+  private final int classes;
+  private final List<Line> lines;
+
+  private CsvDataset(Builder builder) {
+    shape = builder.shape;
+    pixels = new BytePixels(builder.white);
+    lines = new LineReader(builder).read();
+    int largest = lines.stream().mapToInt(Line::label).max().orElse(Dataset.UNLABELED);
+    classes = builder.classes > 0 ? builder.classes : Math.max(0, largest) + 1;
+  }
+
+  /**
+   * Starts a data set of a file.
+   *
+   * @param file what to read
+   * @param shape of each image; a line has one field more than an image has values
+   * @return a new builder
+   * @throws IllegalArgumentException if an argument is null, or the file does not exist
+   */
+  public static Builder builder(Path file, ImageShape shape) {
+    DataFile checked = DataFile.of("CsvDataset.builder", file);
+    Arguments.requireGiven("CsvDataset.builder: shape", shape);
+    return new Builder(checked.path(), shape);
+  }
+
+  @Override
+  public int size() {
+    return lines.size();
+  }
+
+  @Override
+  public int classes() {
+    return classes;
+  }
+
+  @Override
+  public ImageShape shape() {
+    return shape;
+  }
+
+  @Override
+  public int label(int index) {
+    Arguments.requireBetween("CsvDataset.label: index", index, 0, lines.size() - 1);
+    return lines.get(index).label();
+  }
+
+  @Override
+  public void read(int index, FloatBuffer image) {
+    Arguments.requireBetween("CsvDataset.read: index", index, 0, lines.size() - 1);
+    pixels.append(lines.get(index).pixels(), image);
+  }
+
+  /** Reads the lines of a file. */
+  private static final class LineReader {
+    private final DataFile file;
+    private final Builder options;
+    private final int fields;
+    private int number;
+
+    LineReader(Builder options) {
+      this.options = options;
+      file = new DataFile("CsvDataset.Builder.open", options.file);
+      fields = options.shape.values() + 1;
+    }
+
+    List<Line> read() {
+      List<Line> lines = new ArrayList<>();
+      try (BufferedReader reader =
+          new BufferedReader(new InputStreamReader(file.open(), StandardCharsets.UTF_8))) {
+        for (String line = reader.readLine(); line != null; line = reader.readLine()) {
+          number++;
+          if (!line.isBlank() && !(options.header && number == 1)) {
+            lines.add(parse(line));
+          }
+        }
+      } catch (IOException e) {
+        throw new UncheckedIOException(
+            file.function()
+                + ": line "
+                + (number + 1)
+                + " of "
+                + file.path()
+                + " must be readable (got "
+                + e.getMessage()
+                + ")",
+            e);
+      }
+      if (lines.isEmpty()) {
+        throw file.damaged("the lines", "be at least one image", "none");
+      }
+      return lines;
+    }
+
+    private Line parse(String line) {
+      byte[] pixels = new byte[fields - 1];
+      int label = 0;
+      int start = 0;
+      for (int column = 0; column < fields; column++) {
+        int end = line.indexOf(options.separator, start);
+        if ((end < 0) != (column == fields - 1)) {
+          long got = line.chars().filter(c -> c == options.separator).count() + 1;
+          throw file.damaged("line " + number, "have " + fields + " fields", String.valueOf(got));
+        }
+        String field = (end < 0 ? line.substring(start) : line.substring(start, end)).strip();
+        start = end + 1;
+        if (column == options.labelColumn) {
+          int most = (options.classes > 0 ? options.classes : Builder.MOST_CLASSES) - 1;
+          label = wholeNumber(field, column, Dataset.UNLABELED, most);
+        } else {
+          int pixel = column - (column > options.labelColumn ? 1 : 0);
+          pixels[pixel] = (byte) wholeNumber(field, column, 0, options.white);
+        }
+      }
+      return new Line(pixels, label);
+    }
+
+    private int wholeNumber(String field, int column, int low, int high) {
+      try {
+        int value = Integer.parseInt(field);
+        if (value >= low && value <= high) {
+          return value;
+        }
+      } catch (NumberFormatException e) {
+        // told below
+      }
+      throw file.damaged(
+          "column " + column + " of line " + number,
+          "be a whole number from " + low + " to " + high,
+          "\"" + field + "\"");
+    }
+  }
+
+  /** Says how a file is to be read. */
+  public static final class Builder {
+    private static final int MOST_CLASSES = 1 << 20;
+
+    private final Path file;
+    private final ImageShape shape;
+    private int labelColumn;
+    private boolean header;
+    private char separator = ',';
+    private int white = 255;
+    private int classes;
+
+    private Builder(Path file, ImageShape shape) {
+      this.file = file;
+      this.shape = shape;
+    }
+
+    /**
+     * Sets the column of the class; the first by default.
+     *
+     * @param column from 0 to the number of an image's values
+     * @return this builder
+     * @throws IllegalArgumentException if the column is out of range
+     */
+    public Builder labelColumn(int column) {
+      Arguments.requireBetween("CsvDataset.Builder.labelColumn: column", column, 0, shape.values());
+      labelColumn = column;
+      return this;
+    }
+
+    /**
+     * Passes over the first line, which has the names of the columns; by default it is an image.
+     *
+     * @return this builder
+     */
+    public Builder header() {
+      header = true;
+      return this;
+    }
+
+    /**
+     * Sets the character between fields; a comma by default.
+     *
+     * @param character for example {@code ';'}
+     * @return this builder
+     */
+    public Builder separator(char character) {
+      separator = character;
+      return this;
+    }
+
+    /**
+     * Sets the largest value of a pixel, which becomes 1; 255 by default.
+     *
+     * @param value from 1 to 255
+     * @return this builder
+     * @throws IllegalArgumentException if the value is out of range
+     */
+    public Builder white(int value) {
+      Arguments.requireBetween("CsvDataset.Builder.white: value", value, 1, 255);
+      white = value;
+      return this;
+    }
+
+    /**
+     * Sets the number of classes; by default as many as the largest that occurs needs.
+     *
+     * @param count from 1 to 1,048,576
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public Builder classes(int count) {
+      Arguments.requireBetween("CsvDataset.Builder.classes: count", count, 1, MOST_CLASSES);
+      classes = count;
+      return this;
+    }
+
+    /**
+     * Reads the file.
+     *
+     * @return the data set
+     * @throws UncheckedIOException if the file can't be read, or a line is not an image; the
+     *     message has the file, the line and the column, from 0
+     */
+    public CsvDataset open() {
+      return new CsvDataset(this);
+    }
+  }
+}

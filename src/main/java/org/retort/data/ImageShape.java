@@ -1,0 +1,42 @@
+package org.retort.data;
+
+/**
+ * The shape of an image.
+ *
+ * @param channels at least 1
+ * @param height rows, at least 1
+ * @param width columns, at least 1
+ */
+public record ImageShape(int channels, int height, int width) {
+  /**
+   * Checks the shape.
+   *
+   * @throws IllegalArgumentException if a size is below 1, or an image needs more than 2 GiB of
+   *     float32
+   */
+  public ImageShape {
+    Arguments.requireAtLeast("ImageShape: channels", channels, 1);
+    Arguments.requireAtLeast("ImageShape: height", height, 1);
+    Arguments.requireAtLeast("ImageShape: width", width, 1);
+    long most = Integer.MAX_VALUE / Float.BYTES;
+    if (height > most / width || channels > most / ((long) height * width)) {
+      throw new IllegalArgumentException(
+          "ImageShape: shape must fit an image into 2 GiB (got ["
+              + channels
+              + ", "
+              + height
+              + ", "
+              + width
+              + "])");
+    }
+  }
+
+  /**
+   * The number of values of an image.
+   *
+   * @return channels · height · width
+   */
+  public int values() {
+    return channels * height * width;
+  }
+}
