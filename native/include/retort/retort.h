@@ -1,6 +1,7 @@
 #pragma once
 
 /// Everything Retort offers, for C++.
+#include <retort/data/augmentation.h>
 #include <retort/errors.h>
 #include <retort/losses/crd.h>
 #include <retort/losses/criterion.h>

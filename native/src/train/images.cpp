@@ -6,12 +6,10 @@
 #include <ATen/ops/empty.h>
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "util/check.h"
 #include "util/description.h"
-#include "util/numbers.h"
 
 namespace retort {
 namespace {
@@ -57,26 +55,13 @@ at::Tensor with_flat_pixels(const at::Tensor& images) {
 }  // namespace
 
 ImagePreparation::ImagePreparation(const ImageOptions& options, std::vector<int64_t> input_shape)
-    : input_shape_(std::move(input_shape)), channels_last_(options.channels_last) {
-  const size_t count = options.mean.size();
-  RETORT_CHECK(
-      options.deviation.size() == count, "TrainingStep: mean and deviation must be as many (got ", count, " and ",
-      options.deviation.size(), ")");
-  RETORT_CHECK(
-      count <= 1 || static_cast<int64_t>(count) == input_shape_[0], "TrainingStep: mean must be one for each of ",
-      input_shape_[0], " channels, or one (got ", count, ")");
+    : input_shape_(std::move(input_shape)),
+      channels_last_(options.channels_last),
+      normalization_("TrainingStep", options.mean, options.deviation, input_shape_[0]) {
   RETORT_CHECK_AS(
       ShapeError, !channels_last_ || input_shape_.size() == 3,
       "TrainingStep: input shape must be [channels, height, width] for images with channels last (got ",
       at::IntArrayRef(input_shape_), ")");
-  for (size_t i = 0; i < count; ++i) {
-    const double mean = options.mean[i];
-    const double deviation = options.deviation[i];
-    RETORT_CHECK(std::isfinite(mean), "TrainingStep: mean must be finite (got ", mean, ")");
-    check_positive("TrainingStep", "deviation", deviation);
-    scale_.push_back(1 / deviation);
-    shift_.push_back(-mean / deviation);
-  }
 }
 
 std::vector<int64_t> ImagePreparation::shape_of_batch(int64_t batch) const {
@@ -108,13 +93,13 @@ at::Tensor ImagePreparation::prepare(
     const at::Tensor& images, const at::TensorOptions& like, at::MemoryFormat format) const {
   const at::Tensor channels_first = channels_last_ ? images.permute({0, 3, 1, 2}) : images;
   const bool is_bytes = images.scalar_type() == at::kByte;
-  if (scale_.empty() && !is_bytes) return channels_first.to(like).contiguous(format);
+  if (normalization_.scale.empty() && !is_bytes) return channels_first.to(like).contiguous(format);
 
-  std::vector<double> scale = scale_.empty() ? std::vector<double>{1} : scale_;
+  std::vector<double> scale = normalization_.scale.empty() ? std::vector<double>{1} : normalization_.scale;
   if (is_bytes) {
     for (double& factor : scale) factor /= kByte;
   }
-  const std::vector<double> shift = shift_.empty() ? std::vector<double>{0} : shift_;
+  const std::vector<double> shift = normalization_.shift.empty() ? std::vector<double>{0} : normalization_.shift;
   const at::Tensor prepared = at::empty(channels_first.sizes(), like, std::optional<at::MemoryFormat>(format));
   const at::Tensor from = with_flat_pixels(is_bytes ? channels_first : channels_first.to(like));
   const at::Tensor to = with_flat_pixels(prepared);

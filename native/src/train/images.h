@@ -7,6 +7,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "util/normalization.h"
+
 namespace retort {
 
 /// Makes of a batch's images what networks take.
@@ -27,9 +29,7 @@ class ImagePreparation {
 
   std::vector<int64_t> input_shape_;
   bool channels_last_;
-  /// The prepared value is scale * value + shift, for each channel.
-  std::vector<double> scale_;
-  std::vector<double> shift_;
+  Normalization normalization_;
 };
 
 }  // namespace retort

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/from_blob.h>
 #include <c10/util/accumulate.h>
+#include <retort/data/augmentation.h>
 #include <retort/errors.h>
 #include <retort/models/network.h>
 #include <retort/train/training_step.h>
@@ -153,6 +154,26 @@ inline void predict(retort::Network& network, const float* images, float* logits
 inline double accuracy(
     retort::Network& network, const float* images, const int64_t* labels, int64_t elements, int64_t batch) {
   return network.accuracy(images_for(network, images, elements), tensor_of(labels, {batch}, at::kLong));
+}
+
+/// An array of Java's, as StepNumber.
+using ChannelNumber = double;
+
+/// Augments images in memory. Takes the options one by one, so that Java has nothing to free.
+inline void augment(
+    const float* images, const int64_t* indices, float* augmented, int64_t batch, int64_t channels, int64_t height,
+    int64_t width, int64_t padding, bool reflect, double flip, const ChannelNumber* mean,
+    const ChannelNumber* deviation, int64_t normalized, int64_t seed, int64_t round) {
+  retort::AugmentationOptions options;
+  options.padding = padding;
+  options.fill = reflect ? retort::ImageFill::kReflect : retort::ImageFill::kZero;
+  options.flip = flip;
+  options.mean.assign(mean, mean + normalized);
+  options.deviation.assign(deviation, deviation + normalized);
+  const std::vector<int64_t> shape = {batch, channels, height, width};
+  at::Tensor result = tensor_of(augmented, shape, at::kFloat);
+  retort::augment_into(
+      result, tensor_of(images, shape, at::kFloat), tensor_of(indices, {batch}, at::kLong), options, seed, round);
 }
 
 inline void convert(retort::Network& network, int8_t dtype) {

@@ -14,10 +14,14 @@ RETORT_MATH uint64_t random_bits(uint64_t key, uint64_t i) {
   return bits ^ (bits >> 31);
 }
 
+/// A number from 0 up to 1 without it, from random bits: a multiple of 2^-53.
+RETORT_MATH double share_of(uint64_t bits) {
+  return static_cast<double>(bits >> 11) * (1.0 / 9007199254740992.0);
+}
+
 /// One of 0 ... count - 1, from random bits. Uniform for counts up to 2^53.
 RETORT_MATH int64_t one_of(uint64_t bits, int64_t count) {
-  const double share = static_cast<double>(bits >> 11) * (1.0 / 9007199254740992.0);
-  const int64_t drawn = static_cast<int64_t>(share * static_cast<double>(count));
+  const int64_t drawn = static_cast<int64_t>(share_of(bits) * static_cast<double>(count));
   return drawn < count ? drawn : count - 1;
 }
 

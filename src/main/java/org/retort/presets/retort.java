@@ -96,6 +96,11 @@ public class retort implements InfoMapper {
                 .pointerTypes("BytePointer"))
         .put(
             new Info("retort_jni::StepNumber").cast().valueTypes("double").pointerTypes("double[]"))
+        .put(
+            new Info("retort_jni::ChannelNumber")
+                .cast()
+                .valueTypes("double")
+                .pointerTypes("double[]"))
         // Served by the bridge, or of no use in Java.
         .put(
             new Info(
