@@ -16,8 +16,10 @@ public final class Batch {
   private final FloatBuffer images;
   private final LongBuffer labels;
   private final LongBuffer indices;
+  private int size;
 
   private Batch(int size, int valuesPerImage) {
+    this.size = size;
     images = allocate(size * valuesPerImage, Float.BYTES).asFloatBuffer();
     labels = allocate(size, Long.BYTES).asLongBuffer();
     indices = allocate(size, Long.BYTES).asLongBuffer();
@@ -81,12 +83,13 @@ public final class Batch {
   }
 
   /**
-   * Returns the number of images.
+   * Returns the number of images. It may be less than what there is room for, in the last batch of
+   * an epoch; the buffers' limits say so, too.
    *
    * @return B
    */
   public int size() {
-    return labels.capacity();
+    return size;
   }
 
   /** Makes the buffers ready to be written from the start. */
@@ -98,6 +101,7 @@ public final class Batch {
 
   /** Makes the buffers ready to be read from the start. */
   void flip() {
+    size = labels.position();
     images.flip();
     labels.flip();
     indices.flip();

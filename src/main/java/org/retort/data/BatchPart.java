@@ -1,0 +1,68 @@
+package org.retort.data;
+
+import java.util.SplittableRandom;
+
+/**
+ * The labelled images of a batch, or the others, or all: a pool of indices that are drawn in random
+ * order, with a random generator of its own in each epoch, or in their own order.
+ */
+final class BatchPart {
+  private final int[] pool;
+  private final int count;
+  private final int perPass;
+  private final boolean labeled;
+  private final boolean inOrder;
+  private Sampler sampler;
+  private long drawn;
+
+  private BatchPart(int[] pool, int count, int perPass, boolean labeled, boolean inOrder) {
+    this.pool = pool;
+    this.count = count;
+    this.perPass = perPass;
+    this.labeled = labeled;
+    this.inOrder = inOrder;
+  }
+
+  /** Draws {@code count} for each batch, {@code perPass} without repetition. */
+  static BatchPart shuffled(int[] pool, int count, int perPass, boolean labeled) {
+    return new BatchPart(pool, count, perPass, labeled, false);
+  }
+
+  /** Takes {@code count} for each batch and what is left for the last. */
+  static BatchPart inOrder(int[] pool, int count) {
+    return new BatchPart(pool, count, pool.length, true, true);
+  }
+
+  int count() {
+    return count;
+  }
+
+  /** Goes to the batch {@code step} of an epoch. */
+  void start(SplittableRandom random, int step) {
+    drawn = (long) step * count;
+    if (!inOrder) {
+      sampler = new Sampler(pool, perPass, random);
+      for (long i = 0; i < drawn; i++) {
+        sampler.next();
+      }
+    }
+  }
+
+  /** Appends indices and labels of the next images. */
+  void choose(Dataset dataset, Batch batch) {
+    long end = inOrder ? Math.min(drawn + count, pool.length) : drawn + count;
+    for (; drawn < end; drawn++) {
+      int index = inOrder ? pool[(int) drawn] : sampler.next();
+      batch.labels().put(labeled ? dataset.label(index) : Batch.UNLABELED);
+      batch.indices().put(index);
+    }
+  }
+
+  /**
+   * How many passes over the pool there are before the one that the batch {@code step} begins in.
+   */
+  long round(long epoch, int step, int stepsPerEpoch) {
+    long passesPerEpoch = ((long) stepsPerEpoch * count + perPass - 1) / perPass;
+    return epoch * passesPerEpoch + (long) step * count / perPass;
+  }
+}

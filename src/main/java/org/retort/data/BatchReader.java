@@ -1,0 +1,109 @@
+package org.retort.data;
+
+import java.nio.Buffer;
+import java.nio.FloatBuffer;
+import java.util.SplittableRandom;
+
+/**
+ * Makes the batches of an epoch, one after the other, from a data set. Meant for one thread; makes
+ * no garbage within an epoch, but for what the data set leaves.
+ */
+final class BatchReader {
+  private final Dataset dataset;
+  private final ImageShape shape;
+  private final int stepsPerEpoch;
+  private final long seed;
+  private final Augmentation augmentation;
+  private final BatchPart[] parts;
+  private final FloatBuffer raw; // what is augmented; null if nothing is
+  private final int batchSize;
+  private long epoch;
+  private int step;
+
+  BatchReader(
+      Dataset dataset,
+      int stepsPerEpoch,
+      long seed,
+      Augmentation augmentation,
+      BatchPart... parts) {
+    this.dataset = dataset;
+    this.stepsPerEpoch = stepsPerEpoch;
+    this.seed = seed;
+    this.augmentation = augmentation;
+    this.parts = parts;
+    shape = dataset.shape();
+    int size = 0;
+    for (BatchPart part : parts) {
+      size += part.count();
+    }
+    batchSize = size;
+    raw = augmentation == null ? null : newBatch().images();
+  }
+
+  /** A batch that {@link #read} can fill. */
+  Batch newBatch() {
+    return Batch.allocate(batchSize, shape.channels(), shape.height(), shape.width());
+  }
+
+  int stepsPerEpoch() {
+    return stepsPerEpoch;
+  }
+
+  /** Goes to the batch {@code firstStep} of an epoch. Reads nothing. */
+  void start(int firstEpoch, int firstStep) {
+    epoch = firstEpoch;
+    step = firstStep;
+    SplittableRandom seeds = new SplittableRandom(SplitMix64.hash(SplitMix64.hash(seed) + epoch));
+    for (BatchPart part : parts) {
+      part.start(seeds.split(), step);
+    }
+  }
+
+  /** Reads the next batch of the epoch. */
+  void read(Batch batch) {
+    batch.clear();
+    for (BatchPart part : parts) {
+      int first = batch.labels().position();
+      part.choose(dataset, batch);
+      fill(batch, first, part.round(epoch, step, stepsPerEpoch));
+    }
+    batch.flip();
+    step++;
+  }
+
+  /** Reads and augments the images whose indices are there from {@code first} on. */
+  private void fill(Batch batch, int first, long round) {
+    int end = batch.indices().position();
+    FloatBuffer target = raw == null ? batch.images() : raw.clear();
+    for (int i = first; i < end; i++) {
+      int before = target.position();
+      dataset.read((int) batch.indices().get(i), target);
+      requireWhole(target.position() - before);
+    }
+    if (raw != null) {
+      augment(batch, first, end, round);
+    }
+  }
+
+  private void augment(Batch batch, int first, int end, long round) {
+    int values = shape.values();
+    FloatBuffer images = batch.images();
+    raw.flip();
+    window(images, first * values, end * values);
+    window(batch.indices(), first, end);
+    augmentation.apply(raw, batch.indices(), images, shape, seed, round);
+    window(images, end * values, images.capacity());
+    window(batch.indices(), end, batch.indices().capacity());
+  }
+
+  private static void window(Buffer buffer, int first, int end) {
+    buffer.limit(end).position(first);
+  }
+
+  private void requireWhole(int read) {
+    if (read != shape.values()) {
+      throw new IllegalStateException(
+          "Dataset.read: image must have " + shape.values() + " values (got " + read + ")");
+    }
+  }
+}

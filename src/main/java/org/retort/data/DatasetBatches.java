@@ -1,0 +1,361 @@
+package org.retort.data;
+
+import java.util.NoSuchElementException;
+import java.util.stream.IntStream;
+
+/**
+ * Batches of a data set, in a random order of its own in each epoch, augmented and read ahead:
+ * while a step runs, a thread makes the next batches. {@link Batch#indices()} are the indices in
+ * the data set.
+ *
+ * <p>The batches of an epoch depend on data set, seed and epoch alone. So a training can go on from
+ * any step of any epoch; what is passed over by {@link #skip} is not read. Within an epoch, nothing
+ * here makes garbage.
+ *
+ * <p>As all batches, they are meant for one thread, but for {@link #close}, {@link #waitedNanos}
+ * and {@link #stepsPerEpoch}. Closing ends the thread, which begins with the first epoch. The data
+ * set stays the caller's.
+ */
+public final class DatasetBatches implements Batches, AutoCloseable {
+  private static final String NAME = "DatasetBatches";
+
+  private final BatchReader reader;
+  private final Prefetch prefetch; // null if batches are read in next()
+  private final Batch batch; // of next() without prefetching
+  private int epoch = -1;
+  private int step;
+  private volatile boolean closed;
+  private volatile long waited;
+
+  private DatasetBatches(BatchReader reader, int prefetched) {
+    this.reader = reader;
+    prefetch = prefetched == 0 ? null : new Prefetch(reader, prefetched);
+    batch = prefetched == 0 ? reader.newBatch() : null;
+  }
+
+  /**
+   * Starts batches for training.
+   *
+   * @param dataset the data
+   * @return a new builder
+   * @throws IllegalArgumentException if it is null
+   */
+  public static Builder builder(Dataset dataset) {
+    Arguments.requireGiven(NAME + ".builder: dataset", dataset);
+    return new Builder(dataset);
+  }
+
+  /**
+   * Makes batches for evaluation: all images in the order of the data set, the last batch with what
+   * is left, two batches read ahead.
+   *
+   * @param dataset the data
+   * @param size images a batch, at least 1
+   * @return the batches
+   * @throws IllegalArgumentException if an argument is null or out of its range
+   */
+  public static DatasetBatches inOrder(Dataset dataset, int size) {
+    return inOrder(dataset, size, null);
+  }
+
+  /**
+   * Makes batches for evaluation, as {@link #inOrder(Dataset, int)}, of images that are changed.
+   *
+   * @param dataset the data
+   * @param size images a batch, at least 1
+   * @param augmentation for example {@link Augmentation#withoutDraws} of that of the training; null
+   *     for none
+   * @return the batches
+   * @throws IllegalArgumentException if the data set is null or the size is out of its range
+   */
+  public static DatasetBatches inOrder(Dataset dataset, int size, Augmentation augmentation) {
+    Arguments.requireGiven(NAME + ".inOrder: dataset", dataset);
+    Arguments.requireAtLeast(NAME + ".inOrder: size", size, 1);
+    if (augmentation != null) {
+      augmentation.check(NAME + ".inOrder", dataset.shape());
+    }
+    int count = Math.min(size, dataset.size());
+    int steps = (dataset.size() - 1) / count + 1;
+    BatchPart all = BatchPart.inOrder(IntStream.range(0, dataset.size()).toArray(), count);
+    return new DatasetBatches(
+        new BatchReader(dataset, steps, 0, augmentation, all), Builder.DEFAULT_PREFETCH);
+  }
+
+  @Override
+  public int stepsPerEpoch() {
+    return reader.stepsPerEpoch();
+  }
+
+  @Override
+  public void startEpoch(int epoch) {
+    Arguments.requireAtLeast(NAME + ".startEpoch: epoch", epoch, 0);
+    this.epoch = epoch;
+    goTo(0, "startEpoch");
+  }
+
+  /**
+   * Passes over some batches of the epoch without reading them.
+   *
+   * @param count how many, at least 0
+   * @throws IllegalArgumentException if the number is negative
+   * @throws NoSuchElementException if the epoch has not that many left, or none was started
+   * @throws IllegalStateException if the batches were closed
+   */
+  @Override
+  public void skip(int count) {
+    Arguments.requireAtLeast(NAME + ".skip: count", count, 0);
+    requireOpen("skip");
+    if (count > 0) {
+      requireLeft("skip", count);
+      goTo(step + count, "skip");
+    }
+  }
+
+  private void goTo(int newStep, String method) {
+    requireOpen(method);
+    step = newStep;
+    if (prefetch != null) {
+      prefetch.start(epoch, step);
+    } else {
+      reader.start(epoch, step);
+    }
+  }
+
+  /**
+   * Gives the next batch of the epoch, and waits for it if it is not there yet.
+   *
+   * @return a batch that stays as it is until the next call
+   * @throws NoSuchElementException if the epoch is at its end, or none was started
+   * @throws IllegalStateException if the batches were closed, be it meanwhile
+   * @throws RuntimeException whatever the data set threw when this batch was read, and again until
+   *     an epoch is started or batches are skipped
+   */
+  @Override
+  public Batch next() {
+    requireOpen("next");
+    requireLeft("next", 1);
+    long start = System.nanoTime();
+    Batch next = prefetch == null ? read() : prefetch.next();
+    waited += System.nanoTime() - start;
+    if (next == null) {
+      throw closed("next");
+    }
+    step++;
+    return next;
+  }
+
+  private Batch read() {
+    try {
+      reader.read(batch);
+      return batch;
+    } catch (RuntimeException | Error e) {
+      reader.start(epoch, step);
+      throw e;
+    }
+  }
+
+  /**
+   * The time that {@link #next} has taken: what a training has lost waiting for data.
+   *
+   * @return nanoseconds since these batches were made
+   */
+  public long waitedNanos() {
+    return waited;
+  }
+
+  /**
+   * Ends the reading thread, once the image that it reads is there, and lets a {@link #next} that
+   * waits fail. Harmless if they were closed already.
+   */
+  @Override
+  public void close() {
+    closed = true;
+    if (prefetch != null) {
+      prefetch.close();
+    }
+  }
+
+  private void requireOpen(String method) {
+    if (closed) {
+      throw closed(method);
+    }
+  }
+
+  private static IllegalStateException closed(String method) {
+    return new IllegalStateException(
+        NAME + "." + method + ": batches must be open (got closed ones)");
+  }
+
+  private void requireLeft(String method, int count) {
+    int left = epoch < 0 ? 0 : reader.stepsPerEpoch() - step;
+    if (count > left) {
+      throw new NoSuchElementException(
+          NAME
+              + "."
+              + method
+              + ": epoch must be started and not at its end (got "
+              + left
+              + " batches left)");
+    }
+  }
+
+  /** Says how a data set becomes batches. */
+  public static final class Builder {
+    private static final int DEFAULT_PREFETCH = 2;
+    private static final int MOST_PREFETCH = 1024;
+
+    private final Dataset dataset;
+    private int size;
+    private long seed;
+    private Augmentation augmentation;
+    private int prefetch = DEFAULT_PREFETCH;
+    private int[] labeled;
+    private int labeledSize;
+    private boolean withoutOthers;
+
+    private Builder(Dataset dataset) {
+      this.dataset = dataset;
+    }
+
+    /**
+     * Sets the number of images of a batch; must be set. What does not fill a batch at the end of
+     * an epoch is left out.
+     *
+     * @param images at least 1; with {@link #labeled}, how many without a label
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public Builder size(int images) {
+      Arguments.requireAtLeast(NAME + ".Builder.size: images", images, 1);
+      size = images;
+      return this;
+    }
+
+    /**
+     * Sets the seed of order and augmentation; 0 by default.
+     *
+     * @param seed any number
+     * @return this builder
+     */
+    public Builder seed(long seed) {
+      this.seed = seed;
+      return this;
+    }
+
+    /**
+     * Sets what is done to the images; nothing by default.
+     *
+     * @param augmentation what is done
+     * @return this builder
+     * @throws IllegalArgumentException if it is null
+     */
+    public Builder augmentation(Augmentation augmentation) {
+      Arguments.requireGiven(NAME + ".Builder.augmentation: augmentation", augmentation);
+      this.augmentation = augmentation;
+      return this;
+    }
+
+    /**
+     * Sets how many batches are made ahead, each of which takes its memory; 2 by default.
+     *
+     * @param batches from 0, which means that {@link DatasetBatches#next} makes them itself and
+     *     there is no thread, to 1,024
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public Builder prefetch(int batches) {
+      Arguments.requireBetween(NAME + ".Builder.prefetch: batches", batches, 0, MOST_PREFETCH);
+      prefetch = batches;
+      return this;
+    }
+
+    /**
+     * Hides the labels ({@link Batch#UNLABELED}) of all other images, and makes batches of some
+     * labelled ones, placed first, and {@link #size} others. By default every image keeps its
+     * label.
+     *
+     * <p>The labelled ones are drawn afresh for each batch, without repetition; if there are fewer
+     * than asked for, each batch holds all of them. The others come from passes in random order.
+     *
+     * @param indices of the images that keep their labels, each once
+     * @param perBatch labelled images a batch, at least 1
+     * @return this builder
+     * @throws IllegalArgumentException if an argument is null or out of its range
+     */
+    public Builder labeled(int[] indices, int perBatch) {
+      String function = NAME + ".Builder.labeled";
+      Arguments.requireGiven(function + ": indices", indices);
+      Arguments.requireBetween(
+          function + ": indices.length", indices.length, 1, dataset.size() - 1L);
+      Arguments.requireAtLeast(function + ": perBatch", perBatch, 1);
+      boolean[] isLabeled = new boolean[dataset.size()];
+      for (int index : indices) {
+        Arguments.requireBetween(function + ": indices", index, 0, dataset.size() - 1L);
+        if (isLabeled[index]) {
+          throw new IllegalArgumentException(
+              function + ": indices must not repeat one (got " + index + " twice)");
+        }
+        isLabeled[index] = true;
+      }
+      labeled = indices.clone();
+      labeledSize = perBatch;
+      return this;
+    }
+
+    /**
+     * Leaves the images without a label out of the batches of {@link #labeled}; the labelled part
+     * is the same as with them, in the same order and augmented in the same way, with as many steps
+     * an epoch. So two students can be compared that differ only in what they make of the others.
+     *
+     * @return this builder
+     */
+    public Builder withoutOthers() {
+      withoutOthers = true;
+      return this;
+    }
+
+    /**
+     * Makes the batches. Nothing is read yet.
+     *
+     * @return new batches, which the caller closes
+     * @throws IllegalArgumentException if the size is missing or larger than the data, the
+     *     augmentation does not fit the images, {@link #withoutOthers} is without {@link #labeled},
+     *     or a batch needs more than 2 GiB
+     */
+    public DatasetBatches build() {
+      String function = NAME + ".Builder.build";
+      if (augmentation != null) {
+        augmentation.check(function, dataset.shape());
+      }
+      if (withoutOthers && labeled == null) {
+        throw new IllegalArgumentException(
+            function + ": withoutOthers must come with labeled (got none)");
+      }
+      int[] others = others();
+      Arguments.requireBetween(function + ": size", size, 1, others.length);
+      int steps = others.length / size;
+      BatchPart pass = BatchPart.shuffled(others, size, steps * size, labeled == null);
+      return new DatasetBatches(
+          new BatchReader(dataset, steps, seed, augmentation, parts(pass)), prefetch);
+    }
+
+    private int[] others() {
+      boolean[] isLabeled = new boolean[dataset.size()];
+      if (labeled != null) {
+        for (int index : labeled) {
+          isLabeled[index] = true;
+        }
+      }
+      return IntStream.range(0, isLabeled.length).filter(i -> !isLabeled[i]).toArray();
+    }
+
+    private BatchPart[] parts(BatchPart pass) {
+      if (labeled == null) {
+        return new BatchPart[] {pass};
+      }
+      int count = Math.min(labeledSize, labeled.length);
+      BatchPart drawn = BatchPart.shuffled(labeled, count, count, true);
+      return withoutOthers ? new BatchPart[] {drawn} : new BatchPart[] {drawn, pass};
+    }
+  }
+}
