@@ -31,19 +31,19 @@ public final class Evaluation {
     Arguments.notNull(network, ACCURACY, "network");
     Arguments.notNull(batches, ACCURACY, "batches");
     batches.startEpoch(0);
-    double correct = 0;
+    long correct = 0;
     long labeled = 0;
     for (int i = 0; i < batches.stepsPerEpoch(); i++) {
       Batch batch = batches.next();
       long count = labeledOf(batch);
       if (count > 0) {
-        correct += network.accuracy(batch.images(), batch.labels()) * count;
+        correct += (long) (network.accuracy(batch.images(), batch.labels()) * count + 0.5);
         labeled += count;
       }
     }
     Arguments.check(
         labeled > 0, "%s: batches must have an image with a label (got none)", ACCURACY);
-    return correct / labeled;
+    return (double) correct / labeled;
   }
 
   private static long labeledOf(Batch batch) {
