@@ -7,12 +7,12 @@ import java.util.Map;
 import java.util.Optional;
 import org.retort.Retort;
 import org.retort.cli.Results.Run;
-import org.retort.data.Batch;
-import org.retort.data.Batches;
-import org.retort.data.DigitBatches;
+import org.retort.data.Augmentation;
+import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
+import org.retort.train.Evaluation;
 import org.retort.train.TrainingStep;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -34,24 +34,28 @@ final class Experiment {
   private static final int TEACHER_BATCH = 64;
   private static final int LABELED_BATCH = 32;
   private static final int UNLABELED_BATCH = 96;
+  private static final int TEST_BATCH = 128;
+
+  /** How far an image is moved, in pixels. */
+  private static final int SHIFT = 1;
 
   private final Settings settings;
   private final Digits digits;
-  private final Batch test;
 
   Experiment(Settings settings) {
     this.settings = settings;
     digits = Digits.load();
-    test = digits.test();
   }
 
   /** Returns the number of steps of all runs together. */
   long steps() {
-    int stepsPerEpoch = studentBatches(Stage.withoutTeacher(), 0).stepsPerEpoch();
-    long ofStage = (long) settings.epochs() * stepsPerEpoch;
-    long ofTeacher = (long) settings.teacherEpochs() * teacherBatches().stepsPerEpoch();
-    int stages = settings.rows().stream().mapToInt(row -> row.stages().size()).sum();
-    return ofStage * settings.seeds() * stages + (settings.needsTeacher() ? ofTeacher : 0);
+    try (DatasetBatches ofStudents = studentBatches(Stage.withoutTeacher(), 0);
+        DatasetBatches ofTeachers = teacherBatches()) {
+      long ofStage = (long) settings.epochs() * ofStudents.stepsPerEpoch();
+      long ofTeacher = (long) settings.teacherEpochs() * ofTeachers.stepsPerEpoch();
+      int stages = settings.rows().stream().mapToInt(row -> row.stages().size()).sum();
+      return ofStage * settings.seeds() * stages + (settings.needsTeacher() ? ofTeacher : 0);
+    }
   }
 
   /** Trains everything. */
@@ -73,8 +77,10 @@ final class Experiment {
 
   private Run trainTeacher(Network teacher, Training training) {
     TrainingStep.Builder step = TrainingStep.builder(teacher).crossEntropy(1);
-    double seconds = training.train("teacher", step, teacherBatches(), settings.teacherEpochs());
-    return finish("teacher", teacher, TEACHER_SEED, seconds);
+    try (DatasetBatches batches = teacherBatches()) {
+      double seconds = training.train("teacher", step, batches, settings.teacherEpochs());
+      return finish("teacher", teacher, TEACHER_SEED, seconds);
+    }
   }
 
   private Run trainStudent(Row row, long seed, Network teacher, Training training) {
@@ -94,15 +100,23 @@ final class Experiment {
     step.crossEntropy(stage.crossEntropy());
     stage.terms().forEach(term -> term.addTerm(step, settings.weights()));
     String title = row.id() + " seed " + seed;
-    return training.train(title, step, studentBatches(stage, seed), settings.epochs());
+    try (DatasetBatches batches = studentBatches(stage, seed)) {
+      return training.train(title, step, batches, settings.epochs());
+    }
   }
 
   private Run finish(String name, Network network, long seed, double seconds) {
-    double percent = 100 * network.accuracy(test.images(), test.labels());
+    double percent = 100 * accuracy(network);
     String file = name + ".pt";
     network.saveStateDict(settings.output().resolve(file));
     LOG.debug("{}: {} % in {} s", name, percent, seconds);
     return new Run(seed, percent, seconds, network.parameterCount(), file);
+  }
+
+  private double accuracy(Network network) {
+    try (DatasetBatches test = DatasetBatches.inOrder(digits.test(), TEST_BATCH)) {
+      return Evaluation.accuracy(network, test);
+    }
   }
 
   private static Network network(int depth, long seed) {
@@ -110,14 +124,20 @@ final class Experiment {
     return ResNet.cifar(depth, Digits.CLASSES, Digits.CHANNELS);
   }
 
-  private Batches teacherBatches() {
-    return DigitBatches.all(digits, TEACHER_BATCH, TEACHER_SEED);
+  private DatasetBatches teacherBatches() {
+    return batches(TEACHER_SEED).size(TEACHER_BATCH).build();
   }
 
-  private Batches studentBatches(Stage stage, long seed) {
+  private DatasetBatches studentBatches(Stage stage, long seed) {
     int[] labeled = digits.labeled(seed, settings.labelsPerClass());
-    return stage.hasTeacher()
-        ? DigitBatches.mixed(digits, labeled, LABELED_BATCH, UNLABELED_BATCH, seed)
-        : DigitBatches.labeledPart(digits, labeled, LABELED_BATCH, UNLABELED_BATCH, seed);
+    DatasetBatches.Builder batches =
+        batches(seed).size(UNLABELED_BATCH).labeled(labeled, LABELED_BATCH);
+    return stage.hasTeacher() ? batches.build() : batches.withoutOthers().build();
+  }
+
+  private DatasetBatches.Builder batches(long seed) {
+    return DatasetBatches.builder(digits.train())
+        .seed(seed)
+        .augmentation(Augmentation.shift(SHIFT));
   }
 }

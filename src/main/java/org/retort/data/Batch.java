@@ -50,6 +50,27 @@ public final class Batch {
     }
   }
 
+  /**
+   * Reads all images of a data set that is small.
+   *
+   * @param dataset the data
+   * @return a new batch, in the order of the data set
+   * @throws IllegalArgumentException if it is null or the images need more than 2 GiB
+   * @throws java.io.UncheckedIOException if an image can't be read
+   */
+  public static Batch of(Dataset dataset) {
+    Arguments.requireGiven("Batch.of: dataset", dataset);
+    ImageShape shape = dataset.shape();
+    Batch batch = allocate(dataset.size(), shape.channels(), shape.height(), shape.width());
+    for (int i = 0; i < dataset.size(); i++) {
+      dataset.read(i, batch.images);
+      batch.labels.put(dataset.label(i));
+      batch.indices.put(i);
+    }
+    batch.flip();
+    return batch;
+  }
+
   private static ByteBuffer allocate(int count, int bytes) {
     return ByteBuffer.allocateDirect(Math.multiplyExact(count, bytes))
         .order(ByteOrder.nativeOrder());

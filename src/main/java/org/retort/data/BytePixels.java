@@ -30,9 +30,13 @@ final class BytePixels {
     }
   }
 
-  /** Throws unless {@code image} has room for {@code count} values. */
+  /** Throws unless {@code image} can be written and has room for {@code count} values. */
   static void requireRoom(FloatBuffer image, int count) {
     Arguments.requireGiven("Dataset.read: image", image);
+    if (image.isReadOnly()) {
+      throw new IllegalArgumentException(
+          "Dataset.read: image must be writable (got a read-only buffer)");
+    }
     Arguments.requireAtLeast("Dataset.read: image.remaining()", image.remaining(), count);
   }
 }

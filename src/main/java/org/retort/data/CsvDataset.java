@@ -116,16 +116,13 @@ public final class CsvDataset implements Dataset {
     }
 
     private Line parse(String line) {
+      requireFields(line); // before there is memory for as many
       byte[] pixels = new byte[fields - 1];
       int label = 0;
       int start = 0;
       for (int column = 0; column < fields; column++) {
-        int end = line.indexOf(options.separator, start);
-        if ((end < 0) != (column == fields - 1)) {
-          long got = line.chars().filter(c -> c == options.separator).count() + 1;
-          throw file.damaged("line " + number, "have " + fields + " fields", String.valueOf(got));
-        }
-        String field = (end < 0 ? line.substring(start) : line.substring(start, end)).strip();
+        int end = column < fields - 1 ? line.indexOf(options.separator, start) : line.length();
+        String field = line.substring(start, end).strip();
         start = end + 1;
         if (column == options.labelColumn) {
           int most = (options.classes > 0 ? options.classes : Builder.MOST_CLASSES) - 1;
@@ -136,6 +133,16 @@ public final class CsvDataset implements Dataset {
         }
       }
       return new Line(pixels, label);
+    }
+
+    private void requireFields(String line) {
+      int got = 1;
+      for (int i = 0; i < line.length(); i++) {
+        got += line.charAt(i) == options.separator ? 1 : 0;
+      }
+      if (got != fields) {
+        throw file.damaged("line " + number, "have " + fields + " fields", String.valueOf(got));
+      }
     }
 
     private int wholeNumber(String field, int column, int low, int high) {

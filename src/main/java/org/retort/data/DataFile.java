@@ -134,7 +134,7 @@ record DataFile(String function, Path path) {
   UncheckedIOException damaged(String what, String rule, String got) {
     String message =
         function + ": " + what + " of " + path + " must " + rule + " (got " + got + ")";
-    return new UncheckedIOException(new IOException(message));
+    return new UncheckedIOException(message, new IOException(message));
   }
 
   /** The error for a file that the system does not let us read. */

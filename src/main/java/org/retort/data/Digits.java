@@ -3,9 +3,8 @@ package org.retort.data;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
-import java.util.Comparator;
-import java.util.function.IntUnaryOperator;
 import java.util.stream.IntStream;
 
 /**
@@ -43,28 +42,58 @@ public final class Digits {
       "E. Alpaydin and C. Kaynak, \"Optical Recognition of Handwritten Digits\", UCI Machine"
           + " Learning Repository, 1998, CC BY 4.0, as distributed with scikit-learn";
 
-  /** Images are kept with a border of zeros, so that a moved image is a plain copy of rows. */
-  private static final int BORDER = 1;
+  /** All images, in the order of the file. */
+  private static final class Whole implements Dataset {
+    private static final ImageShape SHAPE = new ImageShape(CHANNELS, SIDE, SIDE);
+    private static final BytePixels PIXELS = new BytePixels(DigitsFile.WHITE);
 
-  private static final int PADDED_SIDE = SIDE + 2 * BORDER;
-  private static final int PADDED_PIXELS = PADDED_SIDE * PADDED_SIDE;
+    private final ByteBuffer pixels;
+    private final int[] labels;
 
-  private final float[] padded;
-  private final int[] labels;
-  private final int[] test;
-  private final int[] train;
-  private final int[] trainLabels;
+    Whole(DigitsFile file) {
+      pixels = ByteBuffer.wrap(file.pixels);
+      labels = file.labels;
+    }
+
+    @Override
+    public int size() {
+      return labels.length;
+    }
+
+    @Override
+    public int classes() {
+      return CLASSES;
+    }
+
+    @Override
+    public ImageShape shape() {
+      return SHAPE;
+    }
+
+    @Override
+    public int label(int index) {
+      return labels[index];
+    }
+
+    @Override
+    public void read(int index, FloatBuffer image) {
+      PIXELS.append(pixels, index * SHAPE.values(), SHAPE.values(), image);
+    }
+  }
+
+  private final int[] testIndices;
+  private final Subset test;
+  private final Subset train;
 
   private Digits(DigitsFile file) {
-    padded = pad(file.pixels);
-    labels = file.labels;
-    test = smallestHashes(0, labels, n -> (2 * n + 5) / 10);
-    boolean[] isTest = new boolean[labels.length];
-    for (int index : test) {
+    Dataset whole = new Whole(file);
+    testIndices = HashOrder.smallest(0, file.labels, CLASSES, n -> (2 * n + 5) / 10);
+    boolean[] isTest = new boolean[whole.size()];
+    for (int index : testIndices) {
       isTest[index] = true;
     }
-    train = IntStream.range(0, labels.length).filter(index -> !isTest[index]).toArray();
-    trainLabels = IntStream.of(train).map(index -> labels[index]).toArray();
+    test = Subset.of(whole, testIndices);
+    train = Subset.of(whole, IntStream.range(0, isTest.length).filter(i -> !isTest[i]).toArray());
   }
 
   /**
@@ -89,47 +118,22 @@ public final class Digits {
     }
   }
 
-  private static float[] pad(float[] pixels) {
-    float[] padded = new float[pixels.length / (SIDE * SIDE) * PADDED_PIXELS];
-    for (int row = 0; row < pixels.length / SIDE; row++) {
-      int target = row / SIDE * PADDED_PIXELS + (row % SIDE + BORDER) * PADDED_SIDE + BORDER;
-      System.arraycopy(pixels, row * SIDE, padded, target, SIDE);
-    }
-    return padded;
-  }
-
   /**
-   * Picks, of each class, those members whose hashes are the smallest; {@code share} turns the size
-   * of a class into the number to pick. Returns them ascending.
-   */
-  private static int[] smallestHashes(long salt, int[] classes, IntUnaryOperator share) {
-    Comparator<Integer> byHash =
-        (a, b) -> Long.compareUnsigned(SplitMix64.hash(salt, a), SplitMix64.hash(salt, b));
-    return IntStream.range(0, CLASSES)
-        .flatMap(
-            wanted -> {
-              int[] members =
-                  IntStream.range(0, classes.length).filter(i -> classes[i] == wanted).toArray();
-              return IntStream.of(members)
-                  .boxed()
-                  .sorted(byHash)
-                  .limit(share.applyAsInt(members.length))
-                  .mapToInt(Integer::intValue);
-            })
-        .sorted()
-        .toArray();
-  }
-
-  /**
-   * Returns the class of a training image.
+   * The training images, each at its position.
    *
-   * @param position its rank among the training images
-   * @return the class, 0 to 9
-   * @throws IllegalArgumentException if there is no such position
+   * @return the data set
    */
-  public int trainLabel(int position) {
-    Arguments.requireBetween("Digits.trainLabel: position", position, 0, TRAIN_SIZE - 1);
-    return trainLabels[position];
+  public Dataset train() {
+    return train;
+  }
+
+  /**
+   * The test images, each at its rank among them.
+   *
+   * @return the data set
+   */
+  public Dataset test() {
+    return test;
   }
 
   /**
@@ -138,7 +142,7 @@ public final class Digits {
    * @return a new array, ascending
    */
   public int[] testIndices() {
-    return test.clone();
+    return testIndices.clone();
   }
 
   /**
@@ -151,43 +155,7 @@ public final class Digits {
    */
   public int[] labeled(long seed, int perClass) {
     Arguments.requireAtLeast("Digits.labeled: seed", seed, 0);
-    Arguments.requireBetween("Digits.labeled: perClass", perClass, 1, smallestClass());
-    return smallestHashes(seed + 1, trainLabels, size -> perClass);
-  }
-
-  private int smallestClass() {
-    int[] sizes = new int[CLASSES];
-    for (int label : trainLabels) {
-      sizes[label]++;
-    }
-    return IntStream.of(sizes).min().getAsInt();
-  }
-
-  /**
-   * Returns all test images with their labels, unmoved.
-   *
-   * @return a new batch, whose indices are ranks among the test images
-   */
-  public Batch test() {
-    Batch batch = Batch.allocate(test.length, CHANNELS, SIDE, SIDE);
-    for (int i = 0; i < test.length; i++) {
-      copy(test[i], 0, 0, batch.images());
-      batch.labels().put(labels[test[i]]);
-      batch.indices().put(i);
-    }
-    batch.flip();
-    return batch;
-  }
-
-  /** Appends the training image at {@code position}, moved by (dy, dx), each from −1 to 1. */
-  void copyTrain(int position, int dy, int dx, FloatBuffer target) {
-    copy(train[position], dy, dx, target);
-  }
-
-  private void copy(int index, int dy, int dx, FloatBuffer target) {
-    int from = index * PADDED_PIXELS + (BORDER - dy) * PADDED_SIDE + BORDER - dx;
-    for (int row = 0; row < SIDE; row++) {
-      target.put(padded, from + row * PADDED_SIDE, SIDE);
-    }
+    int[] labels = IntStream.range(0, TRAIN_SIZE).map(train::label).toArray();
+    return Subset.ofEachClass("Digits.labeled: perClass", labels, CLASSES, perClass, seed);
   }
 }

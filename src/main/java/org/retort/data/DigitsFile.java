@@ -16,12 +16,12 @@ final class DigitsFile {
   static final String NAME = "digits.csv.gz";
   static final int COUNT = 1797;
   static final int PIXELS = 64;
-  private static final float WHITE = 16;
+  static final int WHITE = 16;
   private static final String SHA256 =
       "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22";
 
-  /** Values from 0 to 1, [1797, 64]. */
-  final float[] pixels = new float[COUNT * PIXELS];
+  /** Values from 0 to {@link #WHITE}, [1797, 64]. */
+  final byte[] pixels = new byte[COUNT * PIXELS];
 
   /** Classes, [1797]. */
   final int[] labels = new int[COUNT];
@@ -52,7 +52,7 @@ final class DigitsFile {
   private void parse(String line, int index) {
     String[] fields = line.split(",", -1);
     for (int i = 0; i < PIXELS; i++) {
-      pixels[index * PIXELS + i] = Integer.parseInt(fields[i]) / WHITE;
+      pixels[index * PIXELS + i] = Byte.parseByte(fields[i]);
     }
     labels[index] = Integer.parseInt(fields[PIXELS]);
   }

@@ -8,6 +8,8 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.util.Arrays;
+import java.util.Set;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -44,7 +46,7 @@ final class DigitsTest {
     assertThat(Arrays.stream(positions).sum()).isEqualTo(sum);
     for (int label = 0; label < Digits.CLASSES; label++) {
       int wanted = label;
-      assertThat(Arrays.stream(positions).filter(p -> DIGITS.trainLabel(p) == wanted).count())
+      assertThat(Arrays.stream(positions).filter(p -> DIGITS.train().label(p) == wanted).count())
           .isEqualTo(5);
     }
   }
@@ -56,7 +58,7 @@ final class DigitsTest {
 
   @Test
   void test_always_holdsImagesOfTheFile() {
-    Batch batch = DIGITS.test();
+    Batch batch = Batch.of(DIGITS.test());
     assertThat(batch.size()).isEqualTo(359);
     assertThat(batch.images().remaining()).isEqualTo(359 * 64);
     assertThat(batch.labels().remaining()).isEqualTo(359);
@@ -69,6 +71,18 @@ final class DigitsTest {
         .containsExactly(
             0, 0, 7 / 16f, 15 / 16f, 13 / 16f, 1 / 16f, 0, 0, //
             0, 8 / 16f, 13 / 16f, 6 / 16f, 15 / 16f, 4 / 16f, 0, 0);
+  }
+
+  @Test
+  void train_always_isTheFileWithoutTheTestImages() {
+    assertThat(DIGITS.train().size()).isEqualTo(1438);
+    assertThat(DIGITS.train().classes()).isEqualTo(10);
+    assertThat(DIGITS.train().shape()).isEqualTo(new ImageShape(1, 8, 8));
+    Set<Integer> test = IntStream.of(DIGITS.testIndices()).boxed().collect(Collectors.toSet());
+    int[] whole = IntStream.range(0, 1797).filter(i -> !test.contains(i)).toArray();
+    for (int i = 0; i < 1438; i++) {
+      assertThat(((Subset) DIGITS.train()).indexInWhole(i)).isEqualTo(whole[i]);
+    }
   }
 
   @ParameterizedTest
@@ -87,10 +101,10 @@ final class DigitsTest {
   }
 
   @Test
-  void trainLabel_positionOutOfRange_isRejected() {
-    assertThatThrownBy(() -> DIGITS.trainLabel(1438))
+  void train_positionOutOfRange_isRejected() {
+    assertThatThrownBy(() -> DIGITS.train().label(1438))
         .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("Digits.trainLabel: position must be between 0 and 1437 (got 1438)");
+        .hasMessage("Subset.label: index must be between 0 and 1437 (got 1438)");
   }
 
   @Test

@@ -65,7 +65,8 @@ final class IdxDatasetTest {
   @Test
   void open_damagedHeader_namesFileAndOffset() throws IOException {
     byte[] images = idx(pixels, 4, 5, 3);
-    assertBadImages(idx(LABELS, 4), "the type at byte 0 of %s must be 0x00000803", "0x00000801");
+    assertBadImages(
+        with(images, 0, 0x0801), "the type at byte 0 of %s must be 0x00000803", "0x00000801");
     assertBadImages(
         with(images, 4, -1), "dimension 0 at byte 4 of %s must be positive", "4294967295");
     assertBadImages(with(images, 12, 0), "dimension 2 at byte 12 of %s must be positive", "0");

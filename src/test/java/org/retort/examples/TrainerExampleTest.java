@@ -11,8 +11,7 @@ import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.retort.data.Batch;
-import org.retort.data.Batches;
-import org.retort.data.DigitBatches;
+import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
@@ -30,10 +29,15 @@ final class TrainerExampleTest {
   void train_scoreThatCannotGrowForLong_stopsEarly() {
     Digits digits = Digits.load();
     int[] labeled = digits.labeled(0, 1);
-    Batches batches =
-        DigitBatches.labeledPart(digits, labeled, 4, Digits.TRAIN_SIZE - labeled.length, 1);
     Batch blank = Batch.allocate(1, Digits.CHANNELS, Digits.SIDE, Digits.SIDE);
-    try (Network student = ResNet.cifar(8, Digits.CLASSES, Digits.CHANNELS);
+    try (DatasetBatches batches =
+            DatasetBatches.builder(digits.train())
+                .size(Digits.TRAIN_SIZE - labeled.length)
+                .seed(1)
+                .labeled(labeled, 4)
+                .withoutOthers()
+                .build();
+        Network student = ResNet.cifar(8, Digits.CLASSES, Digits.CHANNELS);
         TrainingStep step =
             TrainingStep.builder(student)
                 .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)

@@ -13,7 +13,11 @@ import java.util.Random;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.retort.data.Augmentation;
 import org.retort.data.Batches;
+import org.retort.data.CsvDataset;
+import org.retort.data.Dataset;
+import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
 import org.retort.internal.NetworkHolder;
 import org.retort.train.StepResult;
@@ -85,7 +89,13 @@ final class Arguments {
       return fixtures.result();
     }
     if (type == Digits.class) {
-      return fixtures.digits();
+      return fixtures.data().digits();
+    }
+    if (Dataset.class.isAssignableFrom(type)) {
+      return fixtures.dataset(type);
+    }
+    if (type == DatasetBatches.class) {
+      return fixtures.data().batches();
     }
     if (type == Batches.class) {
       return fixtures.batches();
@@ -117,6 +127,15 @@ final class Arguments {
   private Object begun(Class<?> type) {
     if (type == TrainingStep.Builder.class) {
       return fixtures.builder();
+    }
+    if (type == DatasetBatches.Builder.class) {
+      return fixtures.data().batchesBuilder();
+    }
+    if (type == CsvDataset.Builder.class) {
+      return fixtures.data().csv();
+    }
+    if (type == Augmentation.Builder.class) {
+      return Augmentation.builder();
     }
     return type == Trainer.Builder.class ? fixtures.trainer() : made(type);
   }

@@ -10,7 +10,7 @@ import java.util.stream.Stream;
 import org.bytedeco.pytorch.global.torch;
 import org.retort.data.Batch;
 import org.retort.data.Batches;
-import org.retort.data.Digits;
+import org.retort.data.Dataset;
 import org.retort.losses.KdLoss;
 import org.retort.models.Mlp;
 import org.retort.models.Network;
@@ -33,7 +33,7 @@ final class Fixtures implements AutoCloseable {
   private final Path folder;
   private final Random random;
   private List<Path> files;
-  private final Digits digits = Digits.load();
+  private final DataFixtures data;
   private final List<AutoCloseable> open = new ArrayList<>();
   private Network resNet;
   private Network mlp;
@@ -45,6 +45,7 @@ final class Fixtures implements AutoCloseable {
   Fixtures(Path folder, Random random) throws IOException {
     this.folder = folder;
     this.random = random;
+    data = new DataFixtures(Files.createDirectories(folder.resolve("data")));
     renew();
   }
 
@@ -110,6 +111,7 @@ final class Fixtures implements AutoCloseable {
 
   private void renewObjects() {
     close();
+    data.renew();
     makeObjects();
     uses = 0;
   }
@@ -140,8 +142,14 @@ final class Fixtures implements AutoCloseable {
     return random.nextBoolean() ? builder(resNet, torchScript) : builder(torchScript, resNet);
   }
 
-  Digits digits() {
-    return digits;
+  DataFixtures data() {
+    return data;
+  }
+
+  /** Returns a data set of a class, or any if that is an abstract one. */
+  Dataset dataset(Class<?> type) {
+    List<Dataset> datasets = data.datasets(type);
+    return datasets.get(random.nextInt(datasets.size()));
   }
 
   /** Starts a trainer of the step that can be built as it is. */
@@ -174,6 +182,9 @@ final class Fixtures implements AutoCloseable {
 
   /** Returns a file to read or to write; that of a program is another one's. */
   Path file() {
+    if (random.nextInt(3) == 0) {
+      return data.files().get(random.nextInt(data.files().size()));
+    }
     return random.nextBoolean()
         ? files.get(random.nextInt(files.size()))
         : folder.resolve("new" + random.nextInt(3));
@@ -189,5 +200,6 @@ final class Fixtures implements AutoCloseable {
       }
     }
     open.clear();
+    data.close();
   }
 }

@@ -74,6 +74,7 @@ final class Values {
     this.random = random;
     this.wildness = wildness;
     plain.put(boolean.class, random::nextBoolean);
+    plain.put(char.class, () -> isWild() ? (char) random.nextInt(1 << 16) : ',');
     plain.put(int.class, this::integer);
     plain.put(long.class, this::number);
     plain.put(double.class, this::real);

@@ -3,9 +3,10 @@ package org.retort.train;
 import java.nio.ByteBuffer;
 import java.util.Map;
 import org.retort.Retort;
+import org.retort.data.Augmentation;
 import org.retort.data.Batch;
 import org.retort.data.Batches;
-import org.retort.data.DigitBatches;
+import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
 import org.retort.losses.CrdLoss;
 import org.retort.losses.KdLoss;
@@ -26,7 +27,7 @@ final class DigitTraining implements AutoCloseable {
   final Network student;
   final Network teacher;
   final TrainingStep step;
-  final Batch test = DIGITS.test();
+  final Batch test = Batch.of(DIGITS.test());
 
   /** Makes networks whose parameters and further random numbers depend on {@code seed}. */
   DigitTraining(long seed) {
@@ -50,10 +51,18 @@ final class DigitTraining implements AutoCloseable {
     return ResNet.cifar(8, Digits.CLASSES, Digits.CHANNELS);
   }
 
+  /** Makes batches without a thread, which need not be closed. */
   static Batches batches() {
     int[] labeled = DIGITS.labeled(0, 5);
     int unlabeled = (Digits.TRAIN_SIZE - labeled.length) / STEPS;
-    return DigitBatches.labeledPart(DIGITS, labeled, BATCH, unlabeled, 3);
+    return DatasetBatches.builder(DIGITS.train())
+        .size(unlabeled)
+        .seed(3)
+        .labeled(labeled, BATCH)
+        .withoutOthers()
+        .augmentation(Augmentation.shift(1))
+        .prefetch(0)
+        .build();
   }
 
   /** Starts a trainer. */

@@ -15,7 +15,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.CheckpointException;
 import org.retort.data.Batches;
-import org.retort.data.DigitBatches;
+import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
 import org.retort.train.TrainingSummary.End;
 
@@ -165,7 +165,7 @@ final class TrainerResumeTest {
       training.trainer(1).keep(training.student, folder).build().run();
       assertRefused(
           training,
-          DigitBatches.all(Digits.load(), 1000, 0),
+          DatasetBatches.builder(Digits.load().train()).size(1000).build(),
           "of batches with 1 steps an epoch (got 3)");
     }
   }

@@ -2,7 +2,8 @@ package org.retort.examples.service;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.retort.data.DigitBatches;
+import org.retort.data.Augmentation;
+import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
@@ -35,13 +36,18 @@ final class Teacher {
   }
 
   private static void train(Network teacher, int epochs) {
-    try (TrainingStep step =
-        TrainingStep.builder(teacher)
-            .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
-            .crossEntropy(1)
-            .optimizer(Adam.learningRate(2e-3))
-            .build()) {
-      Trainer.builder(step, DigitBatches.all(Digits.load(), BATCH, 0)).epochs(epochs).build().run();
+    try (DatasetBatches batches =
+            DatasetBatches.builder(Digits.load().train())
+                .size(BATCH)
+                .augmentation(Augmentation.shift(1))
+                .build();
+        TrainingStep step =
+            TrainingStep.builder(teacher)
+                .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
+                .crossEntropy(1)
+                .optimizer(Adam.learningRate(2e-3))
+                .build()) {
+      Trainer.builder(step, batches).epochs(epochs).build().run();
     }
   }
 }

@@ -23,9 +23,9 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.retort.Retort;
+import org.retort.data.Augmentation;
 import org.retort.data.Batch;
-import org.retort.data.Batches;
-import org.retort.data.DigitBatches;
+import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
 import org.retort.testing.Threads;
 
@@ -101,7 +101,7 @@ final class OnlineServiceTest {
   void learn_fullQueue_takesNothingAndSaysWhenToRetry() throws Exception {
     try (OnlineService service = start(BATCH - 1)) {
       Client client = new Client(service.address());
-      Batches source = DigitBatches.all(Digits.load(), BATCH, 0);
+      DatasetBatches source = batches(0);
       source.startEpoch(0);
       Batch batch = source.next();
       HttpResponse<String> response = client.learn(images(batch), new Long[BATCH]);
@@ -183,9 +183,19 @@ final class OnlineServiceTest {
         new Settings(address, folder, TEACHER_EPOCHS, 4, queueCapacity, BATCH, 5, 20));
   }
 
+  /** Makes batches without a thread, which need not be closed. */
+  private static DatasetBatches batches(long seed) {
+    return DatasetBatches.builder(Digits.load().train())
+        .size(BATCH)
+        .seed(seed)
+        .augmentation(Augmentation.shift(1))
+        .prefetch(0)
+        .build();
+  }
+
   /** Sends batches of which every second image has a label; comes back as long as it shall. */
   private static void teach(Client client, int batches, long seed) throws Exception {
-    Batches source = DigitBatches.all(Digits.load(), BATCH, seed);
+    DatasetBatches source = batches(seed);
     for (int i = 0; i < batches; i++) {
       if (i % source.stepsPerEpoch() == 0) {
         source.startEpoch(i / source.stepsPerEpoch());
@@ -207,7 +217,7 @@ final class OnlineServiceTest {
 
   /** Predicts the test images and checks the answers; returns how many are right. */
   private static double accuracy(Client client) throws Exception {
-    Batch test = Digits.load().test();
+    Batch test = Batch.of(Digits.load().test());
     float[][] images = images(test);
     int correct = 0;
     for (int from = 0; from < images.length; from += SampleReader.MAX_IMAGES) {
@@ -240,7 +250,7 @@ final class OnlineServiceTest {
   }
 
   private static String predictTest(Client client) throws Exception {
-    float[][] images = images(Digits.load().test());
+    float[][] images = images(Batch.of(Digits.load().test()));
     return predict(client, Arrays.copyOf(images, SampleReader.MAX_IMAGES)).toString();
   }
 
