@@ -11,6 +11,9 @@ public record ImageShape(int channels, int height, int width) {
   /**
    * Checks the shape.
    *
+   * @param channels as above
+   * @param height as above
+   * @param width as above
    * @throws IllegalArgumentException if a size is below 1, or an image needs more than 2 GiB of
    *     float32
    */
