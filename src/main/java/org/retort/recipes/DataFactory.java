@@ -1,0 +1,48 @@
+package org.retort.recipes;
+
+import java.nio.file.Path;
+import java.util.Map;
+import java.util.Optional;
+import java.util.TreeMap;
+
+/** The data that recipes name. */
+final class DataFactory {
+  private static final Map<String, DataShape> SHAPES =
+      new TreeMap<>(
+          Map.of(
+              "digits", DigitsData.SHAPE,
+              "cifar10", new DataShape(3, 32, 32, 10, 50_000),
+              "cifar100", new DataShape(3, 32, 32, 100, 50_000),
+              "fashion-mnist", new DataShape(1, 28, 28, 10, 60_000),
+              "mnist", new DataShape(1, 28, 28, 10, 60_000)));
+
+  private DataFactory() {}
+
+  /** Reads the data, from a folder unless they ship with Retort. */
+  static ExperimentData open(DataRecipe recipe, Optional<Path> folder) {
+    if (!recipe.name().equals("digits")) {
+      shape(recipe);
+      throw new RecipeException(
+          "data must be digits, which alone can be read (got " + recipe.name() + ")");
+    }
+    if (folder.isPresent()) {
+      throw new RecipeException(
+          "data of digits must come without a folder (got " + folder.get() + ")");
+    }
+    return new DigitsData(recipe);
+  }
+
+  /** Returns what is known of the data without reading them. */
+  static DataShape shape(DataRecipe recipe) {
+    DataShape shape = SHAPES.get(recipe.name());
+    if (shape == null) {
+      throw new RecipeException(
+          "data must be one of "
+              + String.join(", ", SHAPES.keySet())
+              + " (got "
+              + recipe.name()
+              + ")");
+    }
+    return shape;
+  }
+}

@@ -1,0 +1,188 @@
+package org.retort.recipes;
+
+import java.nio.file.Path;
+import java.util.Optional;
+import org.retort.Retort;
+import org.retort.data.Batches;
+import org.retort.models.Network;
+import org.retort.train.Taps;
+import org.retort.train.TrainingStep;
+
+/**
+ * A recipe with its data: makes the networks, batches and steps that it describes. For one thread.
+ */
+public final class Experiment {
+  private final Recipe recipe;
+  private final ExperimentData data;
+
+  private Experiment(Recipe recipe, ExperimentData data) {
+    this.recipe = recipe;
+    this.data = data;
+    NetworkFactory.check(recipe.teacher().network());
+    NetworkFactory.check(recipe.student().network());
+  }
+
+  /**
+   * Reads a recipe's data.
+   *
+   * @param recipe what to do
+   * @param folder where the data are, unless they ship with Retort
+   * @return the experiment
+   * @throws RecipeException if there are no such networks or data
+   */
+  public static Experiment open(Recipe recipe, Optional<Path> folder) {
+    return new Experiment(recipe, DataFactory.open(recipe.data(), folder));
+  }
+
+  /**
+   * Takes noise in the shape of a recipe's data, to measure what needs no images. It can't say how
+   * accurate a network is.
+   *
+   * @param recipe what to do
+   * @return the experiment
+   * @throws RecipeException if there are no such networks or data
+   */
+  public static Experiment onNoise(Recipe recipe) {
+    return new Experiment(recipe, new NoiseData(DataFactory.shape(recipe.data())));
+  }
+
+  /**
+   * Tells the recipe.
+   *
+   * @return what to do
+   */
+  public Recipe recipe() {
+    return recipe;
+  }
+
+  /**
+   * Tells who made the data.
+   *
+   * @return a credit
+   */
+  public String credit() {
+    return data.credit();
+  }
+
+  /**
+   * Tells the number of training samples.
+   *
+   * @return a count
+   */
+  public int trainSize() {
+    return data.shape().trainSize();
+  }
+
+  /**
+   * Tells the number of test samples.
+   *
+   * @return a count
+   */
+  public int testSize() {
+    return data.testSize();
+  }
+
+  /**
+   * Makes a network for the data.
+   *
+   * @param name of the network
+   * @param seed of its parameters, and of all that is drawn from then on
+   * @return a new network, which knows its input shape and which the caller closes
+   * @throws RecipeException if there is no such network
+   */
+  public Network network(String name, long seed) {
+    Retort.manualSeed(seed);
+    Network network = NetworkFactory.create(name, data.shape());
+    network.probe(inputShape());
+    return network;
+  }
+
+  /**
+   * Computes how many of the test samples a network gets right.
+   *
+   * @param network the network
+   * @return a fraction
+   */
+  public double accuracy(Network network) {
+    return data.accuracy(network);
+  }
+
+  /**
+   * Makes the teacher's batches.
+   *
+   * @return new batches
+   */
+  public Batches teacherBatches() {
+    return data.all(recipe.teacher().batch(), recipe.teacher().seed());
+  }
+
+  /**
+   * Makes a student's batches.
+   *
+   * @param stage what they are for
+   * @param seed of their order, and of which samples keep their labels
+   * @return new batches
+   */
+  public Batches batches(Stage stage, long seed) {
+    return data.of(recipe.student(), stage.hasTeacher(), seed);
+  }
+
+  /**
+   * Makes the step that trains the teacher by the labels alone.
+   *
+   * @param teacher the network to train
+   * @param batches what it will be trained on
+   * @return a new step, which the caller closes
+   */
+  public TrainingStep teacherStep(Network teacher, Batches batches) {
+    OptimizerRecipe optimizer = recipe.teacher().optimizer().orElse(recipe.optimizer());
+    return TrainingStep.builder(teacher)
+        .inputShape(inputShape())
+        .crossEntropy(1)
+        .optimizer(optimizer.optimizer(steps(recipe.teacher().epochs(), batches)))
+        .build();
+  }
+
+  /**
+   * Makes the step of a stage.
+   *
+   * @param stage what the student learns
+   * @param student the network to train
+   * @param teacher the network to learn from; of no use to a stage without distillation losses,
+   *     where it may be null
+   * @param batches what the student will be trained on
+   * @return a new step, which the caller closes
+   */
+  public TrainingStep step(Stage stage, Network student, Network teacher, Batches batches) {
+    long steps = steps(stage.epochs(), batches);
+    TrainingStep.Builder builder =
+        stage.hasTeacher() ? TrainingStep.builder(student, teacher) : TrainingStep.builder(student);
+    builder
+        .inputShape(inputShape())
+        .crossEntropy(stage.crossEntropy())
+        .optimizer(stage.optimizer().orElse(recipe.optimizer()).optimizer(steps))
+        .teacherBatchNorm(stage.teacherBatchNorm());
+    if (stage.trainsBackbone()) {
+      builder.train(NetworkFactory.backbone(recipe.student().network()).toArray(String[]::new));
+    }
+    for (Term term : stage.terms()) {
+      Taps taps = term.taps().taps(student, teacher);
+      LossContext context =
+          new LossContext(
+              data.labels(),
+              teacher,
+              NetworkFactory.norms(recipe.teacher().network(), taps.teacher()));
+      builder.add(term.weight(), term.loss().loss(context), taps, term.schedule().schedule(steps));
+    }
+    return builder.build();
+  }
+
+  private static long steps(int epochs, Batches batches) {
+    return (long) epochs * batches.stepsPerEpoch();
+  }
+
+  private long[] inputShape() {
+    DataShape shape = data.shape();
+    return new long[] {shape.channels(), shape.height(), shape.width()};
+  }
+}

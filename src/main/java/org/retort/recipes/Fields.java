@@ -1,0 +1,334 @@
+package org.retort.recipes;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.function.BiFunction;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import java.util.stream.Collectors;
+import org.snakeyaml.engine.v2.nodes.MappingNode;
+import org.snakeyaml.engine.v2.nodes.Node;
+import org.snakeyaml.engine.v2.nodes.NodeTuple;
+import org.snakeyaml.engine.v2.nodes.ScalarNode;
+import org.snakeyaml.engine.v2.nodes.SequenceNode;
+import org.snakeyaml.engine.v2.nodes.Tag;
+
+/**
+ * The keys and values of a mapping. Whoever has asked for every key that there may be calls {@link
+ * #finish}, which refuses the others.
+ */
+final class Fields {
+  private final String file;
+  private final int line;
+  private final Map<String, Node> values = new LinkedHashMap<>();
+  private final Map<String, Integer> lines = new LinkedHashMap<>();
+  private final Set<String> known = new LinkedHashSet<>();
+
+  /** Reads the keys of a node, which messages call {@code name}. */
+  Fields(String file, String name, Node node) {
+    this.file = file;
+    line = line(node);
+    if (!(node instanceof MappingNode mapping)) {
+      throw wrong(line, name, "be a mapping", shown(node));
+    }
+    for (NodeTuple tuple : mapping.getValue()) {
+      String key = shown(tuple.getKeyNode());
+      int keyLine = line(tuple.getKeyNode());
+      if (values.put(key, tuple.getValueNode()) != null) {
+        throw wrong(keyLine, key, "be given once", "it twice");
+      }
+      lines.put(key, keyLine);
+    }
+  }
+
+  /** Returns whether there is such a key. */
+  boolean has(String key) {
+    known.add(key);
+    return values.containsKey(key);
+  }
+
+  /** Returns all keys, as far as they are, in their order. */
+  List<String> keys() {
+    known.addAll(values.keySet());
+    return List.copyOf(values.keySet());
+  }
+
+  /** Returns a text that must be there. */
+  String text(String key) {
+    return text(key, required(key));
+  }
+
+  /** Returns a text, {@code otherwise} if there is none. */
+  String text(String key, String otherwise) {
+    return has(key) ? text(key) : otherwise;
+  }
+
+  /** Returns an integer that must be there. */
+  int whole(String key, int low, int high) {
+    return toWhole(key, required(key), low, high);
+  }
+
+  /** Returns an integer, {@code otherwise} if there is none. */
+  int whole(String key, int low, int high, int otherwise) {
+    return has(key) ? whole(key, low, high) : otherwise;
+  }
+
+  /** Returns an integer, if there is one. */
+  OptionalInt optionalWhole(String key, int low, int high) {
+    return has(key) ? OptionalInt.of(whole(key, low, high)) : OptionalInt.empty();
+  }
+
+  /** Returns a number that must be there. */
+  double number(String key) {
+    return toNumber(key, required(key));
+  }
+
+  /** Returns a number of at least 0, {@code otherwise} if there is none. */
+  double notNegative(String key, double otherwise) {
+    double number = has(key) ? number(key) : otherwise;
+    if (number < 0) {
+      throw wrong(key, "be at least 0", number);
+    }
+    return number;
+  }
+
+  /** Returns whether a key is true, {@code otherwise} if it is not there. */
+  boolean flag(String key, boolean otherwise) {
+    if (!has(key)) {
+      return otherwise;
+    }
+    Node node = required(key);
+    if (!node.getTag().equals(Tag.BOOL)) {
+      throw wrong(key, "be true or false", shown(node));
+    }
+    return Boolean.parseBoolean(shown(node));
+  }
+
+  /** Returns which constant is named, in small letters; {@code otherwise} if none is. */
+  <E extends Enum<E>> E choice(String key, Class<E> type, E otherwise) {
+    return has(key) ? toConstant(key, type) : otherwise;
+  }
+
+  /** Returns one of the texts, which must be there. */
+  String choice(String key, Set<String> choices) {
+    String text = text(key);
+    if (!choices.contains(text)) {
+      throw wrong(key, "be one of " + String.join(", ", choices), text);
+    }
+    return text;
+  }
+
+  /** Returns a list of texts that must be there. */
+  List<String> texts(String key) {
+    return items(key).stream().map(item -> text(key, item)).toList();
+  }
+
+  /** Returns a list of numbers that must be there. */
+  double[] numbers(String key) {
+    return items(key).stream().mapToDouble(item -> toNumber(key, item)).toArray();
+  }
+
+  /** Returns a list of mappings that must be there. */
+  List<Fields> mappings(String key) {
+    return items(key).stream().map(item -> new Fields(file, key, item)).toList();
+  }
+
+  /** Returns a list of lists of integers that must be there. */
+  List<int[]> wholeLists(String key) {
+    List<int[]> lists = new ArrayList<>();
+    for (Node item : items(key)) {
+      lists.add(
+          items(key, item).stream()
+              .mapToInt(number -> toWhole(key, number, 0, Integer.MAX_VALUE))
+              .toArray());
+    }
+    return lists;
+  }
+
+  /** Returns a mapping that must be there. */
+  Fields mapping(String key) {
+    return new Fields(file, key, required(key));
+  }
+
+  /** Returns whether a key's value is a list. */
+  boolean isList(String key) {
+    return has(key) && values.get(key) instanceof SequenceNode;
+  }
+
+  /** Returns whether a key's value is a mapping. */
+  boolean isMapping(String key) {
+    return has(key) && values.get(key) instanceof MappingNode;
+  }
+
+  /** Makes something of a number that must be there; who makes it checks the number. */
+  <T> T number(String key, Function<Double, T> maker) {
+    double number = number(key);
+    return checked(key, () -> maker.apply(number));
+  }
+
+  /** Sets a number of {@code target}, if it is there; the setter checks it. */
+  <T> T number(String key, T target, BiFunction<T, Double, T> setter) {
+    return has(key) ? number(key, number -> setter.apply(target, number)) : target;
+  }
+
+  /** Sets an integer of {@code target}, if it is there; the setter checks it. */
+  <T> T whole(String key, T target, BiFunction<T, Long, T> setter) {
+    if (!has(key)) {
+      return target;
+    }
+    long number = toWhole(key, required(key), Integer.MIN_VALUE, Integer.MAX_VALUE);
+    return checked(key, () -> setter.apply(target, number));
+  }
+
+  /** Sets a constant of {@code target}, if it is there. */
+  <T, E extends Enum<E>> T choice(String key, T target, Class<E> type, BiFunction<T, E, T> setter) {
+    return has(key) ? setter.apply(target, toConstant(key, type)) : target;
+  }
+
+  /** Changes {@code target} if a key is true. */
+  <T> T flag(String key, T target, Function<T, T> change) {
+    return flag(key, false) ? checked(key, () -> change.apply(target)) : target;
+  }
+
+  /** Tells the check that fails in {@code maker} with this place. */
+  <T> T checked(String key, Supplier<T> maker) {
+    try {
+      return maker.get();
+    } catch (RecipeException failure) {
+      throw failure;
+    } catch (IllegalArgumentException failure) {
+      String message = failure.getMessage();
+      int rule = message.indexOf(" must ");
+      throw new RecipeException(
+          place(lineOf(key)) + (rule < 0 ? key + ": " + message : key + message.substring(rule)),
+          failure);
+    }
+  }
+
+  /** Refuses keys that nobody has asked for. */
+  void finish() {
+    for (String key : values.keySet()) {
+      if (!known.contains(key)) {
+        throw wrong(lines.get(key), "key", "be one of " + String.join(", ", known), got(key));
+      }
+    }
+  }
+
+  private String got(String key) {
+    return Spelling.nearest(key, known)
+        .map(nearest -> key + ", did you mean " + nearest + "?")
+        .orElse(key);
+  }
+
+  /** Returns what to throw about a key. */
+  RecipeException wrong(String key, String rule, Object value) {
+    return wrong(lineOf(key), key, rule, value);
+  }
+
+  private int lineOf(String key) {
+    return lines.getOrDefault(key, line);
+  }
+
+  private RecipeException wrong(int where, String key, String rule, Object value) {
+    return new RecipeException(place(where) + key + " must " + rule + " (got " + value + ")");
+  }
+
+  private String place(int where) {
+    return file + ":" + where + ": ";
+  }
+
+  private Node required(String key) {
+    if (!has(key)) {
+      throw wrong(line, key, "be given", "none");
+    }
+    return values.get(key);
+  }
+
+  private List<Node> items(String key) {
+    return items(key, required(key));
+  }
+
+  private List<Node> items(String key, Node node) {
+    if (!(node instanceof SequenceNode sequence) || sequence.getValue().isEmpty()) {
+      throw wrong(line(node), key, "be a list of at least one item", shown(node));
+    }
+    return sequence.getValue();
+  }
+
+  private String text(String key, Node node) {
+    if (!(node instanceof ScalarNode scalar) || scalar.getValue().isBlank()) {
+      throw wrong(line(node), key, "be a text", shown(node));
+    }
+    return scalar.getValue().strip();
+  }
+
+  private int toWhole(String key, Node node, int low, int high) {
+    if (node.getTag().equals(Tag.INT)) {
+      try {
+        int number = Integer.parseInt(shown(node));
+        if (number >= low && number <= high) {
+          return number;
+        }
+      } catch (NumberFormatException e) {
+        // told below, like a number out of range
+      }
+    }
+    throw wrong(line(node), key, "be an integer " + range(low, high), shown(node));
+  }
+
+  private static String range(int low, int high) {
+    return high == Integer.MAX_VALUE ? "of at least " + low : "between " + low + " and " + high;
+  }
+
+  private double toNumber(String key, Node node) {
+    if (node.getTag().equals(Tag.INT) || node.getTag().equals(Tag.FLOAT)) {
+      try {
+        double number = Double.parseDouble(shown(node));
+        if (Double.isFinite(number)) {
+          return number;
+        }
+      } catch (NumberFormatException e) {
+        // .nan and .inf, told below
+      }
+    }
+    throw wrong(line(node), key, "be a finite number", shown(node));
+  }
+
+  private <E extends Enum<E>> E toConstant(String key, Class<E> type) {
+    String text = text(key);
+    return Arrays.stream(type.getEnumConstants())
+        .filter(constant -> name(constant).equals(text))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                wrong(
+                    key,
+                    Arrays.stream(type.getEnumConstants())
+                        .map(Fields::name)
+                        .collect(Collectors.joining(", ", "be one of ", "")),
+                    text));
+  }
+
+  private static String name(Enum<?> constant) {
+    return constant.name().toLowerCase(Locale.ROOT);
+  }
+
+  /** Returns the line of a node, from 1. */
+  private static int line(Node node) {
+    return node.getStartMark().map(mark -> mark.getLine() + 1).orElse(1);
+  }
+
+  private static String shown(Node node) {
+    if (node instanceof ScalarNode scalar) {
+      return scalar.getValue().isEmpty() ? "nothing" : scalar.getValue();
+    }
+    return node instanceof SequenceNode ? "a list" : "a mapping";
+  }
+}

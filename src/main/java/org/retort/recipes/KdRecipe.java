@@ -1,0 +1,18 @@
+package org.retort.recipes;
+
+import org.retort.losses.KdLoss;
+
+/** {@code temperature}, {@code target: logits | probabilities}. */
+final class KdRecipe {
+  private KdRecipe() {}
+
+  static LossRecipe read(Fields fields) {
+    KdLoss loss =
+        fields.choice(
+            "target",
+            fields.number("temperature", KdLoss::withTemperature),
+            KdLoss.Target.class,
+            KdLoss::target);
+    return context -> loss;
+  }
+}

@@ -1,0 +1,24 @@
+package org.retort.recipes;
+
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.function.Function;
+
+/** The losses by the names that recipes give them. */
+final class LossRecipes {
+  private static final Map<String, Function<Fields, LossRecipe>> READERS =
+      new TreeMap<>(
+          Map.of(
+              "kd", KdRecipe::read,
+              "fsp", FspRecipe::read,
+              "nst", NstRecipe::read,
+              "ofd", OfdRecipe::read,
+              "crd", CrdRecipe::read));
+
+  private LossRecipes() {}
+
+  /** Reads the loss that the key {@code loss} names, with its options beside it. */
+  static LossRecipe read(Fields fields) {
+    return READERS.get(fields.choice("loss", READERS.keySet())).apply(fields);
+  }
+}

@@ -1,0 +1,26 @@
+package org.retort.recipes;
+
+import org.retort.losses.NstLoss;
+
+/**
+ * {@code kernel: linear | polynomial | gaussian}, polynomial by default, {@code degree}, {@code
+ * offset}, {@code variance}, {@code teacher_term: true | false}, {@code dead_channel_norm}.
+ */
+final class NstRecipe {
+  private NstRecipe() {}
+
+  static LossRecipe read(Fields fields) {
+    NstLoss loss =
+        switch (fields.choice("kernel", NstLoss.Kernel.class, NstLoss.Kernel.POLYNOMIAL)) {
+          case LINEAR -> NstLoss.linear();
+          case POLYNOMIAL -> NstLoss.polynomial();
+          case GAUSSIAN -> NstLoss.gaussian();
+        };
+    loss = fields.whole("degree", loss, NstLoss::degree);
+    loss = fields.number("offset", loss, NstLoss::offset);
+    loss = fields.number("variance", loss, NstLoss::variance);
+    loss = fields.number("dead_channel_norm", loss, NstLoss::deadChannelNorm);
+    NstLoss read = fields.flag("teacher_term", true) ? loss : loss.withoutTeacherTerm();
+    return context -> read;
+  }
+}

@@ -1,0 +1,42 @@
+package org.retort.recipes;
+
+import java.util.List;
+import org.retort.losses.OfdLoss;
+
+/**
+ * {@code margins: batch | teacher}, of each batch by default, {@code norms} (the teacher's
+ * BatchNorms before the taps' ReLUs, known of networks that a recipe names), {@code reduction: mean
+ * | sum | batch_mean}, {@code layer_decay}, {@code scale}, {@code init: official | kaiming}.
+ */
+final class OfdRecipe {
+  private enum Margins {
+    BATCH,
+    TEACHER
+  }
+
+  private OfdRecipe() {}
+
+  static LossRecipe read(Fields fields) {
+    OfdLoss options = OfdLoss.withBatchMargin();
+    options = fields.choice("reduction", options, OfdLoss.Reduction.class, OfdLoss::reduction);
+    options = fields.number("layer_decay", options, OfdLoss::layerDecay);
+    options = fields.number("scale", options, OfdLoss::scale);
+    OfdLoss read = fields.choice("init", options, OfdLoss.Init.class, OfdLoss::init);
+    return switch (fields.choice("margins", Margins.class, Margins.BATCH)) {
+      case BATCH -> context -> read;
+      case TEACHER -> {
+        List<String> norms = fields.has("norms") ? fields.texts("norms") : List.of();
+        yield context -> withMarginsOf(context, norms, read);
+      }
+    };
+  }
+
+  private static OfdLoss withMarginsOf(LossContext context, List<String> norms, OfdLoss options) {
+    List<String> names = norms.isEmpty() ? context.norms() : norms;
+    return OfdLoss.withTeacherMargins(context.teacher(), names.toArray(String[]::new))
+        .reduction(options.reduction())
+        .layerDecay(options.layerDecay())
+        .scale(options.scale())
+        .init(options.init());
+  }
+}

@@ -1,0 +1,70 @@
+package org.retort.recipes;
+
+import org.retort.train.Adam;
+import org.retort.train.Optimizer;
+import org.retort.train.Sgd;
+
+/**
+ * An optimizer with its options and schedule.
+ *
+ * <p>{@code name: sgd | adam}, {@code learning_rate}, {@code weight_decay}, {@code
+ * decay_norms_and_biases: true | false}, {@code schedule}; SGD has {@code momentum} and {@code
+ * nesterov: true | false}, Adam {@code beta1}, {@code beta2}, {@code epsilon} and {@code decoupled:
+ * true | false}.
+ */
+interface OptimizerRecipe {
+  /** Makes the optimizer of a stage of so many steps. */
+  Optimizer optimizer(long steps);
+
+  /** What an optimizer is called. */
+  enum Kind {
+    SGD,
+    ADAM
+  }
+
+  /** Reads an optimizer for a stage of some epochs. */
+  static OptimizerRecipe read(Fields fields, int epochs) {
+    ScheduleRecipe schedule = ScheduleRecipe.read(fields, epochs);
+    boolean decaysAll = fields.flag("decay_norms_and_biases", true);
+    OptimizerRecipe recipe =
+        switch (fields.choice("name", Kind.class, Kind.SGD)) {
+          case SGD -> {
+            Sgd sgd = sgd(fields);
+            Sgd read = decaysAll ? sgd : sgd.withoutDecayOfNormsAndBiases();
+            yield steps -> read.schedule(schedule.schedule(steps));
+          }
+          case ADAM -> {
+            Adam adam = adam(fields);
+            Adam read = decaysAll ? adam : adam.withoutDecayOfNormsAndBiases();
+            yield steps -> read.schedule(schedule.schedule(steps));
+          }
+        };
+    fields.finish();
+    return recipe;
+  }
+
+  private static Sgd sgd(Fields fields) {
+    Sgd sgd = fields.number("learning_rate", Sgd::learningRate);
+    sgd = fields.number("momentum", sgd, Sgd::momentum);
+    sgd = fields.number("weight_decay", sgd, Sgd::weightDecay);
+    if (fields.flag("nesterov", false)
+        && !(fields.has("momentum") && fields.number("momentum") > 0)) {
+      throw fields.wrong("nesterov", "come with a momentum", "none");
+    }
+    return fields.flag("nesterov", sgd, Sgd::nesterov);
+  }
+
+  private static Adam adam(Fields fields) {
+    Adam adam = fields.number("learning_rate", Adam::learningRate);
+    if (fields.has("beta1") | fields.has("beta2")) {
+      double first = fields.number("beta1");
+      double second = fields.number("beta2");
+      Adam base = adam;
+      adam = fields.checked("beta1", () -> base.betas(first, second));
+    }
+    adam = fields.number("epsilon", adam, Adam::epsilon);
+    return fields.flag("decoupled", false)
+        ? fields.number("weight_decay", adam, Adam::decoupledWeightDecay)
+        : fields.number("weight_decay", adam, Adam::weightDecay);
+  }
+}

@@ -1,0 +1,183 @@
+package org.retort.recipes;
+
+import java.util.List;
+import java.util.Map;
+import java.util.OptionalInt;
+import java.util.Set;
+import java.util.TreeMap;
+import java.util.function.UnaryOperator;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+
+/**
+ * An experiment: data, a teacher, a student and the ways to train it. Immutable; what changes it
+ * returns a changed copy.
+ *
+ * @param name what options call it
+ * @param title what plots call it
+ * @param source where its settings are from
+ * @param text the file as it was read, without later changes
+ * @param data the data
+ * @param teacher the teacher
+ * @param student the student
+ * @param optimizer of all trainings that have none of their own
+ * @param methods the ways to train the student, in the order of the table
+ */
+public record Recipe(
+    String name,
+    String title,
+    String source,
+    String text,
+    DataRecipe data,
+    TeacherRecipe teacher,
+    StudentRecipe student,
+    OptimizerRecipe optimizer,
+    List<Method> methods) {
+  /**
+   * Names the methods.
+   *
+   * @return the names, in their order
+   */
+  public List<String> methodNames() {
+    return methods.stream().map(Method::name).toList();
+  }
+
+  /**
+   * Tells the weights of the terms by the terms' names.
+   *
+   * @return a new map, in the order of the names
+   */
+  public Map<String, Double> weights() {
+    Map<String, Double> weights = new TreeMap<>();
+    terms().forEach(term -> weights.putIfAbsent(term.name(), term.weight()));
+    return weights;
+  }
+
+  private Stream<Term> terms() {
+    return methods.stream()
+        .flatMap(method -> method.stages().stream())
+        .flatMap(stage -> stage.terms().stream());
+  }
+
+  /**
+   * Keeps some of the methods.
+   *
+   * @param names which
+   * @return a changed copy
+   */
+  public Recipe withMethods(Set<String> names) {
+    return withMethods(methods.stream().filter(method -> names.contains(method.name())).toList());
+  }
+
+  /**
+   * Changes weights.
+   *
+   * @param weights by the terms' names
+   * @return a changed copy
+   */
+  public Recipe withWeights(Map<String, Double> weights) {
+    return withStages(
+        stage ->
+            stage.withTerms(
+                stage.terms().stream()
+                    .map(term -> term.withWeight(weights.getOrDefault(term.name(), term.weight())))
+                    .toList()));
+  }
+
+  /**
+   * Makes the student's training longer or shorter: stages with a length of their own, too, in
+   * proportion, and so all schedules.
+   *
+   * @param epochs of the student, at least 1
+   * @return a changed copy
+   */
+  public Recipe withEpochs(int epochs) {
+    double factor = (double) epochs / student.epochs();
+    return withStudent(
+            new StudentRecipe(student.network(), epochs, student.batch(), student.unlabeledBatch()))
+        .withStages(
+            stage -> stage.withEpochs((int) Math.max(1, Math.round(factor * stage.epochs()))));
+  }
+
+  /**
+   * Makes the teacher's training longer or shorter.
+   *
+   * @param epochs of the teacher, at least 1
+   * @return a changed copy
+   */
+  public Recipe withTeacherEpochs(int epochs) {
+    return withTeacher(
+        new TeacherRecipe(
+            teacher.network(), epochs, teacher.batch(), teacher.seed(), teacher.optimizer()));
+  }
+
+  /**
+   * Takes another teacher.
+   *
+   * @param network its name
+   * @return a changed copy
+   */
+  public Recipe withTeacher(String network) {
+    return withTeacher(
+        new TeacherRecipe(
+            network, teacher.epochs(), teacher.batch(), teacher.seed(), teacher.optimizer()));
+  }
+
+  /**
+   * Trains the teacher from another seed.
+   *
+   * @param seed at least 0
+   * @return a changed copy
+   */
+  public Recipe withTeacherSeed(long seed) {
+    return withTeacher(
+        new TeacherRecipe(
+            teacher.network(), teacher.epochs(), teacher.batch(), seed, teacher.optimizer()));
+  }
+
+  /**
+   * Takes another student.
+   *
+   * @param network its name
+   * @return a changed copy
+   */
+  public Recipe withStudent(String network) {
+    return withStudent(
+        new StudentRecipe(network, student.epochs(), student.batch(), student.unlabeledBatch()));
+  }
+
+  /**
+   * Changes how many samples of each class keep their labels.
+   *
+   * @param labels at least 1
+   * @return a changed copy
+   * @throws RecipeException if in this recipe all samples keep their labels
+   */
+  public Recipe withLabelsPerClass(int labels) {
+    if (data.labelsPerClass().isEmpty()) {
+      throw new RecipeException(
+          name + ": labels_per_class must be part of the recipe to be changed (got none)");
+    }
+    DataRecipe changed =
+        new DataRecipe(
+            data.name(), data.normalization(), data.augmentation(), OptionalInt.of(labels));
+    return new Recipe(name, title, source, text, changed, teacher, student, optimizer, methods);
+  }
+
+  private Recipe withTeacher(TeacherRecipe other) {
+    return new Recipe(name, title, source, text, data, other, student, optimizer, methods);
+  }
+
+  private Recipe withStudent(StudentRecipe other) {
+    return new Recipe(name, title, source, text, data, teacher, other, optimizer, methods);
+  }
+
+  private Recipe withMethods(List<Method> others) {
+    return new Recipe(name, title, source, text, data, teacher, student, optimizer, others);
+  }
+
+  private Recipe withStages(UnaryOperator<Stage> change) {
+    return withMethods(
+        methods.stream().map(method -> method.with(change)).collect(Collectors.toList()));
+  }
+}

@@ -1,0 +1,68 @@
+package org.retort.recipes;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+
+/** The recipes that ship with Retort, and those of users. */
+public final class Recipes {
+  private static final List<String> NAMES =
+      List.of("digits", "fashion-mnist", "cifar100-repdistiller", "cifar100-ofd");
+  private static final String EXTENSION = ".yaml";
+
+  private Recipes() {}
+
+  /**
+   * Names the recipes that ship with Retort.
+   *
+   * @return the names
+   */
+  public static List<String> names() {
+    return NAMES;
+  }
+
+  /**
+   * Reads a recipe.
+   *
+   * @param nameOrFile one of {@link #names}, or a file
+   * @return the recipe
+   * @throws RecipeException if there is no such recipe or file, or it is not as it must be
+   */
+  public static Recipe load(String nameOrFile) {
+    return NAMES.contains(nameOrFile)
+        ? RecipeReader.read(nameOrFile + EXTENSION, resource(nameOrFile + EXTENSION))
+        : RecipeReader.read(nameOrFile, file(nameOrFile));
+  }
+
+  private static String resource(String name) {
+    try (InputStream stream = Recipes.class.getResourceAsStream(name)) {
+      if (stream == null) {
+        throw new IOException(name + " must be on the class path (got nothing)");
+      }
+      return new String(stream.readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException failure) {
+      throw new UncheckedIOException("Recipes.load: " + failure.getMessage(), failure);
+    }
+  }
+
+  private static String file(String name) {
+    Path file = Path.of(name);
+    if (!Files.isRegularFile(file)) {
+      throw new RecipeException(
+          "recipe must be a file or one of " + String.join(", ", NAMES) + " (got " + name + ")");
+    }
+    try {
+      return Files.readString(file);
+    } catch (CharacterCodingException failure) {
+      throw new RecipeException(name + ": recipe must be a text in UTF-8 (got bytes)", failure);
+    } catch (IOException failure) {
+      throw new RecipeException(
+          "recipe must be a file that can be read (got " + name + ")", failure);
+    }
+  }
+}

@@ -1,0 +1,35 @@
+package org.retort.recipes;
+
+import java.util.Collection;
+import java.util.Comparator;
+import java.util.Optional;
+
+/** Finds what somebody meant who wrote something else. */
+final class Spelling {
+  private Spelling() {}
+
+  /** Returns the word that is the fewest changes of letters away, if a third of them at most. */
+  static Optional<String> nearest(String word, Collection<String> words) {
+    return words.stream()
+        .min(Comparator.comparingInt(other -> distance(word, other)))
+        .filter(nearest -> 3 * distance(word, nearest) <= Math.max(word.length(), 3));
+  }
+
+  /** Returns Levenshtein's distance. */
+  private static int distance(String a, String b) {
+    int[] row = new int[b.length() + 1];
+    for (int j = 0; j < row.length; j++) {
+      row[j] = j;
+    }
+    for (int i = 1; i <= a.length(); i++) {
+      int diagonal = row[0];
+      row[0] = i;
+      for (int j = 1; j < row.length; j++) {
+        int changed = diagonal + (a.charAt(i - 1) == b.charAt(j - 1) ? 0 : 1);
+        diagonal = row[j];
+        row[j] = Math.min(changed, Math.min(row[j], row[j - 1]) + 1);
+      }
+    }
+    return row[b.length()];
+  }
+}

@@ -1,0 +1,79 @@
+package org.retort.recipes;
+
+import java.util.List;
+import java.util.Optional;
+import org.retort.train.CrossEntropy;
+import org.retort.train.TeacherBatchNorm;
+
+/**
+ * One training of the student, with an optimizer of its own.
+ *
+ * @param epochs its length
+ * @param crossEntropy the loss of the labels
+ * @param terms the distillation losses
+ * @param optimizer another than the recipe's
+ * @param trainsBackbone whether the classifier stays as it is
+ * @param teacherBatchNorm what the teacher's BatchNorms do
+ */
+public record Stage(
+    int epochs,
+    CrossEntropy crossEntropy,
+    List<Term> terms,
+    Optional<OptimizerRecipe> optimizer,
+    boolean trainsBackbone,
+    TeacherBatchNorm teacherBatchNorm) {
+  /** What a stage trains. */
+  enum Part {
+    ALL,
+    BACKBONE
+  }
+
+  /** Reads a stage of a student that is trained for some epochs. */
+  static Stage read(Fields fields, int studentEpochs) {
+    int epochs = fields.whole("epochs", 1, StudentRecipe.MAX_EPOCHS, studentEpochs);
+    CrossEntropy crossEntropy = CrossEntropy.weight(fields.notNegative("cross_entropy", 1));
+    Stage stage =
+        new Stage(
+            epochs,
+            fields.number("label_smoothing", crossEntropy, CrossEntropy::labelSmoothing),
+            fields.has("terms")
+                ? fields.mappings("terms").stream().map(term -> Term.read(term, epochs)).toList()
+                : List.of(),
+            fields.has("optimizer")
+                ? Optional.of(OptimizerRecipe.read(fields.mapping("optimizer"), epochs))
+                : Optional.empty(),
+            fields.choice("train", Part.class, Part.ALL) == Part.BACKBONE,
+            fields.choice(
+                "teacher_batch_norm", TeacherBatchNorm.class, TeacherBatchNorm.EVALUATION));
+    fields.finish();
+    return stage;
+  }
+
+  /**
+   * Says whether it learns from a teacher, and so from samples without labels, too.
+   *
+   * @return whether there are distillation losses
+   */
+  public boolean hasTeacher() {
+    return !terms.isEmpty();
+  }
+
+  /**
+   * Names the distillation losses.
+   *
+   * @return the names, in the order of the results of a step
+   */
+  public List<String> termNames() {
+    return terms.stream().map(Term::name).toList();
+  }
+
+  /** Returns a copy of another length. */
+  Stage withEpochs(int other) {
+    return new Stage(other, crossEntropy, terms, optimizer, trainsBackbone, teacherBatchNorm);
+  }
+
+  /** Returns a copy with other terms. */
+  Stage withTerms(List<Term> other) {
+    return new Stage(epochs, crossEntropy, other, optimizer, trainsBackbone, teacherBatchNorm);
+  }
+}
