@@ -1,53 +1,45 @@
 package org.retort.cli;
 
-import java.util.ArrayList;
-import java.util.Map;
-import java.util.stream.Collectors;
 import picocli.CommandLine.IDefaultValueProvider;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.ArgSpec;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.TypeConversionException;
 
-/** How picocli reads and shows the values of our options. */
+/** How the values of our options are read, shown and checked. */
 final class OptionValues {
-  static final String WEIGHT_LABEL = "<row>=<weight>";
   static final String THREADS_LABEL = "<threads>";
 
   private OptionValues() {}
+
+  /** Throws unless an option that is given is from 1 to {@code max}. */
+  static void requireBetween(CommandSpec command, String option, Integer value, int max) {
+    if (value != null && (value < 1 || value > max)) {
+      throw wrong(command, option + " must be between 1 and " + max + " (got " + value + ")");
+    }
+  }
+
+  /** Returns what to throw about an option. */
+  static ParameterException wrong(CommandSpec command, String message) {
+    return new ParameterException(command.commandLine(), message);
+  }
 
   /** Those defaults that no annotation can hold. */
   static final class Defaults implements IDefaultValueProvider {
     @Override
     public String defaultValue(ArgSpec arg) {
-      return switch (arg.paramLabel()) {
-        case WEIGHT_LABEL ->
-            Row.defaultWeights().entrySet().stream()
-                .map(Map.Entry::toString)
-                .collect(Collectors.joining(","));
-        case THREADS_LABEL -> Integer.toString(Runtime.getRuntime().availableProcessors());
-        default -> null;
-      };
+      return arg.paramLabel().equals(THREADS_LABEL)
+          ? Integer.toString(Runtime.getRuntime().availableProcessors())
+          : null;
     }
   }
 
-  /** Lists the rows for the help text. */
-  static final class RowNames extends ArrayList<String> {
-    private static final long serialVersionUID = 1;
-
-    RowNames() {
-      super(Row.ids());
-    }
-  }
-
-  /** Reads the name of a row. */
-  static final class RowConverter implements ITypeConverter<Row> {
+  /** Reads a name, which is checked when the recipe is known. */
+  static final class NameConverter implements ITypeConverter<String> {
     @Override
-    public Row convert(String value) {
-      return Row.of(value)
-          .orElseThrow(
-              () ->
-                  new TypeConversionException(
-                      "must be one of " + String.join(", ", Row.ids()) + " (got " + value + ")"));
+    public String convert(String value) {
+      return value;
     }
   }
 

@@ -16,10 +16,10 @@ import org.knowm.xchart.style.CategoryStyler;
 import org.knowm.xchart.style.Styler.LegendLayout;
 import org.knowm.xchart.style.Styler.LegendPosition;
 import org.knowm.xchart.style.markers.SeriesMarkers;
-import org.retort.data.Digits;
+import org.retort.recipes.Method;
 
 /**
- * The results as a picture: the accuracy of each row, with its deviation, against the teacher's.
+ * The results as a picture: the accuracy of each method, with its deviation, against the teacher's.
  * Points, not bars, since the axis does not start at zero.
  */
 final class PlotReport {
@@ -38,14 +38,11 @@ final class PlotReport {
   }
 
   private static CategoryChart chart(Results results) {
-    Settings settings = results.settings();
     CategoryChart chart =
         new CategoryChartBuilder()
             .width(WIDTH)
             .height(HEIGHT)
-            .title(
-                "Digits with %d labelled images of each class: accuracy on %d test images"
-                    .formatted(settings.labelsPerClass(), Digits.TEST_SIZE))
+            .title(results.settings().recipe().title() + ": accuracy on test images")
             .xAxisTitle("how the student was trained")
             .yAxisTitle("accuracy (% of the test images)")
             .build();
@@ -56,8 +53,8 @@ final class PlotReport {
   }
 
   private static void addSeries(CategoryChart chart, Results results) {
-    List<Row> rows = List.copyOf(results.students().keySet());
-    List<String> titles = rows.stream().map(Row::title).toList();
+    List<Method> methods = results.settings().methods();
+    List<String> titles = methods.stream().map(Method::title).toList();
     results
         .teacher()
         .map(teacher -> Collections.nCopies(titles.size(), teacher.accuracyPercent()))
@@ -73,8 +70,8 @@ final class PlotReport {
         chart.addSeries(
             legend(results.settings().seeds()),
             titles,
-            rows.stream().map(row -> results.accuracy(row).mean()).toList(),
-            rows.stream().map(row -> spread(results.accuracy(row))).toList());
+            methods.stream().map(method -> results.accuracy(method).mean()).toList(),
+            methods.stream().map(method -> spread(results.accuracy(method))).toList());
     students.setChartCategorySeriesRenderStyle(CategorySeriesRenderStyle.Scatter);
     students.setMarker(SeriesMarkers.CIRCLE).setMarkerColor(STUDENT);
   }
@@ -110,8 +107,8 @@ final class PlotReport {
   private static void fitAxis(CategoryStyler styler, Results results) {
     DoubleSummaryStatistics shown = new DoubleSummaryStatistics();
     results.teacher().ifPresent(teacher -> shown.accept(teacher.accuracyPercent()));
-    for (Row row : results.students().keySet()) {
-      Statistic accuracy = results.accuracy(row);
+    for (Method method : results.settings().methods()) {
+      Statistic accuracy = results.accuracy(method);
       shown.accept(accuracy.mean() - spread(accuracy));
       shown.accept(accuracy.mean() + spread(accuracy));
     }

@@ -10,7 +10,7 @@ import me.tongfei.progressbar.ProgressBarStyle;
 final class Progress implements AutoCloseable {
   private static final int TERMINAL_MILLIS = 200;
   private static final int PLAIN_MILLIS = 5000;
-  private static final int PLAIN_WIDTH = 100;
+  private static final int PLAIN_WIDTH = 120;
 
   /** Prints each state of the bar on a line of its own, the last one, which comes twice, once. */
   private static final class Lines implements Consumer<String> {
@@ -32,12 +32,13 @@ final class Progress implements AutoCloseable {
   }
 
   /** Shows the bar at zero. */
-  static Progress start(long steps) {
+  static Progress start(String task, long steps) {
     ProgressBarBuilder builder =
         new ProgressBarBuilder()
-            .setTaskName("distill")
+            .setTaskName(task)
             .setStyle(ProgressBarStyle.ASCII)
-            .setInitialMax(steps);
+            .setInitialMax(steps)
+            .showSpeed();
     if (isTerminal()) {
       builder.setUpdateIntervalMillis(TERMINAL_MILLIS);
     } else {
@@ -58,9 +59,9 @@ final class Progress implements AutoCloseable {
     bar.setExtraMessage(text);
   }
 
-  /** Advances by one step. */
-  void step() {
-    bar.step();
+  /** Advances by some steps. */
+  void stepBy(long steps) {
+    bar.stepBy(steps);
   }
 
   @Override

@@ -4,53 +4,51 @@ import java.util.List;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.ToDoubleFunction;
+import org.retort.recipes.Method;
 
 /**
  * What came out.
  *
  * @param settings what was run
- * @param teacher the teacher, if a row needed it
- * @param students of each row a run a seed, in the order of the seeds
+ * @param teacher the teacher, if a method needed it
+ * @param students of each method, by its name, a run a seed, in the order of the seeds
  */
-record Results(Settings settings, Optional<Run> teacher, Map<Row, List<Run>> students) {
-  /**
-   * One trained network.
-   *
-   * @param seed of its initial parameters and its batches
-   * @param accuracyPercent on the test images
-   * @param seconds that its training took
-   * @param parameters how many it has
-   * @param file its state dict, in the output folder
-   */
-  record Run(long seed, double accuracyPercent, double seconds, long parameters, String file) {}
-
-  /** Returns a row's accuracy in percent. */
-  Statistic accuracy(Row row) {
-    return statistic(row, Run::accuracyPercent);
+record Results(Settings settings, Optional<Run> teacher, Map<String, List<Run>> students) {
+  /** Returns a method's runs. */
+  List<Run> runs(Method method) {
+    return students.get(method.name());
   }
 
-  /** Returns the seconds a row takes for one seed. */
-  Statistic seconds(Row row) {
-    return statistic(row, Run::seconds);
+  /** Returns a method's accuracy in percent. */
+  Statistic accuracy(Method method) {
+    return statistic(method, Run::accuracyPercent);
+  }
+
+  /** Returns the seconds a method takes for one seed. */
+  Statistic seconds(Method method) {
+    return statistic(method, Run::seconds);
   }
 
   /**
-   * Returns by how many points a row is better than the student alone, seed by seed, if both ran.
+   * Returns by how many points a method is better than the student alone, seed by seed, if both
+   * ran.
    */
-  Optional<Statistic> gain(Row row) {
-    List<Run> runs = students.get(row);
-    List<Run> alone = students.get(Row.STUDENT);
-    if (row == Row.STUDENT || alone == null) {
-      return Optional.empty();
-    }
+  Optional<Statistic> gain(Method method) {
+    return settings
+        .baseline()
+        .filter(baseline -> !baseline.equals(method))
+        .map(baseline -> gain(runs(method), runs(baseline)));
+  }
+
+  private static Statistic gain(List<Run> runs, List<Run> alone) {
     double[] gains = new double[runs.size()];
     for (int i = 0; i < gains.length; i++) {
       gains[i] = runs.get(i).accuracyPercent() - alone.get(i).accuracyPercent();
     }
-    return Optional.of(Statistic.of(gains));
+    return Statistic.of(gains);
   }
 
-  private Statistic statistic(Row row, ToDoubleFunction<Run> value) {
-    return Statistic.of(students.get(row).stream().mapToDouble(value).toArray());
+  private Statistic statistic(Method method, ToDoubleFunction<Run> value) {
+    return Statistic.of(runs(method).stream().mapToDouble(value).toArray());
   }
 }

@@ -1,33 +1,40 @@
 package org.retort.cli;
 
 import java.nio.file.Path;
-import java.util.Map;
-import java.util.Set;
+import java.util.List;
+import java.util.Optional;
+import org.retort.recipes.Method;
+import org.retort.recipes.Recipe;
 
 /**
  * What to run.
  *
- * @param rows the ways to train the student, in the order of the table
- * @param weights of the rows that have one
+ * @param recipe the experiment, with what options change of it
+ * @param methods those of its methods to run, in its order
  * @param seeds number of seeds, which are 0, 1, …
- * @param epochs of a student
- * @param teacherEpochs of the teacher
- * @param labelsPerClass labelled images of each class
+ * @param teacherFile a state dict of the teacher, which is then not trained
+ * @param data folder of the data, unless they ship with Retort
  * @param output folder of the results
  * @param threads for LibTorch
+ * @param resume whether to go on with what the output folder holds
  */
 record Settings(
-    Set<Row> rows,
-    Map<Row, Double> weights,
+    Recipe recipe,
+    List<Method> methods,
     int seeds,
-    int epochs,
-    int teacherEpochs,
-    int labelsPerClass,
+    Optional<Path> teacherFile,
+    Optional<Path> data,
     Path output,
-    int threads) {
+    int threads,
+    boolean resume) {
 
-  /** Returns whether any row needs the teacher. */
+  /** Returns whether any method needs the teacher. */
   boolean needsTeacher() {
-    return rows.stream().anyMatch(Row::hasTeacher);
+    return methods.stream().anyMatch(Method::hasTeacher);
+  }
+
+  /** Returns the method that others are compared with: the first without a teacher. */
+  Optional<Method> baseline() {
+    return methods.stream().filter(method -> !method.hasTeacher()).findFirst();
   }
 }

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
+import org.retort.recipes.Method;
 
 /** The results as a table of plain text. */
 final class TableReport {
@@ -14,7 +15,7 @@ final class TableReport {
   /** Returns the table, each line ended. */
   static String of(Results results) {
     List<List<String>> lines = new ArrayList<>();
-    lines.add(List.of("row", "accuracy %", "gain over the student alone", "seconds a seed"));
+    lines.add(List.of("method", "accuracy %", "gain over the student alone", "seconds a seed"));
     results
         .teacher()
         .ifPresent(
@@ -25,13 +26,13 @@ final class TableReport {
                         number("%.2f", run.accuracyPercent()),
                         NONE,
                         number("%.1f", run.seconds()))));
-    for (Row row : results.students().keySet()) {
+    for (Method method : results.settings().methods()) {
       lines.add(
           List.of(
-              row.title(),
-              withDeviation("%.2f", results.accuracy(row)),
-              results.gain(row).map(gain -> withDeviation("%+.2f", gain)).orElse(NONE),
-              number("%.1f", results.seconds(row).mean())));
+              method.title(),
+              withDeviation("%.2f", results.accuracy(method)),
+              results.gain(method).map(gain -> withDeviation("%+.2f", gain)).orElse(NONE),
+              number("%.1f", results.seconds(method).mean())));
     }
     return align(lines);
   }
@@ -43,11 +44,13 @@ final class TableReport {
         : mean + " ± " + number("%.2f", statistic.deviation());
   }
 
-  private static String number(String format, double value) {
+  /** Returns a number as everywhere in tables. */
+  static String number(String format, double value) {
     return String.format(Locale.ROOT, format, value);
   }
 
-  private static String align(List<List<String>> lines) {
+  /** Returns lines of cells as columns, each line ended. */
+  static String align(List<List<String>> lines) {
     int[] widths = new int[lines.get(0).size()];
     for (List<String> line : lines) {
       for (int i = 0; i < widths.length; i++) {

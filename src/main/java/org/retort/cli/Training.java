@@ -1,86 +1,174 @@
 package org.retort.cli;
 
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
+import java.util.Map;
 import org.retort.data.Batches;
-import org.retort.data.Digits;
+import org.retort.models.Network;
+import org.retort.recipes.Experiment;
 import org.retort.train.EpochSummary;
-import org.retort.train.Optimizer;
-import org.retort.train.Schedule;
-import org.retort.train.Sgd;
 import org.retort.train.StepResult;
 import org.retort.train.Trainer;
 import org.retort.train.TrainingListener;
 import org.retort.train.TrainingStep;
+import org.retort.train.TrainingSummary;
 
 /**
- * Trains a network on digits, with the same optimizer and schedule for teacher and students.
- *
- * @param progress told of each step
- * @param interruption heeded after each step
+ * Trains one network, stage by stage: shows its progress, keeps its history and checkpoints, and
+ * stops with a checkpoint when the process shall end.
  */
-record Training(Progress progress, Interruption interruption) {
-  private static final double LEARNING_RATE = 0.1;
-  private static final double MOMENTUM = 0.9;
-  private static final double WEIGHT_DECAY = 5e-4;
-  private static final double DROP = 0.1;
-  private static final int FIRST_DROP_PERCENT = 60;
-  private static final int SECOND_DROP_PERCENT = 80;
+final class Training {
+  private final String run;
+  private final Experiment experiment;
+  private final OutputFolder output;
+  private final boolean resume;
+  private final Progress progress;
+  private final Interruption interruption;
+  private final List<Run.Epoch> history;
 
-  /** Moves the bar and heeds the interruption, whose exception ends the training. */
+  /** Prepares a run, which goes on from its checkpoints if {@code resume} and there are any. */
+  Training(
+      String run,
+      Experiment experiment,
+      OutputFolder output,
+      boolean resume,
+      Progress progress,
+      Interruption interruption)
+      throws IOException {
+    this.run = run;
+    this.experiment = experiment;
+    this.output = output;
+    this.resume = resume;
+    this.progress = progress;
+    this.interruption = interruption;
+    if (!resume) {
+      output.forget(run);
+    }
+    history = new ArrayList<>(output.history(run));
+  }
+
+  /** Follows a stage. */
   private final class Listener implements TrainingListener {
-    private final String title;
+    private final int stage;
+    private final List<String> terms;
+    private final int stepsPerEpoch;
+    private final double[] sums;
+    private double crossEntropy;
+    private int counted;
+    private Trainer trainer;
 
-    Listener(String title) {
-      this.title = title;
+    Listener(int stage, List<String> terms, int stepsPerEpoch) {
+      this.stage = stage;
+      this.terms = terms;
+      this.stepsPerEpoch = stepsPerEpoch;
+      sums = new double[terms.size()];
     }
 
     @Override
     public void onStart(long done, long steps) {
-      progress.message(title);
+      // of the epoch whose checkpoint was not written any more, and of what an older run did later
+      history.removeIf(
+          epoch ->
+              epoch.stage() > stage
+                  || epoch.stage() == stage && epoch.epoch() >= done / stepsPerEpoch);
+      progress.stepBy(done);
+      progress.message(run);
     }
 
     @Override
     public void onStep(long step, StepResult result) {
-      progress.step();
-      interruption.check();
+      progress.stepBy(1);
+      if (!result.skipped()) {
+        counted++;
+        crossEntropy += result.crossEntropy();
+        for (int i = 0; i < sums.length; i++) {
+          sums[i] += result.term(i);
+        }
+      }
+      if (interruption.isRequested()) {
+        trainer.stop();
+      }
     }
 
     @Override
     public void onEpoch(EpochSummary epoch) {
+      history.add(summary(epoch));
+      try {
+        output.keepHistory(run, history);
+      } catch (IOException failure) {
+        throw new UncheckedIOException(failure);
+      }
       progress.message(
           String.format(
               Locale.ROOT,
               "%s: loss %.3f, %.0f %%",
-              title,
+              run,
               epoch.loss(),
-              100 * epoch.accuracy().orElseThrow()));
+              100 * epoch.score().orElseThrow()));
+    }
+
+    private Run.Epoch summary(EpochSummary epoch) {
+      Map<String, Double> means = new LinkedHashMap<>();
+      for (int i = 0; i < sums.length; i++) {
+        means.merge(terms.get(i), sums[i] / counted, Double::sum);
+        sums[i] = 0;
+      }
+      double meanCrossEntropy = crossEntropy / counted;
+      crossEntropy = 0;
+      counted = 0;
+      return new Run.Epoch(
+          stage,
+          epoch.epoch(),
+          epoch.loss(),
+          meanCrossEntropy,
+          means,
+          epoch.accuracy().isPresent()
+              ? Double.valueOf(100 * epoch.accuracy().getAsDouble())
+              : null,
+          100 * epoch.score().orElseThrow(),
+          epoch.learningRate(),
+          epoch.seconds());
     }
   }
 
-  /**
-   * Trains for some epochs what {@code builder} describes but for its optimizer; returns the
-   * seconds that took.
-   */
-  double train(String title, TrainingStep.Builder builder, Batches batches, int epochs) {
-    builder
-        .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
-        .optimizer(optimizer((long) epochs * batches.stepsPerEpoch()));
-    try (TrainingStep step = builder.build()) {
-      return Trainer.builder(step, batches)
-          .epochs(epochs)
-          .listener(new Listener(title))
-          .build()
-          .run()
-          .seconds();
+  /** Trains a network for some epochs, with a step whose losses have the given names. */
+  void train(
+      int stage,
+      Network network,
+      TrainingStep step,
+      List<String> terms,
+      Batches batches,
+      int epochs) {
+    Listener listener = new Listener(stage, terms, batches.stepsPerEpoch());
+    Trainer.Builder builder =
+        Trainer.builder(step, batches)
+            .epochs(epochs)
+            .evaluate(() -> experiment.accuracy(network))
+            .keep(network, output.checkpoints(run, stage))
+            .listener(listener);
+    Trainer trainer = (resume ? builder.resume() : builder).build();
+    listener.trainer = trainer;
+    if (trainer.run().end() == TrainingSummary.End.STOPPED) {
+      interruption.check();
     }
   }
 
-  private static Optimizer optimizer(long steps) {
-    return Sgd.learningRate(LEARNING_RATE)
-        .momentum(MOMENTUM)
-        .weightDecay(WEIGHT_DECAY)
-        .schedule(
-            Schedule.milestones(
-                DROP, steps * FIRST_DROP_PERCENT / 100, steps * SECOND_DROP_PERCENT / 100));
+  /** Evaluates and saves the network; returns what came out. */
+  Run finish(Network network, long seed) throws IOException {
+    network.saveStateDict(output.network(run));
+    Run finished =
+        new Run(
+            seed,
+            100 * experiment.accuracy(network),
+            history.stream().mapToDouble(Run.Epoch::seconds).sum(),
+            network.parameterCount(),
+            output.networkName(run),
+            List.copyOf(history));
+    output.finish(run, finished);
+    return finished;
   }
 }

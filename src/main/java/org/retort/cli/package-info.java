@@ -1,8 +1,5 @@
 /**
- * The command line: {@code retort distill} runs the main job, distillation on the UCI optical
- * digits.
- *
- * <p>A row of its table is a constant of {@code Row}; everything else here is the same for every
- * row.
+ * The command line: {@code retort distill} runs a recipe, by default the main job, distillation on
+ * the UCI optical digits; further commands train, evaluate, export and measure.
  */
 package org.retort.cli;

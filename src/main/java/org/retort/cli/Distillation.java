@@ -1,0 +1,157 @@
+package org.retort.cli;
+
+import java.io.IOException;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Optional;
+import org.retort.data.Batches;
+import org.retort.models.Network;
+import org.retort.recipes.Experiment;
+import org.retort.recipes.Method;
+import org.retort.recipes.Stage;
+import org.retort.recipes.TeacherRecipe;
+import org.retort.train.TrainingStep;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/**
+ * One teacher, and students that each method teaches from each seed. Each network is saved as soon
+ * as it is trained, and every student begins with the teacher as it was saved, whose statistics
+ * some methods change.
+ */
+final class Distillation {
+  /** Name of the teacher's run. */
+  static final String TEACHER = "teacher";
+
+  private static final Logger LOG = LoggerFactory.getLogger(Distillation.class);
+
+  private final Settings settings;
+  private final Experiment experiment;
+  private final OutputFolder output;
+  private final Progress progress;
+  private final Interruption interruption;
+
+  Distillation(
+      Settings settings, Experiment experiment, Progress progress, Interruption interruption) {
+    this.settings = settings;
+    this.experiment = experiment;
+    output = new OutputFolder(settings.output());
+    this.progress = progress;
+    this.interruption = interruption;
+  }
+
+  /** Returns the number of steps of all runs together. */
+  static long steps(Settings settings, Experiment experiment) {
+    long ofStudents =
+        settings.methods().stream().mapToLong(method -> steps(method, experiment)).sum();
+    boolean trainsTeacher = settings.needsTeacher() && settings.teacherFile().isEmpty();
+    return settings.seeds() * ofStudents + (trainsTeacher ? teacherSteps(experiment) : 0);
+  }
+
+  private static long steps(Method method, Experiment experiment) {
+    return method.stages().stream()
+        .mapToLong(stage -> (long) stage.epochs() * experiment.batches(stage, 0).stepsPerEpoch())
+        .sum();
+  }
+
+  /** Returns the number of steps of the teacher. */
+  static long teacherSteps(Experiment experiment) {
+    return (long) experiment.recipe().teacher().epochs()
+        * experiment.teacherBatches().stepsPerEpoch();
+  }
+
+  /** Trains everything that is not finished. */
+  Results run() throws IOException {
+    Optional<Run> teacher = Optional.empty();
+    if (settings.needsTeacher()) {
+      teacher = Optional.of(teacher());
+    }
+    Map<String, List<Run>> runs = new LinkedHashMap<>();
+    settings.methods().forEach(method -> runs.put(method.name(), new ArrayList<>()));
+    for (int seed = 0; seed < settings.seeds(); seed++) {
+      for (Method method : settings.methods()) {
+        runs.get(method.name()).add(student(method, seed));
+      }
+    }
+    return new Results(settings, teacher, runs);
+  }
+
+  /** Trains the teacher, or takes it from where it is. */
+  Run teacher() throws IOException {
+    long steps = settings.teacherFile().isPresent() ? 0 : teacherSteps(experiment);
+    Optional<Run> finished = finished(TEACHER, steps);
+    return finished.isPresent() ? finished.get() : newTeacher();
+  }
+
+  private Run newTeacher() throws IOException {
+    TeacherRecipe recipe = experiment.recipe().teacher();
+    Training training = training(TEACHER);
+    try (Network teacher = experiment.network(recipe.network(), recipe.seed())) {
+      if (settings.teacherFile().isPresent()) {
+        teacher.loadStateDict(settings.teacherFile().get());
+      } else {
+        Batches batches = experiment.teacherBatches();
+        try (TrainingStep step = experiment.teacherStep(teacher, batches)) {
+          training.train(0, teacher, step, List.of(), batches, recipe.epochs());
+        }
+      }
+      return finish(TEACHER, training, teacher, recipe.seed());
+    }
+  }
+
+  private Run student(Method method, long seed) throws IOException {
+    String name = method.name() + "-seed" + seed;
+    Optional<Run> finished = finished(name, steps(method, experiment));
+    return finished.isPresent() ? finished.get() : newStudent(name, method, seed);
+  }
+
+  private Run newStudent(String name, Method method, long seed) throws IOException {
+    interruption.check();
+    Training training = training(name);
+    // the teacher first: the seed decides what is drawn from then on
+    try (Network teacher = method.hasTeacher() ? savedTeacher() : null;
+        Network student = experiment.network(experiment.recipe().student().network(), seed)) {
+      for (int i = 0; i < method.stages().size(); i++) {
+        Stage stage = method.stages().get(i);
+        Batches batches = experiment.batches(stage, seed);
+        try (TrainingStep step = experiment.step(stage, student, teacher, batches)) {
+          training.train(i, student, step, stage.termNames(), batches, stage.epochs());
+        }
+      }
+      return finish(name, training, student, seed);
+    }
+  }
+
+  private Network savedTeacher() {
+    TeacherRecipe recipe = experiment.recipe().teacher();
+    Path file = output.network(TEACHER);
+    Network teacher = experiment.network(recipe.network(), recipe.seed());
+    try {
+      teacher.loadStateDict(file);
+      return teacher;
+    } catch (RuntimeException failure) {
+      teacher.close();
+      throw failure;
+    }
+  }
+
+  private Optional<Run> finished(String run, long steps) throws IOException {
+    Optional<Run> finished = settings.resume() ? output.finished(run) : Optional.empty();
+    finished.ifPresent(there -> progress.stepBy(steps));
+    return finished;
+  }
+
+  private Training training(String run) throws IOException {
+    return new Training(run, experiment, output, settings.resume(), progress, interruption);
+  }
+
+  private static Run finish(String name, Training training, Network network, long seed)
+      throws IOException {
+    Run run = training.finish(network, seed);
+    LOG.info("{}: {} % in {} s", name, run.accuracyPercent(), run.seconds());
+    return run;
+  }
+}

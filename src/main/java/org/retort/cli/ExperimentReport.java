@@ -1,0 +1,87 @@
+package org.retort.cli;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.retort.Retort;
+import org.retort.recipes.Experiment;
+import org.retort.recipes.Method;
+import org.retort.recipes.Recipe;
+
+/**
+ * All that is needed to run an experiment again, and where it was run.
+ *
+ * @param command what was typed
+ * @param recipe the whole recipe, as it was read
+ * @param options what was changed of it
+ * @param methods which were run
+ * @param seeds how many
+ * @param threads for LibTorch
+ * @param versions of what was used
+ * @param machine where it was used
+ * @param data who made them, and how many there are
+ */
+record ExperimentReport(
+    String command,
+    String recipe,
+    Options options,
+    List<String> methods,
+    int seeds,
+    int threads,
+    Versions versions,
+    Machine machine,
+    Data data) {
+  /** What options can change of a recipe, as it is then. */
+  record Options(
+      String recipe,
+      String teacher,
+      String teacherFile,
+      long teacherSeed,
+      int teacherEpochs,
+      String student,
+      int epochs,
+      Integer labelsPerClass,
+      Map<String, Double> weights,
+      String data) {}
+
+  record Versions(String retort, String java, String cpuKernels) {}
+
+  record Data(String name, String credit, int trainImages, int testImages) {}
+
+  /** Reports an experiment. */
+  static ExperimentReport of(Settings settings, Experiment experiment, String command) {
+    Recipe recipe = settings.recipe();
+    return new ExperimentReport(
+        command,
+        recipe.text(),
+        new Options(
+            recipe.name(),
+            recipe.teacher().network(),
+            settings.teacherFile().map(Path::toString).orElse(null),
+            recipe.teacher().seed(),
+            recipe.teacher().epochs(),
+            recipe.student().network(),
+            recipe.student().epochs(),
+            recipe.data().labelsPerClass().isPresent()
+                ? Integer.valueOf(recipe.data().labelsPerClass().getAsInt())
+                : null,
+            recipe.weights(),
+            settings.data().map(Path::toString).orElse(null)),
+        settings.methods().stream().map(Method::name).toList(),
+        settings.seeds(),
+        settings.threads(),
+        new Versions(
+            Retort.version(), System.getProperty("java.runtime.version"), Retort.cpuKernels()),
+        Machine.here(),
+        new Data(
+            recipe.data().name(),
+            experiment.credit(),
+            experiment.trainSize(),
+            experiment.testSize()));
+  }
+
+  /** Returns whether the runs of both belong together: methods and seeds may be others. */
+  boolean isSameExperiment(ExperimentReport other) {
+    return recipe.equals(other.recipe) && options.equals(other.options);
+  }
+}

@@ -1,0 +1,50 @@
+package org.retort.cli;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.concurrent.Callable;
+import org.retort.models.Network;
+import org.retort.recipes.Experiment;
+import org.retort.recipes.Recipe;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** The command {@code retort export}: makes TorchScript of a network. */
+@Command(
+    name = "export",
+    mixinStandardHelpOptions = true,
+    versionProvider = Main.Version.class,
+    defaultValueProvider = OptionValues.Defaults.class,
+    sortOptions = false,
+    description = "Makes a TorchScript module of a network, for torch.jit.load and LibTorch.%n")
+final class ExportCommand implements Callable<Integer> {
+  @Mixin private NetworkOptions network;
+
+  @Option(
+      names = "--output",
+      paramLabel = "<file>",
+      required = true,
+      description = "The file of the module; one that is there is replaced.")
+  private Path output;
+
+  @Mixin private CommonOptions common;
+  @Spec private CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    Path folder = output.toAbsolutePath().getParent();
+    if (folder == null || !Files.isDirectory(folder) || Files.isDirectory(output)) {
+      throw OptionValues.wrong(
+          spec, "--output must be a file in a folder that is there (got " + output + ")");
+    }
+    Recipe recipe = common.recipe();
+    Experiment experiment = common.checked(() -> Experiment.onNoise(recipe)); // needs no data
+    try (Network loaded = network.load(experiment, common)) {
+      loaded.saveTorchScript(output);
+    }
+    return 0;
+  }
+}

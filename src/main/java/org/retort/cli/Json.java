@@ -1,0 +1,45 @@
+package org.retort.cli;
+
+import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonParseException;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/** How all our files of JSON are written and read. */
+final class Json {
+  private static final Gson GSON =
+      new GsonBuilder()
+          .setPrettyPrinting()
+          .disableHtmlEscaping()
+          .serializeNulls()
+          .serializeSpecialFloatingPointValues()
+          .create();
+
+  private Json() {}
+
+  /** Returns a record as JSON. */
+  static String of(Object document) {
+    return GSON.toJson(document) + "\n";
+  }
+
+  /** Writes a record as JSON. */
+  static void write(Path file, Object document) throws IOException {
+    AtomicFile.write(file, of(document).getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Reads a record that was written as JSON. */
+  static <T> T read(Path file, Class<T> type) throws IOException {
+    try {
+      T document = GSON.fromJson(Files.readString(file), type);
+      if (document != null) {
+        return document;
+      }
+    } catch (JsonParseException e) {
+      // told below, like an empty file
+    }
+    throw new IOException(file + " must be a file of Retort's (got something else)");
+  }
+}

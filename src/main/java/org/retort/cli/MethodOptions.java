@@ -1,0 +1,82 @@
+package org.retort.cli;
+
+import java.util.Collection;
+import java.util.List;
+import java.util.Map;
+import java.util.Set;
+import org.retort.recipes.Recipe;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.Spec.Target;
+
+/** Which of a recipe's methods, between which networks, with which weights. */
+final class MethodOptions {
+  @Option(
+      names = "--methods",
+      split = ",",
+      paramLabel = "<method>",
+      description = "Which of the recipe's methods. Default: all.")
+  private List<String> methods;
+
+  @Option(
+      names = "--weights",
+      split = ",",
+      paramLabel = "<term>=<weight>",
+      converter = {OptionValues.NameConverter.class, OptionValues.WeightConverter.class},
+      description =
+          "Weights of distillation terms, which are called as their losses unless the recipe names"
+              + " them. Default: the recipe's.")
+  private Map<String, Double> weights = Map.of();
+
+  @Option(
+      names = "--teacher",
+      paramLabel = "<name|file.pt|name=file.pt>",
+      converter = TeacherOption.Converter.class,
+      description =
+          "Another network as the teacher, or a state dict of it, which is then not trained."
+              + " Default: the recipe's.")
+  private TeacherOption teacher = TeacherOption.OF_RECIPE;
+
+  @Option(
+      names = "--student",
+      paramLabel = "<name>",
+      description = "Another network as the student. Default: the recipe's.")
+  private String student;
+
+  @Spec(Target.MIXEE)
+  private CommandSpec command;
+
+  /** Returns which teacher. */
+  TeacherOption teacher() {
+    return teacher;
+  }
+
+  /** Returns a recipe with the chosen networks and weights, and all methods. */
+  Recipe change(Recipe recipe) {
+    Recipe changed =
+        teacher.network().isPresent() ? recipe.withTeacher(teacher.network().get()) : recipe;
+    changed = student == null ? changed : changed.withStudent(student);
+    requireNames("--weights", weights.keySet(), changed.weights().keySet());
+    return changed.withWeights(weights);
+  }
+
+  /** Returns a recipe with the chosen networks, weights and methods. */
+  Recipe choose(Recipe recipe) {
+    Recipe changed = change(recipe);
+    if (methods == null) {
+      return changed;
+    }
+    requireNames("--methods", methods, changed.methodNames());
+    return changed.withMethods(Set.copyOf(methods));
+  }
+
+  private void requireNames(String option, Collection<String> names, Collection<String> known) {
+    for (String name : names) {
+      if (!known.contains(name)) {
+        throw OptionValues.wrong(
+            command, option + " must be of " + String.join(", ", known) + " (got " + name + ")");
+      }
+    }
+  }
+}

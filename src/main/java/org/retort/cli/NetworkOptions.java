@@ -1,0 +1,48 @@
+package org.retort.cli;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import org.retort.models.Network;
+import org.retort.recipes.Experiment;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.Spec.Target;
+
+/** Which trained network. */
+final class NetworkOptions {
+  @Parameters(paramLabel = "<file.pt>", description = "The network's state dict.")
+  private Path file;
+
+  @Option(
+      names = "--network",
+      paramLabel = "<name>",
+      description = "The network. Default: the recipe's student.")
+  private String network;
+
+  @Spec(Target.MIXEE)
+  private CommandSpec command;
+
+  /** Loads the network, which the caller closes. */
+  Network load(Experiment experiment, CommonOptions common) {
+    if (!Files.isRegularFile(file)) {
+      throw OptionValues.wrong(
+          command, "<file.pt> must be a file that is there (got " + file + ")");
+    }
+    String name = network == null ? experiment.recipe().student().network() : network;
+    Network loaded = common.checked(() -> experiment.network(name, 0));
+    try {
+      loaded.loadStateDict(file);
+      return loaded;
+    } catch (RuntimeException failure) {
+      loaded.close();
+      throw failure;
+    }
+  }
+
+  /** Returns the file of the state dict. */
+  Path file() {
+    return file;
+  }
+}

@@ -1,0 +1,117 @@
+package org.retort.cli;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+
+/**
+ * What a run of the command leaves, and goes on from: the experiment, a state dict and a record of
+ * each finished run, and checkpoints of the one that is not finished.
+ *
+ * @param folder where it is
+ */
+record OutputFolder(Path folder) {
+  private static final String EXPERIMENT = "experiment.json";
+
+  /** Of a run that is not finished. */
+  private record History(List<Run.Epoch> epochs) {}
+
+  /** Writes down what is to be run. To go on, the folder must hold the same experiment, or none. */
+  void begin(ExperimentReport report, String recipe, boolean resume) throws IOException {
+    Path file = folder.resolve(EXPERIMENT);
+    if (resume && Files.exists(file)) {
+      ExperimentReport old = Json.read(file, ExperimentReport.class);
+      if (!report.isSameExperiment(old)) {
+        throw new IllegalArgumentException(
+            "--resume must be given the options of the run before, whose command was: "
+                + old.command()
+                + " (got others)");
+      }
+    }
+    Files.createDirectories(folder.resolve("runs"));
+    Json.write(file, report);
+    AtomicFile.write(folder.resolve("recipe.yaml"), recipe.getBytes(StandardCharsets.UTF_8));
+  }
+
+  /** Returns where a run's state dict is. */
+  Path network(String run) {
+    return folder.resolve(networkName(run));
+  }
+
+  /** Returns the name of a run's state dict. */
+  String networkName(String run) {
+    return run + ".pt";
+  }
+
+  /** Returns a run, if it is finished. */
+  Optional<Run> finished(String run) throws IOException {
+    Path file = record(run);
+    return Files.exists(file) && Files.exists(network(run))
+        ? Optional.of(Json.read(file, Run.class))
+        : Optional.empty();
+  }
+
+  /** Forgets a run. */
+  void forget(String run) throws IOException {
+    Files.deleteIfExists(record(run));
+    deleteCheckpoints(run);
+  }
+
+  /** Keeps a finished run, whose state dict is there, and no checkpoint of it any more. */
+  void finish(String name, Run run) throws IOException {
+    Json.write(record(name), run);
+    deleteCheckpoints(name);
+  }
+
+  /** Returns where a stage's checkpoints are. */
+  Path checkpoints(String run, int stage) {
+    return checkpoints(run).resolve("stage" + stage);
+  }
+
+  /** Returns the epochs of a run that is not finished. */
+  List<Run.Epoch> history(String run) throws IOException {
+    Path file = historyFile(run);
+    return Files.exists(file) ? Json.read(file, History.class).epochs() : List.of();
+  }
+
+  /** Keeps the epochs of a run that is not finished. */
+  void keepHistory(String run, List<Run.Epoch> epochs) throws IOException {
+    Files.createDirectories(checkpoints(run));
+    Json.write(historyFile(run), new History(epochs));
+  }
+
+  private Path historyFile(String run) {
+    return checkpoints(run).resolve("history.json");
+  }
+
+  private Path record(String run) {
+    return folder.resolve("runs").resolve(run + ".json");
+  }
+
+  private Path checkpoints(String run) {
+    return folder.resolve("checkpoints").resolve(run);
+  }
+
+  private void deleteCheckpoints(String run) throws IOException {
+    Path root = checkpoints(run);
+    if (!Files.exists(root)) {
+      return;
+    }
+    try (Stream<Path> files = Files.walk(root)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+    try (Stream<Path> others = Files.list(root.getParent())) {
+      if (others.findAny().isPresent()) {
+        return;
+      }
+    }
+    Files.delete(root.getParent());
+  }
+}

@@ -1,0 +1,52 @@
+package org.retort.cli;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.Spec.Target;
+
+/** The options of commands that train. */
+final class OutputOptions {
+  @Option(
+      names = "--output",
+      paramLabel = "<folder>",
+      defaultValue = "target/distill",
+      description =
+          "Folder of the results; files of the same names are replaced. Default: ${DEFAULT-VALUE}.")
+  private Path output;
+
+  @Option(
+      names = "--resume",
+      description =
+          "Go on after an interruption: what the output folder has of the same recipe and options"
+              + " is kept, and the training that was stopped goes on at its last checkpoint.")
+  private boolean resume;
+
+  @Spec(Target.MIXEE)
+  private CommandSpec command;
+
+  /** Returns the folder, which is there then. */
+  Path folder() {
+    try {
+      Files.createDirectories(output);
+    } catch (IOException e) {
+      throw wrong("be a folder that is there or can be made");
+    }
+    if (!Files.isWritable(output)) {
+      throw wrong("be a folder that can be written");
+    }
+    return output;
+  }
+
+  /** Returns whether to go on. */
+  boolean resume() {
+    return resume;
+  }
+
+  private RuntimeException wrong(String rule) {
+    return OptionValues.wrong(command, "--output must " + rule + " (got " + output + ")");
+  }
+}

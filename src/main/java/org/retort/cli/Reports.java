@@ -1,0 +1,30 @@
+package org.retort.cli;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import org.retort.recipes.Method;
+
+/** Writes the results in all their forms. */
+final class Reports {
+  private Reports() {}
+
+  /** Writes tables and plots into the output folder. */
+  static void write(Results results) throws IOException {
+    Path folder = results.settings().output();
+    write(folder.resolve("results.json"), JsonReport.of(results));
+    write(folder.resolve("results.csv"), CsvReport.runs(results));
+    write(folder.resolve("history.csv"), CsvReport.history(results));
+    AtomicFile.write(folder.resolve("accuracy.png"), PlotReport.of(results));
+    AtomicFile.write(folder.resolve("accuracy-epochs.png"), HistoryPlot.ofAccuracy(results));
+    for (Method method : results.settings().methods()) {
+      AtomicFile.write(
+          folder.resolve("losses-" + method.name() + ".png"),
+          HistoryPlot.ofLosses(results, method));
+    }
+  }
+
+  private static void write(Path file, String text) throws IOException {
+    AtomicFile.write(file, text.getBytes(StandardCharsets.UTF_8));
+  }
+}

@@ -1,0 +1,37 @@
+package org.retort.cli;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import picocli.CommandLine.ITypeConverter;
+import picocli.CommandLine.TypeConversionException;
+
+/**
+ * Which teacher: {@code NAME}, {@code FILE.pt} or {@code NAME=FILE.pt}.
+ *
+ * @param network its name, if it is another than the recipe's
+ * @param file its state dict, if it shall not be trained
+ */
+record TeacherOption(Optional<String> network, Optional<Path> file) {
+  /** The recipe's own. */
+  static final TeacherOption OF_RECIPE = new TeacherOption(Optional.empty(), Optional.empty());
+
+  private static final String EXTENSION = ".pt";
+
+  /** Reads the option. */
+  static final class Converter implements ITypeConverter<TeacherOption> {
+    @Override
+    public TeacherOption convert(String value) {
+      if (!value.endsWith(EXTENSION)) {
+        return new TeacherOption(Optional.of(value), Optional.empty());
+      }
+      int sign = value.indexOf('=');
+      Path file = Path.of(value.substring(sign + 1));
+      if (!Files.isRegularFile(file)) {
+        throw new TypeConversionException("must be a file that is there (got " + file + ")");
+      }
+      return new TeacherOption(
+          sign < 0 ? Optional.empty() : Optional.of(value.substring(0, sign)), Optional.of(file));
+    }
+  }
+}

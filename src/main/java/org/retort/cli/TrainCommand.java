@@ -1,0 +1,105 @@
+package org.retort.cli;
+
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import java.util.concurrent.Callable;
+import org.retort.Retort;
+import org.retort.recipes.Experiment;
+import org.retort.recipes.Recipe;
+import org.retort.recipes.StudentRecipe;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.Spec;
+
+/** The command {@code retort train}: trains a teacher. */
+@Command(
+    name = "train",
+    mixinStandardHelpOptions = true,
+    versionProvider = Main.Version.class,
+    defaultValueProvider = OptionValues.Defaults.class,
+    sortOptions = false,
+    description = {
+      "Trains a recipe's teacher, or another network in its place, by the labels alone.",
+      "Writes teacher.pt, a state dict for 'retort distill --teacher' and torch.load.%n"
+    })
+final class TrainCommand implements Callable<Integer> {
+  @Option(
+      names = "--network",
+      paramLabel = "<name>",
+      description = "The network. Default: the recipe's teacher.")
+  private String network;
+
+  @Option(
+      names = "--epochs",
+      paramLabel = "<n>",
+      description = "Epochs; schedules change in proportion. Default: the recipe's.")
+  private Integer epochs;
+
+  @Option(
+      names = "--seed",
+      paramLabel = "<n>",
+      description = "Decides the first parameters and the batches. Default: the recipe's.")
+  private Integer seed;
+
+  @Mixin private CommonOptions common;
+  @Mixin private OutputOptions output;
+  @Spec private CommandSpec spec;
+
+  @Override
+  public Integer call() throws IOException {
+    Recipe recipe = recipe();
+    Settings settings =
+        new Settings(
+            recipe,
+            List.of(),
+            0,
+            Optional.empty(),
+            common.data(),
+            output.folder(),
+            common.threads(),
+            output.resume());
+    Experiment experiment = common.open(recipe);
+    Retort.threads(settings.threads());
+    return Work.run(
+        spec.name(),
+        Distillation.teacherSteps(experiment),
+        (progress, interruption) -> {
+          new OutputFolder(settings.output())
+              .begin(
+                  ExperimentReport.of(settings, experiment, Work.commandLine(spec)),
+                  recipe.text(),
+                  settings.resume());
+          return new Distillation(settings, experiment, progress, interruption).teacher();
+        },
+        run -> report(run, settings, experiment));
+  }
+
+  private void report(Run run, Settings settings, Experiment experiment) {
+    PrintWriter out = spec.commandLine().getOut();
+    out.printf(
+        Locale.ROOT,
+        "%s: %.2f %% of %d test images in %.1f s, see %s%n",
+        settings.recipe().teacher().network(),
+        run.accuracyPercent(),
+        experiment.testSize(),
+        run.seconds(),
+        settings.output().resolve(run.file()));
+    out.flush();
+  }
+
+  private Recipe recipe() {
+    OptionValues.requireBetween(spec, "--epochs", epochs, StudentRecipe.MAX_EPOCHS);
+    if (seed != null && seed < 0) {
+      throw OptionValues.wrong(spec, "--seed must be at least 0 (got " + seed + ")");
+    }
+    Recipe recipe = common.recipe();
+    recipe = network == null ? recipe : recipe.withTeacher(network);
+    recipe = epochs == null ? recipe : recipe.withTeacherEpochs(epochs);
+    return seed == null ? recipe : recipe.withTeacherSeed(seed);
+  }
+}
