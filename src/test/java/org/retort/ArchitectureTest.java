@@ -50,13 +50,26 @@ final class ArchitectureTest {
    */
   @ArchTest static final ArchRule DATA_USES = mayUse("data", "bindings", "internal");
 
-  @ArchTest static final ArchRule CLI_USES = mayUse("cli", "", "losses", "models", "train", "data");
+  @ArchTest
+  static final ArchRule RECIPES_USE = mayUse("recipes", "", "losses", "models", "train", "data");
 
   @ArchTest
-  static final ArchRule DATA_AND_CLI_KNOW_NO_NATIVE_CODE =
+  static final ArchRule CLI_USES = mayUse("cli", "", "recipes", "models", "train", "data");
+
+  @ArchTest
+  static final ArchRule YAML_IS_NEEDED_BY_RECIPES_ONLY =
       noClasses()
           .that()
-          .resideInAnyPackage(ROOT + ".data..", ROOT + ".cli..")
+          .resideOutsideOfPackage(ROOT + ".recipes..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("org.snakeyaml..");
+
+  @ArchTest
+  static final ArchRule DATA_RECIPES_AND_CLI_KNOW_NO_NATIVE_CODE =
+      noClasses()
+          .that()
+          .resideInAnyPackage(ROOT + ".data..", ROOT + ".recipes..", ROOT + ".cli..")
           .should()
           .dependOnClassesThat()
           .resideInAPackage("org.bytedeco..");

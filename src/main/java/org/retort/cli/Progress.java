@@ -56,7 +56,7 @@ final class Progress implements AutoCloseable {
 
   /** Says what is being done. */
   void message(String text) {
-    bar.setExtraMessage(text);
+    bar.setExtraMessage(" " + text); // the rate comes right before
   }
 
   /** Advances by some steps. */

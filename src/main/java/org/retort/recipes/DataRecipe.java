@@ -41,7 +41,7 @@ public record DataRecipe(
   static DataRecipe read(Fields fields) {
     DataRecipe data =
         new DataRecipe(
-            fields.text("name"),
+            fields.choice("name", DataFactory.names()),
             fields.has("normalization")
                 ? Optional.of(Normalization.read(fields.mapping("normalization")))
                 : Optional.empty(),

@@ -18,8 +18,8 @@ public final class Experiment {
   private Experiment(Recipe recipe, ExperimentData data) {
     this.recipe = recipe;
     this.data = data;
-    NetworkFactory.check(recipe.teacher().network());
-    NetworkFactory.check(recipe.student().network());
+    NetworkFactory.check(recipe.teacher().network(), data.shape());
+    NetworkFactory.check(recipe.student().network(), data.shape());
   }
 
   /**
@@ -28,7 +28,7 @@ public final class Experiment {
    * @param recipe what to do
    * @param folder where the data are, unless they ship with Retort
    * @return the experiment
-   * @throws RecipeException if there are no such networks or data
+   * @throws RecipeException if there are no such networks, or the data can't be read
    */
   public static Experiment open(Recipe recipe, Optional<Path> folder) {
     return new Experiment(recipe, DataFactory.open(recipe.data(), folder));
@@ -40,7 +40,7 @@ public final class Experiment {
    *
    * @param recipe what to do
    * @return the experiment
-   * @throws RecipeException if there are no such networks or data
+   * @throws RecipeException if there are no such networks
    */
   public static Experiment onNoise(Recipe recipe) {
     return new Experiment(recipe, new NoiseData(DataFactory.shape(recipe.data())));

@@ -70,6 +70,19 @@ final class Fields {
     return has(key) ? text(key) : otherwise;
   }
 
+  /** Returns a text that is good for options and files, which must be there. */
+  String name(String key) {
+    return checkedName(key, text(key));
+  }
+
+  /** Returns a name if it is one. */
+  String checkedName(String key, String name) {
+    if (!name.matches("[a-z0-9][a-z0-9-]*")) {
+      throw wrong(key, "be of small letters, digits and hyphens", name);
+    }
+    return name;
+  }
+
   /** Returns an integer that must be there. */
   int whole(String key, int low, int high) {
     return toWhole(key, required(key), low, high);

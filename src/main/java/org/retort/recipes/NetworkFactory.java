@@ -2,6 +2,7 @@ package org.retort.recipes;
 
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
@@ -25,17 +26,17 @@ final class NetworkFactory {
 
   private NetworkFactory() {}
 
+  /** Returns the names. */
+  static Set<String> names() {
+    return DEPTHS.keySet();
+  }
+
   /** Makes a network, its parameters drawn from the default generator. */
   static Network create(String name, DataShape shape) {
-    int depth = depth(name);
-    if (!name.endsWith(WIDE)) {
-      return ResNet.cifar(depth, shape.classes(), shape.channels());
-    }
-    if (shape.channels() != 3) {
-      throw new RecipeException(
-          name + ": images must have 3 channels (got " + shape.channels() + ")");
-    }
-    return ResNet.cifarX4(depth, shape.classes());
+    check(name, shape);
+    return name.endsWith(WIDE)
+        ? ResNet.cifarX4(depth(name), shape.classes())
+        : ResNet.cifar(depth(name), shape.classes(), shape.channels());
   }
 
   /** Returns all but the classifier, as the parts that a stage trains. */
@@ -54,9 +55,13 @@ final class NetworkFactory {
         .toList();
   }
 
-  /** Refuses names that are not known. */
-  static void check(String name) {
+  /** Refuses names that are not known, and networks that do not take such images. */
+  static void check(String name, DataShape shape) {
     depth(name);
+    if (name.endsWith(WIDE) && shape.channels() != 3) {
+      throw new RecipeException(
+          name + ": images must have 3 channels (got " + shape.channels() + ")");
+    }
   }
 
   private static int depth(String name) {

@@ -21,7 +21,7 @@ final class RecipeReader {
         StudentRecipe.read(fields.mapping("student"), data.labelsPerClass().isPresent());
     Recipe recipe =
         new Recipe(
-            fields.text("name"),
+            fields.name("name"),
             fields.text("title", fields.text("name")),
             fields.text("source"),
             text,
@@ -37,10 +37,7 @@ final class RecipeReader {
   private static List<Method> methods(Fields fields, int epochs) {
     List<Method> methods = new ArrayList<>();
     for (String name : fields.keys()) {
-      if (!name.matches("[a-z0-9][a-z0-9-]*")) {
-        throw fields.wrong(name, "be of small letters, digits and hyphens", name);
-      }
-      methods.add(Method.read(name, fields.mapping(name), epochs));
+      methods.add(Method.read(fields.checkedName(name, name), fields.mapping(name), epochs));
     }
     if (methods.isEmpty()) {
       throw fields.wrong("methods", "be at least one", "none");

@@ -18,7 +18,7 @@ public record StudentRecipe(String network, int epochs, int batch, OptionalInt u
   static StudentRecipe read(Fields fields, boolean hasUnlabeled) {
     StudentRecipe student =
         new StudentRecipe(
-            fields.text("network"),
+            fields.choice("network", NetworkFactory.names()),
             fields.whole("epochs", 1, MAX_EPOCHS),
             fields.whole("batch", 1, Integer.MAX_VALUE),
             fields.optionalWhole("unlabeled_batch", 1, Integer.MAX_VALUE));

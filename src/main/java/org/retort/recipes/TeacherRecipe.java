@@ -18,7 +18,7 @@ public record TeacherRecipe(
     int epochs = fields.whole("epochs", 1, StudentRecipe.MAX_EPOCHS);
     TeacherRecipe teacher =
         new TeacherRecipe(
-            fields.text("network"),
+            fields.choice("network", NetworkFactory.names()),
             epochs,
             fields.whole("batch", 1, Integer.MAX_VALUE),
             fields.whole("seed", 0, Integer.MAX_VALUE, 0),

@@ -15,7 +15,7 @@ record Term(String name, double weight, LossRecipe loss, TapsRecipe taps, Schedu
   static Term read(Fields fields, int epochs) {
     Term term =
         new Term(
-            fields.text("name", fields.text("loss")),
+            fields.has("name") ? fields.name("name") : fields.text("loss"),
             fields.notNegative("weight", 1),
             LossRecipes.read(fields),
             TapsRecipe.read(fields),

@@ -25,17 +25,29 @@ final class DistillJobTest {
   void distill_shortSetting_leavesTableAndFiles() throws IOException, InterruptedException {
     Path output = folder.resolve("results");
     try (ChildJvm child =
-        distill(output, "--rows=student,kd", "--seeds=1", "--epochs=1", "--teacher-epochs=1")) {
+        distill(output, "--methods=student,kd", "--seeds=1", "--epochs=1", "--teacher-epochs=1")) {
       assertThat(child.await()).as(child.output()).isZero();
 
       assertThat(child.output())
-          .containsSubsequence("row", "accuracy %", "teacher", "student alone", "KD")
+          .containsSubsequence("method", "accuracy %", "teacher", "student alone", "KD")
           .contains("100%");
       assertThat(child.jniComplaints()).isEmpty();
     }
     assertThat(output.toFile().list())
         .containsExactlyInAnyOrder(
-            "accuracy.png", "results.json", "teacher.pt", "student-seed0.pt", "kd-seed0.pt");
+            "accuracy.png",
+            "accuracy-epochs.png",
+            "losses-student.png",
+            "losses-kd.png",
+            "results.json",
+            "results.csv",
+            "history.csv",
+            "experiment.json",
+            "recipe.yaml",
+            "runs",
+            "teacher.pt",
+            "student-seed0.pt",
+            "kd-seed0.pt");
     assertThat(ImageIO.read(output.resolve("accuracy.png").toFile())).isNotNull();
     JsonObject results =
         JsonParser.parseString(Files.readString(output.resolve("results.json"))).getAsJsonObject();
@@ -57,17 +69,18 @@ final class DistillJobTest {
   @Test
   void distill_studentOnly_trainsNoTeacher() throws IOException, InterruptedException {
     Path output = folder.resolve("results");
-    try (ChildJvm child = distill(output, "--rows=student", "--seeds=1", "--epochs=1")) {
+    try (ChildJvm child = distill(output, "--methods=student", "--seeds=1", "--epochs=1")) {
       assertThat(child.await()).as(child.output()).isZero();
     }
     assertThat(output.toFile().list())
-        .containsExactlyInAnyOrder("accuracy.png", "results.json", "student-seed0.pt");
+        .contains("accuracy.png", "results.json", "student-seed0.pt")
+        .doesNotContain("teacher.pt", "checkpoints");
   }
 
   @Test
   void distill_threeSeeds_everyLossTeachesTheStudent() throws IOException, InterruptedException {
     Path output = folder.resolve("results");
-    try (ChildJvm child = distill(output, "--rows=student,fsp,nst,ofd,crd")) {
+    try (ChildJvm child = distill(output, "--methods=student,fsp,nst,ofd,crd")) {
       assertThat(child.await()).as(child.output()).isZero();
     }
     JsonObject results =
@@ -75,17 +88,18 @@ final class DistillJobTest {
     // what ten seeds give, less three deviations of the mean of three
     Map<String, Double> smallest = Map.of("fsp", 96.8, "nst", 87.8, "ofd", 97.8, "crd", 95.1);
     smallest.forEach(
-        (row, percent) -> assertThat(meanAccuracy(results, row)).as(row).isGreaterThan(percent));
+        (method, percent) ->
+            assertThat(meanAccuracy(results, method)).as(method).isGreaterThan(percent));
   }
 
-  private static double meanAccuracy(JsonObject results, String row) {
+  private static double meanAccuracy(JsonObject results, String method) {
     for (JsonElement element : results.getAsJsonArray("students")) {
       JsonObject student = element.getAsJsonObject();
-      if (student.get("row").getAsString().equals(row)) {
+      if (student.get("method").getAsString().equals(method)) {
         return student.getAsJsonObject("accuracyPercent").get("mean").getAsDouble();
       }
     }
-    throw new AssertionError("no row " + row);
+    throw new AssertionError("no method " + method);
   }
 
   @Test
@@ -93,7 +107,7 @@ final class DistillJobTest {
       throws IOException, InterruptedException {
     Path output = folder.resolve("results");
     try (ChildJvm child =
-        distill(output, "--rows=kd", "--seeds=1", "--epochs=10000", "--teacher-epochs=1")) {
+        distill(output, "--methods=kd", "--seeds=1", "--epochs=10000", "--teacher-epochs=1")) {
       // the teacher's file shows that training is under way; then comes a student for very long
       child.awaitFile(output.resolve("teacher.pt"));
       TimeUnit.MILLISECONDS.sleep(500);
@@ -109,8 +123,11 @@ final class DistillJobTest {
       assertThat(child.output()).doesNotContain("Exception", "retort distill: ");
       assertThat(child.jniComplaints()).isEmpty();
     }
-    assertThat(output.toFile().list()).containsExactly("teacher.pt");
+    assertThat(output.toFile().list())
+        .containsExactlyInAnyOrder(
+            "experiment.json", "recipe.yaml", "runs", "checkpoints", "teacher.pt");
     assertThat(output.resolve("teacher.pt")).isNotEmptyFile();
+    assertThat(output.resolve("checkpoints/kd-seed0/stage0/last.checkpoint")).isNotEmptyFile();
   }
 
   private ChildJvm distill(Path output, String... options) throws IOException {

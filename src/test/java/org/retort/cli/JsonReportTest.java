@@ -5,22 +5,13 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
 import org.junit.jupiter.api.Test;
-import org.retort.Retort;
 
 final class JsonReportTest {
   @Test
-  void of_results_holdsSettingsRunsAndSummaries() {
+  void of_results_holdsRunsAndSummaries() {
     JsonObject document = parse(Samples.threeSeeds());
 
-    JsonObject settings = document.getAsJsonObject("settings");
-    assertThat(settings.get("rows")).isEqualTo(JsonParser.parseString("[student, kd]"));
-    assertThat(settings.getAsJsonObject("weights").get("kd").getAsDouble()).isEqualTo(1);
-    assertThat(settings.get("seeds").getAsInt()).isEqualTo(3);
-    assertThat(settings.get("epochs").getAsInt()).isEqualTo(15);
-    assertThat(settings.get("teacherEpochs").getAsInt()).isEqualTo(20);
-    assertThat(settings.get("labelsPerClass").getAsInt()).isEqualTo(5);
-    assertThat(settings.get("threads").getAsInt()).isEqualTo(2);
-
+    assertThat(document.get("recipe").getAsString()).isEqualTo("digits");
     assertThat(document.get("teacher"))
         .isEqualTo(
             JsonParser.parseString(
@@ -28,7 +19,7 @@ final class JsonReportTest {
                     + " file: 'teacher.pt'}"));
 
     JsonObject kd = document.getAsJsonArray("students").get(1).getAsJsonObject();
-    assertThat(kd.get("row").getAsString()).isEqualTo("kd");
+    assertThat(kd.get("method").getAsString()).isEqualTo("kd");
     assertThat(kd.get("title").getAsString()).isEqualTo("KD");
     assertThat(kd.get("accuracyPercent"))
         .isEqualTo(JsonParser.parseString("{mean: 99.5, deviation: 0.5}"));
@@ -44,19 +35,7 @@ final class JsonReportTest {
   }
 
   @Test
-  void of_results_tellsWhereTheyCameFrom() {
-    JsonObject document = parse(Samples.threeSeeds());
-    assertThat(document.getAsJsonObject("versions").get("retort").getAsString())
-        .isEqualTo(Retort.version());
-    assertThat(document.getAsJsonObject("versions").get("java").getAsString()).isNotEmpty();
-    assertThat(document.getAsJsonObject("machine").get("system").getAsString()).isNotEmpty();
-    assertThat(document.getAsJsonObject("machine").get("processors").getAsInt()).isPositive();
-    assertThat(document.getAsJsonObject("data").get("credit").getAsString())
-        .contains("E. Alpaydin and C. Kaynak", "CC BY 4.0");
-  }
-
-  @Test
-  void of_whatIsMissing_isNull() {
+  void of_studentAlone_hasNoTeacherNoGainAndNoDeviation() {
     JsonObject document = parse(Samples.studentAlone());
     assertThat(document.get("teacher").isJsonNull()).isTrue();
     JsonObject student = document.getAsJsonArray("students").get(0).getAsJsonObject();

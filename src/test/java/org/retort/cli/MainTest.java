@@ -13,6 +13,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.Retort;
+import org.retort.recipes.Recipes;
 import picocli.CommandLine;
 
 final class MainTest {
@@ -28,23 +29,26 @@ final class MainTest {
     String help = out.toString().replaceAll("\\s+", " ");
     assertThat(help)
         .containsSubsequence(
-            "--rows=",
-            "student, kd",
+            "--methods=",
             "Default: all.",
             "--weights=",
-            "Default: kd=1.0",
+            "--teacher=",
+            "--student=",
             "--seeds=",
             "Default: 3.",
             "--epochs=",
-            "Default: 15.",
             "--teacher-epochs=",
-            "Default: 20.",
             "--labels-per-class=",
-            "Default: 5.",
+            "--recipe=",
+            "Default: digits.",
+            "--data=",
+            "--threads=",
+            "here " + Runtime.getRuntime().availableProcessors() + ".",
+            "--log-level=",
+            "ERROR, WARN, INFO, DEBUG, TRACE",
             "--output=",
             "Default: target/distill.",
-            "--threads=",
-            "here " + Runtime.getRuntime().availableProcessors() + ".");
+            "--resume");
   }
 
   @Test
@@ -57,9 +61,10 @@ final class MainTest {
   }
 
   @Test
-  void help_retort_listsTheSubcommand() {
+  void help_retort_listsTheSubcommands() {
     assertThat(run("--help")).isZero();
-    assertThat(out.toString()).contains("distill");
+    assertThat(out.toString())
+        .contains("distill", "train", "evaluate", "export", "recipes", "bench");
   }
 
   @ParameterizedTest
@@ -73,22 +78,28 @@ final class MainTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "--rows teacher | Invalid value for option '--rows' (<row>): must be one of {rows}"
-            + " (got teacher)",
-        "--rows kd,,student | Invalid value for option '--rows' (<row>): must be one of {rows}"
-            + " (got )",
-        "--rows | Missing required parameter for option '--rows' (<row>)",
-        "--weights kd | Value for option option '--weights' (<row>=<weight>) should be in"
+        "--methods teacher | --methods must be of {methods} (got teacher)",
+        "--methods kd,,student | --methods must be of {methods} (got )",
+        "--methods | Missing required parameter for option '--methods' (<method>)",
+        "--weights kd | Value for option option '--weights' (<term>=<weight>) should be in"
             + " KEY=VALUE[,KEY=VALUE]... format but was kd",
-        "--weights kd=-1 | Invalid value for option '--weights' (<row>=<weight>): must be a number"
+        "--weights kd=-1 | Invalid value for option '--weights' (<term>=<weight>): must be a number"
             + " of at least 0 (got -1)",
-        "--weights kd=NaN | Invalid value for option '--weights' (<row>=<weight>): must be a number"
-            + " of at least 0 (got NaN)",
-        "--weights kd=much | Invalid value for option '--weights' (<row>=<weight>): must be a"
+        "--weights kd=NaN | Invalid value for option '--weights' (<term>=<weight>): must be a"
+            + " number of at least 0 (got NaN)",
+        "--weights kd=much | Invalid value for option '--weights' (<term>=<weight>): must be a"
             + " number of at least 0 (got much)",
-        "--weights ofx=1 | Invalid value for option '--weights' (<row>=<weight>): must be one of"
-            + " {rows} (got ofx)",
-        "--weights student=1 | --weights must name rows that have a weight (got student)",
+        "--weights ofx=1 | --weights must be of crd, fsp, fsp-stages, kd, nst, ofd (got ofx)",
+        "--teacher resnet9 | network must be one of {networks} (got resnet9)",
+        "--student resnet32x4 | resnet32x4: images must have 3 channels (got 1)",
+        "--teacher none.pt | Invalid value for option '--teacher': must be a file that"
+            + " is there (got none.pt)",
+        "--recipe none.yaml | recipe must be a file or one of {recipes} (got none.yaml)",
+        "--recipe cifar100-ofd --labels-per-class 5 | cifar100-ofd: labels_per_class must be part"
+            + " of the recipe to be changed (got none)",
+        "--recipe fashion-mnist | data must be digits, which alone can be read (got"
+            + " fashion-mnist)",
+        "--data there | data of digits must come without a folder (got there)",
         "--seeds 0 | --seeds must be between 1 and 1000 (got 0)",
         "--seeds 1.5 | Invalid value for option '--seeds': '1.5' is not an int",
         "--epochs 0 | --epochs must be between 1 and 10000 (got 0)",
@@ -99,7 +110,14 @@ final class MainTest {
         "everything | Unmatched argument at index 1: 'everything'"
       })
   void distill_wrongOption_isOneLineAndExitCode2(String arguments, String message) {
-    String line = message.replace("{rows}", String.join(", ", Row.ids()));
+    String line =
+        message
+            .replace("{methods}", String.join(", ", Recipes.load("digits").methodNames()))
+            .replace(
+                "{networks}",
+                "resnet110, resnet14, resnet20, resnet32, resnet32x4, resnet44, resnet56, resnet8,"
+                    + " resnet8x4")
+            .replace("{recipes}", String.join(", ", Recipes.names()));
     assertRefused(2, "retort distill: " + line, ("distill " + arguments).split(" ", -1));
   }
 

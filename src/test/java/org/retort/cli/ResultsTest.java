@@ -8,22 +8,24 @@ final class ResultsTest {
   @Test
   void gain_bothRan_isTakenSeedBySeed() {
     // 99.5 - 88, 99 - 91, 100 - 85
-    assertThat(Samples.threeSeeds().gain(Row.KD)).contains(Statistic.of(11.5, 8, 15));
+    assertThat(Samples.threeSeeds().gain(Samples.method("kd"))).contains(Statistic.of(11.5, 8, 15));
   }
 
   @Test
   void gain_ofTheStudentAlone_isAbsent() {
-    assertThat(Samples.threeSeeds().gain(Row.STUDENT)).isEmpty();
+    assertThat(Samples.threeSeeds().gain(Samples.method("student"))).isEmpty();
   }
 
   @Test
   void gain_studentAloneDidNotRun_isAbsent() {
-    assertThat(Samples.kdOnly().gain(Row.KD)).isEmpty();
+    assertThat(Samples.kdOnly().gain(Samples.method("kd"))).isEmpty();
   }
 
   @Test
   void accuracyAndSeconds_always_summariseTheRuns() {
-    assertThat(Samples.threeSeeds().accuracy(Row.STUDENT)).isEqualTo(new Statistic(88, 3.0));
-    assertThat(Samples.threeSeeds().seconds(Row.STUDENT)).isEqualTo(new Statistic(2, 1.0));
+    assertThat(Samples.threeSeeds().accuracy(Samples.method("student")))
+        .isEqualTo(new Statistic(88, 3.0));
+    assertThat(Samples.threeSeeds().seconds(Samples.method("student")))
+        .isEqualTo(new Statistic(2, 1.0));
   }
 }

@@ -10,7 +10,7 @@ final class TableReportTest {
     assertThat(TableReport.of(Samples.threeSeeds()))
         .isEqualToNormalizingNewlines(
             """
-            row            accuracy %    gain over the student alone  seconds a seed
+            method         accuracy %    gain over the student alone  seconds a seed
             teacher        99.72                                      6.0
             student alone  88.00 ± 3.00                               2.0
             KD             99.50 ± 0.50  +11.50 ± 3.50                2.0
@@ -22,7 +22,7 @@ final class TableReportTest {
     assertThat(TableReport.of(Samples.studentAlone()))
         .isEqualToNormalizingNewlines(
             """
-            row            accuracy %  gain over the student alone  seconds a seed
+            method         accuracy %  gain over the student alone  seconds a seed
             student alone  88.00                                    1.0
             """);
   }

@@ -23,7 +23,7 @@ import org.retort.testing.NoTestClasses;
 /** What an application can call, found by reflection so that nothing is forgotten. */
 final class PublicApi {
   private static final Set<String> NOT_FOR_APPLICATIONS =
-      Set.of("bindings", "cli", "internal", "presets");
+      Set.of("bindings", "cli", "internal", "presets", "recipes");
 
   /** Of the native networks for images ResNet is called for all, but for what makes them. */
   private static final Set<Class<?>> LIKE_RES_NET =

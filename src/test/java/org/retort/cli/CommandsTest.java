@@ -1,0 +1,209 @@
+package org.retort.cli;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import java.io.IOException;
+import java.io.PrintWriter;
+import java.io.StringWriter;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.attribute.FileTime;
+import java.util.Arrays;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.retort.models.Network;
+import org.retort.models.TorchScriptNetwork;
+import org.retort.recipes.Recipes;
+import org.retort.testing.ChildJvm;
+import picocli.CommandLine;
+
+/** The commands, in this process. */
+final class CommandsTest {
+  private final StringWriter out = new StringWriter();
+  private final StringWriter err = new StringWriter();
+
+  @TempDir private Path folder;
+
+  @Test
+  void train_thenEvaluateAndExport_agree() throws IOException {
+    run("train", "--network=resnet8", "--epochs=1", "--seed=3", "--output=" + folder);
+    JsonObject run = json(folder.resolve("runs/teacher.json"));
+    double percent = run.get("accuracyPercent").getAsDouble();
+    assertThat(out.toString()).startsWith("resnet8: ").contains("% of 359 test images");
+    assertThat(run.get("seed").getAsInt()).isEqualTo(3);
+    assertThat(run.getAsJsonArray("history")).hasSize(1);
+    assertThat(folder.resolve("checkpoints")).doesNotExist();
+
+    String file = folder.resolve("teacher.pt").toString();
+    run("evaluate", file, "--json");
+    JsonObject evaluated = JsonParser.parseString(out.toString()).getAsJsonObject();
+    assertThat(evaluated.get("accuracyPercent").getAsDouble()).isEqualTo(percent);
+    assertThat(evaluated.get("testImages").getAsInt()).isEqualTo(359);
+    run("evaluate", file);
+    assertThat(out.toString()).startsWith(file + ": ").endsWith("% of 359 test images\n");
+
+    Path module = folder.resolve("module.pt");
+    run("export", file, "--output=" + module);
+    try (Network network = TorchScriptNetwork.load(module)) {
+      network.probe(1, 8, 8);
+      assertThat(network.classes()).isEqualTo(10);
+      assertThat(network.parameterCount()).isEqualTo(run.get("parameters").getAsLong());
+    }
+  }
+
+  @Test
+  void distill_teacherFromAFile_isNotTrained() throws IOException {
+    Path trained = folder.resolve("trained");
+    run("train", "--network=resnet8", "--epochs=1", "--output=" + trained);
+    Path output = folder.resolve("output");
+    String teacher = "--teacher=resnet8=" + trained.resolve("teacher.pt");
+    run("distill", teacher, "--methods=kd", "--seeds=1", "--epochs=1", "--output=" + output);
+    assertThat(output.resolve("teacher.pt")).hasSameBinaryContentAs(trained.resolve("teacher.pt"));
+    assertThat(json(output.resolve("runs/teacher.json")).getAsJsonArray("history")).isEmpty();
+  }
+
+  @Test
+  void distill_resumedWithMoreSeeds_keepsWhatIsFinished() throws IOException {
+    String[] options = {"distill", "--methods=student", "--epochs=1", "--output=" + folder};
+    run(options[0], options[1], options[2], options[3], "--seeds=1");
+    FileTime first = Files.getLastModifiedTime(folder.resolve("student-seed0.pt"));
+    run(options[0], options[1], options[2], options[3], "--seeds=2", "--resume");
+    assertThat(Files.getLastModifiedTime(folder.resolve("student-seed0.pt"))).isEqualTo(first);
+    JsonObject results = json(folder.resolve("results.json"));
+    assertThat(results.getAsJsonArray("students").get(0).getAsJsonObject().getAsJsonArray("runs"))
+        .hasSize(2);
+
+    String wrong = "--epochs=2";
+    assertThat(execute(options[0], options[1], wrong, options[3], "--seeds=1", "--resume"))
+        .isEqualTo(1);
+    assertThat(err.toString())
+        .startsWith(
+            "retort distill: --resume must be given the options of the run before, whose command"
+                + " was: retort distill --methods=student --epochs=1");
+  }
+
+  @Test
+  void distill_recipeThatItLeft_givesTheSameNetwork() throws IOException {
+    Path first = folder.resolve("first");
+    Path second = folder.resolve("second");
+    String[] options = {"--methods=student", "--epochs=1", "--seeds=1"};
+    run("distill", options[0], options[1], options[2], "--output=" + first);
+    String recipe = "--recipe=" + first.resolve("recipe.yaml");
+    run("distill", recipe, options[0], options[1], options[2], "--output=" + second);
+    assertThat(second.resolve("student-seed0.pt"))
+        .hasSameBinaryContentAs(first.resolve("student-seed0.pt"));
+    JsonObject experiment = json(second.resolve("experiment.json"));
+    assertThat(experiment.get("recipe").getAsString()).isEqualTo(Recipes.load("digits").text());
+    assertThat(experiment.get("command").getAsString()).startsWith("retort distill --recipe=");
+    assertThat(experiment.getAsJsonObject("data").get("credit").getAsString())
+        .contains("E. Alpaydin and C. Kaynak", "CC BY 4.0");
+    assertThat(experiment.getAsJsonObject("machine").get("processors").getAsInt()).isPositive();
+  }
+
+  @Test
+  void distill_interruptedAndResumed_givesTheBitsOfOneRunThrough()
+      throws IOException, InterruptedException {
+    Path whole = folder.resolve("whole");
+    Path parts = folder.resolve("parts");
+    String[] options = {
+      "distill", "--methods=crd", "--seeds=1", "--epochs=12", "--teacher-epochs=1", "--threads=1"
+    };
+    try (ChildJvm child = ChildJvm.start(folder, Main.class, with(options, parts))) {
+      child.awaitFile(parts.resolve("checkpoints/crd-seed0/stage0/last.checkpoint"));
+      child.interrupt();
+      assertThat(child.await()).as(child.output()).isEqualTo(130);
+    }
+    assertThat(parts.resolve("crd-seed0.pt")).doesNotExist();
+    run(with(with(options, parts), "--resume"));
+    run(with(options, whole));
+
+    assertThat(parts.resolve("crd-seed0.pt")).hasSameBinaryContentAs(whole.resolve("crd-seed0.pt"));
+    assertThat(json(parts.resolve("runs/crd-seed0.json")).getAsJsonArray("history")).hasSize(12);
+    assertThat(parts.resolve("checkpoints")).doesNotExist();
+  }
+
+  @Test
+  void recipes_withoutAName_listsThemAll() {
+    run("recipes");
+    for (String name : Recipes.names()) {
+      assertThat(out.toString()).contains(name + ": ", "methods: student, ", "source: ");
+    }
+  }
+
+  @Test
+  void recipes_name_printsTheFile() {
+    run("recipes", "cifar100-ofd");
+    assertThat(out.toString()).isEqualTo(Recipes.load("cifar100-ofd").text());
+  }
+
+  @Test
+  void recipes_wrongFile_isOneLineAndExitCode2() throws IOException {
+    Path file = Files.writeString(folder.resolve("a.yaml"), "name: a\nsorce: b\n");
+    assertThat(execute("recipes", file.toString())).isEqualTo(2);
+    assertThat(err.toString())
+        .isEqualTo("retort recipes: " + file + ":1: data must be given (got none)\n");
+  }
+
+  @Test
+  void bench_twoMethods_measuresEachStage() {
+    run("bench", "--methods=kd,fsp-stages", "--steps=2", "--warm-up=1", "--json");
+    JsonObject document = JsonParser.parseString(out.toString()).getAsJsonObject();
+    assertThat(document.getAsJsonArray("stages"))
+        .hasSize(3)
+        .allSatisfy(
+            stage ->
+                assertThat(stage.getAsJsonObject().get("medianMillis").getAsDouble()).isPositive());
+    run("bench", "--methods=student", "--steps=2", "--warm-up=1");
+    assertThat(out.toString()).startsWith("method   stage  median ms  samples/s\nstudent  1 ");
+  }
+
+  @Test
+  void evaluate_noSuchFile_isOneLineAndExitCode2() {
+    assertThat(execute("evaluate", "none.pt")).isEqualTo(2);
+    assertThat(err.toString())
+        .isEqualTo("retort evaluate: <file.pt> must be a file that is there (got none.pt)\n");
+  }
+
+  @Test
+  void export_folderMissing_isOneLineAndExitCode2() {
+    assertThat(execute("export", "none.pt", "--output=none/a.pt")).isEqualTo(2);
+    assertThat(err.toString())
+        .isEqualTo(
+            "retort export: --output must be a file in a folder that is there (got none/a.pt)\n");
+  }
+
+  @Test
+  void train_wrongSeed_isOneLineAndExitCode2() {
+    assertThat(execute("train", "--seed=-1")).isEqualTo(2);
+    assertThat(err.toString()).isEqualTo("retort train: --seed must be at least 0 (got -1)\n");
+  }
+
+  private static String[] with(String[] options, Path output) {
+    return with(options, "--output=" + output);
+  }
+
+  private static String[] with(String[] options, String another) {
+    String[] all = Arrays.copyOf(options, options.length + 1);
+    all[options.length] = another;
+    return all;
+  }
+
+  private static JsonObject json(Path file) throws IOException {
+    return JsonParser.parseString(Files.readString(file)).getAsJsonObject();
+  }
+
+  private void run(String... arguments) {
+    assertThat(execute(arguments)).as(err.toString()).isZero();
+    assertThat(err.toString()).isEmpty();
+  }
+
+  private int execute(String... arguments) {
+    out.getBuffer().setLength(0);
+    err.getBuffer().setLength(0);
+    CommandLine command = Main.commandLine();
+    command.setOut(new PrintWriter(out, true)).setErr(new PrintWriter(err, true));
+    return command.execute(arguments);
+  }
+}

@@ -1,0 +1,113 @@
+package org.retort.recipes;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.within;
+
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.retort.data.Batch;
+import org.retort.data.Batches;
+import org.retort.models.Network;
+import org.retort.train.StepResult;
+import org.retort.train.TrainingStep;
+
+final class ExperimentTest {
+  static Stream<String> names() {
+    return Recipes.names().stream();
+  }
+
+  @ParameterizedTest
+  @MethodSource("names")
+  void step_everyMethodOfEveryRecipe_isBuilt(String name) {
+    Experiment experiment = Experiment.onNoise(Recipes.load(name));
+    Recipe recipe = experiment.recipe();
+    assertThat(recipe.name()).isEqualTo(name);
+    assertThat(recipe.source()).isNotBlank();
+    try (Network teacher = experiment.network(recipe.teacher().network(), 0);
+        Network student = experiment.network(recipe.student().network(), 0)) {
+      for (Method method : recipe.methods()) {
+        for (Stage stage : method.stages()) {
+          Batches batches = experiment.batches(stage, 0);
+          try (TrainingStep step = experiment.step(stage, student, teacher, batches)) {
+            assertThat(step.learningRate()).as(method.name()).isPositive();
+            assertThat(step.teacherTaps().isEmpty())
+                .as(method.name())
+                .isEqualTo(
+                    stage.terms().stream().allMatch(term -> term.taps().teacher().isEmpty()));
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void step_everyMethodOfFashionMnist_learnsFromABatch() {
+    Experiment experiment = Experiment.onNoise(small(Recipes.load("fashion-mnist")));
+    Recipe recipe = experiment.recipe();
+    try (Network teacher = experiment.network(recipe.teacher().network(), 0)) {
+      for (Method method : recipe.methods()) {
+        Stage stage = method.stages().get(0);
+        Batches batches = experiment.batches(stage, 0);
+        Batch batch = batches.next();
+        try (Network student = experiment.network(recipe.student().network(), 0);
+            TrainingStep step = experiment.step(stage, student, teacher, batches)) {
+          StepResult result = step.newResult();
+          step.run(batch.images(), batch.labels(), batch.indices(), result);
+          assertThat(result.total()).as(method.name()).isFinite();
+          assertThat(result.terms()).isEqualTo(stage.terms().size());
+        }
+      }
+    }
+  }
+
+  /** The batch counts most for the time that a step takes. */
+  private static Recipe small(Recipe recipe) {
+    return RecipeReader.read("small", recipe.text().replace("batch: 128", "batch: 4"));
+  }
+
+  @Test
+  void step_fspInRepDistiller_trainsTheBackboneAlone() {
+    Experiment experiment =
+        Experiment.onNoise(
+            Recipes.load("cifar100-repdistiller").withTeacher("resnet20").withStudent("resnet8"));
+    Stage stage = method(experiment, "fsp").stages().get(0);
+    assertThat(stage.epochs()).isEqualTo(30);
+    try (Network teacher = experiment.network("resnet20", 0);
+        Network student = experiment.network("resnet8", 0);
+        TrainingStep step =
+            experiment.step(stage, student, teacher, experiment.batches(stage, 0))) {
+      assertThat(step.state().keySet())
+          .anyMatch(name -> name.startsWith("momentum.student.layer3."))
+          .noneMatch(name -> name.startsWith("momentum.student.fc."));
+    }
+  }
+
+  @Test
+  void teacherStep_digits_dropsItsLearningRateAtSixtyAndEightyPercent() {
+    Recipe recipe = Recipes.load("digits").withTeacherEpochs(1);
+    Experiment experiment = Experiment.open(recipe, Optional.empty());
+    Batches batches = experiment.teacherBatches();
+    batches.startEpoch(0);
+    assertThat(batches.stepsPerEpoch()).isEqualTo(22);
+    try (Network teacher = experiment.network("resnet8", 0);
+        TrainingStep step = experiment.teacherStep(teacher, batches)) {
+      StepResult result = step.newResult();
+      for (int i = 0; i < 22; i++) {
+        Batch batch = batches.next();
+        step.run(batch.images(), batch.labels(), batch.indices(), result);
+        double expected = i < 13 ? 0.1 : i < 17 ? 0.01 : 0.001;
+        assertThat(result.learningRate()).as("step %d", i).isCloseTo(expected, within(1e-9));
+      }
+    }
+  }
+
+  private static Method method(Experiment experiment, String name) {
+    return experiment.recipe().methods().stream()
+        .filter(method -> method.name().equals(name))
+        .findFirst()
+        .orElseThrow();
+  }
+}

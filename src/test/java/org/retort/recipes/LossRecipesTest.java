@@ -1,0 +1,147 @@
+package org.retort.recipes;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.retort.losses.CrdLoss;
+import org.retort.losses.DistillationLoss;
+import org.retort.losses.FspLoss;
+import org.retort.losses.KdLoss;
+import org.retort.losses.NstLoss;
+import org.retort.losses.OfdLoss;
+import org.retort.models.Network;
+import org.retort.models.ResNet;
+import org.snakeyaml.engine.v2.api.LoadSettings;
+import org.snakeyaml.engine.v2.api.lowlevel.Compose;
+
+/** Every option of every loss, by its name in recipes. */
+final class LossRecipesTest {
+  private static final long[] LABELS = {0, 1, 0, 1, 2};
+
+  @Test
+  void kd_allOptions_areTaken() {
+    KdLoss loss = (KdLoss) read("{loss: kd, temperature: 2.5, target: probabilities}");
+    assertThat(loss.temperature()).isEqualTo(2.5);
+    assertThat(loss.target()).isEqualTo(KdLoss.Target.PROBABILITIES);
+  }
+
+  @Test
+  void fsp_allOptions_areTaken() {
+    FspLoss loss =
+        (FspLoss)
+            read(
+                "{loss: fsp, pairs: [[0, 2]], pooling: max, reduction: paper, adapt_channels:"
+                    + " true}");
+    assertThat(loss.pairs()).containsExactly(new FspLoss.Pair(0, 2));
+    assertThat(loss.pooling()).isEqualTo(FspLoss.Pooling.MAX);
+    assertThat(loss.reduction()).isEqualTo(FspLoss.Reduction.PAPER);
+    assertThat(loss.adaptsChannels()).isTrue();
+  }
+
+  @Test
+  void nst_allOptions_areTaken() {
+    NstLoss polynomial =
+        (NstLoss)
+            read(
+                "{loss: nst, degree: 3, offset: 0.5, teacher_term: false, dead_channel_norm:"
+                    + " 1e-3}");
+    assertThat(polynomial.kernel()).isEqualTo(NstLoss.Kernel.POLYNOMIAL);
+    assertThat(polynomial.degree()).isEqualTo(3);
+    assertThat(polynomial.offset()).isEqualTo(0.5);
+    assertThat(polynomial.hasTeacherTerm()).isFalse();
+    assertThat(polynomial.deadChannelNorm()).isEqualTo(1e-3);
+    assertThat(((NstLoss) read("{loss: nst, kernel: linear}")).kernel())
+        .isEqualTo(NstLoss.Kernel.LINEAR);
+    assertThat(((NstLoss) read("{loss: nst, kernel: gaussian, variance: 2}")).variance())
+        .hasValue(2);
+  }
+
+  @Test
+  void ofd_allOptions_areTaken() {
+    OfdLoss loss =
+        (OfdLoss)
+            read("{loss: ofd, reduction: batch_mean, layer_decay: 0.5, scale: 10, init: kaiming}");
+    assertThat(loss.reduction()).isEqualTo(OfdLoss.Reduction.BATCH_MEAN);
+    assertThat(loss.layerDecay()).isEqualTo(0.5);
+    assertThat(loss.scale()).isEqualTo(10);
+    assertThat(loss.init()).isEqualTo(OfdLoss.Init.KAIMING);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "{loss: ofd, margins: teacher, scale: 10}",
+        "{loss: ofd, margins: teacher, norms: [layer1.0.bn2], scale: 10}"
+      })
+  void ofd_marginsOfTheTeacher_keepTheOptions(String yaml) {
+    try (Network teacher = ResNet.cifar(8, 10)) {
+      LossContext context = new LossContext(LABELS, teacher, List.of("layer1.0.bn2"));
+      assertThat(((OfdLoss) recipe(yaml).loss(context)).scale()).isEqualTo(10);
+    }
+  }
+
+  @Test
+  void crd_allOptions_areTaken() {
+    CrdLoss loss =
+        (CrdLoss)
+            read(
+                "{loss: crd, contrast: relaxed, negatives: 3, dimension: 16, temperature: 0.1,"
+                    + " momentum: 0.9, z_student: 2, z_teacher: 3}");
+    assertThat(loss.samples()).isEqualTo(5);
+    assertThat(loss.classes()).containsExactly(LABELS);
+    assertThat(loss.isRelaxed()).isTrue();
+    assertThat(loss.negatives()).isEqualTo(3);
+    assertThat(loss.dimension()).isEqualTo(16);
+    assertThat(loss.temperature()).isEqualTo(0.1);
+    assertThat(loss.momentum()).isEqualTo(0.9);
+    assertThat(loss.zSource()).isEqualTo(CrdLoss.ZSource.FIXED);
+    assertThat(loss.zStudent()).isEqualTo(2);
+    assertThat(loss.zTeacher()).isEqualTo(3);
+  }
+
+  @Test
+  void crd_queueAndMovingAverage_areTaken() {
+    CrdLoss loss = (CrdLoss) read("{loss: crd, queue: 64, z_momentum: 0.5}");
+    assertThat(loss.queue()).isEqualTo(64);
+    assertThat(loss.zSource()).isEqualTo(CrdLoss.ZSource.MOVING_AVERAGE);
+    assertThat(loss.zMomentum()).isEqualTo(0.5);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "{loss: crd, queue: 64, contrast: classes} | contrast must not be given with a queue (got"
+            + " classes)",
+        "{loss: crd, queue: 1} | queue must be at least 2 (got 1)",
+        "{loss: crd, z_student: 2} | z_teacher must be given (got none)",
+        "{loss: crd, z_student: 2, z_teacher: 2, z_momentum: 0.5} | z_momentum must not be given"
+            + " with a fixed Z (got 0.5)",
+        "{loss: fsp, pairs: [[0, 1, 2]]} | pairs must be lists of two places (got 3)",
+        "{loss: nst, kernel: linear, degree: 3} | degree must be POLYNOMIAL (got LINEAR)",
+        "{loss: ofd, scale: 0} | scale must be positive and finite (got 0.0)"
+      })
+  void read_wrongOption_isRefusedWithItsLine(String yaml, String message) {
+    assertThatThrownBy(() -> recipe(yaml)).hasMessage("a.yaml:1: " + message);
+  }
+
+  private static DistillationLoss read(String yaml) {
+    return recipe(yaml).loss(new LossContext(LABELS, null, List.of()));
+  }
+
+  private static LossRecipe recipe(String yaml) {
+    Fields fields =
+        new Fields(
+            "a.yaml",
+            "term",
+            new Compose(LoadSettings.builder().build()).composeString(yaml).orElseThrow());
+    LossRecipe recipe = LossRecipes.read(fields);
+    fields.finish();
+    return recipe;
+  }
+}

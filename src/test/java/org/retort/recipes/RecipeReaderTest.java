@@ -1,0 +1,145 @@
+package org.retort.recipes;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.util.Map;
+import java.util.OptionalInt;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.retort.train.TeacherBatchNorm;
+
+final class RecipeReaderTest {
+  private static final String RECIPE =
+      """
+      name: small
+      source: a test
+      data: {name: digits, augmentation: {crop: 1}, labels_per_class: 5}
+      teacher: {network: resnet20, epochs: 20, batch: 64}
+      student: {network: resnet8, epochs: 10, batch: 32, unlabeled_batch: 96}
+      optimizer:
+        name: sgd
+        learning_rate: 0.1
+        momentum: 0.9
+        schedule: {name: milestones, at: [0.5, 8], factor: 0.1}
+      methods:
+        two:
+          stages:
+            - {epochs: 3, cross_entropy: 0, train: backbone, teacher_batch_norm: training, terms: [&kd {loss: kd, temperature: 4, weight: 2}]}
+            - {terms: [*kd, {name: maps, loss: nst, taps: [layers]}]}
+      """;
+
+  @Test
+  void read_recipe_hasWhatItSays() {
+    Recipe recipe = RecipeReader.read("a.yaml", RECIPE);
+    assertThat(recipe.name()).isEqualTo("small");
+    assertThat(recipe.title()).isEqualTo("small");
+    assertThat(recipe.source()).isEqualTo("a test");
+    assertThat(recipe.text()).isEqualTo(RECIPE);
+    assertThat(recipe.data().labelsPerClass()).isEqualTo(OptionalInt.of(5));
+    assertThat(recipe.teacher().seed()).isZero();
+    assertThat(recipe.student().unlabeledBatch()).isEqualTo(OptionalInt.of(96));
+    Method method = recipe.methods().get(0);
+    assertThat(method.title()).isEqualTo("two");
+    assertThat(method.stages()).hasSize(2);
+    Stage first = method.stages().get(0);
+    assertThat(first.epochs()).isEqualTo(3);
+    assertThat(first.trainsBackbone()).isTrue();
+    assertThat(first.teacherBatchNorm()).isEqualTo(TeacherBatchNorm.TRAINING);
+    Stage second = method.stages().get(1);
+    assertThat(second.epochs()).isEqualTo(10);
+    assertThat(second.trainsBackbone()).isFalse();
+    assertThat(second.termNames()).containsExactly("kd", "maps");
+    assertThat(recipe.weights()).containsOnlyKeys("kd", "maps").containsEntry("kd", 2.0);
+  }
+
+  @Test
+  void withEpochs_half_shortensStagesOfTheirOwnLength() {
+    Recipe recipe = RecipeReader.read("a.yaml", RECIPE).withEpochs(5);
+    assertThat(recipe.student().epochs()).isEqualTo(5);
+    assertThat(recipe.methods().get(0).stages()).extracting(Stage::epochs).containsExactly(2, 5);
+    assertThat(recipe.teacher().epochs()).isEqualTo(20);
+  }
+
+  @Test
+  void withWeights_ofAName_changesEveryTermOfThatName() {
+    Recipe recipe = RecipeReader.read("a.yaml", RECIPE).withWeights(Map.of("kd", 0.25));
+    assertThat(recipe.methods().get(0).stages())
+        .allSatisfy(stage -> assertThat(stage.terms().get(0).weight()).isEqualTo(0.25));
+    assertThat(recipe.methods().get(0).stages().get(1).terms().get(1).weight()).isEqualTo(1);
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        // keys
+        "batch: 64 | bach: 64 | 4: batch must be given (got none)",
+        "momentum: 0.9 | momentun: 0.9 | 9: key must be one of schedule, decay_norms_and_biases,"
+            + " name, learning_rate, momentum, weight_decay, nesterov (got momentun, did you mean"
+            + " momentum?)",
+        "momentum: 0.9 | zzz: 0.9 | 9: key must be one of schedule, decay_norms_and_biases, name,"
+            + " learning_rate, momentum, weight_decay, nesterov (got zzz)",
+        "momentum: 0.9 | learning_rate: 1 | 9: learning_rate must be given once (got it twice)",
+        "source: a test | title: a | 1: source must be given (got none)",
+        // types
+        "source: a test | source: [a] | 2: source must be a text (got a list)",
+        "epochs: 20 | epochs: many | 4: epochs must be an integer between 1 and 10000 (got many)",
+        "epochs: 20 | epochs: 2.5 | 4: epochs must be an integer between 1 and 10000 (got 2.5)",
+        "momentum: 0.9 | momentum: much | 9: momentum must be a finite number (got much)",
+        "momentum: 0.9 | momentum: .nan | 9: momentum must be a finite number (got .nan)",
+        "at: [0.5, 8] | at: 0.5 | 10: at must be a list of at least one item (got 0.5)",
+        "momentum: 0.9 | nesterov: 1 | 9: nesterov must be true or false (got 1)",
+        "{crop: 1} | none | 3: augmentation must be a mapping (got none)",
+        "*kd, | kd, | 15: terms must be a mapping (got kd)",
+        // ranges
+        "epochs: 20 | epochs: 0 | 4: epochs must be an integer between 1 and 10000 (got 0)",
+        "batch: 64 | batch: 0 | 4: batch must be an integer of at least 1 (got 0)",
+        "labels_per_class: 5 | labels_per_class: 101 | 3: labels_per_class must be an integer"
+            + " between 1 and 100 (got 101)",
+        "learning_rate: 0.1 | learning_rate: -1 | 8: learning_rate must be positive and finite (got"
+            + " -1.0)",
+        "momentum: 0.9 | momentum: 1 | 9: momentum must be at least 0 and below 1 (got 1.0)",
+        "momentum: 0.9 | nesterov: true | 9: nesterov must come with a momentum (got none)",
+        "at: [0.5, 8] | at: [0.5, 0.2] | 10: at must be ascending (got [0.5, 0.2])",
+        "at: [0.5, 8] | at: [10] | 10: at must be above 0 and below the 10 epochs (got 10.0)",
+        "factor: 0.1 | factor: 0 | 10: factor must be positive and finite (got 0.0)",
+        "weight: 2 | weight: -2 | 14: weight must be at least 0 (got -2.0)",
+        "temperature: 4 | temperature: 0 | 14: temperature must be positive and finite (got 0.0)",
+        "taps: [layers] | degree: 17 | 15: degree must be between 1 and 16 (got 17)",
+        // choices
+        "network: resnet8 | network: resnet9 | 5: network must be one of resnet110, resnet14,"
+            + " resnet20, resnet32, resnet32x4, resnet44, resnet56, resnet8, resnet8x4 (got"
+            + " resnet9)",
+        "name: digits | name: digit | 3: name must be one of cifar10, cifar100, digits,"
+            + " fashion-mnist, mnist (got digit)",
+        "loss: nst | loss: at | 15: loss must be one of crd, fsp, kd, nst, ofd (got at)",
+        "name: sgd | name: lion | 7: name must be one of sgd, adam (got lion)",
+        "train: backbone | train: head | 14: train must be one of all, backbone (got head)",
+        "name: small | name: A b | 1: name must be of small letters, digits and hyphens (got A b)",
+        // what does not go together
+        ", unlabeled_batch: 96 | `` | 5: unlabeled_batch must be given if, and only if, data has"
+            + " labels_per_class (got none)",
+        ", labels_per_class: 5 | `` | 5: unlabeled_batch must be given if, and only if, data has"
+            + " labels_per_class (got 96)",
+        // YAML
+        "methods: | methods: [ | recipe must be YAML"
+      })
+  void read_wrongRecipe_tellsFileLineAndRule(String part, String other, String message) {
+    assertThat(RECIPE).contains(part);
+    int at = RECIPE.indexOf(part);
+    String wrong = RECIPE.substring(0, at) + other + RECIPE.substring(at + part.length());
+    assertThatThrownBy(() -> RecipeReader.read("a.yaml", wrong))
+        .isInstanceOf(RecipeException.class)
+        .hasMessageStartingWith("a.yaml:")
+        .hasMessageContaining(message);
+  }
+
+  @Test
+  void read_empty_isRefused() {
+    assertThatThrownBy(() -> RecipeReader.read("a.yaml", ""))
+        .hasMessage("a.yaml: recipe must be a mapping (got nothing)");
+  }
+}
