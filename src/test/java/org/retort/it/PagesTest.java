@@ -6,6 +6,8 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.retort.recipes.Recipes;
 
 /** What the documentation shows is what the build compiles and runs. */
 class PagesTest {
@@ -16,6 +18,12 @@ class PagesTest {
     Path example = Path.of("src/test/java/org/retort/examples/ReadmeExample.java");
     assertThat("package org.retort.examples;\n\n" + Page.README.block("java"))
         .isEqualTo(Files.readString(example));
+  }
+
+  @Test
+  void yamlBlockOfReadme_isARecipe(@TempDir Path folder) throws IOException {
+    Path file = Files.writeString(folder.resolve("readme.yaml"), Page.README.block("yaml"));
+    assertThat(Recipes.load(file.toString()).methodNames()).containsExactly("student", "kd-nst");
   }
 
   @Test
