@@ -53,6 +53,13 @@ final class BenchCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     OptionValues.requireBetween(spec, "--steps", steps, MAX_STEPS);
     OptionValues.requireBetween(spec, "--warm-up", warmUp, MAX_STEPS);
+    methods
+        .teacher()
+        .file()
+        .ifPresent(
+            file -> {
+              throw OptionValues.wrong(spec, "--teacher must be a name (got " + file + ")");
+            });
     Recipe recipe = methods.choose(common.recipe());
     Experiment experiment = common.checked(() -> Experiment.onNoise(recipe));
     Retort.threads(common.threads());

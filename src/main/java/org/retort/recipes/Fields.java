@@ -170,11 +170,6 @@ final class Fields {
     return new Fields(file, key, required(key));
   }
 
-  /** Returns whether a key's value is a list. */
-  boolean isList(String key) {
-    return has(key) && values.get(key) instanceof SequenceNode;
-  }
-
   /** Returns whether a key's value is a mapping. */
   boolean isMapping(String key) {
     return has(key) && values.get(key) instanceof MappingNode;

@@ -6,7 +6,6 @@ import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.UnaryOperator;
-import java.util.stream.Collectors;
 import java.util.stream.Stream;
 
 /**
@@ -177,7 +176,6 @@ public record Recipe(
   }
 
   private Recipe withStages(UnaryOperator<Stage> change) {
-    return withMethods(
-        methods.stream().map(method -> method.with(change)).collect(Collectors.toList()));
+    return withMethods(methods.stream().map(method -> method.with(change)).toList());
   }
 }
