@@ -7,7 +7,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import org.retort.data.Batches;
+import org.retort.data.DatasetBatches;
 import org.retort.models.Network;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Method;
@@ -45,22 +45,9 @@ final class Distillation {
 
   /** Returns the number of steps of all runs together. */
   static long steps(Settings settings, Experiment experiment) {
-    long ofStudents =
-        settings.methods().stream().mapToLong(method -> steps(method, experiment)).sum();
+    long ofStudents = settings.methods().stream().mapToLong(experiment::steps).sum();
     boolean trainsTeacher = settings.needsTeacher() && settings.teacherFile().isEmpty();
-    return settings.seeds() * ofStudents + (trainsTeacher ? teacherSteps(experiment) : 0);
-  }
-
-  private static long steps(Method method, Experiment experiment) {
-    return method.stages().stream()
-        .mapToLong(stage -> (long) stage.epochs() * experiment.batches(stage, 0).stepsPerEpoch())
-        .sum();
-  }
-
-  /** Returns the number of steps of the teacher. */
-  static long teacherSteps(Experiment experiment) {
-    return (long) experiment.recipe().teacher().epochs()
-        * experiment.teacherBatches().stepsPerEpoch();
+    return settings.seeds() * ofStudents + (trainsTeacher ? experiment.teacherSteps() : 0);
   }
 
   /** Trains everything that is not finished. */
@@ -81,7 +68,7 @@ final class Distillation {
 
   /** Trains the teacher, or takes it from where it is. */
   Run teacher() throws IOException {
-    long steps = settings.teacherFile().isPresent() ? 0 : teacherSteps(experiment);
+    long steps = settings.teacherFile().isPresent() ? 0 : experiment.teacherSteps();
     Optional<Run> finished = finished(TEACHER, steps);
     return finished.isPresent() ? finished.get() : newTeacher();
   }
@@ -93,8 +80,8 @@ final class Distillation {
       if (settings.teacherFile().isPresent()) {
         teacher.loadStateDict(settings.teacherFile().get());
       } else {
-        Batches batches = experiment.teacherBatches();
-        try (TrainingStep step = experiment.teacherStep(teacher, batches)) {
+        try (DatasetBatches batches = experiment.teacherBatches();
+            TrainingStep step = experiment.teacherStep(teacher, batches)) {
           training.train(0, teacher, step, List.of(), batches, recipe.epochs());
         }
       }
@@ -104,7 +91,7 @@ final class Distillation {
 
   private Run student(Method method, long seed) throws IOException {
     String name = method.name() + "-seed" + seed;
-    Optional<Run> finished = finished(name, steps(method, experiment));
+    Optional<Run> finished = finished(name, experiment.steps(method));
     return finished.isPresent() ? finished.get() : newStudent(name, method, seed);
   }
 
@@ -116,8 +103,8 @@ final class Distillation {
         Network student = experiment.network(experiment.recipe().student().network(), seed)) {
       for (int i = 0; i < method.stages().size(); i++) {
         Stage stage = method.stages().get(i);
-        Batches batches = experiment.batches(stage, seed);
-        try (TrainingStep step = experiment.step(stage, student, teacher, batches)) {
+        try (DatasetBatches batches = experiment.batches(stage, seed);
+            TrainingStep step = experiment.step(stage, student, teacher, batches)) {
           training.train(i, student, step, stage.termNames(), batches, stage.epochs());
         }
       }

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import org.retort.data.Batch;
-import org.retort.data.Batches;
+import org.retort.data.DatasetBatches;
 import org.retort.models.Network;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Method;
@@ -37,9 +37,10 @@ record StepClock(Experiment experiment, int warmUp, int steps) {
         progress.message(method.name());
         try (Network student = experiment.network(recipe.student().network(), 0)) {
           for (int i = 0; i < method.stages().size(); i++) {
-            Batches batches = experiment.batches(method.stages().get(i), 0);
             Stage stage = method.stages().get(i);
-            try (TrainingStep step = experiment.step(stage, student, teacher, batches)) {
+            try (DatasetBatches batches = experiment.batches(stage, 0);
+                TrainingStep step = experiment.step(stage, student, teacher, batches)) {
+              batches.startEpoch(0);
               times.add(measure(method, i, step, batches.next(), progress, interruption));
             }
           }

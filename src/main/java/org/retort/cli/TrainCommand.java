@@ -67,7 +67,7 @@ final class TrainCommand implements Callable<Integer> {
     Retort.threads(settings.threads());
     return Work.run(
         spec.name(),
-        Distillation.teacherSteps(experiment),
+        experiment.teacherSteps(),
         (progress, interruption) -> {
           new OutputFolder(settings.output())
               .begin(

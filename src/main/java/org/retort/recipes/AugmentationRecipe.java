@@ -1,16 +1,11 @@
 package org.retort.recipes;
 
-/**
- * What is done to training samples at random.
- *
- * @param crop pixels that are added on every side before the old size is cut out at random; 0 for
- *     none
- * @param padding what the added pixels are
- * @param flip whether half of the samples are mirrored
- */
-record AugmentationRecipe(int crop, Padding padding, boolean flip) {
+import org.retort.data.Augmentation;
+
+/** Reads how samples are normalised, and what is done to those for training at random. */
+final class AugmentationRecipe {
   /** What pixels beyond an image's border are. */
-  enum Padding {
+  private enum Padding {
     ZERO,
     REFLECT
   }
@@ -18,18 +13,43 @@ record AugmentationRecipe(int crop, Padding padding, boolean flip) {
   /** The most pixels that can be added. */
   private static final int MAX_CROP = 64;
 
-  /** Reads the key {@code augmentation}, nothing if it is not there. */
-  static AugmentationRecipe read(Fields parent) {
-    if (!parent.has("augmentation")) {
-      return new AugmentationRecipe(0, Padding.ZERO, false);
+  private AugmentationRecipe() {}
+
+  /** Reads the keys {@code normalization} and {@code augmentation}, as far as they are there. */
+  static Augmentation read(Fields data) {
+    Augmentation.Builder augmentation = Augmentation.builder();
+    if (data.has("augmentation")) {
+      readAugmentation(data.mapping("augmentation"), augmentation);
     }
-    Fields fields = parent.mapping("augmentation");
-    AugmentationRecipe augmentation =
-        new AugmentationRecipe(
-            fields.whole("crop", 0, MAX_CROP, 0),
-            fields.choice("padding", Padding.class, Padding.ZERO),
-            fields.flag("flip", false));
+    if (data.has("normalization")) {
+      readNormalization(data.mapping("normalization"), augmentation);
+    }
+    return augmentation.build();
+  }
+
+  private static void readAugmentation(Fields fields, Augmentation.Builder augmentation) {
+    int crop = fields.whole("crop", 0, MAX_CROP, 0);
+    if (fields.choice("padding", Padding.class, Padding.ZERO) == Padding.REFLECT) {
+      augmentation.reflectedCrop(crop);
+    } else {
+      augmentation.crop(crop);
+    }
+    augmentation.flip(fields.flag("flip", false) ? 0.5 : 0);
     fields.finish();
-    return augmentation;
+  }
+
+  private static void readNormalization(Fields fields, Augmentation.Builder augmentation) {
+    double[] mean = fields.numbers("mean");
+    double[] deviation = fields.numbers("deviation");
+    for (double value : deviation) {
+      if (value <= 0) {
+        throw fields.wrong("deviation", "be positive", value);
+      }
+    }
+    if (mean.length != deviation.length) {
+      throw fields.wrong("deviation", "be as many as mean", deviation.length);
+    }
+    augmentation.normalize(mean, deviation);
+    fields.finish();
   }
 }

@@ -3,8 +3,12 @@ package org.retort.recipes;
 import java.nio.file.Path;
 import java.util.Optional;
 import org.retort.Retort;
+import org.retort.RetortException;
 import org.retort.data.Batches;
+import org.retort.data.DatasetBatches;
+import org.retort.data.ImageShape;
 import org.retort.models.Network;
+import org.retort.models.Networks;
 import org.retort.train.Taps;
 import org.retort.train.TrainingStep;
 
@@ -18,8 +22,8 @@ public final class Experiment {
   private Experiment(Recipe recipe, ExperimentData data) {
     this.recipe = recipe;
     this.data = data;
-    NetworkFactory.check(recipe.teacher().network(), data.shape());
-    NetworkFactory.check(recipe.student().network(), data.shape());
+    network(recipe.teacher().network(), 0).close();
+    network(recipe.student().network(), 0).close();
   }
 
   /**
@@ -31,7 +35,7 @@ public final class Experiment {
    * @throws RecipeException if there are no such networks, or the data can't be read
    */
   public static Experiment open(Recipe recipe, Optional<Path> folder) {
-    return new Experiment(recipe, DataFactory.open(recipe.data(), folder));
+    return new Experiment(recipe, DataFactory.open(recipe, folder));
   }
 
   /**
@@ -43,7 +47,7 @@ public final class Experiment {
    * @throws RecipeException if there are no such networks
    */
   public static Experiment onNoise(Recipe recipe) {
-    return new Experiment(recipe, new NoiseData(DataFactory.shape(recipe.data())));
+    return new Experiment(recipe, DataFactory.noise(recipe));
   }
 
   /**
@@ -70,7 +74,7 @@ public final class Experiment {
    * @return a count
    */
   public int trainSize() {
-    return data.shape().trainSize();
+    return data.trainSize();
   }
 
   /**
@@ -92,9 +96,17 @@ public final class Experiment {
    */
   public Network network(String name, long seed) {
     Retort.manualSeed(seed);
-    Network network = NetworkFactory.create(name, data.shape());
-    network.probe(inputShape());
-    return network;
+    Network network = null;
+    try {
+      network = Networks.create(name, data.classes(), data.shape().channels());
+      network.probe(inputShape());
+      return network;
+    } catch (IllegalArgumentException | RetortException wrong) {
+      if (network != null) {
+        network.close();
+      }
+      throw new RecipeException(wrong.getMessage());
+    }
   }
 
   /**
@@ -110,10 +122,10 @@ public final class Experiment {
   /**
    * Makes the teacher's batches.
    *
-   * @return new batches
+   * @return new batches, which the caller closes
    */
-  public Batches teacherBatches() {
-    return data.all(recipe.teacher().batch(), recipe.teacher().seed());
+  public DatasetBatches teacherBatches() {
+    return data.teacherBatches();
   }
 
   /**
@@ -121,10 +133,37 @@ public final class Experiment {
    *
    * @param stage what they are for
    * @param seed of their order, and of which samples keep their labels
-   * @return new batches
+   * @return new batches, which the caller closes
    */
-  public Batches batches(Stage stage, long seed) {
-    return data.of(recipe.student(), stage.hasTeacher(), seed);
+  public DatasetBatches batches(Stage stage, long seed) {
+    return data.batches(stage.hasTeacher(), seed);
+  }
+
+  /**
+   * Computes the number of steps of the teacher's training.
+   *
+   * @return a count
+   */
+  public long teacherSteps() {
+    try (DatasetBatches batches = teacherBatches()) {
+      return steps(recipe.teacher().epochs(), batches);
+    }
+  }
+
+  /**
+   * Computes the number of steps of a student's training.
+   *
+   * @param method how it is trained
+   * @return a count
+   */
+  public long steps(Method method) {
+    long steps = 0;
+    for (Stage stage : method.stages()) {
+      try (DatasetBatches batches = batches(stage, 0)) {
+        steps += steps(stage.epochs(), batches);
+      }
+    }
+    return steps;
   }
 
   /**
@@ -163,15 +202,11 @@ public final class Experiment {
         .optimizer(stage.optimizer().orElse(recipe.optimizer()).optimizer(steps))
         .teacherBatchNorm(stage.teacherBatchNorm());
     if (stage.trainsBackbone()) {
-      builder.train(NetworkFactory.backbone(recipe.student().network()).toArray(String[]::new));
+      builder.train(student.backbone().toArray(String[]::new));
     }
     for (Term term : stage.terms()) {
       Taps taps = term.taps().taps(student, teacher);
-      LossContext context =
-          new LossContext(
-              data.labels(),
-              teacher,
-              NetworkFactory.norms(recipe.teacher().network(), taps.teacher()));
+      LossContext context = new LossContext(data.labels(), teacher, taps.teacher());
       builder.add(term.weight(), term.loss().loss(context), taps, term.schedule().schedule(steps));
     }
     return builder.build();
@@ -182,7 +217,7 @@ public final class Experiment {
   }
 
   private long[] inputShape() {
-    DataShape shape = data.shape();
+    ImageShape shape = data.shape();
     return new long[] {shape.channels(), shape.height(), shape.width()};
   }
 }

@@ -1,30 +1,110 @@
 package org.retort.recipes;
 
-import org.retort.data.Batches;
+import java.util.stream.IntStream;
+import org.retort.data.Augmentation;
+import org.retort.data.Dataset;
+import org.retort.data.DatasetBatches;
+import org.retort.data.ImageShape;
+import org.retort.data.Subset;
 import org.retort.models.Network;
+import org.retort.train.Evaluation;
 
-/** The data of an experiment, normalised, and cut into batches. */
-interface ExperimentData {
-  /** Returns what is known of the data without them. */
-  DataShape shape();
+/** The data of an experiment: normalised, augmented, and cut into batches. */
+final class ExperimentData {
+  private static final int TEST_BATCH = 256;
 
-  /** Returns the class of each training sample. */
-  long[] labels();
+  private final Recipe recipe;
+  private final Dataset train;
+  private final Dataset ofStudents;
+  private final Dataset test; // null if there is none
+  private final String credit;
+  private final Augmentation augmentation;
+
+  ExperimentData(Recipe recipe, Dataset train, Dataset test, String credit) {
+    this.recipe = recipe;
+    this.train = train;
+    this.test = test;
+    this.credit = credit;
+    augmentation = recipe.data().augmentation();
+    try {
+      ofStudents =
+          recipe.student().samplesPerClass().isPresent()
+              ? Subset.perClass(train, recipe.student().samplesPerClass().getAsInt(), 0)
+              : train;
+      teacherBatches().close();
+      batches(true, 0).close();
+    } catch (IllegalArgumentException wrong) {
+      throw new RecipeException(wrong.getMessage());
+    }
+  }
+
+  /** Returns the shape of an image. */
+  ImageShape shape() {
+    return train.shape();
+  }
+
+  /** Returns the number of classes. */
+  int classes() {
+    return train.classes();
+  }
+
+  /** Returns the class of each of a student's training samples. */
+  long[] labels() {
+    return IntStream.range(0, ofStudents.size()).mapToLong(ofStudents::label).toArray();
+  }
+
+  /** Returns the number of training samples. */
+  int trainSize() {
+    return train.size();
+  }
 
   /** Returns the number of test samples. */
-  int testSize();
+  int testSize() {
+    return test == null ? 0 : test.size();
+  }
 
   /** Returns who made the data. */
-  String credit();
+  String credit() {
+    return credit;
+  }
 
-  /** Returns batches of all samples with their labels. */
-  Batches all(int batch, long seed);
+  /** Returns the teacher's batches. */
+  DatasetBatches teacherBatches() {
+    return batches(train, recipe.teacher().seed()).size(recipe.teacher().batch()).build();
+  }
 
   /**
    * Returns a student's batches, without the samples that have no label unless it has a teacher.
    */
-  Batches of(StudentRecipe student, boolean hasTeacher, long seed);
+  DatasetBatches batches(boolean hasTeacher, long seed) {
+    DatasetBatches.Builder batches = batches(ofStudents, seed);
+    StudentRecipe student = recipe.student();
+    if (recipe.data().labelsPerClass().isEmpty()) {
+      return batches.size(student.batch()).build();
+    }
+    batches
+        .size(student.unlabeledBatch().getAsInt())
+        .labeled(labeled(recipe.data().labelsPerClass().getAsInt(), seed), student.batch());
+    return hasTeacher ? batches.build() : batches.withoutOthers().build();
+  }
+
+  private int[] labeled(int perClass, long seed) {
+    Subset labeled = Subset.perClass(ofStudents, perClass, seed);
+    return IntStream.range(0, labeled.size()).map(labeled::indexInWhole).toArray();
+  }
+
+  private DatasetBatches.Builder batches(Dataset dataset, long seed) {
+    return DatasetBatches.builder(dataset).seed(seed).augmentation(augmentation);
+  }
 
   /** Returns the fraction of the test samples that a network gets right. */
-  double accuracy(Network network);
+  double accuracy(Network network) {
+    if (test == null) {
+      throw new IllegalStateException("ExperimentData.accuracy: data must be real (got noise)");
+    }
+    try (DatasetBatches batches =
+        DatasetBatches.inOrder(test, TEST_BATCH, augmentation.withoutDraws())) {
+      return Evaluation.accuracy(network, batches);
+    }
+  }
 }

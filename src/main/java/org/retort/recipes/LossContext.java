@@ -8,6 +8,6 @@ import org.retort.models.Network;
  *
  * @param labels the class of each training sample
  * @param teacher the teacher as it is when the training begins
- * @param norms the teacher's BatchNorms before the ReLUs of the loss's taps; none if not known
+ * @param taps those of the teacher that the loss compares with
  */
-record LossContext(long[] labels, Network teacher, List<String> norms) {}
+record LossContext(long[] labels, Network teacher, List<String> taps) {}

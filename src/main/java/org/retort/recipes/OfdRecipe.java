@@ -1,12 +1,13 @@
 package org.retort.recipes;
 
 import java.util.List;
+import java.util.stream.Stream;
 import org.retort.losses.OfdLoss;
 
 /**
  * {@code margins: batch | teacher}, of each batch by default, {@code norms} (the teacher's
- * BatchNorms before the taps' ReLUs, known of networks that a recipe names), {@code reduction: mean
- * | sum | batch_mean}, {@code layer_decay}, {@code scale}, {@code init: official | kaiming}.
+ * BatchNorms before the taps, those of the network by default), {@code reduction: mean | sum |
+ * batch_mean}, {@code layer_decay}, {@code scale}, {@code init: official | kaiming}.
  */
 final class OfdRecipe {
   private enum Margins {
@@ -32,7 +33,10 @@ final class OfdRecipe {
   }
 
   private static OfdLoss withMarginsOf(LossContext context, List<String> norms, OfdLoss options) {
-    List<String> names = norms.isEmpty() ? context.norms() : norms;
+    Stream<String> names =
+        norms.isEmpty()
+            ? context.taps().stream().map(context.teacher()::normBefore)
+            : norms.stream();
     return OfdLoss.withTeacherMargins(context.teacher(), names.toArray(String[]::new))
         .reduction(options.reduction())
         .layerDecay(options.layerDecay())

@@ -92,8 +92,7 @@ public record Recipe(
    */
   public Recipe withEpochs(int epochs) {
     double factor = (double) epochs / student.epochs();
-    return withStudent(
-            new StudentRecipe(student.network(), epochs, student.batch(), student.unlabeledBatch()))
+    return withStudent(student.withEpochs(epochs))
         .withStages(
             stage -> stage.withEpochs((int) Math.max(1, Math.round(factor * stage.epochs()))));
   }
@@ -141,8 +140,7 @@ public record Recipe(
    * @return a changed copy
    */
   public Recipe withStudent(String network) {
-    return withStudent(
-        new StudentRecipe(network, student.epochs(), student.batch(), student.unlabeledBatch()));
+    return withStudent(student.withNetwork(network));
   }
 
   /**

@@ -1,6 +1,7 @@
 package org.retort.recipes;
 
 import java.util.OptionalInt;
+import org.retort.models.Networks;
 
 /**
  * The student, and what is the same for all methods.
@@ -9,8 +10,15 @@ import java.util.OptionalInt;
  * @param epochs of a stage that does not say otherwise
  * @param batch samples a batch, labelled ones if only some are
  * @param unlabeledBatch samples without labels a batch, if only some samples have labels
+ * @param samplesPerClass how many training samples of each class it sees, the same for every seed;
+ *     all if empty
  */
-public record StudentRecipe(String network, int epochs, int batch, OptionalInt unlabeledBatch) {
+public record StudentRecipe(
+    String network,
+    int epochs,
+    int batch,
+    OptionalInt unlabeledBatch,
+    OptionalInt samplesPerClass) {
   /** The most epochs of a training. */
   public static final int MAX_EPOCHS = 10_000;
 
@@ -18,10 +26,11 @@ public record StudentRecipe(String network, int epochs, int batch, OptionalInt u
   static StudentRecipe read(Fields fields, boolean hasUnlabeled) {
     StudentRecipe student =
         new StudentRecipe(
-            fields.choice("network", NetworkFactory.names()),
+            fields.choice("network", Networks.names()),
             fields.whole("epochs", 1, MAX_EPOCHS),
             fields.whole("batch", 1, Integer.MAX_VALUE),
-            fields.optionalWhole("unlabeled_batch", 1, Integer.MAX_VALUE));
+            fields.optionalWhole("unlabeled_batch", 1, Integer.MAX_VALUE),
+            fields.optionalWhole("samples_per_class", 1, Integer.MAX_VALUE));
     if (hasUnlabeled != student.unlabeledBatch.isPresent()) {
       throw fields.wrong(
           "unlabeled_batch",
@@ -30,5 +39,15 @@ public record StudentRecipe(String network, int epochs, int batch, OptionalInt u
     }
     fields.finish();
     return student;
+  }
+
+  /** Returns the same with another network. */
+  StudentRecipe withNetwork(String other) {
+    return new StudentRecipe(other, epochs, batch, unlabeledBatch, samplesPerClass);
+  }
+
+  /** Returns the same with another number of epochs. */
+  StudentRecipe withEpochs(int other) {
+    return new StudentRecipe(network, other, batch, unlabeledBatch, samplesPerClass);
   }
 }

@@ -1,6 +1,7 @@
 package org.retort.recipes;
 
 import java.util.Optional;
+import org.retort.models.Networks;
 
 /**
  * The teacher, and how it is trained.
@@ -18,7 +19,7 @@ public record TeacherRecipe(
     int epochs = fields.whole("epochs", 1, StudentRecipe.MAX_EPOCHS);
     TeacherRecipe teacher =
         new TeacherRecipe(
-            fields.choice("network", NetworkFactory.names()),
+            fields.choice("network", Networks.names()),
             epochs,
             fields.whole("batch", 1, Integer.MAX_VALUE),
             fields.whole("seed", 0, Integer.MAX_VALUE, 0),

@@ -9,7 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.retort.data.Batch;
-import org.retort.data.Batches;
+import org.retort.data.DatasetBatches;
 import org.retort.models.Network;
 import org.retort.train.StepResult;
 import org.retort.train.TrainingStep;
@@ -30,8 +30,8 @@ final class ExperimentTest {
         Network student = experiment.network(recipe.student().network(), 0)) {
       for (Method method : recipe.methods()) {
         for (Stage stage : method.stages()) {
-          Batches batches = experiment.batches(stage, 0);
-          try (TrainingStep step = experiment.step(stage, student, teacher, batches)) {
+          try (DatasetBatches batches = experiment.batches(stage, 0);
+              TrainingStep step = experiment.step(stage, student, teacher, batches)) {
             assertThat(step.learningRate()).as(method.name()).isPositive();
             assertThat(step.teacherTaps().isEmpty())
                 .as(method.name())
@@ -50,11 +50,12 @@ final class ExperimentTest {
     try (Network teacher = experiment.network(recipe.teacher().network(), 0)) {
       for (Method method : recipe.methods()) {
         Stage stage = method.stages().get(0);
-        Batches batches = experiment.batches(stage, 0);
-        Batch batch = batches.next();
         try (Network student = experiment.network(recipe.student().network(), 0);
+            DatasetBatches batches = experiment.batches(stage, 0);
             TrainingStep step = experiment.step(stage, student, teacher, batches)) {
           StepResult result = step.newResult();
+          batches.startEpoch(0);
+          Batch batch = batches.next();
           step.run(batch.images(), batch.labels(), batch.indices(), result);
           assertThat(result.total()).as(method.name()).isFinite();
           assertThat(result.terms()).isEqualTo(stage.terms().size());
@@ -77,8 +78,8 @@ final class ExperimentTest {
     assertThat(stage.epochs()).isEqualTo(30);
     try (Network teacher = experiment.network("resnet20", 0);
         Network student = experiment.network("resnet8", 0);
-        TrainingStep step =
-            experiment.step(stage, student, teacher, experiment.batches(stage, 0))) {
+        DatasetBatches batches = experiment.batches(stage, 0);
+        TrainingStep step = experiment.step(stage, student, teacher, batches)) {
       assertThat(step.state().keySet())
           .anyMatch(name -> name.startsWith("momentum.student.layer3."))
           .noneMatch(name -> name.startsWith("momentum.student.fc."));
@@ -89,11 +90,11 @@ final class ExperimentTest {
   void teacherStep_digits_dropsItsLearningRateAtSixtyAndEightyPercent() {
     Recipe recipe = Recipes.load("digits").withTeacherEpochs(1);
     Experiment experiment = Experiment.open(recipe, Optional.empty());
-    Batches batches = experiment.teacherBatches();
-    batches.startEpoch(0);
-    assertThat(batches.stepsPerEpoch()).isEqualTo(22);
     try (Network teacher = experiment.network("resnet8", 0);
+        DatasetBatches batches = experiment.teacherBatches();
         TrainingStep step = experiment.teacherStep(teacher, batches)) {
+      assertThat(batches.stepsPerEpoch()).isEqualTo(22);
+      batches.startEpoch(0);
       StepResult result = step.newResult();
       for (int i = 0; i < 22; i++) {
         Batch batch = batches.next();
