@@ -76,6 +76,8 @@ public final class CsvDataset implements Dataset {
 
   /** Reads the lines of a file. */
   private static final class LineReader {
+    private static final int MOST_SHOWN = 40;
+
     private final DataFile file;
     private final Builder options;
     private final int fields;
@@ -157,7 +159,9 @@ public final class CsvDataset implements Dataset {
       throw file.damaged(
           "column " + column + " of line " + number,
           "be a whole number from " + low + " to " + high,
-          "\"" + field + "\"");
+          "\""
+              + (field.length() > MOST_SHOWN ? field.substring(0, MOST_SHOWN) + "…" : field)
+              + "\"");
     }
   }
 

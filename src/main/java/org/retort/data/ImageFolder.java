@@ -19,7 +19,8 @@ import java.util.stream.Stream;
  * <p>An image is scaled, its sides in proportion, to the smallest size that covers the shape
  * (bilinear, in steps of at most one half, so that every pixel counts), and cropped around its
  * centre. Grey is 0.299 red + 0.587 green + 0.114 blue. Transparency is dropped, and the
- * orientation that a camera notes in a file is not heeded.
+ * orientation that a camera notes in a file is not heeded. Files of more than 2²⁶ pixels are
+ * refused.
  */
 public final class ImageFolder implements Dataset {
   private static final String OPEN = "ImageFolder.open";

@@ -16,7 +16,7 @@ import javax.imageio.stream.ImageInputStream;
 
 /** A decoded picture, of eight bits each of red, green and blue. */
 final class Picture {
-  private static final long MOST_PIXELS = 1 << 28;
+  private static final long MOST_PIXELS = 1 << 26;
 
   /** What libjpeg warns of when it fills up what is missing of a file. */
   private static final String CUT_SHORT = "remature end";
