@@ -2,6 +2,7 @@ package org.retort.recipes;
 
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -130,7 +131,7 @@ final class Fields {
   }
 
   /** Returns one of the texts, which must be there. */
-  String choice(String key, Set<String> choices) {
+  String choice(String key, Collection<String> choices) {
     String text = text(key);
     if (!choices.contains(text)) {
       throw wrong(key, "be one of " + String.join(", ", choices), text);

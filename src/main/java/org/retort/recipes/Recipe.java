@@ -155,9 +155,7 @@ public record Recipe(
       throw new RecipeException(
           name + ": labels_per_class must be part of the recipe to be changed (got none)");
     }
-    DataRecipe changed =
-        new DataRecipe(
-            data.name(), data.normalization(), data.augmentation(), OptionalInt.of(labels));
+    DataRecipe changed = new DataRecipe(data.name(), data.augmentation(), OptionalInt.of(labels));
     return new Recipe(name, title, source, text, changed, teacher, student, optimizer, methods);
   }
 

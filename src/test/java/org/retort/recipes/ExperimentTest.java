@@ -66,7 +66,7 @@ final class ExperimentTest {
 
   /** The batch counts most for the time that a step takes. */
   private static Recipe small(Recipe recipe) {
-    return RecipeReader.read("small", recipe.text().replace("batch: 128", "batch: 4"));
+    return RecipeReader.read("small", recipe.text().replace("batch: 64", "batch: 4"));
   }
 
   @Test
