@@ -126,13 +126,13 @@ final class Distillation {
   }
 
   private Optional<Run> finished(String run, long steps) throws IOException {
-    Optional<Run> finished = settings.resume() ? output.finished(run) : Optional.empty();
+    Optional<Run> finished = output.finished(run);
     finished.ifPresent(there -> progress.stepBy(steps));
     return finished;
   }
 
   private Training training(String run) throws IOException {
-    return new Training(run, experiment, output, settings.resume(), progress, interruption);
+    return new Training(run, experiment, output, progress, interruption);
   }
 
   private static Run finish(String name, Training training, Network network, long seed)

@@ -18,10 +18,16 @@ import java.util.stream.Stream;
 record OutputFolder(Path folder) {
   private static final String EXPERIMENT = "experiment.json";
 
+  /** Has what {@code --resume} goes on from, and nothing that anybody else put there. */
+  private static final String STATE = ".retort";
+
   /** Of a run that is not finished. */
   private record History(List<Run.Epoch> epochs) {}
 
-  /** Writes down what is to be run. To go on, the folder must hold the same experiment, or none. */
+  /**
+   * Writes down what is to be run. To go on, the folder must hold the same experiment, or none;
+   * else whatever an earlier one could have gone on from is forgotten.
+   */
   void begin(ExperimentReport report, String recipe, boolean resume) throws IOException {
     Path file = folder.resolve(EXPERIMENT);
     if (resume && Files.exists(file)) {
@@ -32,8 +38,10 @@ record OutputFolder(Path folder) {
                 + old.command()
                 + " (got others)");
       }
+    } else {
+      delete(folder.resolve(STATE));
     }
-    Files.createDirectories(folder.resolve("runs"));
+    Files.createDirectories(folder.resolve(STATE));
     Json.write(file, report);
     AtomicFile.write(folder.resolve("recipe.yaml"), recipe.getBytes(StandardCharsets.UTF_8));
   }
@@ -56,16 +64,10 @@ record OutputFolder(Path folder) {
         : Optional.empty();
   }
 
-  /** Forgets a run. */
-  void forget(String run) throws IOException {
-    Files.deleteIfExists(record(run));
-    deleteCheckpoints(run);
-  }
-
   /** Keeps a finished run, whose state dict is there, and no checkpoint of it any more. */
   void finish(String name, Run run) throws IOException {
     Json.write(record(name), run);
-    deleteCheckpoints(name);
+    delete(checkpoints(name));
   }
 
   /** Returns where a stage's checkpoints are. */
@@ -90,15 +92,14 @@ record OutputFolder(Path folder) {
   }
 
   private Path record(String run) {
-    return folder.resolve("runs").resolve(run + ".json");
+    return folder.resolve(STATE).resolve(run + ".json");
   }
 
   private Path checkpoints(String run) {
-    return folder.resolve("checkpoints").resolve(run);
+    return folder.resolve(STATE).resolve(run);
   }
 
-  private void deleteCheckpoints(String run) throws IOException {
-    Path root = checkpoints(run);
+  private static void delete(Path root) throws IOException {
     if (!Files.exists(root)) {
       return;
     }
@@ -107,11 +108,5 @@ record OutputFolder(Path folder) {
         Files.delete(file);
       }
     }
-    try (Stream<Path> others = Files.list(root.getParent())) {
-      if (others.findAny().isPresent()) {
-        return;
-      }
-    }
-    Files.delete(root.getParent());
   }
 }

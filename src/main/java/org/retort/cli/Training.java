@@ -25,29 +25,23 @@ final class Training {
   private final String run;
   private final Experiment experiment;
   private final OutputFolder output;
-  private final boolean resume;
   private final Progress progress;
   private final Interruption interruption;
   private final List<Run.Epoch> history;
 
-  /** Prepares a run, which goes on from its checkpoints if {@code resume} and there are any. */
+  /** Prepares a run, which goes on from its checkpoints, if there are any. */
   Training(
       String run,
       Experiment experiment,
       OutputFolder output,
-      boolean resume,
       Progress progress,
       Interruption interruption)
       throws IOException {
     this.run = run;
     this.experiment = experiment;
     this.output = output;
-    this.resume = resume;
     this.progress = progress;
     this.interruption = interruption;
-    if (!resume) {
-      output.forget(run);
-    }
     history = new ArrayList<>(output.history(run));
   }
 
@@ -144,13 +138,14 @@ final class Training {
       Batches batches,
       int epochs) {
     Listener listener = new Listener(stage, terms, batches.stepsPerEpoch());
-    Trainer.Builder builder =
+    Trainer trainer =
         Trainer.builder(step, batches)
             .epochs(epochs)
             .evaluate(() -> experiment.accuracy(network))
             .keep(network, output.checkpoints(run, stage))
-            .listener(listener);
-    Trainer trainer = (resume ? builder.resume() : builder).build();
+            .resume()
+            .listener(listener)
+            .build();
     listener.trainer = trainer;
     if (trainer.run().end() == TrainingSummary.End.STOPPED) {
       interruption.check();

@@ -29,12 +29,12 @@ final class CommandsTest {
   @Test
   void train_thenEvaluateAndExport_agree() throws IOException {
     run("train", "--network=resnet8", "--epochs=1", "--seed=3", "--output=" + folder);
-    JsonObject run = json(folder.resolve("runs/teacher.json"));
+    JsonObject run = json(folder.resolve(".retort/teacher.json"));
     double percent = run.get("accuracyPercent").getAsDouble();
     assertThat(out.toString()).startsWith("resnet8: ").contains("% of 359 test images");
     assertThat(run.get("seed").getAsInt()).isEqualTo(3);
     assertThat(run.getAsJsonArray("history")).hasSize(1);
-    assertThat(folder.resolve("checkpoints")).doesNotExist();
+    assertThat(folder.resolve(".retort/teacher")).doesNotExist();
 
     String file = folder.resolve("teacher.pt").toString();
     run("evaluate", file, "--json");
@@ -61,7 +61,7 @@ final class CommandsTest {
     String teacher = "--teacher=resnet8=" + trained.resolve("teacher.pt");
     run("distill", teacher, "--methods=kd", "--seeds=1", "--epochs=1", "--output=" + output);
     assertThat(output.resolve("teacher.pt")).hasSameBinaryContentAs(trained.resolve("teacher.pt"));
-    assertThat(json(output.resolve("runs/teacher.json")).getAsJsonArray("history")).isEmpty();
+    assertThat(json(output.resolve(".retort/teacher.json")).getAsJsonArray("history")).isEmpty();
   }
 
   @Test
@@ -82,6 +82,20 @@ final class CommandsTest {
         .startsWith(
             "retort distill: --resume must be given the options of the run before, whose command"
                 + " was: retort distill --methods=student --epochs=1");
+  }
+
+  @Test
+  void distill_inTheFolderOfAnother_goesOnFromNothingOfIt() throws IOException {
+    String[] options = {"distill", "--methods=student", "--seeds=1", "--output=" + folder};
+    run(with(options, "--epochs=1"));
+    byte[] first = Files.readAllBytes(folder.resolve("student-seed0.pt"));
+    Files.createDirectories(folder.resolve(".retort/kd-seed0"));
+    run(with(options, "--epochs=2"));
+    assertThat(folder.resolve(".retort/kd-seed0")).doesNotExist();
+    run(with(with(options, "--epochs=2"), "--resume"));
+    assertThat(json(folder.resolve(".retort/student-seed0.json")).getAsJsonArray("history"))
+        .hasSize(2);
+    assertThat(folder.resolve("student-seed0.pt")).binaryContent().isNotEqualTo(first);
   }
 
   @Test
@@ -111,7 +125,7 @@ final class CommandsTest {
       "distill", "--methods=crd", "--seeds=1", "--epochs=12", "--teacher-epochs=1", "--threads=1"
     };
     try (ChildJvm child = ChildJvm.start(folder, Main.class, with(options, parts))) {
-      child.awaitFile(parts.resolve("checkpoints/crd-seed0/stage0/last.checkpoint"));
+      child.awaitFile(parts.resolve(".retort/crd-seed0/stage0/last.checkpoint"));
       child.interrupt();
       assertThat(child.await()).as(child.output()).isEqualTo(130);
     }
@@ -120,8 +134,8 @@ final class CommandsTest {
     run(with(options, whole));
 
     assertThat(parts.resolve("crd-seed0.pt")).hasSameBinaryContentAs(whole.resolve("crd-seed0.pt"));
-    assertThat(json(parts.resolve("runs/crd-seed0.json")).getAsJsonArray("history")).hasSize(12);
-    assertThat(parts.resolve("checkpoints")).doesNotExist();
+    assertThat(json(parts.resolve(".retort/crd-seed0.json")).getAsJsonArray("history")).hasSize(12);
+    assertThat(parts.resolve(".retort/crd-seed0")).doesNotExist();
   }
 
   @Test

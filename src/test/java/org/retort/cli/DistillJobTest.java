@@ -44,7 +44,7 @@ final class DistillJobTest {
             "history.csv",
             "experiment.json",
             "recipe.yaml",
-            "runs",
+            ".retort",
             "teacher.pt",
             "student-seed0.pt",
             "kd-seed0.pt");
@@ -74,7 +74,7 @@ final class DistillJobTest {
     }
     assertThat(output.toFile().list())
         .contains("accuracy.png", "results.json", "student-seed0.pt")
-        .doesNotContain("teacher.pt", "checkpoints");
+        .doesNotContain("teacher.pt");
   }
 
   @Test
@@ -124,10 +124,9 @@ final class DistillJobTest {
       assertThat(child.jniComplaints()).isEmpty();
     }
     assertThat(output.toFile().list())
-        .containsExactlyInAnyOrder(
-            "experiment.json", "recipe.yaml", "runs", "checkpoints", "teacher.pt");
+        .containsExactlyInAnyOrder("experiment.json", "recipe.yaml", ".retort", "teacher.pt");
     assertThat(output.resolve("teacher.pt")).isNotEmptyFile();
-    assertThat(output.resolve("checkpoints/kd-seed0/stage0/last.checkpoint")).isNotEmptyFile();
+    assertThat(output.resolve(".retort/kd-seed0/stage0/last.checkpoint")).isNotEmptyFile();
   }
 
   private ChildJvm distill(Path output, String... options) throws IOException {
