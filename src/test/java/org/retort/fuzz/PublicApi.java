@@ -25,7 +25,7 @@ final class PublicApi {
   private static final Set<String> NOT_FOR_APPLICATIONS =
       Set.of("bindings", "cli", "internal", "presets", "recipes");
 
-  /** Of the native networks for images ResNet is called for all, but for what makes them. */
+  /** For all that these inherit ResNet is called; to make one is dear. */
   private static final Set<Class<?>> LIKE_RES_NET =
       Set.of(
           MobileNetV2.class, ShuffleNetV1.class, ShuffleNetV2.class, Vgg.class, WideResNet.class);
@@ -50,6 +50,11 @@ final class PublicApi {
 
     private static String simpleName(Class<?> type) {
       return type.getName().substring(type.getPackageName().length() + 1).replace('$', '.');
+    }
+
+    /** Whether it takes so much time that a few tries must do. */
+    boolean isDear() {
+      return LIKE_RES_NET.contains(type);
     }
 
     boolean isStatic() {
