@@ -41,19 +41,12 @@ public final class Networks {
    * @param classes number of classes, positive
    * @param inputChannels channels of the images, positive
    * @return a new network
-   * @throws IllegalArgumentException if there is no network of that name, or a number is not
-   *     positive
+   * @throws IllegalArgumentException if the name is null or a number is not positive
+   * @throws org.retort.RetortException if there is no network of that name; the message lists them
    */
   public static Network create(String name, int classes, int inputChannels) {
     String function = "Networks.create";
     Arguments.notNull(name, function, "name");
-    List<String> names = names();
-    check(
-        names.contains(name),
-        "%s: name must be one of %s (got %s)",
-        function,
-        String.join(", ", names),
-        name);
     checkCounts(function, classes, inputChannels);
     try {
       return new NamedNetwork(retort.make_network(name, classes, inputChannels));

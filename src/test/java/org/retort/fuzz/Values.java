@@ -27,7 +27,7 @@ import java.util.stream.Stream;
  * nobody should pass.
  */
 final class Values {
-  private static final int[] INTS = {1, 2, 3, 5, 8, 14};
+  private static final int[] INTS = {1, 2, 3, 5, 8, 10, 14};
   private static final int[] WILD_INTS = {0, -1, -7, 9, Integer.MAX_VALUE, Integer.MIN_VALUE};
   private static final long[] WILD_LONGS = {
     0, -1, -7, 9, 1L << 40, 1L << 62, Long.MAX_VALUE, Long.MIN_VALUE

@@ -153,9 +153,9 @@ final class NetworksTest {
 
   @Test
   void create_otherArguments_isRejected() {
-    assertIllegal(
+    assertRefused(
         () -> Networks.create("resnet9", 10, 3),
-        "Networks.create: name must be one of "
+        "make_network: name must be one of "
             + String.join(", ", Networks.names())
             + " (got resnet9)");
     assertIllegal(
