@@ -55,6 +55,7 @@ final class Values {
     "student.fc",
     "layer1.0.bn2",
     "layer2.0.bn2",
+    "resnet8",
     "x"
   };
   private static final String[] WILD_STRINGS = {
