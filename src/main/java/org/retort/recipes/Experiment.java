@@ -95,6 +95,11 @@ public final class Experiment {
    * @throws RecipeException if there is no such network
    */
   public Network network(String name, long seed) {
+    if (!Networks.names().contains(name)) {
+      throw new RecipeException(
+          "network must be one of %s (got %s)"
+              .formatted(String.join(", ", Networks.names()), name));
+    }
     Retort.manualSeed(seed);
     Network network = null;
     try {

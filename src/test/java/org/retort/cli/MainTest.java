@@ -13,6 +13,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.Retort;
+import org.retort.models.Networks;
 import org.retort.recipes.Recipes;
 import picocli.CommandLine;
 
@@ -91,14 +92,14 @@ final class MainTest {
             + " number of at least 0 (got much)",
         "--weights ofx=1 | --weights must be of crd, fsp, fsp-stages, kd, nst, ofd (got ofx)",
         "--teacher resnet9 | network must be one of {networks} (got resnet9)",
-        "--student resnet32x4 | resnet32x4: images must have 3 channels (got 1)",
         "--teacher none.pt | Invalid value for option '--teacher': must be a file that"
             + " is there (got none.pt)",
         "--recipe none.yaml | recipe must be a file or one of {recipes} (got none.yaml)",
         "--recipe cifar100-ofd --labels-per-class 5 | cifar100-ofd: labels_per_class must be part"
             + " of the recipe to be changed (got none)",
-        "--recipe fashion-mnist | data must be digits, which alone can be read (got"
-            + " fashion-mnist)",
+        "--recipe fashion-mnist | data of fashion-mnist must come from a folder (got none)",
+        "--recipe fashion-mnist --data there | IdxDataset.open: file must exist (got"
+            + " there/train-images-idx3-ubyte.gz)",
         "--data there | data of digits must come without a folder (got there)",
         "--seeds 0 | --seeds must be between 1 and 1000 (got 0)",
         "--seeds 1.5 | Invalid value for option '--seeds': '1.5' is not an int",
@@ -113,10 +114,7 @@ final class MainTest {
     String line =
         message
             .replace("{methods}", String.join(", ", Recipes.load("digits").methodNames()))
-            .replace(
-                "{networks}",
-                "resnet110, resnet14, resnet20, resnet32, resnet32x4, resnet44, resnet56, resnet8,"
-                    + " resnet8x4")
+            .replace("{networks}", String.join(", ", Networks.names()))
             .replace("{recipes}", String.join(", ", Recipes.names()));
     assertRefused(2, "retort distill: " + line, ("distill " + arguments).split(" ", -1));
   }

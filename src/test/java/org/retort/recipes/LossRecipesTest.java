@@ -80,7 +80,7 @@ final class LossRecipesTest {
       })
   void ofd_marginsOfTheTeacher_keepTheOptions(String yaml) {
     try (Network teacher = ResNet.cifar(8, 10)) {
-      LossContext context = new LossContext(LABELS, teacher, List.of("layer1.0.bn2"));
+      LossContext context = new LossContext(LABELS, teacher, List.of("layer1.pre"));
       assertThat(((OfdLoss) recipe(yaml).loss(context)).scale()).isEqualTo(10);
     }
   }

@@ -110,9 +110,9 @@ final class RecipeReaderTest {
         "temperature: 4 | temperature: 0 | 14: temperature must be positive and finite (got 0.0)",
         "taps: [layers] | degree: 17 | 15: degree must be between 1 and 16 (got 17)",
         // choices
-        "network: resnet8 | network: resnet9 | 5: network must be one of resnet110, resnet14,"
-            + " resnet20, resnet32, resnet32x4, resnet44, resnet56, resnet8, resnet8x4 (got"
-            + " resnet9)",
+        "network: resnet8 | network: resnet9 | 5: network must be one of resnet8, resnet14,"
+            + " resnet20, resnet32, resnet44, resnet56, resnet110, resnet8x4, resnet32x4,"
+            + " wrn_16_1,",
         "name: digits | name: digit | 3: name must be one of cifar10, cifar100, digits,"
             + " fashion-mnist, mnist (got digit)",
         "loss: nst | loss: at | 15: loss must be one of crd, fsp, kd, nst, ofd (got at)",
