@@ -32,7 +32,7 @@ class CommandLineIT {
         run(
             COMMAND,
             System.getProperty("java.home"),
-            "distill --rows student --seeds 1 --epochs 1 --output results".split(" "));
+            "distill --methods student --seeds 1 --epochs 1 --output results".split(" "));
 
     assertThat(result.status()).as(result.output()).isZero();
     assertThat(result.output()).contains("student alone");
