@@ -7,13 +7,31 @@
 #include "util/check.h"
 
 namespace retort {
+namespace {
+
+std::vector<std::string> tap_names_of(size_t layers) {
+  std::vector<std::string> names = layer_tap_names(layers);
+  names.insert(names.begin(), "stem");
+  return names;
+}
+
+}  // namespace
 
 void check_counts(const char* function, int64_t classes, int64_t input_channels) {
   RETORT_CHECK(classes > 0, function, ": classes must be positive (got ", classes, ")");
   RETORT_CHECK(input_channels > 0, function, ": input channels must be positive (got ", input_channels, ")");
 }
 
-ImageNetwork::ImageNetwork(Traits traits) : Network(traits.taps), traits_(std::move(traits)) {}
+std::vector<std::string> layer_tap_names(size_t layers) {
+  std::vector<std::string> names;
+  for (const char* suffix : {"", ".pre"}) {
+    for (size_t i = 1; i <= layers; ++i) names.push_back("layer" + std::to_string(i) + suffix);
+  }
+  names.emplace_back("embedding");
+  return names;
+}
+
+ImageNetwork::ImageNetwork(Traits traits) : Network(tap_names_of(traits.layers)), traits_(std::move(traits)) {}
 
 void ImageNetwork::check_images(const at::Tensor& images) const {
   RETORT_CHECK_AS(

@@ -15,6 +15,9 @@ namespace retort {
 /// @param function the maker's name
 void check_counts(const char* function, int64_t classes, int64_t input_channels);
 
+/// layer1, …, layer1.pre, …, embedding.
+std::vector<std::string> layer_tap_names(size_t layers);
+
 /// What the native networks for images have in common.
 class ImageNetwork : public Network, public Scripted {
  public:
@@ -24,7 +27,8 @@ class ImageNetwork : public Network, public Scripted {
     int64_t input_channels;
     /// The least height and width of an image.
     int64_t least_size;
-    std::vector<std::string> taps;
+    /// How many layers have taps, beside the stem and the embedding.
+    size_t layers;
     NetworkStructure structure;
   };
 

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "models/image_network.h"
 #include "models/program_source.h"
 #include "util/check.h"
 #include "util/exit_gate.h"
@@ -15,18 +16,9 @@ namespace {
 
 namespace nn = torch::nn;
 
-std::vector<std::string> tap_names_of(size_t hidden) {
-  std::vector<std::string> names;
-  for (const char* suffix : {"", ".pre"}) {
-    for (size_t i = 1; i <= hidden; ++i) names.push_back("layer" + std::to_string(i) + suffix);
-  }
-  names.emplace_back("embedding");
-  return names;
-}
-
 class Mlp final : public Network, public Scripted {
  public:
-  explicit Mlp(const std::vector<int64_t>& sizes) : Network(tap_names_of(sizes.size() - 2)), inputs_(sizes[0]) {
+  explicit Mlp(const std::vector<int64_t>& sizes) : Network(layer_tap_names(sizes.size() - 2)), inputs_(sizes[0]) {
     for (size_t i = 0; i + 1 < sizes.size(); ++i) {
       layers_.push_back(register_module(std::to_string(2 * i), nn::Linear(sizes[i], sizes[i + 1])));
     }

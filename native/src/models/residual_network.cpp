@@ -10,11 +10,7 @@ namespace nn = torch::nn;
 
 ResidualNetwork::ResidualNetwork(const char* name, const std::vector<NormBefore>& norms, Parts parts)
     : ImageNetwork(
-          {name,
-           parts.stem->options.in_channels(),
-           1,
-           {"stem", "layer1", "layer2", "layer3", "layer1.pre", "layer2.pre", "layer3.pre", "embedding"},
-           {{"conv1", "bn1", "layer1", "layer2", "layer3"}, norms}}),
+          {name, parts.stem->options.in_channels(), 1, 3, {{"conv1", "bn1", "layer1", "layer2", "layer3"}, norms}}),
       name_(name),
       parts_(std::move(parts)),
       norm_(parts_.stem->options.out_channels()) {

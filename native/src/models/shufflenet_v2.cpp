@@ -147,11 +147,7 @@ class ShuffleNetV2 final : public ImageNetwork {
  public:
   explicit ShuffleNetV2(const ShuffleNetV2Options& options)
       : ImageNetwork(
-            {"ShuffleNetV2",
-             options.input_channels,
-             1,
-             {"stem", "layer1", "layer2", "layer3", "layer1.pre", "layer2.pre", "layer3.pre", "embedding"},
-             {{"conv1", "bn1", "layer1", "layer2", "layer3"}, {}}}) {
+            {"ShuffleNetV2", options.input_channels, 1, 3, {{"conv1", "bn1", "layer1", "layer2", "layer3"}, {}}}) {
     const auto& filters = options.filters;
     const auto& blocks = options.blocks;
     conv1_ = register_module("conv1", convolution(options.input_channels, kStem, 1));

@@ -46,13 +46,7 @@ nn::Sequential block(int64_t in, int64_t out, int64_t convolutions) {
 class Vgg final : public ImageNetwork {
  public:
   Vgg(const VggOptions& options, const Configuration& configuration)
-      : ImageNetwork(
-            {"Vgg",
-             options.input_channels,
-             8,
-             {"stem", "layer1", "layer2", "layer3", "layer4", "layer1.pre", "layer2.pre", "layer3.pre", "layer4.pre",
-              "embedding"},
-             structure_of(configuration)}) {
+      : ImageNetwork({"Vgg", options.input_channels, 8, 4, structure_of(configuration)}) {
     int64_t in = options.input_channels;
     for (size_t i = 0; i < kBlocks; ++i) {
       const int64_t out = options.filters[i];

@@ -107,7 +107,7 @@ class WideResNet final : public ImageNetwork {
             {"WideResNet",
              options.input_channels,
              1,
-             {"stem", "layer1", "layer2", "layer3", "layer1.pre", "layer2.pre", "layer3.pre", "embedding"},
+             3,
              {{"conv1", "block1", "block2", "block3"},
               {{"layer1.pre", "block2.layer.0.bn1"}, {"layer2.pre", "block3.layer.0.bn1"}, {"layer3.pre", "bn1"}}}}) {
     const int64_t blocks = (options.depth - 4) / 6;
