@@ -14,13 +14,11 @@ import subprocess
 import sys
 import tempfile
 
-try:
-    import torch
-    from torch import nn
-    from torch.nn import functional
-except ImportError:
-    print("skipped: Python's torch is not installed")
-    sys.exit(77)
+import required_torch
+
+import torch
+from torch import nn
+from torch.nn import functional
 
 
 def conv(in_channels, out_channels, kernel, stride=1, groups=1):

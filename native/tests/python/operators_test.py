@@ -11,15 +11,12 @@ import pathlib
 import sys
 import unittest
 
-try:
-    import torch
-    from torch.nn import functional
-except ImportError:
-    print("skipped: Python's torch is not installed")
-    sys.exit(77)
-if torch.__version__.split(".")[:2] != ["2", "10"]:
-    print(f"skipped: the operators are built for torch 2.10 (got {torch.__version__})")
-    sys.exit(77)
+import required_torch
+
+import torch
+from torch.nn import functional
+
+required_torch.require_version_of_library()
 
 # float32 is held to the golden values with the precision that it has.
 TOLERANCES = {torch.float64: 1e-9, torch.float32: 2e-4}

@@ -11,14 +11,9 @@ import re
 import sys
 import tempfile
 
-try:
-    import torch
-except ImportError:
-    print("skipped: Python's torch is not installed")
-    sys.exit(77)
-if torch.__version__.split(".")[:2] != ["2", "10"]:
-    print(f"skipped: the library is built for torch 2.10 (got {torch.__version__})")
-    sys.exit(77)
+import required_torch
+
+required_torch.require_version_of_library()
 
 
 def run(page, library):
