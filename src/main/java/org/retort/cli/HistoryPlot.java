@@ -1,15 +1,11 @@
 package org.retort.cli;
 
-import java.awt.Color;
-import java.awt.Font;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Set;
 import java.util.function.ToDoubleFunction;
-import org.knowm.xchart.BitmapEncoder;
-import org.knowm.xchart.BitmapEncoder.BitmapFormat;
 import org.knowm.xchart.XYChart;
 import org.knowm.xchart.XYChartBuilder;
 import org.knowm.xchart.style.Styler.LegendPosition;
@@ -18,11 +14,6 @@ import org.retort.recipes.Method;
 
 /** Lines over the epochs of all stages: means over the seeds. */
 final class HistoryPlot {
-  private static final int WIDTH = 1000;
-  private static final int HEIGHT = 600;
-  private static final Font TITLE = new Font(Font.SANS_SERIF, Font.BOLD, 17);
-  private static final Font PLAIN = new Font(Font.SANS_SERIF, Font.PLAIN, 14);
-
   private HistoryPlot() {}
 
   /** Returns each method's accuracy as PNG. */
@@ -31,7 +22,7 @@ final class HistoryPlot {
     for (Method method : results.settings().methods()) {
       add(chart, method.title(), results.runs(method), Run.Epoch::accuracyPercent);
     }
-    return png(chart);
+    return PlotStyle.png(chart);
   }
 
   /** Returns the losses of one method as PNG, before their weights. */
@@ -42,7 +33,7 @@ final class HistoryPlot {
     for (String term : terms(runs.get(0))) {
       add(chart, term, runs, epoch -> epoch.terms().getOrDefault(term, Double.NaN));
     }
-    return png(chart);
+    return PlotStyle.png(chart);
   }
 
   private static Set<String> terms(Run run) {
@@ -54,21 +45,14 @@ final class HistoryPlot {
   private static XYChart chart(String title, String axis) {
     XYChart chart =
         new XYChartBuilder()
-            .width(WIDTH)
-            .height(HEIGHT)
+            .width(PlotStyle.WIDTH)
+            .height(PlotStyle.HEIGHT)
             .title(title)
             .xAxisTitle("epochs")
             .yAxisTitle(axis)
             .build();
-    chart
-        .getStyler()
-        .setChartBackgroundColor(Color.WHITE)
-        .setChartTitleFont(TITLE)
-        .setChartTitlePadding(12)
-        .setLegendFont(PLAIN)
-        .setLegendPosition(LegendPosition.OutsideE);
-    chart.getStyler().setAxisTitleFont(PLAIN);
-    chart.getStyler().setAxisTickLabelsFont(PLAIN);
+    PlotStyle.apply(chart.getStyler());
+    chart.getStyler().setLegendPosition(LegendPosition.OutsideE);
     return chart;
   }
 
@@ -95,9 +79,5 @@ final class HistoryPlot {
           // a line through one point shows nothing
           .setMarker(epochs.size() > 1 ? SeriesMarkers.NONE : SeriesMarkers.CIRCLE);
     }
-  }
-
-  private static byte[] png(XYChart chart) throws IOException {
-    return BitmapEncoder.getBitmapBytes(chart, BitmapFormat.PNG);
   }
 }

@@ -1,13 +1,10 @@
 package org.retort.cli;
 
 import java.awt.Color;
-import java.awt.Font;
 import java.io.IOException;
 import java.util.Collections;
 import java.util.DoubleSummaryStatistics;
 import java.util.List;
-import org.knowm.xchart.BitmapEncoder;
-import org.knowm.xchart.BitmapEncoder.BitmapFormat;
 import org.knowm.xchart.CategoryChart;
 import org.knowm.xchart.CategoryChartBuilder;
 import org.knowm.xchart.CategorySeries;
@@ -23,25 +20,21 @@ import org.retort.recipes.Method;
  * Points, not bars, since the axis does not start at zero.
  */
 final class PlotReport {
-  private static final int WIDTH = 1000;
-  private static final int HEIGHT = 600;
   private static final Color STUDENT = new Color(0x1f78b4);
   private static final Color TEACHER = new Color(0xd95f02);
-  private static final Font TITLE = new Font(Font.SANS_SERIF, Font.BOLD, 17);
-  private static final Font PLAIN = new Font(Font.SANS_SERIF, Font.PLAIN, 14);
 
   private PlotReport() {}
 
   /** Returns the picture as PNG. */
   static byte[] of(Results results) throws IOException {
-    return BitmapEncoder.getBitmapBytes(chart(results), BitmapFormat.PNG);
+    return PlotStyle.png(chart(results));
   }
 
   private static CategoryChart chart(Results results) {
     CategoryChart chart =
         new CategoryChartBuilder()
-            .width(WIDTH)
-            .height(HEIGHT)
+            .width(PlotStyle.WIDTH)
+            .height(PlotStyle.HEIGHT)
             .title(results.settings().recipe().title() + ": accuracy on test images")
             .xAxisTitle("how the student was trained")
             .yAxisTitle("accuracy (% of the test images)")
@@ -87,19 +80,12 @@ final class PlotReport {
   }
 
   private static void style(CategoryStyler styler) {
-    styler
-        .setChartBackgroundColor(Color.WHITE)
-        .setChartTitleFont(TITLE)
-        .setChartTitlePadding(12)
-        .setLegendFont(PLAIN)
-        .setLegendPosition(LegendPosition.OutsideS)
-        .setLegendLayout(LegendLayout.Horizontal);
+    PlotStyle.apply(styler);
+    styler.setLegendPosition(LegendPosition.OutsideS).setLegendLayout(LegendLayout.Horizontal);
     styler.setOverlapped(true);
     styler.setMarkerSize(14);
     styler.setErrorBarsColor(Color.BLACK);
     styler.setPlotGridVerticalLinesVisible(false);
-    styler.setAxisTitleFont(PLAIN);
-    styler.setAxisTickLabelsFont(PLAIN);
     styler.setYAxisDecimalPattern("0.##");
   }
 
