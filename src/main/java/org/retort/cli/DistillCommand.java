@@ -82,14 +82,9 @@ final class DistillCommand implements Callable<Integer> {
     return Work.run(
         spec.name(),
         Distillation.steps(settings, experiment),
-        (progress, interruption) -> {
-          new OutputFolder(settings.output())
-              .begin(
-                  ExperimentReport.of(settings, experiment, Work.commandLine(spec)),
-                  settings.recipe().text(),
-                  settings.resume());
-          return new Distillation(settings, experiment, progress, interruption).run();
-        },
+        (progress, interruption) ->
+            Distillation.begin(settings, experiment, Work.commandLine(spec), progress, interruption)
+                .run(),
         this::report);
   }
 

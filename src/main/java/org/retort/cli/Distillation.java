@@ -34,13 +34,29 @@ final class Distillation {
   private final Progress progress;
   private final Interruption interruption;
 
-  Distillation(
+  private Distillation(
       Settings settings, Experiment experiment, Progress progress, Interruption interruption) {
     this.settings = settings;
     this.experiment = experiment;
     output = new OutputFolder(settings.output());
     this.progress = progress;
     this.interruption = interruption;
+  }
+
+  /** Begins in the output folder, where an earlier one is gone on with or forgotten. */
+  static Distillation begin(
+      Settings settings,
+      Experiment experiment,
+      String command,
+      Progress progress,
+      Interruption interruption)
+      throws IOException {
+    Distillation begun = new Distillation(settings, experiment, progress, interruption);
+    begun.output.begin(
+        ExperimentReport.of(settings, experiment, command),
+        settings.recipe().text(),
+        settings.resume());
+    return begun;
   }
 
   /** Returns the number of steps of all runs together. */
@@ -81,7 +97,7 @@ final class Distillation {
         teacher.loadStateDict(settings.teacherFile().get());
       } else {
         try (DatasetBatches batches = experiment.teacherBatches();
-            TrainingStep step = experiment.teacherStep(teacher, batches)) {
+            TrainingStep step = experiment.teacherStep(teacher)) {
           training.train(0, teacher, step, List.of(), batches, recipe.epochs());
         }
       }
@@ -104,7 +120,7 @@ final class Distillation {
       for (int i = 0; i < method.stages().size(); i++) {
         Stage stage = method.stages().get(i);
         try (DatasetBatches batches = experiment.batches(stage, seed);
-            TrainingStep step = experiment.step(stage, student, teacher, batches)) {
+            TrainingStep step = experiment.step(stage, student, teacher)) {
           training.train(i, student, step, stage.termNames(), batches, stage.epochs());
         }
       }

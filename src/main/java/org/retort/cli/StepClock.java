@@ -39,7 +39,7 @@ record StepClock(Experiment experiment, int warmUp, int steps) {
           for (int i = 0; i < method.stages().size(); i++) {
             Stage stage = method.stages().get(i);
             try (DatasetBatches batches = experiment.batches(stage, 0);
-                TrainingStep step = experiment.step(stage, student, teacher, batches)) {
+                TrainingStep step = experiment.step(stage, student, teacher)) {
               batches.startEpoch(0);
               times.add(measure(method, i, step, batches.next(), progress, interruption));
             }

@@ -68,14 +68,9 @@ final class TrainCommand implements Callable<Integer> {
     return Work.run(
         spec.name(),
         experiment.teacherSteps(),
-        (progress, interruption) -> {
-          new OutputFolder(settings.output())
-              .begin(
-                  ExperimentReport.of(settings, experiment, Work.commandLine(spec)),
-                  recipe.text(),
-                  settings.resume());
-          return new Distillation(settings, experiment, progress, interruption).teacher();
-        },
+        (progress, interruption) ->
+            Distillation.begin(settings, experiment, Work.commandLine(spec), progress, interruption)
+                .teacher(),
         run -> report(run, settings, experiment));
   }
 

@@ -4,7 +4,6 @@ import java.nio.file.Path;
 import java.util.Optional;
 import org.retort.Retort;
 import org.retort.RetortException;
-import org.retort.data.Batches;
 import org.retort.data.DatasetBatches;
 import org.retort.data.ImageShape;
 import org.retort.models.Network;
@@ -150,9 +149,7 @@ public final class Experiment {
    * @return a count
    */
   public long teacherSteps() {
-    try (DatasetBatches batches = teacherBatches()) {
-      return steps(recipe.teacher().epochs(), batches);
-    }
+    return (long) recipe.teacher().epochs() * data.teacherStepsPerEpoch();
   }
 
   /**
@@ -162,28 +159,21 @@ public final class Experiment {
    * @return a count
    */
   public long steps(Method method) {
-    long steps = 0;
-    for (Stage stage : method.stages()) {
-      try (DatasetBatches batches = batches(stage, 0)) {
-        steps += steps(stage.epochs(), batches);
-      }
-    }
-    return steps;
+    return method.stages().stream().mapToLong(this::steps).sum();
   }
 
   /**
    * Makes the step that trains the teacher by the labels alone.
    *
    * @param teacher the network to train
-   * @param batches what it will be trained on
    * @return a new step, which the caller closes
    */
-  public TrainingStep teacherStep(Network teacher, Batches batches) {
+  public TrainingStep teacherStep(Network teacher) {
     OptimizerRecipe optimizer = recipe.teacher().optimizer().orElse(recipe.optimizer());
     return TrainingStep.builder(teacher)
         .inputShape(inputShape())
         .crossEntropy(1)
-        .optimizer(optimizer.optimizer(steps(recipe.teacher().epochs(), batches)))
+        .optimizer(optimizer.optimizer(teacherSteps()))
         .build();
   }
 
@@ -194,11 +184,10 @@ public final class Experiment {
    * @param student the network to train
    * @param teacher the network to learn from; of no use to a stage without distillation losses,
    *     where it may be null
-   * @param batches what the student will be trained on
    * @return a new step, which the caller closes
    */
-  public TrainingStep step(Stage stage, Network student, Network teacher, Batches batches) {
-    long steps = steps(stage.epochs(), batches);
+  public TrainingStep step(Stage stage, Network student, Network teacher) {
+    long steps = steps(stage);
     TrainingStep.Builder builder =
         stage.hasTeacher() ? TrainingStep.builder(student, teacher) : TrainingStep.builder(student);
     builder
@@ -217,8 +206,8 @@ public final class Experiment {
     return builder.build();
   }
 
-  private static long steps(int epochs, Batches batches) {
-    return (long) epochs * batches.stepsPerEpoch();
+  private long steps(Stage stage) {
+    return (long) stage.epochs() * data.stepsPerEpoch();
   }
 
   private long[] inputShape() {

@@ -19,6 +19,8 @@ final class ExperimentData {
   private final Dataset test; // null if there is none
   private final String credit;
   private final Augmentation augmentation;
+  private final int teacherStepsPerEpoch;
+  private final int stepsPerEpoch;
 
   ExperimentData(Recipe recipe, Dataset train, Dataset test, String credit) {
     this.recipe = recipe;
@@ -31,11 +33,27 @@ final class ExperimentData {
           recipe.student().samplesPerClass().isPresent()
               ? Subset.perClass(train, recipe.student().samplesPerClass().getAsInt(), 0)
               : train;
-      teacherBatches().close();
-      batches(true, 0).close();
+      teacherStepsPerEpoch = stepsPerEpoch(teacherBatches());
+      stepsPerEpoch = stepsPerEpoch(batches(true, 0));
     } catch (IllegalArgumentException wrong) {
       throw new RecipeException(wrong.getMessage());
     }
+  }
+
+  private static int stepsPerEpoch(DatasetBatches batches) {
+    try (batches) {
+      return batches.stepsPerEpoch();
+    }
+  }
+
+  /** Returns the number of the teacher's batches in an epoch. */
+  int teacherStepsPerEpoch() {
+    return teacherStepsPerEpoch;
+  }
+
+  /** Returns the number of a student's batches in an epoch, with a teacher or without. */
+  int stepsPerEpoch() {
+    return stepsPerEpoch;
   }
 
   /** Returns the shape of an image. */

@@ -30,8 +30,7 @@ final class ExperimentTest {
         Network student = experiment.network(recipe.student().network(), 0)) {
       for (Method method : recipe.methods()) {
         for (Stage stage : method.stages()) {
-          try (DatasetBatches batches = experiment.batches(stage, 0);
-              TrainingStep step = experiment.step(stage, student, teacher, batches)) {
+          try (TrainingStep step = experiment.step(stage, student, teacher)) {
             assertThat(step.learningRate()).as(method.name()).isPositive();
             assertThat(step.teacherTaps().isEmpty())
                 .as(method.name())
@@ -52,7 +51,7 @@ final class ExperimentTest {
         Stage stage = method.stages().get(0);
         try (Network student = experiment.network(recipe.student().network(), 0);
             DatasetBatches batches = experiment.batches(stage, 0);
-            TrainingStep step = experiment.step(stage, student, teacher, batches)) {
+            TrainingStep step = experiment.step(stage, student, teacher)) {
           StepResult result = step.newResult();
           batches.startEpoch(0);
           Batch batch = batches.next();
@@ -78,8 +77,7 @@ final class ExperimentTest {
     assertThat(stage.epochs()).isEqualTo(30);
     try (Network teacher = experiment.network("resnet20", 0);
         Network student = experiment.network("resnet8", 0);
-        DatasetBatches batches = experiment.batches(stage, 0);
-        TrainingStep step = experiment.step(stage, student, teacher, batches)) {
+        TrainingStep step = experiment.step(stage, student, teacher)) {
       assertThat(step.state().keySet())
           .anyMatch(name -> name.startsWith("momentum.student.layer3."))
           .noneMatch(name -> name.startsWith("momentum.student.fc."));
@@ -92,7 +90,7 @@ final class ExperimentTest {
     Experiment experiment = Experiment.open(recipe, Optional.empty());
     try (Network teacher = experiment.network("resnet8", 0);
         DatasetBatches batches = experiment.teacherBatches();
-        TrainingStep step = experiment.teacherStep(teacher, batches)) {
+        TrainingStep step = experiment.teacherStep(teacher)) {
       assertThat(batches.stepsPerEpoch()).isEqualTo(22);
       batches.startEpoch(0);
       StepResult result = step.newResult();
