@@ -333,7 +333,13 @@ final class DatasetBatchesTest {
 
   @Test
   void next_dataSetWithTooFewValues_isRefused() {
-    Dataset wrong = new OneValue(data);
+    Dataset wrong =
+        new ForwardingDataset(data) {
+          @Override
+          public void read(int index, FloatBuffer image) {
+            image.put(1); // less than the shape says
+          }
+        };
     DatasetBatches batches = open(DatasetBatches.builder(wrong).size(5));
     batches.startEpoch(0);
     assertThatThrownBy(batches::next)
@@ -509,34 +515,6 @@ final class DatasetBatchesTest {
     assertRejected(
         () -> DatasetBatches.inOrder(data, 0),
         "DatasetBatches.inOrder: size must be at least 1 (got 0)");
-  }
-
-  /** Claims to have larger images than it has. */
-  private record OneValue(Dataset images) implements Dataset {
-    @Override
-    public int size() {
-      return images.size();
-    }
-
-    @Override
-    public int classes() {
-      return images.classes();
-    }
-
-    @Override
-    public ImageShape shape() {
-      return images.shape();
-    }
-
-    @Override
-    public int label(int index) {
-      return 0;
-    }
-
-    @Override
-    public void read(int index, FloatBuffer image) {
-      image.put(1);
-    }
   }
 
   private static void assertRejected(ThrowingCallable call, String message) {

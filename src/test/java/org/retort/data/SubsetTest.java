@@ -39,7 +39,12 @@ final class SubsetTest {
   @Test
   void perClass_unlabeledImages_areNotChosen() {
     Dataset half =
-        new DatasetWithLabels(WHOLE, index -> index < 35 ? Dataset.UNLABELED : index % 7);
+        new ForwardingDataset(WHOLE) {
+          @Override
+          public int label(int index) {
+            return index < 35 ? Dataset.UNLABELED : index % 7;
+          }
+        };
     assertThat(indices(Subset.perClass(half, 5, 3)))
         .containsExactly(IntStream.range(35, 70).toArray());
   }

@@ -1,15 +1,15 @@
 package org.retort.data;
 
 import java.nio.FloatBuffer;
-import java.util.function.IntUnaryOperator;
 
-/**
- * The images of another data set with other labels.
- *
- * @param images the other one
- * @param labels of each index
- */
-record DatasetWithLabels(Dataset images, IntUnaryOperator labels) implements Dataset {
+/** Another data set, but for what is overridden. */
+class ForwardingDataset implements Dataset {
+  private final Dataset images;
+
+  ForwardingDataset(Dataset images) {
+    this.images = images;
+  }
+
   @Override
   public int size() {
     return images.size();
@@ -27,7 +27,7 @@ record DatasetWithLabels(Dataset images, IntUnaryOperator labels) implements Dat
 
   @Override
   public int label(int index) {
-    return labels.applyAsInt(index);
+    return images.label(index);
   }
 
   @Override
