@@ -37,6 +37,9 @@ class ResNet(nn.Module):
             ]
             setattr(self, f"layer{i + 1}", nn.Sequential(*blocks))
         self.fc = nn.Linear(widths[3], classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, x):
         stem = F.relu(self.bn1(self.conv1(x)))
@@ -125,6 +128,7 @@ class Ofd(nn.Module):
         for width in widths:
             connector = nn.Module()
             connector.conv = nn.Conv2d(width, width, 1, bias=False)
+            nn.init.normal_(connector.conv.weight, std=(2 / width) ** 0.5)
             connector.norm = nn.BatchNorm2d(width)
             self.connectors.append(connector)
 
