@@ -12,6 +12,7 @@
 #include "kernels/cpu/candidates.h"
 #include "kernels/cpu/crd.simd.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/math/crd.h"
 #include "kernels/math/random.h"
 #include "util/operators.h"
 #include "util/precision.h"
@@ -19,9 +20,6 @@
 
 namespace retort::kernels {
 namespace {
-
-/// Added to probabilities by the reference code.
-constexpr double kEpsilon = 1e-7;
 
 /// The embeddings of one network with the memory of the other.
 struct Side {
@@ -67,14 +65,14 @@ double side_loss(const Side& side, const Candidates& candidates, double z, const
         for (int64_t b = begin; b < end; ++b) {
           sums[static_cast<size_t>(b)] += crd_anchor(
               side.anchor<scalar_t>(b, candidates.part(b, range)),
-              {static_cast<scalar_t>(std::log(z) + std::log(noise + kEpsilon)), range == 0,
+              {static_cast<scalar_t>(std::log(z) + std::log(noise + math::kCrdEpsilon)), range == 0,
                gradient_data ? gradient_data + b * dimension : nullptr,
                static_cast<scalar_t>(side.inverse_temperature / batch)});
         }
       }
     });
   });
-  return std::accumulate(sums.begin(), sums.end(), 0.0) / batch + negatives * std::log1p(kEpsilon / noise);
+  return std::accumulate(sums.begin(), sums.end(), 0.0) / batch + negatives * std::log1p(math::kCrdEpsilon / noise);
 }
 
 LossWithGradients crd_forward(

@@ -8,8 +8,6 @@
 namespace retort::kernels::RETORT_ISA {
 namespace {
 
-/// Below this, which is what rounding may leave, all vectors of a sample are one, and so is the Gaussian kernel.
-constexpr double kSmallestVariance = 1e-12;
 /// Elements of the kernel's matrix that are computed at once: they stay in the second-level cache.
 constexpr int64_t kBlockElements = 1 << 17;
 
@@ -32,7 +30,8 @@ void set_uniform_gradient(const Sample<T>& sample, const T* by_unit) {
   T* factors = take<T>(sample.scratch, channels);
   for (int64_t c = 0; c < channels; ++c) {
     const double norm = sample.student_norms.norm(c);
-    factors[c] = static_cast<T>(gradient_factor(norm, sample.layer.gradient_scale, sample.layer.dead_channel_norm));
+    factors[c] =
+        static_cast<T>(math::nst_gradient_factor(norm, sample.layer.gradient_scale, sample.layer.dead_channel_norm));
     // Not the square of the norm, which may be too large for T.
     const T inverse = static_cast<T>(1 / norm);
     const bool is_projected = factors[c] != T(0) && !sample.student_norms.is_short(c);
@@ -171,7 +170,7 @@ struct Gaussian {
     const double result = of_students / static_cast<double>(unit.students()) +
                           of_teachers / static_cast<double>(unit.teachers()) -
                           2 * inner_product(student, teacher, sample.positions());
-    return result < kSmallestVariance ? HUGE_VAL : result;
+    return result < math::kSmallestVariance ? HUGE_VAL : result;
   }
 
   double apply(T* products, int64_t row, int64_t begin, int64_t count) const {
@@ -312,14 +311,6 @@ class ByChannels {
   T* products_;
 };
 
-/// Whether the matrix of positions takes fewer operations than that of channels.
-template <typename T>
-bool prefers_positions(const Sample<T>& sample) {
-  const int64_t students = sample.student.channels();
-  const int64_t both = students + sample.teacher.channels();
-  return sample.positions() * (both + 2 * students) <= both * (both + 2 * students);
-}
-
 template <typename T, typename Kernel>
 double by_channels(const Sample<T>& sample, const UnitChannels<T>& unit, const Kernel& kernel) {
   return ByChannels<T, Kernel>(sample, unit, kernel).discrepancy();
@@ -332,7 +323,9 @@ double discrepancy(const NstLayer& layer) {
   UnitChannels<T> unit(sample);
   if (layer.kernel == NstKernel::kGaussian) return by_channels(sample, unit, Gaussian<T>(sample, unit));
   if (layer.degree != 2 || layer.offset != 0) return by_channels(sample, unit, Polynomial<T>(layer));
-  return prefers_positions(sample) ? polynomial_by_positions(sample, unit) : by_channels(sample, unit, Square<T>());
+  const bool by_positions =
+      math::nst_prefers_positions(sample.positions(), sample.student.channels(), sample.teacher.channels());
+  return by_positions ? polynomial_by_positions(sample, unit) : by_channels(sample, unit, Square<T>());
 }
 
 }  // namespace

@@ -8,13 +8,11 @@
 #include "kernels/cpu/maps.h"
 #include "kernels/cpu/ofd.simd.h"
 #include "kernels/cpu/per_sample.h"
+#include "kernels/math/ofd.h"
 #include "util/operators.h"
 
 namespace retort::kernels {
 namespace {
-
-/// The smallest divisor of the batch margin, which is therefore 0 where nothing is negative.
-constexpr double kEpsilon = 1e-6;
 
 /// The teacher's maps in the order in which the student's lie in memory.
 at::Tensor in_format_of(const at::Tensor& student, const at::Tensor& teacher) {
@@ -57,7 +55,7 @@ at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
   for_each_sample(batch, teacher.numel() / batch, [&](int64_t b, Scratch& scratch) {
     negative_responses(maps.sample(b), sum_data + b * channels, count_data + b * channels, scratch);
   });
-  return (sums.sum(0) / (counts.sum(0) + kEpsilon)).to(dtype);
+  return (sums.sum(0) / (counts.sum(0) + math::kOfdEpsilon)).to(dtype);
 }
 
 }  // namespace

@@ -4,12 +4,10 @@
 
 #include "kernels/cpu/pooled_map.simd.h"
 #include "kernels/cpu/sums.simd.h"
+#include "kernels/math/nst.h"
 
 namespace retort::kernels::RETORT_ISA {
 namespace {
-
-/// The divisor of shorter channels, as in torch.nn.functional.normalize.
-constexpr double kSmallestNorm = 1e-12;
 
 /// The lengths of a map's channels.
 template <typename T>
@@ -31,7 +29,7 @@ class ChannelNorms {
   }
 
   double norm(int64_t c) const { return norms_[c]; }
-  bool is_short(int64_t c) const { return norms_[c] < kSmallestNorm; }
+  bool is_short(int64_t c) const { return norms_[c] < math::kSmallestNorm; }
   /// What to multiply the channels by.
   const T* inverses() const { return inverses_; }
 
@@ -40,7 +38,7 @@ class ChannelNorms {
     // Squares of T may be too large for it, or so small that they are lost.
     const bool is_safe = square > 1e-30 && square < 1e30;
     norms_[c] = sqrt(is_safe ? square : exact_square(map.matrix(), c, map.positions()));
-    inverses_[c] = static_cast<T>(1 / (is_short(c) ? kSmallestNorm : norms_[c]));
+    inverses_[c] = static_cast<T>(1 / (is_short(c) ? math::kSmallestNorm : norms_[c]));
   }
 
   static double exact_square(Strided<const T> matrix, int64_t c, int64_t positions) {
@@ -82,12 +80,6 @@ void write_unit_channels(const PooledMap<T>& map, const ChannelNorms<T>& norms, 
   }
 }
 
-/// What a channel's gradient by its unit vector, less the part along the vector unless the channel is short, is
-/// multiplied by to become one by the channel itself.
-inline double gradient_factor(double norm, double scale, double dead_channel_norm) {
-  return norm < dead_channel_norm ? 0 : scale / (norm < kSmallestNorm ? kSmallestNorm : norm);
-}
-
 /// Turns the gradient by the unit channels into the gradient by the channels.
 template <typename T>
 void project_gradient(
@@ -99,7 +91,7 @@ void project_gradient(
   const int64_t positions = map.positions();
   T* factors = take<T>(scratch, channels);
   for (int64_t c = 0; c < channels; ++c) {
-    factors[c] = static_cast<T>(gradient_factor(norms.norm(c), scale, dead_channel_norm));
+    factors[c] = static_cast<T>(math::nst_gradient_factor(norms.norm(c), scale, dead_channel_norm));
   }
   if (map.channels_last()) {
     T* along = zeros<T>(scratch, channels);

@@ -4,6 +4,9 @@
 
 namespace retort::math {
 
+/// Added to probabilities by the reference code.
+constexpr double kCrdEpsilon = 1e-7;
+
 /// log(1 + x) for 0 <= x <= 1 to the last few places, as 2 atanh(x / (2 + x)). Without branches or calls, so that
 /// compilers turn loops over it into vector code.
 RETORT_MATH float log1p_unit(float x) {
