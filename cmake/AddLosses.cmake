@@ -21,12 +21,17 @@ endforeach()
 # Adds losses to the library, each from the same places:
 #
 #   include/retort/losses/NAME.h, src/losses/NAME.cpp, src/autograd/NAME.cpp,
-#   src/kernels/cpu/NAME.cpp (the operator), src/kernels/cpu/NAME.simd.cpp (its inner loops, for each instruction set)
+#   src/kernels/cpu/NAME.cpp (the operator), src/kernels/cpu/NAME.simd.cpp (its inner loops, for each instruction set),
+#   src/kernels/cuda/NAME.cpp, and src/kernels/cuda/NAME.cu if it takes more than LibTorch's operators
 function(retort_add_losses)
   foreach(loss IN LISTS ARGN)
     target_sources(retort PRIVATE src/losses/${loss}.cpp src/autograd/${loss}.cpp src/kernels/cpu/${loss}.cpp)
     foreach(isa IN LISTS RETORT_ISAS)
       target_sources(retort_kernels_${isa} PRIVATE src/kernels/cpu/${loss}.simd.cpp)
     endforeach()
+    if(RETORT_CUDA)
+      file(GLOB kernels CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/kernels/cuda/${loss}.c*)
+      target_sources(retort PRIVATE ${kernels})
+    endif()
   endforeach()
 endfunction()

@@ -4,12 +4,14 @@ set(RETORT_SANITIZERS "" CACHE STRING "Sanitizers to build with, e.g. address,un
 # Gives a target the compile options of all of Retort's C++. What needs more than x86-64-v2 is chosen at run time.
 function(retort_compile_options target)
   target_compile_features(${target} PRIVATE cxx_std_17)
-  target_compile_options(
-    ${target} PRIVATE -march=x86-64-v2 -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
-                      -ffile-prefix-map=${PROJECT_SOURCE_DIR}=native -ffile-prefix-map=${LibTorch_INCLUDE_DIR}=libtorch)
+  set(options -march=x86-64-v2 -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
+              -ffile-prefix-map=${PROJECT_SOURCE_DIR}=native -ffile-prefix-map=${LibTorch_INCLUDE_DIR}=libtorch)
   if(RETORT_WARNINGS_AS_ERRORS)
-    target_compile_options(${target} PRIVATE -Werror)
+    list(APPEND options -Werror)
   endif()
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${options}>")
+  # What nvcc makes of a kernel for the CPU's compiler would not pass as free of warnings.
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-march=x86-64-v2;-Werror=all-warnings>")
   if(RETORT_SANITIZERS)
     # The instrumentation misleads GCC's -Wmaybe-uninitialized, and vptr needs types that LibTorch does not export.
     target_compile_options(

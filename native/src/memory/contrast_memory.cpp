@@ -1,3 +1,5 @@
+#include <ATen/ops/amax.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/tensor.h>
@@ -29,6 +31,12 @@ at::Tensor last_places(const at::Tensor& indices) {
   return at::tensor(places, indices.options());
 }
 
+/// Where each place's row occurs for the last time, found without waiting for the device.
+at::Tensor last_place_of_each(const at::Tensor& indices) {
+  const at::Tensor places = at::arange(indices.size(0), indices.options());
+  return (indices.unsqueeze(1) == indices.unsqueeze(0)).mul(places).amax(1);
+}
+
 }  // namespace
 
 ContrastMemory::ContrastMemory(int64_t rows, int64_t dimension) {
@@ -52,11 +60,18 @@ MemoryRows ContrastMemory::update(const at::Tensor& indices, const at::Tensor& e
       embeddings_.scalar_type(), " (got ", embeddings.scalar_type(), ")");
   RETORT_CHECK(momentum >= 0 && momentum < 1, kName, ": momentum must be at least 0 and below 1 (got ", momentum, ")");
 
-  const at::Tensor places = last_places(indices);
   MemoryRows old;
-  old.indices = places.defined() ? indices.index_select(0, places) : indices.clone();
+  at::Tensor latest;
+  if (indices.is_cpu()) {
+    const at::Tensor places = last_places(indices);
+    old.indices = places.defined() ? indices.index_select(0, places) : indices.clone();
+    latest = places.defined() ? embeddings.index_select(0, places) : embeddings;
+  } else {
+    // Rows that occur several times are written as often, always the same.
+    old.indices = indices.clone();
+    latest = embeddings.index_select(0, last_place_of_each(indices));
+  }
   old.embeddings = embeddings_.index_select(0, old.indices);
-  const at::Tensor latest = places.defined() ? embeddings.index_select(0, places) : embeddings;
   const at::Tensor moved = momentum * old.embeddings + (1 - momentum) * latest;
   const at::Tensor length = at::linalg_vector_norm(moved, 2, at::IntArrayRef{1}, /*keepdim=*/true);
   const at::Tensor rows = moved / length.clamp_min(kSmallestNorm);

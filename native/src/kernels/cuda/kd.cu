@@ -1,0 +1,127 @@
+#include "kernels/cuda/kd.h"
+
+#include "kernels/cuda/block.cuh"
+#include "kernels/math/kd.h"
+
+namespace retort::kernels::cuda {
+namespace {
+
+/// A row's softmax as log-probability: (x[i] - max) / T - log_sum.
+template <typename T>
+struct LogSoftmax {
+  const T* logits;
+  T inverse_temperature;
+  T max;
+  T log_sum;
+
+  __device__ LogSoftmax(const T* x, int64_t n, T scale) : logits(x), inverse_temperature(scale) {
+    T largest = x[0];
+    for (int64_t i = threadIdx.x; i < n; i += kThreads) largest = x[i] > largest ? x[i] : largest;
+    max = block_max(largest);
+    double sum = 0;
+    for (int64_t i = threadIdx.x; i < n; i += kThreads) {
+      sum += static_cast<double>(math::exp_nonpositive((x[i] - max) * scale));
+    }
+    log_sum = static_cast<T>(log(block_sum(sum)));
+  }
+
+  __device__ T operator[](int64_t i) const { return (logits[i] - max) * inverse_temperature - log_sum; }
+};
+
+/// One row of KdRows.
+template <typename T>
+struct Row {
+  const T* student;
+  const T* teacher;
+  T* student_gradient;
+  T* teacher_gradient;
+  int64_t classes;
+  T share;
+  T inverse_temperature;
+
+  __device__ Row(const KdRows<T>& rows, int64_t row, double share_of_row)
+      : student(rows.student + row * rows.classes),
+        teacher(rows.teacher + row * rows.classes),
+        student_gradient(rows.student_gradient ? rows.student_gradient + row * rows.classes : nullptr),
+        teacher_gradient(rows.teacher_gradient ? rows.teacher_gradient + row * rows.classes : nullptr),
+        classes(rows.classes),
+        share(static_cast<T>(share_of_row)),
+        inverse_temperature(rows.inverse_temperature) {}
+};
+
+template <typename T>
+__device__ double divergence_from_logits(const Row<T>& row, const LogSoftmax<T>& student) {
+  const LogSoftmax<T> teacher(row.teacher, row.classes, row.inverse_temperature);
+  const T scale = row.share * row.inverse_temperature;
+  double sum = 0;
+  for (int64_t i = threadIdx.x; i < row.classes; i += kThreads) {
+    sum += static_cast<double>(math::kd_term(student[i], teacher[i]));
+    if (row.student_gradient) row.student_gradient[i] = scale * math::kd_student_gradient(student[i], teacher[i]);
+  }
+  const double divergence = block_sum(sum);
+  if (row.teacher_gradient) {
+    for (int64_t i = threadIdx.x; i < row.classes; i += kThreads) {
+      row.teacher_gradient[i] = scale * math::kd_teacher_gradient(student[i], teacher[i], static_cast<T>(divergence));
+    }
+  }
+  return divergence;
+}
+
+template <typename T>
+__device__ double divergence_from_probabilities(const Row<T>& row, const LogSoftmax<T>& student) {
+  double sum = 0;
+  double sum_of_probabilities = 0;
+  for (int64_t i = threadIdx.x; i < row.classes; i += kThreads) {
+    const T probability = row.teacher[i];
+    sum_of_probabilities += static_cast<double>(probability);
+    // Neither vanishes where a probability is NaN.
+    const T difference = probability == T(0) ? T(0) : static_cast<T>(log(probability)) - student[i];
+    sum += static_cast<double>(probability == T(0) ? T(0) : probability * difference);
+    if (row.teacher_gradient) row.teacher_gradient[i] = probability == T(0) ? T(0) : row.share * (difference + T(1));
+  }
+  const T total = static_cast<T>(block_sum(sum_of_probabilities));
+  if (row.student_gradient) {
+    const T scale = row.share * row.inverse_temperature;
+    for (int64_t i = threadIdx.x; i < row.classes; i += kThreads) {
+      row.student_gradient[i] = scale * (total * math::exp_nonpositive(student[i]) - row.teacher[i]);
+    }
+  }
+  return block_sum(sum);
+}
+
+/// A block a row.
+template <typename T>
+__global__ void __launch_bounds__(kThreads) kd_kernel(KdRows<T> rows) {
+  const int64_t b = blockIdx.x;
+  const double share = rows.shares[b];
+  const Row<T> row(rows, b, share);
+  if (share == 0) {
+    // A sample that does not count may hold anything.
+    for (int64_t i = threadIdx.x; i < row.classes; i += kThreads) {
+      if (row.student_gradient) row.student_gradient[i] = T(0);
+      if (row.teacher_gradient) row.teacher_gradient[i] = T(0);
+    }
+    if (threadIdx.x == 0) rows.terms[b] = 0;
+    return;
+  }
+  const LogSoftmax<T> student(row.student, row.classes, row.inverse_temperature);
+  const double divergence = rows.teacher_has_probabilities ? divergence_from_probabilities(row, student)
+                                                           : divergence_from_logits(row, student);
+  if (threadIdx.x == 0) rows.terms[b] = divergence * share;
+}
+
+template <typename T>
+void run(Stream stream, const KdRows<T>& rows) {
+  launch(stream, dim3(static_cast<unsigned>(rows.rows)), &kd_kernel<T>, KdRows<T>(rows));
+}
+
+}  // namespace
+
+void kd_rows(Stream stream, const KdRows<float>& rows) {
+  run(stream, rows);
+}
+void kd_rows(Stream stream, const KdRows<double>& rows) {
+  run(stream, rows);
+}
+
+}  // namespace retort::kernels::cuda

@@ -1,0 +1,278 @@
+#include "kernels/cuda/nst.h"
+
+#include <ATen/Dispatch.h>
+#include <ATen/ops/baddbmm.h>
+#include <ATen/ops/bmm.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/empty_strided.h>
+#include <ATen/ops/where.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "kernels/cuda/channels.h"
+#include "kernels/cuda/dispatch.h"
+#include "kernels/cuda/pooled_maps.h"
+#include "kernels/cuda/products.h"
+#include "kernels/cuda/tensors.h"
+#include "kernels/math/nst.h"
+#include "util/operators.h"
+
+namespace retort::kernels::cuda {
+namespace {
+
+struct Kernel {
+  c10::string_view name;
+  int64_t degree;
+  double offset;
+  /// 0 for each sample's own.
+  double variance;
+  double dead_channel_norm;
+
+  bool is_square() const { return name == "polynomial" && degree == 2 && offset == 0; }
+};
+
+template <typename T>
+Channels<T> channels_of(const at::Tensor& matrices) {
+  T* values;
+  if constexpr (std::is_const_v<T>) {
+    values = data<std::remove_const_t<T>>(matrices);
+  } else {
+    values = mutable_data<T>(matrices);
+  }
+  return {values, matrices.stride(0), matrices.stride(1), matrices.stride(2)};
+}
+
+ChannelsShape shape_of(const at::Tensor& matrices) {
+  return {matrices.size(0), matrices.size(1), matrices.size(2)};
+}
+
+/// The channels of two batches of maps as unit vectors, those of `first` before those of `second`, laid out as `first`
+/// is.
+class UnitChannels {
+ public:
+  UnitChannels(Stream stream, const PooledMaps& first, const PooledMaps& second)
+      : firsts_(first.matrix().size(1)), seconds_(second.matrix().size(1)) {
+    const at::Tensor& matrix = first.matrix();
+    const int64_t positions = matrix.size(2);
+    all_ = first.channels_last() ? at::empty({matrix.size(0), positions, count()}, matrix.options()).mT()
+                                 : at::empty({matrix.size(0), count(), positions}, matrix.options());
+    norms_ = write(stream, matrix, this->first());
+    write(stream, second.matrix(), this->second());
+  }
+
+  int64_t firsts() const { return firsts_; }
+  int64_t seconds() const { return seconds_; }
+  int64_t count() const { return firsts_ + seconds_; }
+  /// [batch, vectors, positions]
+  const at::Tensor& all() const { return all_; }
+  at::Tensor first() const { return all_.narrow(1, 0, firsts_); }
+  at::Tensor second() const { return all_.narrow(1, firsts_, seconds_); }
+  /// The lengths of the first maps' channels.
+  const at::Tensor& norms() const { return norms_; }
+
+ private:
+  static at::Tensor write(Stream stream, const at::Tensor& matrix, const at::Tensor& unit) {
+    const at::Tensor norms = at::empty({matrix.size(0), matrix.size(1)}, matrix.options().dtype(at::kDouble));
+    AT_DISPATCH_FLOATING_TYPES(matrix.scalar_type(), "nst_loss", [&] {
+      unit_channels(
+          stream, shape_of(matrix), channels_of<const scalar_t>(matrix), channels_of<scalar_t>(unit),
+          mutable_data<double>(norms));
+    });
+    return norms;
+  }
+
+  int64_t firsts_;
+  int64_t seconds_;
+  at::Tensor all_;
+  at::Tensor norms_;
+};
+
+/// Each sample's discrepancy, in float64, and its derivative by the first maps' unit channels.
+struct Discrepancy {
+  at::Tensor values;
+  at::Tensor by_unit;
+};
+
+/// Which of the two sums of a kernel's values that depend on one batch of maps alone is part of the loss.
+struct Terms {
+  bool first;
+  bool second;
+};
+
+at::Tensor sum_of_squares(const at::Tensor& matrices) {
+  return matrices.to(at::kDouble).square().flatten(1).sum(1);
+}
+
+/// |mean of the first vectors - mean of the second|^2
+Discrepancy linear(const UnitChannels& unit, Terms terms) {
+  const at::Tensor second = unit.second().mean(1);
+  const at::Tensor difference = terms.first ? unit.first().mean(1) - second : -second;
+  at::Tensor values = sum_of_squares(difference);
+  if (!terms.second) values -= sum_of_squares(second);
+  const at::Tensor by_each = difference * (2.0 / static_cast<double>(unit.firsts()));
+  return {values, by_each.unsqueeze(1).expand_as(unit.first())};
+}
+
+/// |S^T S / Cs - T^T T / Ct|^2, which is the discrepancy of the squared inner product and can't be negative.
+Discrepancy by_positions(const UnitChannels& unit, Terms terms, bool channels_last) {
+  const auto firsts = static_cast<double>(unit.firsts());
+  const at::Tensor of_second = at::bmm(unit.second().mT(), unit.second()).div_(static_cast<double>(unit.seconds()));
+  const at::Tensor difference =
+      terms.first ? at::baddbmm(of_second, unit.first().mT(), unit.first(), /*beta=*/-1, /*alpha=*/1 / firsts)
+                  : -of_second;
+  at::Tensor values = sum_of_squares(difference);
+  if (!terms.second) values -= sum_of_squares(of_second);
+  return {values, product(unit.first(), difference, channels_last).mul_(4 / firsts)};
+}
+
+/// What the Gaussian kernel depends on beside the inner products. Undefined for others.
+struct Gaussian {
+  at::Tensor squares;
+  at::Tensor inverse_variances;
+};
+
+/// Moves the vectors so that their mean is zero: distances stay, and are exact even where all vectors are nearly one.
+Gaussian centred(const UnitChannels& unit, const Kernel& kernel) {
+  unit.all().sub_(unit.all().mean(1, /*keepdim=*/true));
+  const at::Tensor squares = unit.all().square().sum(2).contiguous();
+  if (kernel.variance != 0) {
+    const at::Tensor inverse = at::empty({squares.size(0)}, squares.options()).fill_(1 / kernel.variance);
+    return {squares, inverse};
+  }
+  const at::Tensor exact = squares.to(at::kDouble);
+  const at::Tensor across = (unit.first().mean(1).to(at::kDouble) * unit.second().mean(1).to(at::kDouble)).sum(1);
+  const at::Tensor variances =
+      exact.narrow(1, 0, unit.firsts()).mean(1) + exact.narrow(1, unit.firsts(), unit.seconds()).mean(1) - 2 * across;
+  const at::Tensor inverse =
+      at::where(variances < math::kSmallestVariance, 0, variances.reciprocal()).to(squares.scalar_type());
+  return {squares, inverse};
+}
+
+/// The kernel's matrix of some vectors with some others.
+class KernelMatrix {
+ public:
+  KernelMatrix(const at::Tensor& rows, const at::Tensor& columns) : products_(at::bmm(rows, columns.mT())) {}
+
+  /// Replaces the inner products by the kernel's derivatives, times one weight before and another after the column
+  /// `split`, and keeps the sums of the kernel's values.
+  ///
+  /// @param rows,columns where the vectors begin among all
+  void apply(
+      Stream stream, const Kernel& kernel, const Gaussian& gaussian, int64_t rows, int64_t columns, int64_t split,
+      double weight_before, double weight_after) {
+    const int64_t parts = nst_parts(products_.size(1), products_.size(2));
+    before_ = at::empty({parts, products_.size(0)}, products_.options().dtype(at::kDouble));
+    after_ = at::empty_like(before_);
+    AT_DISPATCH_FLOATING_TYPES(products_.scalar_type(), "nst_loss", [&] {
+      NstProducts<scalar_t> given{};
+      given.products = mutable_data<scalar_t>(products_);
+      given.batch = products_.size(0);
+      given.rows = products_.size(1);
+      given.columns = products_.size(2);
+      given.split = split;
+      given.weight_before = static_cast<scalar_t>(weight_before);
+      given.weight_after = static_cast<scalar_t>(weight_after);
+      given.kernel = kernel.name == "gaussian" ? NstKernel::kGaussian : NstKernel::kPolynomial;
+      given.degree = kernel.degree;
+      given.offset = static_cast<scalar_t>(kernel.offset);
+      if (gaussian.squares.defined()) {
+        given.row_squares = data<scalar_t>(gaussian.squares) + rows;
+        given.column_squares = data<scalar_t>(gaussian.squares) + columns;
+        given.vectors = gaussian.squares.size(1);
+        given.inverse_variances = data<scalar_t>(gaussian.inverse_variances);
+      }
+      nst_apply(stream, given, mutable_data<double>(before_), mutable_data<double>(after_));
+    });
+  }
+
+  const at::Tensor& slopes() const { return products_; }
+  /// Of each sample.
+  at::Tensor sum_before() const { return before_.sum(0); }
+  at::Tensor sum_after() const { return after_.sum(0); }
+
+ private:
+  at::Tensor products_;
+  at::Tensor before_;
+  at::Tensor after_;
+};
+
+/// mean k(s, s') + mean k(t, t') - 2 mean k(s, t)
+Discrepancy by_channels(
+    Stream stream, const UnitChannels& unit, const Kernel& kernel, Terms terms, bool channels_last) {
+  const auto firsts = static_cast<double>(unit.firsts());
+  const auto seconds = static_cast<double>(unit.seconds());
+  const Gaussian gaussian = kernel.name == "gaussian" ? centred(unit, kernel) : Gaussian();
+  KernelMatrix of_firsts(unit.first(), unit.all());
+  // Twice within: a vector takes part as the first and as the second.
+  of_firsts.apply(
+      stream, kernel, gaussian, 0, 0, unit.firsts(), terms.first ? 2 / (firsts * firsts) : 0, -2 / (firsts * seconds));
+  at::Tensor values = of_firsts.sum_before() / (firsts * firsts) - of_firsts.sum_after() * (2 / (firsts * seconds));
+  if (terms.second) {
+    KernelMatrix of_seconds(unit.second(), unit.second());
+    of_seconds.apply(stream, kernel, gaussian, unit.firsts(), unit.firsts(), unit.seconds(), 1, 1);
+    // Rounding may leave the difference of nearly equal means below zero.
+    values = (values + of_seconds.sum_before() / (seconds * seconds)).clamp_min(0);
+  }
+  // What a vector's own length adds to its gradient.
+  if (gaussian.squares.defined()) of_firsts.slopes().diagonal(0, 1, 2).sub_(of_firsts.slopes().sum(2));
+  return {values, product(of_firsts.slopes(), unit.all(), channels_last)};
+}
+
+Discrepancy discrepancy(
+    Stream stream, const UnitChannels& unit, const Kernel& kernel, Terms terms, bool channels_last) {
+  if (kernel.name == "linear") return linear(unit, terms);
+  const bool prefers_positions = math::nst_prefers_positions(unit.all().size(2), unit.firsts(), unit.seconds());
+  if (kernel.is_square() && prefers_positions) return by_positions(unit, terms, channels_last);
+  return by_channels(stream, unit, kernel, terms, channels_last);
+}
+
+at::Tensor gradient_of(
+    Stream stream, const PooledMaps& maps, const UnitChannels& unit, const at::Tensor& by_unit,
+    double dead_channel_norm) {
+  const at::Tensor& matrix = maps.matrix();
+  const at::Tensor gradient = at::empty_strided(matrix.sizes(), matrix.strides(), matrix.options());
+  const Projection projection = {
+      data<double>(unit.norms()), 1.0 / static_cast<double>(matrix.size(0)), dead_channel_norm};
+  AT_DISPATCH_FLOATING_TYPES(matrix.scalar_type(), "nst_loss", [&] {
+    project_gradient(
+        stream, shape_of(matrix), channels_of<const scalar_t>(matrix), channels_of<const scalar_t>(by_unit),
+        channels_of<scalar_t>(gradient), projection);
+  });
+  return maps.spread(stream, gradient);
+}
+
+LossWithGradients nst_forward(
+    const at::Tensor& student, const at::Tensor& teacher, c10::string_view name, int64_t degree, double offset,
+    double variance, bool teacher_term, double dead_channel_norm, std::array<bool, 2> gradients) {
+  const OnDevice device(student);
+  const Stream stream = device.stream();
+  const Kernel kernel = {name, degree, offset, variance, dead_channel_norm};
+  const int64_t height = std::min(student.size(2), teacher.size(2));
+  const int64_t width = std::min(student.size(3), teacher.size(3));
+  const PooledMaps students(student, height, width, Pooling::kAverage);
+  const PooledMaps teachers(teacher, height, width, Pooling::kAverage);
+
+  const UnitChannels unit(stream, students, teachers);
+  const Discrepancy of_student = discrepancy(stream, unit, kernel, {true, teacher_term}, students.channels_last());
+  at::Tensor grad_s;
+  at::Tensor grad_t;
+  if (gradients[0]) grad_s = gradient_of(stream, students, unit, of_student.by_unit, dead_channel_norm);
+  if (gradients[1]) {
+    const UnitChannels swapped(stream, teachers, students);
+    const Discrepancy of_teacher = discrepancy(stream, swapped, kernel, {teacher_term, true}, teachers.channels_last());
+    grad_t = gradient_of(stream, teachers, swapped, of_teacher.by_unit, dead_channel_norm);
+  }
+  return {of_student.values.mean().to(compute_dtype(student)), {like(student, grad_s), like(teacher, grad_t)}};
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(retort, RETORT_CUDA_KEY, m) {
+  m.impl("_nst_forward", &nst_forward);
+}
+
+}  // namespace retort::kernels::cuda

@@ -1,0 +1,69 @@
+#include "kernels/cuda/ofd.h"
+
+#include <ATen/Dispatch.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/library.h>
+
+#include <array>
+
+#include "kernels/cuda/dispatch.h"
+#include "kernels/cuda/tensors.h"
+#include "kernels/math/ofd.h"
+#include "util/dense.h"
+#include "util/operators.h"
+
+namespace retort::kernels::cuda {
+namespace {
+
+MapLayout layout_of(const at::Tensor& maps) {
+  return {maps.size(0), maps.size(1), maps.size(2) * maps.size(3), !maps.is_contiguous()};
+}
+
+LossWithGradients ofd_forward(
+    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, double scale,
+    std::array<bool, 2> gradients) {
+  const OnDevice device(student);
+  const at::ScalarType dtype = compute_dtype(student);
+  // A teacher of another size was brought to the student's in the dtype that is computed in.
+  const at::Tensor s = dense(student.scalar_type() == teacher.scalar_type() ? student : student.to(dtype));
+  const at::Tensor t =
+      teacher.to(s.scalar_type())
+          .contiguous(s.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast);
+  const at::Tensor margins = margin.to(dtype).contiguous();
+  const at::Tensor grad_s = gradients[0] ? at::empty_like(s) : at::Tensor();
+  const at::Tensor grad_t = gradients[1] ? at::empty_like(t) : at::Tensor();
+  const at::Tensor parts = at::empty({ofd_parts(s.numel())}, s.options().dtype(at::kDouble));
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, s.scalar_type(), "ofd_loss", [&] {
+    using T = std::conditional_t<std::is_same_v<scalar_t, double>, double, float>;
+    ofd_distance(
+        device.stream(),
+        OfdMaps<scalar_t, T>{
+            data<scalar_t>(s), data<scalar_t>(t), mutable_data<scalar_t>(grad_s), mutable_data<scalar_t>(grad_t),
+            data<T>(margins), layout_of(s), static_cast<T>(scale)},
+        mutable_data<double>(parts));
+  });
+  return {scalar_loss(parts, scale, dtype), {like(student, grad_s), like(teacher, grad_t)}};
+}
+
+at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
+  const OnDevice device(teacher);
+  const at::Tensor maps = dense(teacher);
+  const MapLayout layout = layout_of(maps);
+  const at::Tensor sums = at::empty({negative_parts(layout), layout.channels}, teacher.options().dtype(at::kDouble));
+  const at::Tensor counts = at::empty_like(sums);
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, maps.scalar_type(), "ofd_batch_margin", [&] {
+    sum_negatives(
+        device.stream(), data<scalar_t>(maps), layout, mutable_data<double>(sums), mutable_data<double>(counts));
+  });
+  return (sums.sum(0) / (counts.sum(0) + math::kOfdEpsilon)).to(compute_dtype(teacher));
+}
+
+}  // namespace
+
+TORCH_LIBRARY_IMPL(retort, RETORT_CUDA_KEY, m) {
+  m.impl("_ofd_forward", &ofd_forward);
+  m.impl("_ofd_batch_margin", &ofd_batch_margin);
+}
+
+}  // namespace retort::kernels::cuda

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <stdint.h>
+
+#include "kernels/cuda/stream.h"
+
+namespace retort::kernels::cuda {
+
+/// Dense feature maps [batch, channels, positions], or [batch, positions, channels] if they are channels-last.
+struct MapLayout {
+  int64_t batch;
+  int64_t channels;
+  int64_t positions;
+  bool channels_last;
+};
+
+/// Maps stored as S and computed in T.
+template <typename S, typename T>
+struct OfdMaps {
+  const S* student;
+  const S* teacher;
+  /// Null where none is asked for.
+  S* student_gradient;
+  S* teacher_gradient;
+  const T* margin;
+  MapLayout layout;
+  /// Derivative of the loss by the sum of squares.
+  T gradient_scale;
+};
+
+/// As many parts of a sum as ofd_distance writes.
+int64_t ofd_parts(int64_t elements);
+
+/// Writes the gradients, and the sum of squares in parts.
+template <typename S, typename T>
+void ofd_distance(Stream stream, const OfdMaps<S, T>& maps, double* parts);
+
+/// As many parts of a sum as sum_negatives writes for each channel.
+int64_t negative_parts(const MapLayout& layout);
+
+/// Sums and counts each channel's negative responses, in parts: [parts, channels].
+template <typename S>
+void sum_negatives(Stream stream, const S* maps, const MapLayout& layout, double* sums, double* counts);
+
+}  // namespace retort::kernels::cuda

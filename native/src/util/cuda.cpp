@@ -1,0 +1,52 @@
+#include "util/cuda.h"
+
+#include <ATen/detail/CUDAHooksInterface.h>
+#include <dlfcn.h>
+
+#include "util/check.h"
+
+#ifdef RETORT_CUDA
+#include "kernels/cuda/device.h"
+#endif
+
+namespace retort {
+namespace {
+
+#ifdef RETORT_CUDA
+/// Why a library can't be loaded, which names the first that is missing; empty if it can.
+std::string obstacle_to_loading(const char* library) {
+  if (dlopen(library, RTLD_LAZY)) return {};
+  return dlerror();
+}
+#endif
+
+}  // namespace
+
+std::string obstacle_to_cuda() {
+#ifdef RETORT_CUDA
+  if (std::string error = obstacle_to_loading("libtorch_cuda.so"); !error.empty()) return error;
+  if (std::string error = obstacle_to_loading("libcuda.so.1"); !error.empty()) return "no NVIDIA driver: " + error;
+  return kernels::cuda::obstacle_of_device();
+#else
+  return "the natives of linux-x86_64, not those of linux-x86_64-gpu";
+#endif
+}
+
+c10::Device device_of(const char* function, const std::string& name) {
+  const std::string prefix = "cuda";
+  const bool is_cuda = name.compare(0, prefix.size(), prefix) == 0;
+  if (is_cuda) {
+    const std::string obstacle = obstacle_to_cuda();
+    RETORT_CHECK(obstacle.empty(), function, ": CUDA must be available (got ", obstacle, ")");
+  }
+  const int devices = is_cuda ? static_cast<int>(at::detail::getCUDAHooks().deviceCount()) : 0;
+  if (name == "cpu" || name == prefix) return c10::Device(name);
+  for (int i = 0; i < devices; ++i) {
+    if (name == prefix + ":" + std::to_string(i)) return c10::Device(name);
+  }
+  fail(
+      function, ": device must be ",
+      devices > 0 ? "cpu, cuda, or cuda:0 to cuda:" + std::to_string(devices - 1) : "cpu or cuda", " (got ", name, ")");
+}
+
+}  // namespace retort
