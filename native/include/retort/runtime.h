@@ -30,6 +30,14 @@ RETORT_API void manual_seed(uint64_t seed);
 /// have the same sizes in every step, and memory fresh from the system costs more time than the losses themselves.
 RETORT_API void release_memory();
 
+/// Whether networks can be moved to a GPU: this library was built for CUDA, what LibTorch needs for it is loaded, and
+/// there is a device that the kernels were compiled for.
+RETORT_API bool is_cuda_available();
+
+/// Requires that.
+/// @throws c10::ValueError if it is not so; the message names what is missing
+RETORT_API void require_cuda();
+
 /// The name of the instruction set that the CPU kernels use on this machine: "baseline", "avx2" or "avx512".
 RETORT_API std::string cpu_kernels();
 

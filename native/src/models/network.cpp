@@ -12,6 +12,7 @@
 #include "models/serving.h"
 #include "util/check.h"
 #include "util/convert.h"
+#include "util/cuda.h"
 #include "util/exit_gate.h"
 #include "util/labels.h"
 #include "util/state_dict_file.h"
@@ -67,7 +68,8 @@ NetworkOutput Network::evaluate(const at::Tensor& images) {
   const at::NoGradGuard no_grad;
   const ModulePlan evaluation(*this, /*trains=*/false);
   const ModuleMode mode(evaluation);
-  return forward(images);
+  check_batch(images);
+  return forward(images.to(tensor_options().device()));
 }
 
 void Network::publish() {
@@ -282,6 +284,18 @@ void Network::convert(at::ScalarType dtype) {
   const std::lock_guard<std::mutex> lock(mutex_);
   synchronise();
   convert_floating_point(*this, dtype);
+}
+
+void Network::move_to(const std::string& device) {
+  static CallSite site;
+  const RunningCall running(site);
+  const at::Device target = device_of("Network.move_to", device);
+  const std::lock_guard<std::mutex> lock(mutex_);
+  synchronise();
+  const at::NoGradGuard no_grad;
+  for (const std::vector<at::Tensor>& tensors : {parameters(), buffers()}) {
+    for (const at::Tensor& tensor : tensors) tensor.set_data(tensor.detach().to(target));
+  }
 }
 
 int64_t Network::parameter_count() const {

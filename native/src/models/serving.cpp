@@ -54,11 +54,13 @@ void Network::Serving::publish(Network& network) {
     if (!program_ || program.type() != program_->type()) state_check_ = std::make_shared<StateCheck>();
     program_ = std::move(program);
   }
-  std::atomic_store(&version_, std::make_shared<const Version>(*program_, state_check_));
+  std::atomic_store(
+      &version_, std::make_shared<const Version>(*program_, state_check_, network.tensor_options().device()));
 }
 
-Network::Serving::Version::Version(const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check)
-    : program_(copy_for_evaluation(program)), state_check_(std::move(state_check)) {}
+Network::Serving::Version::Version(
+    const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check, at::Device device)
+    : program_(copy_for_evaluation(program)), state_check_(std::move(state_check)), device_(device) {}
 
 at::Tensor Network::Serving::Version::predict(const at::Tensor& images, const Refusal& refuse) const {
   const at::NoGradGuard no_grad;
@@ -66,7 +68,7 @@ at::Tensor Network::Serving::Version::predict(const at::Tensor& images, const Re
   const torch::jit::GraphOptimizerEnabledGuard no_optimizer(false);
   std::unique_lock<std::mutex> turn(turn_, std::defer_lock);
   if (state_check_->changes_itself(program_)) turn.lock();
-  return run_program(program_, images, refuse).logits;
+  return run_program(program_, images.to(device_), refuse).logits;
 }
 
 }  // namespace retort

@@ -35,7 +35,7 @@ class Network::Serving {
 /// Weights that nobody trains.
 class Network::Serving::Version {
  public:
-  Version(const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check);
+  Version(const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check, at::Device device);
 
   /// Logits without gradients. Any number of threads may ask at once; if the program changes its own state, they take
   /// turns.
@@ -44,6 +44,7 @@ class Network::Serving::Version {
  private:
   torch::jit::Module program_;
   std::shared_ptr<StateCheck> state_check_;
+  at::Device device_;
   mutable std::mutex turn_;
 };
 

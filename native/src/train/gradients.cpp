@@ -2,7 +2,10 @@
 
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/_foreach_norm.h>
+#include <ATen/ops/stack.h>
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -33,7 +36,27 @@ double norm_of(const std::vector<double>& squares) {
   return std::sqrt(sum);
 }
 
+/// The sums of the squares on another device, which is waited for once.
+std::vector<double> squares_on_device(const Gradients& gradients) {
+  std::vector<double> all(gradients.size());
+  std::vector<size_t> places;
+  std::vector<at::Tensor> defined;
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (!gradients[i].defined()) continue;
+    places.push_back(i);
+    defined.push_back(gradients[i]);
+  }
+  if (defined.empty()) return all;
+  const at::Tensor norms = at::stack(at::_foreach_norm(defined, 2, at::kDouble)).cpu();
+  const double* norm = norms.const_data_ptr<double>();
+  for (size_t i = 0; i < places.size(); ++i) all[places[i]] = norm[i] * norm[i];
+  return all;
+}
+
 std::vector<double> squares_of(const Gradients& gradients) {
+  const bool is_elsewhere = std::any_of(
+      gradients.begin(), gradients.end(), [](const at::Tensor& one) { return one.defined() && !one.is_cpu(); });
+  if (is_elsewhere) return squares_on_device(gradients);
   std::vector<double> all(gradients.size());
   const auto count = static_cast<int64_t>(gradients.size());
   int64_t elements = 1;

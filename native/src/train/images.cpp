@@ -4,6 +4,7 @@
 #include <ATen/OpMathType.h>
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <utility>
@@ -47,6 +48,17 @@ void transform(
   });
 }
 
+/// The same on other devices, in float32 or better.
+at::Tensor transformed(const at::Tensor& from, const std::vector<double>& scale, const std::vector<double>& shift) {
+  const at::ScalarType dtype = from.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  std::vector<int64_t> shape(static_cast<size_t>(from.dim()) - 1, 1);
+  shape[0] = -1;
+  const auto of_channels = [&](const std::vector<double>& values) {
+    return at::tensor(values, from.options().dtype(dtype)).view(shape);
+  };
+  return from.to(dtype) * of_channels(scale) + of_channels(shift);
+}
+
 /// [B, C, pixels]; a view if the pixels are evenly spaced.
 at::Tensor with_flat_pixels(const at::Tensor& images) {
   return images.dim() == 2 ? images.unsqueeze(2) : images.flatten(2);
@@ -83,8 +95,9 @@ void ImagePreparation::check(const at::Tensor& images, const at::TensorOptions& 
       "TrainingStep: images must be of the student's dtype ", like.dtype().toScalarType(), " or bytes (got ",
       images.scalar_type(), ")");
   RETORT_CHECK_AS(
-      ShapeError, images.device() == like.device(), "TrainingStep: images must be on the student's device ",
-      like.device(), " (got ", images.device(), ")");
+      ShapeError, images.is_cpu() || images.device() == like.device(),
+      "TrainingStep: images must be on the student's device ", like.device(), " or the CPU (got ", images.device(),
+      ")");
   RETORT_CHECK_AS(
       ShapeError, images.layout() == at::kStrided, "TrainingStep: images must be dense (got ", images.layout(), ")");
 }
@@ -100,6 +113,7 @@ at::Tensor ImagePreparation::prepare(
     for (double& factor : scale) factor /= kByte;
   }
   const std::vector<double> shift = normalization_.shift.empty() ? std::vector<double>{0} : normalization_.shift;
+  if (!images.is_cpu()) return transformed(channels_first, scale, shift).to(like).contiguous(format);
   const at::Tensor prepared = at::empty(channels_first.sizes(), like, std::optional<at::MemoryFormat>(format));
   const at::Tensor from = with_flat_pixels(is_bytes ? channels_first : channels_first.to(like));
   const at::Tensor to = with_flat_pixels(prepared);

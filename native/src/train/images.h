@@ -18,7 +18,7 @@ class ImagePreparation {
   /// @throws c10::ValueError if an option is out of range or does not fit the shape
   ImagePreparation(const ImageOptions& options, std::vector<int64_t> input_shape);
 
-  /// Requires images of the right shape, floating point or uint8 as `like`, and on its device.
+  /// Requires images of the right shape, floating point as `like` or uint8, and on its device or the CPU.
   void check(const at::Tensor& images, const at::TensorOptions& like) const;
 
   /// [B, ...input_shape] of dtype `like` in a memory format; without a copy if nothing is to be changed.

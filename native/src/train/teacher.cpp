@@ -148,9 +148,10 @@ NetworkOutput Teacher::remembered(const Batch& batch, const ImagePreparation& pr
 
   const at::Tensor positions = at::tensor(missing, at::kLong);
   const bool is_new = missing.size() == static_cast<size_t>(indices.size(0));
-  const NetworkOutput output = computed(is_new ? batch.images : batch.images.index_select(0, positions), preparation);
+  const NetworkOutput output =
+      computed(is_new ? batch.images : batch.images.index_select(0, positions.to(batch.images.device())), preparation);
   // Rounded as the cache rounds them, so that a sample's outputs are the same in every epoch.
-  const auto as_row = [this](const at::Tensor& tensor) { return tensor.to(cache_dtype_).contiguous(); };
+  const auto as_row = [this](const at::Tensor& tensor) { return tensor.to(cache_dtype_).cpu().contiguous(); };
   fresh_ = {as_row(output.logits)};
   for (const at::Tensor& feature : output.features) fresh_.push_back(as_row(feature));
   fresh_indices_ = is_new ? indices : indices.index_select(0, positions);

@@ -83,7 +83,10 @@ TrainingStep::Impl::Lock::Lock(Impl& step)
 }
 
 TrainingStep::Impl::Impl(TrainingStepOptions given)
-    : options(std::move(given)), images(options.images, probe(options)), student_format(options.student_format) {
+    : options(std::move(given)),
+      images(options.images, probe(options)),
+      staging(options.student->tensor_options().device()),
+      student_format(options.student_format) {
   student_tensors = options.student->tensor_options();
   classes = options.student->classes();
   sample_of_student = first_floating_point(*options.student);
@@ -165,7 +168,7 @@ void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
   computed.learning_rate = learning_rate();
   snapshot();
   try {
-    attempt(batch, computed);
+    attempt(batch, staging.on_device(batch), computed);
   } catch (const NonFiniteError&) {
     restore();
     if (!options.skip_non_finite) throw;
@@ -179,7 +182,7 @@ void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
   std::swap(result, computed);
 }
 
-void TrainingStep::Impl::attempt(const Batch& batch, StepResult& result) {
+void TrainingStep::Impl::attempt(const Batch& given, const Batch& batch, StepResult& result) {
   const c10::InferenceMode no_inference(false);
   const at::AutoGradMode with_gradients(true);
   const Autocast full(student_tensors.device(), Precision::kFull);
@@ -198,7 +201,7 @@ void TrainingStep::Impl::attempt(const Batch& batch, StepResult& result) {
   };
   if (now.cross_entropy.needs_labels() && result.labeled > 0) {
     const double weight = now.cross_entropy.weight(progress.steps_of_stage);
-    auto computed = now.cross_entropy.differentiate(learned.logits, batch.labels, batch.weights, share(weight));
+    auto computed = now.cross_entropy.differentiate(learned.logits, given.labels, given.weights, share(weight));
     if (computed) {
       result.cross_entropy = add("cross-entropy", computed->loss, weight);
       roots.add(learned.logits, std::move(computed->gradient));
@@ -226,7 +229,7 @@ void TrainingStep::Impl::attempt(const Batch& batch, StepResult& result) {
   result.gradient_norm = checked_norm(gradients, now.optimizer->names());
 
   const at::NoGradGuard no_gradients;
-  if (batch.labels.defined()) result.correct = count_correct(learned.logits, batch.labels);
+  if (given.labels.defined()) result.correct = count_correct(learned.logits, given.labels);
   const bool updates = accumulation.count() + 1 == options.accumulate;
   std::vector<Optimizer::Work> update;
   if (updates) {

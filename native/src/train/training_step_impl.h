@@ -13,6 +13,7 @@
 #include "train/gradients.h"
 #include "train/images.h"
 #include "train/random_state.h"
+#include "train/staging.h"
 #include "train/teacher.h"
 
 namespace retort {
@@ -47,7 +48,9 @@ struct TrainingStep::Impl {
 
   void run(const Batch& batch, StepResult& result);
   /// Forward and backward pass and the update, all that may fail; fills the result as far as it comes.
-  void attempt(const Batch& batch, StepResult& result);
+  /// @param given the batch where the caller has it
+  /// @param batch the same on the student's device
+  void attempt(const Batch& given, const Batch& batch, StepResult& result);
   /// What the student makes of images, in its dtype.
   NetworkOutput learn(const at::Tensor& raw);
   /// The gradient of the weighted losses, undefined where they do not depend on a parameter.
@@ -80,6 +83,7 @@ struct TrainingStep::Impl {
   at::Tensor sample_of_student;
   int64_t classes = 0;
   ImagePreparation images;
+  Staging staging;
   std::unique_ptr<Teacher> teacher;
   std::vector<BoundStage> stages;
   std::vector<std::shared_ptr<Criterion>> criteria;

@@ -7,6 +7,7 @@
 
 #include "kernels/cpu/isa.h"
 #include "util/check.h"
+#include "util/cuda.h"
 #include "util/recycler.h"
 #include "util/threads.h"
 
@@ -62,6 +63,14 @@ void manual_seed(uint64_t seed) {
 
 void release_memory() {
   release_idle_memory();
+}
+
+bool is_cuda_available() {
+  return obstacle_to_cuda().empty();
+}
+
+void require_cuda() {
+  device_of("require_cuda", "cuda");
 }
 
 std::string cpu_kernels() {

@@ -9,10 +9,11 @@
 
 namespace retort {
 
-// `pickle_save` would do, were it not for the type tags it adds to a dict, which `weights_only=True` refuses.
+// Tensors are saved as the CPU's, so that machines without their device can read them. `pickle_save` would do
+// otherwise, were it not for the type tags it adds to a dict, which `weights_only=True` refuses.
 void append_archive(const torch::OrderedDict<std::string, at::Tensor>& tensors, std::string& bytes) {
   c10::Dict<std::string, at::Tensor> dict;
-  for (const auto& entry : tensors) dict.insert(entry.key(), entry.value().detach().resolve_conj().resolve_neg());
+  for (const auto& entry : tensors) dict.insert(entry.key(), entry.value().detach().cpu().resolve_conj().resolve_neg());
 
   std::string pickled;
   torch::jit::Pickler pickler(

@@ -11,6 +11,7 @@
 
 #include <regex>
 
+#include "cuda_test.h"
 #include "expect.h"
 #include "golden.h"
 #include "optimizers.h"
@@ -78,19 +79,20 @@ std::string state_name(const std::string& key, const std::vector<GoldenTerm>& te
   return "student." + key;
 }
 
-class GoldenStepTest : public test::GoldenTest {};
-
-TEST_P(GoldenStepTest, MatchesGolden) {
-  const Golden golden(GetParam());
+/// Runs the steps of a case on a device and compares all that comes out.
+void expect_match(const std::string& golden_case, const std::string& device) {
+  const Golden golden(golden_case);
   const auto load = [](const std::string& file) { return load_torchscript((test::golden_dir() / file).string()); };
   for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
     SCOPED_TRACE(c10::toString(dtype));
     const std::vector<GoldenTerm> terms = terms_of(golden);
     TrainingStepOptions options;
-    options.student = load("step_student_" + GetParam().substr(std::string("step_").size()) + ".ts");
+    options.student = load("step_student_" + golden_case.substr(std::string("step_").size()) + ".ts");
     options.teacher = load("step_teacher.ts");
     options.student->convert(dtype);
     options.teacher->convert(dtype);
+    options.student->move_to(device);
+    options.teacher->move_to(device);
     options.input_shape = golden["input0"].sizes().slice(1).vec();
     options.cross_entropy.weight = golden.number("gamma");
     for (const GoldenTerm& term : terms) options.terms.push_back(term.term);
@@ -128,13 +130,27 @@ TEST_P(GoldenStepTest, MatchesGolden) {
       if (key.rfind(prefix, 0) != 0) continue;
       const std::string name = state_name(key.substr(prefix.size()), terms);
       ASSERT_TRUE(state.contains(name)) << name;
-      EXPECT_TRUE(close(state[name].to(dtype), expected)) << name;
+      EXPECT_TRUE(close(state[name].to(at::kCPU, dtype), expected)) << name;
       of_student += name.rfind("student.", 0) == 0;
     }
     EXPECT_EQ(of_student, options.student->state_dict().size());
   }
 }
 
+class GoldenStepTest : public test::GoldenTest {};
+
+TEST_P(GoldenStepTest, MatchesGolden) {
+  expect_match(GetParam(), "cpu");
+}
+
+class CudaGoldenStepTest : public test::CudaTest, public ::testing::WithParamInterface<std::string> {};
+
+TEST_P(CudaGoldenStepTest, Matches) {
+  expect_match(GetParam(), "cuda");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Step, CudaGoldenStepTest, ::testing::ValuesIn(test::golden_cases("step_")), test::name_of_case);
 INSTANTIATE_TEST_SUITE_P(Step, GoldenStepTest, ::testing::ValuesIn(test::golden_cases("step_")), test::name_of_case);
 
 }  // namespace

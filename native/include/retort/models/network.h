@@ -140,6 +140,11 @@ class RETORT_API Network : public torch::nn::Module {
   /// @throws c10::ValueError if the dtype is not floating point
   void convert(at::ScalarType dtype);
 
+  /// Moves parameters and buffers to a device: "cpu", "cuda" or, e.g., "cuda:1". Do so before a TrainingStep is built
+  /// on the network. Images that predict() and accuracy() are given may stay where they are.
+  /// @throws c10::ValueError if there is no such device; for CUDA the message says what is missing
+  void move_to(const std::string& device);
+
   /// Dtype and device of the first floating point parameter; float32 on the CPU for a network without any.
   at::TensorOptions tensor_options() const;
 

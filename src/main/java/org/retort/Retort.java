@@ -2,6 +2,7 @@ package org.retort;
 
 import org.retort.bindings.global.retort;
 import org.retort.internal.Arguments;
+import org.retort.internal.Errors;
 import org.retort.internal.NativeLibrary;
 
 /**
@@ -75,6 +76,31 @@ public final class Retort {
    */
   public static void manualSeed(long seed) {
     retort.manual_seed(seed);
+  }
+
+  /**
+   * Tells whether networks can be moved to a GPU: the natives are those of {@code
+   * linux-x86_64-gpu}, the libraries of CUDA that LibTorch needs can be loaded, and there is a
+   * device for which the kernels were compiled.
+   *
+   * @return whether {@link #requireCuda} would pass
+   */
+  public static boolean isCudaAvailable() {
+    return retort.is_cuda_available();
+  }
+
+  /**
+   * Requires that networks can be moved to a GPU. Java loads LibTorch's CPU half in silence where
+   * its CUDA half can't be loaded, so programs that need a GPU should ask for it when they start.
+   *
+   * @throws RetortException if they can't; the message names what is missing
+   */
+  public static void requireCuda() {
+    try {
+      retort.require_cuda();
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    }
   }
 
   /**

@@ -1,6 +1,9 @@
 package org.retort;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import static org.retort.testing.Failures.assertIllegal;
 
 import java.io.IOException;
@@ -32,6 +35,20 @@ final class RetortTest {
   @Test
   void cpuKernels_always_isAnInstructionSet() {
     assertThat(Retort.cpuKernels()).isIn("baseline", "avx2", "avx512");
+  }
+
+  @Test
+  void requireCuda_withoutCuda_saysWhatIsMissing() {
+    assumeFalse(Retort.isCudaAvailable());
+    assertThatThrownBy(Retort::requireCuda)
+        .isInstanceOf(RetortException.class)
+        .hasMessageMatching("require_cuda: CUDA must be available \\(got [^\\n]+\\)");
+  }
+
+  @Test
+  void requireCuda_withCuda_passes() {
+    assumeTrue(Retort.isCudaAvailable());
+    Retort.requireCuda();
   }
 
   @Test

@@ -300,6 +300,20 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   }
 
   /**
+   * Moves parameters and buffers to another device. Do so before a training step is built on the
+   * network. Batches for training and prediction may stay in the CPU's memory.
+   *
+   * @param device {@code cpu}, {@code cuda} or, for example, {@code cuda:1}
+   * @throws IllegalArgumentException if it is null
+   * @throws org.retort.RetortException if there is no such device; for CUDA the message says what
+   *     is missing
+   */
+  public final void moveTo(String device) {
+    Arguments.notNull(device, name + ".moveTo", "device");
+    handle.use(network -> network.move_to(device));
+  }
+
+  /**
    * Parameters and buffers by name, in the order of PyTorch's {@code state_dict}.
    *
    * @return new tensors, which share the network's memory; the caller closes them

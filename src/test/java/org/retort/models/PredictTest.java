@@ -2,6 +2,7 @@ package org.retort.models;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
 import static org.retort.testing.Failures.assertIllegal;
 import static org.retort.testing.Failures.assertRefused;
 import static org.retort.testing.Failures.assertUnusable;
@@ -228,6 +229,31 @@ final class PredictTest {
         () -> fresh.accuracy(imageBuffer, Buffers.longs(predicted)),
         "ResNet.accuracy: input shape must be known, call probe first (got none)");
     assertThat(fresh.predict(images).shape()).containsExactly(BATCH, 5);
+  }
+
+  @Test
+  void moveTo_cpu_changesNothing() {
+    Map<String, ByteBuffer> before = Bits.of(network.stateDict());
+    network.moveTo("cpu");
+    assertThat(Bits.of(network.stateDict())).isEqualTo(before);
+  }
+
+  @Test
+  void moveTo_noDevice_isRefused() {
+    for (String device : new String[] {"", "tpu", "cpu:1", "meta", "CPU"}) {
+      assertRefused(
+          () -> network.moveTo(device),
+          "Network.move_to: device must be cpu or cuda (got " + device + ")");
+    }
+    assertIllegal(() -> network.moveTo(null), "ResNet.moveTo: device must be given (got null)");
+  }
+
+  @Test
+  void moveTo_cudaThatIsNotThere_saysWhatIsMissing() {
+    assumeFalse(Retort.isCudaAvailable());
+    assertThatThrownBy(() -> network.moveTo("cuda"))
+        .isInstanceOf(RetortException.class)
+        .hasMessageStartingWith("Network.move_to: CUDA must be available (got ");
   }
 
   @Test
