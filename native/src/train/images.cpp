@@ -96,8 +96,8 @@ void ImagePreparation::check(const at::Tensor& images, const at::TensorOptions& 
       images.scalar_type(), ")");
   RETORT_CHECK_AS(
       ShapeError, images.is_cpu() || images.device() == like.device(),
-      "TrainingStep: images must be on the student's device ", like.device(), " or the CPU (got ", images.device(),
-      ")");
+      "TrainingStep: images must be on the student's device ", like.device(),
+      like.device().is_cpu() ? "" : " or the CPU", " (got ", images.device(), ")");
   RETORT_CHECK_AS(
       ShapeError, images.layout() == at::kStrided, "TrainingStep: images must be dense (got ", images.layout(), ")");
 }
