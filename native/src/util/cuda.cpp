@@ -1,7 +1,9 @@
 #include "util/cuda.h"
 
-#include <ATen/detail/CUDAHooksInterface.h>
+#include <ATen/Context.h>
 #include <dlfcn.h>
+
+#include <filesystem>
 
 #include "util/check.h"
 
@@ -14,9 +16,16 @@ namespace {
 
 #ifdef RETORT_CUDA
 /// Why a library can't be loaded, which names the first that is missing; empty if it can.
-std::string obstacle_to_loading(const char* library) {
-  if (dlopen(library, RTLD_LAZY)) return {};
+std::string obstacle_to_loading(const std::string& library) {
+  if (dlopen(library.c_str(), RTLD_LAZY)) return {};
   return dlerror();
+}
+
+/// The path of a library that lies where LibTorch does.
+std::string beside_libtorch(const char* library) {
+  Dl_info libtorch{};
+  dladdr(reinterpret_cast<const void*>(&at::globalContext), &libtorch);
+  return std::filesystem::path(libtorch.dli_fname).replace_filename(library).string();
 }
 #endif
 
@@ -24,7 +33,7 @@ std::string obstacle_to_loading(const char* library) {
 
 std::string obstacle_to_cuda() {
 #ifdef RETORT_CUDA
-  if (std::string error = obstacle_to_loading("libtorch_cuda.so"); !error.empty()) return error;
+  if (std::string error = obstacle_to_loading(beside_libtorch("libtorch_cuda.so")); !error.empty()) return error;
   if (std::string error = obstacle_to_loading("libcuda.so.1"); !error.empty()) return "no NVIDIA driver: " + error;
   return kernels::cuda::obstacle_of_device();
 #else

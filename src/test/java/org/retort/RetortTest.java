@@ -45,6 +45,18 @@ final class RetortTest {
         .hasMessageMatching("require_cuda: CUDA must be available \\(got [^\\n]+\\)");
   }
 
+  /** With {@code -Pcuda} on a machine with or without a GPU. */
+  @Test
+  void nativesForCuda_tensorsOfTheCpu_areComputed() throws IOException {
+    assumeTrue("-gpu".equals(System.getProperty("org.bytedeco.javacpp.platform.extension")));
+    try (Network network = ResNet.cifar(8, 3)) {
+      assertThat(network.predict(torch.zeros(2, 3, 8, 8)).shape()).containsExactly(2, 3);
+    }
+    try (Stream<String> maps = Files.lines(Path.of("/proc/self/maps"))) {
+      assertThat(maps).anyMatch(map -> map.endsWith("/libtorch_cuda.so"));
+    }
+  }
+
   @Test
   void requireCuda_withCuda_passes() {
     assumeTrue(Retort.isCudaAvailable());

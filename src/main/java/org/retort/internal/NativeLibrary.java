@@ -6,6 +6,8 @@ import org.retort.bindings.global.retort;
 /** Loads LibTorch and Retort's native library. */
 public final class NativeLibrary {
   private static final String PLATFORM = "linux-x86_64";
+  private static final String EXTENSION = "org.bytedeco.javacpp.platform.extension";
+  private static final String GPU = "-gpu";
 
   static {
     String platform = Loader.getPlatform();
@@ -20,7 +22,11 @@ public final class NativeLibrary {
           new UnsatisfiedLinkError(
               "Retort: class path must have the "
                   + PLATFORM
-                  + " artifacts of retort, pytorch 2.10, openblas and javacpp (got "
+                  + " artifacts of retort, pytorch 2.10, openblas and javacpp"
+                  + (GPU.equals(System.getProperty(EXTENSION))
+                      ? ", of the first two those with " + GPU + ", and CUDA's libraries be found"
+                      : "")
+                  + " (got "
                   + firstLine(error)
                   + ")");
       explained.initCause(error);
