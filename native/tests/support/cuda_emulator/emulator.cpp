@@ -89,7 +89,24 @@ void resume(Fiber& fiber) {
   setcontext(&fiber.start);
 }
 
-/// Every other time the last thread begins, which finds out what only holds in one order.
+/// Lets the threads of a warp run until all wait for others; returns whether one came any further.
+bool run_warp(int first, bool backwards) {
+  bool has_moved = false;
+  do {
+    block.has_moved = false;
+    for (int turn = 0; turn < kWarp; ++turn) {
+      block.current = first + (backwards ? kWarp - 1 - turn : turn);
+      Fiber& fiber = block.fibers[static_cast<std::size_t>(block.current)];
+      thread_index.x = static_cast<unsigned>(block.current);
+      if (!fiber.is_done) resume(fiber);
+    }
+    has_moved |= block.has_moved;
+  } while (block.has_moved);
+  return has_moved;
+}
+
+/// Each warp runs ahead of the others as far as it can, and every other time the last one begins: that finds out what
+/// only holds in one order.
 void run_block(int threads) {
   static bool backwards = false;
   backwards = !backwards;
@@ -97,14 +114,11 @@ void run_block(int threads) {
   block.warps.assign(static_cast<std::size_t>(threads / kWarp), {kWarp, 0, 0});
   for (Fiber& fiber : block.fibers) fiber.is_started = fiber.is_done = false;
   while (block.barrier.members > 0) {
-    block.has_moved = false;
-    for (int turn = 0; turn < threads; ++turn) {
-      block.current = backwards ? threads - 1 - turn : turn;
-      Fiber& fiber = block.fibers[static_cast<std::size_t>(block.current)];
-      thread_index.x = static_cast<unsigned>(block.current);
-      if (!fiber.is_done) resume(fiber);
+    bool has_moved = false;
+    for (int first = 0; first < threads; first += kWarp) {
+      has_moved |= run_warp(backwards ? threads - kWarp - first : first, backwards);
     }
-    if (!block.has_moved) {
+    if (!has_moved) {
       std::fprintf(stderr, "emulator: threads of a block wait at different barriers\n");
       std::abort();
     }
