@@ -15,6 +15,7 @@
 #include "util/cuda.h"
 #include "util/exit_gate.h"
 #include "util/labels.h"
+#include "util/parameters.h"
 #include "util/state_dict_file.h"
 #include "util/threads.h"
 #include "util/whole_file.h"
@@ -68,8 +69,7 @@ NetworkOutput Network::evaluate(const at::Tensor& images) {
   const at::NoGradGuard no_grad;
   const ModulePlan evaluation(*this, /*trains=*/false);
   const ModuleMode mode(evaluation);
-  check_batch(images);
-  return forward(images.to(tensor_options().device()));
+  return forward(images.defined() ? images.to(tensor_options().device()) : images);
 }
 
 void Network::publish() {
@@ -306,10 +306,8 @@ int64_t Network::parameter_count() const {
 }
 
 at::TensorOptions Network::tensor_options() const {
-  for (const at::Tensor& parameter : parameters()) {
-    if (parameter.is_floating_point()) return parameter.options().requires_grad(std::nullopt);
-  }
-  return at::TensorOptions(at::kFloat);
+  const at::Tensor parameter = first_floating_point(*this);
+  return parameter.defined() ? parameter.options().requires_grad(std::nullopt) : at::TensorOptions(at::kFloat);
 }
 
 void Network::snapshot() {

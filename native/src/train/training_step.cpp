@@ -13,6 +13,7 @@
 #include "util/exit_gate.h"
 #include "util/labels.h"
 #include "util/numbers.h"
+#include "util/parameters.h"
 #include "util/stopwatch.h"
 #include "util/threads.h"
 
@@ -43,14 +44,6 @@ std::vector<const Stage*> stages_of(const TrainingStepOptions& options) {
         is_last ? "0 for the last" : "positive for all but the last", " (got ", stage->steps, ")");
   }
   return stages;
-}
-
-/// The parameter that Network::tensor_options() tells of; undefined if there is none.
-at::Tensor first_floating_point(const Network& network) {
-  for (const at::Tensor& parameter : network.parameters()) {
-    if (parameter.is_floating_point()) return parameter;
-  }
-  return {};
 }
 
 void check_limit(const char* what, double limit) {
