@@ -33,6 +33,17 @@ __device__ T block_sum(T value) {
   return sum;
 }
 
+/// The sum over the threads of a block that have the same lane, in all of them.
+__device__ inline double lane_sum(double value) {
+  __shared__ double parts[kThreads];
+  __syncthreads();
+  parts[threadIdx.x] = value;
+  __syncthreads();
+  double sum = 0;
+  for (int i = 0; i < kWarps; ++i) sum += parts[i * kWarp + lane()];
+  return sum;
+}
+
 /// The largest value of a block, in all of its threads; NaN is passed over.
 template <typename T>
 __device__ T block_max(T value) {

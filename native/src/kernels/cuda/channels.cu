@@ -44,17 +44,11 @@ struct Tile {
   /// Writes the sums of value(channel, position) over the positions.
   template <typename Value>
   __device__ void sum_positions(double* sums, const Value& value) const {
-    __shared__ double parts[kThreads];
     if (channels_side_by_side) {
       double sum = 0;
       for_each([&](int c, int64_t p) { sum += value(c, p); });
-      parts[threadIdx.x] = sum;
-      __syncthreads();
-      if (warp() == 0) {
-        double total = 0;
-        for (int i = 0; i < kWarps; ++i) total += parts[i * kWarp + lane()];
-        sums[lane()] = total;
-      }
+      sum = lane_sum(sum);
+      if (warp() == 0) sums[lane()] = sum;
     } else {
       for (int c = warp(); c < channels; c += kWarps) {
         double sum = 0;

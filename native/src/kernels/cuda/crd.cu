@@ -186,7 +186,6 @@ __global__ void __launch_bounds__(kThreads)
 template <typename T>
 bool fits(const CrdBatch<T>& batch) {
   constexpr int64_t kSize = kPackBytes / sizeof(T);
-  const auto is_aligned = [](const void* pointer) { return reinterpret_cast<uintptr_t>(pointer) % kPackBytes == 0; };
   bool fits = batch.dimension % kSize == 0;
   for (const CrdSide<T>& side : batch.sides) {
     fits = fits && is_aligned(side.embeddings) && is_aligned(side.memory) && is_aligned(side.gradients);

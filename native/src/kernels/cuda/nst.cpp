@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <array>
-#include <limits>
 
 #include "kernels/cuda/channels.h"
 #include "kernels/cuda/dispatch.h"
@@ -30,7 +29,6 @@ struct Kernel {
   double offset;
   /// 0 for each sample's own.
   double variance;
-  double dead_channel_norm;
 
   bool is_square() const { return name == "polynomial" && degree == 2 && offset == 0; }
 };
@@ -55,11 +53,11 @@ ChannelsShape shape_of(const at::Tensor& matrices) {
 class UnitChannels {
  public:
   UnitChannels(Stream stream, const PooledMaps& first, const PooledMaps& second)
-      : firsts_(first.matrix().size(1)), seconds_(second.matrix().size(1)) {
+      : firsts_(first.matrix().size(1)), seconds_(second.matrix().size(1)), channels_last_(first.channels_last()) {
     const at::Tensor& matrix = first.matrix();
     const int64_t positions = matrix.size(2);
-    all_ = first.channels_last() ? at::empty({matrix.size(0), positions, count()}, matrix.options()).mT()
-                                 : at::empty({matrix.size(0), count(), positions}, matrix.options());
+    all_ = channels_last_ ? at::empty({matrix.size(0), positions, count()}, matrix.options()).mT()
+                          : at::empty({matrix.size(0), count(), positions}, matrix.options());
     norms_ = write(stream, matrix, this->first());
     write(stream, second.matrix(), this->second());
   }
@@ -67,6 +65,7 @@ class UnitChannels {
   int64_t firsts() const { return firsts_; }
   int64_t seconds() const { return seconds_; }
   int64_t count() const { return firsts_ + seconds_; }
+  bool channels_last() const { return channels_last_; }
   /// [batch, vectors, positions]
   const at::Tensor& all() const { return all_; }
   at::Tensor first() const { return all_.narrow(1, 0, firsts_); }
@@ -87,6 +86,7 @@ class UnitChannels {
 
   int64_t firsts_;
   int64_t seconds_;
+  bool channels_last_;
   at::Tensor all_;
   at::Tensor norms_;
 };
@@ -118,7 +118,7 @@ Discrepancy linear(const UnitChannels& unit, Terms terms) {
 }
 
 /// |S^T S / Cs - T^T T / Ct|^2, which is the discrepancy of the squared inner product and can't be negative.
-Discrepancy by_positions(const UnitChannels& unit, Terms terms, bool channels_last) {
+Discrepancy by_positions(const UnitChannels& unit, Terms terms) {
   const auto firsts = static_cast<double>(unit.firsts());
   const at::Tensor of_second = at::bmm(unit.second().mT(), unit.second()).div_(static_cast<double>(unit.seconds()));
   const at::Tensor difference =
@@ -126,7 +126,7 @@ Discrepancy by_positions(const UnitChannels& unit, Terms terms, bool channels_la
                   : -of_second;
   at::Tensor values = sum_of_squares(difference);
   if (!terms.second) values -= sum_of_squares(of_second);
-  return {values, product(unit.first(), difference, channels_last).mul_(4 / firsts)};
+  return {values, product(unit.first(), difference, unit.channels_last()).mul_(4 / firsts)};
 }
 
 /// What the Gaussian kernel depends on beside the inner products. Undefined for others.
@@ -201,8 +201,7 @@ class KernelMatrix {
 };
 
 /// mean k(s, s') + mean k(t, t') - 2 mean k(s, t)
-Discrepancy by_channels(
-    Stream stream, const UnitChannels& unit, const Kernel& kernel, Terms terms, bool channels_last) {
+Discrepancy by_channels(Stream stream, const UnitChannels& unit, const Kernel& kernel, Terms terms) {
   const auto firsts = static_cast<double>(unit.firsts());
   const auto seconds = static_cast<double>(unit.seconds());
   const Gaussian gaussian = kernel.name == "gaussian" ? centred(unit, kernel) : Gaussian();
@@ -219,15 +218,14 @@ Discrepancy by_channels(
   }
   // What a vector's own length adds to its gradient.
   if (gaussian.squares.defined()) of_firsts.slopes().diagonal(0, 1, 2).sub_(of_firsts.slopes().sum(2));
-  return {values, product(of_firsts.slopes(), unit.all(), channels_last)};
+  return {values, product(of_firsts.slopes(), unit.all(), unit.channels_last())};
 }
 
-Discrepancy discrepancy(
-    Stream stream, const UnitChannels& unit, const Kernel& kernel, Terms terms, bool channels_last) {
+Discrepancy discrepancy(Stream stream, const UnitChannels& unit, const Kernel& kernel, Terms terms) {
   if (kernel.name == "linear") return linear(unit, terms);
   const bool prefers_positions = math::nst_prefers_positions(unit.all().size(2), unit.firsts(), unit.seconds());
-  if (kernel.is_square() && prefers_positions) return by_positions(unit, terms, channels_last);
-  return by_channels(stream, unit, kernel, terms, channels_last);
+  if (kernel.is_square() && prefers_positions) return by_positions(unit, terms);
+  return by_channels(stream, unit, kernel, terms);
 }
 
 at::Tensor gradient_of(
@@ -250,20 +248,20 @@ LossWithGradients nst_forward(
     double variance, bool teacher_term, double dead_channel_norm, std::array<bool, 2> gradients) {
   const OnDevice device(student);
   const Stream stream = device.stream();
-  const Kernel kernel = {name, degree, offset, variance, dead_channel_norm};
+  const Kernel kernel = {name, degree, offset, variance};
   const int64_t height = std::min(student.size(2), teacher.size(2));
   const int64_t width = std::min(student.size(3), teacher.size(3));
   const PooledMaps students(student, height, width, Pooling::kAverage);
   const PooledMaps teachers(teacher, height, width, Pooling::kAverage);
 
   const UnitChannels unit(stream, students, teachers);
-  const Discrepancy of_student = discrepancy(stream, unit, kernel, {true, teacher_term}, students.channels_last());
+  const Discrepancy of_student = discrepancy(stream, unit, kernel, {true, teacher_term});
   at::Tensor grad_s;
   at::Tensor grad_t;
   if (gradients[0]) grad_s = gradient_of(stream, students, unit, of_student.by_unit, dead_channel_norm);
   if (gradients[1]) {
     const UnitChannels swapped(stream, teachers, students);
-    const Discrepancy of_teacher = discrepancy(stream, swapped, kernel, {teacher_term, true}, teachers.channels_last());
+    const Discrepancy of_teacher = discrepancy(stream, swapped, kernel, {teacher_term, true});
     grad_t = gradient_of(stream, teachers, swapped, of_teacher.by_unit, dead_channel_norm);
   }
   return {of_student.values.mean().to(compute_dtype(student)), {like(student, grad_s), like(teacher, grad_t)}};

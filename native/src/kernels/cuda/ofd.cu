@@ -61,12 +61,8 @@ __global__ void __launch_bounds__(kThreads) distance_kernel(OfdMaps<S, T> maps, 
 template <typename S, typename T>
 bool fits(const OfdMaps<S, T>& maps, int size) {
   const int64_t run = maps.layout.channels_last ? maps.layout.channels : maps.layout.positions;
-  for (const void* pointer :
-       {static_cast<const void*>(maps.student), static_cast<const void*>(maps.teacher),
-        static_cast<const void*>(maps.student_gradient), static_cast<const void*>(maps.teacher_gradient)}) {
-    if (reinterpret_cast<uintptr_t>(pointer) % kPackBytes != 0) return false;
-  }
-  return run % size == 0;
+  return run % size == 0 && is_aligned(maps.student) && is_aligned(maps.teacher) && is_aligned(maps.student_gradient) &&
+         is_aligned(maps.teacher_gradient);
 }
 
 /// Adds to a sum and a count if a response is negative. NaN does not vanish.
@@ -107,8 +103,6 @@ __global__ void __launch_bounds__(kThreads)
 template <typename S>
 __global__ void __launch_bounds__(kThreads)
     negatives_of_channels(const S* maps, MapLayout layout, double* sums, double* counts) {
-  __shared__ double shared_sums[kThreads];
-  __shared__ double shared_counts[kThreads];
   const int64_t channel = static_cast<int64_t>(blockIdx.x) * kWarp + lane();
   const int64_t first = static_cast<int64_t>(blockIdx.y) * kSamplesOfBlock * layout.positions;
   const int64_t all = layout.batch * layout.positions;
@@ -120,16 +114,9 @@ __global__ void __launch_bounds__(kThreads)
       own.add(maps[position * layout.channels + channel]);
     }
   }
-  shared_sums[threadIdx.x] = own.sum;
-  shared_counts[threadIdx.x] = static_cast<double>(own.count);
-  __syncthreads();
+  const double sum = lane_sum(own.sum);
+  const double count = lane_sum(static_cast<double>(own.count));
   if (warp() != 0 || channel >= layout.channels) return;
-  double sum = 0;
-  double count = 0;
-  for (int i = 0; i < kWarps; ++i) {
-    sum += shared_sums[i * kWarp + lane()];
-    count += shared_counts[i * kWarp + lane()];
-  }
   sums[blockIdx.y * layout.channels + channel] = sum;
   counts[blockIdx.y * layout.channels + channel] = count;
 }

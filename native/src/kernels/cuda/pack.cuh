@@ -7,6 +7,10 @@ namespace retort::kernels::cuda {
 /// What a thread reads or writes at once.
 constexpr int kPackBytes = 16;
 
+inline bool is_aligned(const void* pointer) {
+  return reinterpret_cast<uintptr_t>(pointer) % kPackBytes == 0;
+}
+
 template <typename T, int kSize>
 struct alignas(kSize * sizeof(T)) Pack {
   T values[kSize];

@@ -12,6 +12,7 @@
 #include "util/dense.h"
 
 namespace retort::kernels::cuda {
+
 PooledMaps::PooledMaps(const at::Tensor& maps, int64_t height, int64_t width, Pooling pooling)
     : maps_(dense(maps.to(compute_dtype(maps)))),
       height_(height),

@@ -16,7 +16,6 @@ class PooledMaps {
   /// [batch, channels, positions], with positions or channels side by side as the maps have them.
   const at::Tensor& matrix() const { return matrix_; }
   bool channels_last() const { return matrix_.stride(1) == 1 && matrix_.stride(2) != 1; }
-  bool is_pooled() const { return is_pooled_; }
 
   /// The gradient by the maps, given that by `matrix` in new memory, laid out as `matrix` is.
   at::Tensor spread(Stream stream, const at::Tensor& gradient) const;
