@@ -66,8 +66,8 @@ void check_memory(const char* function, const char* argument, const at::Tensor& 
       " must be on the embeddings' device ", embeddings.device(), " (got ", memory.device(), ")");
 }
 
-void check_contrast(const char* function, const at::Tensor& contrast, const at::Tensor& embeddings, int64_t rows) {
-  check_rows(function, "contrast", contrast, 2, rows);
+/// All but the values, for which a device has to be waited for.
+void check_contrast_fits(const char* function, const at::Tensor& contrast, const at::Tensor& embeddings) {
   RETORT_CHECK_AS(
       ShapeError, contrast.size(0) == embeddings.size(0) && contrast.size(1) >= 2, function,
       ": contrast must be of shape [", embeddings.size(0), ", negatives + 1] (got ", contrast.sizes(), ")");
@@ -76,7 +76,13 @@ void check_contrast(const char* function, const at::Tensor& contrast, const at::
       embeddings.device(), " (got ", contrast.device(), ")");
 }
 
-at::Tensor checked_crd_loss(
+void check_contrast(const char* function, const at::Tensor& contrast, const at::Tensor& embeddings, int64_t rows) {
+  check_rows(function, "contrast", contrast, 2, rows);
+  check_contrast_fits(function, contrast, embeddings);
+}
+
+/// For arguments that were checked.
+at::Tensor unchecked_crd_loss(
     const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& student_memory,
     const at::Tensor& teacher_memory, const at::Tensor& contrast, double z_student, double z_teacher,
     double temperature) {
@@ -84,6 +90,15 @@ at::Tensor checked_crd_loss(
       const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, double, double,
       double, std::array<bool, 2>);
   static const auto forward = find_operator<Forward>("retort::_crd_forward");
+  return std::get<0>(forward.call(
+      student, teacher, student_memory.detach(), teacher_memory.detach(), contrast, z_student, z_teacher, temperature,
+      {}));
+}
+
+at::Tensor checked_crd_loss(
+    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& student_memory,
+    const at::Tensor& teacher_memory, const at::Tensor& contrast, double z_student, double z_teacher,
+    double temperature) {
   check_embeddings("crd_loss", "student", student);
   check_floating("crd_loss", "teacher", teacher);
   check_alike("crd_loss", student, teacher);
@@ -96,9 +111,8 @@ at::Tensor checked_crd_loss(
   check_positive("crd_loss", "z_student", z_student);
   check_positive("crd_loss", "z_teacher", z_teacher);
   check_positive("crd_loss", "temperature", temperature);
-  return std::get<0>(forward.call(
-      student, teacher, student_memory.detach(), teacher_memory.detach(), contrast, z_student, z_teacher, temperature,
-      {}));
+  return unchecked_crd_loss(
+      student, teacher, student_memory, teacher_memory, contrast, z_student, z_teacher, temperature);
 }
 
 double checked_crd_z(
@@ -123,14 +137,18 @@ at::Tensor draw_key(const at::Tensor& indices, std::optional<at::Generator> gene
   return at::empty({}, indices.options()).random_(std::move(generator));
 }
 
-at::Tensor checked_crd_contrast(
-    const at::Tensor& indices, int64_t rows, int64_t negatives, std::optional<at::Generator> generator) {
+at::Tensor draw_uniformly(const at::Tensor& indices, int64_t rows, int64_t negatives, const at::Tensor& key) {
   using Contrast = at::Tensor(const at::Tensor&, int64_t, int64_t, const at::Tensor&);
   static const auto contrast = find_operator<Contrast>("retort::_crd_contrast");
+  return contrast.call(indices, rows, negatives, key);
+}
+
+at::Tensor checked_crd_contrast(
+    const at::Tensor& indices, int64_t rows, int64_t negatives, std::optional<at::Generator> generator) {
   RETORT_CHECK(rows >= 2, "crd_contrast: rows must be at least 2 (got ", rows, ")");
   check_negatives("crd_contrast", negatives);
   check_rows("crd_contrast", "indices", indices, 1, rows);
-  return contrast.call(indices, rows, negatives, draw_key(indices, std::move(generator)));
+  return draw_uniformly(indices, rows, negatives, draw_key(indices, std::move(generator)));
 }
 
 /// The rows of each class side by side, so that those of all other classes are two ranges.
@@ -162,13 +180,11 @@ void check_classes(const char* function, const at::Tensor& classes) {
 }
 
 at::Tensor draw_by_class(
-    const at::Tensor& indices, const ClassTable& table, int64_t negatives, bool relaxed,
-    std::optional<at::Generator> generator) {
+    const at::Tensor& indices, const ClassTable& table, int64_t negatives, bool relaxed, const at::Tensor& key) {
   using Contrast = at::Tensor(
       const at::Tensor&, const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t, bool, const at::Tensor&);
   static const auto contrast = find_operator<Contrast>("retort::_crd_class_contrast");
-  return contrast.call(
-      indices, table.order, table.starts, table.classes, negatives, relaxed, draw_key(indices, std::move(generator)));
+  return contrast.call(indices, table.order, table.starts, table.classes, negatives, relaxed, key);
 }
 
 at::Tensor checked_crd_class_contrast(
@@ -180,7 +196,7 @@ at::Tensor checked_crd_class_contrast(
   RETORT_CHECK_AS(
       ShapeError, classes.device() == indices.device(), "crd_class_contrast: classes must be on the indices' device ",
       indices.device(), " (got ", classes.device(), ")");
-  return draw_by_class(indices, ClassTable(classes), negatives, relaxed, std::move(generator));
+  return draw_by_class(indices, ClassTable(classes), negatives, relaxed, draw_key(indices, std::move(generator)));
 }
 
 /// Rows divided by their lengths. What has no direction becomes zero, without a gradient; NaN stays NaN.
@@ -199,8 +215,8 @@ class CrdCriterion final : public Criterion {
     student_memory_ = register_module("student_memory", std::make_shared<ContrastMemory>(rows, options.dimension));
     teacher_memory_ = register_module("teacher_memory", std::make_shared<ContrastMemory>(rows, options.dimension));
     const bool is_fixed = options.z == CrdZ::kFixed;
-    z_student_ = register_buffer("z_student", at::scalar_tensor(is_fixed ? options.z_student : 0.0));
-    z_teacher_ = register_buffer("z_teacher", at::scalar_tensor(is_fixed ? options.z_teacher : 0.0));
+    z_student_ = KnownNumber(register_buffer("z_student", at::scalar_tensor(is_fixed ? options.z_student : 0.0)));
+    z_teacher_ = KnownNumber(register_buffer("z_teacher", at::scalar_tensor(is_fixed ? options.z_teacher : 0.0)));
     if (options.queue > 0) oldest_ = register_buffer("oldest", at::zeros({}, at::kLong));
     if (options.classes.defined()) classes_.emplace(options.classes);
   }
@@ -208,6 +224,12 @@ class CrdCriterion final : public Criterion {
   void check_batch(const CriterionInput& input) const override {
     if (options_.queue == 0) check_rows("crd_loss", "indices", input.indices, 1, rows());
     if (input.contrast.defined()) check_rows("crd_loss", "contrast", input.contrast, 2, rows());
+  }
+
+  void draw(const CriterionInput& input) override {
+    if (input.contrast.defined()) return;
+    if (!key_.defined()) key_ = at::empty({}, z_student_.buffer().options().dtype(at::kLong));
+    key_.random_();
   }
 
   at::Tensor forward(const CriterionInput& input) override {
@@ -218,10 +240,13 @@ class CrdCriterion final : public Criterion {
     teacher_ = teacher.detach();
     // The queue's positives are this batch's own embeddings, which must be there to be compared with.
     if (options_.queue > 0) update_memories(0);
-    const at::Tensor contrast = input.contrast.defined() ? input.contrast : draw();
+    const at::Tensor contrast = input.contrast.defined() ? input.contrast : drawn();
+    // Values are looked at where nobody has to be waited for.
+    contrast.is_cpu() ? check_contrast("crd_loss", contrast, student, rows())
+                      : check_contrast_fits("crd_loss", contrast, student);
     const double z_student = z(z_student_, "z_student", student, *teacher_memory_, contrast);
     const double z_teacher = z(z_teacher_, "z_teacher", teacher, *student_memory_, contrast);
-    return crd_loss(
+    return unchecked_crd_loss(
         student, teacher, student_memory_->embeddings(), teacher_memory_->embeddings(), contrast, z_student, z_teacher,
         options_.temperature);
   }
@@ -235,10 +260,11 @@ class CrdCriterion final : public Criterion {
   }
 
   void snapshot() override {
+    const at::NoGradGuard no_grad;
     before_.emplace();
-    before_->z_student = z_student_.item<double>();
-    before_->z_teacher = z_teacher_.item<double>();
-    if (oldest_.defined()) before_->oldest = oldest_.item<int64_t>();
+    before_->z_student = z_student_.value();
+    before_->z_teacher = z_teacher_.value();
+    if (oldest_.defined()) before_->oldest = oldest_.clone();
   }
 
   void restore() override {
@@ -246,19 +272,53 @@ class CrdCriterion final : public Criterion {
     const at::NoGradGuard no_grad;
     for (auto rows = before_->student.rbegin(); rows != before_->student.rend(); ++rows) student_memory_->assign(*rows);
     for (auto rows = before_->teacher.rbegin(); rows != before_->teacher.rend(); ++rows) teacher_memory_->assign(*rows);
-    z_student_.fill_(before_->z_student);
-    z_teacher_.fill_(before_->z_teacher);
-    if (oldest_.defined()) oldest_.fill_(before_->oldest);
+    z_student_.set(before_->z_student);
+    z_teacher_.set(before_->z_teacher);
+    if (oldest_.defined()) oldest_.copy_(before_->oldest);
+  }
+
+  std::string obstacle_to_graph() const override {
+    return options_.z == CrdZ::kMovingAverage ? "crd_loss: z is a moving average" : "";
   }
 
  private:
+  /// A number in a buffer, of which the last value that was read or set is known without asking the device.
+  class KnownNumber {
+   public:
+    explicit KnownNumber(at::Tensor buffer = {}) : buffer_(std::move(buffer)) {}
+
+    double value() {
+      // Somebody else may have written into it, as loading a checkpoint does.
+      if (buffer_.is_inference() || version_ != buffer_._version()) remember(buffer_.item<double>());
+      return value_;
+    }
+
+    void set(double value) {
+      if (value == this->value()) return;
+      buffer_.fill_(value);
+      remember(value);
+    }
+
+    const at::Tensor& buffer() const { return buffer_; }
+
+   private:
+    void remember(double value) {
+      value_ = value;
+      if (!buffer_.is_inference()) version_ = buffer_._version();
+    }
+
+    at::Tensor buffer_;
+    double value_ = 0;
+    int64_t version_ = -1;
+  };
+
   /// What is to be put back: the numbers as they were at the snapshot, and what rows held before each change since.
   struct Before {
     std::vector<MemoryRows> student;
     std::vector<MemoryRows> teacher;
     double z_student = 0;
     double z_teacher = 0;
-    int64_t oldest = 0;
+    at::Tensor oldest;
   };
 
   static at::Tensor embed(nn::Linear& linear, const at::Tensor& features) {
@@ -273,36 +333,42 @@ class CrdCriterion final : public Criterion {
     RETORT_CHECK_AS(
         ShapeError, batch <= rows(), "crd_loss: batch must be at most the queue's ", rows(), " rows (got ", batch, ")");
     // Module::to(dtype) converts even this buffer.
-    return (at::arange(batch, embeddings.options().dtype(at::kLong)) + oldest_.item<int64_t>()).remainder(rows());
+    const at::Tensor first = oldest_.to(at::kLong);
+    return (at::arange(batch, first.options()) + first).remainder(rows());
   }
 
-  at::Tensor draw() const {
-    if (!classes_) return crd_contrast(indices_, rows(), options_.negatives);
-    // Nothing below checks them, and they are read from memory.
-    check_rows("crd_loss", "indices", indices_, 1, rows());
-    return draw_by_class(indices_, *classes_, options_.negatives, options_.relaxed, std::nullopt);
+  at::Tensor drawn() const {
+    RETORT_CHECK(key_.defined(), "crd_loss: draw must be called before forward (got nothing drawn)");
+    if (indices_.is_cpu()) check_rows("crd_loss", "indices", indices_, 1, rows());
+    if (!classes_) return draw_uniformly(indices_, rows(), options_.negatives, key_);
+    return draw_by_class(indices_, *classes_, options_.negatives, options_.relaxed, key_);
   }
 
   void update_memories(double momentum) {
-    const MemoryRows student = student_memory_->update(indices_, student_, momentum);
+    const auto update = [&](ContrastMemory& memory, const at::Tensor& embeddings) {
+      // The step knows its rows, and finds what is not finite in the loss.
+      return indices_.is_cpu() ? memory.update(indices_, embeddings, momentum)
+                               : memory.unchecked_update(indices_, embeddings, momentum);
+    };
+    const MemoryRows student = update(*student_memory_, student_);
     if (before_) before_->student.push_back(student);
-    const MemoryRows teacher = teacher_memory_->update(indices_, teacher_, momentum);
+    const MemoryRows teacher = update(*teacher_memory_, teacher_);
     if (before_) before_->teacher.push_back(teacher);
   }
 
   /// Z of this batch, which the buffer keeps.
   double z(
-      at::Tensor& buffer, const char* name, const at::Tensor& embeddings, const ContrastMemory& memory,
+      KnownNumber& known, const char* name, const at::Tensor& embeddings, const ContrastMemory& memory,
       const at::Tensor& contrast) {
-    const double before = buffer.item<double>();
+    const double before = known.value();
     if (before != 0 && options_.z != CrdZ::kMovingAverage) return before;
     const at::NoGradGuard no_grad;
     const double estimate = crd_z(embeddings, memory.embeddings(), contrast, options_.temperature);
     const double z = before == 0 ? estimate : options_.z_momentum * before + (1 - options_.z_momentum) * estimate;
-    const at::Tensor rounded = at::scalar_tensor(z, at::kDouble).to(buffer.options());
-    check_positive<NonFiniteError>("crd_loss", name, rounded.item<double>());
-    buffer.copy_(rounded);
-    return buffer.item<double>();
+    const double rounded = at::scalar_tensor(z, at::kDouble).to(known.buffer().scalar_type()).item<double>();
+    check_positive<NonFiniteError>("crd_loss", name, rounded);
+    known.set(rounded);
+    return rounded;
   }
 
   CrdOptions options_;
@@ -310,10 +376,12 @@ class CrdCriterion final : public Criterion {
   nn::Linear teacher_embedding_{nullptr};
   std::shared_ptr<ContrastMemory> student_memory_;
   std::shared_ptr<ContrastMemory> teacher_memory_;
-  at::Tensor z_student_;
-  at::Tensor z_teacher_;
+  KnownNumber z_student_;
+  KnownNumber z_teacher_;
   at::Tensor oldest_;
   std::optional<ClassTable> classes_;
+  /// Decides what the next batch's negatives are.
+  at::Tensor key_;
   /// The memories' rows and the embeddings of the batch whose step is under way.
   at::Tensor indices_;
   at::Tensor student_;

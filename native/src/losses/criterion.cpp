@@ -8,6 +8,8 @@ namespace retort {
 
 void Criterion::check_batch(const CriterionInput& /*input*/) const {}
 
+void Criterion::draw(const CriterionInput& /*input*/) {}
+
 void Criterion::snapshot() {
   const at::NoGradGuard no_grad;
   saved_.clear();
@@ -20,6 +22,10 @@ void Criterion::restore() {
 }
 
 void Criterion::after_step(const CriterionInput& /*input*/) {}
+
+std::string Criterion::obstacle_to_graph() const {
+  return {};
+}
 
 CriterionOptions::~CriterionOptions() = default;
 

@@ -39,13 +39,8 @@ void check_weight(const at::Tensor& weight, const at::Tensor& student) {
   RETORT_CHECK(wrong.numel() == 0, "kd_loss: weight must be at least 0 and finite (got ", wrong[0].item<double>(), ")");
 }
 
-at::Tensor checked_kd_loss(
-    const at::Tensor& student, const at::Tensor& teacher, double temperature, const std::optional<at::Tensor>& weight,
-    c10::string_view target) {
-  using Forward = LossWithGradients(
-      const at::Tensor&, const at::Tensor&, double, const std::optional<at::Tensor>&, c10::string_view,
-      std::array<bool, 2>);
-  static const auto forward = find_operator<Forward>("retort::_kd_forward");
+void check_all_but_weight(
+    const at::Tensor& student, const at::Tensor& teacher, double temperature, c10::string_view target) {
   check_floating("kd_loss", "student", student);
   check_floating("kd_loss", "teacher", teacher);
   RETORT_CHECK_AS(
@@ -56,9 +51,30 @@ at::Tensor checked_kd_loss(
   RETORT_CHECK(
       target == "logits" || target == "probabilities", "kd_loss: target must be logits or probabilities (got ", target,
       ")");
-  if (!weight.has_value()) return std::get<0>(forward.call(student, teacher, temperature, std::nullopt, target, {}));
-  check_weight(*weight, student);
-  return std::get<0>(forward.call(student, teacher, temperature, weight->detach(), target, {}));
+}
+
+/// For arguments that were checked.
+at::Tensor unchecked_kd_loss(
+    const at::Tensor& student, const at::Tensor& teacher, double temperature, const std::optional<at::Tensor>& weight,
+    c10::string_view target) {
+  using Forward = LossWithGradients(
+      const at::Tensor&, const at::Tensor&, double, const std::optional<at::Tensor>&, c10::string_view,
+      std::array<bool, 2>);
+  static const auto forward = find_operator<Forward>("retort::_kd_forward");
+  const auto constant = weight.has_value() ? std::optional<at::Tensor>(weight->detach()) : std::nullopt;
+  return std::get<0>(forward.call(student, teacher, temperature, constant, target, {}));
+}
+
+at::Tensor checked_kd_loss(
+    const at::Tensor& student, const at::Tensor& teacher, double temperature, const std::optional<at::Tensor>& weight,
+    c10::string_view target) {
+  check_all_but_weight(student, teacher, temperature, target);
+  if (weight.has_value()) check_weight(*weight, student);
+  return unchecked_kd_loss(student, teacher, temperature, weight, target);
+}
+
+std::optional<at::Tensor> if_defined(const at::Tensor& tensor) {
+  return tensor.defined() ? std::optional<at::Tensor>(tensor) : std::nullopt;
 }
 
 class KdCriterion final : public Criterion {
@@ -66,7 +82,11 @@ class KdCriterion final : public Criterion {
   explicit KdCriterion(const KdOptions& options) : options_(options) {}
 
   at::Tensor forward(const CriterionInput& input) override {
-    return kd_loss(input.logits_student, input.logits_teacher, options_.temperature, input.weights, options_.target);
+    const c10::string_view target = name_of(options_.target);
+    check_all_but_weight(input.logits_student, input.logits_teacher, options_.temperature, target);
+    // The step has checked the weights, where their values are known without waiting for the device.
+    return unchecked_kd_loss(
+        input.logits_student, input.logits_teacher, options_.temperature, if_defined(input.weights), target);
   }
 
  private:
@@ -81,8 +101,7 @@ at::Tensor kd_loss(
   static CallSite site;
   const RunningCall running(site);
   static const auto op = find_operator<decltype(checked_kd_loss)>("retort::kd_loss");
-  const auto given = weight.defined() ? std::optional<at::Tensor>(weight) : std::nullopt;
-  return op.call(student, teacher, temperature, given, name_of(target));
+  return op.call(student, teacher, temperature, if_defined(weight), name_of(target));
 }
 
 std::shared_ptr<Criterion> KdOptions::build(const FeatureShapes& shapes) const {

@@ -60,6 +60,22 @@ MemoryRows ContrastMemory::update(const at::Tensor& indices, const at::Tensor& e
       embeddings_.scalar_type(), " (got ", embeddings.scalar_type(), ")");
   RETORT_CHECK(momentum >= 0 && momentum < 1, kName, ": momentum must be at least 0 and below 1 (got ", momentum, ")");
 
+  const Change change = change_of(indices, embeddings, momentum);
+  RETORT_CHECK_AS(
+      NonFiniteError, all_finite(change.after.embeddings), kName, ": embeddings must be finite (got inf or nan)");
+  assign(change.after);
+  return change.before;
+}
+
+MemoryRows ContrastMemory::unchecked_update(const at::Tensor& indices, const at::Tensor& embeddings, double momentum) {
+  const at::NoGradGuard no_grad;
+  const Change change = change_of(indices, embeddings, momentum);
+  assign(change.after);
+  return change.before;
+}
+
+ContrastMemory::Change ContrastMemory::change_of(
+    const at::Tensor& indices, const at::Tensor& embeddings, double momentum) const {
   MemoryRows old;
   at::Tensor latest;
   if (indices.is_cpu()) {
@@ -74,10 +90,7 @@ MemoryRows ContrastMemory::update(const at::Tensor& indices, const at::Tensor& e
   old.embeddings = embeddings_.index_select(0, old.indices);
   const at::Tensor moved = momentum * old.embeddings + (1 - momentum) * latest;
   const at::Tensor length = at::linalg_vector_norm(moved, 2, at::IntArrayRef{1}, /*keepdim=*/true);
-  const at::Tensor rows = moved / length.clamp_min(kSmallestNorm);
-  RETORT_CHECK_AS(NonFiniteError, all_finite(rows), kName, ": embeddings must be finite (got inf or nan)");
-  assign({old.indices, rows});
-  return old;
+  return {old, {old.indices, moved / length.clamp_min(kSmallestNorm)}};
 }
 
 void ContrastMemory::assign(const MemoryRows& rows) {

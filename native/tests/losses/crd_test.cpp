@@ -1009,9 +1009,14 @@ class CrdCriterionTest : public SeededTest {
     return input;
   }
 
+  static at::Tensor forward(Criterion& criterion, const CriterionInput& input) {
+    criterion.draw(input);
+    return criterion.forward(input);
+  }
+
   static void step(Criterion& criterion, const CriterionInput& input) {
     criterion.snapshot();
-    criterion.forward(input);
+    forward(criterion, input);
     criterion.after_step(input);
   }
 
@@ -1087,7 +1092,7 @@ TEST_F(CrdCriterionTest, IsTheLossOfTheEmbeddings) {
   const auto criterion = build();
   const CriterionInput input = batch();
   const Data data = expected_data(*criterion, input);
-  const at::Tensor loss = criterion->forward(input);
+  const at::Tensor loss = forward(*criterion, input);
   EXPECT_TRUE(close(loss, loss_of(data, &reference::crd_loss)));
   EXPECT_TRUE(close(tensor_of(*criterion, "z_student").item<double>(), data.z_student, 1e-9));
   EXPECT_TRUE(close(tensor_of(*criterion, "z_teacher").item<double>(), data.z_teacher, 1e-9));
@@ -1107,7 +1112,7 @@ TEST_F(CrdCriterionTest, TrainsBothEmbeddingsAndTheStudentOnly) {
   const auto criterion = build();
   CriterionInput input = batch();
   input.student[0].requires_grad_();
-  criterion->forward(input).backward();
+  forward(*criterion, input).backward();
   EXPECT_GT(input.student[0].grad().abs().max().item<double>(), 0.0);
   EXPECT_FALSE(input.teacher[0].grad().defined());
   for (const auto& entry : criterion->named_parameters()) {
@@ -1150,7 +1155,7 @@ TEST_F(CrdCriterionTest, FixedZ) {
     data.z_student = 45;
     data.z_teacher = 38;
     criterion->snapshot();
-    EXPECT_TRUE(close(criterion->forward(input), loss_of(data, &reference::crd_loss)));
+    EXPECT_TRUE(close(forward(*criterion, input), loss_of(data, &reference::crd_loss)));
     criterion->after_step(input);
   }
 }
@@ -1172,11 +1177,11 @@ TEST_F(CrdCriterionTest, MovingAverageOfZ) {
       data.z_teacher = z_teacher = i == 0 ? data.z_teacher : momentum * z_teacher + (1 - momentum) * data.z_teacher;
       const auto before = state_of(*criterion);
       criterion->snapshot();
-      criterion->forward(input);
+      forward(*criterion, input);
       criterion->restore();
       EXPECT_TRUE(same_bits(state_of(*criterion), before));
       criterion->snapshot();
-      EXPECT_TRUE(close(criterion->forward(input), loss_of(data, &reference::crd_loss)));
+      EXPECT_TRUE(close(forward(*criterion, input), loss_of(data, &reference::crd_loss)));
       criterion->after_step(input);
       EXPECT_TRUE(close(number_of(*criterion, "z_student"), z_student, 1e-9));
       EXPECT_TRUE(close(number_of(*criterion, "z_teacher"), z_teacher, 1e-9));
@@ -1205,7 +1210,7 @@ TEST_F(CrdCriterionTest, NanReachesNoMovingAverage) {
   CriterionInput input = batch();
   input.student[0][1].fill_(kNan);
   criterion->snapshot();
-  EXPECT_EQ(error_of([&] { criterion->forward(input); }), "crd_loss: z_student must be positive and finite (got nan)");
+  EXPECT_EQ(error_of([&] { forward(*criterion, input); }), "crd_loss: z_student must be positive and finite (got nan)");
   criterion->restore();
   EXPECT_TRUE(same_bits(state_of(*criterion), before));
 }
@@ -1219,7 +1224,7 @@ TEST_F(CrdCriterionTest, RestoresEveryBit) {
       const CriterionInput input = batch(dtype);
       const auto before = state_of(*criterion);
       criterion->snapshot();
-      criterion->forward(input);
+      forward(*criterion, input);
       criterion->restore();
       EXPECT_TRUE(same_bits(state_of(*criterion), before));
 
@@ -1272,18 +1277,20 @@ TEST_F(CrdCriterionTest, LastOfEqualIndicesCounts) {
 TEST_F(CrdCriterionTest, DrawsContrastWhereNoneIsGiven) {
   const auto criterion = build();
   CriterionInput given = batch();
-  criterion->forward(given);
+  forward(*criterion, given);
   manual_seed(7);
   given.contrast = crd_contrast(given.indices, 20, 6);
   CriterionInput drawn = given;
   drawn.contrast = at::Tensor();
+  EXPECT_EQ(
+      error_of([&] { build()->forward(drawn); }), "crd_loss: draw must be called before forward (got nothing drawn)");
   manual_seed(7);
-  EXPECT_TRUE(same_bits(criterion->forward(drawn), criterion->forward(given)));
+  EXPECT_TRUE(same_bits(forward(*criterion, drawn), forward(*criterion, given)));
 
   // What is given needs neither the generator nor as many negatives.
   given.contrast = crd_contrast(given.indices, 20, 2);
   const at::Tensor before = random_state();
-  criterion->forward(given);
+  forward(*criterion, given);
   EXPECT_TRUE(same_bits(random_state(), before));
 }
 
@@ -1302,8 +1309,8 @@ TEST_F(CrdCriterionTest, DrawsByClass) {
     // What becomes of the options later is nothing to the criterion.
     by_class.classes.zero_();
     manual_seed(7);
-    const at::Tensor loss = criterion->forward(drawn);
-    EXPECT_TRUE(same_bits(criterion->forward(given), loss));
+    const at::Tensor loss = forward(*criterion, drawn);
+    EXPECT_TRUE(same_bits(forward(*criterion, given), loss));
 
     // What moves is the sample's own row, whatever the positive was.
     const Data data = expected_data(*criterion, given);
@@ -1377,7 +1384,7 @@ TEST_F(CrdQueueTest, EmbeddingsReplaceTheOldestBeforeTheyAreCompared) {
     }
     manual_seed(i);
     criterion->snapshot();
-    const at::Tensor loss = criterion->forward(input);
+    const at::Tensor loss = forward(*criterion, input);
     EXPECT_TRUE(close(loss, loss_of(expected, &reference::crd_loss)));
     EXPECT_EQ(number_of(*criterion, "oldest"), static_cast<double>(oldest));
     criterion->after_step(input);
@@ -1394,9 +1401,9 @@ TEST_F(CrdQueueTest, IndicesAreNothing) {
   CriterionInput indexed = plain;
   indexed.indices = rows_of({-1, 1000, 0});
   manual_seed(7);
-  const at::Tensor loss = criterion->forward(plain);
+  const at::Tensor loss = forward(*criterion, plain);
   manual_seed(7);
-  EXPECT_TRUE(same_bits(criterion->forward(indexed), loss));
+  EXPECT_TRUE(same_bits(forward(*criterion, indexed), loss));
 }
 
 TEST_F(CrdQueueTest, OnlyContrastIsChecked) {
@@ -1413,11 +1420,11 @@ TEST_F(CrdQueueTest, GivenContrastIsTaken) {
   step(*criterion, batch());
   CriterionInput input = batch();
   manual_seed(7);
-  const at::Tensor loss = criterion->forward(input);
+  const at::Tensor loss = forward(*criterion, input);
   manual_seed(7);
   input.contrast = crd_contrast(rows_of({3, 4, 5}), 7, 6);
   const at::Tensor before = random_state();
-  EXPECT_TRUE(same_bits(criterion->forward(input), loss));
+  EXPECT_TRUE(same_bits(forward(*criterion, input), loss));
   EXPECT_TRUE(same_bits(random_state(), before));
 }
 
@@ -1425,7 +1432,7 @@ TEST_F(CrdQueueTest, TrainsBothEmbeddingsAndTheStudent) {
   const auto criterion = build();
   CriterionInput input = batch();
   input.student[0].requires_grad_();
-  criterion->forward(input).backward();
+  forward(*criterion, input).backward();
   EXPECT_GT(input.student[0].grad().abs().max().item<double>(), 0.0);
   for (const auto& entry : criterion->named_parameters()) {
     EXPECT_GT(entry.value().grad().abs().max().item<double>(), 0.0) << entry.key();
@@ -1441,7 +1448,7 @@ TEST_F(CrdQueueTest, RestoresEveryBit) {
       const CriterionInput input = batch(dtype);
       const auto before = state_of(*criterion);
       criterion->snapshot();
-      criterion->forward(input);
+      forward(*criterion, input);
       EXPECT_FALSE(same_bits(state_of(*criterion), before));
       criterion->restore();
       EXPECT_TRUE(same_bits(state_of(*criterion), before));
@@ -1465,7 +1472,7 @@ TEST_F(CrdQueueTest, NanIsRefused) {
     (student ? input.student : input.teacher)[0][1].fill_(kNan);
     criterion->snapshot();
     EXPECT_EQ(
-        error_of([&] { criterion->forward(input); }), "ContrastMemory: embeddings must be finite (got inf or nan)");
+        error_of([&] { forward(*criterion, input); }), "ContrastMemory: embeddings must be finite (got inf or nan)");
     criterion->restore();
     EXPECT_TRUE(same_bits(state_of(*criterion), before));
   }
@@ -1475,7 +1482,8 @@ TEST_F(CrdQueueTest, RejectsBatchesThatAreTooLarge) {
   const auto criterion = build();
   const auto before = state_of(*criterion);
   const CriterionInput input = batch(at::kDouble, 8);
-  EXPECT_EQ(error_of([&] { criterion->forward(input); }), "crd_loss: batch must be at most the queue's 7 rows (got 8)");
+  EXPECT_EQ(
+      error_of([&] { forward(*criterion, input); }), "crd_loss: batch must be at most the queue's 7 rows (got 8)");
   EXPECT_TRUE(same_bits(state_of(*criterion), before));
 }
 
@@ -1510,12 +1518,12 @@ TEST_F(CrdCriterionTest, FlattensTaps) {
   const auto criterion = build();
   for (const auto& entry : state_of(*criterion)) set_tensor(*flat, entry.key(), entry.value());
   CriterionInput input = batch();
-  const at::Tensor loss = criterion->forward(input);
+  const at::Tensor loss = forward(*criterion, input);
   // A tap in channels-last memory.
   input.student = {input.student[0].contiguous(at::MemoryFormat::ChannelsLast)};
-  EXPECT_TRUE(close(criterion->forward(input), loss, 1e-13));
+  EXPECT_TRUE(close(forward(*criterion, input), loss, 1e-13));
   input.student = {input.student[0].flatten(1)};
-  EXPECT_TRUE(close(flat->forward(input), loss, 1e-13));
+  EXPECT_TRUE(close(forward(*flat, input), loss, 1e-13));
 }
 
 TEST_F(CrdCriterionTest, HalfPrecisionFeatures) {
@@ -1527,11 +1535,11 @@ TEST_F(CrdCriterionTest, HalfPrecisionFeatures) {
     CriterionInput single = half;
     single.student = {half.student[0].detach().to(at::kFloat).requires_grad_()};
     single.teacher = {half.teacher[0].to(at::kFloat)};
-    const at::Tensor loss = criterion->forward(half);
+    const at::Tensor loss = forward(*criterion, half);
     EXPECT_EQ(loss.scalar_type(), at::kFloat);
-    EXPECT_TRUE(same_bits(loss, criterion->forward(single)));
+    EXPECT_TRUE(same_bits(loss, forward(*criterion, single)));
     loss.backward();
-    criterion->forward(single).backward();
+    forward(*criterion, single).backward();
     EXPECT_EQ(half.student[0].grad().scalar_type(), dtype);
     EXPECT_TRUE(close(half.student[0].grad(), single.student[0].grad()));
     criterion->after_step(half);
@@ -1551,7 +1559,7 @@ TEST_F(CrdCriterionTest, ZeroEmbeddings) {
       input.teacher[0][2].mul_(length);
       input.student[0].requires_grad_();
       criterion->snapshot();
-      const at::Tensor loss = criterion->forward(input);
+      const at::Tensor loss = forward(*criterion, input);
       EXPECT_TRUE(std::isfinite(loss.item<double>()));
       loss.backward();
       const at::Tensor gradient = input.student[0].grad();
@@ -1580,7 +1588,7 @@ TEST_F(CrdCriterionTest, NanReachesNoMemory) {
       CriterionInput input = batch(dtype);
       (student ? input.student : input.teacher)[0][3][1] = kNan;
       criterion->snapshot();
-      EXPECT_TRUE(std::isnan(criterion->forward(input).item<double>()));
+      EXPECT_TRUE(std::isnan(forward(*criterion, input).item<double>()));
       EXPECT_EQ(
           error_of([&] { criterion->after_step(input); }),
           "ContrastMemory: embeddings must be finite (got inf or nan)");
@@ -1600,7 +1608,7 @@ TEST_F(CrdCriterionTest, NanBecomesNoZ) {
   input.teacher[0][3][1] = kNan;
   const auto before = state_of(*criterion);
   criterion->snapshot();
-  EXPECT_EQ(error_of([&] { criterion->forward(input); }), "crd_loss: z_teacher must be positive and finite (got nan)");
+  EXPECT_EQ(error_of([&] { forward(*criterion, input); }), "crd_loss: z_teacher must be positive and finite (got nan)");
   criterion->restore();
   EXPECT_TRUE(same_bits(state_of(*criterion), before));
 }
@@ -1611,7 +1619,7 @@ TEST_F(CrdCriterionTest, InfiniteZIsRefused) {
   cold.temperature = 0.002;
   const auto criterion = cold.build({{{3, 2, 2}}, {{7}}});
   const CriterionInput input = batch(at::kFloat);
-  EXPECT_EQ(error_of([&] { criterion->forward(input); }), "crd_loss: z_student must be positive and finite (got inf)");
+  EXPECT_EQ(error_of([&] { forward(*criterion, input); }), "crd_loss: z_student must be positive and finite (got inf)");
 }
 
 TEST_F(CrdCriterionTest, RejectsBatches) {
@@ -1643,7 +1651,7 @@ TEST_F(CrdCriterionTest, RejectsBatches) {
   CriterionInput input = batch();
   input.contrast = input.contrast.slice(0, 1);
   EXPECT_EQ(
-      error_of([&] { criterion->forward(input); }),
+      error_of([&] { forward(*criterion, input); }),
       "crd_loss: contrast must be of shape [5, negatives + 1] (got [4, 7])");
   EXPECT_TRUE(same_bits(state_of(*criterion), before));
 }
@@ -1656,7 +1664,7 @@ TEST_F(CrdCriterionTest, BatchesThatWereNotCheckedReachNoOtherMemory) {
     CriterionInput input = batch();
     input.indices[0] = 20;
     input.contrast = at::Tensor();
-    EXPECT_THROW(criterion->forward(input), c10::ValueError);
+    EXPECT_THROW(forward(*criterion, input), c10::ValueError);
   }
 }
 
@@ -1667,7 +1675,7 @@ TEST_F(CrdCriterionTest, ErrorsHaveClasses) {
   EXPECT_THROW(criterion->check_batch(input), ShapeError);
   input = batch();
   input.student[0][3][1] = kNan;
-  EXPECT_THROW(criterion->forward(input), NonFiniteError);
+  EXPECT_THROW(forward(*criterion, input), NonFiniteError);
 
   Data data = data_of();
   data.teacher_memory = data.teacher_memory.slice(0, 1);

@@ -54,6 +54,11 @@ class RETORT_API Criterion : public torch::nn::Module {
   /// @throws c10::ValueError if a number is out of range
   virtual void check_batch(const CriterionInput& input) const;
 
+  /// Draws the random numbers that the next forward() needs; the input is that of `check_batch`. Forward itself must
+  /// not draw any, so that a CUDA graph, which repeats what it was recorded with, may be made of it. The generator is
+  /// put back if the step fails.
+  virtual void draw(const CriterionInput& input);
+
   /// The loss of one batch that passed `check_batch`, a scalar connected to `input.logits_student` or `input.student`.
   /// Must change nothing but buffers.
   virtual at::Tensor forward(const CriterionInput& input) = 0;
@@ -68,6 +73,10 @@ class RETORT_API Criterion : public torch::nn::Module {
   /// Called once the step's loss and gradients are known to be finite and nothing but in-place updates remains, e.g.
   /// to refresh a memory of embeddings. Changes buffers only. If it throws, the step fails and buffers are put back.
   virtual void after_step(const CriterionInput& input);
+
+  /// Why forward() and after_step() can't be part of a CUDA graph, in which only what they start on the device happens
+  /// again; empty, as by default, if they can.
+  virtual std::string obstacle_to_graph() const;
 
  private:
   std::vector<std::pair<at::Tensor, at::Tensor>> saved_;

@@ -45,10 +45,20 @@ class RETORT_API ContrastMemory : public torch::nn::Module {
   ///     row is not finite; then nothing has changed
   MemoryRows update(const at::Tensor& indices, const at::Tensor& embeddings, double momentum);
 
+  /// update() for arguments that fit, without looking at their values, for which it would wait for the device: a row
+  /// that is not finite is written like any other.
+  MemoryRows unchecked_update(const at::Tensor& indices, const at::Tensor& embeddings, double momentum);
+
   /// Writes rows as they are.
   void assign(const MemoryRows& rows);
 
  private:
+  struct Change {
+    MemoryRows before, after;
+  };
+
+  Change change_of(const at::Tensor& indices, const at::Tensor& embeddings, double momentum) const;
+
   at::Tensor embeddings_;
 };
 
