@@ -314,13 +314,12 @@ void Network::snapshot() {
   synchronise();
   const at::NoGradGuard no_grad;
   if (!saved_buffers_) saved_buffers_ = buffers();
-  saved_contents_.resize(saved_buffers_->size());
-  for (size_t i = 0; i < saved_contents_.size(); ++i) remember(saved_contents_[i], (*saved_buffers_)[i]);
+  remember(saved_contents_, *saved_buffers_);
 }
 
 void Network::restore() {
   const at::NoGradGuard no_grad;
-  for (size_t i = 0; i < saved_contents_.size(); ++i) (*saved_buffers_)[i].copy_(saved_contents_[i]);
+  if (saved_buffers_) copy_all(*saved_buffers_, saved_contents_);
 }
 
 std::string Network::packed_attributes() const {

@@ -1,6 +1,11 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/_foreach_copy.h>
+
+#include <map>
+#include <utility>
+#include <vector>
 
 namespace retort {
 
@@ -16,6 +21,37 @@ inline void remember(at::Tensor& copy, const at::Tensor& tensor) {
   } else {
     copy = tensor.detach().clone();
   }
+}
+
+/// Copies the contents of as many tensors, on a GPU by a few kernels for all.
+inline void copy_all(const std::vector<at::Tensor>& targets, const std::vector<at::Tensor>& sources) {
+  using Tensors = std::vector<at::Tensor>;
+  std::map<std::pair<int64_t, at::ScalarType>, std::pair<Tensors, Tensors>> elsewhere;
+  for (size_t i = 0; i < targets.size(); ++i) {
+    if (targets[i].is_cpu()) {
+      targets[i].copy_(sources[i]);
+    } else {
+      auto& [to, from] = elsewhere[{targets[i].get_device(), targets[i].scalar_type()}];
+      to.push_back(targets[i]);
+      from.push_back(sources[i]);
+    }
+  }
+  for (const auto& [kind, tensors] : elsewhere) at::_foreach_copy_(tensors.first, tensors.second);
+}
+
+/// remember() for many tensors.
+inline void remember(std::vector<at::Tensor>& copies, const std::vector<at::Tensor>& tensors) {
+  copies.resize(tensors.size());
+  std::vector<at::Tensor> targets, sources;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (tensors[i].is_cpu() || !copies[i].defined() || !fits(copies[i], tensors[i])) {
+      remember(copies[i], tensors[i]);
+    } else {
+      targets.push_back(copies[i]);
+      sources.push_back(tensors[i]);
+    }
+  }
+  copy_all(targets, sources);
 }
 
 }  // namespace retort
