@@ -1,3 +1,5 @@
+#include <ATen/ops/_foreach_add.h>
+#include <ATen/ops/_foreach_sub.h>
 #include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_adamw.h>
 #include <retort/train/adam.h>
@@ -24,16 +26,30 @@ class Adam final : public Optimizer {
   }
 
  private:
-  void update(const Work& work, double learning_rate) override {
-    // The kernel expects the steps counted already; add_() would allocate, which can fail.
-    for (const at::Tensor& step : work.remembered[2]) *step.mutable_data_ptr<float>() += 1;
-    const auto run = [&](const auto& kernel) {
+  void update(const Work& work, const std::optional<at::Tensor>& failed) override {
+    const Tensors& steps = work.remembered[2];
+    // The kernels expect the steps counted already.
+    count(steps);
+    const auto run = [&](const auto& kernel, const auto& rate) {
       kernel(
-          work.parameters, work.gradients, work.remembered[0], work.remembered[1], /*max_exp_avg_sqs=*/Tensors(),
-          work.remembered[2], learning_rate, beta1_, beta2_, work.bucket->weight_decay, epsilon_, /*amsgrad=*/false,
-          /*maximize=*/false, /*grad_scale=*/std::nullopt, /*found_inf=*/std::nullopt);
+          work.parameters, work.gradients, work.remembered[0], work.remembered[1], /*max_exp_avg_sqs=*/Tensors(), steps,
+          rate, beta1_, beta2_, work.bucket->weight_decay, epsilon_, /*amsgrad=*/false, /*maximize=*/false,
+          /*grad_scale=*/std::nullopt, failed);
     };
-    decoupled_ ? run(at::_ops::_fused_adamw_::call) : run(at::_ops::_fused_adam_::call);
+    if (work.rate.on_device.defined()) {
+      decoupled_ ? run(at::_ops::_fused_adamw__tensor_lr::call, work.rate.on_device)
+                 : run(at::_ops::_fused_adam__tensor_lr::call, work.rate.on_device);
+    } else {
+      decoupled_ ? run(at::_ops::_fused_adamw_::call, work.rate.value)
+                 : run(at::_ops::_fused_adam_::call, work.rate.value);
+    }
+    if (failed) at::_foreach_sub_(steps, Tensors(steps.size(), *failed));
+  }
+
+  static void count(const Tensors& steps) {
+    if (!steps.front().is_cpu()) return at::_foreach_add_(steps, 1);
+    // add_() would allocate, which can fail.
+    for (const at::Tensor& step : steps) *step.mutable_data_ptr<float>() += 1;
   }
 
   double beta1_;

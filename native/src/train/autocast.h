@@ -5,6 +5,11 @@
 
 namespace retort {
 
+/// What convolutions and matrix products are computed in; for kFull that does not matter.
+inline at::ScalarType dtype_of(Precision precision) {
+  return precision == Precision::kFloat16 ? at::kHalf : at::kBFloat16;
+}
+
 /// While it lives, convolutions and matrix products on a device run in a precision; kFull means that of their inputs,
 /// whatever the caller has set.
 class Autocast {
@@ -13,8 +18,8 @@ class Autocast {
       : device_(device.type()),
         was_enabled_(at::autocast::is_autocast_enabled(device_)),
         previous_(at::autocast::get_autocast_dtype(device_)) {
-    at::autocast::set_autocast_enabled(device_, precision == Precision::kBFloat16);
-    at::autocast::set_autocast_dtype(device_, at::kBFloat16);
+    at::autocast::set_autocast_enabled(device_, precision != Precision::kFull);
+    at::autocast::set_autocast_dtype(device_, dtype_of(precision));
   }
 
   ~Autocast() {

@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/tensor.h>
 
 #include <algorithm>
 #include <sstream>
@@ -96,6 +97,7 @@ enum Number : int64_t { kSteps, kStage, kStepsOfStage, kAccumulated, kStudentFor
 constexpr const char* kNumbersName = "numbers";
 constexpr const char* kRandomName = "random";
 constexpr const char* kNoteName = "note";
+constexpr const char* kLossScaleName = "loss_scale";
 constexpr size_t kMostNoteBytes = 1 << 20;
 const std::string kAccumulatedPrefix = "accumulated.";
 const std::string kAttributesPrefix = "attributes.";
@@ -159,7 +161,7 @@ void TrainingStep::Impl::save(const std::string& path, const std::string& note) 
       note.size(), ")");
   Checkpoint checkpoint{configuration_of(options), Tensors()};
   {
-    const Lock lock(*this);
+    const auto lock = settled();
     const auto add = [&](const std::string& name, const at::Tensor& value) {
       checkpoint.tensors.insert(name, value.detach().clone());
     };
@@ -179,6 +181,10 @@ void TrainingStep::Impl::save(const std::string& path, const std::string& note) 
     number[kStudentFormat] = static_cast<int64_t>(student_format.chosen());
     number[kTeacherFormat] = static_cast<int64_t>(teacher->format().chosen());
     checkpoint.tensors.insert(kNumbersName, numbers);
+    if (deferred && deferred->loss_scale.is_used()) {
+      const LossScale& scale = deferred->loss_scale;
+      checkpoint.tensors.insert(kLossScaleName, at::tensor({scale.factor(), scale.good_batches()}, at::kLong));
+    }
     const std::lock_guard<std::mutex> random_lock(generator().mutex());
     checkpoint.tensors.insert(kRandomName, generator().get_state());
   }
@@ -191,7 +197,7 @@ std::string TrainingStep::Impl::load(const std::string& path) {
   check_configuration(checkpoint.configuration, configuration_of(options), path);
   Reader reader(std::move(checkpoint.tensors), path);
   const at::NoGradGuard no_gradients;
-  const Lock lock(*this);
+  const auto lock = settled();
 
   const at::Tensor numbers = reader.take(kNumbersName, at::empty({kNumbers}, at::kLong));
   const auto* number = numbers.const_data_ptr<int64_t>();
@@ -215,6 +221,11 @@ std::string TrainingStep::Impl::load(const std::string& path) {
   at::Generator random = generator();
   const std::lock_guard<std::mutex> random_lock(random.mutex());
   const at::Tensor random_state = reader.take(kRandomName, random.get_state());
+  LossScale* scale = deferred && deferred->loss_scale.is_used() ? &deferred->loss_scale : nullptr;
+  const at::Tensor saved_scale = scale ? reader.take(kLossScaleName, at::empty({2}, at::kLong)) : at::Tensor();
+  RETORT_CHECK_AS(
+      CheckpointError, !scale || LossScale::is_factor(saved_scale[0].item<int64_t>()),
+      "TrainingStep.load: loss_scale of ", path, " must be a power of two (got another number)");
   // Files that were written before there were notes have none.
   std::string note = reader.has(kNoteName) ? to_bytes(reader.take(kNoteName, at::kByte)) : std::string();
   RETORT_CHECK_AS(
@@ -230,6 +241,8 @@ std::string TrainingStep::Impl::load(const std::string& path) {
   progress = {number[kSteps], number[kStage], number[kStepsOfStage]};
   student_format.restore(static_cast<MemoryFormat>(number[kStudentFormat]));
   teacher->format().restore(static_cast<MemoryFormat>(number[kTeacherFormat]));
+  if (scale) scale->restore(saved_scale[0].item<int64_t>(), saved_scale[1].item<int64_t>());
+  if (deferred) deferred->forget();
   return note;
 }
 

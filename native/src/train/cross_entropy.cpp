@@ -2,7 +2,11 @@
 
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/where.h>
 
 #include <algorithm>
 #include <cmath>
@@ -68,6 +72,18 @@ double CrossEntropy::differentiate_row(
   return loss;
 }
 
+double CrossEntropy::norm(const at::Tensor& labels, const at::Tensor& weights) const {
+  const at::Tensor labels_on_cpu = contiguous_on_cpu(labels);
+  const int64_t* label = labels_on_cpu.const_data_ptr<int64_t>();
+  const at::Tensor weights_on_cpu = weights.defined() ? contiguous_on_cpu(weights, at::kDouble) : at::Tensor();
+  const double* weight = weights.defined() ? weights_on_cpu.const_data_ptr<double>() : nullptr;
+  double norm = 0;
+  for (int64_t b = 0; b < labels.size(0); ++b) {
+    if (label[b] >= 0) norm += class_weight(label[b]) * (weight ? weight[b] : 1);
+  }
+  return norm;
+}
+
 std::optional<CrossEntropy::Result> CrossEntropy::differentiate(
     const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& weights, double factor) const {
   const int64_t batch = logits.size(0);
@@ -76,10 +92,7 @@ std::optional<CrossEntropy::Result> CrossEntropy::differentiate(
   const int64_t* label = labels_on_cpu.const_data_ptr<int64_t>();
   const at::Tensor weights_on_cpu = weights.defined() ? contiguous_on_cpu(weights, at::kDouble) : at::Tensor();
   const double* weight = weights.defined() ? weights_on_cpu.const_data_ptr<double>() : nullptr;
-  double norm = 0;
-  for (int64_t b = 0; b < batch; ++b) {
-    if (label[b] >= 0) norm += class_weight(label[b]) * (weight ? weight[b] : 1);
-  }
+  const double norm = this->norm(labels_on_cpu, weights_on_cpu);
   if (norm == 0) return {};
 
   const at::ScalarType dtype = compute_dtype(logits);
@@ -103,6 +116,33 @@ std::optional<CrossEntropy::Result> CrossEntropy::differentiate(
     });
   });
   return Result{std::accumulate(losses.begin(), losses.end(), 0.0), gradient.to(logits.options())};
+}
+
+CrossEntropy::ResultOnDevice CrossEntropy::differentiate_on_device(
+    const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& weights, const at::Tensor& inverse_norm,
+    const at::Tensor& factor) {
+  const at::NoGradGuard no_grad;
+  const at::ScalarType dtype = compute_dtype(logits);
+  const at::Tensor rows = logits.detach().to(dtype);
+  const int64_t classes = rows.size(1);
+  if (!class_weights_.defined() && !options_.class_weights.empty()) {
+    class_weights_ = at::tensor(options_.class_weights, rows.options());
+  }
+  // How much the sample counts, and how much each of its classes.
+  at::Tensor share = labels.ge(0).to(dtype) * inverse_norm.to(dtype);
+  if (weights.defined()) share = share * weights.to(dtype);
+  const at::Tensor is_label = at::arange(classes, labels.options()).eq(labels.unsqueeze(1));
+  const double smoothing = options_.label_smoothing;
+  at::Tensor target = is_label.to(dtype) * (1 - smoothing) + smoothing / static_cast<double>(classes);
+  if (class_weights_.defined()) target = target * class_weights_;
+  target = target * share.unsqueeze(1);
+
+  const at::Tensor total = target.sum(1, /*keepdim=*/true);
+  const at::Tensor log_probabilities = rows.log_softmax(1);
+  const at::Tensor loss = at::where(target > 0, target * -log_probabilities, 0).sum(at::kDouble);
+  // What a sample that does not count holds makes no difference.
+  const at::Tensor gradient = at::where(total > 0, log_probabilities.exp() * total - target, 0);
+  return {loss, (gradient * factor.to(dtype)).to(logits.scalar_type())};
 }
 
 std::string CrossEntropyOptions::description() const {

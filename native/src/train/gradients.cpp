@@ -2,10 +2,11 @@
 
 #include <ATen/Dispatch.h>
 #include <ATen/Parallel.h>
+#include <ATen/ops/_foreach_mul.h>
 #include <ATen/ops/_foreach_norm.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 
-#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -30,33 +31,16 @@ double squares(const at::Tensor& tensor) {
       tensor.scalar_type(), "squares", [&] { return squares(tensor.const_data_ptr<scalar_t>(), tensor.numel()); });
 }
 
+/// PyTorch's constant against a division by zero.
+constexpr double kSmallestDivisor = 1e-6;
+
 double norm_of(const std::vector<double>& squares) {
   double sum = 0;
   for (double square : squares) sum += square;
   return std::sqrt(sum);
 }
 
-/// The sums of the squares on another device, which is waited for once.
-std::vector<double> squares_on_device(const Gradients& gradients) {
-  std::vector<double> all(gradients.size());
-  std::vector<size_t> places;
-  std::vector<at::Tensor> defined;
-  for (size_t i = 0; i < gradients.size(); ++i) {
-    if (!gradients[i].defined()) continue;
-    places.push_back(i);
-    defined.push_back(gradients[i]);
-  }
-  if (defined.empty()) return all;
-  const at::Tensor norms = at::stack(at::_foreach_norm(defined, 2, at::kDouble)).cpu();
-  const double* norm = norms.const_data_ptr<double>();
-  for (size_t i = 0; i < places.size(); ++i) all[places[i]] = norm[i] * norm[i];
-  return all;
-}
-
 std::vector<double> squares_of(const Gradients& gradients) {
-  const bool is_elsewhere = std::any_of(
-      gradients.begin(), gradients.end(), [](const at::Tensor& one) { return one.defined() && !one.is_cpu(); });
-  if (is_elsewhere) return squares_on_device(gradients);
   std::vector<double> all(gradients.size());
   const auto count = static_cast<int64_t>(gradients.size());
   int64_t elements = 1;
@@ -71,14 +55,24 @@ std::vector<double> squares_of(const Gradients& gradients) {
   return all;
 }
 
+void check_finite(bool is_finite, const std::string& name) {
+  RETORT_CHECK_AS(NonFiniteError, is_finite, "TrainingStep: gradient of ", name, " must be finite (got inf or nan)");
+}
+
+Gradients defined(const Gradients& gradients) {
+  Gradients defined;
+  for (const at::Tensor& gradient : gradients) {
+    if (gradient.defined()) defined.push_back(gradient);
+  }
+  return defined;
+}
+
 }  // namespace
 
 double checked_norm(const Gradients& gradients, const std::vector<std::string>& names) {
   const std::vector<double> all = squares_of(gradients);
   for (size_t i = 0; i < all.size(); ++i) {
-    RETORT_CHECK_AS(
-        NonFiniteError, std::isfinite(all[i]) || all_finite(gradients[i]), "TrainingStep: gradient of ", names[i],
-        " must be finite (got inf or nan)");
+    check_finite(std::isfinite(all[i]) || all_finite(gradients[i]), names[i]);
   }
   return norm_of(all);
 }
@@ -90,12 +84,55 @@ Gradients clip(Gradients gradients, double norm, double clip_value, double clip_
     }
     norm = norm_of(squares_of(gradients));
   }
-  // PyTorch's constant against a division by zero.
-  const double factor = clip_norm / (norm + 1e-6);
+  const double factor = clip_norm / (norm + kSmallestDivisor);
   if (clip_norm > 0 && factor < 1) {
     for (at::Tensor& gradient : gradients) {
       if (gradient.defined()) gradient = gradient * factor;
     }
+  }
+  return gradients;
+}
+
+at::Tensor norms_on_device(const Gradients& gradients, const at::TensorOptions& like) {
+  const Gradients given = defined(gradients);
+  const at::Tensor zero = at::zeros({}, like.dtype(at::kDouble));
+  if (given.empty()) return zero.expand({static_cast<int64_t>(gradients.size())});
+  std::vector<at::Tensor> norms = at::_foreach_norm(given, 2, at::kDouble);
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (!gradients[i].defined()) norms.insert(norms.begin() + static_cast<std::ptrdiff_t>(i), zero);
+  }
+  return at::stack(norms);
+}
+
+double checked_norm_of(const std::vector<double>& norms, const std::vector<std::string>& names) {
+  double sum = 0;
+  for (size_t i = 0; i < norms.size(); ++i) {
+    check_finite(std::isfinite(norms[i]), names[i]);
+    sum += norms[i] * norms[i];
+  }
+  return std::sqrt(sum);
+}
+
+Gradients clip_on_device(Gradients gradients, const at::Tensor& norms, double clip_value, double clip_norm) {
+  at::Tensor own_norms = norms;
+  if (clip_value > 0) {
+    for (at::Tensor& gradient : gradients) {
+      if (gradient.defined()) gradient = gradient.clamp(-clip_value, clip_value);
+    }
+    if (clip_norm > 0) own_norms = norms_on_device(gradients, norms.options());
+  }
+  if (clip_norm == 0) return gradients;
+  const at::Tensor norm = own_norms.square().sum().sqrt();
+  return times(std::move(gradients), (clip_norm / (norm + kSmallestDivisor)).clamp_max(1));
+}
+
+Gradients times(Gradients gradients, const at::Tensor& factor) {
+  const Gradients given = defined(gradients);
+  if (given.empty()) return gradients;
+  const Gradients products = at::_foreach_mul(given, factor.to(given.front().scalar_type()));
+  auto product = products.begin();
+  for (at::Tensor& gradient : gradients) {
+    if (gradient.defined()) gradient = *product++;
   }
   return gradients;
 }

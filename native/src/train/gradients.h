@@ -21,6 +21,21 @@ double checked_norm(const Gradients& gradients, const std::vector<std::string>& 
 /// @param norm of the gradients as given
 Gradients clip(Gradients gradients, double norm, double clip_value, double clip_norm);
 
+// The same where the gradients are, which nobody waits for.
+
+/// The norm of each gradient, float64 [gradients]; 0 where there is none.
+/// @param like on whose device
+at::Tensor norms_on_device(const Gradients& gradients, const at::TensorOptions& like);
+
+/// checked_norm() of what norms_on_device() found.
+double checked_norm_of(const std::vector<double>& norms, const std::vector<std::string>& names);
+
+/// clip() of gradients with norms_on_device().
+Gradients clip_on_device(Gradients gradients, const at::Tensor& norms, double clip_value, double clip_norm);
+
+/// All gradients times a float64 scalar on their device.
+Gradients times(Gradients gradients, const at::Tensor& factor);
+
 /// Gradients of several batches, summed up.
 class Accumulation {
  public:

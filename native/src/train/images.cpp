@@ -48,17 +48,6 @@ void transform(
   });
 }
 
-/// The same on other devices, in float32 or better.
-at::Tensor transformed(const at::Tensor& from, const std::vector<double>& scale, const std::vector<double>& shift) {
-  const at::ScalarType dtype = from.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  std::vector<int64_t> shape(static_cast<size_t>(from.dim()) - 1, 1);
-  shape[0] = -1;
-  const auto of_channels = [&](const std::vector<double>& values) {
-    return at::tensor(values, from.options().dtype(dtype)).view(shape);
-  };
-  return from.to(dtype) * of_channels(scale) + of_channels(shift);
-}
-
 /// [B, C, pixels]; a view if the pixels are evenly spaced.
 at::Tensor with_flat_pixels(const at::Tensor& images) {
   return images.dim() == 2 ? images.unsqueeze(2) : images.flatten(2);
@@ -108,20 +97,43 @@ at::Tensor ImagePreparation::prepare(
   const bool is_bytes = images.scalar_type() == at::kByte;
   if (normalization_.scale.empty() && !is_bytes) return channels_first.to(like).contiguous(format);
 
-  std::vector<double> scale = normalization_.scale.empty() ? std::vector<double>{1} : normalization_.scale;
-  if (is_bytes) {
-    for (double& factor : scale) factor /= kByte;
-  }
-  const std::vector<double> shift = normalization_.shift.empty() ? std::vector<double>{0} : normalization_.shift;
-  if (!images.is_cpu()) return transformed(channels_first, scale, shift).to(like).contiguous(format);
+  if (!images.is_cpu()) return transformed_on_device(channels_first).to(like).contiguous(format);
+  const Transformation of_channels = transformation(is_bytes);
   const at::Tensor prepared = at::empty(channels_first.sizes(), like, std::optional<at::MemoryFormat>(format));
   const at::Tensor from = with_flat_pixels(is_bytes ? channels_first : channels_first.to(like));
   const at::Tensor to = with_flat_pixels(prepared);
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, to.scalar_type(), "prepare_images", [&] {
-    is_bytes ? transform<uint8_t, scalar_t>(from, to, scale, shift)
-             : transform<scalar_t, scalar_t>(from, to, scale, shift);
+    is_bytes ? transform<uint8_t, scalar_t>(from, to, of_channels.scale, of_channels.shift)
+             : transform<scalar_t, scalar_t>(from, to, of_channels.scale, of_channels.shift);
   });
   return prepared;
+}
+
+ImagePreparation::Transformation ImagePreparation::transformation(bool of_bytes) const {
+  const bool is_empty = normalization_.scale.empty();
+  Transformation result = {
+      is_empty ? std::vector<double>{1} : normalization_.scale,
+      is_empty ? std::vector<double>{0} : normalization_.shift};
+  if (of_bytes) {
+    for (double& factor : result.scale) factor /= kByte;
+  }
+  return result;
+}
+
+at::Tensor ImagePreparation::transformed_on_device(const at::Tensor& from) const {
+  const bool is_bytes = from.scalar_type() == at::kByte;
+  const at::ScalarType dtype = from.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  TransformationOnDevice& known = on_devices_[{is_bytes, dtype, from.get_device()}];
+  if (!known.scale.defined()) {
+    std::vector<int64_t> shape(static_cast<size_t>(from.dim()) - 1, 1);
+    shape[0] = -1;
+    const Transformation of_channels = transformation(is_bytes);
+    const auto on_device = [&](const std::vector<double>& values) {
+      return at::tensor(values, from.options().dtype(dtype)).view(shape);
+    };
+    known = {on_device(of_channels.scale), on_device(of_channels.shift)};
+  }
+  return from.to(dtype) * known.scale + known.shift;
 }
 
 std::string ImageOptions::description() const {

@@ -105,10 +105,13 @@ void Optimizer::remember_scalars(const std::string& kind, at::ScalarType dtype) 
   remembered_.emplace_back(kind, std::move(zeros));
 }
 
-std::vector<Optimizer::Work> Optimizer::prepare(const Tensors& gradients) const {
+std::vector<Optimizer::Work> Optimizer::prepare(const Tensors& gradients, const Rate& rate) const {
   std::vector<Work> works;
   for (const Bucket& bucket : buckets_) {
-    Work work{&bucket, {}, {}, std::vector<Tensors>(remembered_.size()), {}};
+    Rate own = {rate.value * bucket.learning_rate_factor};
+    // The fused kernels take it in float32.
+    if (rate.on_device.defined()) own.on_device = (rate.on_device * bucket.learning_rate_factor).to(at::kFloat);
+    Work work{&bucket, std::move(own), {}, {}, std::vector<Tensors>(remembered_.size()), {}};
     for (size_t member : bucket.members) {
       at::Tensor gradient = gradients[member];
       if (!gradient.defined()) continue;
@@ -129,12 +132,13 @@ std::vector<Optimizer::Work> Optimizer::prepare(const Tensors& gradients) const 
   return works;
 }
 
-void Optimizer::apply(const std::vector<Work>& works, double learning_rate) {
+void Optimizer::apply(const std::vector<Work>& works, const at::Tensor& failed) {
+  const auto found = failed.defined() ? std::optional<at::Tensor>(failed) : std::nullopt;
   for (const Work& work : works) {
     // LibTorch's fused kernels start threads for each parameter, however small.
     const auto members = static_cast<int64_t>(work.bucket->members.size());
     const OneThread alone(work.bucket->elements < members * at::internal::GRAIN_SIZE);
-    update(work, learning_rate * work.bucket->learning_rate_factor);
+    update(work, found);
     for (const auto& [parameter, substitute] : work.substitutes) parameter.copy_(substitute);
   }
 }

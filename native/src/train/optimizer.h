@@ -5,6 +5,7 @@
 #include <torch/ordered_dict.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -25,6 +26,13 @@ class Optimizer {
   /// The learning rate after a number of updates.
   double learning_rate(int64_t step) const { return learning_rate_ * schedule_.at(step); }
 
+  /// A learning rate where it is known: on the CPU, or as a scalar on the parameters' device, which is then the one
+  /// that counts.
+  struct Rate {
+    double value;
+    at::Tensor on_device = {};
+  };
+
   /// One tensor for each parameter.
   using Tensors = std::vector<at::Tensor>;
 
@@ -41,6 +49,7 @@ class Optimizer {
   /// What one kernel works on.
   struct Work {
     const Bucket* bucket;
+    Rate rate;
     Tensors parameters, gradients;
     std::vector<Tensors> remembered;
     /// Parameters with gaps in memory, which a kernel would fill, and what is updated in their place.
@@ -48,9 +57,11 @@ class Optimizer {
   };
 
   /// Does all of an update that can fail. An undefined gradient leaves its parameter as it is.
-  std::vector<Work> prepare(const Tensors& gradients) const;
+  std::vector<Work> prepare(const Tensors& gradients, const Rate& rate) const;
   /// Updates the parameters in place.
-  void apply(const std::vector<Work>& works, double learning_rate);
+  /// @param failed float32 [], on the parameters' device: whether to leave everything as it is, if it is 1 and not 0;
+  ///     undefined for no
+  void apply(const std::vector<Work>& works, const at::Tensor& failed = {});
 
   /// What the optimizer remembers, as `KIND.NAME`; shares its memory.
   torch::OrderedDict<std::string, at::Tensor> state() const;
@@ -61,7 +72,7 @@ class Optimizer {
   void remember_scalars(const std::string& kind, at::ScalarType dtype);
 
   /// In place; must not fail.
-  virtual void update(const Work& work, double learning_rate) = 0;
+  virtual void update(const Work& work, const std::optional<at::Tensor>& failed) = 0;
 
  private:
   double learning_rate_;

@@ -16,10 +16,14 @@ class Sgd final : public Optimizer {
   }
 
  private:
-  void update(const Work& work, double learning_rate) override {
-    at::_fused_sgd_(
-        work.parameters, work.gradients, momentum_ > 0 ? work.remembered[0] : Tensors(), work.bucket->weight_decay,
-        momentum_, learning_rate, /*dampening=*/0.0, nesterov_, /*maximize=*/false, /*is_first_step=*/false);
+  void update(const Work& work, const std::optional<at::Tensor>& failed) override {
+    const auto run = [&](const auto& rate) {
+      at::_fused_sgd_(
+          work.parameters, work.gradients, momentum_ > 0 ? work.remembered[0] : Tensors(), work.bucket->weight_decay,
+          momentum_, rate, /*dampening=*/0.0, nesterov_, /*maximize=*/false, /*is_first_step=*/false,
+          /*grad_scale=*/std::nullopt, failed);
+    };
+    work.rate.on_device.defined() ? run(work.rate.on_device) : run(work.rate.value);
   }
 
   double momentum_;

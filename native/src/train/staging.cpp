@@ -4,24 +4,40 @@
 
 namespace retort {
 
-const Batch& Staging::on_device(const Batch& batch) {
-  if (device_.is_cpu()) return batch;
-  moved_ = batch;
-  moved_.images = on_device(batch.images, locked_[0]);
-  moved_.labels = on_device(batch.labels, locked_[1]);
-  moved_.indices = on_device(batch.indices, locked_[2]);
-  moved_.contrast = on_device(batch.contrast, locked_[3]);
-  moved_.weights = on_device(batch.weights, locked_[4]);
-  return moved_;
+Batch Staging::on_device(const Batch& batch) {
+  Batch moved = batch;
+  for (size_t i = 0; i < kParts.size(); ++i) {
+    at::Tensor& part = moved.*kParts[i];
+    if (part.defined()) part = readable(part, locked_[i]).to(device_, /*non_blocking=*/true);
+  }
+  return moved;
 }
 
-at::Tensor Staging::on_device(const at::Tensor& tensor, at::Tensor& locked) const {
-  if (!tensor.defined() || tensor.device() == device_) return tensor;
-  if (!locked.defined() || locked.sizes() != tensor.sizes() || locked.dtype() != tensor.dtype()) {
-    locked = at::empty(tensor.sizes(), at::TensorOptions(tensor.dtype()).pinned_memory(true));
+void Staging::copy(const Batch& batch, const Batch& places) {
+  for (size_t i = 0; i < kParts.size(); ++i) {
+    const at::Tensor& part = batch.*kParts[i];
+    if (part.defined()) (places.*kParts[i]).copy_(readable(part, locked_[i]), /*non_blocking=*/true);
   }
-  locked.copy_(tensor);
-  return locked.to(device_, /*non_blocking=*/true);
+}
+
+std::vector<int64_t> Staging::signature(const Batch& batch) {
+  std::vector<int64_t> signature;
+  for (at::Tensor Batch::*one : kParts) {
+    const at::Tensor& part = batch.*one;
+    signature.push_back(part.defined() ? part.dim() : -1);
+    if (!part.defined()) continue;
+    signature.push_back(static_cast<int64_t>(part.scalar_type()));
+    signature.insert(signature.end(), part.sizes().begin(), part.sizes().end());
+  }
+  return signature;
+}
+
+at::Tensor Staging::readable(const at::Tensor& part, at::Tensor& locked) const {
+  if (part.device() == device_) return part;
+  if (!locked.defined() || locked.sizes() != part.sizes() || locked.dtype() != part.dtype()) {
+    locked = at::empty(part.sizes(), at::TensorOptions(part.dtype()).pinned_memory(true));
+  }
+  return locked.copy_(part);
 }
 
 }  // namespace retort

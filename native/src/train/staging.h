@@ -5,26 +5,35 @@
 #include <retort/train/training_step.h>
 
 #include <array>
+#include <cstdint>
+#include <vector>
 
 namespace retort {
 
 /// Brings batches to the student's device. What comes from the CPU's memory goes through page-locked memory, which the
-/// device reads by itself while the CPU goes on.
+/// device reads by itself while the CPU goes on; before the next batch comes, it must have done so.
 class Staging {
  public:
   explicit Staging(at::Device device) : device_(device) {}
 
-  /// The batch itself if that is where the CPU's memory is, or else one that is good until the next call.
-  const Batch& on_device(const Batch& batch);
+  /// The batch on the device, its own tensors where they are there.
+  Batch on_device(const Batch& batch);
+  /// Copies a batch into tensors of the same shapes and dtypes on the device.
+  void copy(const Batch& batch, const Batch& places);
+
+  /// The same for batches of the same parts with the same shapes and dtypes, and for no others.
+  static std::vector<int64_t> signature(const Batch& batch);
 
  private:
-  at::Tensor on_device(const at::Tensor& tensor, at::Tensor& locked) const;
+  static constexpr std::array<at::Tensor Batch::*, 5> kParts = {
+      &Batch::images, &Batch::labels, &Batch::indices, &Batch::contrast, &Batch::weights};
+
+  /// The part where the device can read it without making the CPU wait.
+  at::Tensor readable(const at::Tensor& part, at::Tensor& locked) const;
 
   at::Device device_;
-  Batch moved_;
-  /// Page-locked memory of the batch's parts, kept for the next one. A step waits for the device before it ends, so
-  /// that nobody reads them any more.
-  std::array<at::Tensor, 5> locked_;
+  /// Page-locked memory for each part.
+  std::array<at::Tensor, kParts.size()> locked_;
 };
 
 }  // namespace retort

@@ -67,7 +67,7 @@ Teacher::Teacher(const TrainingStepOptions& options, std::vector<std::string> ta
   RETORT_CHECK(
       !normalises_batches, kName,
       ": BatchNorm of a teacher with a cache must be in evaluation mode (got one of the batch's statistics)");
-  cache_dtype_ = precision_ == Precision::kBFloat16 ? at::kBFloat16 : student_.dtype().toScalarType();
+  cache_dtype_ = precision_ == Precision::kFull ? student_.dtype().toScalarType() : dtype_of(precision_);
   std::vector<TeacherCache::Output> rows = {{{classes_}, cache_dtype_}};
   for (const std::vector<int64_t>& shape : tap_shapes_) rows.push_back({shape, cache_dtype_});
   cache_.emplace(samples, std::move(rows), options.teacher_cache.file, fingerprint(options, taps_));
@@ -108,6 +108,11 @@ void Teacher::check(const Batch& batch) const {
   }
 }
 
+void Teacher::snapshot(const Batch& batch) {
+  has_snapshot_ = !batch.teacher_logits.defined();
+  if (has_snapshot_) network_->snapshot();
+}
+
 NetworkOutput Teacher::outputs(const Batch& batch, const ImagePreparation& images) {
   const at::NoGradGuard no_gradients;
   NetworkOutput output = batch.teacher_logits.defined() ? NetworkOutput{batch.teacher_logits, batch.teacher_features}
@@ -123,7 +128,6 @@ NetworkOutput Teacher::outputs(const Batch& batch, const ImagePreparation& image
 
 NetworkOutput Teacher::computed(const at::Tensor& images, const ImagePreparation& preparation) {
   const Stopwatch watch;
-  network_->snapshot();
   ran_ = true;
   const ModuleMode mode(*plan_);
   const at::TensorOptions own = network_->tensor_options();
@@ -179,12 +183,13 @@ void Teacher::commit() {
 }
 
 void Teacher::rollback() {
-  if (std::exchange(ran_, false)) network_->restore();
+  if (std::exchange(has_snapshot_, false)) network_->restore();
+  ran_ = false;
   fresh_.clear();
 }
 
-void Teacher::note_time() {
-  if (std::exchange(ran_, false)) format_.note(nanoseconds_);
+void Teacher::note_time(int64_t nanoseconds) {
+  if (std::exchange(ran_, false)) format_.note(nanoseconds);
 }
 
 }  // namespace retort

@@ -29,6 +29,8 @@ class Teacher {
   /// Requires outputs that fit, if they are given, and else what is needed to compute them.
   void check(const Batch& batch) const;
 
+  /// Remembers what outputs() for the batch may change in the network.
+  void snapshot(const Batch& batch);
   /// Logits and the features of taps(), which nobody may change. Followed by commit() and note_time(), or by
   /// rollback().
   NetworkOutput outputs(const Batch& batch, const ImagePreparation& images);
@@ -36,10 +38,14 @@ class Teacher {
   /// Remembers what was computed, if there is a cache.
   /// @throws CheckpointError if the file of the cache cannot be written
   void commit();
+  /// Whether commit() has something to remember.
+  bool remembers() const { return !fresh_.empty(); }
   /// Undoes what the last outputs() did to the network.
   void rollback();
-  /// Lets the choice of a format learn from the last outputs(), when the step has succeeded.
-  void note_time();
+  /// Lets the choice of a format learn what the last outputs() took, when the step has succeeded.
+  void note_time(int64_t nanoseconds);
+  /// What the last outputs() took on the CPU.
+  int64_t nanoseconds() const { return nanoseconds_; }
 
   FormatChoice& format() { return format_; }
 
@@ -59,6 +65,8 @@ class Teacher {
   std::optional<TeacherCache> cache_;
   at::ScalarType cache_dtype_ = at::kFloat;
   FormatChoice format_;
+
+  bool has_snapshot_ = false;
 
   // Of the last outputs():
   bool ran_ = false;

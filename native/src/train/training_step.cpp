@@ -22,11 +22,6 @@ namespace {
 
 constexpr const char* kName = "TrainingStep";
 
-void check_finite(const std::string& what, double loss) {
-  RETORT_CHECK_AS(
-      NonFiniteError, std::isfinite(loss), kName, ": ", what, " must be finite (got ", without_sign_of_nan(loss), ")");
-}
-
 std::vector<at::Tensor> select(const std::vector<at::Tensor>& features, const std::vector<int64_t>& taps) {
   std::vector<at::Tensor> selected;
   selected.reserve(taps.size());
@@ -99,6 +94,23 @@ TrainingStep::Impl::Impl(TrainingStepOptions given)
     stages.push_back(bind_stage(*stage, *options.student, options.teacher.get(), teacher->taps(), criteria.size()));
     for (const BoundTerm& term : stages.back().terms) criteria.push_back(term.criterion);
   }
+  const bool is_on_cpu = student_tensors.device().is_cpu();
+  RETORT_CHECK(
+      !options.cuda_graph || student_tensors.device().is_cuda(), kName,
+      ": student must be on a GPU for a CUDA graph (got ", student_tensors.device(), ")");
+  if (!is_on_cpu || options.late_results || options.student_precision == Precision::kFloat16) {
+    deferred = std::make_unique<Deferred>(*this);
+  }
+}
+
+TrainingStep::Impl::~Impl() {
+  // The device reads and writes what the step is made of.
+  if (deferred && deferred->pending) deferred->fetched.wait();
+}
+
+void TrainingStep::Impl::check_finite(const std::string& what, double loss) {
+  RETORT_CHECK_AS(
+      NonFiniteError, std::isfinite(loss), kName, ": ", what, " must be finite (got ", without_sign_of_nan(loss), ")");
 }
 
 int64_t TrainingStep::Impl::check(const Batch& batch) const {
@@ -122,11 +134,7 @@ int64_t TrainingStep::Impl::check(const Batch& batch) const {
   const bool has_labels = batch.labels.defined() || stage().cross_entropy.needs_labels();
   const int64_t labeled = has_labels ? check_labels(kName, batch.labels, size, classes) : 0;
   if (!stage().terms.empty()) teacher->check(batch);
-  CriterionInput input;
-  input.labels = batch.labels;
-  input.indices = batch.indices;
-  input.contrast = batch.contrast;
-  input.weights = batch.weights;
+  const CriterionInput input = without_networks(batch);
   for (const BoundTerm& term : stage().terms) term.criterion->check_batch(input);
   return labeled;
 }
@@ -135,8 +143,9 @@ at::Generator TrainingStep::Impl::generator() const {
   return at::globalContext().defaultGenerator(student_tensors.device());
 }
 
-void TrainingStep::Impl::snapshot() {
+void TrainingStep::Impl::snapshot(const Batch& batch) {
   options.student->snapshot();
+  if (!stage().terms.empty()) teacher->snapshot(batch);
   for (const BoundTerm& term : stage().terms) term.criterion->snapshot();
   saved_random.save(generator());
 }
@@ -152,6 +161,8 @@ void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
   adopt_threads();
   const Lock lock(*this);
   const Stopwatch watch;
+  settle();
+  rethrow_failure();
   StepResult computed;
   computed.labeled = check(batch);
   computed.samples = batch.images.size(0);
@@ -159,9 +170,10 @@ void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
   computed.student_format = student_format.next();
   computed.teacher_format = teacher->format().next();
   computed.learning_rate = learning_rate();
-  snapshot();
+  snapshot(batch);
+  if (deferred) return run_deferred(batch, std::move(computed), watch, result);
   try {
-    attempt(batch, staging.on_device(batch), computed);
+    attempt(batch, computed);
   } catch (const NonFiniteError&) {
     restore();
     if (!options.skip_non_finite) throw;
@@ -175,7 +187,7 @@ void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
   std::swap(result, computed);
 }
 
-void TrainingStep::Impl::attempt(const Batch& given, const Batch& batch, StepResult& result) {
+void TrainingStep::Impl::attempt(const Batch& batch, StepResult& result) {
   const c10::InferenceMode no_inference(false);
   const at::AutoGradMode with_gradients(true);
   const Autocast full(student_tensors.device(), Precision::kFull);
@@ -194,25 +206,21 @@ void TrainingStep::Impl::attempt(const Batch& given, const Batch& batch, StepRes
   };
   if (now.cross_entropy.needs_labels() && result.labeled > 0) {
     const double weight = now.cross_entropy.weight(progress.steps_of_stage);
-    auto computed = now.cross_entropy.differentiate(learned.logits, given.labels, given.weights, share(weight));
+    auto computed = now.cross_entropy.differentiate(learned.logits, batch.labels, batch.weights, share(weight));
     if (computed) {
       result.cross_entropy = add("cross-entropy", computed->loss, weight);
       roots.add(learned.logits, std::move(computed->gradient));
     }
   }
   std::vector<CriterionInput> inputs;
-  for (const BoundTerm& term : now.terms) {
-    inputs.push_back(
-        {select(learned.features, term.student_taps), select(taught.features, term.teacher_taps), learned.logits,
-         taught.logits, batch.labels, batch.indices, batch.contrast, batch.weights});
-    const at::Tensor loss = term.criterion->forward(inputs.back());
-    const std::string what = "loss of term " + std::to_string(result.terms.size());
-    RETORT_CHECK(
-        loss.defined() && loss.numel() == 1, kName, ": ", what, " must be a scalar (got ",
-        loss.defined() ? c10::str(loss.sizes()) : "an undefined tensor", ")");
+  for (size_t i = 0; i < now.terms.size(); ++i) {
+    const BoundTerm& term = now.terms[i];
+    inputs.push_back(input_of(term, batch, taught, learned));
+    term.criterion->draw(inputs.back());
+    const at::Tensor loss = loss_of(term, inputs.back(), i);
     const double weight = term.weight_at(progress.steps_of_stage);
-    result.terms.push_back(add(what, loss.item<double>(), weight));
-    roots.add(loss.dim() == 0 ? loss : loss.reshape({}), at::scalar_tensor(share(weight), loss.options()));
+    result.terms.push_back(add(name_of_term(i), loss.item<double>(), weight));
+    roots.add(loss, at::scalar_tensor(share(weight), loss.options()));
   }
   check_finite("loss", result.total);
 
@@ -222,25 +230,57 @@ void TrainingStep::Impl::attempt(const Batch& given, const Batch& batch, StepRes
   result.gradient_norm = checked_norm(gradients, now.optimizer->names());
 
   const at::NoGradGuard no_gradients;
-  if (given.labels.defined()) result.correct = count_correct(learned.logits, given.labels);
+  if (batch.labels.defined()) result.correct = count_correct(learned.logits, batch.labels);
   const bool updates = accumulation.count() + 1 == options.accumulate;
   std::vector<Optimizer::Work> update;
   if (updates) {
-    update = now.optimizer->prepare(clip(gradients, result.gradient_norm, options.clip_value, options.clip_norm));
+    update = now.optimizer->prepare(
+        clip(gradients, result.gradient_norm, options.clip_value, options.clip_norm), {result.learning_rate});
   }
   for (size_t i = 0; i < now.terms.size(); ++i) now.terms[i].criterion->after_step(inputs[i]);
   // After what may fail and can be undone, which the cache cannot.
   teacher->commit();
   // Last, since nothing in it can fail.
   if (updates) {
-    now.optimizer->apply(update, result.learning_rate);
+    now.optimizer->apply(update);
     accumulation.clear();
   } else {
     accumulation.keep(std::move(gradients));
   }
   result.updated = updates;
   student_format.note(student_nanoseconds);
-  teacher->note_time();
+  teacher->note_time(teacher->nanoseconds());
+}
+
+CriterionInput TrainingStep::Impl::without_networks(const Batch& batch) {
+  CriterionInput input;
+  input.labels = batch.labels;
+  input.indices = batch.indices;
+  input.contrast = batch.contrast;
+  input.weights = batch.weights;
+  return input;
+}
+
+CriterionInput TrainingStep::Impl::input_of(
+    const BoundTerm& term, const Batch& batch, const NetworkOutput& taught, const NetworkOutput& learned) {
+  CriterionInput input = without_networks(batch);
+  input.student = select(learned.features, term.student_taps);
+  input.teacher = select(taught.features, term.teacher_taps);
+  input.logits_student = learned.logits;
+  input.logits_teacher = taught.logits;
+  return input;
+}
+
+std::string TrainingStep::Impl::name_of_term(size_t index) {
+  return "loss of term " + std::to_string(index);
+}
+
+at::Tensor TrainingStep::Impl::loss_of(const BoundTerm& term, const CriterionInput& input, size_t index) {
+  at::Tensor loss = term.criterion->forward(input);
+  RETORT_CHECK(
+      loss.defined() && loss.numel() == 1, kName, ": ", name_of_term(index), " must be a scalar (got ",
+      loss.defined() ? c10::str(loss.sizes()) : "an undefined tensor", ")");
+  return loss.dim() == 0 ? loss : loss.reshape({});
 }
 
 NetworkOutput TrainingStep::Impl::learn(const at::Tensor& raw) {
@@ -275,6 +315,7 @@ void TrainingStep::Impl::advance() {
   if (stage().steps == 0 || progress.steps_of_stage < stage().steps) return;
   ++progress.stage;
   progress.steps_of_stage = 0;
+  if (deferred) deferred->graph.drop();
 }
 
 torch::OrderedDict<std::string, at::Tensor> TrainingStep::Impl::state(int64_t at_stage) const {
@@ -312,7 +353,19 @@ void TrainingStep::run(const Batch& batch, StepResult& result) {
   impl_->run(batch, result);
 }
 
+bool TrainingStep::finish(StepResult& result) {
+  static CallSite site;
+  const RunningCall running(site);
+  return impl_->finish(result);
+}
+
+std::string TrainingStep::graph_obstacle() const {
+  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  return impl_->graph_obstacle();
+}
+
 void TrainingStep::publish() {
+  impl_->settled();
   // A step holds the student's mutex from beginning to end.
   impl_->options.student->publish();
 }
@@ -334,17 +387,17 @@ const std::vector<int64_t>& TrainingStep::input_shape() const {
 }
 
 int64_t TrainingStep::steps() const {
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  const auto lock = impl_->settled();
   return impl_->progress.steps;
 }
 
 int64_t TrainingStep::stage() const {
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  const auto lock = impl_->settled();
   return impl_->progress.stage;
 }
 
 double TrainingStep::learning_rate() const {
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
+  const auto lock = impl_->settled();
   return impl_->learning_rate();
 }
 
@@ -365,7 +418,7 @@ const std::vector<std::string>& TrainingStep::teacher_taps() const {
 torch::OrderedDict<std::string, at::Tensor> TrainingStep::state() const {
   static CallSite site;
   const RunningCall running(site);
-  const Impl::Lock lock(*impl_);
+  const auto lock = impl_->settled();
   return impl_->state(impl_->progress.stage);
 }
 

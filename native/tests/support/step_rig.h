@@ -53,8 +53,14 @@ struct StepRig {
   /// A step that succeeds.
   StepResult run(uint64_t seed) {
     manual_seed(seed);
+    return run(*step, batch);
+  }
+
+  /// What a step says of a batch, now or late.
+  static StepResult run(TrainingStep& step, const Batch& batch) {
     StepResult result;
-    step->run(batch, result);
+    step.run(batch, result);
+    step.finish(result);
     return result;
   }
 

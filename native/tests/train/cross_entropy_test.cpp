@@ -112,6 +112,33 @@ TEST_F(CrossEntropyTest, MatchesReference) {
   }
 }
 
+TEST_F(CrossEntropyTest, NobodyNeedsToWait) {
+  for (const CrossEntropyOptions& options : all_options()) {
+    for (bool weighted : {false, true}) {
+      SCOPED_TRACE(c10::str(options.description(), weighted ? ", weighted" : ""));
+      Inputs in;
+      if (weighted) {
+        in.weights = at::tensor({0.5, 0.0, 9.0, 2.0, 1.0, 0.25}, at::kDouble);
+        in.logits[1].fill_(std::numeric_limits<double>::quiet_NaN());
+      }
+      in.logits[2].fill_(std::numeric_limits<double>::infinity());
+      for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+        CrossEntropy cross_entropy(options, kClasses);
+        const at::Tensor logits = in.logits.to(dtype);
+        const auto expected = *cross_entropy.differentiate(logits, in.labels, in.weights, 3);
+        const double norm = cross_entropy.norm(in.labels, in.weights);
+        const auto result = cross_entropy.differentiate_on_device(
+            logits, in.labels, in.weights, at::scalar_tensor(1 / norm, at::kDouble),
+            at::scalar_tensor(3.0, at::kDouble));
+        const double tolerance = dtype == at::kDouble ? 1e-12 : 1e-5;
+        EXPECT_TRUE(close(result.loss.item<double>(), expected.loss, tolerance));
+        EXPECT_EQ(result.gradient.scalar_type(), dtype);
+        EXPECT_TRUE(close(result.gradient, expected.gradient, tolerance));
+      }
+    }
+  }
+}
+
 TEST_F(CrossEntropyTest, IsTorchsWithoutWeightsOfSamples) {
   // Enough for several threads.
   const at::Tensor logits = at::randn({999, 100}, at::kDouble).mul(5).requires_grad_();

@@ -73,7 +73,7 @@ TEST_P(FailedStepTest, ChangesNothing) {
   StepResult result;
   result.total = 77;
   for (int attempt = 0; attempt < 2; ++attempt) {
-    EXPECT_EQ(error_of([&] { rig.step->run(batch, result); }), failure.text);
+    EXPECT_EQ(error_of([&] { result = Rig::run(*rig.step, batch); }), failure.text);
     EXPECT_TRUE(same_bits(rig.photograph(), before));
     EXPECT_EQ(result.total, 77);
     EXPECT_TRUE(result.terms.empty());
@@ -243,6 +243,23 @@ std::vector<Variant> variants() {
       {"Adam", [](TrainingStepOptions& options) { options.optimizer = std::make_shared<AdamOptions>(); }},
       {"TrainingTeacher",
        [](TrainingStepOptions& options) { options.teacher_batch_norm = TeacherBatchNorm::kTraining; }},
+      {"LateResults", [](TrainingStepOptions& options) { options.late_results = true; }},
+      {"LateAccumulation",
+       [](TrainingStepOptions& options) {
+         options.late_results = true;
+         options.accumulate = 2;
+       }},
+      {"LateAdam",
+       [](TrainingStepOptions& options) {
+         options.late_results = true;
+         options.optimizer = std::make_shared<AdamOptions>();
+       }},
+      {"LateSecondStage",
+       [](TrainingStepOptions& options) {
+         options.late_results = true;
+         options.later_stages = {options};
+         options.steps = 1;
+       }},
       {"SecondStage",
        [](TrainingStepOptions& options) {
          options.later_stages = {options};
@@ -402,6 +419,12 @@ TEST(ConvertedStudentTest, IsRejected) {
       "TrainingStep: student must keep the dtype it had when the step was built, Float (got Double)");
   rig.student->convert(at::kFloat);
   EXPECT_EQ(rig.run(1).labeled, 5);
+}
+
+TEST_F(TrainingStepOptionsTest, RejectsGraphsOnTheCpu) {
+  EXPECT_EQ(
+      error_after([](TrainingStepOptions& options) { options.cuda_graph = true; }),
+      "TrainingStep: student must be on a GPU for a CUDA graph (got cpu)");
 }
 
 TEST_F(TrainingStepOptionsTest, RejectsTermsThatAreNotThere) {

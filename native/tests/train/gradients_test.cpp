@@ -104,6 +104,34 @@ TEST_F(GradientsTest, ClippingIsTorchs) {
   }
 }
 
+TEST_F(GradientsTest, NobodyNeedsToWait) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    const double tolerance = dtype == at::kDouble ? 1e-12 : 1e-6;
+    const Gradients gradients = random_gradients(dtype);
+    const at::Tensor norms = norms_on_device(gradients, at::kFloat);
+    EXPECT_EQ(norms.scalar_type(), at::kDouble);
+    const std::vector<double> all(norms.const_data_ptr<double>(), norms.const_data_ptr<double>() + norms.numel());
+    EXPECT_TRUE(close(checked_norm_of(all, kNames), checked_norm(gradients, kNames), tolerance));
+    for (double value : {0.0, 0.5, 100.0}) {
+      for (double norm : {0.0, 0.5, 100.0}) {
+        SCOPED_TRACE(c10::str("value ", value, ", norm ", norm));
+        const Gradients clipped = clip_on_device(gradients, norms, value, norm);
+        expect_gradients_of(
+            parameters_with(clip(gradients, checked_norm(gradients, kNames), value, norm)), clipped, tolerance);
+      }
+    }
+    const Gradients doubled = times(gradients, at::scalar_tensor(2.0, at::kDouble));
+    EXPECT_TRUE(same_bits(doubled[0], gradients[0] * 2));
+    EXPECT_FALSE(doubled[1].defined());
+  }
+  EXPECT_EQ(norms_on_device({at::Tensor(), at::Tensor()}, at::kFloat).sum().item<double>(), 0);
+  EXPECT_EQ(
+      error_of([] {
+        checked_norm_of({1, 0, std::numeric_limits<double>::infinity()}, kNames);
+      }),
+      "TrainingStep: gradient of c must be finite (got inf or nan)");
+}
+
 TEST_F(GradientsTest, BelowTheLimitNothingIsTouched) {
   const Gradients gradients = random_gradients();
   const double norm = checked_norm(gradients, kNames);

@@ -68,7 +68,7 @@ TEST_P(TorchsOptimizerTest, DoesTheSame) {
       for (size_t i = 0; i < theirs.size(); ++i) theirs[i].mutable_grad() = gradients[i];
       const double rate = optimizer->learning_rate(step);
       torchs->param_groups()[0].options().set_lr(rate);
-      optimizer->apply(optimizer->prepare(gradients), rate);
+      optimizer->apply(optimizer->prepare(gradients, {rate}));
       torchs->step();
       for (size_t i = 0; i < own.size(); ++i) {
         ASSERT_TRUE(close(own[i], theirs[i], tolerance)) << "parameter " << i << " after step " << step;
@@ -99,6 +99,34 @@ Torchs case_of_adam(const std::string& name, bool decoupled, double beta1, doubl
   return {name, own, [=](const Tensors& parameters) { return std::make_unique<TorchsOptimizer>(parameters, theirs); }};
 }
 
+TEST_P(TorchsOptimizerTest, RateMayBeOnTheDevice) {
+  const Tensors here = random_tensors(at::kDouble), there = copies_of(here);
+  const auto of_here = build(*GetParam().own, here), of_there = build(*GetParam().own, there);
+  for (int64_t step = 0; step < 3; ++step) {
+    const Tensors gradients = random_tensors(at::kDouble);
+    of_here->apply(of_here->prepare(gradients, {0.05}));
+    // The one on the device counts.
+    of_there->apply(of_there->prepare(gradients, {7.0, at::scalar_tensor(0.05, at::kDouble)}));
+  }
+  // The rate is rounded to float32.
+  for (size_t i = 0; i < here.size(); ++i) EXPECT_TRUE(close(there[i], here[i], 1e-7)) << i;
+}
+
+TEST_P(TorchsOptimizerTest, FailedUpdateChangesNothing) {
+  const Tensors own = random_tensors(at::kFloat), twins = copies_of(own);
+  const auto optimizer = build(*GetParam().own, own), twin = build(*GetParam().own, twins);
+  for (int64_t step = 0; step < 4; ++step) {
+    const Tensors gradients = random_tensors(at::kFloat);
+    const bool failed = step % 2 == 0;
+    Tensors given = gradients;
+    if (failed) given[0] = at::full_like(given[0], std::numeric_limits<double>::quiet_NaN());
+    optimizer->apply(optimizer->prepare(given, {0.1}), at::scalar_tensor(failed ? 1 : 0, at::kFloat));
+    if (!failed) twin->apply(twin->prepare(gradients, {0.1}));
+  }
+  for (size_t i = 0; i < own.size(); ++i) EXPECT_TRUE(same_bits(own[i], twins[i])) << i;
+  EXPECT_TRUE(same_bits(optimizer->state(), twin->state()));
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Optimizer, TorchsOptimizerTest,
     ::testing::Values(
@@ -116,7 +144,7 @@ class OptimizerTest : public test::SeededTest {
  protected:
   static Tensors after_two_steps(const OptimizerOptions& options, const Tensors& parameters, const Tensors& gradients) {
     const auto optimizer = build(options, parameters);
-    for (int i = 0; i < 2; ++i) optimizer->apply(optimizer->prepare(gradients), 0.1);
+    for (int i = 0; i < 2; ++i) optimizer->apply(optimizer->prepare(gradients, {0.1}));
     return parameters;
   }
 };
@@ -188,7 +216,7 @@ void expect_rates_and_decays(
   Tensors gradients;
   for (const at::Tensor& parameter : parameters) gradients.push_back(at::full_like(parameter, 2));
   const auto optimizer = build(options, parameters, names);
-  optimizer->apply(optimizer->prepare(gradients), 0.1);
+  optimizer->apply(optimizer->prepare(gradients, {0.1}));
   for (size_t i = 0; i < names.size(); ++i) {
     const auto& [rate, decay] = expected[i];
     EXPECT_TRUE(close(parameters[i], at::full_like(parameters[i], 1 - rate * (2 + decay)), 1e-14)) << names[i];

@@ -32,6 +32,10 @@ enum class Precision {
   kFull,
   /// Convolutions and matrix products in bfloat16 (PyTorch's autocast); weights, losses and updates stay as they are.
   kBFloat16,
+  /// The same in float16, for GPUs that have no bfloat16. A student's gradients are kept from vanishing by a factor of
+  /// the loss, which moves as torch.amp.GradScaler's: from 65536 on, halved when a gradient overflows, doubled after
+  /// 2,000 batches without that. A batch whose gradients overflow is passed over, with StepResult::skipped set.
+  kFloat16,
 };
 
 /// What the teacher's BatchNorms do. All else in the teacher is in evaluation mode, always.
@@ -76,6 +80,17 @@ struct RETORT_API TrainingStepOptions : Stage {
   /// Whether a batch whose loss or gradient is not finite is passed over, with StepResult::skipped set, instead of an
   /// error.
   bool skip_non_finite = false;
+
+  /// Whether run() returns as soon as the device has its work, and reports the step before; see TrainingStep::finish.
+  bool late_results = false;
+  /// Whether the work of a step on a GPU is recorded as a CUDA graph, once three batches in a row have had the same
+  /// parts with the same shapes, and started as a whole for further batches like these, which takes the CPU a fraction
+  /// of the time. Other batches are done as without. The learning rate is rounded to float32.
+  ///
+  /// What can't be part of a graph: several batches to an update, a cache of the teacher's outputs, outputs of the
+  /// teacher that come with the batch, CRD's Z as a moving average, networks that draw random numbers (dropout), wait
+  /// for the device or change attributes of their own. TrainingStep::graph_obstacle tells.
+  bool cuda_graph = false;
 
   MemoryFormat student_format = MemoryFormat::kContiguous;
   MemoryFormat teacher_format = MemoryFormat::kContiguous;
@@ -131,12 +146,14 @@ struct RETORT_API StepResult {
   /// Whether the batch was passed over because something was not finite; nothing has changed then, and the values are
   /// those computed until that was found.
   bool skipped = false;
+  /// Whether it was done by a CUDA graph.
+  bool graph = false;
   /// The stage that the batch belonged to, from 0.
   int64_t stage = 0;
   /// Formats of this step; never kAuto.
   MemoryFormat student_format = MemoryFormat::kContiguous;
   MemoryFormat teacher_format = MemoryFormat::kContiguous;
-  /// What the step took.
+  /// What the step took; if results are late, on the device.
   int64_t nanoseconds = 0;
 };
 
@@ -149,6 +166,16 @@ struct RETORT_API StepResult {
 ///
 /// A step that fails changes nothing: parameters, buffers, optimizer, accumulated gradients, criteria, cache, the
 /// default generator of the student's device and the counters are then, bit for bit, what they were before.
+///
+/// On a GPU, a batch may lie in the CPU's memory: it is brought to the device through page-locked memory of the step's
+/// own and may be overwritten when run() returns. The device works in the calling thread's current stream. A step waits
+/// for it once, until the losses and the norms of the gradients are known; the update may still be under way when run()
+/// returns.
+///
+/// If results are late, run() does not even wait for that, but in the beginning for the step before, whose result it
+/// reports. Whether that step has failed is known only then: what it computed is undone, and run() throws its error
+/// without having looked at the new batch. Until finish(), buffers of the networks may be those of a step that will
+/// turn out to have failed; parameters never are. All members of this class see to it themselves.
 class RETORT_API TrainingStep {
  public:
   /// Probes the networks, builds the criteria and prepares the optimizers of all stages.
@@ -162,12 +189,23 @@ class RETORT_API TrainingStep {
   TrainingStep& operator=(const TrainingStep&) = delete;
 
   /// Does one step.
-  /// @param result overwritten once the step has succeeded
+  /// @param result overwritten once the step has succeeded; if results are late, by what the step before computed, or,
+  ///     if there was none since the last finish(), by an empty result (of 0 samples)
   /// @throws ShapeError if a tensor of the batch is missing or does not fit; found before anything runs
   /// @throws NonFiniteError if the loss or a gradient is not finite
   /// @throws c10::ValueError if a value of the batch is out of range
   /// @throws c10::Error if LibTorch fails
   void run(const Batch& batch, StepResult& result);
+
+  /// Waits for the last step, if results are late, and reports it.
+  /// @param result overwritten if there is something to report
+  /// @return whether there is: false if nothing has run since the last call, or if results are not late
+  /// @throws what run() throws of the last step
+  bool finish(StepResult& result);
+
+  /// Why steps are not done by a CUDA graph: in one line what can't be part of one, or what LibTorch said when it was
+  /// recorded; empty if nothing is known to prevent it.
+  std::string graph_obstacle() const;
 
   /// Publishes the student as it is between two steps, see Network::publish.
   void publish();

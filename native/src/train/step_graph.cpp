@@ -1,0 +1,70 @@
+#include "train/step_graph.h"
+
+#include <ATen/ops/empty_like.h>
+
+#include <exception>
+#include <utility>
+
+#include "util/check.h"
+
+namespace retort {
+namespace {
+
+/// A batch of the same shapes on a device, which nobody has filled.
+Batch places_for(const Batch& batch, c10::Device device) {
+  const auto place = [device](const at::Tensor& part) {
+    return part.defined() ? at::empty_like(part, part.options().device(device), at::MemoryFormat::Contiguous) : part;
+  };
+  return {place(batch.images), place(batch.labels), place(batch.indices), place(batch.contrast), place(batch.weights)};
+}
+
+/// What an error says in its first line.
+std::string first_line(const std::exception& error) {
+  const auto* own = dynamic_cast<const c10::Error*>(&error);
+  const std::string text = own ? own->what_without_backtrace() : error.what();
+  return text.substr(0, text.find('\n'));
+}
+
+}  // namespace
+
+bool StepGraph::is_time_to_record(const Signature& signature) {
+  like_last_ = signature == last_ ? like_last_ + 1 : 0;
+  last_ = signature;
+  return obstacle_.empty() && like_last_ >= kBatchesBefore;
+}
+
+void StepGraph::record(
+    const Signature& signature, const Batch& batch, const std::function<at::Tensor(const Batch&)>& work,
+    const std::function<void()>& undo) {
+  drop();
+  try {
+    places_ = places_for(batch, device_);
+    work_ = std::make_unique<CudaGraph>(device_, [&] { numbers_ = work(places_); });
+    undo_ = std::make_unique<CudaGraph>(device_, undo);
+    recorded_ = signature;
+  } catch (const std::exception& error) {
+    give_up(first_line(error));
+  }
+}
+
+const at::Tensor& StepGraph::launch(Staging& staging, const Batch& batch) {
+  staging.copy(batch, places_);
+  work_->launch();
+  return numbers_;
+}
+
+void StepGraph::drop() {
+  work_.reset();
+  undo_.reset();
+  numbers_ = at::Tensor();
+  places_ = {};
+  recorded_.clear();
+  like_last_ = 0;
+}
+
+void StepGraph::give_up(std::string obstacle) {
+  drop();
+  obstacle_ = std::move(obstacle);
+}
+
+}  // namespace retort

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <retort/train/training_step.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "train/staging.h"
+#include "util/cuda_graph.h"
+
+namespace retort {
+
+/// The work of a step on its device as a CUDA graph, once several batches in a row have had the same shapes.
+class StepGraph {
+ public:
+  /// What has to be the same for a batch to be trained with by a graph.
+  using Signature = std::vector<int64_t>;
+
+  /// @param obstacle why there can be no graph, if there is one
+  StepGraph(c10::Device device, std::string obstacle) : device_(device), obstacle_(std::move(obstacle)) {}
+
+  /// Why no graph is made; empty if nothing is known to prevent it.
+  const std::string& obstacle() const { return obstacle_; }
+
+  /// Notes that a batch comes; whether it is time to record a graph for those like it.
+  bool is_time_to_record(const Signature& signature);
+  /// Whether there is a graph for such batches.
+  bool fits(const Signature& signature) const { return work_ && signature == recorded_; }
+
+  /// Records what `work` starts for a batch like this, which it is given at the places from where the graph will read
+  /// batches, and what `undo` starts to put back what the work changed but the optimizer's part. If that fails, there
+  /// is an obstacle.
+  /// @param work returns the numbers that are to be fetched
+  void record(
+      const Signature& signature, const Batch& batch, const std::function<at::Tensor(const Batch&)>& work,
+      const std::function<void()>& undo);
+
+  /// Does the work for another batch of the recorded shape; returns the numbers.
+  const at::Tensor& launch(Staging& staging, const Batch& batch);
+  void undo() const { undo_->launch(); }
+
+  /// Forgets the graph, to record another.
+  void drop();
+  /// The same, for good.
+  void give_up(std::string obstacle);
+
+ private:
+  /// The first batches prepare what the others use again.
+  static constexpr int64_t kBatchesBefore = 3;
+
+  c10::Device device_;
+  std::string obstacle_;
+  Signature last_;
+  int64_t like_last_ = 0;
+  Signature recorded_;
+  Batch places_;
+  at::Tensor numbers_;
+  std::unique_ptr<CudaGraph> work_, undo_;
+};
+
+}  // namespace retort

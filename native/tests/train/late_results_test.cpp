@@ -1,0 +1,256 @@
+// Steps whose results are read in the next one, or on demand.
+#include <ATen/Functions.h>
+#include <gtest/gtest.h>
+#include <retort/train/adam.h>
+#include <retort/train/training_step.h>
+
+#include <cmath>
+#include <limits>
+
+#include "expect.h"
+#include "seeded_test.h"
+#include "step_rig.h"
+#include "temporary_folder.h"
+#include "train/loss_scale.h"
+
+namespace retort {
+namespace {
+
+using test::close;
+using test::error_of;
+using test::same_bits;
+using Rig = test::StepRig;
+
+void late(TrainingStepOptions& options) {
+  options.late_results = true;
+}
+
+void in_float16(TrainingStepOptions& options) {
+  options.student_precision = Precision::kFloat16;
+}
+
+at::Tensor spoil(const at::Tensor& loss) {
+  return loss * std::numeric_limits<double>::quiet_NaN();
+}
+
+class LateResultsTest : public test::SeededTest {
+ protected:
+  static StepResult run(Rig& rig, uint64_t seed) {
+    manual_seed(seed);
+    StepResult result;
+    result.samples = -1;
+    rig.step->run(rig.batch, result);
+    return result;
+  }
+
+  static std::string error_of_run(Rig& rig) {
+    return error_of([&] { run(rig, 5); });
+  }
+};
+
+TEST_F(LateResultsTest, AreThoseOfTheStepBefore) {
+  Rig rig(late), twin;
+  EXPECT_EQ(run(rig, 1).samples, 0);
+  for (uint64_t seed = 2; seed < 6; ++seed) {
+    const StepResult expected = twin.run(seed - 1);
+    const StepResult before = run(rig, seed);
+    EXPECT_EQ(before.samples, 6);
+    EXPECT_EQ(before.labeled, expected.labeled);
+    EXPECT_EQ(before.correct, expected.correct);
+    EXPECT_EQ(before.updated, true);
+    EXPECT_GT(before.nanoseconds, 0);
+    EXPECT_TRUE(close(before.total, expected.total, 1e-5));
+    EXPECT_TRUE(close(before.cross_entropy, expected.cross_entropy, 1e-5));
+    EXPECT_TRUE(close(before.gradient_norm, expected.gradient_norm, 1e-5));
+    ASSERT_EQ(before.terms.size(), expected.terms.size());
+    for (size_t i = 0; i < before.terms.size(); ++i) EXPECT_TRUE(close(before.terms[i], expected.terms[i], 1e-5)) << i;
+  }
+  const StepResult last = twin.run(5);
+  StepResult finished;
+  EXPECT_TRUE(rig.step->finish(finished));
+  EXPECT_TRUE(close(finished.total, last.total, 1e-5));
+  EXPECT_FALSE(rig.step->finish(finished));
+  EXPECT_EQ(rig.step->steps(), 5);
+  for (const auto& entry : twin.step->state()) {
+    EXPECT_TRUE(close(rig.step->state()[entry.key()].to(at::kDouble), entry.value().to(at::kDouble), 1e-4))
+        << entry.key();
+  }
+  EXPECT_FALSE(twin.step->finish(finished)) << "nothing is late";
+}
+
+TEST_F(LateResultsTest, WhoAsksIsToldOfTheStepUnderWay) {
+  Rig rig(late);
+  run(rig, 1);
+  EXPECT_EQ(rig.step->steps(), 1);
+  // What was not asked for yet is kept.
+  EXPECT_EQ(run(rig, 2).samples, 6);
+}
+
+TEST_F(LateResultsTest, FailureIsToldByTheNextStep) {
+  for (bool adam : {false, true}) {
+    Rig rig([=](TrainingStepOptions& options) {
+      late(options);
+      if (adam) options.optimizer = std::make_shared<AdamOptions>();
+    });
+    run(rig, 1);
+    const auto before = rig.photograph();
+    rig.second->in_forward = spoil;
+    run(rig, 2);
+    rig.mend();
+    EXPECT_EQ(error_of_run(rig), "TrainingStep: loss of term 4 must be finite (got nan)");
+    manual_seed(77);
+    auto after = rig.photograph();
+    // The seed was set in between.
+    after["generator"].copy_(before["generator"]);
+    EXPECT_TRUE(same_bits(after, before));
+    EXPECT_EQ(rig.step->steps(), 1);
+    // Told once; the batch that was refused may come again.
+    EXPECT_EQ(run(rig, 3).samples, 0);
+    EXPECT_EQ(run(rig, 4).samples, 6);
+  }
+}
+
+TEST_F(LateResultsTest, FailureIsToldOnDemand) {
+  Rig rig(late);
+  rig.second->in_forward = spoil;
+  run(rig, 1);
+  EXPECT_EQ(rig.step->steps(), 0) << "and no error, which is for run and finish";
+  StepResult result;
+  EXPECT_EQ(error_of([&] { rig.step->finish(result); }), "TrainingStep: loss of term 4 must be finite (got nan)");
+  EXPECT_FALSE(rig.step->finish(result));
+}
+
+TEST_F(LateResultsTest, BatchIsPassedOver) {
+  Rig rig([](TrainingStepOptions& options) {
+    late(options);
+    options.skip_non_finite = true;
+  });
+  run(rig, 1);
+  const auto before = rig.photograph();
+  rig.second->in_forward = spoil;
+  manual_seed(1);
+  const StepResult skipped = rig.run(1);
+  EXPECT_TRUE(skipped.skipped);
+  EXPECT_FALSE(skipped.updated);
+  auto after = rig.photograph();
+  after["generator"].copy_(before["generator"]);
+  EXPECT_TRUE(same_bits(after, before));
+}
+
+TEST_F(LateResultsTest, CheckpointIsThatOfTheStepUnderWay) {
+  const test::TemporaryFolder folder;
+  Rig rig(late), twin(late);
+  for (Rig* one : {&rig, &twin}) run(*one, 1);
+  rig.step->save(folder.file("checkpoint"));
+  run(rig, 2);
+  rig.step->load(folder.file("checkpoint"));
+  StepResult result;
+  EXPECT_FALSE(rig.step->finish(result)) << "what was loaded has run nothing";
+  twin.step->finish(result);
+  EXPECT_EQ(rig.run(3).total, twin.run(3).total);
+  EXPECT_TRUE(same_bits(rig.photograph(), twin.photograph()));
+}
+
+TEST_F(LateResultsTest, TeachersOutputsAreRememberedOnlyIfTheStepSucceeds) {
+  const auto with_cache = [](TrainingStepOptions& options) {
+    late(options);
+    options.teacher_cache.samples = 12;
+  };
+  Rig rig(with_cache), twin(with_cache);
+  int64_t runs = 0;
+  rig.teacher->at_end = [&](NetworkOutput&) { ++runs; };
+  rig.second->in_forward = spoil;
+  run(rig, 1);
+  rig.second->in_forward = nullptr;
+  EXPECT_EQ(error_of_run(rig), "TrainingStep: loss of term 4 must be finite (got nan)");
+  EXPECT_EQ(runs, 1);
+  for (uint64_t seed : {2, 3}) EXPECT_EQ(rig.run(seed).total, twin.run(seed).total);
+  EXPECT_EQ(runs, 2);
+}
+
+// ---- float16 --------------------------------------------------------------------------------------------------------
+
+TEST(LossScaleTest, MovesAsTorchs) {
+  LossScale scale(true);
+  EXPECT_EQ(scale.factor(), 65536);
+  scale.note_overflow();
+  EXPECT_EQ(scale.factor(), 32768);
+  for (int i = 0; i < 1999; ++i) scale.note_finite();
+  EXPECT_EQ(scale.factor(), 32768);
+  scale.note_overflow();
+  for (int i = 0; i < 2000; ++i) scale.note_finite();
+  EXPECT_EQ(scale.factor(), 32768);
+  for (int i = 0; i < 15; ++i) {
+    EXPECT_TRUE(scale.may_overflow());
+    scale.note_overflow();
+  }
+  EXPECT_EQ(scale.factor(), 1);
+  EXPECT_FALSE(scale.may_overflow());
+  EXPECT_EQ(LossScale(false).factor(), 1);
+}
+
+TEST_F(LateResultsTest, Float16StudentLearns) {
+  Rig rig(in_float16), full;
+  at::ScalarType dtype = at::kFloat;
+  rig.student->at_end = [&](NetworkOutput& output) { dtype = output.logits.scalar_type(); };
+  const StepResult first = rig.run(1), expected = full.run(1);
+  EXPECT_EQ(dtype, at::kHalf);
+  EXPECT_FALSE(first.skipped);
+  EXPECT_TRUE(close(first.total, expected.total, 0.01));
+  EXPECT_TRUE(close(first.gradient_norm, expected.gradient_norm, 0.05));
+  EXPECT_NE(first.total, expected.total);
+  StepResult last;
+  for (int i = 0; i < 30; ++i) last = rig.run(1);
+  EXPECT_LT(last.total, 0.9 * first.total);
+}
+
+TEST_F(LateResultsTest, SmallGradientsSurviveFloat16) {
+  // What float16 rounds to 0: anything below 2^-25.
+  const auto tiny = [](TrainingStepOptions& options) {
+    in_float16(options);
+    options.cross_entropy.weight = 1e-8;
+    options.terms.clear();
+  };
+  Rig rig(tiny);
+  EXPECT_GT(rig.run(1).gradient_norm, 1e-10);
+}
+
+TEST_F(LateResultsTest, OverflowIsPassedOverUntilTheFactorFits) {
+  const auto huge = [](TrainingStepOptions& options) {
+    in_float16(options);
+    options.cross_entropy.weight = 100;
+    options.terms.clear();
+  };
+  Rig rig(huge);
+  int64_t skipped = 0;
+  const auto before = rig.photograph();
+  for (;;) {
+    manual_seed(1);
+    const StepResult result = rig.run(1);
+    if (!result.skipped) break;
+    EXPECT_TRUE(std::isfinite(result.total));
+    EXPECT_EQ(rig.step->steps(), 0);
+    ASSERT_LT(++skipped, 17);
+  }
+  EXPECT_GT(skipped, 0);
+  EXPECT_EQ(rig.step->steps(), 1);
+  EXPECT_FALSE(same_bits(rig.photograph(), before));
+
+  // The factor is part of the checkpoint: the next step is not passed over.
+  const test::TemporaryFolder folder;
+  rig.step->save(folder.file("checkpoint"));
+  Rig other(huge);
+  other.step->load(folder.file("checkpoint"));
+  EXPECT_FALSE(other.run(2).skipped);
+  EXPECT_FALSE(rig.run(2).skipped);
+  EXPECT_TRUE(same_bits(other.step->state(), rig.step->state()));
+}
+
+TEST_F(LateResultsTest, WhatIsNotFiniteByItselfIsAnErrorInFloat16) {
+  Rig rig(in_float16);
+  rig.second->in_forward = spoil;
+  EXPECT_EQ(error_of([&] { rig.run(1); }), "TrainingStep: loss of term 4 must be finite (got nan)");
+}
+
+}  // namespace
+}  // namespace retort
