@@ -27,6 +27,9 @@ std::string beside_libtorch(const char* library) {
   dladdr(reinterpret_cast<const void*>(&at::globalContext), &libtorch);
   return std::filesystem::path(libtorch.dli_fname).replace_filename(library).string();
 }
+
+/// LibTorch looks for its CUDA half once, as soon as anybody sets a seed, and does without it from then on.
+[[maybe_unused]] const bool kCudaHalfIsLoaded = obstacle_to_loading(beside_libtorch("libtorch_cuda.so")).empty();
 #endif
 
 }  // namespace
