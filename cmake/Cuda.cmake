@@ -1,5 +1,7 @@
 option(RETORT_CUDA "Build the kernels for CUDA, too" OFF)
 set(RETORT_CUDA_ARCHITECTURES 75 80 90 100 120 CACHE STRING "The GPUs' compute capabilities to compile the kernels for")
+# Statically, since LibTorch's may be of another version than the compiler's.
+set(CMAKE_CUDA_RUNTIME_LIBRARY Static CACHE STRING "How CUDA's runtime is linked: Static, or Shared with LibTorch's")
 
 if(RETORT_CUDA)
   # CMake would try the compiler with an architecture of its own, which may be too old for it.
@@ -7,7 +9,7 @@ if(RETORT_CUDA)
   enable_language(CUDA)
 endif()
 
-# Adds the kernels for CUDA to the library. CUDA's runtime is linked statically: LibTorch's may be another version.
+# Adds the kernels for CUDA to the library.
 function(retort_use_cuda target)
   find_library(LibTorch_C10_CUDA_LIBRARY c10_cuda HINTS ${LibTorch_LIBRARY_DIR} NO_DEFAULT_PATH)
   if(NOT LibTorch_C10_CUDA_LIBRARY)
@@ -16,8 +18,7 @@ function(retort_use_cuda target)
   target_sources(${target} PRIVATE src/kernels/cuda/channels.cu src/kernels/cuda/device.cu
                                    src/kernels/cuda/pooled_maps.cpp src/kernels/cuda/pooling.cu
                                    src/kernels/cuda/stream.cpp)
-  set_target_properties(${target} PROPERTIES CUDA_RUNTIME_LIBRARY Static CUDA_STANDARD 17 CUDA_EXTENSIONS OFF
-                                             CUDA_VISIBILITY_PRESET hidden)
+  set_target_properties(${target} PROPERTIES CUDA_STANDARD 17 CUDA_EXTENSIONS OFF CUDA_VISIBILITY_PRESET hidden)
   target_include_directories(${target} SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   # The configuration is missing from the headers of a LibTorch without CUDA, and of no consequence.
   target_compile_definitions(${target} PRIVATE RETORT_CUDA C10_CUDA_NO_CMAKE_CONFIGURE_FILE)

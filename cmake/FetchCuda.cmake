@@ -48,6 +48,11 @@ if(NOT IS_DIRECTORY ${destination})
   file(REMOVE_RECURSE ${staging})
 endif()
 
+# The linker looks for the runtime without its version. What was fetched by an older build gets it, too.
+if(PART STREQUAL "compiler")
+  file(CREATE_LINK libcudart.so.13 ${destination}/cu13/lib/libcudart.so SYMBOLIC)
+endif()
+
 if(LINK)
   cmake_path(GET LINK PARENT_PATH parent)
   file(MAKE_DIRECTORY ${parent})
