@@ -1,0 +1,272 @@
+// What a step on a GPU does on the host: allocations, copies, waits. A stand-in for CUDA takes the place of the GPU,
+// whose memory ends a process that touches it, and whose kernels do nothing.
+#include <ATen/Functions.h>
+#include <c10/core/CachingDeviceAllocator.h>
+#include <gtest/gtest.h>
+#include <retort/losses/crd.h>
+#include <retort/losses/fsp.h>
+#include <retort/losses/kd.h>
+#include <retort/losses/nst.h>
+#include <retort/losses/ofd.h>
+#include <retort/models/mlp.h>
+#include <retort/models/resnet.h>
+#include <retort/train/training_step.h>
+#include <torch/csrc/autograd/autograd.h>
+
+#include <functional>
+#include <ostream>
+
+#include "cuda_stand_in/stand_in.h"
+#include "cuda_stand_in/zeroed_memory.h"
+#include "cuda_test.h"
+#include "expect.h"
+#include "networks.h"
+#include "optimizers.h"
+
+namespace retort {
+namespace {
+
+constexpr int64_t kClasses = 5;
+constexpr int64_t kSamples = 12;
+const std::vector<int64_t> kShape = {3, 8, 8};
+
+/// On the CPU, where its bits can be read.
+test::NamedTensors read(const test::NamedTensors& tensors) {
+  test::NamedTensors read;
+  for (const auto& entry : tensors) read.insert(entry.key(), entry.value().detach().to(at::kCPU, false, /*copy=*/true));
+  return read;
+}
+
+std::shared_ptr<Network> mlp() {
+  return make_mlp({{3 * 8 * 8, 16, kClasses}});
+}
+
+std::shared_ptr<Network> resnet() {
+  ResNetOptions options;
+  options.depth = 8;
+  options.classes = kClasses;
+  options.filters = {4, 4, 8, 8};
+  return make_resnet(options);
+}
+
+std::shared_ptr<Network> with_dropout() {
+  return std::make_shared<test::TinyNetwork>(kClasses, 0.3);
+}
+
+Batch batch() {
+  Batch batch;
+  batch.images = at::randn({6, 3, 8, 8});
+  batch.labels = at::tensor({0, 4, -1, 3, 1, 2}, at::kLong);
+  batch.indices = at::arange(6, at::kLong);
+  batch.contrast = crd_contrast(batch.indices, kSamples, /*negatives=*/3);
+  return batch;
+}
+
+struct Variant {
+  std::string name;
+  std::function<std::shared_ptr<Network>()> network;
+  std::function<void(TrainingStepOptions&)> change;
+};
+
+void PrintTo(const Variant& variant, std::ostream* out) {
+  *out << variant.name;
+}
+
+/// A step whose networks are on the pretended GPU.
+struct Rig {
+  explicit Rig(const Variant& variant) {
+    options.student = variant.network();
+    options.teacher = variant.network();
+    options.student->move_to("cuda");
+    options.teacher->move_to("cuda");
+    options.input_shape = kShape;
+    options.terms = {{0.5, std::make_shared<KdOptions>(), {}, {}}};
+    options.optimizer = test::sgd(0.1, 0.9, 0.01);
+    if (variant.change) variant.change(options);
+    step = std::make_unique<TrainingStep>(options);
+  }
+
+  StepResult run() {
+    StepResult result;
+    step->run(given, result);
+    return result;
+  }
+
+  /// Everything that a step could change.
+  test::NamedTensors photograph() const {
+    test::NamedTensors all = read(step->state());
+    all.insert("generator", at::globalContext().defaultGenerator(at::kCUDA).get_state());
+    all.insert("steps", at::tensor({step->steps(), step->stage()}, at::kLong));
+    all.insert("learning rate", at::tensor({step->learning_rate()}, at::kDouble));
+    return all;
+  }
+
+  TrainingStepOptions options;
+  std::unique_ptr<TrainingStep> step;
+  Batch given = batch();
+};
+
+class CudaHostSide : public test::CudaTest {
+ protected:
+  void SetUp() override {
+    if (!stand_in) GTEST_SKIP() << "the stand-in for CUDA's runtime is not loaded";
+    CudaTest::SetUp();
+    at::globalContext().setUserEnabledCuDNN(false);
+    at::zeros({1}, at::kCUDA);  // LibTorch prepares its allocator
+    test::zero_new_tensors_on_device();
+  }
+  void TearDown() override {
+    if (stand_in) stand_in->fail_allocation(0, false);
+  }
+
+  /// Memory in use, without what LibTorch's caches hold. Its thread for backward passes lets go of the last one's
+  /// memory a little later, at the latest when it has another one to do.
+  static RetortCudaCounts counts_in_use() {
+    const at::Tensor leaf = at::ones({1}, at::kCUDA).requires_grad_();
+    torch::autograd::grad({leaf.neg()}, {leaf}, {at::ones({1}, at::kCUDA)});
+    at::getDeviceAllocator(at::kCUDA)->emptyCache();
+    return stand_in->counts();
+  }
+
+  /// Takes what LibTorch has in its caches, so that the next tensor needs memory of the device.
+  static std::vector<at::Tensor> fill_caches() {
+    std::vector<at::Tensor> fillers;
+    at::getDeviceAllocator(at::kCUDA)->emptyCache();
+    stand_in->fail_allocation(1, /*and_later=*/true);
+    try {
+      while (true) fillers.push_back(at::empty({1}, at::kCUDA));
+    } catch (const c10::Error&) {
+      stand_in->fail_allocation(0, false);
+    }
+    return fillers;
+  }
+
+  static inline const RetortCudaStandIn* const stand_in = test::cuda_stand_in();
+};
+
+TEST_F(CudaHostSide, MovingKeepsBits) {
+  for (const auto& network : {mlp(), resnet(), with_dropout()}) {
+    const test::NamedTensors before = read(network->state_dict());
+    network->move_to("cuda");
+    for (const auto& entry : network->state_dict()) EXPECT_TRUE(entry.value().is_cuda()) << entry.key();
+    network->move_to("cpu");
+    for (const auto& entry : network->state_dict()) EXPECT_TRUE(entry.value().is_cpu()) << entry.key();
+    EXPECT_TRUE(test::same_bits(read(network->state_dict()), before));
+  }
+}
+
+class CudaHostSideOfStep : public CudaHostSide, public ::testing::WithParamInterface<Variant> {};
+
+TEST_P(CudaHostSideOfStep, RunsWithoutTouchingTheDevicesMemory) {
+  Rig rig(GetParam());
+  const RetortCudaCounts before = stand_in->counts();
+  for (int64_t i = 0; i < 4; ++i) {
+    const StepResult result = rig.run();
+    EXPECT_FALSE(result.skipped);
+    EXPECT_EQ(result.samples, 6);
+    EXPECT_EQ(result.labeled, 5);
+  }
+  EXPECT_EQ(rig.step->steps(), 4 / rig.options.accumulate);
+  EXPECT_GT(stand_in->counts().launches, before.launches + 4 * 20);
+}
+
+TEST_P(CudaHostSideOfStep, WaitsAsOftenInEveryStep) {
+  Rig rig(GetParam());
+  const auto waits_of_two = [&] {
+    const int64_t before = stand_in->counts().host_waits;
+    rig.run();
+    rig.run();
+    return stand_in->counts().host_waits - before;
+  };
+  waits_of_two();
+  const int64_t waits = waits_of_two();
+  RecordProperty("waits of two steps", std::to_string(waits));
+  for (int i = 0; i < 3; ++i) EXPECT_EQ(waits_of_two(), waits);
+}
+
+TEST_P(CudaHostSideOfStep, LeaksNoMemory) {
+  Rig rig(GetParam());
+  const auto run = [&](int steps) {
+    for (int i = 0; i < steps; ++i) rig.run();
+    return counts_in_use();
+  };
+  const RetortCudaCounts before = run(4);
+  const RetortCudaCounts after = run(26);
+  constexpr double kOfTheLastPass = 1024;
+  EXPECT_GT(before.device_bytes, kOfTheLastPass);
+  EXPECT_NEAR(after.device_bytes, before.device_bytes, kOfTheLastPass);
+  EXPECT_EQ(after.locked_bytes, before.locked_bytes);
+}
+
+TEST_P(CudaHostSideOfStep, ChangesNothingWhereMemoryRunsOut) {
+  Rig rig(GetParam());
+  rig.run();
+  int64_t failures = 0;
+  for (bool failed = true; failed;) {
+    const test::NamedTensors before = rig.photograph();
+    const std::vector<at::Tensor> fillers = fill_caches();
+    failed = false;
+    stand_in->fail_allocation(failures + 1, /*and_later=*/true);
+    try {
+      rig.run();
+    } catch (const c10::Error& error) {
+      failed = true;
+      const std::string text = error.what_without_backtrace();
+      EXPECT_NE(text.find("out of memory"), std::string::npos) << text;
+      EXPECT_LT(text.size(), 1000u) << text;
+    }
+    stand_in->fail_allocation(0, false);
+    if (!failed) break;
+    ++failures;
+    ASSERT_TRUE(test::same_bits(rig.photograph(), before)) << "at allocation " << failures;
+  }
+  EXPECT_GT(failures, 0);
+  rig.run();
+  EXPECT_EQ(rig.step->steps(), 3 / rig.options.accumulate);
+}
+
+Variant of_loss(const std::string& name, Term term) {
+  return {name, &resnet, [=](TrainingStepOptions& options) { options.terms = {term}; }};
+}
+
+std::shared_ptr<CrdOptions> crd() {
+  auto options = std::make_shared<CrdOptions>();
+  options->samples = kSamples;
+  options->dimension = 5;
+  options->z = CrdZ::kFixed;
+  options->z_student = options->z_teacher = 100;
+  return options;
+}
+
+const std::vector<std::string> kMaps = {"layer1", "layer2"};
+
+INSTANTIATE_TEST_SUITE_P(
+    Step, CudaHostSideOfStep,
+    ::testing::Values(
+        Variant{"Mlp", &mlp, {}}, Variant{"ResNet", &resnet, {}}, Variant{"Dropout", &with_dropout, {}},
+        of_loss("Fsp", {1.0, std::make_shared<FspOptions>(), kMaps, kMaps}),
+        of_loss("Nst", {1.0, std::make_shared<NstOptions>(), kMaps, kMaps}),
+        of_loss("Ofd", {1.0, std::make_shared<OfdOptions>(), {"layer2.pre"}, {"layer2.pre"}}),
+        of_loss("Crd", {1.0, crd(), {"embedding"}, {"embedding"}}),
+        Variant{
+            "Accumulation", &resnet,
+            [](TrainingStepOptions& options) {
+              options.accumulate = 2;
+              options.clip_value = 0.05;
+              options.clip_norm = 0.01;
+            }},
+        Variant{"SkipNonFinite", &mlp, [](TrainingStepOptions& options) { options.skip_non_finite = true; }},
+        Variant{
+            "Formats", &resnet,
+            [](TrainingStepOptions& options) {
+              options.student_format = MemoryFormat::kChannelsLast;
+              options.student_precision = Precision::kBFloat16;
+              options.teacher_precision = Precision::kBFloat16;
+            }},
+        Variant{
+            "TrainingTeacher", &resnet,
+            [](TrainingStepOptions& options) { options.teacher_batch_norm = TeacherBatchNorm::kTraining; }}),
+    [](const ::testing::TestParamInfo<Variant>& of) { return of.param.name; });
+
+}  // namespace
+}  // namespace retort
