@@ -11,8 +11,7 @@ endif()
 
 # Adds the kernels for CUDA to the library.
 function(retort_use_cuda target)
-  find_library(LibTorch_C10_CUDA_LIBRARY c10_cuda HINTS ${LibTorch_LIBRARY_DIR} NO_DEFAULT_PATH)
-  if(NOT LibTorch_C10_CUDA_LIBRARY)
+  if(NOT TARGET LibTorch::C10Cuda)
     message(FATAL_ERROR "RETORT_CUDA: LibTorch must be one with CUDA (got ${LibTorch_LIBRARY_DIR} without c10_cuda)")
   endif()
   target_sources(${target} PRIVATE src/kernels/cuda/channels.cu src/kernels/cuda/device.cu
@@ -22,7 +21,9 @@ function(retort_use_cuda target)
   target_include_directories(${target} SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   # The configuration is missing from the headers of a LibTorch without CUDA, and of no consequence.
   target_compile_definitions(${target} PRIVATE RETORT_CUDA C10_CUDA_NO_CMAKE_CONFIGURE_FILE)
-  target_link_libraries(${target} PRIVATE ${LibTorch_C10_CUDA_LIBRARY})
+  target_link_libraries(${target} PRIVATE LibTorch::C10Cuda)
+  # Programs find it by their own run path, where the library looks for nothing but its neighbours.
+  target_link_libraries(${target} INTERFACE -Wl,--push-state,--no-as-needed LibTorch::C10Cuda -Wl,--pop-state)
   # What LibTorch's libraries need in turn is found when they are loaded.
   target_link_options(${target} INTERFACE LINKER:--allow-shlib-undefined)
 endfunction()

@@ -1,7 +1,8 @@
 # Finds LibTorch below LibTorch_ROOT: a folder with `include/` and `lib/`, be it LibTorch itself, an installed PyTorch
 # (site-packages/torch) or what the Maven build unpacks (target/libtorch).
 #
-# Defines the target LibTorch::LibTorch and LibTorch_VERSION, LibTorch_LIBRARY_DIR.
+# Defines the target LibTorch::LibTorch, of a LibTorch with CUDA also LibTorch::C10Cuda, and LibTorch_VERSION,
+# LibTorch_LIBRARY_DIR.
 find_path(LibTorch_INCLUDE_DIR ATen/ATen.h PATH_SUFFIXES include)
 find_library(LibTorch_CPU_LIBRARY torch_cpu PATH_SUFFIXES lib)
 find_library(LibTorch_C10_LIBRARY c10 PATH_SUFFIXES lib)
@@ -33,4 +34,8 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   target_compile_features(LibTorch::LibTorch INTERFACE cxx_std_17)
   # LibTorch's own dependencies (OpenBLAS, libgomp) lie beside it.
   target_link_options(LibTorch::LibTorch INTERFACE LINKER:-rpath-link,${LibTorch_LIBRARY_DIR})
+  if(EXISTS ${LibTorch_LIBRARY_DIR}/libc10_cuda.so)
+    add_library(LibTorch::C10Cuda SHARED IMPORTED)
+    set_target_properties(LibTorch::C10Cuda PROPERTIES IMPORTED_LOCATION ${LibTorch_LIBRARY_DIR}/libc10_cuda.so)
+  endif()
 endif()
