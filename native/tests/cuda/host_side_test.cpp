@@ -10,6 +10,7 @@
 #include <retort/losses/ofd.h>
 #include <retort/models/mlp.h>
 #include <retort/models/resnet.h>
+#include <retort/train/adam.h>
 #include <retort/train/training_step.h>
 #include <torch/csrc/autograd/autograd.h>
 
@@ -22,6 +23,7 @@
 #include "expect.h"
 #include "networks.h"
 #include "optimizers.h"
+#include "temporary_folder.h"
 
 namespace retort {
 namespace {
@@ -86,9 +88,12 @@ struct Rig {
     step = std::make_unique<TrainingStep>(options);
   }
 
-  StepResult run() {
+  StepResult run() { return run(given); }
+
+  StepResult run(const Batch& batch) {
     StepResult result;
-    step->run(given, result);
+    step->run(batch, result);
+    step->finish(result);
     return result;
   }
 
@@ -240,6 +245,15 @@ std::shared_ptr<CrdOptions> crd() {
 
 const std::vector<std::string> kMaps = {"layer1", "layer2"};
 
+std::vector<Term> all_losses() {
+  return {
+      {1.0, std::make_shared<KdOptions>(), {}, {}},
+      {1.0, std::make_shared<FspOptions>(), kMaps, kMaps},
+      {1.0, std::make_shared<NstOptions>(), kMaps, kMaps},
+      {1.0, std::make_shared<OfdOptions>(), {"layer2.pre"}, {"layer2.pre"}},
+      {1.0, crd(), {"embedding"}, {"embedding"}}};
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Step, CudaHostSideOfStep,
     ::testing::Values(
@@ -255,6 +269,20 @@ INSTANTIATE_TEST_SUITE_P(
               options.clip_value = 0.05;
               options.clip_norm = 0.01;
             }},
+        Variant{
+            "Adam", &mlp, [](TrainingStepOptions& options) { options.optimizer = std::make_shared<AdamOptions>(); }},
+        Variant{"LateResults", &resnet, [](TrainingStepOptions& options) { options.late_results = true; }},
+        Variant{
+            "Float16", &resnet, [](TrainingStepOptions& options) { options.student_precision = Precision::kFloat16; }},
+        Variant{"Graph", &resnet, [](TrainingStepOptions& options) { options.cuda_graph = true; }},
+        Variant{
+            "GraphWithLateResults", &resnet,
+            [](TrainingStepOptions& options) {
+              options.cuda_graph = true;
+              options.late_results = true;
+              options.terms = {
+                  {0.5, std::make_shared<KdOptions>(), {}, {}}, {1.0, crd(), {"embedding"}, {"embedding"}}};
+            }},
         Variant{"SkipNonFinite", &mlp, [](TrainingStepOptions& options) { options.skip_non_finite = true; }},
         Variant{
             "Formats", &resnet,
@@ -267,6 +295,191 @@ INSTANTIATE_TEST_SUITE_P(
             "TrainingTeacher", &resnet,
             [](TrainingStepOptions& options) { options.teacher_batch_norm = TeacherBatchNorm::kTraining; }}),
     [](const ::testing::TestParamInfo<Variant>& of) { return of.param.name; });
+
+// ---- waiting --------------------------------------------------------------------------------------------------------
+
+class CudaHostSideOfWaits : public CudaHostSide {
+ protected:
+  /// How often the host waits in a step, finish() apart, once what is prepared in the first is there.
+  static int64_t waits_of(const Variant& variant) {
+    Rig rig(variant);
+    StepResult result;
+    for (int i = 0; i < 3; ++i) rig.step->run(rig.given, result);
+    const int64_t before = stand_in->counts().host_waits;
+    for (int i = 0; i < 4; ++i) rig.step->run(rig.given, result);
+    const int64_t waits = stand_in->counts().host_waits - before;
+    EXPECT_EQ(waits % 4, 0);
+    return waits / 4;
+  }
+};
+
+TEST_F(CudaHostSideOfWaits, StepWaitsOnce) {
+  for (bool late : {false, true}) {
+    SCOPED_TRACE(late);
+    EXPECT_EQ(
+        waits_of(
+            {"all losses", &resnet,
+             [=](TrainingStepOptions& options) {
+               options.late_results = late;
+               options.clip_value = 0.5;
+               options.clip_norm = 0.5;
+               options.images.mean = {0.4, 0.5, 0.6};
+               options.images.deviation = {0.2, 0.2, 0.2};
+               options.terms = all_losses();
+             }}),
+        1);
+  }
+}
+
+TEST_F(CudaHostSideOfWaits, LateResultsAreNotWaitedForByTheirOwnStep) {
+  Rig rig({"late", &resnet, [](TrainingStepOptions& options) { options.late_results = true; }});
+  rig.run();
+  StepResult result;
+  const int64_t before = stand_in->counts().host_waits;
+  rig.step->run(rig.given, result);
+  EXPECT_EQ(stand_in->counts().host_waits, before);
+  EXPECT_EQ(result.samples, 0);
+  rig.step->run(rig.given, result);
+  EXPECT_EQ(result.samples, 6);
+  EXPECT_EQ(stand_in->counts().host_waits, before + 1);
+}
+
+// ---- graphs ---------------------------------------------------------------------------------------------------------
+
+class CudaHostSideOfGraph : public CudaHostSide {
+ protected:
+  static constexpr int kBatchesBefore = 3;
+
+  /// A step with a graph.
+  static Rig rig_of(
+      const std::function<std::shared_ptr<Network>()>& network,
+      const std::function<void(TrainingStepOptions&)>& change = {}) {
+    return Rig({"graph", network, [=](TrainingStepOptions& options) {
+                  options.cuda_graph = true;
+                  if (change) change(options);
+                }});
+  }
+
+  /// Steps until the next is done by a graph.
+  static void prepare(Rig& rig) {
+    for (int i = 0; i < kBatchesBefore; ++i) EXPECT_FALSE(rig.run().graph) << i;
+  }
+
+  static std::string obstacle_after_some_steps(Rig rig) {
+    for (int i = 0; i < kBatchesBefore + 2; ++i) EXPECT_FALSE(rig.run().graph) << i;
+    EXPECT_EQ(rig.step->steps(), (kBatchesBefore + 2) / rig.options.accumulate);
+    return rig.step->graph_obstacle();
+  }
+};
+
+TEST_F(CudaHostSideOfGraph, TakesTheWholeStep) {
+  for (const Variant& variant : std::vector<Variant>{
+           {"Mlp", &mlp, {}},
+           {"Losses", &resnet, [](TrainingStepOptions& options) { options.terms = all_losses(); }},
+           {"Adam", &resnet, [](TrainingStepOptions& options) { options.optimizer = std::make_shared<AdamOptions>(); }},
+           {"Clipping", &resnet, [](TrainingStepOptions& options) { options.clip_norm = options.clip_value = 0.1; }},
+           {"Float16", &resnet,
+            [](TrainingStepOptions& options) {
+              options.student_precision = options.teacher_precision = Precision::kFloat16;
+              options.student_format = options.teacher_format = MemoryFormat::kChannelsLast;
+            }},
+           {"Bytes", &resnet, [](TrainingStepOptions& options) { options.images.channels_last = true; }},
+           {"TrainingTeacher", &resnet,
+            [](TrainingStepOptions& options) { options.teacher_batch_norm = TeacherBatchNorm::kTraining; }},
+           {"BatchStatistics", &resnet,
+            [](TrainingStepOptions& options) { options.teacher_batch_norm = TeacherBatchNorm::kBatchStatistics; }}}) {
+    SCOPED_TRACE(variant.name);
+    Rig rig = rig_of(variant.network, variant.change);
+    if (rig.options.images.channels_last) {
+      rig.given.images = rig.given.images.permute({0, 2, 3, 1}).mul(100).to(at::kByte);
+    }
+    if (variant.name == "Losses") rig.given.contrast = at::Tensor();
+    prepare(rig);
+    const RetortCudaCounts before = stand_in->counts();
+    const StepResult first = rig.run();
+    const RetortCudaCounts recorded = stand_in->counts();
+    EXPECT_TRUE(first.graph) << rig.step->graph_obstacle();
+    EXPECT_EQ(rig.step->graph_obstacle(), "");
+    EXPECT_GT(recorded.recorded - before.recorded, 30);
+    EXPECT_EQ(recorded.graph_launches - before.graph_launches, 1);
+    for (int i = 0; i < 3; ++i) EXPECT_TRUE(rig.run().graph);
+    const RetortCudaCounts after = stand_in->counts();
+    EXPECT_EQ(after.recorded, recorded.recorded);
+    EXPECT_EQ(after.graph_launches - recorded.graph_launches, 3);
+    EXPECT_EQ(after.host_waits - recorded.host_waits, 3);
+    EXPECT_LE(after.launches - recorded.launches, 3 * 6) << "what is remembered, and what is drawn";
+    EXPECT_EQ(after.device_bytes, recorded.device_bytes);
+    EXPECT_EQ(rig.step->steps(), 7);
+    EXPECT_EQ(first.labeled, 5);
+  }
+}
+
+TEST_F(CudaHostSideOfGraph, OtherBatchesAreDoneWithout) {
+  Rig rig = rig_of(&resnet);
+  prepare(rig);
+  EXPECT_TRUE(rig.run().graph);
+  Batch last = rig.given;
+  for (at::Tensor* part : {&last.images, &last.labels, &last.indices, &last.contrast}) *part = part->slice(0, 0, 4);
+  EXPECT_FALSE(rig.run(last).graph);
+  EXPECT_TRUE(rig.run().graph);
+  Batch weighted = rig.given;
+  weighted.weights = at::ones({6});
+  EXPECT_FALSE(rig.run(weighted).graph);
+  Batch unlabeled = rig.given;
+  unlabeled.labels = at::full_like(rig.given.labels, -1);
+  EXPECT_FALSE(rig.run(unlabeled).graph);
+  EXPECT_TRUE(rig.run().graph);
+  // What comes often gets a graph of its own.
+  for (int i = 0; i < kBatchesBefore; ++i) EXPECT_FALSE(rig.run(last).graph);
+  EXPECT_TRUE(rig.run(last).graph);
+  EXPECT_FALSE(rig.run().graph);
+}
+
+TEST_F(CudaHostSideOfGraph, CheckpointAndStageBeginAnew) {
+  const test::TemporaryFolder folder;
+  Rig rig = rig_of(&resnet, [](TrainingStepOptions& options) {
+    options.later_stages = {options};
+    options.steps = 5;
+  });
+  prepare(rig);
+  rig.step->save(folder.file("checkpoint"));
+  for (int i = 0; i < 2; ++i) EXPECT_TRUE(rig.run().graph);
+  EXPECT_EQ(rig.step->stage(), 1);
+  prepare(rig);
+  EXPECT_TRUE(rig.run().graph);
+  rig.step->load(folder.file("checkpoint"));
+  EXPECT_EQ(rig.step->steps(), kBatchesBefore);
+  EXPECT_FALSE(rig.run().graph);
+}
+
+TEST_F(CudaHostSideOfGraph, ObstaclesAreNamed) {
+  EXPECT_EQ(obstacle_after_some_steps(Rig({"eager", &resnet, {}})), "no graph is wanted");
+  EXPECT_EQ(
+      obstacle_after_some_steps(rig_of(&resnet, [](TrainingStepOptions& options) { options.accumulate = 5; })),
+      "an update takes 5 batches");
+  EXPECT_EQ(
+      obstacle_after_some_steps(
+          rig_of(&resnet, [](TrainingStepOptions& options) { options.teacher_cache.samples = kSamples; })),
+      "the teacher's outputs are remembered");
+  const std::string of_dropout = obstacle_after_some_steps(rig_of(&with_dropout));
+  EXPECT_NE(of_dropout.find("CUDA generator"), std::string::npos) << of_dropout;
+  const std::string of_waiting = obstacle_after_some_steps(rig_of([] {
+    auto network = std::make_shared<test::TinyNetwork>(kClasses);
+    network->at_end = [](NetworkOutput& output) { output.logits.sum().item(); };
+    return network;
+  }));
+  EXPECT_NE(of_waiting.find("capturing"), std::string::npos) << of_waiting;
+}
+
+TEST_F(CudaHostSideOfGraph, ObstacleLeavesTheStepAsItWas) {
+  Rig rig = rig_of(&with_dropout), twin({"eager", &with_dropout, {}});
+  manual_seed(3);
+  for (int i = 0; i < kBatchesBefore + 2; ++i) rig.run();
+  const at::Tensor generator = rig.photograph()["generator"];
+  manual_seed(3);
+  for (int i = 0; i < kBatchesBefore + 2; ++i) twin.run();
+  EXPECT_TRUE(test::same_bits(twin.photograph()["generator"], generator));
+}
 
 }  // namespace
 }  // namespace retort

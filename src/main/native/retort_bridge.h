@@ -27,6 +27,7 @@ enum StepValue : int {
   kLearningRate,
   kUpdated,
   kSkipped,
+  kGraph,
   kStage,
   kStudentChannelsLast,
   kTeacherChannelsLast,
@@ -38,9 +39,7 @@ enum StepValue : int {
 /// An array of Java's in every overload, where `double*` would be a buffer in one for buffers.
 using StepNumber = double;
 
-inline void step_into(StepNumber* values, retort::TrainingStep& step, const retort::Batch& batch) {
-  retort::StepResult result;
-  step.run(batch, result);
+inline void write(StepNumber* values, const retort::StepResult& result) {
   values[kTotal] = result.total;
   values[kCrossEntropy] = result.cross_entropy;
   values[kCorrect] = static_cast<double>(result.correct);
@@ -50,12 +49,26 @@ inline void step_into(StepNumber* values, retort::TrainingStep& step, const reto
   values[kLearningRate] = result.learning_rate;
   values[kUpdated] = result.updated;
   values[kSkipped] = result.skipped;
+  values[kGraph] = result.graph;
   values[kStage] = static_cast<double>(result.stage);
   values[kStudentChannelsLast] = result.student_format == retort::MemoryFormat::kChannelsLast;
   values[kTeacherChannelsLast] = result.teacher_format == retort::MemoryFormat::kChannelsLast;
   values[kNanoseconds] = static_cast<double>(result.nanoseconds);
   values[kTerms] = static_cast<double>(result.terms.size());
   std::copy(result.terms.begin(), result.terms.end(), values + kFirstTerm);
+}
+
+inline void step_into(StepNumber* values, retort::TrainingStep& step, const retort::Batch& batch) {
+  retort::StepResult result;
+  step.run(batch, result);
+  write(values, result);
+}
+
+inline bool finish(retort::TrainingStep& step, StepNumber* values) {
+  retort::StepResult result;
+  const bool is_new = step.finish(result);
+  if (is_new) write(values, result);
+  return is_new;
 }
 
 inline at::Tensor tensor_of(const void* data, at::IntArrayRef shape, at::ScalarType dtype) {

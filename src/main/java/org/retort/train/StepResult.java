@@ -18,12 +18,13 @@ public final class StepResult {
   private static final int LEARNING_RATE = 6;
   private static final int UPDATED = 7;
   private static final int SKIPPED = 8;
-  private static final int STAGE = 9;
-  private static final int STUDENT_CHANNELS_LAST = 10;
-  private static final int TEACHER_CHANNELS_LAST = 11;
-  static final int NANOSECONDS = 12;
-  private static final int TERMS = 13;
-  private static final int FIRST_TERM = 14;
+  private static final int GRAPH = 9;
+  private static final int STAGE = 10;
+  private static final int STUDENT_CHANNELS_LAST = 11;
+  private static final int TEACHER_CHANNELS_LAST = 12;
+  static final int NANOSECONDS = 13;
+  private static final int TERMS = 14;
+  private static final int FIRST_TERM = 15;
 
   private final double[] values;
 
@@ -95,7 +96,7 @@ public final class StepResult {
   /**
    * The number of samples, labelled or not.
    *
-   * @return a count
+   * @return a count; 0 if this is no step's result, as before the first step
    */
   public long samples() {
     return (long) values[SAMPLES];
@@ -132,11 +133,21 @@ public final class StepResult {
   /**
    * Whether the batch was passed over because its loss or gradient was not finite.
    *
-   * @return true only with {@link TrainingStep.Builder#skipNonFinite()}; nothing has changed then,
-   *     and the values are those computed until that was found
+   * @return true only with {@link TrainingStep.Builder#skipNonFinite()}, or for a gradient that
+   *     overflows in {@link Precision#FLOAT16}; nothing has changed then, and the values are those
+   *     computed until that was found
    */
   public boolean skipped() {
     return values[SKIPPED] != 0;
+  }
+
+  /**
+   * Whether the step was done by a CUDA graph.
+   *
+   * @return true only with {@link TrainingStep.Builder#cudaGraph}
+   */
+  public boolean graph() {
+    return values[GRAPH] != 0;
   }
 
   /**
@@ -171,7 +182,7 @@ public final class StepResult {
   }
 
   /**
-   * What the step took, without what Java adds.
+   * What the step took, without what Java adds; if results are late, what it took on the device.
    *
    * @return a duration in nanoseconds
    */

@@ -171,14 +171,23 @@ public final class Trainer {
     batches.startEpoch(progress.epoch());
     batches.skip(progress.step());
     int steps = batches.stepsPerEpoch();
-    while (progress.step() < steps && !isStopped()) {
+    for (int begun = progress.step(); begun < steps && !isStopped(); begun++) {
       Batch batch = batches.next();
       step.run(batch.images(), batch.labels(), batch.indices(), result);
-      progress.add(result);
-      publishIf(publishEvery > 0 && progress.steps() % publishEvery == 0);
-      listeners.onStep(progress.steps(), result);
+      if (result.samples() > 0) { // else there was no step before, whose result it would be
+        endStep(progress, result);
+      }
+    }
+    if (step.finish(result)) {
+      endStep(progress, result);
     }
     return !isStopped();
+  }
+
+  private void endStep(Progress progress, StepResult result) {
+    progress.add(result);
+    publishIf(publishEvery > 0 && progress.steps() % publishEvery == 0);
+    listeners.onStep(progress.steps(), result);
   }
 
   private void publishIf(boolean wanted) {

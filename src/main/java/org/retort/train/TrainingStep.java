@@ -245,7 +245,7 @@ public final class TrainingStep implements AutoCloseable {
       long batch,
       long contrastWidth,
       StepResult result) {
-    double[] values = valuesOf(result);
+    double[] values = valuesOf(result, RUN);
     NativeTrainingStep step = handle.acquire();
     try {
       memoryStep.run(
@@ -312,7 +312,7 @@ public final class TrainingStep implements AutoCloseable {
     Tensor logits = input.tensor("teacher logits", RUN);
     try (TensorVector features =
         TensorLists.toVector(input.teacherFeatures(), RUN, "teacher features")) {
-      double[] values = valuesOf(result);
+      double[] values = valuesOf(result, RUN);
       handle.use(
           step ->
               retort.run(
@@ -320,11 +320,11 @@ public final class TrainingStep implements AutoCloseable {
     }
   }
 
-  private double[] valuesOf(StepResult result) {
-    Arguments.notNull(result, RUN, "result");
+  private double[] valuesOf(StepResult result, String function) {
+    Arguments.notNull(result, function, "result");
     if (result.room() < mostTerms) { // not check(), whose array would be an allocation a step
       throw new IllegalArgumentException(
-          RUN
+          function
               + ": result must have room for "
               + mostTerms
               + " terms (got room for "
@@ -332,6 +332,33 @@ public final class TrainingStep implements AutoCloseable {
               + ")");
     }
     return result.values();
+  }
+
+  /**
+   * Waits for the last step, if results are late ({@link Builder#lateResults}), and reports it.
+   *
+   * @param result overwritten if there is something to report
+   * @return whether there is: false if nothing has run since the last call, or if results are not
+   *     late
+   * @throws IllegalArgumentException if the result is null or has no room for the terms
+   * @throws IllegalStateException if the step was closed
+   * @throws org.retort.NonFiniteException if the loss or a gradient of the last step was not finite
+   * @throws org.retort.RetortException if LibTorch has failed
+   */
+  public boolean finish(StepResult result) {
+    double[] values = valuesOf(result, "TrainingStep.finish");
+    return handle.ask(step -> retort.finish(step, values));
+  }
+
+  /**
+   * Why steps are not done by a CUDA graph ({@link Builder#cudaGraph}): what can't be part of one,
+   * or what LibTorch said when it was recorded.
+   *
+   * @return one line; empty if nothing is known to prevent it
+   * @throws IllegalStateException if the step was closed
+   */
+  public String graphObstacle() {
+    return handle.ask(NativeTrainingStep::graph_obstacle);
   }
 
   /**
@@ -673,6 +700,41 @@ public final class TrainingStep implements AutoCloseable {
      */
     public Builder skipNonFinite() {
       return with(options -> options.skip_non_finite(true));
+    }
+
+    /**
+     * Sets whether {@code run} returns as soon as the device has its work, and reports the step
+     * before: its result, one of 0 samples if there was none, or its error, without having looked
+     * at the new batch then. {@link #finish} waits for the last step. Worth it on a GPU; off by
+     * default.
+     *
+     * <p>Until then, BatchNorm's statistics may be those of a step that will turn out to have
+     * failed; parameters never are. All methods of this class see to it themselves, {@link
+     * #publish}, {@link #save} and {@link #state} among them.
+     *
+     * @param late whether results are late
+     * @return this builder
+     */
+    public Builder lateResults(boolean late) {
+      return with(options -> options.late_results(late));
+    }
+
+    /**
+     * Sets whether the work of a step on a GPU is recorded as a CUDA graph, once three batches in a
+     * row have had the same parts with the same shapes, and started as a whole for further batches
+     * like these, which takes the CPU a fraction of the time; off by default. Other batches are
+     * done as without. The learning rate is rounded to float32.
+     *
+     * <p>What can't be part of a graph: several batches to an update, a cache of the teacher's
+     * outputs, outputs of the teacher that come with the batch, CRD's Z as a moving average,
+     * networks that draw random numbers (dropout), wait for the device or change attributes of
+     * their own. {@link #graphObstacle} tells, {@link StepResult#graph} whether a step was done so.
+     *
+     * @param graph whether to record
+     * @return this builder; {@link #build} refuses a student that is not on a GPU
+     */
+    public Builder cudaGraph(boolean graph) {
+      return with(options -> options.cuda_graph(graph));
     }
 
     /**

@@ -2,6 +2,7 @@ package org.retort.train;
 
 import java.nio.ByteBuffer;
 import java.util.Map;
+import java.util.function.UnaryOperator;
 import org.retort.Retort;
 import org.retort.data.Augmentation;
 import org.retort.data.Batch;
@@ -31,19 +32,31 @@ final class DigitTraining implements AutoCloseable {
 
   /** Makes networks whose parameters and further random numbers depend on {@code seed}. */
   DigitTraining(long seed) {
+    this(seed, UnaryOperator.identity());
+  }
+
+  /** The same with a change of the step. */
+  DigitTraining(long seed, UnaryOperator<TrainingStep.Builder> change) {
     Retort.manualSeed(1);
     teacher = network();
     Retort.manualSeed(seed);
     student = network();
     step =
-        TrainingStep.builder(student, teacher)
-            .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
-            .crossEntropy(1)
-            .add(1, KdLoss.withTemperature(4))
-            .add(0.8, CrdLoss.forSamples(Digits.TRAIN_SIZE).negatives(8), Taps.of("embedding"))
-            .optimizer(
-                Sgd.learningRate(0.05).momentum(0.9).schedule(Schedule.milestones(0.1, 2, 4)))
-            .accumulate(2)
+        change
+            .apply(
+                TrainingStep.builder(student, teacher)
+                    .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
+                    .crossEntropy(1)
+                    .add(1, KdLoss.withTemperature(4))
+                    .add(
+                        0.8,
+                        CrdLoss.forSamples(Digits.TRAIN_SIZE).negatives(8),
+                        Taps.of("embedding"))
+                    .optimizer(
+                        Sgd.learningRate(0.05)
+                            .momentum(0.9)
+                            .schedule(Schedule.milestones(0.1, 2, 4)))
+                    .accumulate(2))
             .build();
   }
 

@@ -82,6 +82,27 @@ final class TrainerTest {
   }
 
   @Test
+  void run_lateResults_tellsOfEveryStepOnce() {
+    try (DigitTraining late = new DigitTraining(2, builder -> builder.lateResults(true))) {
+      TrainingSummary summary = run(late.trainer(2));
+      assertThat(summary.steps()).isEqualTo(6);
+      assertThat(late.step.steps()).isEqualTo(3);
+    }
+    assertThat(record.calls)
+        .containsExactly(
+            "start 0 of 6",
+            "step 1",
+            "step 2",
+            "step 3",
+            "epoch 0",
+            "step 4",
+            "step 5",
+            "step 6",
+            "epoch 1",
+            "end FINISHED");
+  }
+
+  @Test
   void run_epoch_isSummedUp() {
     List<StepResult> results = new ArrayList<>();
     double[] sums = new double[3];
