@@ -28,31 +28,24 @@ struct LogSoftmax {
   __device__ T operator[](int64_t i) const { return (logits[i] - max) * inverse_temperature - log_sum; }
 };
 
-/// One row of KdRows.
+/// One of some rows, by itself.
 template <typename T>
-struct Row {
-  const T* student;
-  const T* teacher;
-  T* student_gradient;
-  T* teacher_gradient;
-  int64_t classes;
-  T share;
-  T inverse_temperature;
-
-  __device__ Row(const KdRows<T>& rows, int64_t row, double share_of_row)
-      : student(rows.student + row * rows.classes),
-        teacher(rows.teacher + row * rows.classes),
-        student_gradient(rows.student_gradient ? rows.student_gradient + row * rows.classes : nullptr),
-        teacher_gradient(rows.teacher_gradient ? rows.teacher_gradient + row * rows.classes : nullptr),
-        classes(rows.classes),
-        share(static_cast<T>(share_of_row)),
-        inverse_temperature(rows.inverse_temperature) {}
-};
+__device__ KdRows<T> one_of(KdRows<T> rows, int64_t row) {
+  const int64_t begin = row * rows.classes;
+  rows.student += begin;
+  rows.teacher += begin;
+  if (rows.student_gradient) rows.student_gradient += begin;
+  if (rows.teacher_gradient) rows.teacher_gradient += begin;
+  rows.shares += row;
+  rows.terms += row;
+  rows.rows = 1;
+  return rows;
+}
 
 template <typename T>
-__device__ double divergence_from_logits(const Row<T>& row, const LogSoftmax<T>& student) {
+__device__ double divergence_from_logits(const KdRows<T>& row, const LogSoftmax<T>& student) {
   const LogSoftmax<T> teacher(row.teacher, row.classes, row.inverse_temperature);
-  const T scale = row.share * row.inverse_temperature;
+  const T scale = static_cast<T>(*row.shares) * row.inverse_temperature;
   double sum = 0;
   for (int64_t i = threadIdx.x; i < row.classes; i += kThreads) {
     sum += static_cast<double>(math::kd_term(student[i], teacher[i]));
@@ -68,7 +61,8 @@ __device__ double divergence_from_logits(const Row<T>& row, const LogSoftmax<T>&
 }
 
 template <typename T>
-__device__ double divergence_from_probabilities(const Row<T>& row, const LogSoftmax<T>& student) {
+__device__ double divergence_from_probabilities(const KdRows<T>& row, const LogSoftmax<T>& student) {
+  const T share = static_cast<T>(*row.shares);
   double sum = 0;
   double sum_of_probabilities = 0;
   for (int64_t i = threadIdx.x; i < row.classes; i += kThreads) {
@@ -77,11 +71,11 @@ __device__ double divergence_from_probabilities(const Row<T>& row, const LogSoft
     // Neither vanishes where a probability is NaN.
     const T difference = probability == T(0) ? T(0) : static_cast<T>(log(probability)) - student[i];
     sum += static_cast<double>(probability == T(0) ? T(0) : probability * difference);
-    if (row.teacher_gradient) row.teacher_gradient[i] = probability == T(0) ? T(0) : row.share * (difference + T(1));
+    if (row.teacher_gradient) row.teacher_gradient[i] = probability == T(0) ? T(0) : share * (difference + T(1));
   }
   const T total = static_cast<T>(block_sum(sum_of_probabilities));
   if (row.student_gradient) {
-    const T scale = row.share * row.inverse_temperature;
+    const T scale = share * row.inverse_temperature;
     for (int64_t i = threadIdx.x; i < row.classes; i += kThreads) {
       row.student_gradient[i] = scale * (total * math::exp_nonpositive(student[i]) - row.teacher[i]);
     }
@@ -92,22 +86,21 @@ __device__ double divergence_from_probabilities(const Row<T>& row, const LogSoft
 /// A block a row.
 template <typename T>
 __global__ void __launch_bounds__(kThreads) kd_kernel(KdRows<T> rows) {
-  const int64_t b = blockIdx.x;
-  const double share = rows.shares[b];
-  const Row<T> row(rows, b, share);
+  const KdRows<T> row = one_of(rows, blockIdx.x);
+  const double share = *row.shares;
   if (share == 0) {
     // A sample that does not count may hold anything.
     for (int64_t i = threadIdx.x; i < row.classes; i += kThreads) {
       if (row.student_gradient) row.student_gradient[i] = T(0);
       if (row.teacher_gradient) row.teacher_gradient[i] = T(0);
     }
-    if (threadIdx.x == 0) rows.terms[b] = 0;
+    if (threadIdx.x == 0) *row.terms = 0;
     return;
   }
   const LogSoftmax<T> student(row.student, row.classes, row.inverse_temperature);
-  const double divergence = rows.teacher_has_probabilities ? divergence_from_probabilities(row, student)
-                                                           : divergence_from_logits(row, student);
-  if (threadIdx.x == 0) rows.terms[b] = divergence * share;
+  const double divergence = row.teacher_has_probabilities ? divergence_from_probabilities(row, student)
+                                                          : divergence_from_logits(row, student);
+  if (threadIdx.x == 0) *row.terms = divergence * share;
 }
 
 template <typename T>
