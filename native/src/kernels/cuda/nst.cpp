@@ -91,16 +91,18 @@ class UnitChannels {
   at::Tensor norms_;
 };
 
-/// Each sample's discrepancy, in float64, and its derivative by the first maps' unit channels.
+/// Each sample's discrepancy, in float64, and its derivative by the first maps' unit channels if that is wanted.
 struct Discrepancy {
   at::Tensor values;
   at::Tensor by_unit;
 };
 
-/// Which of the two sums of a kernel's values that depend on one batch of maps alone is part of the loss.
+/// Which of the two sums of a kernel's values that depend on one batch of maps alone is part of the loss, and whether
+/// there is to be a derivative.
 struct Terms {
   bool first;
   bool second;
+  bool derivative;
 };
 
 at::Tensor sum_of_squares(const at::Tensor& matrices) {
@@ -113,6 +115,7 @@ Discrepancy linear(const UnitChannels& unit, Terms terms) {
   const at::Tensor difference = terms.first ? unit.first().mean(1) - second : -second;
   at::Tensor values = sum_of_squares(difference);
   if (!terms.second) values -= sum_of_squares(second);
+  if (!terms.derivative) return {values, {}};
   const at::Tensor by_each = difference * (2.0 / static_cast<double>(unit.firsts()));
   return {values, by_each.unsqueeze(1).expand_as(unit.first())};
 }
@@ -126,6 +129,7 @@ Discrepancy by_positions(const UnitChannels& unit, Terms terms) {
                   : -of_second;
   at::Tensor values = sum_of_squares(difference);
   if (!terms.second) values -= sum_of_squares(of_second);
+  if (!terms.derivative) return {values, {}};
   return {values, product(unit.first(), difference, unit.channels_last()).mul_(4 / firsts)};
 }
 
@@ -216,6 +220,7 @@ Discrepancy by_channels(Stream stream, const UnitChannels& unit, const Kernel& k
     // Rounding may leave the difference of nearly equal means below zero.
     values = (values + of_seconds.sum_before() / (seconds * seconds)).clamp_min(0);
   }
+  if (!terms.derivative) return {values, {}};
   // What a vector's own length adds to its gradient.
   if (gaussian.squares.defined()) of_firsts.slopes().diagonal(0, 1, 2).sub_(of_firsts.slopes().sum(2));
   return {values, product(of_firsts.slopes(), unit.all(), unit.channels_last())};
@@ -255,13 +260,14 @@ LossWithGradients nst_forward(
   const PooledMaps teachers(teacher, height, width, Pooling::kAverage);
 
   const UnitChannels unit(stream, students, teachers);
-  const Discrepancy of_student = discrepancy(stream, unit, kernel, {true, teacher_term});
+  const Discrepancy of_student = discrepancy(stream, unit, kernel, {true, teacher_term, gradients[0]});
   at::Tensor grad_s;
   at::Tensor grad_t;
   if (gradients[0]) grad_s = gradient_of(stream, students, unit, of_student.by_unit, dead_channel_norm);
   if (gradients[1]) {
     const UnitChannels swapped(stream, teachers, students);
-    const Discrepancy of_teacher = discrepancy(stream, swapped, kernel, {teacher_term, true});
+    // The student's own sum has no part in the derivative.
+    const Discrepancy of_teacher = discrepancy(stream, swapped, kernel, {teacher_term, false, true});
     grad_t = gradient_of(stream, teachers, swapped, of_teacher.by_unit, dead_channel_norm);
   }
   return {of_student.values.mean().to(compute_dtype(student)), {like(student, grad_s), like(teacher, grad_t)}};
