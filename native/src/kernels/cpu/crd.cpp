@@ -12,6 +12,7 @@
 #include "kernels/cpu/candidates.h"
 #include "kernels/cpu/crd.simd.h"
 #include "kernels/cpu/isa.h"
+#include "kernels/math/class_draw.h"
 #include "kernels/math/crd.h"
 #include "kernels/math/random.h"
 #include "util/operators.h"
@@ -141,26 +142,14 @@ at::Tensor crd_contrast(const at::Tensor& indices, int64_t rows, int64_t negativ
 at::Tensor crd_class_contrast(
     const at::Tensor& indices, const at::Tensor& order, const at::Tensor& starts, const at::Tensor& classes,
     int64_t negatives, bool relaxed, const at::Tensor& key) {
-  const int64_t* order_data = order.const_data_ptr<int64_t>();
-  const int64_t* start_data = starts.const_data_ptr<int64_t>();
-  const int64_t* class_data = classes.const_data_ptr<int64_t>();
+  const math::ClassTable table = {
+      order.const_data_ptr<int64_t>(), starts.const_data_ptr<int64_t>(), classes.const_data_ptr<int64_t>(),
+      order.size(0), relaxed};
   const auto bits = static_cast<uint64_t>(key.item<int64_t>());
   return drawn(indices, negatives, [&](int64_t b, int64_t own, int64_t* row) {
-    const uint64_t sample_key = math::random_bits(bits, static_cast<uint64_t>(b));
-    const int64_t first = start_data[class_data[own]];
-    const int64_t size = start_data[class_data[own] + 1] - first;
-    const int64_t others = order.size(0) - size;
-    // The rows in the order of their classes, without those of the sample's own.
-    const auto other = [&](int64_t i) { return order_data[i < first ? i : i + size]; };
-    row[0] = relaxed ? order_data[first + math::one_of(math::random_bits(sample_key, 0), size)] : own;
-    if (negatives <= others) {
-      const math::Shuffle shuffle(sample_key, others);
-      for (int64_t k = 0; k < negatives; ++k) row[k + 1] = other(shuffle[k]);
-    } else {
-      for (int64_t k = 0; k < negatives; ++k) {
-        row[k + 1] = other(math::one_of(math::random_bits(sample_key, static_cast<uint64_t>(k + 1)), others));
-      }
-    }
+    const math::ClassDraw draw(table, bits, b, own, negatives);
+    row[0] = draw.positive();
+    for (int64_t k = 0; k < negatives; ++k) row[k + 1] = draw.negative(k);
   });
 }
 

@@ -224,22 +224,14 @@ __global__ void __launch_bounds__(kThreads) draw_kernel(CrdDraw draw, int64_t ro
   row[k + 1] = math::other_row(math::random_bits(bits, static_cast<uint64_t>(b * draw.negatives + k)), own, rows);
 }
 
-__global__ void __launch_bounds__(kThreads) draw_by_class_kernel(CrdDraw draw, CrdClasses table) {
+__global__ void __launch_bounds__(kThreads) draw_by_class_kernel(CrdDraw draw, math::ClassTable table) {
   int64_t b;
   int64_t k;
   if (!place_of_thread(draw, b, k)) return;
-  const int64_t own = draw.indices[b];
   int64_t* row = draw.contrast + b * (draw.negatives + 1);
-  const uint64_t key = math::random_bits(static_cast<uint64_t>(*draw.key), static_cast<uint64_t>(b));
-  const int64_t first = table.starts[table.classes[own]];
-  const int64_t size = table.starts[table.classes[own] + 1] - first;
-  const int64_t others = table.rows - size;
-  if (k == 0) row[0] = table.relaxed ? table.order[first + math::one_of(math::random_bits(key, 0), size)] : own;
-  // The rows in the order of their classes, without those of the sample's own.
-  const int64_t i = draw.negatives <= others
-                        ? math::Shuffle(key, others)[k]
-                        : math::one_of(math::random_bits(key, static_cast<uint64_t>(k + 1)), others);
-  row[k + 1] = table.order[i < first ? i : i + size];
+  const math::ClassDraw candidates(table, static_cast<uint64_t>(*draw.key), b, draw.indices[b], draw.negatives);
+  if (k == 0) row[0] = candidates.positive();
+  row[k + 1] = candidates.negative(k);
 }
 
 dim3 blocks_of(const CrdDraw& draw) {
@@ -278,8 +270,8 @@ void crd_draw(Stream stream, const CrdDraw& draw, int64_t rows) {
   launch(stream, blocks_of(draw), &draw_kernel, CrdDraw(draw), rows);
 }
 
-void crd_draw_by_class(Stream stream, const CrdDraw& draw, const CrdClasses& classes) {
-  launch(stream, blocks_of(draw), &draw_by_class_kernel, CrdDraw(draw), CrdClasses(classes));
+void crd_draw_by_class(Stream stream, const CrdDraw& draw, const math::ClassTable& table) {
+  launch(stream, blocks_of(draw), &draw_by_class_kernel, CrdDraw(draw), math::ClassTable(table));
 }
 
 template void crd_scores(Stream, const CrdBatch<float>&);

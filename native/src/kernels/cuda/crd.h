@@ -3,6 +3,7 @@
 #include <stdint.h>
 
 #include "kernels/cuda/stream.h"
+#include "kernels/math/class_draw.h"
 
 namespace retort::kernels::cuda {
 
@@ -53,16 +54,7 @@ struct CrdDraw {
   int64_t* contrast;
 };
 
-/// The rows by class: `order` has those of a class side by side, from `starts` of the class on.
-struct CrdClasses {
-  const int64_t* order;
-  const int64_t* starts;
-  const int64_t* classes;
-  int64_t rows;
-  bool relaxed;
-};
-
 void crd_draw(Stream stream, const CrdDraw& draw, int64_t rows);
-void crd_draw_by_class(Stream stream, const CrdDraw& draw, const CrdClasses& classes);
+void crd_draw_by_class(Stream stream, const CrdDraw& draw, const math::ClassTable& table);
 
 }  // namespace retort::kernels::cuda
