@@ -119,6 +119,15 @@ TEST_F(CudaMatchesCpu, Nst) {
   }
 }
 
+/// Their matrices take more memory than is used at once.
+TEST_F(CudaMatchesCpu, NstOfManyChannels) {
+  NstOptions options;
+  options.kernel = NstKernel::kGaussian;
+  const auto map = [] { return at::randn({8, 2048, 2, 3}); };
+  expect_match(
+      [=](const Tensors& maps, const Tensors&) { return nst_loss({maps[0]}, {maps[1]}, options); }, {map(), map()});
+}
+
 TEST_F(CudaMatchesCpu, Ofd) {
   for (OfdReduction reduction : {OfdReduction::kMean, OfdReduction::kSum, OfdReduction::kBatchMean}) {
     SCOPED_TRACE(static_cast<int>(reduction));

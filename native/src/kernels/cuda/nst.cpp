@@ -23,6 +23,13 @@
 namespace retort::kernels::cuda {
 namespace {
 
+/// How much memory the matrices of channels take at most, if those of one sample don't take more. The tests have less.
+#ifdef RETORT_EMULATED_NST_BYTES
+constexpr int64_t kMatrixBytes = RETORT_EMULATED_NST_BYTES;
+#else
+constexpr int64_t kMatrixBytes = int64_t{256} << 20;
+#endif
+
 struct Kernel {
   c10::string_view name;
   int64_t degree;
@@ -72,6 +79,13 @@ class UnitChannels {
   at::Tensor second() const { return all_.narrow(1, firsts_, seconds_); }
   /// The lengths of the first maps' channels.
   const at::Tensor& norms() const { return norms_; }
+
+  UnitChannels of_samples(int64_t begin, int64_t count) const {
+    UnitChannels some = *this;
+    some.all_ = all_.narrow(0, begin, count);
+    some.norms_ = norms_.narrow(0, begin, count);
+    return some;
+  }
 
  private:
   static at::Tensor write(Stream stream, const at::Tensor& matrix, const at::Tensor& unit) {
@@ -226,11 +240,30 @@ Discrepancy by_channels(Stream stream, const UnitChannels& unit, const Kernel& k
   return {values, product(of_firsts.slopes(), unit.all(), unit.channels_last())};
 }
 
+/// The same with the matrices of some samples at once, of as many as depends on shapes alone.
+Discrepancy by_channels_in_blocks(Stream stream, const UnitChannels& unit, const Kernel& kernel, Terms terms) {
+  const int64_t batch = unit.all().size(0);
+  const int64_t elements = unit.firsts() * unit.count() + (terms.second ? unit.seconds() * unit.seconds() : 0);
+  const int64_t bytes = elements * static_cast<int64_t>(unit.all().element_size());
+  const int64_t at_once = std::max<int64_t>(1, kMatrixBytes / bytes);
+  if (at_once >= batch) return by_channels(stream, unit, kernel, terms);
+  const Discrepancy all = {
+      at::empty({batch}, unit.all().options().dtype(at::kDouble)),
+      terms.derivative ? at::empty_like(unit.first()) : at::Tensor()};
+  for (int64_t begin = 0; begin < batch; begin += at_once) {
+    const int64_t count = std::min(at_once, batch - begin);
+    const Discrepancy some = by_channels(stream, unit.of_samples(begin, count), kernel, terms);
+    all.values.narrow(0, begin, count).copy_(some.values);
+    if (terms.derivative) all.by_unit.narrow(0, begin, count).copy_(some.by_unit);
+  }
+  return all;
+}
+
 Discrepancy discrepancy(Stream stream, const UnitChannels& unit, const Kernel& kernel, Terms terms) {
   if (kernel.name == "linear") return linear(unit, terms);
   const bool prefers_positions = math::nst_prefers_positions(unit.all().size(2), unit.firsts(), unit.seconds());
   if (kernel.is_square() && prefers_positions) return by_positions(unit, terms);
-  return by_channels(stream, unit, kernel, terms);
+  return by_channels_in_blocks(stream, unit, kernel, terms);
 }
 
 at::Tensor gradient_of(
