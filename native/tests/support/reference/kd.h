@@ -23,8 +23,8 @@ inline at::Tensor kd_loss(
   const at::Tensor terms = at::where(p > 0, p * (log_p - log_q), at::zeros_like(p)).sum(1);
   const at::Tensor w = weight.defined() ? weight.to(dtype) : at::ones_like(terms);
   const at::Tensor counted = at::where(w > 0, w * terms, at::zeros_like(terms));
-  const double total = w.sum().item<double>();
-  return counted.sum() * (total > 0 ? temperature * temperature / total : 0.0);
+  const at::Tensor total = w.sum();
+  return counted.sum() * at::where(total > 0, temperature * temperature / total, at::zeros_like(total));
 }
 
 }  // namespace retort::reference
