@@ -3,28 +3,29 @@
 #include <ATen/Functions.h>
 #include <retort/losses/crd.h>
 
+#include "device.h"
 #include "loss_case.h"
 #include "losses.h"
 
 namespace retort::benchmarks {
 namespace {
 
-constexpr int64_t kRows = 50000;
 constexpr int64_t kNegatives = 16384;
 constexpr int64_t kDimension = 128;
 constexpr double kTemperature = 0.07;
 
 at::Tensor unit_rows(int64_t rows) {
-  const at::Tensor numbers = at::randn({rows, kDimension});
+  const at::Tensor numbers = at::randn({rows, kDimension}, device());
   return numbers / numbers.norm(2, {1}, /*keepdim=*/true);
 }
 
-LossCase crd(int64_t batch, bool naive_fits) {
+LossCase crd(int64_t batch, int64_t rows) {
   const at::Tensor student = unit_rows(batch).requires_grad_();
   const at::Tensor teacher = unit_rows(batch).requires_grad_();
-  const at::Tensor student_memory = unit_rows(kRows);
-  const at::Tensor teacher_memory = unit_rows(kRows);
-  const at::Tensor contrast = crd_contrast(at::arange(batch, at::kLong), kRows, kNegatives);
+  const at::Tensor student_memory = unit_rows(rows);
+  const at::Tensor teacher_memory = unit_rows(rows);
+  const at::Tensor contrast =
+      crd_contrast(at::arange(batch, at::TensorOptions(device()).dtype(at::kLong)), rows, kNegatives);
   const double z = crd_z(student.detach(), teacher_memory, contrast, kTemperature);
   const auto with = [=](auto loss) {
     return [=] {
@@ -37,7 +38,8 @@ LossCase crd(int64_t batch, bool naive_fits) {
   // One side after the other.
   result.footprint = bytes_of({student_memory});
   result.ours = with(&crd_loss);
-  if (naive_fits) result.naive = with(&reference::crd_loss);
+  result.naive = with(&reference::crd_loss);
+  result.naive_fits = batch <= 64;
   return result;
 }
 
@@ -45,8 +47,10 @@ LossCase crd(int64_t batch, bool naive_fits) {
 
 void add_crd() {
   for (int64_t batch : {8, 64, 256}) {
-    add_loss("crd/batch " + std::to_string(batch), [=] { return crd(batch, batch <= 64); });
+    add_loss("crd/batch " + std::to_string(batch), [=] { return crd(batch, 50000); });
   }
+  // The training set of ImageNet.
+  if (is_on_gpu()) add_loss("crd/batch 256, 1.28 million rows", [] { return crd(256, 1281167); });
 }
 
 }  // namespace retort::benchmarks

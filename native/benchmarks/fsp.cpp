@@ -3,6 +3,7 @@
 #include <ATen/Functions.h>
 #include <retort/losses/fsp.h>
 
+#include "device.h"
 #include "loss_case.h"
 #include "losses.h"
 
@@ -14,7 +15,7 @@ using Shapes = std::vector<std::vector<int64_t>>;
 constexpr at::MemoryFormat kContiguous = at::MemoryFormat::Contiguous;
 constexpr at::MemoryFormat kChannelsLast = at::MemoryFormat::ChannelsLast;
 
-LossCase fsp(int64_t batch, const Shapes& shapes, bool naive_fits, at::MemoryFormat format) {
+LossCase fsp(int64_t batch, const Shapes& shapes, at::MemoryFormat format, bool naive_fits = true) {
   const std::vector<at::Tensor> student = random_maps(batch, shapes, true, format);
   const std::vector<at::Tensor> teacher = random_maps(batch, shapes, false, format);
   LossCase result;
@@ -33,9 +34,8 @@ LossCase fsp(int64_t batch, const Shapes& shapes, bool naive_fits, at::MemoryFor
     input.teacher = teacher;
     return differentiate(criterion->forward(input), student);
   };
-  if (naive_fits) {
-    result.naive = [=] { return differentiate(at::stack(reference::fsp_loss(student, teacher)).sum(), student); };
-  }
+  result.naive = [=] { return differentiate(at::stack(reference::fsp_loss(student, teacher)).sum(), student); };
+  result.naive_fits = naive_fits;
   return result;
 }
 
@@ -44,10 +44,13 @@ LossCase fsp(int64_t batch, const Shapes& shapes, bool naive_fits, at::MemoryFor
 void add_fsp() {
   for (int64_t batch : {8, 64, 256}) {
     add_loss(
-        "fsp/batch " + std::to_string(batch), [=] { return fsp(batch, cifar_shapes(), batch <= 64, kContiguous); });
+        "fsp/batch " + std::to_string(batch), [=] { return fsp(batch, cifar_shapes(), kContiguous, batch <= 64); });
   }
-  add_loss("fsp, channels last/batch 64", [] { return fsp(64, cifar_shapes(), true, kChannelsLast); });
-  add_loss("fsp/ResNet-50, batch 16", [] { return fsp(16, imagenet_shapes(), false, kContiguous); });
+  add_loss("fsp, channels last/batch 64", [] { return fsp(64, cifar_shapes(), kChannelsLast); });
+  add_loss("fsp/ResNet-50, batch 16", [] { return fsp(16, imagenet_shapes(), kContiguous, false); });
+  if (!is_on_gpu()) return;
+  add_loss("fsp/ResNet-50, batch 256", [] { return fsp(256, imagenet_shapes(), kContiguous); });
+  add_loss("fsp, channels last/ResNet-50, batch 256", [] { return fsp(256, imagenet_shapes(), kChannelsLast); });
 }
 
 }  // namespace retort::benchmarks

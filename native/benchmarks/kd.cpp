@@ -3,6 +3,7 @@
 #include <ATen/Functions.h>
 #include <retort/losses/kd.h>
 
+#include "device.h"
 #include "loss_case.h"
 #include "losses.h"
 
@@ -10,8 +11,8 @@ namespace retort::benchmarks {
 namespace {
 
 LossCase kd(int64_t batch, int64_t classes) {
-  const at::Tensor student = at::randn({batch, classes}).requires_grad_();
-  const at::Tensor teacher = at::randn({batch, classes});
+  const at::Tensor student = at::randn({batch, classes}, device()).requires_grad_();
+  const at::Tensor teacher = at::randn({batch, classes}, device());
   LossCase result;
   result.footprint = 3 * bytes_of({student});
   result.bytes = static_cast<double>(result.footprint);
@@ -23,9 +24,13 @@ LossCase kd(int64_t batch, int64_t classes) {
 }  // namespace
 
 void add_kd() {
-  for (int64_t classes : {100, 1000}) {
-    add_loss("kd/batch 64, " + std::to_string(classes) + " classes", [=] { return kd(64, classes); });
-  }
+  const auto add = [](int64_t batch, int64_t classes) {
+    const std::string name = "kd/batch " + std::to_string(batch) + ", " + std::to_string(classes) + " classes";
+    add_loss(name, [=] { return kd(batch, classes); });
+  };
+  add(64, 100);
+  add(64, 1000);
+  if (is_on_gpu()) add(4096, 32000);
 }
 
 }  // namespace retort::benchmarks

@@ -8,8 +8,8 @@
 #include <memory>
 #include <optional>
 
+#include "device.h"
 #include "machine_limits.h"
-#include "peak_memory.h"
 
 namespace retort::benchmarks {
 namespace {
@@ -33,31 +33,56 @@ void set_extra_memory(benchmark::State& state, const std::optional<int64_t>& byt
   if (bytes) state.counters["extra_bytes"] = static_cast<double>(*bytes);
 }
 
+/// What the naive form gives; nothing if it does not fit into memory.
+Outcome naive_outcome(const LossCase& loss) {
+  if (!is_on_gpu() && !loss.naive_fits) return {};
+  try {
+    return loss.naive();
+  } catch (const c10::OutOfMemoryError&) {
+    return {};
+  }
+}
+
+void time_calls(benchmark::State& state, const std::function<Outcome()>& form) {
+  // A GPU is to be busy, so that what is measured is its time and not a call's.
+  const int calls = is_on_gpu() ? 10 : 1;
+  synchronize();
+  while (state.KeepRunningBatch(calls)) {
+    for (int i = 0; i < calls; ++i) benchmark::DoNotOptimize(form());
+    synchronize();
+  }
+}
+
 void run_naive(benchmark::State& state, const std::function<LossCase()>& prepare) {
   const LossCase loss = prepare();
-  if (!loss.naive) {
+  // On a CPU it may take long, hence no call but those that are timed.
+  const bool fits = is_on_gpu() ? !naive_outcome(loss).empty() : loss.naive_fits;
+  if (!fits) {
     state.SkipWithError("does not fit into memory");
-    return;
+  } else if (is_on_gpu()) {
+    set_extra_memory(state, peak_device_memory([&] { loss.naive(); }));
+    time_calls(state, loss.naive);
+  } else {
+    set_extra_memory(state, peak_device_memory([&] { time_calls(state, loss.naive); }));
   }
-  set_extra_memory(state, test::peak_memory([&] {
-                     for (auto iteration : state) benchmark::DoNotOptimize(loss.naive());
-                   }));
 }
 
 void run_ours(benchmark::State& state, const std::function<LossCase()>& prepare, bool& is_checked) {
   const LossCase loss = prepare();
-  if (loss.naive && !is_checked) {
-    const std::string error = difference(loss.ours(), loss.naive());
+  if (!is_checked) {
+    const Outcome expected = naive_outcome(loss);
+    const std::string error = difference(loss.ours(), expected);
     if (!error.empty()) {
       state.SkipWithError(error.c_str());
       return;
     }
     is_checked = true;
   }
-  set_extra_memory(state, test::peak_memory([&] { loss.ours(); }));
-  for (auto iteration : state) benchmark::DoNotOptimize(loss.ours());
+  set_extra_memory(state, peak_device_memory([&] { loss.ours(); }));
+  time_calls(state, loss.ours);
   static const double products_a_second = product_rate();
-  state.counters["limit_ms"] = 1e3 * std::max(loss.flops / products_a_second, loss.bytes / copy_rate(loss.footprint));
+  if (loss.flops > 0) state.counters["products_ms"] = 1e3 * loss.flops / products_a_second;
+  state.counters["copies_ms"] = 1e3 * loss.bytes / copy_rate(loss.footprint);
 }
 
 }  // namespace
@@ -101,7 +126,7 @@ std::vector<at::Tensor> random_maps(
     int64_t batch, const std::vector<std::vector<int64_t>>& shapes, bool with_gradient, at::MemoryFormat format) {
   std::vector<at::Tensor> maps;
   for (const std::vector<int64_t>& shape : shapes) {
-    const at::Tensor map = at::randn({batch, shape[0], shape[1], shape[2]}).contiguous(format);
+    const at::Tensor map = at::randn({batch, shape[0], shape[1], shape[2]}, device()).contiguous(format);
     maps.push_back(map.requires_grad_(with_gradient));
   }
   return maps;

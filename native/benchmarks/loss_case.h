@@ -19,8 +19,10 @@ struct LossCase {
   /// The bytes that it reads and writes, and in how much memory these lie.
   double bytes = 0;
   int64_t footprint = 0;
-  /// The form of the published code, as the tests' specification has it; empty where it does not fit into memory.
+  /// The form of the published code, as the tests' specification has it.
   std::function<Outcome()> naive;
+  /// Whether that fits into the memory of a small machine. On a GPU it is tried.
+  bool naive_fits = true;
   std::function<Outcome()> ours;
 };
 
@@ -37,6 +39,7 @@ Outcome differentiate(const at::Tensor& loss, const std::vector<at::Tensor>& inp
 std::vector<std::vector<int64_t>> cifar_shapes();
 /// The four stages of ResNet-50 on ImageNet.
 std::vector<std::vector<int64_t>> imagenet_shapes();
+/// On the device that is measured.
 std::vector<at::Tensor> random_maps(
     int64_t batch, const std::vector<std::vector<int64_t>>& shapes, bool with_gradient,
     at::MemoryFormat format = at::MemoryFormat::Contiguous);

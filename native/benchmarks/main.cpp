@@ -1,22 +1,51 @@
 // Compares each loss, forward and backward, with the form of the published code and with what the machine can do:
 //
-//   retort_benchmarks --benchmark_filter='fsp.*batch 64'
+//   retort_benchmarks [--device=cpu|cuda] --benchmark_filter='fsp.*batch 64'
 //
 // Every case checks its result against the naive form first.
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 #include <retort/runtime.h>
 
+#include <algorithm>
 #include <iostream>
+#include <string>
 
+#include "device.h"
 #include "losses.h"
 #include "machine_limits.h"
 #include "report.h"
 
-int main(int argc, char** argv) {
-  using namespace retort;
-  using namespace retort::benchmarks;
+namespace {
+
+using namespace retort;
+using namespace retort::benchmarks;
+
+/// Takes --device=NAME out of the arguments.
+std::string device_option(int& argc, char** argv) {
+  const std::string option = "--device=";
+  std::string name = "cpu";
+  const auto is_option = [&](const std::string& argument) { return argument.rfind(option, 0) == 0; };
+  char** const end = std::stable_partition(argv + 1, argv + argc, [&](const char* it) { return !is_option(it); });
+  for (char** it = end; it != argv + argc; ++it) name = std::string(*it).substr(option.size());
+  argc = static_cast<int>(end - argv);
+  return name;
+}
+
+void print_machine(std::ostream& out) {
+  if (is_on_gpu()) {
+    out << "GPU; cuBLAS's products of matrices in float32";
+  } else {
+    out << at::get_num_threads() << " threads, " << cpu_kernels() << " kernels; LibTorch's products of matrices";
+  }
+  out << ": " << static_cast<int>(product_rate() / 1e9) << " GFLOP/s, copies within "
+      << (is_on_gpu() ? "its memory" : "80 MB") << ": " << static_cast<int>(copy_rate(80'000'000) / 1e9)
+      << " GB/s read and written\n";
+}
+
+int run(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
+  set_device(device_option(argc, argv));
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   manual_seed(0);
   add_kd();
@@ -27,11 +56,22 @@ int main(int argc, char** argv) {
   add_small();
   Report report;
   benchmark::RunSpecifiedBenchmarks(&report);
-  std::cout << "\n"
-            << at::get_num_threads() << " threads, " << cpu_kernels()
-            << " kernels; LibTorch's products of matrices: " << static_cast<int>(product_rate() / 1e9)
-            << " GFLOP/s, copies within 80 MB: " << static_cast<int>(copy_rate(80'000'000) / 1e9)
-            << " GB/s read and written\n\n";
+  std::cout << '\n';
+  print_machine(std::cout);
+  std::cout << '\n';
   report.print_table(std::cout);
   return report.has_failed() ? 1 : 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  try {
+    return run(argc, argv);
+  } catch (const c10::Error& error) {
+    std::cerr << error.what_without_backtrace() << '\n';
+  } catch (const std::exception& error) {
+    std::cerr << error.what() << '\n';
+  }
+  return 1;
 }

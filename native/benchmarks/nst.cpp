@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "device.h"
 #include "loss_case.h"
 #include "losses.h"
 #include "nst_kernels.h"
@@ -32,7 +33,7 @@ double flops_of(NstKernel kernel, double channels, double positions) {
   }
 }
 
-LossCase nst(NstKernel kernel, int64_t batch, const Shapes& shapes, bool naive_fits, at::MemoryFormat format) {
+LossCase nst(NstKernel kernel, int64_t batch, const Shapes& shapes, at::MemoryFormat format, bool naive_fits = true) {
   const std::vector<at::Tensor> student = random_maps(batch, shapes, true, format);
   const std::vector<at::Tensor> teacher = random_maps(batch, shapes, false, format);
   LossCase result;
@@ -44,11 +45,8 @@ LossCase nst(NstKernel kernel, int64_t batch, const Shapes& shapes, bool naive_f
   result.footprint = 3 * bytes_of(student);
   result.bytes = static_cast<double>(result.footprint);
   result.ours = [=] { return differentiate(at::stack(nst_loss(student, teacher, kernel)).sum(), student); };
-  if (naive_fits) {
-    result.naive = [=] {
-      return differentiate(at::stack(reference::nst_loss(student, teacher, kernel)).sum(), student);
-    };
-  }
+  result.naive = [=] { return differentiate(at::stack(reference::nst_loss(student, teacher, kernel)).sum(), student); };
+  result.naive_fits = naive_fits;
   return result;
 }
 
@@ -61,11 +59,15 @@ void add_nst() {
     const std::string name = "nst " + test::name_of(kernel);
     for (int64_t batch : {8, 64, 256}) {
       add_loss(name + "/batch " + std::to_string(batch), [=] {
-        return nst(kernel, batch, shapes, batch <= 64, kContiguous);
+        return nst(kernel, batch, shapes, kContiguous, batch <= 64);
       });
     }
-    add_loss(name + ", channels last/batch 64", [=] { return nst(kernel, 64, shapes, true, kChannelsLast); });
-    add_loss(name + "/ResNet-50, batch 16", [=] { return nst(kernel, 16, imagenet_shapes(), false, kContiguous); });
+    add_loss(name + ", channels last/batch 64", [=] { return nst(kernel, 64, shapes, kChannelsLast); });
+    add_loss(name + "/ResNet-50, batch 16", [=] { return nst(kernel, 16, imagenet_shapes(), kContiguous, false); });
+    if (!is_on_gpu()) continue;
+    const std::string large = "/ResNet-50, batch 256";
+    add_loss(name + large, [=] { return nst(kernel, 256, imagenet_shapes(), kContiguous); });
+    add_loss(name + ", channels last" + large, [=] { return nst(kernel, 256, imagenet_shapes(), kChannelsLast); });
   }
 }
 

@@ -3,6 +3,7 @@
 #include <ATen/Functions.h>
 #include <retort/losses/ofd.h>
 
+#include "device.h"
 #include "loss_case.h"
 #include "losses.h"
 
@@ -45,6 +46,9 @@ void add_ofd() {
   }
   add_loss("ofd, channels last/batch 64", [=] { return ofd(64, shapes, kChannelsLast); });
   add_loss("ofd/ResNet-50, batch 16", [] { return ofd(16, imagenet_shapes(), kContiguous); });
+  if (!is_on_gpu()) return;
+  add_loss("ofd/ResNet-50, batch 256", [] { return ofd(256, imagenet_shapes(), kContiguous); });
+  add_loss("ofd, channels last/ResNet-50, batch 256", [] { return ofd(256, imagenet_shapes(), kChannelsLast); });
 }
 
 }  // namespace retort::benchmarks

@@ -5,6 +5,8 @@
 #include <iomanip>
 #include <sstream>
 
+#include "device.h"
+
 namespace retort::benchmarks {
 namespace {
 
@@ -51,16 +53,42 @@ void Report::ReportRuns(const std::vector<Run>& runs) {
   }
 }
 
+std::vector<Report::Column> Report::columns() {
+  const auto counter = [](Form Case::*form, const char* name, double scale) {
+    return [=](const Case& one) { return value_of((one.*form).counters, name) * scale; };
+  };
+  const auto products = counter(&Case::ours, "products_ms", 1);
+  const auto copies = counter(&Case::ours, "copies_ms", 1);
+  const auto limit = [=](const Case& one) { return std::max(products(one), copies(one)); };
+  const auto ours = [](const Case& one) { return one.ours.milliseconds; };
+  std::vector<Column> columns = {
+      {"naive, ms", [](const Case& one) { return one.naive.milliseconds; }},
+      {"ours, ms", ours},
+      {"naive / ours", [](const Case& one) { return one.naive.milliseconds / one.ours.milliseconds; }},
+  };
+  if (is_on_gpu()) {
+    columns.push_back({"of the rate of copies, %", [=](const Case& one) { return 100 * copies(one) / ours(one); }});
+    columns.push_back({"of cuBLAS's rate, %", [=](const Case& one) { return 100 * products(one) / ours(one); }});
+  } else {
+    columns.push_back({"limit, ms", limit});
+    columns.push_back({"ours / limit", [=](const Case& one) { return ours(one) / limit(one); }});
+  }
+  columns.push_back({"extra memory: naive, MB", counter(&Case::naive, "extra_bytes", 1 / kMegabyte)});
+  columns.push_back({"ours, MB", counter(&Case::ours, "extra_bytes", 1 / kMegabyte)});
+  return columns;
+}
+
 void Report::print_table(std::ostream& out) const {
-  out << "| loss | naive, ms | ours, ms | naive / ours | limit, ms | ours / limit | extra memory: naive, MB | ours, MB "
-         "|\n"
-      << "| --- | --- | --- | --- | --- | --- | --- | --- |\n";
+  const std::vector<Column> all = columns();
+  out << "| loss |";
+  for (const Column& column : all) out << ' ' << column.title << " |";
+  out << "\n| --- |";
+  for (size_t i = 0; i < all.size(); ++i) out << " --- |";
+  out << '\n';
   for (const Case& one : cases_) {
-    const double limit = value_of(one.ours.counters, "limit_ms");
-    out << "| " << one.name << " | " << text(one.naive.milliseconds) << " | " << text(one.ours.milliseconds) << " | "
-        << text(one.naive.milliseconds / one.ours.milliseconds) << " | " << text(limit) << " | "
-        << text(one.ours.milliseconds / limit) << " | " << text(value_of(one.naive.counters, "extra_bytes") / kMegabyte)
-        << " | " << text(value_of(one.ours.counters, "extra_bytes") / kMegabyte) << " |\n";
+    out << "| " << one.name << " |";
+    for (const Column& column : all) out << ' ' << text(column.value(one)) << " |";
+    out << '\n';
   }
 }
 

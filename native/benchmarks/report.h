@@ -2,6 +2,7 @@
 
 #include <benchmark/benchmark.h>
 
+#include <functional>
 #include <map>
 #include <ostream>
 #include <string>
@@ -16,8 +17,8 @@ class Report final : public benchmark::ConsoleReporter {
 
   void ReportRuns(const std::vector<Run>& runs) override;
 
-  /// A table in Markdown: for each case the time of both forms, how they compare with each other and with the machine's
-  /// limits, and the memory they take beside their inputs.
+  /// A table in Markdown: for each case the time of both forms, how they compare with each other and with the limits of
+  /// the machine or GPU, and the memory they take beside their inputs.
   void print_table(std::ostream& out) const;
 
   bool has_failed() const { return has_failed_; }
@@ -33,6 +34,12 @@ class Report final : public benchmark::ConsoleReporter {
     Form naive;
   };
 
+  struct Column {
+    std::string title;
+    std::function<double(const Case&)> value;
+  };
+
+  static std::vector<Column> columns();
   Case& case_of(const std::string& name);
 
   std::vector<Case> cases_;
