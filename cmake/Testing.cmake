@@ -1,6 +1,9 @@
 # Adds tests/SOURCE as a GoogleTest program and as one test of ctest, since a process that loads LibTorch takes longer
 # than most cases. Golden cases are ctest's own tests, so that skipped ones show by name: see tests/golden_tests.cmake.in.
-find_package(GTest REQUIRED)
+find_package(GTest QUIET)
+if(NOT GTest_FOUND)
+  message(FATAL_ERROR "RETORT_BUILD_TESTS: GoogleTest must be installed, e.g. Debian's libgtest-dev (got none)")
+endif()
 
 add_library(retort_test_support STATIC)
 retort_compile_options(retort_test_support)
