@@ -76,6 +76,9 @@ void run(int steps) {
 int main(int argc, char** argv) {
   try {
     run(argc > 1 ? std::stoi(argv[1]) : 200);
+  } catch (const c10::Error& error) {
+    std::cerr << error.what_without_backtrace() << '\n';
+    return 1;
   } catch (const std::exception& error) {
     std::cerr << error.what() << '\n';
     return 1;

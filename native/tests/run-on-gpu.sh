@@ -1,6 +1,6 @@
 #!/bin/sh
 # Builds Retort for the GPU of this machine against its PyTorch, runs the tests, also under compute-sanitizer, and
-# measures the losses. The report is written to BUILD_FOLDER-benchmarks.txt.
+# measures the losses and whole steps. The report is written to BUILD_FOLDER-benchmarks.txt.
 #
 #   native/tests/run-on-gpu.sh [BUILD_FOLDER]
 #
@@ -38,6 +38,8 @@ pass "build for compute capability $architecture against $libtorch"
 "$build/benchmarks/retort_benchmarks" --device=cuda --benchmark_list_tests > /dev/null
 "$build/tests/cuda_matches_cpu_test"
 pass "every loss, variant and dtype as on the CPU"
+"$build/tests/cuda_step_test"
+pass "training as on the CPU: plain, with late results, by a CUDA graph"
 "$build/tests/train_golden_step_test"
 pass "golden training steps, on the GPU, too"
 for tool in memcheck racecheck; do
@@ -49,5 +51,6 @@ pass "all tests"
 
 nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | head -n 1 > "$report"
 "$build/benchmarks/retort_benchmarks" --device=cuda >> "$report"
+"$build/benchmarks/retort_cuda_step_benchmark" >> "$report"
 tail -n +2 "$report"
 pass "benchmarks, in $report"

@@ -59,6 +59,7 @@ void StepGraph::drop() {
   numbers_ = at::Tensor();
   places_ = {};
   recorded_.clear();
+  last_.clear();
   like_last_ = 0;
 }
 
