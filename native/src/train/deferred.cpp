@@ -94,8 +94,8 @@ bool TrainingStep::Impl::finish(StepResult& result) {
   return true;
 }
 
-std::unique_ptr<TrainingStep::Impl::Lock> TrainingStep::Impl::settled() {
-  auto lock = std::make_unique<Lock>(*this);
+std::unique_ptr<TrainingStep::Impl::Lock> TrainingStep::Impl::settled(bool reads_networks) {
+  auto lock = std::make_unique<Lock>(*this, reads_networks || deferred);
   settle();
   return lock;
 }
@@ -159,6 +159,8 @@ void TrainingStep::Impl::record_graph(
     return all;
   };
   const std::vector<HostState> before = states();
+  RandomState random;
+  random.save(generator());
   graph.record(
       signature, batch,
       [&](const Batch& places) {
@@ -171,11 +173,12 @@ void TrainingStep::Impl::record_graph(
       });
   if (!(states() == before)) graph.give_up("a network keeps in its attributes or buffers what no graph changes");
   if (graph.obstacle().empty()) return;
-  // Nothing has happened on the device, but on the CPU.
+  // Nothing has happened on the device, but on the CPU: what was remembered for restore() is there, or was never
+  // written.
   options.student->restore();
   teacher->rollback();
-  saved_random.restore(generator());
-  snapshot(batch);
+  random.restore(generator());
+  snapshot_but_random(batch);
 }
 
 at::Tensor TrainingStep::Impl::start(const Batch& batch, DeferredStep& step, bool records) {

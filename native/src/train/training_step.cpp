@@ -59,8 +59,9 @@ std::vector<int64_t> probe(const TrainingStepOptions& options) {
 
 }  // namespace
 
-TrainingStep::Impl::Lock::Lock(Impl& step)
+TrainingStep::Impl::Lock::Lock(Impl& step, bool with_networks)
     : step_(step.mutex), student_(step.options.student->mutex(), std::defer_lock) {
+  if (!with_networks) return;
   if (step.options.teacher) {
     // Both at once: another step may use the same two the other way round.
     teacher_ = std::unique_lock<std::mutex>(step.options.teacher->mutex(), std::defer_lock);
@@ -144,10 +145,14 @@ at::Generator TrainingStep::Impl::generator() const {
 }
 
 void TrainingStep::Impl::snapshot(const Batch& batch) {
+  snapshot_but_random(batch);
+  saved_random.save(generator());
+}
+
+void TrainingStep::Impl::snapshot_but_random(const Batch& batch) {
   options.student->snapshot();
   if (!stage().terms.empty()) teacher->snapshot(batch);
   for (const BoundTerm& term : stage().terms) term.criterion->snapshot();
-  saved_random.save(generator());
 }
 
 void TrainingStep::Impl::restore() {
@@ -365,7 +370,7 @@ std::string TrainingStep::graph_obstacle() const {
 }
 
 void TrainingStep::publish() {
-  impl_->settled();
+  impl_->settled(/*reads_networks=*/false);
   // A step holds the student's mutex from beginning to end.
   impl_->options.student->publish();
 }
@@ -387,17 +392,17 @@ const std::vector<int64_t>& TrainingStep::input_shape() const {
 }
 
 int64_t TrainingStep::steps() const {
-  const auto lock = impl_->settled();
+  const auto lock = impl_->settled(/*reads_networks=*/false);
   return impl_->progress.steps;
 }
 
 int64_t TrainingStep::stage() const {
-  const auto lock = impl_->settled();
+  const auto lock = impl_->settled(/*reads_networks=*/false);
   return impl_->progress.stage;
 }
 
 double TrainingStep::learning_rate() const {
-  const auto lock = impl_->settled();
+  const auto lock = impl_->settled(/*reads_networks=*/false);
   return impl_->learning_rate();
 }
 

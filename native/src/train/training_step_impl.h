@@ -72,6 +72,7 @@ struct TrainingStep::Impl {
   /// Requires a batch that fits; returns how many samples have a label.
   int64_t check(const Batch& batch) const;
   void snapshot(const Batch& batch);
+  void snapshot_but_random(const Batch& batch);
   void restore();
   void advance();
 
@@ -103,10 +104,10 @@ struct TrainingStep::Impl {
   void save(const std::string& path, const std::string& note);
   std::string load(const std::string& path);
 
-  /// Both networks' mutexes, and this step's.
+  /// This step's mutex and, where they are needed, both networks'.
   class Lock;
   /// The lock, with nothing pending.
-  std::unique_ptr<Lock> settled();
+  std::unique_ptr<Lock> settled(bool reads_networks = true);
 
   BoundStage& stage() { return stages[static_cast<size_t>(progress.stage)]; }
   const BoundStage& stage() const { return stages[static_cast<size_t>(progress.stage)]; }
@@ -165,7 +166,7 @@ struct TrainingStep::Impl::Deferred {
 
 class TrainingStep::Impl::Lock {
  public:
-  explicit Lock(Impl& step);
+  explicit Lock(Impl& step, bool with_networks = true);
 
  private:
   std::lock_guard<std::mutex> step_;

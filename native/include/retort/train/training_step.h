@@ -22,7 +22,9 @@ enum class MemoryFormat {
   /// [B, H, W, C], in which convolutions are often faster. Needs inputs of rank 3.
   kChannelsLast,
   /// Whichever of the two is faster: the first eight batches take turns. A choice by the clock: two runs may differ in
-  /// rounding, a resumed one keeps the choice.
+  /// rounding, a resumed one keeps the choice. On a GPU, and where results are late, the time is that of the whole
+  /// step:
+  /// two networks that both choose take the same.
   kAuto,
 };
 
@@ -220,7 +222,7 @@ class RETORT_API TrainingStep {
   void save(const std::string& path, const std::string& note = {});
 
   /// Goes on where save() was called: on the same machine, with the same number of threads and, if there is one, the
-  /// same file of the teacher's cache, the next steps compute the same bits.
+  /// same file of the teacher's cache, the next steps compute the same bits. What finish() would report is dropped.
   /// @return the note that was saved; empty if there was none
   /// @throws CheckpointError if the file is missing, damaged, no checkpoint, of a newer format or of a step with other
   ///     options; nothing has changed then. What is published stays in any case
