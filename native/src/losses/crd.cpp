@@ -21,6 +21,7 @@
 #include "util/exit_gate.h"
 #include "util/operators.h"
 #include "util/precision.h"
+#include "util/remember.h"
 #include "util/rows.h"
 
 namespace retort {
@@ -161,6 +162,10 @@ struct ClassTable {
     starts = at::cat({at::zeros({1}, counts.options()), counts.cumsum(0)});
   }
 
+  void move_to(c10::Device device) {
+    for (at::Tensor* table : {&classes, &order, &starts}) *table = table->to(device);
+  }
+
   /// int64 [M], the class of each row, from 0 on.
   at::Tensor classes;
   /// int64 [M], the rows in the order of their classes.
@@ -264,7 +269,7 @@ class CrdCriterion final : public Criterion {
     before_.emplace();
     before_->z_student = z_student_.value();
     before_->z_teacher = z_teacher_.value();
-    if (oldest_.defined()) before_->oldest = oldest_.clone();
+    if (oldest_.defined()) remember(oldest_before_, oldest_);
   }
 
   void restore() override {
@@ -274,7 +279,7 @@ class CrdCriterion final : public Criterion {
     for (auto rows = before_->teacher.rbegin(); rows != before_->teacher.rend(); ++rows) teacher_memory_->assign(*rows);
     z_student_.set(before_->z_student);
     z_teacher_.set(before_->z_teacher);
-    if (oldest_.defined()) oldest_.copy_(before_->oldest);
+    if (oldest_.defined()) oldest_.copy_(oldest_before_);
   }
 
   std::string obstacle_to_graph() const override {
@@ -318,7 +323,6 @@ class CrdCriterion final : public Criterion {
     std::vector<MemoryRows> teacher;
     double z_student = 0;
     double z_teacher = 0;
-    at::Tensor oldest;
   };
 
   static at::Tensor embed(nn::Linear& linear, const at::Tensor& features) {
@@ -337,10 +341,11 @@ class CrdCriterion final : public Criterion {
     return (at::arange(batch, first.options()) + first).remainder(rows());
   }
 
-  at::Tensor drawn() const {
+  at::Tensor drawn() {
     RETORT_CHECK(key_.defined(), "crd_loss: draw must be called before forward (got nothing drawn)");
     if (indices_.is_cpu()) check_rows("crd_loss", "indices", indices_, 1, rows());
     if (!classes_) return draw_uniformly(indices_, rows(), options_.negatives, key_);
+    classes_->move_to(indices_.device());  // where they stay
     return draw_by_class(indices_, *classes_, options_.negatives, options_.relaxed, key_);
   }
 
@@ -387,6 +392,8 @@ class CrdCriterion final : public Criterion {
   at::Tensor student_;
   at::Tensor teacher_;
   std::optional<Before> before_;
+  /// Always at the same place, from which a CUDA graph may read it.
+  at::Tensor oldest_before_;
 };
 
 void check_z(const CrdOptions& options) {

@@ -4,6 +4,8 @@
 
 #include <typeinfo>
 
+#include "util/remember.h"
+
 namespace retort {
 
 void Criterion::check_batch(const CriterionInput& /*input*/) const {}
@@ -12,8 +14,12 @@ void Criterion::draw(const CriterionInput& /*input*/) {}
 
 void Criterion::snapshot() {
   const at::NoGradGuard no_grad;
-  saved_.clear();
-  for (const at::Tensor& buffer : buffers()) saved_.emplace_back(buffer, buffer.clone());
+  const std::vector<at::Tensor> now = buffers();
+  saved_.resize(now.size());
+  for (size_t i = 0; i < now.size(); ++i) {
+    saved_[i].first = now[i];
+    remember(saved_[i].second, now[i]);
+  }
 }
 
 void Criterion::restore() {

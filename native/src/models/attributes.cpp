@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <map>
 
-#include "models/remember.h"
 #include "util/check.h"
 #include "util/checksum.h"
+#include "util/remember.h"
 
 namespace retort {
 namespace {

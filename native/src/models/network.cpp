@@ -8,7 +8,6 @@
 #include <sstream>
 
 #include "models/module_mode.h"
-#include "models/remember.h"
 #include "models/serving.h"
 #include "util/check.h"
 #include "util/convert.h"
@@ -16,6 +15,7 @@
 #include "util/exit_gate.h"
 #include "util/labels.h"
 #include "util/parameters.h"
+#include "util/remember.h"
 #include "util/state_dict_file.h"
 #include "util/threads.h"
 #include "util/whole_file.h"
@@ -76,6 +76,10 @@ void Network::publish() {
   static CallSite site;
   const RunningCall running(site);
   const std::lock_guard<std::mutex> lock(mutex_);
+  publish_held();
+}
+
+void Network::publish_held() {
   synchronise();
   serving_->publish(*this);
 }
@@ -113,6 +117,7 @@ void Network::probe(const std::vector<int64_t>& input_shape) {
       !input_shape.empty() && std::all_of(input_shape.begin(), input_shape.end(), [](int64_t n) { return n > 0; }),
       "Network.probe: input shape must have positive sizes (got ", at::IntArrayRef(input_shape), ")");
   const std::lock_guard<std::mutex> lock(mutex_);
+  check_snapshot_is_free(nullptr);
   // Two images, so that a network that drops a batch of one is found out by the checks of forward().
   std::vector<int64_t> shape = {2};
   shape.insert(shape.end(), input_shape.begin(), input_shape.end());
@@ -318,8 +323,15 @@ void Network::snapshot() {
 }
 
 void Network::restore() {
+  synchronise();
   const at::NoGradGuard no_grad;
   if (saved_buffers_) copy_all(*saved_buffers_, saved_contents_);
+}
+
+void Network::check_snapshot_is_free(const void* owner) const {
+  RETORT_CHECK(
+      !snapshot_owner_ || snapshot_owner_ == owner,
+      "Network: late result of another training step must be finished first (got one that is pending)");
 }
 
 std::string Network::packed_attributes() const {

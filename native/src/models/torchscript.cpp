@@ -14,9 +14,9 @@
 
 #include "models/attributes.h"
 #include "models/program.h"
-#include "models/remember.h"
 #include "util/check.h"
 #include "util/exit_gate.h"
+#include "util/remember.h"
 
 namespace retort {
 namespace {
@@ -65,6 +65,14 @@ class Mirrored : public Base {
     for (const auto& part : parts_) part->adopt();
   }
 
+  /// Whether there is nothing to adopt.
+  bool is_adopted() const {
+    const auto object = program_._ivalue();
+    const auto is_in_slot = [&](const auto& one) { return object->getSlot(one.first).toTensor().is_same(one.second); };
+    return std::all_of(buffers_in_slots_.begin(), buffers_in_slots_.end(), is_in_slot) &&
+           std::all_of(parts_.begin(), parts_.end(), [](const auto& part) { return part->is_adopted(); });
+  }
+
  protected:
   torch::jit::Module program_;
 
@@ -87,6 +95,8 @@ class TorchScriptNetwork final : public Mirrored<Network> {
     Network::restore();
     attributes_.restore();
   }
+
+  bool keeps_its_buffers() const override { return is_adopted(); }
 
   std::string packed_attributes() const override { return attributes_.pack(); }
 

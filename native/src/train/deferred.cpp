@@ -1,6 +1,7 @@
 // The steps of a device that nobody waits for: what is computed is read when it is needed, which may be in the next
 // step, and a step that turns out to have failed is undone then. The update of the parameters, which can't be undone,
 // looks on the device whether everything was finite.
+#include <ATen/Context.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
@@ -34,16 +35,17 @@ int64_t count_sent(const std::vector<BoundStage>& stages) {
   return kWeights + 2 * static_cast<int64_t>(1 + most);
 }
 
-/// What a graph would not see change.
+/// What no graph changes.
 struct HostState {
-  explicit HostState(Network& network) : attributes(network.packed_attributes()) {
-    for (const auto& entry : network.entries()) places.push_back(entry.value().const_data_ptr());
+  explicit HostState(const std::vector<std::pair<std::string, Network*>>& networks)
+      : random(at::globalContext().defaultGenerator(at::kCPU).get_state()) {
+    for (const auto& [name, network] : networks) attributes.push_back(network->packed_attributes());
   }
 
-  bool operator==(const HostState& other) const { return attributes == other.attributes && places == other.places; }
+  bool operator==(const HostState& other) const { return attributes == other.attributes && random.equal(other.random); }
 
-  std::string attributes;
-  std::vector<const void*> places;
+  std::vector<std::string> attributes;
+  at::Tensor random;
 };
 
 }  // namespace
@@ -52,6 +54,7 @@ TrainingStep::Impl::Deferred::Deferred(const Impl& step)
     : sent(step.student_tensors.device(), count_sent(step.stages)),
       fetched(step.student_tensors.device()),
       loss_scale(step.options.student_precision == Precision::kFloat16),
+      order(step.student_tensors.device()),
       graph(step.student_tensors.device(), obstacle_of(step.options)) {}
 
 void TrainingStep::Impl::Deferred::forget() {
@@ -73,8 +76,13 @@ void TrainingStep::Impl::run_deferred(
     enqueue(batch, std::move(computed));
   } catch (...) {
     restore();
+    deferred->order.leave();
     deferred->finished = std::move(before);
     throw;
+  }
+  deferred->order.leave();
+  if (deferred->pending) {
+    for (Network* network : changing_networks()) network->claim_snapshot(this);
   }
   if (options.late_results) {
     result = before ? std::move(*before) : StepResult();
@@ -136,10 +144,12 @@ void TrainingStep::Impl::enqueue(const Batch& batch, StepResult computed) {
 bool TrainingStep::Impl::launch_graph(const Batch& batch, DeferredStep& step) {
   StepGraph& graph = deferred->graph;
   if (!options.cuda_graph || batch.teacher_logits.defined()) return false;
+  if (graph.has_moved()) graph.drop();
   std::vector<int64_t> signature = Staging::signature(batch);
   signature.push_back(step.has_cross_entropy);
-  const bool is_time = graph.is_time_to_record(signature) && student_format.chosen() != MemoryFormat::kAuto &&
-                       teacher->format().chosen() != MemoryFormat::kAuto;
+  const bool is_decided = student_format.chosen() != MemoryFormat::kAuto &&
+                          (stage().terms.empty() || teacher->format().chosen() != MemoryFormat::kAuto);
+  const bool is_time = graph.is_time_to_record(signature) && is_decided;
   if (is_time && !graph.fits(signature)) record_graph(signature, batch, step);
   if (!graph.fits(signature)) return false;
   step.result.graph = true;
@@ -153,16 +163,17 @@ void TrainingStep::Impl::record_graph(
   for (const BoundTerm& term : stage().terms) {
     if (std::string obstacle = term.criterion->obstacle_to_graph(); !obstacle.empty()) return graph.give_up(obstacle);
   }
-  const auto states = [this] {
-    std::vector<HostState> all;
-    for (const auto& [name, network] : networks()) all.emplace_back(*network);
-    return all;
-  };
-  const std::vector<HostState> before = states();
-  RandomState random;
+  const HostState before(networks());
+  RandomState random, random_of_cpu;
   random.save(generator());
+  const at::Generator of_cpu = at::globalContext().defaultGenerator(at::kCPU);
+  random_of_cpu.save(of_cpu);
+  std::vector<at::Tensor> tensors;
+  for (const auto& [name, network] : networks()) {
+    for (const auto& entry : network->entries()) tensors.push_back(entry.value());
+  }
   graph.record(
-      signature, batch,
+      signature, batch, std::move(tensors),
       [&](const Batch& places) {
         DeferredStep step = like;
         return start(places, step, /*records=*/true);
@@ -171,13 +182,19 @@ void TrainingStep::Impl::record_graph(
         const at::NoGradGuard no_gradients;
         for (const BoundTerm& term : stage().terms) term.criterion->restore();
       });
-  if (!(states() == before)) graph.give_up("a network keeps in its attributes or buffers what no graph changes");
+  bool keeps_buffers = !graph.has_moved();
+  for (const auto& [name, network] : networks()) keeps_buffers = keeps_buffers && network->keeps_its_buffers();
+  if (!keeps_buffers) graph.give_up("a network assigns its buffers anew");
+  if (!(HostState(networks()) == before)) {
+    graph.give_up("a network changes attributes of its own, or draws random numbers on the CPU");
+  }
   if (graph.obstacle().empty()) return;
   // Nothing has happened on the device, but on the CPU: what was remembered for restore() is there, or was never
   // written.
   options.student->restore();
   teacher->rollback();
   random.restore(generator());
+  random_of_cpu.restore(of_cpu);
   snapshot_but_random(batch);
 }
 
@@ -264,8 +281,13 @@ void TrainingStep::Impl::read(DeferredStep& step) {
 }
 
 void TrainingStep::Impl::settle() {
-  if (!deferred || !deferred->pending) return;
+  if (!deferred) return;
   Deferred& state = *deferred;
+  if (state.pending) {
+    for (Network* network : changing_networks()) network->claim_snapshot(nullptr);
+  }
+  state.order.enter();
+  if (!state.pending) return;
   DeferredStep step = std::move(*std::exchange(state.pending, std::nullopt));
   try {
     read(step);
@@ -303,8 +325,16 @@ void TrainingStep::Impl::fail(DeferredStep step) {
 }
 
 void TrainingStep::Impl::undo(const DeferredStep& step) {
+  deferred->graph.forget_batches();
   if (step.result.graph) deferred->graph.undo();
   restore();
+  deferred->order.leave();
+}
+
+std::vector<Network*> TrainingStep::Impl::changing_networks() const {
+  std::vector<Network*> networks = {options.student.get()};
+  if (options.teacher_batch_norm == TeacherBatchNorm::kTraining) networks.push_back(options.teacher.get());
+  return networks;
 }
 
 }  // namespace retort

@@ -15,9 +15,13 @@ at::Tensor locked_memory(c10::Device device, int64_t count) {
   return at::empty({count}, at::TensorOptions(at::kDouble).pinned_memory(!device.is_cpu()));
 }
 
+c10::Stream current_stream(c10::Device device) {
+  return c10::impl::VirtualGuardImpl(device.type()).getStream(device);
+}
+
 void record(std::optional<c10::Event>& event, c10::Device device) {
   if (!event) event.emplace(device.type(), c10::EventFlag::BACKEND_DEFAULT);
-  event->record(c10::impl::VirtualGuardImpl(device.type()).getStream(device));
+  event->record(current_stream(device));
 }
 
 }  // namespace
@@ -57,6 +61,14 @@ const std::vector<double>& FetchedNumbers::wait() {
   const double* number = locked_.const_data_ptr<double>();
   numbers_.assign(number, number + locked_.numel());
   return numbers_;
+}
+
+void StartOrder::enter() const {
+  if (last_) last_->block(current_stream(device_));
+}
+
+void StartOrder::leave() {
+  if (!device_.is_cpu()) record(last_, device_);
 }
 
 }  // namespace retort

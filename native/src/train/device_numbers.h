@@ -53,4 +53,18 @@ class FetchedNumbers {
   std::vector<double> numbers_;
 };
 
+/// The order of what calls start on a device, be it in different streams.
+class StartOrder {
+ public:
+  explicit StartOrder(c10::Device device) : device_(device) {}
+
+  /// What is started in the current stream from now on begins when all that was started before leave() has ended.
+  void enter() const;
+  void leave();
+
+ private:
+  c10::Device device_;
+  std::optional<c10::Event> last_;
+};
+
 }  // namespace retort

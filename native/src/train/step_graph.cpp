@@ -1,7 +1,9 @@
 #include "train/step_graph.h"
 
 #include <ATen/ops/empty_like.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 
+#include <algorithm>
 #include <exception>
 #include <utility>
 
@@ -33,14 +35,25 @@ bool StepGraph::is_time_to_record(const Signature& signature) {
   return obstacle_.empty() && like_last_ >= kBatchesBefore;
 }
 
+bool StepGraph::has_moved() const {
+  return std::any_of(places_.begin(), places_.end(), [](const auto& tensor_and_place) {
+    return tensor_and_place.first.const_data_ptr() != tensor_and_place.second;
+  });
+}
+
 void StepGraph::record(
-    const Signature& signature, const Batch& batch, const std::function<at::Tensor(const Batch&)>& work,
-    const std::function<void()>& undo) {
+    const Signature& signature, const Batch& batch, std::vector<at::Tensor> tensors,
+    const std::function<at::Tensor(const Batch&)>& work, const std::function<void()>& undo) {
   drop();
+  for (at::Tensor& tensor : tensors) {
+    const void* place = tensor.const_data_ptr();
+    places_.emplace_back(std::move(tensor), place);
+  }
   try {
-    places_ = places_for(batch, device_);
-    work_ = std::make_unique<CudaGraph>(device_, [&] { numbers_ = work(places_); });
-    undo_ = std::make_unique<CudaGraph>(device_, undo);
+    if (!stream_) stream_ = c10::impl::VirtualGuardImpl(device_.type()).getStreamFromGlobalPool(device_);
+    batch_ = places_for(batch, device_);
+    work_ = std::make_unique<CudaGraph>(*stream_, [&] { numbers_ = work(batch_); });
+    undo_ = std::make_unique<CudaGraph>(*stream_, undo);
     recorded_ = signature;
   } catch (const std::exception& error) {
     give_up(first_line(error));
@@ -48,7 +61,7 @@ void StepGraph::record(
 }
 
 const at::Tensor& StepGraph::launch(Staging& staging, const Batch& batch) {
-  staging.copy(batch, places_);
+  staging.copy(batch, batch_);
   work_->launch();
   return numbers_;
 }
@@ -57,8 +70,13 @@ void StepGraph::drop() {
   work_.reset();
   undo_.reset();
   numbers_ = at::Tensor();
-  places_ = {};
+  batch_ = {};
+  places_.clear();
   recorded_.clear();
+  forget_batches();
+}
+
+void StepGraph::forget_batches() {
   last_.clear();
   like_last_ = 0;
 }

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,14 +32,20 @@ class StepGraph {
   bool is_time_to_record(const Signature& signature);
   /// Whether there is a graph for such batches.
   bool fits(const Signature& signature) const { return work_ && signature == recorded_; }
+  /// Whether a tensor of the networks lies elsewhere than when the graph was recorded, which would not notice.
+  bool has_moved() const;
 
   /// Records what `work` starts for a batch like this, which it is given at the places from where the graph will read
   /// batches, and what `undo` starts to put back what the work changed but the optimizer's part. If that fails, there
   /// is an obstacle.
+  /// @param tensors of the networks
   /// @param work returns the numbers that are to be fetched
   void record(
-      const Signature& signature, const Batch& batch, const std::function<at::Tensor(const Batch&)>& work,
-      const std::function<void()>& undo);
+      const Signature& signature, const Batch& batch, std::vector<at::Tensor> tensors,
+      const std::function<at::Tensor(const Batch&)>& work, const std::function<void()>& undo);
+
+  /// Begins to count anew how many batches in a row have been alike.
+  void forget_batches();
 
   /// Does the work for another batch of the recorded shape; returns the numbers.
   const at::Tensor& launch(Staging& staging, const Batch& batch);
@@ -58,8 +65,11 @@ class StepGraph {
   Signature last_;
   int64_t like_last_ = 0;
   Signature recorded_;
-  Batch places_;
+  Batch batch_;
+  std::vector<std::pair<at::Tensor, const void*>> places_;
   at::Tensor numbers_;
+  /// In which all is recorded: what LibTorch prepares for a stream is then prepared once.
+  std::optional<c10::Stream> stream_;
   std::unique_ptr<CudaGraph> work_, undo_;
 };
 

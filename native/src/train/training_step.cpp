@@ -105,8 +105,13 @@ TrainingStep::Impl::Impl(TrainingStepOptions given)
 }
 
 TrainingStep::Impl::~Impl() {
-  // The device reads and writes what the step is made of.
-  if (deferred && deferred->pending) deferred->fetched.wait();
+  if (!deferred || !deferred->pending) return;
+  // The device works with what the step is made of, and what has failed has to be undone.
+  try {
+    settled();
+  } catch (const std::exception&) {
+    // A device that is lost, of which the next call tells.
+  }
 }
 
 void TrainingStep::Impl::check_finite(const std::string& what, double loss) {
@@ -150,6 +155,7 @@ void TrainingStep::Impl::snapshot(const Batch& batch) {
 }
 
 void TrainingStep::Impl::snapshot_but_random(const Batch& batch) {
+  for (const auto& [name, network] : networks()) network->check_snapshot_is_free(this);
   options.student->snapshot();
   if (!stage().terms.empty()) teacher->snapshot(batch);
   for (const BoundTerm& term : stage().terms) term.criterion->snapshot();
@@ -370,9 +376,10 @@ std::string TrainingStep::graph_obstacle() const {
 }
 
 void TrainingStep::publish() {
-  impl_->settled(/*reads_networks=*/false);
-  // A step holds the student's mutex from beginning to end.
-  impl_->options.student->publish();
+  static CallSite site;
+  const RunningCall running(site);
+  const auto lock = impl_->settled();
+  impl_->options.student->publish_held();
 }
 
 void TrainingStep::save(const std::string& path, const std::string& note) {

@@ -100,6 +100,8 @@ struct TrainingStep::Impl {
   /// Concludes a step with the error that is being handled.
   void fail(DeferredStep step);
   void undo(const DeferredStep& step);
+  /// The networks whose buffers a step may change.
+  std::vector<Network*> changing_networks() const;
 
   void save(const std::string& path, const std::string& note);
   std::string load(const std::string& path);
@@ -157,6 +159,7 @@ struct TrainingStep::Impl::Deferred {
   SentNumbers sent;
   FetchedNumbers fetched;
   LossScale loss_scale;
+  StartOrder order;
   StepGraph graph;
   std::optional<DeferredStep> pending;
   // Of the last step that is not pending any more, until somebody asks for it:

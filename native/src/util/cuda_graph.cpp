@@ -62,11 +62,10 @@ struct CudaGraph::Recorded {
   Recorded(const Recorded&) = delete;
   Recorded& operator=(const Recorded&) = delete;
 
-  void record(const std::function<void()>& work) {
-    const c10::cuda::CUDAGuard on_device(device);
-    // The device's default stream can't be recorded.
-    const c10::cuda::CUDAStream stream = c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device.index());
+  void record(const c10::cuda::CUDAStream& stream, const std::function<void()>& work) {
     const c10::cuda::CUDAStreamGuard in_stream(stream);
+    // While it records, the allocator can't give back what it has in its cache to make room.
+    allocator::emptyCache();
     pool.begin(stream);
     std::exception_ptr failure;
     try {
@@ -77,12 +76,14 @@ struct CudaGraph::Recorded {
     }
     const cudaError_t ended = cudaStreamEndCapture(stream, &graph);
     pool.end();
-    if (failure) {
-      cudaGetLastError();  // of the end of what had failed before
-      std::rethrow_exception(failure);
-    }
-    C10_CUDA_CHECK(ended);
-    C10_CUDA_CHECK(cudaGraphInstantiateWithFlags(&executable, graph, cudaGraphInstantiateFlagAutoFreeOnLaunch));
+    const cudaError_t made =
+        failure || ended != cudaSuccess
+            ? ended
+            : cudaGraphInstantiateWithFlags(&executable, graph, cudaGraphInstantiateFlagAutoFreeOnLaunch);
+    // So that the next kernel does not find the error of what has failed here.
+    cudaGetLastError();
+    if (failure) std::rethrow_exception(failure);
+    C10_CUDA_CHECK(made);
     C10_CUDA_CHECK(cudaGraphDestroy(std::exchange(graph, nullptr)));
   }
 
@@ -92,9 +93,9 @@ struct CudaGraph::Recorded {
   cudaGraphExec_t executable = nullptr;
 };
 
-CudaGraph::CudaGraph(c10::Device device, const std::function<void()>& work)
-    : recorded_(std::make_unique<Recorded>(device)) {
-  recorded_->record(work);
+CudaGraph::CudaGraph(const c10::Stream& stream, const std::function<void()>& work)
+    : recorded_(std::make_unique<Recorded>(stream.device())) {
+  recorded_->record(c10::cuda::CUDAStream(stream), work);
 }
 
 void CudaGraph::launch() const {
@@ -110,8 +111,8 @@ namespace retort {
 
 struct CudaGraph::Recorded {};
 
-CudaGraph::CudaGraph(c10::Device device, const std::function<void()>&) {
-  fail("CudaGraph: device must be one of CUDA (got ", device, ", with natives that have no CUDA)");
+CudaGraph::CudaGraph(const c10::Stream& stream, const std::function<void()>&) {
+  fail("CudaGraph: device must be one of CUDA (got ", stream.device(), ", with natives that have no CUDA)");
 }
 
 void CudaGraph::launch() const {}

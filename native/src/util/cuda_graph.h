@@ -1,6 +1,6 @@
 #pragma once
 
-#include <c10/core/Device.h>
+#include <c10/core/Stream.h>
 
 #include <functional>
 #include <memory>
@@ -11,13 +11,15 @@ namespace retort {
 /// when it was recorded; what it allocated by itself stays allocated as long as the graph lives.
 class CudaGraph {
  public:
-  /// Records what `work` starts in the current stream, without doing it; other threads may go on using the device.
+  /// Records what `work` starts in the current stream, which is this one for as long, without doing it; other threads
+  /// may go on using the device.
   ///
   /// at::cuda::CUDAGraph does the same, and random numbers, too, but it is in LibTorch's library of CUDA kernels, which
   /// Retort's must not need to be loaded: `require_cuda` tells what that library lacks.
+  /// @param stream of a CUDA device, but not its default stream, and used by nobody else meanwhile
   /// @throws what `work` throws
   /// @throws c10::Error if the work can't be recorded, e.g. because it waits for the device
-  CudaGraph(c10::Device device, const std::function<void()>& work);
+  CudaGraph(const c10::Stream& stream, const std::function<void()>& work);
   ~CudaGraph();
   CudaGraph(const CudaGraph&) = delete;
   CudaGraph& operator=(const CudaGraph&) = delete;

@@ -441,6 +441,16 @@ TEST_F(CudaHostSideOfGraph, OtherBatchesAreDoneWithout) {
   EXPECT_FALSE(rig.run().graph);
 }
 
+TEST_F(CudaHostSideOfGraph, MovedNetworksBeginAnew) {
+  Rig rig = rig_of(&resnet);
+  prepare(rig);
+  EXPECT_TRUE(rig.run().graph);
+  rig.options.student->move_to("cpu");
+  rig.options.student->move_to("cuda");
+  EXPECT_FALSE(rig.run().graph);
+  EXPECT_EQ(rig.step->graph_obstacle(), "");
+}
+
 TEST_F(CudaHostSideOfGraph, CheckpointAndStageBeginAnew) {
   const test::TemporaryFolder folder;
   Rig rig = rig_of(&resnet, [](TrainingStepOptions& options) {
@@ -482,7 +492,13 @@ TEST_F(CudaHostSideOfGraph, ObstaclesAreNamed) {
     };
     return network;
   }));
-  EXPECT_EQ(of_replacing, "a network keeps in its attributes or buffers what no graph changes");
+  EXPECT_EQ(of_replacing, "a network assigns its buffers anew");
+  const std::string of_drawing = obstacle_after_some_steps(rig_of([] {
+    auto network = std::make_shared<test::TinyNetwork>(kClasses);
+    network->halfway = [] { at::rand({1}); };
+    return network;
+  }));
+  EXPECT_EQ(of_drawing, "a network changes attributes of its own, or draws random numbers on the CPU");
 }
 
 TEST_F(CudaHostSideOfGraph, ObstacleLeavesTheStepAsItWas) {

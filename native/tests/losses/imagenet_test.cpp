@@ -105,6 +105,7 @@ TEST_F(ImagenetTest, Crd) {
   input.teacher = {at::randn({kBatch, 2048})};
   input.indices = at::tensor({0, 99999}, at::kLong);
   for (int step = 0; step < 2; ++step) {
+    criterion->draw(input);
     const at::Tensor loss = criterion->forward(input);
     EXPECT_TRUE(std::isfinite(loss.item<double>()));
     loss.backward();

@@ -26,6 +26,8 @@ class CudaTest : public SeededTest {
     if (!missing.empty()) GTEST_SKIP() << missing;
     // LibTorch's default for convolutions, which rounds float32 to 10 bits.
     at::globalContext().setAllowTF32CuDNN(false);
+    // Else convolutions may add up in another order each time.
+    at::globalContext().setDeterministicCuDNN(true);
   }
 };
 

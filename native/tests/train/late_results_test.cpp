@@ -120,6 +120,37 @@ TEST_F(LateResultsTest, FailureIsToldOnDemand) {
   EXPECT_FALSE(rig.step->finish(result));
 }
 
+TEST_F(LateResultsTest, FailureIsUndoneWhereNobodyAsks) {
+  Rig rig(late);
+  run(rig, 1);
+  const auto before = test::copy_of(rig.student->state_dict());
+  rig.second->in_forward = spoil;
+  rig.batch.images[0].fill_(std::numeric_limits<double>::quiet_NaN());
+  run(rig, 2);
+  rig.step.reset();
+  EXPECT_TRUE(same_bits(rig.student->state_dict(), before));
+}
+
+TEST_F(LateResultsTest, OthersMustNotTakeOverThePendingStep) {
+  Rig rig(late);
+  TrainingStepOptions options;
+  options.student = rig.student;
+  options.input_shape = {3, 6, 6};
+  TrainingStep other(options);
+  run(rig, 1);
+  StepResult result;
+  const std::string refusal =
+      "Network: late result of another training step must be finished first (got one that is pending)";
+  EXPECT_EQ(error_of([&] { other.run(rig.batch, result); }), refusal);
+  EXPECT_EQ(error_of([&] { rig.student->probe({3, 6, 6}); }), refusal);
+  EXPECT_TRUE(rig.step->finish(result));
+  other.run(rig.batch, result);
+  EXPECT_EQ(result.samples, 6);
+  run(rig, 2);
+  rig.step.reset();
+  other.run(rig.batch, result);
+}
+
 TEST_F(LateResultsTest, BatchIsPassedOver) {
   Rig rig([](TrainingStepOptions& options) {
     late(options);

@@ -69,6 +69,9 @@ class RETORT_API Network : public torch::nn::Module {
   /// was published before stays then
   void publish();
 
+  /// publish() for a caller that holds the mutex.
+  void publish_held();
+
   /// Logits [B, classes] in evaluation mode, without gradients.
   ///
   /// Before the first publish() they are those of the weights that are being trained: the network itself runs, holding
@@ -148,10 +151,22 @@ class RETORT_API Network : public torch::nn::Module {
   /// Dtype and device of the first floating point parameter; float32 on the CPU for a network without any.
   at::TensorOptions tensor_options() const;
 
-  /// Remembers what a forward pass may change (buffers), so that restore() can put it back.
+  /// Remembers what a forward pass may change (buffers), so that restore() can put it back. There is one such memory:
+  /// a step whose result is late claims it.
   virtual void snapshot();
   /// Puts back what snapshot() remembered.
   virtual void restore();
+
+  /// Lets nobody but the owner take a snapshot, be it a step or probe(), until the claim is given up by null. For who
+  /// holds the mutex.
+  void claim_snapshot(const void* owner) { snapshot_owner_ = owner; }
+  /// Requires that nobody else has claimed the snapshot.
+  /// @throws c10::ValueError if somebody has
+  void check_snapshot_is_free(const void* owner) const;
+
+  /// Whether the last forward pass has left all buffers in the tensors that named_buffers() returns. Not so for a
+  /// TorchScript program that assigns them anew, until somebody asks for them.
+  virtual bool keeps_its_buffers() const { return true; }
 
   /// What a forward pass may change besides parameters and buffers, e.g. a counter of a TorchScript module, as bytes
   /// for a checkpoint; empty if there is nothing of the kind. Of a TorchScript module that is every attribute made of
@@ -209,6 +224,7 @@ class RETORT_API Network : public torch::nn::Module {
   std::unique_ptr<Serving> serving_;
   std::optional<std::vector<at::Tensor>> saved_buffers_;  // looked up once, until the next probe()
   std::vector<at::Tensor> saved_contents_;
+  const void* snapshot_owner_ = nullptr;
   mutable std::mutex mutex_;
 };
 

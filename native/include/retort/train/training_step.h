@@ -105,7 +105,7 @@ struct RETORT_API TrainingStepOptions : Stage {
 /// The tensors of one step. They are read, never changed or kept.
 struct RETORT_API Batch {
   /// [B, ...input_shape], or [B, height, width, channels] if ImageOptions::channels_last; of the student's dtype or
-  /// uint8, on the student's device.
+  /// uint8. It and all that follows may be on the student's device or in the CPU's memory, unless it says otherwise.
   at::Tensor images;
   /// int64 [B], classes from 0, or -1 for a sample without a label, which takes part in the distillation terms only.
   /// May be undefined if the weight of the cross-entropy is 0.
@@ -117,7 +117,7 @@ struct RETORT_API Batch {
   /// [B], floating point, how much each sample counts in the cross-entropy and in losses that have such weights (KD):
   /// at least 0, not all 0. Undefined if all count alike.
   at::Tensor weights = {};
-  /// [B, classes], what the teacher makes of the images. If defined, the teacher is not run.
+  /// [B, classes], on the student's device, what the teacher makes of the images. If defined, the teacher is not run.
   at::Tensor teacher_logits = {};
   /// The teacher's features in the order of TrainingStep::teacher_taps(); to be given with teacher_logits if there are
   /// such taps.
@@ -172,12 +172,16 @@ struct RETORT_API StepResult {
 /// On a GPU, a batch may lie in the CPU's memory: it is brought to the device through page-locked memory of the step's
 /// own and may be overwritten when run() returns. The device works in the calling thread's current stream. A step waits
 /// for it once, until the losses and the norms of the gradients are known; the update may still be under way when run()
-/// returns.
+/// returns. It waits more often for the values of a batch that lies on the device, for CRD's Z until that is known (in
+/// every step, if it is a moving average), and where outputs of the teacher are remembered.
 ///
 /// If results are late, run() does not even wait for that, but in the beginning for the step before, whose result it
 /// reports. Whether that step has failed is known only then: what it computed is undone, and run() throws its error
 /// without having looked at the new batch. Until finish(), buffers of the networks may be those of a step that will
-/// turn out to have failed; parameters never are. All members of this class see to it themselves.
+/// turn out to have failed; parameters never are. All members of this class see to it themselves, the destructor among
+/// them, but for others the networks are not theirs yet: a step of another or Network::probe() refuses a student, and a
+/// teacher that is changed, with such a step pending. What others draw meanwhile from the generator is drawn again if
+/// the step has failed.
 class RETORT_API TrainingStep {
  public:
   /// Probes the networks, builds the criteria and prepares the optimizers of all stages.

@@ -293,7 +293,8 @@ public final class TrainingStep implements AutoCloseable {
   /**
    * Does one step on all that a batch can have.
    *
-   * @param input the tensors, on the student's device
+   * @param input the tensors, on the student's device; but for the teacher's outputs they may be in
+   *     the CPU's memory, too
    * @param result overwritten if the step succeeds
    * @throws IllegalArgumentException if an argument is null, a tensor undefined, or the result has
    *     no room for the terms
@@ -710,7 +711,8 @@ public final class TrainingStep implements AutoCloseable {
      *
      * <p>Until then, BatchNorm's statistics may be those of a step that will turn out to have
      * failed; parameters never are. All methods of this class see to it themselves, {@link
-     * #publish}, {@link #save} and {@link #state} among them.
+     * #publish}, {@link #save}, {@link #state} and {@link #close} among them. Another step that
+     * shares the student is refused until then.
      *
      * @param late whether results are late
      * @return this builder

@@ -10,9 +10,14 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** A new Maven project with the README's dependencies and example, against the packed artifacts. */
+/**
+ * A new Maven project with the README's dependencies and example, against the packed artifacts;
+ * with the natives for CUDA, if they are those that were built.
+ */
 class MavenConsumerIT {
   private static final String VERSION = System.getProperty("retort.version");
+  private static final String PLATFORM = "linux-x86_64";
+  private static final String CLASSIFIER = System.getProperty("retort.classifier");
 
   private static final String POM =
       """
@@ -52,7 +57,14 @@ class MavenConsumerIT {
   void readmeExample_inNewProject_compilesAndRuns() throws Exception {
     Path repository = repository();
     Path project = Files.createDirectory(folder.resolve("project"));
-    Files.writeString(project.resolve("pom.xml"), String.format(POM, Page.README.block("xml")));
+    String dependencies =
+        Page.README
+            .block("xml")
+            .replaceAll(
+                "(<artifactId>(retort|pytorch)</artifactId>\\s*<version>.*</version>\\s*<classifier>)"
+                    + PLATFORM,
+                "$1" + CLASSIFIER);
+    Files.writeString(project.resolve("pom.xml"), String.format(POM, dependencies));
     Path sources = Files.createDirectories(project.resolve("src/main/java"));
     Files.writeString(sources.resolve("ReadmeExample.java"), Page.README.block("java"));
 
@@ -64,7 +76,7 @@ class MavenConsumerIT {
                 "compile",
                 "exec:exec",
                 "-Dexec.executable=" + Path.of(System.getProperty("java.home"), "bin", "java"),
-                "-Dexec.args=-cp %classpath ReadmeExample")
+                "-Dexec.args=" + extension() + "-cp %classpath ReadmeExample")
             .directory(project.toFile())
             .redirectErrorStream(true)
             .start();
@@ -73,6 +85,15 @@ class MavenConsumerIT {
     assertThat(maven.waitFor()).as(output).isZero();
     assertThat(output).contains("loss").contains("correct");
     assertThat(project.resolve("student.pt")).isNotEmptyFile();
+  }
+
+  /** The option of the JVM for natives of another classifier than the platform's. */
+  private static String extension() {
+    return CLASSIFIER.equals(PLATFORM)
+        ? ""
+        : "-Dorg.bytedeco.javacpp.platform.extension="
+            + CLASSIFIER.substring(PLATFORM.length())
+            + " ";
   }
 
   /**
@@ -90,7 +111,7 @@ class MavenConsumerIT {
     Path target =
         Files.createDirectories(organisation.resolve("retort").resolve("retort").resolve(VERSION));
     Path artifacts = Path.of(System.getProperty("retort.artifacts"));
-    for (String suffix : List.of(".jar", "-linux-x86_64.jar")) {
+    for (String suffix : List.of(".jar", "-" + CLASSIFIER + ".jar")) {
       String name = "retort-" + VERSION + suffix;
       Files.copy(artifacts.resolve(name), target.resolve(name));
     }
