@@ -376,8 +376,8 @@ public final class Trainer {
     /**
      * Publishes the student when the training begins, after every so many steps and at the end,
      * unless the training fails: {@link Network#predict} then serves those weights to any number of
-     * threads and never waits for a step. Not at all by default. If the step's results are late, the
-     * weights are those after the step that is under way, which is waited for.
+     * threads and never waits for a step. Not at all by default. If the step's results are late,
+     * the weights are those after the step that is under way, which is waited for.
      *
      * @param steps at least 1
      * @return this builder
