@@ -14,6 +14,9 @@ public final class ChildJvm implements AutoCloseable {
   /** Longer than anything takes beside a build that uses all cores, or under the sanitizers. */
   private static final long TIMEOUT_SECONDS = 1200;
 
+  /** Which natives JavaCPP loads; the child takes the same. */
+  private static final String EXTENSION = "org.bytedeco.javacpp.platform.extension";
+
   /** The complaint and the frame it is about, unless that is one of the JDK. */
   private static final Pattern JNI_COMPLAINT =
       Pattern.compile(
@@ -43,6 +46,10 @@ public final class ChildJvm implements AutoCloseable {
     command.addAll(List.of("env", "--default-signal=INT"));
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(List.of("-ea", "-Xcheck:jni", "-XX:-CreateCoredumpOnCrash"));
+    String extension = System.getProperty(EXTENSION);
+    if (extension != null) {
+      command.add("-D" + EXTENSION + "=" + extension);
+    }
     command.addAll(options);
     command.addAll(List.of("-cp", classPath(), program.getName()));
     command.addAll(List.of(arguments));
