@@ -34,7 +34,11 @@ final class NativeLibraryTest {
           .isInstanceOf(UnsatisfiedLinkError.class)
           .hasMessageStartingWith(
               "Retort: class path must have the linux-x86_64 artifacts of retort, pytorch 2.10,"
-                  + " openblas and javacpp (got ")
+                  + " openblas and javacpp"
+                  + (System.getProperty(PLATFORM + ".extension") == null
+                      ? ""
+                      : ", of the first two those with -gpu, and CUDA's libraries be found")
+                  + " (got ")
           .message()
           .hasLineCount(1);
     }
