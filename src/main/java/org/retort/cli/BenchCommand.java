@@ -47,7 +47,8 @@ final class BenchCommand implements Callable<Integer> {
   @Mixin private CommonOptions common;
   @Spec private CommandSpec spec;
 
-  private record Document(String recipe, int threads, Machine machine, List<StepTime> stages) {}
+  private record Document(
+      String recipe, String device, int threads, Machine machine, List<StepTime> stages) {}
 
   @Override
   public Integer call() throws IOException {
@@ -61,16 +62,20 @@ final class BenchCommand implements Callable<Integer> {
               throw OptionValues.wrong(spec, "--teacher must be a name (got " + file + ")");
             });
     Recipe recipe = methods.choose(common.recipe());
-    Experiment experiment = common.checked(() -> Experiment.onNoise(recipe));
+    Experiment experiment = common.onNoise(recipe);
     Retort.threads(common.threads());
     StepClock clock = new StepClock(experiment, warmUp, steps);
-    return Work.run(spec.name(), clock.allSteps(), clock::measure, times -> print(recipe, times));
+    return Work.run(
+        spec.name(), clock.allSteps(), clock::measure, times -> print(experiment, times));
   }
 
-  private void print(Recipe recipe, List<StepTime> times) {
+  private void print(Experiment experiment, List<StepTime> times) {
     PrintWriter out = spec.commandLine().getOut();
     if (json) {
-      out.print(Json.of(new Document(recipe.name(), common.threads(), Machine.here(), times)));
+      String recipe = experiment.recipe().name();
+      out.print(
+          Json.of(
+              new Document(recipe, experiment.device(), common.threads(), Machine.here(), times)));
     } else {
       List<List<String>> lines = new ArrayList<>();
       lines.add(List.of("method", "stage", "median ms", "samples/s"));

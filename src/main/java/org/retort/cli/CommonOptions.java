@@ -42,6 +42,13 @@ final class CommonOptions {
   private int threads;
 
   @Option(
+      names = "--device",
+      paramLabel = "<device>",
+      defaultValue = "cpu",
+      description = "Where networks are trained: cpu, cuda, cuda:1, ... Default: ${DEFAULT-VALUE}.")
+  private String device;
+
+  @Option(
       names = "--log-level",
       paramLabel = "<level>",
       description =
@@ -67,7 +74,12 @@ final class CommonOptions {
 
   /** Reads a recipe's data. */
   Experiment open(Recipe changed) {
-    return checked(() -> Experiment.open(changed, data()));
+    return checked(() -> Experiment.open(changed, data()).on(device));
+  }
+
+  /** Takes noise in the place of a recipe's data. */
+  Experiment onNoise(Recipe changed) {
+    return checked(() -> Experiment.onNoise(changed).on(device));
   }
 
   /** Returns the number of threads. */

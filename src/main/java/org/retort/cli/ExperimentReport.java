@@ -16,6 +16,7 @@ import org.retort.recipes.Recipe;
  * @param options what was changed of it
  * @param methods which were run
  * @param seeds how many
+ * @param device where networks were trained
  * @param threads for LibTorch
  * @param versions of what was used
  * @param machine where it was used
@@ -27,6 +28,7 @@ record ExperimentReport(
     Options options,
     List<String> methods,
     int seeds,
+    String device,
     int threads,
     Versions versions,
     Machine machine,
@@ -69,6 +71,7 @@ record ExperimentReport(
             settings.data().map(Path::toString).orElse(null)),
         settings.methods().stream().map(Method::name).toList(),
         settings.seeds(),
+        experiment.device(),
         settings.threads(),
         new Versions(
             Retort.version(), System.getProperty("java.runtime.version"), Retort.cpuKernels()),

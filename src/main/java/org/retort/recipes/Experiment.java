@@ -15,12 +15,16 @@ import org.retort.train.TrainingStep;
  * A recipe with its data: makes the networks, batches and steps that it describes. For one thread.
  */
 public final class Experiment {
+  private static final String CPU = "cpu";
+
   private final Recipe recipe;
   private final ExperimentData data;
+  private final String device;
 
-  private Experiment(Recipe recipe, ExperimentData data) {
+  private Experiment(Recipe recipe, ExperimentData data, String device) {
     this.recipe = recipe;
     this.data = data;
+    this.device = device;
     network(recipe.teacher().network(), 0).close();
     network(recipe.student().network(), 0).close();
   }
@@ -34,7 +38,7 @@ public final class Experiment {
    * @throws RecipeException if there are no such networks, or the data can't be read
    */
   public static Experiment open(Recipe recipe, Optional<Path> folder) {
-    return new Experiment(recipe, DataFactory.open(recipe, folder));
+    return new Experiment(recipe, DataFactory.open(recipe, folder), CPU);
   }
 
   /**
@@ -46,7 +50,34 @@ public final class Experiment {
    * @throws RecipeException if there are no such networks
    */
   public static Experiment onNoise(Recipe recipe) {
-    return new Experiment(recipe, DataFactory.noise(recipe));
+    return new Experiment(recipe, DataFactory.noise(recipe), CPU);
+  }
+
+  /**
+   * Chooses where networks are trained; the CPU before. On a GPU, steps are done by CUDA graphs and
+   * report late, see {@link TrainingStep.Builder#cudaGraph} and {@link
+   * TrainingStep.Builder#lateResults}.
+   *
+   * @param device {@code cpu}, {@code cuda} or, for example, {@code cuda:1}
+   * @return an experiment with the same data
+   * @throws RecipeException if there is no such device; for CUDA it says what is missing
+   */
+  public Experiment on(String device) {
+    try (Network network = network(recipe.student().network(), 0)) {
+      network.moveTo(device);
+    } catch (RetortException wrong) {
+      throw new RecipeException(wrong.getMessage().replaceFirst("^[^:]*: ", ""));
+    }
+    return new Experiment(recipe, data, device);
+  }
+
+  /**
+   * Tells where networks are trained.
+   *
+   * @return the device's name
+   */
+  public String device() {
+    return device;
   }
 
   /**
@@ -103,6 +134,7 @@ public final class Experiment {
     Network network = null;
     try {
       network = Networks.create(name, data.classes(), data.shape().channels());
+      network.moveTo(device);
       network.probe(inputShape());
       return network;
     } catch (IllegalArgumentException | RetortException wrong) {
@@ -170,7 +202,7 @@ public final class Experiment {
    */
   public TrainingStep teacherStep(Network teacher) {
     OptimizerRecipe optimizer = recipe.teacher().optimizer().orElse(recipe.optimizer());
-    return TrainingStep.builder(teacher)
+    return onDevice(TrainingStep.builder(teacher))
         .inputShape(inputShape())
         .crossEntropy(1)
         .optimizer(optimizer.optimizer(teacherSteps()))
@@ -190,7 +222,7 @@ public final class Experiment {
     long steps = steps(stage);
     TrainingStep.Builder builder =
         stage.hasTeacher() ? TrainingStep.builder(student, teacher) : TrainingStep.builder(student);
-    builder
+    onDevice(builder)
         .inputShape(inputShape())
         .crossEntropy(stage.crossEntropy())
         .optimizer(stage.optimizer().orElse(recipe.optimizer()).optimizer(steps))
@@ -204,6 +236,11 @@ public final class Experiment {
       builder.add(term.weight(), term.loss().loss(context), taps, term.schedule().schedule(steps));
     }
     return builder.build();
+  }
+
+  private TrainingStep.Builder onDevice(TrainingStep.Builder builder) {
+    boolean onGpu = !device.equals(CPU);
+    return builder.lateResults(onGpu).cudaGraph(onGpu);
   }
 
   private long steps(Stage stage) {

@@ -45,6 +45,8 @@ final class MainTest {
             "--data=",
             "--threads=",
             "here " + Runtime.getRuntime().availableProcessors() + ".",
+            "--device=",
+            "Default: cpu.",
             "--log-level=",
             "ERROR, WARN, INFO, DEBUG, TRACE",
             "--output=",
@@ -106,6 +108,7 @@ final class MainTest {
         "--epochs 0 | --epochs must be between 1 and 10000 (got 0)",
         "--teacher-epochs -3 | --teacher-epochs must be between 1 and 10000 (got -3)",
         "--labels-per-class 101 | --labels-per-class must be between 1 and 100 (got 101)",
+        "--device tpu | device must be cpu or cuda (got tpu)",
         "--threads 0 | --threads must be between 1 and 1024 (got 0)",
         "--sedes 3 | Unknown options: '--sedes', '3'",
         "everything | Unmatched argument at index 1: 'everything'"
