@@ -320,10 +320,10 @@ void Network::snapshot() {
   const at::NoGradGuard no_grad;
   if (!saved_buffers_) saved_buffers_ = buffers();
   remember(saved_contents_, *saved_buffers_);
+  ++snapshots_;
 }
 
 void Network::restore() {
-  synchronise();
   const at::NoGradGuard no_grad;
   if (saved_buffers_) copy_all(*saved_buffers_, saved_contents_);
 }

@@ -212,7 +212,8 @@ std::string TrainingStep::Impl::load(const std::string& path) {
   Gradients sum(number[kAccumulated] > 0 ? optimizer.names().size() : 0);
   for (size_t i = 0; i < sum.size(); ++i) {
     const std::string name = kAccumulatedPrefix + optimizer.names()[i];
-    if (reader.has(name)) sum[i] = reader.take(name, optimizer.parameters()[i].detach());
+    const at::Tensor& parameter = optimizer.parameters()[i];
+    if (reader.has(name)) sum[i] = reader.take(name, parameter.detach()).to(parameter.device());
   }
   std::vector<std::pair<Network*, std::string>> attributes;
   for (const auto& [name, network] : networks()) {

@@ -37,9 +37,11 @@ int64_t count_sent(const std::vector<BoundStage>& stages) {
 
 /// What no graph changes.
 struct HostState {
-  explicit HostState(const std::vector<std::pair<std::string, Network*>>& networks)
-      : random(at::globalContext().defaultGenerator(at::kCPU).get_state()) {
+  explicit HostState(const std::vector<std::pair<std::string, Network*>>& networks) {
     for (const auto& [name, network] : networks) attributes.push_back(network->packed_attributes());
+    at::Generator of_cpu = at::globalContext().defaultGenerator(at::kCPU);
+    const std::lock_guard<std::mutex> lock(of_cpu.mutex());
+    random = of_cpu.get_state();
   }
 
   bool operator==(const HostState& other) const { return attributes == other.attributes && random.equal(other.random); }
@@ -75,12 +77,11 @@ void TrainingStep::Impl::run_deferred(
   try {
     enqueue(batch, std::move(computed));
   } catch (...) {
+    deferred->graph.forget_batches();
     restore();
-    deferred->order.leave();
     deferred->finished = std::move(before);
     throw;
   }
-  deferred->order.leave();
   if (deferred->pending) {
     for (Network* network : changing_networks()) network->claim_snapshot(this);
   }
@@ -170,7 +171,9 @@ void TrainingStep::Impl::record_graph(
   random_of_cpu.save(of_cpu);
   std::vector<at::Tensor> tensors;
   for (const auto& [name, network] : networks()) {
-    for (const auto& entry : network->entries()) tensors.push_back(entry.value());
+    network->entries();  // brings buffers that a program keeps elsewhere up to date
+    for (const at::Tensor& parameter : network->parameters()) tensors.push_back(parameter);
+    for (const at::Tensor& buffer : network->buffers()) tensors.push_back(buffer);
   }
   graph.record(
       signature, batch, std::move(tensors),
@@ -283,11 +286,9 @@ void TrainingStep::Impl::read(DeferredStep& step) {
 void TrainingStep::Impl::settle() {
   if (!deferred) return;
   Deferred& state = *deferred;
-  if (state.pending) {
-    for (Network* network : changing_networks()) network->claim_snapshot(nullptr);
-  }
   state.order.enter();
   if (!state.pending) return;
+  release_snapshots();
   DeferredStep step = std::move(*std::exchange(state.pending, std::nullopt));
   try {
     read(step);
@@ -328,12 +329,17 @@ void TrainingStep::Impl::undo(const DeferredStep& step) {
   deferred->graph.forget_batches();
   if (step.result.graph) deferred->graph.undo();
   restore();
-  deferred->order.leave();
+}
+
+void TrainingStep::Impl::release_snapshots() const {
+  for (Network* network : changing_networks()) network->release_snapshot(this);
 }
 
 std::vector<Network*> TrainingStep::Impl::changing_networks() const {
   std::vector<Network*> networks = {options.student.get()};
-  if (options.teacher_batch_norm == TeacherBatchNorm::kTraining) networks.push_back(options.teacher.get());
+  if (options.teacher && options.teacher_batch_norm == TeacherBatchNorm::kTraining) {
+    networks.push_back(options.teacher.get());
+  }
   return networks;
 }
 

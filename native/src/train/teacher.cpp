@@ -110,7 +110,9 @@ void Teacher::check(const Batch& batch) const {
 
 void Teacher::snapshot(const Batch& batch) {
   has_snapshot_ = !batch.teacher_logits.defined();
-  if (has_snapshot_) network_->snapshot();
+  if (!has_snapshot_) return;
+  network_->snapshot();
+  snapshots_ = network_->snapshots();
 }
 
 NetworkOutput Teacher::outputs(const Batch& batch, const ImagePreparation& images) {
@@ -183,7 +185,8 @@ void Teacher::commit() {
 }
 
 void Teacher::rollback() {
-  if (std::exchange(has_snapshot_, false)) network_->restore();
+  // Another step may have taken one meanwhile: teachers that only evaluate are shared.
+  if (std::exchange(has_snapshot_, false) && network_->snapshots() == snapshots_) network_->restore();
   ran_ = false;
   fresh_.clear();
 }

@@ -67,6 +67,7 @@ class Teacher {
   FormatChoice format_;
 
   bool has_snapshot_ = false;
+  int64_t snapshots_ = 0;
 
   // Of the last outputs():
   bool ran_ = false;

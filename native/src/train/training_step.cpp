@@ -60,7 +60,7 @@ std::vector<int64_t> probe(const TrainingStepOptions& options) {
 }  // namespace
 
 TrainingStep::Impl::Lock::Lock(Impl& step, bool with_networks)
-    : step_(step.mutex), student_(step.options.student->mutex(), std::defer_lock) {
+    : impl_(step), step_(step.mutex), student_(step.options.student->mutex(), std::defer_lock) {
   if (!with_networks) return;
   if (step.options.teacher) {
     // Both at once: another step may use the same two the other way round.
@@ -68,6 +68,15 @@ TrainingStep::Impl::Lock::Lock(Impl& step, bool with_networks)
     std::lock(student_, teacher_);
   } else {
     student_.lock();
+  }
+}
+
+TrainingStep::Impl::Lock::~Lock() {
+  if (!impl_.deferred) return;
+  try {
+    impl_.deferred->order.leave();
+  } catch (const std::exception&) {
+    // A device that is lost, of which the next call tells.
   }
 }
 
@@ -111,6 +120,7 @@ TrainingStep::Impl::~Impl() {
     settled();
   } catch (const std::exception&) {
     // A device that is lost, of which the next call tells.
+    release_snapshots();
   }
 }
 
@@ -155,6 +165,8 @@ void TrainingStep::Impl::snapshot(const Batch& batch) {
 }
 
 void TrainingStep::Impl::snapshot_but_random(const Batch& batch) {
+  // What is kept for the next time must be as good in any mode of the caller's.
+  const c10::InferenceMode no_inference(false);
   for (const auto& [name, network] : networks()) network->check_snapshot_is_free(this);
   options.student->snapshot();
   if (!stage().terms.empty()) teacher->snapshot(batch);
@@ -162,6 +174,7 @@ void TrainingStep::Impl::snapshot_but_random(const Batch& batch) {
 }
 
 void TrainingStep::Impl::restore() {
+  const c10::InferenceMode no_inference(false);
   options.student->restore();
   teacher->rollback();
   for (const BoundTerm& term : stage().terms) term.criterion->restore();
@@ -356,7 +369,11 @@ TrainingStep::TrainingStep(TrainingStepOptions options) {
   impl_ = std::make_unique<Impl>(std::move(options));
 }
 
-TrainingStep::~TrainingStep() = default;
+TrainingStep::~TrainingStep() {
+  static CallSite site;
+  const RunningCall running(site);
+  impl_.reset();
+}
 
 void TrainingStep::run(const Batch& batch, StepResult& result) {
   static CallSite site;

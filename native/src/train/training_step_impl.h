@@ -102,6 +102,7 @@ struct TrainingStep::Impl {
   void undo(const DeferredStep& step);
   /// The networks whose buffers a step may change.
   std::vector<Network*> changing_networks() const;
+  void release_snapshots() const;
 
   void save(const std::string& path, const std::string& note);
   std::string load(const std::string& path);
@@ -170,8 +171,11 @@ struct TrainingStep::Impl::Deferred {
 class TrainingStep::Impl::Lock {
  public:
   explicit Lock(Impl& step, bool with_networks = true);
+  /// What was started on a device while it was held comes before what will be started then.
+  ~Lock();
 
  private:
+  Impl& impl_;
   std::lock_guard<std::mutex> step_;
   std::unique_lock<std::mutex> student_;
   std::unique_lock<std::mutex> teacher_;

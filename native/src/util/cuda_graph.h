@@ -16,7 +16,7 @@ class CudaGraph {
   ///
   /// at::cuda::CUDAGraph does the same, and random numbers, too, but it is in LibTorch's library of CUDA kernels, which
   /// Retort's must not need to be loaded: `require_cuda` tells what that library lacks.
-  /// @param stream of a CUDA device, but not its default stream, and used by nobody else meanwhile
+  /// @param stream of a CUDA device, but not its default stream; what others start in it meanwhile is recorded, too
   /// @throws what `work` throws
   /// @throws c10::Error if the work can't be recorded, e.g. because it waits for the device
   CudaGraph(const c10::Stream& stream, const std::function<void()>& work);

@@ -442,13 +442,20 @@ TEST_F(CudaHostSideOfGraph, OtherBatchesAreDoneWithout) {
 }
 
 TEST_F(CudaHostSideOfGraph, MovedNetworksBeginAnew) {
-  Rig rig = rig_of(&resnet);
-  prepare(rig);
-  EXPECT_TRUE(rig.run().graph);
-  rig.options.student->move_to("cpu");
-  rig.options.student->move_to("cuda");
-  EXPECT_FALSE(rig.run().graph);
-  EXPECT_EQ(rig.step->graph_obstacle(), "");
+  for (const auto& network : {&resnet, &mlp}) {
+    for (const bool is_student : {true, false}) {
+      Rig rig = rig_of(network);
+      prepare(rig);
+      EXPECT_TRUE(rig.run().graph);
+      const auto& moved = is_student ? rig.options.student : rig.options.teacher;
+      // As long as these live, the network can't come to the same places again.
+      const auto before = moved->state_dict();
+      moved->move_to("cpu");
+      moved->move_to("cuda");
+      EXPECT_FALSE(rig.run().graph);
+      EXPECT_EQ(rig.step->graph_obstacle(), "");
+    }
+  }
 }
 
 TEST_F(CudaHostSideOfGraph, CheckpointAndStageBeginAnew) {

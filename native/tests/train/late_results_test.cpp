@@ -1,5 +1,6 @@
 // Steps whose results are read in the next one, or on demand.
 #include <ATen/Functions.h>
+#include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 #include <retort/train/adam.h>
 #include <retort/train/training_step.h>
@@ -149,6 +150,54 @@ TEST_F(LateResultsTest, OthersMustNotTakeOverThePendingStep) {
   run(rig, 2);
   rig.step.reset();
   other.run(rig.batch, result);
+}
+
+TEST_F(LateResultsTest, TeachersAreSharedUnlessTheyAreTrained) {
+  Rig rig(late);
+  const auto first = rig.teacher;
+  TrainingStepOptions options;
+  options.student = std::make_shared<test::TinyNetwork>();
+  options.teacher = first;
+  options.input_shape = {3, 6, 6};
+  options.terms = {{1.0, std::make_shared<KdOptions>(), {}, {}}};
+  options.late_results = true;
+  TrainingStep sharing(options);
+  options = {};
+  options.student = first;
+  options.input_shape = {3, 6, 6};
+  TrainingStep training(options);
+
+  rig.second->in_forward = spoil;
+  run(rig, 1);
+  StepResult result;
+  sharing.run(rig.batch, result);
+  EXPECT_TRUE(sharing.finish(result));
+  training.run(rig.batch, result);
+  const auto trained = test::copy_of(first->state_dict());
+  EXPECT_EQ(error_of_run(rig), "TrainingStep: loss of term 4 must be finite (got nan)");
+  EXPECT_TRUE(same_bits(first->state_dict(), trained));
+}
+
+TEST_F(LateResultsTest, TeacherToTrainMayBeMissing) {
+  TrainingStepOptions options;
+  options.student = std::make_shared<test::TinyNetwork>();
+  options.input_shape = {3, 6, 6};
+  options.teacher_batch_norm = TeacherBatchNorm::kTraining;
+  options.late_results = true;
+  TrainingStep step(options);
+  const Rig rig;
+  EXPECT_EQ(Rig::run(step, rig.batch).samples, 6);
+}
+
+TEST_F(LateResultsTest, CallersInferenceModeDoesNotMatter) {
+  Rig rig(late), twin(late);
+  {
+    const c10::InferenceMode inference;
+    run(rig, 1);
+  }
+  run(twin, 1);
+  for (Rig* one : {&rig, &twin}) run(*one, 2);
+  EXPECT_TRUE(same_bits(rig.step->state(), twin.step->state()));
 }
 
 TEST_F(LateResultsTest, BatchIsPassedOver) {

@@ -48,10 +48,10 @@ struct NetworkStructure {
 /// A network has the weights that are being trained, and those last published, if any. predict() is about the latter,
 /// everything else about the former.
 ///
-/// All methods but forward, entries, tensor_options, snapshot, restore, those on attributes and what torch::nn::Module
-/// itself offers may be called from several threads. Those that run the network, read its weights or change them hold
-/// its mutex, as a TrainingStep does for a whole step. Shapes, names and predictions on published weights never wait
-/// for it.
+/// All methods but forward, entries, publish_held, tensor_options, keeps_its_buffers, those on snapshots and attributes
+/// and what torch::nn::Module itself offers may be called from several threads. Those that run the network, read its
+/// weights or change them hold its mutex, as a TrainingStep does for a whole step. Shapes, names and predictions on
+/// published weights never wait for it.
 class RETORT_API Network : public torch::nn::Module {
  public:
   explicit Network(std::vector<std::string> tap_names);
@@ -87,6 +87,7 @@ class RETORT_API Network : public torch::nn::Module {
 
   /// Learns the shapes that belong to an input shape by one forward pass in evaluation mode that changes nothing.
   /// @param input_shape without the batch, e.g. {3, 32, 32}
+  /// @throws c10::ValueError if a training step has a late result of the network pending
   void probe(const std::vector<int64_t>& input_shape);
 
   /// The shape given to probe(); empty before.
@@ -151,15 +152,19 @@ class RETORT_API Network : public torch::nn::Module {
   /// Dtype and device of the first floating point parameter; float32 on the CPU for a network without any.
   at::TensorOptions tensor_options() const;
 
-  /// Remembers what a forward pass may change (buffers), so that restore() can put it back. There is one such memory:
-  /// a step whose result is late claims it.
+  /// Remembers what a forward pass may change (buffers), so that restore() can put it back. There is one such memory,
+  /// which the next snapshot() overwrites: a step whose result is late claims it.
   virtual void snapshot();
+  /// How many there have been.
+  int64_t snapshots() const { return snapshots_; }
   /// Puts back what snapshot() remembered.
   virtual void restore();
 
-  /// Lets nobody but the owner take a snapshot, be it a step or probe(), until the claim is given up by null. For who
-  /// holds the mutex.
+  /// Lets nobody but the owner, a step, take a snapshot until it releases it. For who holds the mutex, as what follows.
   void claim_snapshot(const void* owner) { snapshot_owner_ = owner; }
+  void release_snapshot(const void* owner) {
+    if (snapshot_owner_ == owner) snapshot_owner_ = nullptr;
+  }
   /// Requires that nobody else has claimed the snapshot.
   /// @throws c10::ValueError if somebody has
   void check_snapshot_is_free(const void* owner) const;
@@ -224,6 +229,7 @@ class RETORT_API Network : public torch::nn::Module {
   std::unique_ptr<Serving> serving_;
   std::optional<std::vector<at::Tensor>> saved_buffers_;  // looked up once, until the next probe()
   std::vector<at::Tensor> saved_contents_;
+  int64_t snapshots_ = 0;
   const void* snapshot_owner_ = nullptr;
   mutable std::mutex mutex_;
 };

@@ -119,8 +119,8 @@ struct RETORT_API Batch {
   at::Tensor weights = {};
   /// [B, classes], on the student's device, what the teacher makes of the images. If defined, the teacher is not run.
   at::Tensor teacher_logits = {};
-  /// The teacher's features in the order of TrainingStep::teacher_taps(); to be given with teacher_logits if there are
-  /// such taps.
+  /// The teacher's features, on the student's device, in the order of TrainingStep::teacher_taps(); to be given with
+  /// teacher_logits if there are such taps.
   std::vector<at::Tensor> teacher_features = {};
 };
 

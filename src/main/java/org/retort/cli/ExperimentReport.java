@@ -3,6 +3,7 @@ package org.retort.cli;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 import org.retort.Retort;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Method;
@@ -85,6 +86,8 @@ record ExperimentReport(
 
   /** Returns whether the runs of both belong together: methods and seeds may be others. */
   boolean isSameExperiment(ExperimentReport other) {
-    return recipe.equals(other.recipe) && options.equals(other.options);
+    return recipe.equals(other.recipe)
+        && options.equals(other.options)
+        && Objects.equals(device, other.device);
   }
 }

@@ -41,7 +41,7 @@ final class ExportCommand implements Callable<Integer> {
           spec, "--output must be a file in a folder that is there (got " + output + ")");
     }
     Recipe recipe = common.recipe();
-    Experiment experiment = common.onNoise(recipe); // needs no data
+    Experiment experiment = common.checked(() -> Experiment.onNoise(recipe)); // needs no data
     try (Network loaded = network.load(experiment, common)) {
       loaded.saveTorchScript(output);
     }
