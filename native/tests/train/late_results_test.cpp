@@ -162,10 +162,10 @@ TEST_F(LateResultsTest, TeachersAreSharedUnlessTheyAreTrained) {
   options.terms = {{1.0, std::make_shared<KdOptions>(), {}, {}}};
   options.late_results = true;
   TrainingStep sharing(options);
-  options = {};
-  options.student = first;
-  options.input_shape = {3, 6, 6};
-  TrainingStep training(options);
+  TrainingStepOptions alone;
+  alone.student = first;
+  alone.input_shape = {3, 6, 6};
+  TrainingStep training(alone);
 
   rig.second->in_forward = spoil;
   run(rig, 1);
