@@ -13,6 +13,7 @@
 #include "train/autocast.h"
 #include "train/training_step_impl.h"
 #include "util/check.h"
+#include "util/finite.h"
 
 namespace retort {
 namespace {
@@ -35,13 +36,23 @@ int64_t count_sent(const std::vector<BoundStage>& stages) {
   return kWeights + 2 * static_cast<int64_t>(1 + most);
 }
 
+at::Generator generator_of_cpu() {
+  return at::globalContext().defaultGenerator(at::kCPU);
+}
+
 /// What no graph changes.
 struct HostState {
   explicit HostState(const std::vector<std::pair<std::string, Network*>>& networks) {
     for (const auto& [name, network] : networks) attributes.push_back(network->packed_attributes());
-    at::Generator of_cpu = at::globalContext().defaultGenerator(at::kCPU);
-    const std::lock_guard<std::mutex> lock(of_cpu.mutex());
-    random = of_cpu.get_state();
+    at::Generator generator = generator_of_cpu();
+    const std::lock_guard<std::mutex> lock(generator.mutex());
+    random = generator.get_state();
+  }
+
+  void restore_random() const {
+    at::Generator generator = generator_of_cpu();
+    const std::lock_guard<std::mutex> lock(generator.mutex());
+    generator.set_state(random);
   }
 
   bool operator==(const HostState& other) const { return attributes == other.attributes && random.equal(other.random); }
@@ -114,7 +125,7 @@ void TrainingStep::Impl::rethrow_failure() {
 }
 
 std::string TrainingStep::Impl::graph_obstacle() const {
-  return deferred ? deferred->graph.obstacle() : std::string("no graph is wanted");
+  return deferred ? deferred->graph.obstacle() : obstacle_of(options);
 }
 
 void TrainingStep::Impl::enqueue(const Batch& batch, StepResult computed) {
@@ -165,10 +176,8 @@ void TrainingStep::Impl::record_graph(
     if (std::string obstacle = term.criterion->obstacle_to_graph(); !obstacle.empty()) return graph.give_up(obstacle);
   }
   const HostState before(networks());
-  RandomState random, random_of_cpu;
+  RandomState random;
   random.save(generator());
-  const at::Generator of_cpu = at::globalContext().defaultGenerator(at::kCPU);
-  random_of_cpu.save(of_cpu);
   std::vector<at::Tensor> tensors;
   for (const auto& [name, network] : networks()) {
     network->entries();  // brings buffers that a program keeps elsewhere up to date
@@ -197,7 +206,7 @@ void TrainingStep::Impl::record_graph(
   options.student->restore();
   teacher->rollback();
   random.restore(generator());
-  random_of_cpu.restore(of_cpu);
+  before.restore_random();
   snapshot_but_random(batch);
 }
 
@@ -242,7 +251,7 @@ at::Tensor TrainingStep::Impl::start(const Batch& batch, DeferredStep& step, boo
   }
   const at::Tensor numbers = at::cat(parts);
   if (!records) state.fetched.fetch(numbers);
-  const at::Tensor failed = (numbers * 0).ne(0).any().to(at::kFloat);
+  const at::Tensor failed = any_not_finite(numbers).to(at::kFloat);
 
   std::vector<Optimizer::Work> update;
   if (step.updates) {

@@ -109,10 +109,15 @@ void Teacher::check(const Batch& batch) const {
 }
 
 void Teacher::snapshot(const Batch& batch) {
-  has_snapshot_ = !batch.teacher_logits.defined();
-  if (!has_snapshot_) return;
+  has_snapshot_ = false;
+  // With a cache it is not known yet whether the network has to run.
+  if (!batch.teacher_logits.defined() && !cache_) take_snapshot();
+}
+
+void Teacher::take_snapshot() {
   network_->snapshot();
   snapshots_ = network_->snapshots();
+  has_snapshot_ = true;
 }
 
 NetworkOutput Teacher::outputs(const Batch& batch, const ImagePreparation& images) {
@@ -130,6 +135,7 @@ NetworkOutput Teacher::outputs(const Batch& batch, const ImagePreparation& image
 
 NetworkOutput Teacher::computed(const at::Tensor& images, const ImagePreparation& preparation) {
   const Stopwatch watch;
+  if (!has_snapshot_) take_snapshot();
   ran_ = true;
   const ModuleMode mode(*plan_);
   const at::TensorOptions own = network_->tensor_options();

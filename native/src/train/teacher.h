@@ -50,6 +50,7 @@ class Teacher {
   FormatChoice& format() { return format_; }
 
  private:
+  void take_snapshot();
   NetworkOutput computed(const at::Tensor& images, const ImagePreparation& preparation);
   NetworkOutput remembered(const Batch& batch, const ImagePreparation& preparation);
 

@@ -167,7 +167,8 @@ void TrainingStep::Impl::snapshot(const Batch& batch) {
 void TrainingStep::Impl::snapshot_but_random(const Batch& batch) {
   // What is kept for the next time must be as good in any mode of the caller's.
   const c10::InferenceMode no_inference(false);
-  for (const auto& [name, network] : networks()) network->check_snapshot_is_free(this);
+  options.student->check_snapshot_is_free(this);
+  if (options.teacher) options.teacher->check_snapshot_is_free(this);
   options.student->snapshot();
   if (!stage().terms.empty()) teacher->snapshot(batch);
   for (const BoundTerm& term : stage().terms) term.criterion->snapshot();

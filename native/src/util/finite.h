@@ -23,8 +23,13 @@ inline bool is_plain(const at::Tensor& tensor) {
          (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble);
 }
 
+/// The contrary as bool [] where the tensor is, which nobody waits for.
+inline at::Tensor any_not_finite(const at::Tensor& tensor) {
+  return (tensor * 0).ne(0).any();
+}
+
 inline bool all_finite(const at::Tensor& tensor) {
-  if (!is_plain(tensor)) return !(tensor * 0).ne(0).any().item<bool>();
+  if (!is_plain(tensor)) return !any_not_finite(tensor).item<bool>();
   return AT_DISPATCH_FLOATING_TYPES(tensor.scalar_type(), "all_finite", [&] {
     return all_finite(tensor.const_data_ptr<scalar_t>(), tensor.numel());
   });
