@@ -23,8 +23,7 @@ enum class MemoryFormat {
   kChannelsLast,
   /// Whichever of the two is faster: the first eight batches take turns. A choice by the clock: two runs may differ in
   /// rounding, a resumed one keeps the choice. On a GPU, and where results are late, the time is that of the whole
-  /// step:
-  /// two networks that both choose take the same.
+  /// step: two networks that both choose take the same.
   kAuto,
 };
 
