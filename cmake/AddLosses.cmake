@@ -1,4 +1,4 @@
-# The instruction sets for which every CPU kernel is compiled; src/kernels/cpu/isa.h chooses among them at run time.
+# The instruction sets for which every CPU kernel is compiled; src/runtime/isa.h chooses among them at run time.
 set(RETORT_ISAS baseline avx2 avx512)
 set(RETORT_ISA_OPTIONS_baseline "")
 set(RETORT_ISA_OPTIONS_avx2 -mavx2 -mfma -mf16c)

@@ -14,7 +14,7 @@ function(retort_use_cuda target)
   if(NOT TARGET LibTorch::C10Cuda)
     message(FATAL_ERROR "RETORT_CUDA: LibTorch must be one with CUDA (got ${LibTorch_LIBRARY_DIR} without c10_cuda)")
   endif()
-  target_sources(${target} PRIVATE src/kernels/cuda/channels.cu src/kernels/cuda/device.cu
+  target_sources(${target} PRIVATE src/kernels/cuda/channels.cu src/runtime/cuda_device.cu
                                    src/kernels/cuda/pooled_maps.cpp src/kernels/cuda/pooling.cu
                                    src/kernels/cuda/stream.cpp)
   set_target_properties(${target} PROPERTIES CUDA_STANDARD 17 CUDA_EXTENSIONS OFF CUDA_VISIBILITY_PRESET hidden)

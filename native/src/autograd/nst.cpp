@@ -3,7 +3,7 @@
 #include <array>
 
 #include "autograd/scalar_loss.h"
-#include "util/operators.h"
+#include "tensor/operators.h"
 
 namespace retort::autograd {
 namespace {

@@ -4,8 +4,8 @@
 #include <ATen/ops/mul.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include "util/check.h"
-#include "util/recycler.h"
+#include "runtime/recycler.h"
+#include "tensor/check.h"
 
 namespace retort::autograd {
 namespace {

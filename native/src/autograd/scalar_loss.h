@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <vector>
 
-#include "util/operators.h"
+#include "tensor/operators.h"
 
 namespace retort::autograd {
 

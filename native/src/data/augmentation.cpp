@@ -6,11 +6,11 @@
 #include <cstdint>
 #include <vector>
 
-#include "kernels/math/random.h"
-#include "util/check.h"
-#include "util/normalization.h"
-#include "util/numbers.h"
-#include "util/threads.h"
+#include "runtime/random.h"
+#include "runtime/threads.h"
+#include "tensor/check.h"
+#include "tensor/normalization.h"
+#include "tensor/numbers.h"
 
 namespace retort {
 namespace {
@@ -29,9 +29,9 @@ struct Draw {
   bool mirrored;
 
   Draw(const AugmentationOptions& options, uint64_t key) {
-    down = math::one_of(math::random_bits(key, 0), 2 * options.padding + 1) - options.padding;
-    right = math::one_of(math::random_bits(key, 1), 2 * options.padding + 1) - options.padding;
-    mirrored = math::share_of(math::random_bits(key, 2)) < options.flip;
+    down = one_of(random_bits(key, 0), 2 * options.padding + 1) - options.padding;
+    right = one_of(random_bits(key, 1), 2 * options.padding + 1) - options.padding;
+    mirrored = share_of(random_bits(key, 2)) < options.flip;
   }
 };
 
@@ -149,7 +149,7 @@ void augment_into(
   const at::Tensor dense = images.contiguous();
   check_augmented(augmented, dense);
 
-  const uint64_t key = math::random_bits(static_cast<uint64_t>(seed), static_cast<uint64_t>(round));
+  const uint64_t key = random_bits(static_cast<uint64_t>(seed), static_cast<uint64_t>(round));
   const int64_t values = dense.numel() / dense.size(0);
   const float* from = dense.const_data_ptr<float>();
   float* to = augmented.mutable_data_ptr<float>();
@@ -157,7 +157,7 @@ void augment_into(
   parallel_for(0, dense.size(0), kValuesPerThread / values + 1, [&](int64_t begin, int64_t end) {
     std::vector<int64_t> columns(static_cast<size_t>(dense.size(3)));
     for (int64_t i = begin; i < end; ++i) {
-      const Draw draw(options, math::random_bits(key, static_cast<uint64_t>(index[i * indices.stride(0)])));
+      const Draw draw(options, random_bits(key, static_cast<uint64_t>(index[i * indices.stride(0)])));
       augment_image(from + i * values, to + i * values, dense.sizes(), options, draw, normalization, columns);
     }
   });

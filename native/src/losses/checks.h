@@ -6,8 +6,8 @@
 #include <cmath>
 #include <ostream>
 
-#include "util/check.h"
-#include "util/numbers.h"
+#include "tensor/check.h"
+#include "tensor/numbers.h"
 
 namespace retort {
 

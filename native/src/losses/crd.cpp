@@ -16,13 +16,13 @@
 #include <limits>
 #include <optional>
 
+#include "io/description.h"
 #include "losses/checks.h"
-#include "util/description.h"
-#include "util/exit_gate.h"
-#include "util/operators.h"
-#include "util/precision.h"
-#include "util/remember.h"
-#include "util/rows.h"
+#include "runtime/exit_gate.h"
+#include "tensor/operators.h"
+#include "tensor/precision.h"
+#include "tensor/remember.h"
+#include "tensor/rows.h"
 
 namespace retort {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <typeinfo>
 
-#include "util/remember.h"
+#include "tensor/remember.h"
 
 namespace retort {
 

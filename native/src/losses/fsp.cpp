@@ -10,11 +10,11 @@
 #include <array>
 #include <optional>
 
+#include "io/description.h"
 #include "losses/checks.h"
-#include "util/description.h"
-#include "util/exit_gate.h"
-#include "util/operators.h"
-#include "util/precision.h"
+#include "runtime/exit_gate.h"
+#include "tensor/operators.h"
+#include "tensor/precision.h"
 
 namespace retort {
 namespace {

@@ -4,11 +4,11 @@
 
 #include <array>
 
+#include "io/description.h"
 #include "losses/checks.h"
-#include "util/check.h"
-#include "util/description.h"
-#include "util/exit_gate.h"
-#include "util/operators.h"
+#include "runtime/exit_gate.h"
+#include "tensor/check.h"
+#include "tensor/operators.h"
 
 namespace retort {
 namespace {

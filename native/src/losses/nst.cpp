@@ -3,11 +3,11 @@
 
 #include <array>
 
+#include "io/description.h"
 #include "losses/checks.h"
 #include "losses/sum.h"
-#include "util/description.h"
-#include "util/exit_gate.h"
-#include "util/operators.h"
+#include "runtime/exit_gate.h"
+#include "tensor/operators.h"
 
 namespace retort {
 namespace {

@@ -12,12 +12,12 @@
 #include <array>
 #include <cmath>
 
+#include "io/description.h"
 #include "losses/checks.h"
 #include "losses/sum.h"
-#include "util/description.h"
-#include "util/exit_gate.h"
-#include "util/operators.h"
-#include "util/precision.h"
+#include "runtime/exit_gate.h"
+#include "tensor/operators.h"
+#include "tensor/precision.h"
 
 namespace retort {
 namespace {

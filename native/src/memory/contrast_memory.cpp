@@ -8,8 +8,8 @@
 #include <cmath>
 #include <unordered_map>
 
-#include "util/finite.h"
-#include "util/rows.h"
+#include "tensor/finite.h"
+#include "tensor/rows.h"
 
 namespace retort {
 namespace {

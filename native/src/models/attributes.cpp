@@ -8,9 +8,9 @@
 #include <cstdint>
 #include <map>
 
-#include "util/check.h"
-#include "util/checksum.h"
-#include "util/remember.h"
+#include "io/checksum.h"
+#include "tensor/check.h"
+#include "tensor/remember.h"
 
 namespace retort {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <utility>
 
-#include "util/check.h"
+#include "tensor/check.h"
 
 namespace retort {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "models/image_network.h"
 #include "models/program_source.h"
-#include "util/check.h"
-#include "util/exit_gate.h"
+#include "runtime/exit_gate.h"
+#include "tensor/check.h"
 
 namespace retort {
 namespace {

@@ -7,18 +7,18 @@
 #include <algorithm>
 #include <sstream>
 
+#include "io/state_dict_file.h"
+#include "io/whole_file.h"
 #include "models/module_mode.h"
 #include "models/serving.h"
-#include "util/check.h"
-#include "util/convert.h"
-#include "util/cuda.h"
-#include "util/exit_gate.h"
-#include "util/labels.h"
-#include "util/parameters.h"
-#include "util/remember.h"
-#include "util/state_dict_file.h"
-#include "util/threads.h"
-#include "util/whole_file.h"
+#include "runtime/cuda.h"
+#include "runtime/exit_gate.h"
+#include "runtime/threads.h"
+#include "tensor/check.h"
+#include "tensor/convert.h"
+#include "tensor/labels.h"
+#include "tensor/parameters.h"
+#include "tensor/remember.h"
 
 namespace retort {
 namespace {

@@ -7,7 +7,7 @@
 #include <retort/models/wide_resnet.h>
 
 #include "models/image_network.h"
-#include "util/check.h"
+#include "tensor/check.h"
 
 namespace retort {
 namespace {

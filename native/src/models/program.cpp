@@ -12,7 +12,7 @@
 #include <memory>
 #include <vector>
 
-#include "util/check.h"
+#include "tensor/check.h"
 
 namespace retort {
 namespace {

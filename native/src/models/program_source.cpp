@@ -11,7 +11,7 @@
 #include <memory>
 #include <variant>
 
-#include "util/check.h"
+#include "tensor/check.h"
 
 namespace retort {
 namespace {

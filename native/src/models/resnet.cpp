@@ -6,8 +6,8 @@
 #include <string>
 
 #include "models/residual_network.h"
-#include "util/check.h"
-#include "util/exit_gate.h"
+#include "runtime/exit_gate.h"
+#include "tensor/check.h"
 
 namespace retort {
 namespace {

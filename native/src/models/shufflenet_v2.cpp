@@ -10,8 +10,8 @@
 
 #include "models/image_network.h"
 #include "models/layers.h"
-#include "util/check.h"
-#include "util/exit_gate.h"
+#include "runtime/exit_gate.h"
+#include "tensor/check.h"
 
 namespace retort {
 namespace {

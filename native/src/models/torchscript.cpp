@@ -14,9 +14,9 @@
 
 #include "models/attributes.h"
 #include "models/program.h"
-#include "util/check.h"
-#include "util/exit_gate.h"
-#include "util/remember.h"
+#include "runtime/exit_gate.h"
+#include "tensor/check.h"
+#include "tensor/remember.h"
 
 namespace retort {
 namespace {

@@ -4,10 +4,10 @@
 #include <ATen/ops/_fused_adamw.h>
 #include <retort/train/adam.h>
 
+#include "io/description.h"
+#include "tensor/check.h"
+#include "tensor/numbers.h"
 #include "train/optimizer.h"
-#include "util/check.h"
-#include "util/description.h"
-#include "util/numbers.h"
 
 namespace retort {
 namespace {

@@ -4,10 +4,10 @@
 #include <set>
 #include <utility>
 
-#include "util/check.h"
-#include "util/convert.h"
-#include "util/names.h"
-#include "util/numbers.h"
+#include "tensor/check.h"
+#include "tensor/convert.h"
+#include "tensor/names.h"
+#include "tensor/numbers.h"
 
 namespace retort {
 namespace {

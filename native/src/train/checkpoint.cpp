@@ -9,10 +9,10 @@
 #include <sstream>
 #include <utility>
 
-#include "train/checkpoint_file.h"
+#include "io/checkpoint_file.h"
+#include "io/description.h"
+#include "tensor/check.h"
 #include "train/training_step_impl.h"
-#include "util/check.h"
-#include "util/description.h"
 
 namespace retort {
 namespace {

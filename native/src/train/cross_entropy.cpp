@@ -13,12 +13,12 @@
 #include <numeric>
 #include <utility>
 
+#include "io/description.h"
 #include "kernels/math/exp.h"
-#include "util/check.h"
-#include "util/cpu.h"
-#include "util/description.h"
-#include "util/numbers.h"
-#include "util/precision.h"
+#include "tensor/check.h"
+#include "tensor/cpu.h"
+#include "tensor/numbers.h"
+#include "tensor/precision.h"
 
 namespace retort {
 

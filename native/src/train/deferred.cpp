@@ -10,10 +10,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "tensor/check.h"
+#include "tensor/finite.h"
 #include "train/autocast.h"
 #include "train/training_step_impl.h"
-#include "util/check.h"
-#include "util/finite.h"
 
 namespace retort {
 namespace {

@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-#include "util/stopwatch.h"
+#include "runtime/stopwatch.h"
 
 namespace retort {
 

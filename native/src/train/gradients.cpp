@@ -10,8 +10,8 @@
 #include <cmath>
 #include <utility>
 
-#include "util/check.h"
-#include "util/finite.h"
+#include "tensor/check.h"
+#include "tensor/finite.h"
 
 namespace retort {
 namespace {

@@ -9,8 +9,8 @@
 #include <algorithm>
 #include <utility>
 
-#include "util/check.h"
-#include "util/description.h"
+#include "io/description.h"
+#include "tensor/check.h"
 
 namespace retort {
 namespace {

@@ -9,7 +9,7 @@
 #include <tuple>
 #include <vector>
 
-#include "util/normalization.h"
+#include "tensor/normalization.h"
 
 namespace retort {
 

@@ -9,11 +9,11 @@
 #include <map>
 #include <tuple>
 
-#include "util/check.h"
-#include "util/description.h"
-#include "util/names.h"
-#include "util/numbers.h"
-#include "util/one_thread.h"
+#include "io/description.h"
+#include "runtime/one_thread.h"
+#include "tensor/check.h"
+#include "tensor/names.h"
+#include "tensor/numbers.h"
 
 namespace retort {
 namespace {

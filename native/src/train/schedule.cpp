@@ -4,9 +4,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "util/check.h"
-#include "util/description.h"
-#include "util/numbers.h"
+#include "io/description.h"
+#include "tensor/check.h"
+#include "tensor/numbers.h"
 
 namespace retort {
 namespace {

@@ -1,9 +1,9 @@
 #include <ATen/ops/_fused_sgd.h>
 #include <retort/train/sgd.h>
 
+#include "io/description.h"
+#include "tensor/check.h"
 #include "train/optimizer.h"
-#include "util/check.h"
-#include "util/description.h"
 
 namespace retort {
 namespace {

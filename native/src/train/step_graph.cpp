@@ -7,7 +7,7 @@
 #include <exception>
 #include <utility>
 
-#include "util/check.h"
+#include "tensor/check.h"
 
 namespace retort {
 namespace {

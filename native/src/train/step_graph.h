@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/cuda_graph.h"
 #include "train/staging.h"
-#include "util/cuda_graph.h"
 
 namespace retort {
 

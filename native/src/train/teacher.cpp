@@ -7,12 +7,12 @@
 #include <algorithm>
 #include <utility>
 
+#include "io/checksum.h"
+#include "io/description.h"
+#include "runtime/stopwatch.h"
+#include "tensor/check.h"
+#include "tensor/rows.h"
 #include "train/autocast.h"
-#include "util/check.h"
-#include "util/checksum.h"
-#include "util/description.h"
-#include "util/rows.h"
-#include "util/stopwatch.h"
 
 namespace retort {
 namespace {

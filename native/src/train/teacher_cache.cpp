@@ -12,8 +12,8 @@
 #include <limits>
 #include <utility>
 
-#include "util/file_header.h"
-#include "util/rows.h"
+#include "io/file_header.h"
+#include "tensor/rows.h"
 
 namespace retort {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "util/descriptor.h"
+#include "io/descriptor.h"
 
 namespace retort {
 

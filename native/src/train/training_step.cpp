@@ -7,15 +7,15 @@
 #include <cmath>
 #include <utility>
 
+#include "runtime/exit_gate.h"
+#include "runtime/stopwatch.h"
+#include "runtime/threads.h"
+#include "tensor/check.h"
+#include "tensor/labels.h"
+#include "tensor/numbers.h"
+#include "tensor/parameters.h"
 #include "train/autocast.h"
 #include "train/training_step_impl.h"
-#include "util/check.h"
-#include "util/exit_gate.h"
-#include "util/labels.h"
-#include "util/numbers.h"
-#include "util/parameters.h"
-#include "util/stopwatch.h"
-#include "util/threads.h"
 
 namespace retort {
 namespace {

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "runtime/stopwatch.h"
 #include "train/bound_stage.h"
 #include "train/device_numbers.h"
 #include "train/format_choice.h"
@@ -20,7 +21,6 @@
 #include "train/staging.h"
 #include "train/step_graph.h"
 #include "train/teacher.h"
-#include "util/stopwatch.h"
 
 namespace retort {
 

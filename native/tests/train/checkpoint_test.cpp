@@ -8,10 +8,10 @@
 #include <functional>
 
 #include "files.h"
+#include "io/checkpoint_file.h"
 #include "seeded_test.h"
 #include "step_rig.h"
 #include "temporary_folder.h"
-#include "train/checkpoint_file.h"
 
 namespace retort {
 namespace {

@@ -8,9 +8,9 @@
 #include <memory>
 
 #include "files.h"
+#include "io/checksum.h"
 #include "seeded_test.h"
 #include "temporary_folder.h"
-#include "util/checksum.h"
 
 namespace retort {
 namespace {

@@ -5,8 +5,8 @@
 #include <utility>
 #include <vector>
 
-#include "util/recycler.h"
-#include "util/threads.h"
+#include "runtime/recycler.h"
+#include "runtime/threads.h"
 
 namespace retort::kernels {
 

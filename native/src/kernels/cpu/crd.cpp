@@ -11,13 +11,13 @@
 
 #include "kernels/cpu/candidates.h"
 #include "kernels/cpu/crd.simd.h"
-#include "kernels/cpu/isa.h"
 #include "kernels/math/class_draw.h"
 #include "kernels/math/crd.h"
-#include "kernels/math/random.h"
-#include "util/operators.h"
-#include "util/precision.h"
-#include "util/threads.h"
+#include "runtime/isa.h"
+#include "runtime/random.h"
+#include "runtime/threads.h"
+#include "tensor/operators.h"
+#include "tensor/precision.h"
 
 namespace retort::kernels {
 namespace {
@@ -134,7 +134,7 @@ at::Tensor crd_contrast(const at::Tensor& indices, int64_t rows, int64_t negativ
     row[0] = own;
     for (int64_t k = 0; k < negatives; ++k) {
       const auto i = static_cast<uint64_t>(b * negatives + k);
-      row[k + 1] = math::other_row(math::random_bits(bits, i), own, rows);
+      row[k + 1] = other_row(random_bits(bits, i), own, rows);
     }
   });
 }

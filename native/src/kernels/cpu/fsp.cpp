@@ -3,10 +3,10 @@
 #include <array>
 
 #include "kernels/cpu/fsp.simd.h"
-#include "kernels/cpu/isa.h"
 #include "kernels/cpu/maps.h"
 #include "kernels/cpu/per_sample.h"
-#include "util/operators.h"
+#include "runtime/isa.h"
+#include "tensor/operators.h"
 
 namespace retort::kernels {
 namespace {

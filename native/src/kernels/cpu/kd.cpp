@@ -10,11 +10,11 @@
 #include <numeric>
 #include <vector>
 
-#include "kernels/cpu/isa.h"
 #include "kernels/cpu/per_sample.h"
-#include "util/operators.h"
-#include "util/precision.h"
-#include "util/threads.h"
+#include "runtime/isa.h"
+#include "runtime/threads.h"
+#include "tensor/operators.h"
+#include "tensor/precision.h"
 
 namespace retort::kernels {
 namespace {

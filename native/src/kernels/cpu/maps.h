@@ -3,9 +3,9 @@
 #include <ATen/core/Tensor.h>
 
 #include "kernels/cpu/feature_map.h"
-#include "util/dense.h"
-#include "util/precision.h"
-#include "util/recycler.h"
+#include "runtime/recycler.h"
+#include "tensor/dense.h"
+#include "tensor/precision.h"
 
 namespace retort::kernels {
 

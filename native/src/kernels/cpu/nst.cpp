@@ -3,11 +3,11 @@
 #include <array>
 #include <utility>
 
-#include "kernels/cpu/isa.h"
 #include "kernels/cpu/maps.h"
 #include "kernels/cpu/nst.simd.h"
 #include "kernels/cpu/per_sample.h"
-#include "util/operators.h"
+#include "runtime/isa.h"
+#include "tensor/operators.h"
 
 namespace retort::kernels {
 namespace {

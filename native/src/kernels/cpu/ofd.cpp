@@ -4,12 +4,12 @@
 
 #include <array>
 
-#include "kernels/cpu/isa.h"
 #include "kernels/cpu/maps.h"
 #include "kernels/cpu/ofd.simd.h"
 #include "kernels/cpu/per_sample.h"
 #include "kernels/math/ofd.h"
-#include "util/operators.h"
+#include "runtime/isa.h"
+#include "tensor/operators.h"
 
 namespace retort::kernels {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "kernels/cpu/scratch.h"
-#include "util/threads.h"
+#include "runtime/threads.h"
 
 namespace retort::kernels {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "util/recycler.h"
+#include "runtime/recycler.h"
 
 namespace retort::kernels {
 namespace {

@@ -11,7 +11,7 @@
 #include "kernels/cuda/dispatch.h"
 #include "kernels/cuda/tensors.h"
 #include "kernels/math/crd.h"
-#include "util/operators.h"
+#include "tensor/operators.h"
 
 namespace retort::kernels::cuda {
 namespace {

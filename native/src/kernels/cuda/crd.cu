@@ -3,7 +3,7 @@
 #include "kernels/cuda/block.cuh"
 #include "kernels/cuda/pack.cuh"
 #include "kernels/math/crd.h"
-#include "kernels/math/random.h"
+#include "runtime/random.h"
 
 namespace retort::kernels::cuda {
 namespace {
@@ -221,7 +221,7 @@ __global__ void __launch_bounds__(kThreads) draw_kernel(CrdDraw draw, int64_t ro
   int64_t* row = draw.contrast + b * (draw.negatives + 1);
   const uint64_t bits = static_cast<uint64_t>(*draw.key);
   if (k == 0) row[0] = own;
-  row[k + 1] = math::other_row(math::random_bits(bits, static_cast<uint64_t>(b * draw.negatives + k)), own, rows);
+  row[k + 1] = other_row(random_bits(bits, static_cast<uint64_t>(b * draw.negatives + k)), own, rows);
 }
 
 __global__ void __launch_bounds__(kThreads) draw_by_class_kernel(CrdDraw draw, math::ClassTable table) {

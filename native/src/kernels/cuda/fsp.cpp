@@ -13,7 +13,7 @@
 #include "kernels/cuda/pooled_maps.h"
 #include "kernels/cuda/products.h"
 #include "kernels/cuda/tensors.h"
-#include "util/operators.h"
+#include "tensor/operators.h"
 
 namespace retort::kernels::cuda {
 namespace {

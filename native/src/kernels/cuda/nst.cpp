@@ -18,7 +18,7 @@
 #include "kernels/cuda/products.h"
 #include "kernels/cuda/tensors.h"
 #include "kernels/math/nst.h"
-#include "util/operators.h"
+#include "tensor/operators.h"
 
 namespace retort::kernels::cuda {
 namespace {

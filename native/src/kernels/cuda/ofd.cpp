@@ -10,8 +10,8 @@
 #include "kernels/cuda/dispatch.h"
 #include "kernels/cuda/tensors.h"
 #include "kernels/math/ofd.h"
-#include "util/dense.h"
-#include "util/operators.h"
+#include "tensor/dense.h"
+#include "tensor/operators.h"
 
 namespace retort::kernels::cuda {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "kernels/cuda/pooling.h"
 #include "kernels/cuda/tensors.h"
-#include "util/dense.h"
+#include "tensor/dense.h"
 
 namespace retort::kernels::cuda {
 

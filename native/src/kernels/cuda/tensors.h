@@ -3,7 +3,7 @@
 #include <ATen/Tensor.h>
 #include <ATen/TensorOperators.h>
 
-#include "util/precision.h"
+#include "tensor/precision.h"
 
 namespace retort::kernels::cuda {
 

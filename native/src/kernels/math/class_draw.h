@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/math/random.h"
+#include "runtime/random.h"
 
 namespace retort::math {
 

@@ -2,7 +2,7 @@
 
 #include <stdint.h>
 
-#include "kernels/math/portable.h"
+#include "runtime/portable.h"
 
 namespace retort::math {
 

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "kernels/math/portable.h"
+#include "runtime/portable.h"
 
 namespace retort::math {
 

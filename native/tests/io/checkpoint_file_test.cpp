@@ -1,4 +1,4 @@
-#include "train/checkpoint_file.h"
+#include "io/checkpoint_file.h"
 
 #include <ATen/Functions.h>
 
@@ -7,10 +7,10 @@
 
 #include "files.h"
 #include "golden.h"
+#include "io/checksum.h"
+#include "io/state_dict_file.h"
 #include "seeded_test.h"
 #include "temporary_folder.h"
-#include "util/checksum.h"
-#include "util/state_dict_file.h"
 
 namespace retort {
 namespace {

@@ -1,6 +1,6 @@
 #pragma once
 
-namespace retort::kernels {
+namespace retort {
 
 /// The instruction sets for which the inner loops (`*.simd.cpp`) are compiled.
 enum class Isa { kBaseline, kAvx2, kAvx512 };
@@ -24,4 +24,4 @@ Function select(Function baseline, Function avx2, Function avx512) {
   }
 }
 
-}  // namespace retort::kernels
+}  // namespace retort

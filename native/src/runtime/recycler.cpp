@@ -1,4 +1,4 @@
-#include "util/recycler.h"
+#include "runtime/recycler.h"
 
 #include <ATen/EmptyTensor.h>
 #include <sys/mman.h>

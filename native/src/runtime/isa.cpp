@@ -1,9 +1,9 @@
-#include "kernels/cpu/isa.h"
+#include "runtime/isa.h"
 
 #include <cstdlib>
 #include <cstring>
 
-namespace retort::kernels {
+namespace retort {
 namespace {
 
 Isa best_isa() {
@@ -44,4 +44,4 @@ const char* name_of(Isa isa) {
   }
 }
 
-}  // namespace retort::kernels
+}  // namespace retort

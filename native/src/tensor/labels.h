@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "util/check.h"
-#include "util/cpu.h"
-#include "util/precision.h"
+#include "tensor/check.h"
+#include "tensor/cpu.h"
+#include "tensor/precision.h"
 
 namespace retort {
 

@@ -1,4 +1,4 @@
-#include "util/exit_gate.h"
+#include "runtime/exit_gate.h"
 
 #include <gtest/gtest.h>
 #include <retort/retort.h>

@@ -1,6 +1,6 @@
-#include "util/cuda_graph.h"
+#include "runtime/cuda_graph.h"
 
-#include "util/check.h"
+#include "tensor/check.h"
 
 #ifdef RETORT_CUDA
 

@@ -1,4 +1,4 @@
-#include "util/checksum.h"
+#include "io/checksum.h"
 
 #include <gtest/gtest.h>
 

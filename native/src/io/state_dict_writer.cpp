@@ -1,11 +1,11 @@
-#include "util/state_dict_file.h"
+#include "io/state_dict_file.h"
 
 #include <ATen/core/Dict.h>
 #include <caffe2/serialize/inline_container.h>
 #include <torch/csrc/jit/serialization/pickler.h>
 #include <torch/csrc/jit/serialization/pickler_helper.h>
 
-#include "util/whole_file.h"
+#include "io/whole_file.h"
 
 namespace retort {
 

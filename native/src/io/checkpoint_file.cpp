@@ -1,4 +1,4 @@
-#include "train/checkpoint_file.h"
+#include "io/checkpoint_file.h"
 
 #include <c10/core/CPUAllocator.h>
 #include <fcntl.h>
@@ -7,10 +7,10 @@
 #include <filesystem>
 #include <utility>
 
-#include "util/descriptor.h"
-#include "util/file_header.h"
-#include "util/state_dict_file.h"
-#include "util/whole_file.h"
+#include "io/descriptor.h"
+#include "io/file_header.h"
+#include "io/state_dict_file.h"
+#include "io/whole_file.h"
 
 namespace retort {
 namespace {

@@ -1,8 +1,8 @@
-#include "kernels/cuda/device.h"
+#include "runtime/cuda_device.h"
 
 #include <cuda_runtime.h>
 
-namespace retort::kernels::cuda {
+namespace retort {
 namespace {
 
 __global__ void nothing() {}
@@ -25,4 +25,4 @@ std::string obstacle_of_device() {
          std::to_string(properties.minor) + ", for which the kernels were not compiled";
 }
 
-}  // namespace retort::kernels::cuda
+}  // namespace retort

@@ -3,7 +3,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/aminmax.h>
 
-#include "util/check.h"
+#include "tensor/check.h"
 
 namespace retort {
 

@@ -1,14 +1,14 @@
-#include "util/cuda.h"
+#include "runtime/cuda.h"
 
 #include <ATen/Context.h>
 #include <dlfcn.h>
 
 #include <filesystem>
 
-#include "util/check.h"
+#include "tensor/check.h"
 
 #ifdef RETORT_CUDA
-#include "kernels/cuda/device.h"
+#include "runtime/cuda_device.h"
 #endif
 
 namespace retort {
@@ -38,7 +38,7 @@ std::string obstacle_to_cuda() {
 #ifdef RETORT_CUDA
   if (std::string error = obstacle_to_loading(beside_libtorch("libtorch_cuda.so")); !error.empty()) return error;
   if (std::string error = obstacle_to_loading("libcuda.so.1"); !error.empty()) return "no NVIDIA driver: " + error;
-  return kernels::cuda::obstacle_of_device();
+  return obstacle_of_device();
 #else
   return "the natives of linux-x86_64, not those of linux-x86_64-gpu";
 #endif

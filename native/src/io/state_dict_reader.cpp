@@ -14,8 +14,8 @@
 #include <utility>
 #include <vector>
 
-#include "util/check.h"
-#include "util/state_dict_file.h"
+#include "io/state_dict_file.h"
+#include "tensor/check.h"
 
 namespace retort {
 namespace {

@@ -5,8 +5,8 @@
 #include <string>
 #include <string_view>
 
-#include "util/check.h"
-#include "util/checksum.h"
+#include "io/checksum.h"
+#include "tensor/check.h"
 
 namespace retort {
 

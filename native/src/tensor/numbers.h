@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "util/check.h"
+#include "tensor/check.h"
 
 namespace retort {
 

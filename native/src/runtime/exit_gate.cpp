@@ -1,11 +1,11 @@
-#include "util/exit_gate.h"
+#include "runtime/exit_gate.h"
 
 #include <unistd.h>
 
 #include <cstdlib>
 #include <thread>
 
-#include "util/check.h"
+#include "tensor/check.h"
 
 namespace retort {
 namespace {

@@ -5,11 +5,11 @@
 
 #include <atomic>
 
-#include "kernels/cpu/isa.h"
-#include "util/check.h"
-#include "util/cuda.h"
-#include "util/recycler.h"
-#include "util/threads.h"
+#include "runtime/cuda.h"
+#include "runtime/isa.h"
+#include "runtime/recycler.h"
+#include "runtime/threads.h"
+#include "tensor/check.h"
 
 namespace retort {
 namespace {
@@ -74,7 +74,7 @@ void require_cuda() {
 }
 
 std::string cpu_kernels() {
-  return kernels::name_of(kernels::selected_isa());
+  return name_of(selected_isa());
 }
 
 }  // namespace retort

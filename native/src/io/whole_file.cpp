@@ -1,4 +1,4 @@
-#include "util/whole_file.h"
+#include "io/whole_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <utility>
 
-#include "util/check.h"
-#include "util/descriptor.h"
+#include "io/descriptor.h"
+#include "tensor/check.h"
 
 namespace retort {
 namespace {

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <vector>
 
-#include "util/check.h"
-#include "util/numbers.h"
+#include "tensor/check.h"
+#include "tensor/numbers.h"
 
 namespace retort {
 

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "util/checksum.h"
+#include "io/checksum.h"
 
 namespace retort {
 

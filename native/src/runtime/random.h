@@ -2,9 +2,9 @@
 
 #include <stdint.h>
 
-#include "kernels/math/portable.h"
+#include "runtime/portable.h"
 
-namespace retort::math {
+namespace retort {
 
 /// Random bits, the i-th of the stream `key`: splitmix64, so that every device draws the same, in any order.
 RETORT_MATH uint64_t random_bits(uint64_t key, uint64_t i) {
@@ -81,4 +81,4 @@ class Shuffle {
   int high_bits_;
 };
 
-}  // namespace retort::math
+}  // namespace retort
