@@ -8,8 +8,10 @@
 namespace retort {
 
 /// Writes a file that is complete or not there: under a temporary name beside its own, synced, then renamed, and the
-/// folder synced. What was there before stays until then. A process that is killed meanwhile may leave the temporary
-/// file, PATH.PID-NUMBER.tmp, which can be deleted.
+/// folder synced. What was there before stays until then.
+///
+/// A process that is killed meanwhile leaves the temporary file, retort-NUMBER.tmp, which the next call that writes
+/// into the same folder removes.
 /// @param function the caller's name, for error messages
 /// @throws Error, which is c10::ValueError or CheckpointError, if it cannot be written
 template <typename Error = c10::ValueError>
