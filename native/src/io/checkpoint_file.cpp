@@ -18,7 +18,7 @@ namespace {
 /// The header is followed by the configuration and the archive of the tensors.
 struct Fields {
   static constexpr std::string_view kMagic = "RETORTCP";
-  static constexpr uint64_t kVersion = 1;
+  static constexpr uint64_t kVersion = 2;
   static constexpr const char* kKind = "a checkpoint";
 
   uint64_t configuration_bytes;

@@ -35,7 +35,11 @@ class FileHeader {
     RETORT_CHECK_AS(
         CheckpointError, std::string_view(magic_, sizeof magic_) == Fields::kMagic, function, ": path must be ",
         Fields::kKind, " of Retort (got ", path, ")");
-    RETORT_CHECK_AS(CheckpointError, checksum_ == computed(), function, ": file must not be damaged (got ", path, ")");
+    // Files of the first versions have another checksum.
+    if (version_ != kFirstVersion) {
+      RETORT_CHECK_AS(
+          CheckpointError, checksum_ == computed(), function, ": file must not be damaged (got ", path, ")");
+    }
     RETORT_CHECK_AS(
         CheckpointError, version_ == Fields::kVersion, function, ": file must be of format version ", Fields::kVersion,
         " (got ", version_, " in ", path, ")");
@@ -43,6 +47,9 @@ class FileHeader {
   }
 
  private:
+  static constexpr uint64_t kFirstVersion = 1;
+  static_assert(Fields::kVersion > kFirstVersion);
+
   uint64_t computed() const { return checksum(bytes().substr(0, sizeof *this - sizeof checksum_)); }
 
   char magic_[8] = {};

@@ -24,7 +24,7 @@ constexpr const char* kName = "TeacherCache";
 /// not written are holes in the file, which read as zeros; the checksum of zeros is another.
 struct Fields {
   static constexpr std::string_view kMagic = "RETORTTC";
-  static constexpr uint64_t kVersion = 1;
+  static constexpr uint64_t kVersion = 2;
   static constexpr const char* kKind = "a teacher's cache";
 
   uint64_t samples;

@@ -161,8 +161,14 @@ TEST_F(CheckpointFileTest, RejectsForeignFiles) {
 
 TEST_F(CheckpointFileTest, RejectsANewerVersion) {
   std::string bytes = whole();
-  put(bytes, 8, 2);
-  EXPECT_EQ(error_of_bytes(sealed(bytes)), "load: file must be of format version 1 (got 2 in " + changed_ + ")");
+  put(bytes, 8, 3);
+  EXPECT_EQ(error_of_bytes(sealed(bytes)), "load: file must be of format version 2 (got 3 in " + changed_ + ")");
+}
+
+TEST_F(CheckpointFileTest, RejectsTheFirstVersion) {
+  std::string bytes = whole();
+  put(bytes, 8, 1);  // whose checksums were others
+  EXPECT_EQ(error_of_bytes(bytes), "load: file must be of format version 2 (got 1 in " + changed_ + ")");
 }
 
 TEST_F(CheckpointFileTest, RejectsForgedFiles) {

@@ -166,7 +166,7 @@ TEST_F(TeacherCacheTest, RejectsFilesAndChangesNothing) {
   newer[8] = 2;
   const uint64_t sum = checksum(std::string_view(newer).substr(0, kHeader - 8));
   std::memcpy(newer.data() + kHeader - 8, &sum, sizeof sum);
-  EXPECT_EQ(error_of_bytes(newer), "TeacherCache: file must be of format version 1 (got 2 in " + end);
+  EXPECT_EQ(error_of_bytes(newer), "TeacherCache: file must be of format version 2 (got 3 in " + end);
 
   folder_.write("cache", whole);
   const auto error_of_others = [&](int64_t samples, const std::vector<TeacherCache::Output>& outputs,
