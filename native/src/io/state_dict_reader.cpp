@@ -1,26 +1,20 @@
 #include <ATen/core/Dict.h>
-#include <ATen/core/ivalue.h>
-#include <ATen/ops/from_blob.h>
 #include <caffe2/serialize/file_adapter.h>
-#include <caffe2/serialize/inline_container.h>
 
 #include <algorithm>
-#include <cstring>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
-#include <unordered_map>
 #include <utility>
-#include <vector>
 
 #include "io/state_dict_file.h"
+#include "io/unpickler.h"
 #include "tensor/check.h"
 
 namespace retort {
 namespace {
 
-using Archive = std::shared_ptr<caffe2::serialize::ReadAdapterInterface>;
 using Tensors = std::optional<torch::OrderedDict<std::string, at::Tensor>>;
 
 class MemoryAdapter final : public caffe2::serialize::ReadAdapterInterface {
@@ -35,266 +29,6 @@ class MemoryAdapter final : public caffe2::serialize::ReadAdapterInterface {
 
  private:
   std::string_view bytes_;
-};
-
-/// Interprets the pickle of a torch.save archive. LibTorch's own unpickler can't: it takes every OrderedDict, and so
-/// every `model.state_dict()`, for the hooks of a tensor.
-class Unpickler {
- public:
-  explicit Unpickler(Archive archive) : archive_(std::move(archive)) {
-    auto [data, size] = archive_.getRecord("data.pkl");
-    pickle_.assign(static_cast<const char*>(data.get()), size);
-  }
-
-  /// Empties every container, whatever they hold: taking apart a deep nest from its outside would exhaust the stack.
-  ~Unpickler() {
-    for (const c10::IValue& container : containers_) {
-      if (container.isTuple()) {
-        container.toTuple()->setElements(Values{});
-      } else {
-        container.toGenericDict().clear();
-      }
-    }
-  }
-
-  Unpickler(const Unpickler&) = delete;
-  Unpickler& operator=(const Unpickler&) = delete;
-
-  /// The value is whole for as long as the unpickler lives.
-  c10::IValue load() {
-    while (true) {
-      const auto code = static_cast<unsigned char>(read_bytes(1)[0]);
-      if (code == '.') return pop();
-      execute(code);
-    }
-  }
-
- private:
-  using Values = std::vector<c10::IValue>;
-
-  void execute(unsigned char code) {
-    switch (code) {
-      case 0x80:  // PROTO
-        read_bytes(1);
-        break;
-      case '(':  // MARK
-        marks_.push_back(stack_.size());
-        break;
-      case 'N':
-        push({});
-        break;
-      case 0x88:
-        push(true);
-        break;
-      case 0x89:
-        push(false);
-        break;
-      case 'K':
-        push(static_cast<int64_t>(read<uint8_t>()));
-        break;
-      case 'M':
-        push(static_cast<int64_t>(read<uint16_t>()));
-        break;
-      case 'J':
-        push(static_cast<int64_t>(read<int32_t>()));
-        break;
-      case 0x8a:  // LONG1
-        push(read_long());
-        break;
-      case 'G':  // BINFLOAT
-        push(read_double());
-        break;
-      case 'X':  // BINUNICODE
-        push(read_bytes(read<uint32_t>()));
-        break;
-      case 0x8c:  // SHORT_BINUNICODE
-        push(read_bytes(read<uint8_t>()));
-        break;
-      case 'c': {  // GLOBAL, kept as its name
-        std::string name = read_line();
-        name += "." + read_line();
-        push(std::move(name));
-        break;
-      }
-      case ']':
-      case ')':
-        push(new_tuple({}));
-        break;
-      case '}':
-        push(new_dict());
-        break;
-      case 't':
-        push(new_tuple(pop_to_mark()));
-        break;
-      case 0x85:
-      case 0x86:
-      case 0x87:
-        push(new_tuple(pop_last(code - 0x84u)));
-        break;
-      case 'e':  // APPENDS; lists are of no use here
-        pop_to_mark();
-        break;
-      case 'a':  // APPEND
-      case 'b':  // BUILD: state_dict's _metadata
-        pop();
-        break;
-      case 's':
-        set_items(pop_last(2));
-        break;
-      case 'u':
-        set_items(pop_to_mark());
-        break;
-      case 'q':
-        memo_[read<uint8_t>()] = top();
-        break;
-      case 'r':
-        memo_[read<uint32_t>()] = top();
-        break;
-      case 'h':
-        push(memo_.at(read<uint8_t>()));
-        break;
-      case 'j':
-        push(memo_.at(read<uint32_t>()));
-        break;
-      case 'Q':  // BINPERSID: the description of a storage stands for the storage
-        break;
-      case 'R': {
-        const Values call = pop_last(2);
-        push(reduce(call[0].toStringRef(), call[1].toTupleRef().elements().vec()));
-        break;
-      }
-      case 0x81: {  // NEWOBJ
-        pop_last(2);
-        push({});
-        break;
-      }
-      default:
-        fail("unknown opcode ", static_cast<int>(code));
-    }
-  }
-
-  /// Calls what a state dict needs; anything else becomes None.
-  c10::IValue reduce(const std::string& function, const Values& arguments) {
-    if (function == "collections.OrderedDict") return new_dict();
-    if (function == "torch._utils._rebuild_parameter") return arguments.at(0);
-    if (function != "torch._utils._rebuild_tensor_v2") return {};
-    const at::Tensor whole = storage(arguments.at(0).toTupleRef().elements().vec());
-    const at::Tensor tensor =
-        whole.as_strided(sizes_of(arguments.at(2)), sizes_of(arguments.at(3)), arguments.at(1).toInt());
-    // A copy of its own for a part, which would keep the whole in memory.
-    return tensor.numel() == whole.numel() && tensor.is_non_overlapping_and_dense() ? tensor : tensor.clone();
-  }
-
-  /// A whole storage, described as ("storage", type, key, location, elements).
-  at::Tensor storage(const Values& description) {
-    const at::ScalarType type = type_of(description.at(1).toStringRef());
-    auto record = archive_.getRecord("data/" + description.at(2).toStringRef());
-    const auto elements = static_cast<int64_t>(std::get<1>(record) / c10::elementSize(type));
-    auto data = std::make_shared<at::DataPtr>(std::move(std::get<0>(record)));
-    return at::from_blob(
-        data->get(), {elements}, [data](void*) {}, at::TensorOptions(type));
-  }
-
-  /// The type of, say, a torch.FloatStorage.
-  static at::ScalarType type_of(const std::string& storage) {
-    for (int i = 0; i < static_cast<int>(at::ScalarType::Undefined); ++i) {
-      const auto type = static_cast<at::ScalarType>(i);
-      if (storage == c10::str("torch.", type, "Storage")) return type;
-    }
-    fail("unknown storage ", storage);
-  }
-
-  static std::vector<int64_t> sizes_of(const c10::IValue& tuple) {
-    std::vector<int64_t> sizes;
-    for (const c10::IValue& size : tuple.toTupleRef().elements()) sizes.push_back(size.toInt());
-    return sizes;
-  }
-
-  c10::IValue new_dict() {
-    return containers_.emplace_back(c10::impl::GenericDict(c10::AnyType::get(), c10::AnyType::get()));
-  }
-
-  c10::IValue new_tuple(Values values) {
-    return containers_.emplace_back(c10::ivalue::Tuple::create(std::move(values)));
-  }
-
-  void set_items(const Values& items) {
-    if (!top().isGenericDict()) return;
-    auto dict = top().toGenericDict();
-    for (size_t i = 0; i + 1 < items.size(); i += 2) {
-      if (items[i].isString()) dict.insert_or_assign(items[i], items[i + 1]);
-    }
-  }
-
-  void push(c10::IValue value) { stack_.push_back(std::move(value)); }
-
-  const c10::IValue& top() const {
-    RETORT_CHECK(!stack_.empty(), "stack must not be empty");
-    return stack_.back();
-  }
-
-  c10::IValue pop() { return std::move(pop_last(1)[0]); }
-
-  Values pop_last(size_t count) {
-    RETORT_CHECK(stack_.size() >= count, "stack must not be empty");
-    Values values(stack_.end() - static_cast<std::ptrdiff_t>(count), stack_.end());
-    stack_.resize(stack_.size() - count);
-    return values;
-  }
-
-  Values pop_to_mark() {
-    RETORT_CHECK(!marks_.empty() && marks_.back() <= stack_.size(), "mark must be there");
-    const size_t mark = marks_.back();
-    marks_.pop_back();
-    return pop_last(stack_.size() - mark);
-  }
-
-  std::string read_bytes(size_t count) {
-    RETORT_CHECK(count <= pickle_.size() - position_, "pickle must not end here");
-    std::string bytes = pickle_.substr(position_, count);
-    position_ += count;
-    return bytes;
-  }
-
-  template <typename T>
-  T read() {
-    T value;
-    std::memcpy(&value, read_bytes(sizeof value).data(), sizeof value);
-    return value;
-  }
-
-  std::string read_line() {
-    const size_t end = pickle_.find('\n', position_);
-    RETORT_CHECK(end != std::string::npos, "pickle must not end here");
-    std::string line = read_bytes(end - position_);
-    read_bytes(1);
-    return line;
-  }
-
-  int64_t read_long() {
-    const std::string bytes = read_bytes(read<uint8_t>());
-    RETORT_CHECK(bytes.size() <= sizeof(int64_t), "numbers must be of 64 bits");
-    // Little endian, two's complement: the last byte's sign is extended.
-    int64_t value = !bytes.empty() && (bytes.back() & 0x80) ? -1 : 0;
-    std::memcpy(&value, bytes.data(), bytes.size());
-    return value;
-  }
-
-  double read_double() {
-    uint64_t bits = 0;
-    for (char byte : read_bytes(sizeof bits)) bits = bits << 8 | static_cast<unsigned char>(byte);
-    double value;
-    std::memcpy(&value, &bits, sizeof value);
-    return value;
-  }
-
-  caffe2::serialize::PyTorchStreamReader archive_;
-  std::string pickle_;
-  size_t position_ = 0;
-  Values stack_;
-  Values containers_;
-  std::vector<size_t> marks_;
-  std::unordered_map<uint32_t, c10::IValue> memo_;
 };
 
 Tensors tensors_of(const c10::IValue& value) {
@@ -318,7 +52,7 @@ c10::IValue unwrap(const c10::IValue& value) {
 }
 
 /// Nothing of a foreign archive: what its reader says about it does not help its user.
-Tensors parse(const std::function<Archive()>& open) {
+Tensors parse(const std::function<Unpickler::Archive()>& open) {
   try {
     return tensors_of(unwrap(Unpickler(open()).load()));
   } catch (const std::exception&) {

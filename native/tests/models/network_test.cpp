@@ -265,6 +265,21 @@ TEST_F(NetworkTest, LoadsWhatPythonSaves) {
   EXPECT_TRUE(same_bits(network_.state_dict(), state));
 }
 
+TEST_F(NetworkTest, LoadsWhatMachinesOfAnyByteOrderSave) {
+  const auto state = copy_of(std::make_shared<TinyNetwork>()->state_dict());
+  const std::string path = folder_.file("python.pt");
+  for (const std::string order : {"little", "big"}) {
+    test::PythonFile().byte_order(order).state_dict(state).save(path);
+    network_.load_state_dict(path);
+    EXPECT_TRUE(same_bits(network_.state_dict(), state)) << order;
+  }
+  test::PythonFile().byte_order("middle").state_dict(state).save(path);
+  EXPECT_EQ(
+      error_of([&] { network_.load_state_dict(path); }),
+      "Network.load_state_dict: path must be a dict of tensors saved by torch.save in its zip format (got " + path +
+          ")");
+}
+
 TEST_F(NetworkTest, LoadsFromCheckpoints) {
   for (const std::string key : {"model", "state_dict"}) {
     const auto state = copy_of(std::make_shared<TinyNetwork>()->state_dict());

@@ -2,6 +2,7 @@
 
 #include <caffe2/serialize/inline_container.h>
 
+#include <algorithm>
 #include <stdexcept>
 
 namespace retort::test {
@@ -69,12 +70,23 @@ PythonFile& PythonFile::state_dict(const NamedTensors& tensors) {
   return text("").opcodes("}").text("version").number(1).opcodes("susb");
 }
 
+PythonFile& PythonFile::byte_order(const std::string& order) {
+  byte_order_ = order;
+  return *this;
+}
+
 void PythonFile::save(const std::string& path) const {
   caffe2::serialize::PyTorchStreamWriter writer(path);
   const std::string whole = pickle_ + ".";
   writer.writeRecord("data.pkl", whole.data(), whole.size());
+  if (!byte_order_.empty()) writer.writeRecord("byteorder", byte_order_.data(), byte_order_.size());
   for (size_t i = 0; i < tensors_.size(); ++i) {
-    writer.writeRecord("data/" + std::to_string(i), tensors_[i].const_data_ptr(), tensors_[i].nbytes());
+    std::string bytes(static_cast<const char*>(tensors_[i].const_data_ptr()), tensors_[i].nbytes());
+    if (byte_order_ == "big") {
+      const auto width = static_cast<std::ptrdiff_t>(tensors_[i].element_size());
+      for (auto begin = bytes.begin(); begin != bytes.end(); begin += width) std::reverse(begin, begin + width);
+    }
+    writer.writeRecord("data/" + std::to_string(i), bytes.data(), bytes.size());
   }
   writer.writeEndOfFile();
 }

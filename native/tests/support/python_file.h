@@ -20,6 +20,9 @@ class PythonFile {
   /// What `module.state_dict()` returns: an OrderedDict with the attribute `_metadata`.
   PythonFile& state_dict(const NamedTensors& tensors);
 
+  /// The order of the bytes of each number: as if saved by a machine of that order, if it is not empty.
+  PythonFile& byte_order(const std::string& order);
+
   void save(const std::string& path) const;
 
  private:
@@ -27,6 +30,7 @@ class PythonFile {
 
   std::string pickle_ = "\x80\x02";
   std::vector<at::Tensor> tensors_;
+  std::string byte_order_;
 };
 
 }  // namespace retort::test
