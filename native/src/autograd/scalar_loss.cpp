@@ -3,6 +3,13 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/mul.h>
 #include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/utils.h>
+#include <torch/csrc/autograd/graph_task.h>
+
+#include <memory>
+#include <string>
+#include <utility>
 
 #include "runtime/recycler.h"
 #include "tensor/check.h"
@@ -12,6 +19,7 @@ namespace {
 
 using torch::autograd::AutogradContext;
 using torch::autograd::Function;
+using torch::autograd::Node;
 using torch::autograd::variable_list;
 
 /// Keeps a gradient connected to the loss's inputs, so that differentiating it fails instead of giving 0.
@@ -27,49 +35,57 @@ struct OnceDifferentiable : Function<OnceDifferentiable> {
   }
 };
 
-struct Computed {
-  const char* name;
-  at::Tensor loss;
-  std::vector<at::Tensor> gradients;
-};
-
 at::Tensor scaled(const at::Tensor& gradient, const at::Tensor& scale) {
   if (!gradient.is_cpu() || at::GradMode::is_enabled()) return gradient * scale;
   at::Tensor result = recycled_like(gradient);
   return at::mul_out(result, gradient, scale);
 }
 
-struct ScalarLoss : Function<ScalarLoss> {
-  static at::Tensor forward(AutogradContext* ctx, at::TensorList inputs, const Computed& computed) {
-    ctx->saved_data["name"] = std::string(computed.name);
-    ctx->saved_data["count"] = static_cast<int64_t>(inputs.size());
-    // The gradients, then the inputs they belong to. Other inputs may come from inference mode and cannot be saved.
-    variable_list saved(computed.gradients);
-    for (size_t i = 0; i < inputs.size(); ++i) {
-      if (computed.gradients[i].defined()) saved.push_back(inputs[i]);
+/// Written by hand, since Function's context takes longer than a small loss.
+class ScalarLoss final : public Node {
+ public:
+  ScalarLoss(const char* name, at::TensorList inputs, const std::vector<at::Tensor>& gradients)
+      : name_(name), gradients_(gradients) {
+    set_next_edges(torch::autograd::collect_next_edges(inputs));
+    for (const at::Tensor& input : inputs) {
+      if (input.requires_grad()) inputs_.push_back(input);
     }
-    ctx->save_for_backward(std::move(saved));
-    return computed.loss;
   }
 
-  static variable_list backward(AutogradContext* ctx, const variable_list& loss_gradients) {
-    const variable_list saved = ctx->get_saved_variables();
-    const auto count = static_cast<size_t>(ctx->saved_data["count"].toInt());
-    const at::TensorList inputs(saved.data() + count, saved.size() - count);
-    const std::string& name = ctx->saved_data["name"].toStringRef();
-    variable_list result(count + 1);
+  variable_list apply(variable_list&& loss_gradients) override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    RETORT_CHECK_AS(c10::Error, !is_released_, torch::autograd::ERR_BACKWARD_TWICE);
+    variable_list result(gradients_.size());
     const at::Tensor& scale = loss_gradients[0];
     if (!scale.defined()) return result;
     // The end of most graphs, and a pass over memory less. On other devices to look would be to wait, and a gradient
     // that is to be differentiated must stay connected to its scale.
-    const bool is_one = scale.is_cpu() && !at::GradMode::is_enabled() && scale.item<double>() == 1;
-    for (size_t i = 0; i < count; ++i) {
-      if (!saved[i].defined()) continue;
-      result[i] = is_one ? saved[i] : scaled(saved[i], scale);
-      if (at::GradMode::is_enabled()) result[i] = OnceDifferentiable::apply(result[i], inputs, name.c_str());
+    const bool is_last = !at::GradMode::is_enabled() && !torch::autograd::get_current_graph_task_keep_graph();
+    const bool is_handed_out = is_last && scale.is_cpu() && scale.item<double>() == 1;
+    for (size_t i = 0; i < gradients_.size(); ++i) {
+      if (!gradients_[i].defined()) continue;
+      result[i] = is_handed_out ? std::move(gradients_[i]) : scaled(gradients_[i], scale);
+      if (at::GradMode::is_enabled()) result[i] = OnceDifferentiable::apply(result[i], at::TensorList(inputs_), name_);
     }
     return result;
   }
+
+  void release_variables() override {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    is_released_ = true;
+    inputs_.clear();
+    gradients_.clear();
+  }
+
+  std::string name() const override { return std::string("retort::") + name_; }
+
+ private:
+  const char* name_;
+  /// Those that may want a gradient.
+  variable_list inputs_;
+  /// One for each input; undefined where none was asked for.
+  variable_list gradients_;
+  bool is_released_ = false;
 };
 
 }  // namespace
@@ -80,7 +96,9 @@ bool wants_gradient(const at::Tensor& input) {
 
 at::Tensor connect(
     const char* name, const at::Tensor& loss, at::TensorList inputs, const std::vector<at::Tensor>& gradients) {
-  return ScalarLoss::apply(inputs, Computed{name, loss, gradients});
+  const std::shared_ptr<Node> node(new ScalarLoss(name, inputs, gradients), torch::autograd::deleteNode);
+  torch::autograd::set_history(loss, node);
+  return loss;
 }
 
 }  // namespace retort::autograd

@@ -14,10 +14,11 @@ namespace retort::autograd {
 bool wants_gradient(const at::Tensor& input);
 
 /// Connects a loss, whose gradients were computed together with it, to its inputs. Backward returns the gradients
-/// scaled, and never in place, so that a retained graph can be walked again; where the scale is 1 it returns the saved
-/// gradients themselves. Differentiating that backward is refused.
+/// scaled, in memory of their own as long as the graph is retained, so that it can be walked again whatever becomes of
+/// them. Differentiating that backward is refused.
 ///
-/// @param name the loss's name, for error messages
+/// @param name the loss's name, for error messages; a literal
+/// @param loss a tensor of no graph
 /// @param gradients one for each input; undefined where none was asked for
 at::Tensor connect(
     const char* name, const at::Tensor& loss, at::TensorList inputs, const std::vector<at::Tensor>& gradients);

@@ -30,7 +30,8 @@ double tolerance_of(at::ScalarType dtype);
 ::testing::AssertionResult same_bits(const at::Tensor& actual, const at::Tensor& expected);
 ::testing::AssertionResult same_bits(const NamedTensors& actual, const NamedTensors& expected);
 
-/// Expects the same gradients of a loss again where its graph is retained, and none after that.
+/// Expects the same gradients of a loss again where its graph is retained, even if those handed out were changed in
+/// place, and none after that.
 void expect_graph_is_retained(const at::Tensor& loss, const std::vector<at::Tensor>& inputs);
 
 /// Expects this error where a gradient of a loss is differentiated, be it to the inputs or to the loss's own gradient.
