@@ -14,9 +14,15 @@ function(retort_use_cuda target)
   if(NOT TARGET LibTorch::C10Cuda)
     message(FATAL_ERROR "RETORT_CUDA: LibTorch must be one with CUDA (got ${LibTorch_LIBRARY_DIR} without c10_cuda)")
   endif()
-  target_sources(${target} PRIVATE src/kernels/cuda/channels.cu src/runtime/cuda_device.cu
-                                   src/kernels/cuda/pooled_maps.cpp src/kernels/cuda/pooling.cu
-                                   src/kernels/cuda/stream.cpp)
+  target_sources(
+    ${target}
+    PRIVATE src/kernels/cuda/channels.cu
+            src/kernels/cuda/count_correct.cpp
+            src/kernels/cuda/norms.cpp
+            src/kernels/cuda/pooled_maps.cpp
+            src/kernels/cuda/pooling.cu
+            src/kernels/cuda/stream.cpp
+            src/runtime/cuda_device.cu)
   set_target_properties(${target} PROPERTIES CUDA_STANDARD 17 CUDA_EXTENSIONS OFF CUDA_VISIBILITY_PRESET hidden)
   target_include_directories(${target} SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   # The configuration is missing from the headers of a LibTorch without CUDA, and of no consequence.

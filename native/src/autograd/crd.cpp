@@ -13,7 +13,7 @@ LossWithGradients crd_forward(
     const at::Tensor& teacher_memory, const at::Tensor& contrast, double z_student, double z_teacher,
     double temperature, std::array<bool, 2> /*gradients*/) {
   static const auto forward = find_operator<decltype(crd_forward)>("retort::_crd_forward");
-  return differentiable("crd_loss", {student, teacher}, [&](const std::vector<bool>& wanted) {
+  return differentiable("crd_loss", {student, teacher}, [&](const Wanted& wanted) {
     return forward.call(
         student, teacher, student_memory, teacher_memory, contrast, z_student, z_teacher, temperature,
         {wanted[0], wanted[1]});

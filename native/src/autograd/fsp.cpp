@@ -15,8 +15,8 @@ LossWithGradients fsp_forward(
   static const auto forward = find_operator<decltype(fsp_forward)>("retort::_fsp_forward");
   std::vector<at::Tensor> inputs = student.vec();
   inputs.insert(inputs.end(), teacher.begin(), teacher.end());
-  return differentiable("fsp_loss", inputs, [&](const std::vector<bool>& wanted) {
-    const auto first_teacher = wanted.begin() + static_cast<std::ptrdiff_t>(student.size());
+  return differentiable("fsp_loss", inputs, [&](const Wanted& wanted) {
+    const auto first_teacher = wanted.begin() + student.size();
     const auto any = [](auto begin, auto end) { return std::find(begin, end, true) != end; };
     return forward.call(
         student, teacher, pairs, pooling, reduction,

@@ -12,7 +12,7 @@ LossWithGradients kd_forward(
     const at::Tensor& student, const at::Tensor& teacher, double temperature, const std::optional<at::Tensor>& weight,
     c10::string_view target, std::array<bool, 2> /*gradients*/) {
   static const auto forward = find_operator<decltype(kd_forward)>("retort::_kd_forward");
-  return differentiable("kd_loss", {student, teacher}, [&](const std::vector<bool>& wanted) {
+  return differentiable("kd_loss", {student, teacher}, [&](const Wanted& wanted) {
     return forward.call(student, teacher, temperature, weight, target, {wanted[0], wanted[1]});
   });
 }

@@ -12,7 +12,7 @@ LossWithGradients nst_forward(
     const at::Tensor& student, const at::Tensor& teacher, c10::string_view kernel, int64_t degree, double offset,
     double variance, bool teacher_term, double dead_channel_norm, std::array<bool, 2> /*gradients*/) {
   static const auto forward = find_operator<decltype(nst_forward)>("retort::_nst_forward");
-  return differentiable("nst_loss", {student, teacher}, [&](const std::vector<bool>& wanted) {
+  return differentiable("nst_loss", {student, teacher}, [&](const Wanted& wanted) {
     return forward.call(
         student, teacher, kernel, degree, offset, variance, teacher_term, dead_channel_norm, {wanted[0], wanted[1]});
   });

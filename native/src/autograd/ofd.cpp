@@ -12,7 +12,7 @@ LossWithGradients ofd_forward(
     const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, double scale,
     std::array<bool, 2> /*gradients*/) {
   static const auto forward = find_operator<decltype(ofd_forward)>("retort::_ofd_forward");
-  return differentiable("ofd_loss", {student, teacher}, [&](const std::vector<bool>& wanted) {
+  return differentiable("ofd_loss", {student, teacher}, [&](const Wanted& wanted) {
     return forward.call(student, teacher, margin, scale, {wanted[0], wanted[1]});
   });
 }

@@ -13,6 +13,7 @@
 
 #include "runtime/recycler.h"
 #include "tensor/check.h"
+#include "tensor/scalar.h"
 
 namespace retort::autograd {
 namespace {
@@ -44,11 +45,11 @@ at::Tensor scaled(const at::Tensor& gradient, const at::Tensor& scale) {
 /// Written by hand, since Function's context takes longer than a small loss.
 class ScalarLoss final : public Node {
  public:
-  ScalarLoss(const char* name, at::TensorList inputs, const std::vector<at::Tensor>& gradients)
-      : name_(name), gradients_(gradients) {
+  ScalarLoss(const char* name, at::TensorList inputs, variable_list gradients)
+      : name_(name), gradients_(std::move(gradients)) {
     set_next_edges(torch::autograd::collect_next_edges(inputs));
-    for (const at::Tensor& input : inputs) {
-      if (input.requires_grad()) inputs_.push_back(input);
+    for (size_t i = 0; i < gradients_.size(); ++i) {
+      if (gradients_[i].defined()) inputs_.push_back(inputs[i]);
     }
   }
 
@@ -61,7 +62,7 @@ class ScalarLoss final : public Node {
     // The end of most graphs, and a pass over memory less. On other devices to look would be to wait, and a gradient
     // that is to be differentiated must stay connected to its scale.
     const bool is_last = !at::GradMode::is_enabled() && !torch::autograd::get_current_graph_task_keep_graph();
-    const bool is_handed_out = is_last && scale.is_cpu() && scale.item<double>() == 1;
+    const bool is_handed_out = is_last && scale.is_cpu() && value_of(scale) == 1;
     for (size_t i = 0; i < gradients_.size(); ++i) {
       if (!gradients_[i].defined()) continue;
       result[i] = is_handed_out ? std::move(gradients_[i]) : scaled(gradients_[i], scale);
@@ -81,7 +82,7 @@ class ScalarLoss final : public Node {
 
  private:
   const char* name_;
-  /// Those that may want a gradient.
+  /// Those that have a gradient.
   variable_list inputs_;
   /// One for each input; undefined where none was asked for.
   variable_list gradients_;
@@ -94,9 +95,8 @@ bool wants_gradient(const at::Tensor& input) {
   return at::GradMode::is_enabled() && input.requires_grad();
 }
 
-at::Tensor connect(
-    const char* name, const at::Tensor& loss, at::TensorList inputs, const std::vector<at::Tensor>& gradients) {
-  const std::shared_ptr<Node> node(new ScalarLoss(name, inputs, gradients), torch::autograd::deleteNode);
+at::Tensor connect(const char* name, const at::Tensor& loss, at::TensorList inputs, std::vector<at::Tensor> gradients) {
+  const std::shared_ptr<Node> node(new ScalarLoss(name, inputs, std::move(gradients)), torch::autograd::deleteNode);
   torch::autograd::set_history(loss, node);
   return loss;
 }

@@ -8,9 +8,13 @@
 
 namespace retort {
 
-void Criterion::check_batch(const CriterionInput& /*input*/) const {}
+void Criterion::check_batch(const CriterionBatch& /*batch*/) const {}
 
-void Criterion::draw(const CriterionInput& /*input*/) {}
+bool Criterion::applies(const CriterionBatch& /*batch*/) const {
+  return true;
+}
+
+void Criterion::draw(const CriterionBatch& /*batch*/) {}
 
 void Criterion::snapshot() {
   const at::NoGradGuard no_grad;

@@ -6,6 +6,7 @@
 
 #include "io/description.h"
 #include "losses/checks.h"
+#include "losses/logits_criterion.h"
 #include "runtime/exit_gate.h"
 #include "tensor/check.h"
 #include "tensor/operators.h"
@@ -54,15 +55,16 @@ void check_all_but_weight(
 }
 
 /// For arguments that were checked.
-at::Tensor unchecked_kd_loss(
+/// @param gradients which to ask for, to the student and to the teacher, which autograd does by itself
+LossWithGradients unchecked_kd_loss(
     const at::Tensor& student, const at::Tensor& teacher, double temperature, const std::optional<at::Tensor>& weight,
-    c10::string_view target) {
+    c10::string_view target, std::array<bool, 2> gradients) {
   using Forward = LossWithGradients(
       const at::Tensor&, const at::Tensor&, double, const std::optional<at::Tensor>&, c10::string_view,
       std::array<bool, 2>);
   static const auto forward = find_operator<Forward>("retort::_kd_forward");
   const auto constant = weight.has_value() ? std::optional<at::Tensor>(weight->detach()) : std::nullopt;
-  return std::get<0>(forward.call(student, teacher, temperature, constant, target, {}));
+  return forward.call(student, teacher, temperature, constant, target, gradients);
 }
 
 at::Tensor checked_kd_loss(
@@ -70,26 +72,27 @@ at::Tensor checked_kd_loss(
     c10::string_view target) {
   check_all_but_weight(student, teacher, temperature, target);
   if (weight.has_value()) check_weight(*weight, student);
-  return unchecked_kd_loss(student, teacher, temperature, weight, target);
+  return std::get<0>(unchecked_kd_loss(student, teacher, temperature, weight, target, {}));
 }
 
 std::optional<at::Tensor> if_defined(const at::Tensor& tensor) {
   return tensor.defined() ? std::optional<at::Tensor>(tensor) : std::nullopt;
 }
 
-class KdCriterion final : public Criterion {
+class KdCriterion final : public LogitsCriterion {
  public:
   explicit KdCriterion(const KdOptions& options) : options_(options) {}
 
-  at::Tensor forward(const CriterionInput& input) override {
+ private:
+  LossWithGradients compute(const CriterionInput& input, bool gradient) override {
     const c10::string_view target = name_of(options_.target);
     check_all_but_weight(input.logits_student, input.logits_teacher, options_.temperature, target);
     // The step has checked the weights, where their values are known without waiting for the device.
     return unchecked_kd_loss(
-        input.logits_student, input.logits_teacher, options_.temperature, if_defined(input.weights), target);
+        input.logits_student, input.logits_teacher, options_.temperature, if_defined(input.weights), target,
+        {gradient, false});
   }
 
- private:
   KdOptions options_;
 };
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "models/program_source.h"
+#include "models/torchscript/program_source.h"
 
 namespace retort {
 

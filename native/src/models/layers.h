@@ -8,7 +8,7 @@
 #include <memory>
 #include <vector>
 
-#include "models/program_source.h"
+#include "models/torchscript/program_source.h"
 
 namespace retort {
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "models/image_network.h"
-#include "models/program_source.h"
+#include "models/torchscript/program_source.h"
 #include "runtime/exit_gate.h"
 #include "tensor/check.h"
 
@@ -45,10 +45,13 @@ class Mlp final : public Network, public Scripted {
   }
 
  protected:
-  NetworkOutput compute(const at::Tensor& images) override {
+  void check_images(const at::Tensor& images) const override {
     RETORT_CHECK_AS(
         ShapeError, images.dim() >= 2 && c10::multiply_integers(images.sizes().slice(1)) == inputs_,
         "Mlp: images must be of shape [batch, ...] with ", inputs_, " elements each (got ", images.sizes(), ")");
+  }
+
+  NetworkOutput compute(const at::Tensor& images) override {
     const size_t hidden = layers_.size() - 1;
     std::vector<at::Tensor> features(2 * hidden + 1);
     at::Tensor x = images.flatten(1);

@@ -4,8 +4,11 @@
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include <exception>
 #include <set>
 #include <utility>
+
+#include "models/network_state.h"
 
 namespace retort {
 namespace {
@@ -33,7 +36,7 @@ Tensors tensors_of(const torch::jit::Module& program) {
 }  // namespace
 
 /// Whether programs of a class change their own state, found out by the first prediction, which has the time.
-class Network::Serving::StateCheck {
+class Serving::StateCheck {
  public:
   bool changes_itself(const torch::jit::Module& program) {
     std::call_once(once_, [&] { answer_ = may_change_itself(program); });
@@ -45,12 +48,37 @@ class Network::Serving::StateCheck {
   bool answer_ = true;
 };
 
-void Network::Serving::publish(Network& network) {
+void Serving::publish(Network& network) {
+  make_version(network);
+  is_own_ = false;
+}
+
+std::shared_ptr<const Serving::Version> Serving::publish_own(Network& network) {
+  if (version_ || has_no_program_) return version();
+  try {
+    make_version(network);
+    is_own_ = true;
+  } catch (const std::exception&) {
+    has_no_program_ = true;
+  }
+  return version();
+}
+
+void Serving::publish_again(Network& network) {
+  if (version_) make_version(network);
+}
+
+void Serving::forget_own() {
+  if (is_own_) std::atomic_store(&version_, std::shared_ptr<const Version>());
+  is_own_ = false;
+}
+
+void Serving::make_version(Network& network) {
   // A prediction may use the copies under any mode.
   const c10::InferenceMode no_inference(false);
   const at::NoGradGuard no_grad;
   if (!program_ || tensors_of(*program_) != tensors_of(network)) {
-    torch::jit::Module program = network.to_torchscript();
+    torch::jit::Module program = NetworkState::of(network).program();
     if (!program_ || program.type() != program_->type()) state_check_ = std::make_shared<StateCheck>();
     program_ = std::move(program);
   }
@@ -58,11 +86,10 @@ void Network::Serving::publish(Network& network) {
       &version_, std::make_shared<const Version>(*program_, state_check_, network.tensor_options().device()));
 }
 
-Network::Serving::Version::Version(
-    const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check, at::Device device)
+Serving::Version::Version(const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check, at::Device device)
     : program_(copy_for_evaluation(program)), state_check_(std::move(state_check)), device_(device) {}
 
-at::Tensor Network::Serving::Version::predict(const at::Tensor& images, const Refusal& refuse) const {
+at::Tensor Serving::Version::predict(const at::Tensor& images, const Refusal& refuse) const {
   const at::NoGradGuard no_grad;
   // As written: the optimizer profiles and compiles anew in the first passes, for little in a network.
   const torch::jit::GraphOptimizerEnabledGuard no_optimizer(false);

@@ -8,32 +8,43 @@
 #include <mutex>
 #include <optional>
 
-#include "models/program.h"
+#include "models/torchscript/program.h"
 
 namespace retort {
 
 /// The versions of a network that predictions use: the last one is served until the next is published, and freed when
-/// the last prediction with it has ended.
-class Network::Serving {
+/// the last prediction with it has ended. For who holds the network's mutex, unless it says otherwise.
+class Serving {
  public:
   class Version;
 
-  /// The version to serve; null before the first. Waits for nothing.
+  /// The version to serve; null if there is none. Waits for nothing and needs no mutex.
   std::shared_ptr<const Version> version() const { return std::atomic_load(&version_); }
 
-  /// Copies the weights as they are now into a new version. The caller holds the network's mutex.
+  /// Makes a version of the weights as they are now.
   void publish(Network& network);
+  /// The same for a network that has something to predict with but was never published; returns the version, or null if
+  /// there is no program to make one of.
+  std::shared_ptr<const Version> publish_own(Network& network);
+  /// Makes a version of other weights if there is one.
+  void publish_again(Network& network);
+  /// Forgets what the network has published by itself.
+  void forget_own();
 
  private:
   class StateCheck;
 
+  void make_version(Network& network);
+
   std::optional<torch::jit::Module> program_;  // shares the network's tensors if it could be built once for all
   std::shared_ptr<StateCheck> state_check_;    // of the program's class
   std::shared_ptr<const Version> version_;
+  bool is_own_ = false;
+  bool has_no_program_ = false;
 };
 
 /// Weights that nobody trains.
-class Network::Serving::Version {
+class Serving::Version {
  public:
   Version(const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check, at::Device device);
 

@@ -36,8 +36,17 @@ void register_handler() {
   ::on_exit(&close_at_exit, nullptr);
 }
 
-bool is_power_of_two(uint64_t count) {
-  return (count & (count - 1)) == 0;
+/// Counts a call; returns whether the handler is to be registered around it.
+bool registers(CallSite& site) {
+  const uint64_t count = ++site.calls;
+  const bool is_power_of_two = (count & (count - 1)) == 0;
+  if (is_power_of_two) register_handler();
+  return is_power_of_two;
+}
+
+void leave(bool registered) {
+  if (registered) register_handler();
+  instance().leave();
 }
 
 /// Waits until a condition holds; returns whether it does.
@@ -45,7 +54,7 @@ template <typename Condition>
 bool wait_until(ExitGate::Duration longest, Condition condition) {
   const auto deadline = std::chrono::steady_clock::now() + longest;
   while (!condition()) {
-    if (std::chrono::steady_clock::now() > deadline) return false;
+    if (std::chrono::steady_clock::now() >= deadline) return false;
     std::this_thread::sleep_for(kInterval);
   }
   return true;
@@ -77,14 +86,19 @@ bool ExitGate::close(Duration patience) {
   return wait_until(patience, [&] { return running_ <= own; });
 }
 
-RunningCall::RunningCall(CallSite& site) : registers_(is_power_of_two(++site.calls)) {
-  if (registers_) register_handler();
+RunningCall::RunningCall(CallSite& site) : registers_(registers(site)) {
   if (!instance().enter(kParking)) fail("Retort: call must begin before the process ends (got one after exit)");
 }
 
 RunningCall::~RunningCall() {
-  if (registers_) register_handler();
-  instance().leave();
+  leave(registers_);
+}
+
+FinalCall::FinalCall(CallSite& site)
+    : registers_(registers(site)), has_begun_(instance().enter(ExitGate::Duration::zero())) {}
+
+FinalCall::~FinalCall() {
+  if (has_begun_) leave(registers_);
 }
 
 }  // namespace retort

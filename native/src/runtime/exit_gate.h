@@ -59,4 +59,21 @@ class RunningCall {
   bool registers_;
 };
 
+/// The same for a destructor, which must not throw and, since another one may wait for its thread, must not wait for
+/// the end of the process either.
+class FinalCall {
+ public:
+  explicit FinalCall(CallSite& site);
+  ~FinalCall();
+  FinalCall(const FinalCall&) = delete;
+  FinalCall& operator=(const FinalCall&) = delete;
+
+  /// If not, the process is about to end, and nothing may be destroyed any more.
+  bool has_begun() const { return has_begun_; }
+
+ private:
+  bool registers_;
+  bool has_begun_;
+};
+
 }  // namespace retort

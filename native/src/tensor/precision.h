@@ -11,7 +11,8 @@ inline at::ScalarType compute_dtype(const at::Tensor& input) {
 
 /// A gradient, if there is one, in the dtype of its input.
 inline at::Tensor like(const at::Tensor& input, const at::Tensor& gradient) {
-  return gradient.defined() ? gradient.to(input.scalar_type()) : gradient;
+  const bool is_like = !gradient.defined() || gradient.scalar_type() == input.scalar_type();
+  return is_like ? gradient : gradient.to(input.scalar_type());
 }
 
 }  // namespace retort

@@ -3,6 +3,8 @@
 #include <ATen/autocast_mode.h>
 #include <retort/train/training_step.h>
 
+#include <optional>
+
 namespace retort {
 
 /// What convolutions and matrix products are computed in; for kFull that does not matter.
@@ -15,18 +17,20 @@ inline at::ScalarType dtype_of(Precision precision) {
 class Autocast {
  public:
   Autocast(at::Device device, Precision precision)
-      : device_(device.type()),
-        was_enabled_(at::autocast::is_autocast_enabled(device_)),
-        previous_(at::autocast::get_autocast_dtype(device_)) {
-    at::autocast::set_autocast_enabled(device_, precision != Precision::kFull);
+      : device_(device.type()), was_enabled_(at::autocast::is_autocast_enabled(device_)) {
+    const bool is_enabled = precision != Precision::kFull;
+    if (!is_enabled && !was_enabled_) return;
+    previous_ = at::autocast::get_autocast_dtype(device_);
+    at::autocast::set_autocast_enabled(device_, is_enabled);
     at::autocast::set_autocast_dtype(device_, dtype_of(precision));
   }
 
   ~Autocast() {
+    if (!previous_) return;
     // Copies of weights, which the optimizer is about to change.
     at::autocast::clear_cache();
     at::autocast::set_autocast_enabled(device_, was_enabled_);
-    at::autocast::set_autocast_dtype(device_, previous_);
+    at::autocast::set_autocast_dtype(device_, *previous_);
   }
 
   Autocast(const Autocast&) = delete;
@@ -35,7 +39,8 @@ class Autocast {
  private:
   at::DeviceType device_;
   bool was_enabled_;
-  at::ScalarType previous_;
+  /// Of the caller, if anything had to be changed.
+  std::optional<at::ScalarType> previous_;
 };
 
 }  // namespace retort

@@ -4,37 +4,58 @@
 #include <set>
 #include <utility>
 
+#include "losses/cross_entropy.h"
 #include "tensor/check.h"
 #include "tensor/convert.h"
 #include "tensor/names.h"
 #include "tensor/numbers.h"
+#include "train/taps.h"
 
 namespace retort {
 namespace {
 
 constexpr const char* kName = "TrainingStep";
 
-BoundTerm bind_term(
-    const Term& term, const Network& student, const Network* teacher, const std::vector<std::string>& teacher_taps) {
+BoundLoss bind_loss(
+    std::string name, double weight, const Schedule& schedule, std::shared_ptr<Criterion> criterion,
+    const Network& student) {
+  const at::TensorOptions tensors = student.tensor_options();
+  criterion->to(tensors.device());
+  convert_floating_point(*criterion, tensors.dtype() == at::kDouble ? at::kDouble : at::kFloat);
+  auto* of_logits = dynamic_cast<LogitsCriterion*>(criterion.get());
+  auto participant = std::make_unique<CriterionParticipant>(criterion);
+  return {std::move(name), weight, schedule, std::move(criterion), of_logits, std::move(participant), {}, {}};
+}
+
+BoundLoss bind_cross_entropy(const CrossEntropyOptions& options, const Network& student) {
+  check_not_negative("CrossEntropy", "weight", options.weight);
+  options.schedule.check("CrossEntropy");
+  auto criterion = make_cross_entropy(options.class_weights, options.label_smoothing, student.classes());
+  return bind_loss("cross-entropy", options.weight, options.schedule, std::move(criterion), student);
+}
+
+BoundLoss bind_term(
+    const Term& term, size_t index, const Network& student, const Network* teacher,
+    const std::vector<std::string>& teacher_taps) {
   check_not_negative(kName, "weight of a term", term.weight);
   term.schedule.check(kName);
   RETORT_CHECK(term.criterion, kName, ": criterion of a term must be given (got null)");
   FeatureShapes shapes;
   shapes.classes_student = student.classes();
   shapes.classes_teacher = teacher ? teacher->classes() : 0;
-  BoundTerm bound{term.weight, term.schedule, nullptr, {}, {}};
+  std::vector<int64_t> of_student, of_teacher;
   for (const std::string& tap : term.student_taps) {
+    of_student.push_back(place_of_tap(student, "student", tap));
     shapes.student.push_back(student.tap_shape(tap));
-    bound.student_taps.push_back(student.tap_index(tap));
   }
   for (const std::string& tap : term.teacher_taps) {
     shapes.teacher.push_back(teacher->tap_shape(tap));
-    bound.teacher_taps.push_back(std::find(teacher_taps.begin(), teacher_taps.end(), tap) - teacher_taps.begin());
+    of_teacher.push_back(std::find(teacher_taps.begin(), teacher_taps.end(), tap) - teacher_taps.begin());
   }
-  bound.criterion = term.criterion->build(shapes);
-  const at::TensorOptions tensors = student.tensor_options();
-  bound.criterion->to(tensors.device());
-  convert_floating_point(*bound.criterion, tensors.dtype() == at::kDouble ? at::kDouble : at::kFloat);
+  BoundLoss bound =
+      bind_loss(c10::str("loss of term ", index), term.weight, term.schedule, term.criterion->build(shapes), student);
+  bound.student_taps = std::move(of_student);
+  bound.teacher_taps = std::move(of_teacher);
   return bound;
 }
 
@@ -54,7 +75,7 @@ void check_trained(const Stage& stage, const Network& student) {
 }
 
 std::vector<std::pair<std::string, at::Tensor>> trained_parameters(
-    const Stage& stage, const Network& student, const std::vector<BoundTerm>& terms, size_t first_term) {
+    const Stage& stage, const Network& student, const std::vector<BoundLoss>& losses, size_t first_term) {
   std::vector<std::pair<std::string, at::Tensor>> found;
   std::set<const at::TensorImpl*> seen;  // a parameter may be shared under several names
   const auto add = [&](const std::string& prefix, const torch::nn::Module& module, bool is_student) {
@@ -66,8 +87,9 @@ std::vector<std::pair<std::string, at::Tensor>> trained_parameters(
     }
   };
   add("student.", student, true);
-  for (size_t i = 0; i < terms.size(); ++i) {
-    add("terms." + std::to_string(first_term + i) + ".", *terms[i].criterion, false);
+  const size_t before_terms = losses.size() - stage.terms.size();
+  for (size_t i = 0; i < stage.terms.size(); ++i) {
+    add("terms." + std::to_string(first_term + i) + ".", *losses[before_terms + i].criterion, false);
   }
   RETORT_CHECK(!found.empty(), kName, ": student must have a parameter that requires a gradient (got none)");
   return found;
@@ -90,16 +112,19 @@ std::vector<std::string> taps_of_teacher(const std::vector<const Stage*>& stages
 BoundStage bind_stage(
     const Stage& stage, Network& student, const Network* teacher, const std::vector<std::string>& teacher_taps,
     size_t first_term) {
-  CrossEntropy cross_entropy(stage.cross_entropy, student.classes());
-  RETORT_CHECK(
-      cross_entropy.needs_labels() || !stage.terms.empty(), kName, ": loss must have at least one part (got none)");
+  BoundLoss cross_entropy = bind_cross_entropy(stage.cross_entropy, student);
+  const bool has_cross_entropy = cross_entropy.weight > 0;
+  RETORT_CHECK(has_cross_entropy || !stage.terms.empty(), kName, ": loss must have at least one part (got none)");
   RETORT_CHECK(stage.optimizer, kName, ": optimizer must be given (got null)");
   check_trained(stage, student);
-  std::vector<BoundTerm> terms;
-  for (const Term& term : stage.terms) terms.push_back(bind_term(term, student, teacher, teacher_taps));
+  std::vector<BoundLoss> losses;
+  if (has_cross_entropy) losses.push_back(std::move(cross_entropy));
+  for (size_t i = 0; i < stage.terms.size(); ++i) {
+    losses.push_back(bind_term(stage.terms[i], i, student, teacher, teacher_taps));
+  }
   ModulePlan modes(student, [&](const std::string& name, const torch::nn::Module&) { return is_trained(stage, name); });
-  auto optimizer = stage.optimizer->build(trained_parameters(stage, student, terms, first_term));
-  return {stage.steps, std::move(cross_entropy), std::move(terms), std::move(modes), std::move(optimizer)};
+  auto optimizer = stage.optimizer->build(trained_parameters(stage, student, losses, first_term));
+  return {stage.steps, std::move(losses), has_cross_entropy, std::move(modes), std::move(optimizer)};
 }
 
 }  // namespace retort

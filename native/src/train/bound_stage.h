@@ -1,5 +1,6 @@
 #pragma once
 
+#include <c10/util/ArrayRef.h>
 #include <retort/losses/criterion.h>
 #include <retort/models/network.h>
 #include <retort/train/stage.h>
@@ -9,17 +10,24 @@
 #include <string>
 #include <vector>
 
+#include "losses/logits_criterion.h"
 #include "models/module_mode.h"
-#include "train/cross_entropy.h"
 #include "train/optimizer.h"
+#include "train/participants.h"
 
 namespace retort {
 
-/// A term with what it was built into.
-struct BoundTerm {
+/// A loss of a stage with what it was built into.
+struct BoundLoss {
+  /// For error messages, e.g. "loss of term 1".
+  std::string name;
   double weight;
   Schedule schedule;
   std::shared_ptr<Criterion> criterion;
+  /// The same, if it is one; else null.
+  LogitsCriterion* of_logits;
+  /// The part that the criterion takes in a step's transaction.
+  std::unique_ptr<CriterionParticipant> participant;
   /// Places among the student's features.
   std::vector<int64_t> student_taps;
   /// Places among the teacher's taps that terms use.
@@ -31,11 +39,15 @@ struct BoundTerm {
 /// A stage with what it was built into for the networks.
 struct BoundStage {
   int64_t steps;
-  CrossEntropy cross_entropy;
-  std::vector<BoundTerm> terms;
+  /// The cross-entropy, unless its weight is 0, then the terms.
+  std::vector<BoundLoss> losses;
+  bool has_cross_entropy;
   /// The student's modes.
   ModulePlan modes;
   std::unique_ptr<Optimizer> optimizer;
+
+  /// The losses but for the cross-entropy, for which the teacher's outputs are needed.
+  c10::ArrayRef<BoundLoss> terms() const { return c10::ArrayRef<BoundLoss>(losses).slice(has_cross_entropy ? 1 : 0); }
 };
 
 /// The teacher's taps that terms of the stages use, each once, in the order of the terms.

@@ -1,125 +1,43 @@
 #include "train/gradients.h"
 
-#include <ATen/Dispatch.h>
-#include <ATen/Parallel.h>
+#include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/ops/_foreach_mul.h>
-#include <ATen/ops/_foreach_norm.h>
-#include <ATen/ops/stack.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/empty_like.h>
+#include <torch/library.h>
 
-#include <cmath>
+#include <map>
 #include <utility>
 
-#include "tensor/check.h"
-#include "tensor/finite.h"
+#include "tensor/operators.h"
+#include "tensor/scalar.h"
 
 namespace retort {
 namespace {
 
-template <typename T>
-double squares(const T* data, int64_t count) {
-  double sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int64_t i = 0; i < count; ++i) sum += static_cast<double>(data[i]) * static_cast<double>(data[i]);
-  return sum;
-}
-
-/// The sum of the squares; not finite if an element is not, or if the sum is too large.
-double squares(const at::Tensor& tensor) {
-  if (!is_plain(tensor)) return tensor.to(at::kDouble).square().sum().item<double>();
-  return AT_DISPATCH_FLOATING_TYPES(
-      tensor.scalar_type(), "squares", [&] { return squares(tensor.const_data_ptr<scalar_t>(), tensor.numel()); });
-}
-
 /// PyTorch's constant against a division by zero.
 constexpr double kSmallestDivisor = 1e-6;
 
-double norm_of(const std::vector<double>& squares) {
-  double sum = 0;
-  for (double square : squares) sum += square;
-  return std::sqrt(sum);
-}
-
-std::vector<double> squares_of(const Gradients& gradients) {
-  std::vector<double> all(gradients.size());
-  const auto count = static_cast<int64_t>(gradients.size());
-  int64_t elements = 1;
-  for (const at::Tensor& gradient : gradients) elements += gradient.defined() ? gradient.numel() : 0;
-  // As many as have the elements that are worth a thread.
-  const int64_t grain = at::internal::GRAIN_SIZE * count / elements + 1;
-  at::parallel_for(0, count, grain, [&](int64_t begin, int64_t end) {
-    for (auto i = static_cast<size_t>(begin); i < static_cast<size_t>(end); ++i) {
-      if (gradients[i].defined()) all[i] = squares(gradients[i]);
-    }
-  });
-  return all;
-}
-
-void check_finite(bool is_finite, const std::string& name) {
-  RETORT_CHECK_AS(NonFiniteError, is_finite, "TrainingStep: gradient of ", name, " must be finite (got inf or nan)");
-}
-
-Gradients defined(const Gradients& gradients) {
-  Gradients defined;
-  for (const at::Tensor& gradient : gradients) {
-    if (gradient.defined()) defined.push_back(gradient);
-  }
-  return defined;
+/// Whether multiplying by a factor can be left out, where looking at it costs nothing.
+bool is_known_to_be_one(const at::Tensor& factor) {
+  return factor.is_cpu() && value_of(factor) == 1;
 }
 
 }  // namespace
 
-double checked_norm(const Gradients& gradients, const std::vector<std::string>& names) {
-  const std::vector<double> all = squares_of(gradients);
-  for (size_t i = 0; i < all.size(); ++i) {
-    check_finite(std::isfinite(all[i]) || all_finite(gradients[i]), names[i]);
-  }
-  return norm_of(all);
+void write_norms(const Gradients& gradients, const at::Tensor& norms) {
+  using Write = void(at::TensorList, const at::Tensor&);
+  static const auto write = find_operator<Write>("retort::_write_norms");
+  const at::AutoDispatchBelowAutograd no_autograd;
+  write.call(gradients, norms);
 }
 
-Gradients clip(Gradients gradients, double norm, double clip_value, double clip_norm) {
-  if (clip_value > 0) {
-    for (at::Tensor& gradient : gradients) {
-      if (gradient.defined()) gradient = gradient.clamp(-clip_value, clip_value);
-    }
-    norm = norm_of(squares_of(gradients));
-  }
-  const double factor = clip_norm / (norm + kSmallestDivisor);
-  if (clip_norm > 0 && factor < 1) {
-    for (at::Tensor& gradient : gradients) {
-      if (gradient.defined()) gradient = gradient * factor;
-    }
-  }
-  return gradients;
-}
-
-at::Tensor norms_on_device(const Gradients& gradients, const at::TensorOptions& like) {
-  const Gradients given = defined(gradients);
-  const at::Tensor zero = at::zeros({}, like.dtype(at::kDouble));
-  if (given.empty()) return zero.expand({static_cast<int64_t>(gradients.size())});
-  std::vector<at::Tensor> norms = at::_foreach_norm(given, 2, at::kDouble);
-  for (size_t i = 0; i < gradients.size(); ++i) {
-    if (!gradients[i].defined()) norms.insert(norms.begin() + static_cast<std::ptrdiff_t>(i), zero);
-  }
-  return at::stack(norms);
-}
-
-double checked_norm_of(const std::vector<double>& norms, const std::vector<std::string>& names) {
-  double sum = 0;
-  for (size_t i = 0; i < norms.size(); ++i) {
-    check_finite(std::isfinite(norms[i]), names[i]);
-    sum += norms[i] * norms[i];
-  }
-  return std::sqrt(sum);
-}
-
-Gradients clip_on_device(Gradients gradients, const at::Tensor& norms, double clip_value, double clip_norm) {
+Gradients clip(Gradients gradients, const at::Tensor& norms, double clip_value, double clip_norm) {
   at::Tensor own_norms = norms;
   if (clip_value > 0) {
     for (at::Tensor& gradient : gradients) {
       if (gradient.defined()) gradient = gradient.clamp(-clip_value, clip_value);
     }
-    if (clip_norm > 0) own_norms = norms_on_device(gradients, norms.options());
+    if (clip_norm > 0) write_norms(gradients, own_norms = at::empty_like(norms));
   }
   if (clip_norm == 0) return gradients;
   const at::Tensor norm = own_norms.square().sum().sqrt();
@@ -127,12 +45,18 @@ Gradients clip_on_device(Gradients gradients, const at::Tensor& norms, double cl
 }
 
 Gradients times(Gradients gradients, const at::Tensor& factor) {
-  const Gradients given = defined(gradients);
-  if (given.empty()) return gradients;
-  const Gradients products = at::_foreach_mul(given, factor.to(given.front().scalar_type()));
-  auto product = products.begin();
-  for (at::Tensor& gradient : gradients) {
-    if (gradient.defined()) gradient = *product++;
+  if (is_known_to_be_one(factor)) return gradients;
+  std::map<at::ScalarType, std::vector<size_t>> of_dtypes;
+  for (size_t i = 0; i < gradients.size(); ++i) {
+    if (gradients[i].defined()) of_dtypes[gradients[i].scalar_type()].push_back(i);
+  }
+  for (const auto& [dtype, members] : of_dtypes) {
+    // In half precision the factor itself would be rounded.
+    const at::ScalarType computed_in = dtype == at::kDouble ? at::kDouble : at::kFloat;
+    std::vector<at::Tensor> factors;
+    for (size_t member : members) factors.push_back(gradients[member].to(computed_in));
+    const std::vector<at::Tensor> products = at::_foreach_mul(factors, factor.to(computed_in));
+    for (size_t i = 0; i < members.size(); ++i) gradients[members[i]] = products[i].to(dtype);
   }
   return gradients;
 }
@@ -161,6 +85,11 @@ void Accumulation::clear() {
 void Accumulation::restore(Gradients sum, int64_t count) {
   sum_ = std::move(sum);
   count_ = count;
+}
+
+TORCH_LIBRARY_FRAGMENT(retort, m) {
+  // Tensors may be undefined.
+  m.def("_write_norms(Tensor[] tensors, Tensor(a!) norms) -> ()");
 }
 
 }  // namespace retort

@@ -95,7 +95,11 @@ at::Tensor ImagePreparation::prepare(
     const at::Tensor& images, const at::TensorOptions& like, at::MemoryFormat format) const {
   const at::Tensor channels_first = channels_last_ ? images.permute({0, 3, 1, 2}) : images;
   const bool is_bytes = images.scalar_type() == at::kByte;
-  if (normalization_.scale.empty() && !is_bytes) return channels_first.to(like).contiguous(format);
+  if (normalization_.scale.empty() && !is_bytes) {
+    const bool is_ready = channels_first.dtype() == like.dtype() && channels_first.device() == like.device() &&
+                          channels_first.is_contiguous(format);
+    return is_ready ? channels_first : channels_first.to(like).contiguous(format);
+  }
 
   if (!images.is_cpu()) return transformed_on_device(channels_first).to(like).contiguous(format);
   const Transformation of_channels = transformation(is_bytes);

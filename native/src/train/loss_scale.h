@@ -34,8 +34,11 @@ class LossScale {
     good_batches_ = good_batches;
   }
 
-  /// Whether a factor is one that could have come about.
-  static bool is_factor(int64_t factor) { return factor >= 1 && factor <= kLargest && (factor & (factor - 1)) == 0; }
+  /// Whether numbers are ones that could have come about.
+  static bool is_possible(int64_t factor, int64_t good_batches) {
+    const bool is_power_of_two = factor >= 1 && factor <= kLargest && (factor & (factor - 1)) == 0;
+    return is_power_of_two && good_batches >= 0 && good_batches < kInterval;
+  }
 
   static constexpr int64_t kInterval = 2000;
 

@@ -143,6 +143,12 @@ void Optimizer::apply(const std::vector<Work>& works, const at::Tensor& failed) 
   }
 }
 
+void Optimizer::reset() {
+  for (const auto& [kind, tensors] : remembered_) {
+    for (const at::Tensor& tensor : tensors) tensor.zero_();
+  }
+}
+
 torch::OrderedDict<std::string, at::Tensor> Optimizer::state() const {
   torch::OrderedDict<std::string, at::Tensor> state;
   for (const auto& [kind, tensors] : remembered_) {

@@ -63,6 +63,9 @@ class Optimizer {
   ///     undefined for no
   void apply(const std::vector<Work>& works, const at::Tensor& failed = {});
 
+  /// Forgets everything, as if it had just been made. Cannot fail.
+  void reset();
+
   /// What the optimizer remembers, as `KIND.NAME`; shares its memory.
   torch::OrderedDict<std::string, at::Tensor> state() const;
 

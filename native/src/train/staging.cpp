@@ -5,6 +5,7 @@
 namespace retort {
 
 Batch Staging::on_device(const Batch& batch) {
+  if (device_.is_cpu()) return batch;
   Batch moved = batch;
   for (size_t i = 0; i < kParts.size(); ++i) {
     at::Tensor& part = moved.*kParts[i];

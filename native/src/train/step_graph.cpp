@@ -43,7 +43,7 @@ bool StepGraph::has_moved() const {
 
 void StepGraph::record(
     const Signature& signature, const Batch& batch, std::vector<at::Tensor> tensors,
-    const std::function<at::Tensor(const Batch&)>& work, const std::function<void()>& undo) {
+    const std::function<void(const Batch&)>& work, const std::function<void()>& undo) {
   drop();
   for (at::Tensor& tensor : tensors) {
     const void* place = tensor.const_data_ptr();
@@ -52,7 +52,7 @@ void StepGraph::record(
   try {
     if (!stream_) stream_ = c10::impl::VirtualGuardImpl(device_.type()).getStreamFromGlobalPool(device_);
     batch_ = places_for(batch, device_);
-    work_ = std::make_unique<CudaGraph>(*stream_, [&] { numbers_ = work(batch_); });
+    work_ = std::make_unique<CudaGraph>(*stream_, [&] { work(batch_); });
     undo_ = std::make_unique<CudaGraph>(*stream_, undo);
     recorded_ = signature;
   } catch (const std::exception& error) {
@@ -60,16 +60,14 @@ void StepGraph::record(
   }
 }
 
-const at::Tensor& StepGraph::launch(Staging& staging, const Batch& batch) {
+void StepGraph::launch(Staging& staging, const Batch& batch) {
   staging.copy(batch, batch_);
   work_->launch();
-  return numbers_;
 }
 
 void StepGraph::drop() {
   work_.reset();
   undo_.reset();
-  numbers_ = at::Tensor();
   batch_ = {};
   places_.clear();
   recorded_.clear();

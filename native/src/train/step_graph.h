@@ -39,16 +39,15 @@ class StepGraph {
   /// batches, and what `undo` starts to put back what the work changed but the optimizer's part. If that fails, there
   /// is an obstacle.
   /// @param tensors of the networks
-  /// @param work returns the numbers that are to be fetched
   void record(
       const Signature& signature, const Batch& batch, std::vector<at::Tensor> tensors,
-      const std::function<at::Tensor(const Batch&)>& work, const std::function<void()>& undo);
+      const std::function<void(const Batch&)>& work, const std::function<void()>& undo);
 
   /// Begins to count anew how many batches in a row have been alike.
   void forget_batches();
 
-  /// Does the work for another batch of the recorded shape; returns the numbers.
-  const at::Tensor& launch(Staging& staging, const Batch& batch);
+  /// Does the work for another batch of the recorded shape.
+  void launch(Staging& staging, const Batch& batch);
   void undo() const { undo_->launch(); }
 
   /// Forgets the graph, to record another.
@@ -67,7 +66,6 @@ class StepGraph {
   Signature recorded_;
   Batch batch_;
   std::vector<std::pair<at::Tensor, const void*>> places_;
-  at::Tensor numbers_;
   /// In which all is recorded: what LibTorch prepares for a stream is then prepared once.
   std::optional<c10::Stream> stream_;
   std::unique_ptr<CudaGraph> work_, undo_;

@@ -13,6 +13,7 @@
 #include "tensor/check.h"
 #include "tensor/rows.h"
 #include "train/autocast.h"
+#include "train/taps.h"
 
 namespace retort {
 namespace {
@@ -55,8 +56,9 @@ Teacher::Teacher(const TrainingStepOptions& options, std::vector<std::string> ta
   if (!network_) return;
 
   classes_ = network_->classes();
+  participant_.emplace(*network_);
   for (const std::string& tap : taps_) {
-    tap_indices_.push_back(network_->tap_index(tap));
+    tap_indices_.push_back(place_of_tap(*network_, "teacher", tap));
     tap_shapes_.push_back(network_->tap_shape(tap));
   }
   const bool normalises_batches = batch_norm_ != TeacherBatchNorm::kEvaluation;
@@ -108,23 +110,23 @@ void Teacher::check(const Batch& batch) const {
   }
 }
 
-void Teacher::snapshot(const Batch& batch) {
-  has_snapshot_ = false;
-  // With a cache it is not known yet whether the network has to run.
-  if (!batch.teacher_logits.defined() && !cache_) take_snapshot();
+void Teacher::begin(const Batch& batch, Transaction& transaction) {
+  has_joined_ = false;
+  ran_ = false;
+  fresh_.clear();
+  if (!batch.teacher_logits.defined() && !cache_) join(transaction);
 }
 
-void Teacher::take_snapshot() {
-  network_->snapshot();
-  snapshots_ = network_->snapshots();
-  has_snapshot_ = true;
+void Teacher::join(Transaction& transaction) {
+  transaction.join(*participant_);
+  has_joined_ = true;
 }
 
-NetworkOutput Teacher::outputs(const Batch& batch, const ImagePreparation& images) {
+NetworkOutput Teacher::outputs(const Batch& batch, const ImagePreparation& images, Transaction& transaction) {
   const at::NoGradGuard no_gradients;
   NetworkOutput output = batch.teacher_logits.defined() ? NetworkOutput{batch.teacher_logits, batch.teacher_features}
-                         : cache_                       ? remembered(batch, images)
-                                                        : computed(batch.images, images);
+                         : cache_                       ? cached(batch, images, transaction)
+                                                        : computed(batch.images, images, transaction);
   const auto like_student = [this](at::Tensor& tensor) {
     if (tensor.is_floating_point()) tensor = tensor.detach().to(student_);
   };
@@ -133,22 +135,23 @@ NetworkOutput Teacher::outputs(const Batch& batch, const ImagePreparation& image
   return output;
 }
 
-NetworkOutput Teacher::computed(const at::Tensor& images, const ImagePreparation& preparation) {
+NetworkOutput Teacher::computed(
+    const at::Tensor& images, const ImagePreparation& preparation, Transaction& transaction) {
   const Stopwatch watch;
-  if (!has_snapshot_) take_snapshot();
+  if (!has_joined_) join(transaction);
   ran_ = true;
   const ModuleMode mode(*plan_);
   const at::TensorOptions own = network_->tensor_options();
   const Autocast autocast(own.device(), precision_);
   const NetworkOutput all = network_->forward(preparation.prepare(images, own, to_aten(format_.next())));
-  if (batch_norm_ == TeacherBatchNorm::kBatchStatistics) network_->restore();
+  if (batch_norm_ == TeacherBatchNorm::kBatchStatistics) participant_->roll_back();
   NetworkOutput output{all.logits, {}};
   for (int64_t tap : tap_indices_) output.features.push_back(all.features[static_cast<size_t>(tap)]);
   nanoseconds_ = watch.nanoseconds();
   return output;
 }
 
-NetworkOutput Teacher::remembered(const Batch& batch, const ImagePreparation& preparation) {
+NetworkOutput Teacher::cached(const Batch& batch, const ImagePreparation& preparation, Transaction& transaction) {
   const at::Tensor indices = batch.indices.cpu();
   const std::vector<int64_t> missing = cache_->missing(indices);
   const auto as_output = [](std::vector<at::Tensor> rows) {
@@ -160,8 +163,8 @@ NetworkOutput Teacher::remembered(const Batch& batch, const ImagePreparation& pr
 
   const at::Tensor positions = at::tensor(missing, at::kLong);
   const bool is_new = missing.size() == static_cast<size_t>(indices.size(0));
-  const NetworkOutput output =
-      computed(is_new ? batch.images : batch.images.index_select(0, positions.to(batch.images.device())), preparation);
+  const at::Tensor images = is_new ? batch.images : batch.images.index_select(0, positions.to(batch.images.device()));
+  const NetworkOutput output = computed(images, preparation, transaction);
   // Rounded as the cache rounds them, so that a sample's outputs are the same in every epoch.
   const auto as_row = [this](const at::Tensor& tensor) { return tensor.to(cache_dtype_).cpu().contiguous(); };
   fresh_ = {as_row(output.logits)};
@@ -185,15 +188,8 @@ NetworkOutput Teacher::remembered(const Batch& batch, const ImagePreparation& pr
   return as_output(std::move(rows));
 }
 
-void Teacher::commit() {
-  if (!fresh_.empty()) cache_->write(fresh_indices_, fresh_);
-  fresh_.clear();
-}
-
-void Teacher::rollback() {
-  // Another step may have taken one meanwhile: teachers that only evaluate are shared.
-  if (std::exchange(has_snapshot_, false) && network_->snapshots() == snapshots_) network_->restore();
-  ran_ = false;
+void Teacher::cache_outputs() {
+  cache_->write(fresh_indices_, fresh_);
   fresh_.clear();
 }
 

@@ -12,11 +12,12 @@
 #include "models/module_mode.h"
 #include "train/format_choice.h"
 #include "train/images.h"
+#include "train/participants.h"
 #include "train/teacher_cache.h"
 
 namespace retort {
 
-/// What the teacher makes of batches: computed, given with the batch or remembered. Constants, in the student's dtype.
+/// The teacher's outputs for batches: computed, given with the batch or cached. Constants, in the student's dtype.
 class Teacher {
  public:
   /// @param options of which the teacher has been probed, or is null
@@ -29,19 +30,18 @@ class Teacher {
   /// Requires outputs that fit, if they are given, and else what is needed to compute them.
   void check(const Batch& batch) const;
 
-  /// Remembers what outputs() for the batch may change in the network.
-  void snapshot(const Batch& batch);
-  /// Logits and the features of taps(), which nobody may change. Followed by commit() and note_time(), or by
-  /// rollback().
-  NetworkOutput outputs(const Batch& batch, const ImagePreparation& images);
+  /// Begins a step: the network joins the transaction if it will run for the batch.
+  void begin(const Batch& batch, Transaction& transaction);
+  /// Logits and the features of taps(), which nobody may change. With a cache it is known only now whether the network
+  /// runs, and so joins the transaction.
+  NetworkOutput outputs(const Batch& batch, const ImagePreparation& images, Transaction& transaction);
 
-  /// Remembers what was computed, if there is a cache.
+  /// Whether there are new outputs to be cached.
+  bool has_new_outputs() const { return !fresh_.empty(); }
+  /// Caches them, for good: the step must not fail any more.
   /// @throws CheckpointError if the file of the cache cannot be written
-  void commit();
-  /// Whether commit() has something to remember.
-  bool remembers() const { return !fresh_.empty(); }
-  /// Undoes what the last outputs() did to the network.
-  void rollback();
+  void cache_outputs();
+
   /// Lets the choice of a format learn what the last outputs() took, when the step has succeeded.
   void note_time(int64_t nanoseconds);
   /// What the last outputs() took on the CPU.
@@ -50,9 +50,9 @@ class Teacher {
   FormatChoice& format() { return format_; }
 
  private:
-  void take_snapshot();
-  NetworkOutput computed(const at::Tensor& images, const ImagePreparation& preparation);
-  NetworkOutput remembered(const Batch& batch, const ImagePreparation& preparation);
+  void join(Transaction& transaction);
+  NetworkOutput computed(const at::Tensor& images, const ImagePreparation& preparation, Transaction& transaction);
+  NetworkOutput cached(const Batch& batch, const ImagePreparation& preparation, Transaction& transaction);
 
   std::shared_ptr<Network> network_;
   std::vector<std::string> taps_;
@@ -67,10 +67,10 @@ class Teacher {
   at::ScalarType cache_dtype_ = at::kFloat;
   FormatChoice format_;
 
-  bool has_snapshot_ = false;
-  int64_t snapshots_ = 0;
+  std::optional<NetworkParticipant> participant_;
 
-  // Of the last outputs():
+  // Of the step that has begun:
+  bool has_joined_ = false;
   bool ran_ = false;
   int64_t nanoseconds_ = 0;
   at::Tensor fresh_indices_;

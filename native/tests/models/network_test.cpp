@@ -12,6 +12,7 @@
 
 #include "expect.h"
 #include "files.h"
+#include "models/network_state.h"
 #include "networks.h"
 #include "python_file.h"
 #include "seeded_test.h"
@@ -215,11 +216,12 @@ TEST_F(NetworkTest, ConvertsFloatingPointOnly) {
 }
 
 TEST_F(NetworkTest, SnapshotAndRestore) {
-  network_.snapshot();
+  const auto snapshot = NetworkState::of(network_).new_snapshot();
+  snapshot->take();
   const auto before = copy_of(network_.state_dict());
   network_.forward(images_);
   EXPECT_FALSE(same_bits(network_.state_dict(), before));
-  network_.restore();
+  snapshot->restore();
   EXPECT_TRUE(same_bits(network_.state_dict(), before));
 }
 
@@ -229,11 +231,12 @@ TEST_F(NetworkTest, RestoresBuffersOfTheFirstForwardPass) {
     if (!late.defined()) late = network_.register_buffer("late", at::zeros({1}));
     late.add_(1);
   };
+  const auto snapshot = NetworkState::of(network_).new_snapshot();
   network_.probe({3, 6, 6});
-  network_.snapshot();
+  snapshot->take();
   const auto before = copy_of(network_.state_dict());
   network_.forward(images_);
-  network_.restore();
+  snapshot->restore();
   EXPECT_TRUE(same_bits(network_.state_dict(), before));
 }
 
@@ -406,10 +409,10 @@ TEST_F(NetworkTest, HasNoProgramAndNoAttributesByDefault) {
       "Network: network must be a native or a TorchScript one, or implement to_torchscript (got "
       "retort::test::TinyNetwork)");
   EXPECT_FALSE(std::filesystem::exists(folder_.file("network.ts")));
-  EXPECT_EQ(network_.packed_attributes(), "");
-  network_.unpack_attributes("");
+  EXPECT_EQ(NetworkState::of(network_).packed_attributes(), "");
+  NetworkState::of(network_).unpack_attributes("");
   EXPECT_EQ(
-      error_of([&] { network_.unpack_attributes("some"); }),
+      error_of([&] { NetworkState::of(network_).unpack_attributes("some"); }),
       "Network.unpack_attributes: bytes must be empty for a network without attributes (got 4 bytes)");
 }
 

@@ -19,7 +19,7 @@
 #include "expect.h"
 #include "export_test.h"
 #include "files.h"
-#include "models/program.h"
+#include "models/torchscript/program.h"
 #include "seeded_test.h"
 
 namespace retort {

@@ -1,4 +1,4 @@
-#include "models/program.h"
+#include "models/torchscript/program.h"
 
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>

@@ -150,14 +150,10 @@ TEST_F(ServingTest, EverythingElseIsAboutTheWeightsThatAreTrained) {
   EXPECT_EQ(network->accuracy(images_, labels), 1.0);
 }
 
-TEST_F(ServingTest, ConvertingAndLoadingLeaveThePublished) {
+TEST_F(ServingTest, ConvertingLeavesThePublished) {
   for (const auto& network : {resnet(), load(program("    return y, [h]"))}) {
-    network->save_state_dict(folder_.file("state.pt"));
-    change(*network);
     network->publish();
     const at::Tensor published = network->predict(images_);
-    network->load_state_dict(folder_.file("state.pt"));
-    EXPECT_TRUE(same_bits(network->predict(images_), published));
     network->convert(at::kDouble);
     EXPECT_TRUE(same_bits(network->predict(images_), published));
 
@@ -165,6 +161,59 @@ TEST_F(ServingTest, ConvertingAndLoadingLeaveThePublished) {
     const at::Tensor images = images_.to(at::kDouble);
     network->eval();
     EXPECT_TRUE(same_bits(network->predict(images), network->forward(images).logits.detach()));
+  }
+}
+
+TEST_F(ServingTest, LoadingPublishes) {
+  for (const bool is_published : {true, false}) {
+    for (const auto& network : every_kind()) {
+      network->save_state_dict(folder_.file("state.pt"));
+      if (is_published) network->publish();
+      const at::Tensor saved = network->predict(images_);
+      change(*network);
+      EXPECT_TRUE(same_bits(network->predict(images_), saved));
+      network->publish();
+      EXPECT_FALSE(same_bits(network->predict(images_), saved));
+      network->load_state_dict(folder_.file("state.pt"));
+      EXPECT_TRUE(same_bits(network->predict(images_), saved));
+    }
+  }
+}
+
+TEST_F(ServingTest, LoadingThatFailsLeavesThePublished) {
+  const auto network = resnet();
+  std::make_shared<test::TinyNetwork>()->save_state_dict(folder_.file("other.pt"));
+  network->publish();
+  const at::Tensor published = network->predict(images_);
+  change(*network);
+  EXPECT_THROW(network->load_state_dict(folder_.file("other.pt")), c10::ValueError);
+  EXPECT_TRUE(same_bits(network->predict(images_), published));
+}
+
+TEST_F(ServingTest, UnpublishedNetworkPublishesItselfFirst) {
+  for (const auto& network : every_kind()) {
+    const at::Tensor first = network->predict(images_);
+    change(*network);
+    EXPECT_TRUE(same_bits(network->predict(images_), first)) << "what was published, until the next time";
+    network->publish();
+    EXPECT_FALSE(same_bits(network->predict(images_), first));
+  }
+}
+
+TEST_F(ServingTest, WhatANetworkHasPublishedByItselfFollowsItsDtype) {
+  const auto network = resnet();
+  const at::Tensor first = network->predict(images_);
+  network->convert(at::kDouble);
+  EXPECT_TRUE(close(network->predict(images_.to(at::kDouble)), first.to(at::kDouble), 1e-5));
+}
+
+TEST_F(ServingTest, UnpublishedNetworkWaitsForAStepOnlyOnce) {
+  for (const auto& network : every_kind()) {
+    const at::Tensor expected = network->predict(images_);
+    const std::lock_guard<std::mutex> step(network->mutex());
+    auto prediction =
+        std::async(std::launch::async, [&] { EXPECT_TRUE(same_bits(network->predict(images_), expected)); });
+    EXPECT_EQ(prediction.wait_for(std::chrono::minutes(1)), std::future_status::ready);
   }
 }
 
@@ -176,6 +225,9 @@ TEST_F(ServingTest, AClassOfOnesOwnNeedsAProgram) {
       "Network: network must be a native or a TorchScript one, or implement to_torchscript (got "
       "retort::test::TinyNetwork)");
   EXPECT_TRUE(same_bits(network->predict(images_), expected));
+  // It has nothing to publish by itself either: it runs.
+  change(*network);
+  EXPECT_FALSE(same_bits(network->predict(images_), expected));
 
   const auto shares = std::make_shared<OwnNetwork>(true);
   const auto copies = std::make_shared<OwnNetwork>(false);

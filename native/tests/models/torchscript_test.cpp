@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "expect.h"
+#include "models/network_state.h"
 #include "networks.h"
 #include "seeded_test.h"
 #include "temporary_folder.h"
@@ -31,6 +32,10 @@ def forward(self, x):
     e = f.mean([2, 3])
     y = torch.linear(e, self.head)
 )";
+
+std::string attributes_of(const Network& network) {
+  return NetworkState::of(network).packed_attributes();
+}
 
 class TorchScriptTest : public test::SeededTest {
  protected:
@@ -197,16 +202,17 @@ TEST_F(TorchScriptTest, AssignedBuffersAreUpToDate) {
 TEST_F(TorchScriptTest, RestorePutsAssignedAttributesBack) {
   const auto loaded = network(kAssigns);
   loaded->forward(images_);
-  loaded->snapshot();
+  const auto snapshot = NetworkState::of(*loaded).new_snapshot();
+  snapshot->take();
   const auto before = copy_of(loaded->state_dict());
   loaded->eval();
   const at::Tensor second = loaded->forward(images_).logits;
   const at::Tensor third = loaded->forward(images_).logits;
   EXPECT_FALSE(same_bits(third, second));
-  loaded->restore();
+  snapshot->restore();
   EXPECT_TRUE(same_bits(loaded->state_dict(), before));
   EXPECT_TRUE(same_bits(loaded->forward(images_).logits, second));
-  loaded->restore();
+  snapshot->restore();
   EXPECT_TRUE(same_bits(loaded->forward(images_).logits, second)) << "a snapshot must serve twice";
 }
 
@@ -264,19 +270,19 @@ TEST_F(TorchScriptTest, PacksAttributes) {
   const auto loaded = network(kAssigns);
   loaded->eval();
   loaded->forward(images_);
-  const std::string packed = loaded->packed_attributes();
+  const std::string packed = attributes_of(*loaded);
   const at::Tensor second = loaded->forward(images_).logits;
   EXPECT_FALSE(same_bits(loaded->forward(images_).logits, second));
   for (int i = 0; i < 2; ++i) {
-    loaded->unpack_attributes(packed);
-    EXPECT_EQ(loaded->packed_attributes(), packed);
+    NetworkState::of(*loaded).unpack_attributes(packed);
+    EXPECT_EQ(attributes_of(*loaded), packed);
     EXPECT_TRUE(same_bits(loaded->forward(images_).logits, second)) << "bytes must serve twice";
   }
 
   const auto other = network(kAssigns);
-  EXPECT_NE(other->packed_attributes(), packed);
-  other->unpack_attributes(packed);
-  EXPECT_EQ(other->packed_attributes(), packed);
+  EXPECT_NE(attributes_of(*other), packed);
+  NetworkState::of(*other).unpack_attributes(packed);
+  EXPECT_EQ(attributes_of(*other), packed);
 }
 
 TEST_F(TorchScriptTest, PacksPlainDataOfEveryPart) {
@@ -301,14 +307,14 @@ TEST_F(TorchScriptTest, PacksPlainDataOfEveryPart) {
   outer.register_attribute("thing", type, torch::jit::Object(unit, type)._ivalue());
   outer.define("def forward(self, x):\n    return self.inner.forward(x), [x]\n");
   const auto loaded = load_torchscript(save(outer));
-  const std::string first = loaded->packed_attributes();
+  const std::string first = attributes_of(*loaded);
   loaded->forward(at::ones({2, 3}));
-  const std::string second = loaded->packed_attributes();
+  const std::string second = attributes_of(*loaded);
   EXPECT_NE(second, first);
-  loaded->unpack_attributes(first);
-  EXPECT_EQ(loaded->packed_attributes(), first);
-  loaded->unpack_attributes(second);
-  EXPECT_EQ(loaded->packed_attributes(), second);
+  NetworkState::of(*loaded).unpack_attributes(first);
+  EXPECT_EQ(attributes_of(*loaded), first);
+  NetworkState::of(*loaded).unpack_attributes(second);
+  EXPECT_EQ(attributes_of(*loaded), second);
 }
 
 /// The attributes of a module `Net` with an integer `calls` and what `add` adds.
@@ -329,43 +335,44 @@ TEST_F(TorchScriptTest, UnpackRejectsOtherBytesAndChangesNothing) {
     });
   };
   const auto loaded = with("seen", c10::ListType::ofInts(), c10::List<int64_t>({1, 2}));
-  const std::string packed = loaded->packed_attributes();
-  const auto unpack = [&](const std::string& bytes) { return error_of([&] { loaded->unpack_attributes(bytes); }); };
+  const std::string packed = attributes_of(*loaded);
+  const auto unpack = [&](const std::string& bytes) {
+    return error_of([&] { NetworkState::of(*loaded).unpack_attributes(bytes); });
+  };
   const std::string start = "Network.unpack_attributes: ";
 
   EXPECT_EQ(unpack(""), start + "bytes must hold the attribute calls (got none)");
   EXPECT_EQ(
-      unpack(with("heard", c10::IntType::get(), 1)->packed_attributes()),
+      unpack(attributes_of(*with("heard", c10::IntType::get(), 1))),
       start + "bytes must hold the attribute seen (got none)");
   EXPECT_EQ(
-      unpack(with("seen", c10::ListType::ofStrings(), c10::List<std::string>({"a"}))->packed_attributes()),
+      unpack(attributes_of(*with("seen", c10::ListType::ofStrings(), c10::List<std::string>({"a"})))),
       start + "seen must be of type int[] (got str[])");
   EXPECT_EQ(
-      unpack(network(kAssigns)->packed_attributes()),
-      start + "bytes must hold the network's 2 attributes only (got 3)");
+      unpack(attributes_of(*network(kAssigns))), start + "bytes must hold the network's 2 attributes only (got 3)");
   const auto none = counter(folder_.file("none.ts"));
-  EXPECT_EQ(none->packed_attributes(), "");
-  none->unpack_attributes("");
+  EXPECT_EQ(attributes_of(*none), "");
+  NetworkState::of(*none).unpack_attributes("");
   EXPECT_EQ(
-      error_of([&] { none->unpack_attributes(packed); }),
+      error_of([&] { NetworkState::of(*none).unpack_attributes(packed); }),
       start + "bytes must hold the network's 0 attributes only (got 2)");
 
   for (const std::string& bytes : {std::string("garbage"), std::string(3, '\0'), packed.substr(0, packed.size() / 2)}) {
     EXPECT_EQ(
         unpack(bytes), c10::str(start, "bytes must be those of packed_attributes (got ", bytes.size(), " others)"));
   }
-  EXPECT_EQ(loaded->packed_attributes(), packed);
+  EXPECT_EQ(attributes_of(*loaded), packed);
 }
 
 TEST_F(TorchScriptTest, UnpackFindsEveryDamagedByte) {
   const auto loaded = network(kAssigns);
-  const std::string packed = loaded->packed_attributes();
+  const std::string packed = attributes_of(*loaded);
   for (size_t i = 0; i < packed.size(); ++i) {
     std::string damaged = packed;
     damaged[i] = static_cast<char>(damaged[i] ^ 1);
-    EXPECT_THROW(loaded->unpack_attributes(damaged), c10::ValueError) << i;
+    EXPECT_THROW(NetworkState::of(*loaded).unpack_attributes(damaged), c10::ValueError) << i;
   }
-  EXPECT_EQ(loaded->packed_attributes(), packed);
+  EXPECT_EQ(attributes_of(*loaded), packed);
 }
 
 TEST_F(TorchScriptTest, ConvertsTheModule) {

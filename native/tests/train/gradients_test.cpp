@@ -24,8 +24,6 @@ using test::close;
 using test::error_of;
 using test::same_bits;
 
-const std::vector<std::string> kNames = {"a", "b", "c", "d"};
-
 /// One of a parameter that is not used, one of other strides.
 Gradients random_gradients(at::ScalarType dtype = at::kDouble) {
   return {at::randn({5, 7}, dtype), at::Tensor(), at::randn({3, 4}, dtype).t(), at::randn({}, dtype)};
@@ -52,36 +50,47 @@ void expect_gradients_of(const std::vector<at::Tensor>& parameters, const Gradie
   EXPECT_EQ(parameter, parameters.end());
 }
 
+at::Tensor norms_of(const Gradients& gradients) {
+  at::Tensor norms = at::full({static_cast<int64_t>(gradients.size())}, 7, at::kDouble);
+  write_norms(gradients, norms);
+  return norms;
+}
+
+/// Of all together.
+double norm_of(const Gradients& gradients) {
+  return norms_of(gradients).norm().item<double>();
+}
+
 class GradientsTest : public test::SeededTest {};
 
-TEST_F(GradientsTest, NormIsTorchs) {
+TEST_F(GradientsTest, NormsAreTorchs) {
   for (at::ScalarType dtype : {at::kDouble, at::kFloat, at::kBFloat16}) {
     const Gradients gradients = random_gradients(dtype);
-    double sum = 0;
-    for (const at::Tensor& gradient : gradients) {
-      if (gradient.defined()) sum += gradient.to(at::kDouble).square().sum().item<double>();
+    const at::Tensor norms = norms_of(gradients);
+    for (size_t i = 0; i < gradients.size(); ++i) {
+      const double expected =
+          gradients[i].defined() ? gradients[i].to(at::kDouble).square().sum().sqrt().item<double>() : 0;
+      EXPECT_TRUE(close(norms[static_cast<int64_t>(i)].item<double>(), expected, 1e-12)) << dtype << ' ' << i;
     }
-    EXPECT_TRUE(close(checked_norm(gradients, kNames), std::sqrt(sum), 1e-12)) << dtype;
   }
   const Gradients gradients = random_gradients();
-  EXPECT_TRUE(close(
-      checked_norm(gradients, kNames), torch::nn::utils::clip_grad_norm_(parameters_with(gradients), 1.0), 1e-12));
-  EXPECT_EQ(checked_norm({at::Tensor(), at::zeros({0})}, kNames), 0);
+  EXPECT_TRUE(close(norm_of(gradients), torch::nn::utils::clip_grad_norm_(parameters_with(gradients), 1.0), 1e-12));
+  EXPECT_TRUE(same_bits(norms_of({at::Tensor(), at::zeros({0})}), at::zeros({2}, at::kDouble)));
 }
 
-TEST_F(GradientsTest, NormHoldsWhereSquaresInFloat32DoNot) {
-  EXPECT_TRUE(close(checked_norm({at::full({4}, 1e30)}, kNames), 2e30, 1e-6));
-  EXPECT_TRUE(close(checked_norm({at::full({4}, 1e-30)}, kNames), 2e-30, 1e-6));
+TEST_F(GradientsTest, NormHoldsWhereSquaresDoNot) {
+  EXPECT_TRUE(close(norm_of({at::full({4}, 1e30)}), 2e30, 1e-6));
+  EXPECT_TRUE(close(norm_of({at::full({4}, 1e-30)}), 2e-30, 1e-6));
+  EXPECT_TRUE(close(norm_of({at::full({4}, 1e300, at::kDouble)}), 2e300, 1e-12));
 }
 
-TEST_F(GradientsTest, WhatIsNotFiniteIsAnError) {
+TEST_F(GradientsTest, NormOfWhatIsNotFiniteIsNotFinite) {
   for (double value : {std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()}) {
     for (at::ScalarType dtype : {at::kDouble, at::kFloat, at::kHalf}) {
       Gradients gradients = random_gradients(dtype);
       gradients[2][3][1].fill_(value);
-      const auto norm = [&] { checked_norm(gradients, kNames); };
-      EXPECT_THROW(norm(), NonFiniteError);
-      EXPECT_EQ(error_of(norm), "TrainingStep: gradient of c must be finite (got inf or nan)");
+      const at::Tensor norms = norms_of(gradients);
+      for (int64_t i = 0; i < 4; ++i) EXPECT_EQ(std::isfinite(norms[i].item<double>()), i != 2) << dtype << ' ' << i;
     }
   }
 }
@@ -97,47 +106,37 @@ TEST_F(GradientsTest, ClippingIsTorchs) {
         if (value > 0) torch::nn::utils::clip_grad_value_(parameters, value);
         if (norm > 0) torch::nn::utils::clip_grad_norm_(parameters, norm);
         const auto before = parameters_with(gradients);
-        expect_gradients_of(parameters, clip(gradients, checked_norm(gradients, kNames), value, norm), tolerance);
+        expect_gradients_of(parameters, clip(gradients, norms_of(gradients), value, norm), tolerance);
         expect_gradients_of(before, gradients, 0);
       }
     }
   }
 }
 
-TEST_F(GradientsTest, NobodyNeedsToWait) {
-  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
-    const double tolerance = dtype == at::kDouble ? 1e-12 : 1e-6;
-    const Gradients gradients = random_gradients(dtype);
-    const at::Tensor norms = norms_on_device(gradients, at::kFloat);
-    EXPECT_EQ(norms.scalar_type(), at::kDouble);
-    const std::vector<double> all(norms.const_data_ptr<double>(), norms.const_data_ptr<double>() + norms.numel());
-    EXPECT_TRUE(close(checked_norm_of(all, kNames), checked_norm(gradients, kNames), tolerance));
-    for (double value : {0.0, 0.5, 100.0}) {
-      for (double norm : {0.0, 0.5, 100.0}) {
-        SCOPED_TRACE(c10::str("value ", value, ", norm ", norm));
-        const Gradients clipped = clip_on_device(gradients, norms, value, norm);
-        expect_gradients_of(
-            parameters_with(clip(gradients, checked_norm(gradients, kNames), value, norm)), clipped, tolerance);
-      }
-    }
-    const Gradients doubled = times(gradients, at::scalar_tensor(2.0, at::kDouble));
-    EXPECT_TRUE(same_bits(doubled[0], gradients[0] * 2));
-    EXPECT_FALSE(doubled[1].defined());
+TEST_F(GradientsTest, FactorIsNotRoundedToAnyGradientsDtype) {
+  // Of different dtypes, the first of the least precision.
+  const Gradients gradients = {
+      at::randn({9}, at::kBFloat16), at::Tensor(), at::randn({9}, at::kDouble), at::randn({9}, at::kFloat),
+      at::randn({9}, at::kHalf)};
+  const double factor = 1.0 / 3;
+  const Gradients products = times(gradients, at::scalar_tensor(factor, at::kDouble));
+  for (size_t i : {0, 2, 3, 4}) {
+    const at::ScalarType dtype = gradients[i].scalar_type();
+    const at::ScalarType exact = dtype == at::kDouble ? at::kDouble : at::kFloat;
+    EXPECT_TRUE(same_bits(products[i], (gradients[i].to(exact) * factor).to(dtype))) << dtype;
   }
-  EXPECT_EQ(norms_on_device({at::Tensor(), at::Tensor()}, at::kFloat).sum().item<double>(), 0);
-  EXPECT_EQ(
-      error_of([] {
-        checked_norm_of({1, 0, std::numeric_limits<double>::infinity()}, kNames);
-      }),
-      "TrainingStep: gradient of c must be finite (got inf or nan)");
+  EXPECT_FALSE(products[1].defined());
+  const Gradients clipped = clip(gradients, norms_of(gradients), 0, 1);
+  EXPECT_TRUE(close(clipped[2], gradients[2] / (norm_of(gradients) + 1e-6), 1e-14));
 }
 
 TEST_F(GradientsTest, BelowTheLimitNothingIsTouched) {
   const Gradients gradients = random_gradients();
-  const double norm = checked_norm(gradients, kNames);
-  EXPECT_TRUE(clip(gradients, norm, 0, norm * 1.001)[0].is_same(gradients[0]));
-  EXPECT_FALSE(clip(gradients, norm, 0, norm * 0.999)[0].is_same(gradients[0]));
-  EXPECT_TRUE(clip(gradients, norm, 0, 0)[0].is_same(gradients[0]));
+  const at::Tensor norms = norms_of(gradients);
+  const double norm = norm_of(gradients);
+  EXPECT_TRUE(clip(gradients, norms, 0, norm * 1.001)[0].is_same(gradients[0]));
+  EXPECT_FALSE(clip(gradients, norms, 0, norm * 0.999)[0].is_same(gradients[0]));
+  EXPECT_TRUE(clip(gradients, norms, 0, 0)[0].is_same(gradients[0]));
 }
 
 // ---- in a step ------------------------------------------------------------------------------------------------------
@@ -192,7 +191,7 @@ TEST_F(GradientsTest, StepClips) {
     const auto parameters = trained_of(*options.student);
     const Gradients gradients = gradients_of(*options.student, batch);
     for (size_t i = 0; i < parameters.size(); ++i) parameters[i].mutable_grad() = gradients[i].clone();
-    const double norm = checked_norm(gradients, kNames);
+    const double norm = norm_of(gradients);
     torch::nn::utils::clip_grad_value_(parameters, 0.05);
     torch::nn::utils::clip_grad_norm_(parameters, limit);
 
@@ -224,7 +223,7 @@ TEST_F(GradientsTest, AccumulationIsTheMean) {
     for (size_t i = 0; i < 3; ++i) {
       const Gradients gradients = gradients_of(*options.student, batches[i]);
       for (size_t j = 0; j < sum.size(); ++j) sum[j] += gradients[j] / 3;
-      norm = checked_norm(sum, kNames);
+      norm = norm_of(sum);
 
       StepResult result;
       step.run(batches[i], result);

@@ -163,7 +163,7 @@ TEST_F(TeacherCacheTest, RejectsFilesAndChangesNothing) {
                                                              std::to_string(length) + " in " + end);
   }
   std::string newer = whole;
-  newer[8] = 2;
+  newer[8] = 3;
   const uint64_t sum = checksum(std::string_view(newer).substr(0, kHeader - 8));
   std::memcpy(newer.data() + kHeader - 8, &sum, sizeof sum);
   EXPECT_EQ(error_of_bytes(newer), "TeacherCache: file must be of format version 2 (got 3 in " + end);

@@ -22,16 +22,8 @@ struct FeatureShapes {
   int64_t classes_teacher = 0;
 };
 
-/// What one training step hands to every criterion. Tensors that a batch does not have are undefined.
-struct CriterionInput {
-  /// The student's taps, in the order in which they were given; gradients flow into them.
-  std::vector<at::Tensor> student;
-  /// The teacher's taps, in the order in which they were given; constants.
-  std::vector<at::Tensor> teacher;
-  /// [B, classes]; gradients flow into them.
-  at::Tensor logits_student;
-  /// [B, classes]; constants, in the student's dtype.
-  at::Tensor logits_teacher;
+/// What a batch says of its samples, known before the networks run. Tensors that a batch does not have are undefined.
+struct CriterionBatch {
   /// int64 [B], -1 for a sample without a label.
   at::Tensor labels;
   /// int64 [B], the samples' rows in the data set.
@@ -40,7 +32,19 @@ struct CriterionInput {
   at::Tensor contrast;
   /// [B], how much each sample counts, at least 0 and not all 0; undefined if all count alike. Losses that have no
   /// such weights ignore it.
-  at::Tensor weights = {};
+  at::Tensor weights;
+};
+
+/// What a training step hands to a criterion to compute its loss of a batch.
+struct CriterionInput : CriterionBatch {
+  /// The student's taps, in the order in which they were given; gradients flow into them.
+  std::vector<at::Tensor> student;
+  /// The teacher's taps, in the order in which they were given; constants.
+  std::vector<at::Tensor> teacher;
+  /// [B, classes]; gradients flow into them.
+  at::Tensor logits_student;
+  /// [B, classes]; constants, in the student's dtype.
+  at::Tensor logits_teacher;
 };
 
 /// A distillation loss as part of a training step: a module, so that its parameters are trained with the student and
@@ -48,16 +52,18 @@ struct CriterionInput {
 /// in float32 for any other.
 class RETORT_API Criterion : public torch::nn::Module {
  public:
-  /// Refuses a batch before anything runs, by its labels, indices, contrast and weights; the rest of the input is
-  /// undefined yet. Changes nothing.
+  /// Refuses a batch before anything runs. Changes nothing.
   /// @throws ShapeError if a tensor is missing or does not fit
   /// @throws c10::ValueError if a number is out of range
-  virtual void check_batch(const CriterionInput& input) const;
+  virtual void check_batch(const CriterionBatch& batch) const;
 
-  /// Draws the random numbers that the next forward() needs; the input is that of `check_batch`. Forward itself must
-  /// not draw any, so that a CUDA graph, which repeats what it was recorded with, may be made of it. The generator is
-  /// put back if the step fails.
-  virtual void draw(const CriterionInput& input);
+  /// Whether there is a loss of a batch that passed `check_batch`; if not, the step goes on without it. True by
+  /// default.
+  virtual bool applies(const CriterionBatch& batch) const;
+
+  /// Draws the random numbers that the next `forward` needs. `forward` itself must not draw any, since a CUDA graph
+  /// repeats what it was recorded with. The generator is put back if the step fails.
+  virtual void draw(const CriterionBatch& batch);
 
   /// The loss of one batch that passed `check_batch`, a scalar connected to `input.logits_student` or `input.student`.
   /// Must change nothing but buffers.

@@ -252,7 +252,7 @@ class RETORT_API TrainingStep {
 
  private:
   struct Impl;
-  std::unique_ptr<Impl> impl_;
+  std::shared_ptr<Impl> impl_;
 };
 
 }  // namespace retort

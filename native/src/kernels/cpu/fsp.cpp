@@ -64,7 +64,7 @@ LossWithGradients fsp_forward(
   std::vector<at::Tensor> all;
   for (const Maps& maps : students) all.push_back(maps.gradient());
   for (const Maps& maps : teachers) all.push_back(maps.gradient());
-  return {scalar(sum / static_cast<double>(batch), student[0], dtype), all};
+  return {scalar_on_cpu(sum / static_cast<double>(batch), dtype), all};
 }
 
 }  // namespace

@@ -78,7 +78,7 @@ LossWithGradients kd_forward(
     });
   });
   const double loss = std::accumulate(terms.begin(), terms.end(), 0.0);
-  return {scalar(loss, student, dtype), {like(student, grad_s), like(teacher, grad_t)}};
+  return {scalar_on_cpu(loss, dtype), {like(student, grad_s), like(teacher, grad_t)}};
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ LossWithGradients nst_forward(
     }
     return discrepancy;
   });
-  return {scalar(sum / static_cast<double>(batch), student, dtype), {students.gradient(), teachers.gradient()}};
+  return {scalar_on_cpu(sum / static_cast<double>(batch), dtype), {students.gradient(), teachers.gradient()}};
 }
 
 }  // namespace

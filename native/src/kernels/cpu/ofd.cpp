@@ -33,7 +33,7 @@ LossWithGradients ofd_forward(
   const double sum = sum_over_samples(batch, student.numel() / batch, [&](int64_t b, Scratch& scratch) {
     return ofd_sample({students.sample(b), teachers.sample(b), margins.const_data_ptr(), scale, &scratch});
   });
-  return {scalar(sum * scale, student, dtype), {students.gradient(), teachers.gradient()}};
+  return {scalar_on_cpu(sum * scale, dtype), {students.gradient(), teachers.gradient()}};
 }
 
 at::Tensor ofd_batch_margin(const at::Tensor& teacher) {

@@ -1,14 +1,12 @@
 #pragma once
 
-#include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
-
 #include <algorithm>
 #include <numeric>
 #include <vector>
 
 #include "kernels/cpu/scratch.h"
 #include "runtime/threads.h"
+#include "tensor/scalar.h"
 
 namespace retort::kernels {
 
@@ -34,11 +32,6 @@ double sum_over_samples(int64_t batch, int64_t work, const Value& value) {
   for_each_sample(
       batch, work, [&](int64_t b, Scratch& scratch) { values[static_cast<size_t>(b)] = value(b, scratch); });
   return std::accumulate(values.begin(), values.end(), 0.0);
-}
-
-/// A loss as kernels return it.
-inline at::Tensor scalar(double value, const at::Tensor& input, at::ScalarType dtype) {
-  return at::empty({}, input.options().dtype(dtype)).fill_(value);
 }
 
 }  // namespace retort::kernels

@@ -1,4 +1,4 @@
-#include "models/program_source.h"
+#include "models/torchscript/program_source.h"
 
 #include <c10/util/StringUtil.h>
 #include <torch/nn/modules/activation.h>

@@ -12,8 +12,9 @@
 #include <optional>
 #include <utility>
 
-#include "models/attributes.h"
-#include "models/program.h"
+#include "models/network_state.h"
+#include "models/torchscript/attributes.h"
+#include "models/torchscript/program.h"
 #include "runtime/exit_gate.h"
 #include "tensor/check.h"
 #include "tensor/remember.h"
@@ -81,59 +82,87 @@ class Mirrored : public Base {
   std::vector<std::shared_ptr<Mirrored<torch::nn::Module>>> parts_;
 };
 
-class TorchScriptNetwork final : public Mirrored<Network> {
+/// The network's buffers and the program's attributes.
+class ProgramSnapshot final : public NetworkSnapshot {
  public:
-  TorchScriptNetwork(torch::jit::Module program, std::vector<std::string> tap_names)
-      : Mirrored<Network>(std::move(program), std::move(tap_names)), attributes_(program_) {}
+  ProgramSnapshot(Network& network, Attributes& attributes) : NetworkSnapshot(network), attributes_(attributes) {}
 
-  void snapshot() override {
-    Network::snapshot();
-    attributes_.snapshot();
+  void take() override {
+    NetworkSnapshot::take();
+    attributes_.save(values_);
   }
 
   void restore() override {
-    Network::restore();
-    attributes_.restore();
+    NetworkSnapshot::restore();
+    attributes_.restore(values_);
   }
 
-  bool keeps_its_buffers() const override { return is_adopted(); }
+ private:
+  Attributes& attributes_;
+  Attributes::Values values_;
+};
+
+class ProgramState final : public NetworkState {
+ public:
+  ProgramState(const torch::jit::Module& program, std::vector<std::string> tap_names)
+      : NetworkState(std::move(tap_names)), attributes_(program) {}
+
+  std::unique_ptr<NetworkSnapshot> new_snapshot() override {
+    return std::make_unique<ProgramSnapshot>(network(), attributes_);
+  }
+
+  void synchronise() override { mirror().adopt(); }
+
+  bool keeps_its_buffers() const override { return mirror().is_adopted(); }
 
   std::string packed_attributes() const override { return attributes_.pack(); }
 
   void unpack_attributes(const std::string& bytes) override { attributes_.unpack(bytes); }
 
- protected:
-  NetworkOutput compute(const at::Tensor& images) override {
-    const ProgramOutput output =
-        run_program(program_, images, [&](const std::string& reason) { refuse(images, reason); });
-    return {output.logits, features_of(output.features)};
-  }
-
   void refuse(const at::Tensor& images, const std::string& reason) const override {
     fail("TorchScriptNetwork: images must be accepted by the module (got ", images.sizes(), ": ", reason, ")");
   }
 
-  torch::jit::Module to_torchscript() override { return program_; }
+ private:
+  Mirrored<Network>& mirror() const { return static_cast<Mirrored<Network>&>(network()); }
 
-  void synchronise() override { adopt(); }
+  Attributes attributes_;
+};
+
+class TorchScriptNetwork final : public Mirrored<Network> {
+ public:
+  TorchScriptNetwork(const torch::jit::Module& program, std::vector<std::string> tap_names)
+      : Mirrored<Network>(program, tap_names) {
+    NetworkState::give(*this, std::make_unique<ProgramState>(program, std::move(tap_names)));
+  }
+
+ protected:
+  NetworkOutput compute(const at::Tensor& images) override {
+    const ProgramOutput output = run_program(
+        program_, images, [&](const std::string& reason) { NetworkState::of(*this).refuse(images, reason); });
+    return {output.logits, features_of(output.features)};
+  }
+
+  torch::jit::Module to_torchscript() override { return program_; }
 
  private:
   std::vector<at::Tensor> features_of(const c10::IValue& features) {
+    NetworkShapes& shapes = NetworkState::of(*this).shapes();
     const auto reject = [&features] {
       fail("TorchScriptNetwork: features must be a dict, list or tuple of tensors (got ", features.type()->str(), ")");
     };
     if (features.isGenericDict()) {
       const auto dict = features.toGenericDict();
-      if (current_tap_names().empty()) {
+      if (shapes.current_tap_names().empty()) {
         std::vector<std::string> names;
         for (const auto& entry : dict) {
           if (!entry.key().isString()) reject();
           names.push_back(entry.key().toStringRef());
         }
-        set_tap_names(std::move(names));
+        shapes.set_tap_names(std::move(names));
       }
       std::vector<at::Tensor> tensors;
-      for (const std::string& name : current_tap_names()) {
+      for (const std::string& name : shapes.current_tap_names()) {
         const auto found = dict.find(name);
         RETORT_CHECK(
             found != dict.end(), "TorchScriptNetwork: features must have the key ", name, " (got ", dict.size(),
@@ -155,15 +184,13 @@ class TorchScriptNetwork final : public Mirrored<Network> {
     } else {
       reject();
     }
-    if (current_tap_names().empty()) {
+    if (shapes.current_tap_names().empty()) {
       std::vector<std::string> names;
       for (size_t i = 0; i < tensors.size(); ++i) names.push_back(std::to_string(i));
-      set_tap_names(std::move(names));
+      shapes.set_tap_names(std::move(names));
     }
     return tensors;
   }
-
-  Attributes attributes_;
 };
 
 torch::jit::Module read_program(const std::string& path) {

@@ -11,12 +11,20 @@ namespace retort {
 /// What a TorchScript module's forward pass may assign or change: all attributes but parameters, modules and the mode.
 class Attributes {
  public:
+  /// What all of them were at one moment. The contents of buffers are not part of it.
+  struct Values {
+    std::vector<c10::IValue> values;
+    /// Of tensors that a pass may change in place.
+    std::vector<at::Tensor> contents;
+  };
+
   explicit Attributes(const torch::jit::Module& program);
 
-  void snapshot();
-  void restore();
+  /// In the memory that `values` has already.
+  void save(Values& values) const;
+  void restore(const Values& values);
 
-  /// Network::packed_attributes and unpack_attributes. Buffers are not among them, they are in the state dict.
+  /// NetworkState::packed_attributes and unpack_attributes. Buffers are not among them, they are in the state dict.
   std::string pack() const;
   void unpack(const std::string& bytes);
 
@@ -31,8 +39,6 @@ class Attributes {
     c10::TypePtr type;
     bool is_buffer;
     bool is_packed;
-    c10::IValue saved_value;
-    at::Tensor saved_contents;
   };
 
   std::vector<Attribute> attributes_;

@@ -1,4 +1,4 @@
-#include "models/attributes.h"
+#include "models/torchscript/attributes.h"
 
 #include <ATen/core/Dict.h>
 #include <ATen/core/grad_mode.h>
@@ -79,38 +79,34 @@ Attributes::Attributes(const torch::jit::Module& program) {
       // As Network has it: an optional tensor is no buffer.
       const bool is_buffer = type->is_buffer(slot) && declared->isSubtypeOf(*c10::TensorType::get());
       attributes_.push_back(
-          {module._ivalue(),
-           slot,
-           path.empty() ? name : path + "." + name,
-           declared,
-           is_buffer,
-           !is_buffer && is_plain(declared),
-           {},
-           {}});
+          {module._ivalue(), slot, path.empty() ? name : path + "." + name, declared, is_buffer,
+           !is_buffer && is_plain(declared)});
     }
   }
 }
 
-void Attributes::snapshot() {
+void Attributes::save(Values& values) const {
   const at::NoGradGuard no_grad;
-  for (Attribute& attribute : attributes_) {
-    attribute.saved_value = copy_of(attribute.value());
-    // The contents of buffers are kept by Network.
-    if (!attribute.is_buffer && attribute.value().isTensor() && attribute.value().toTensor().defined()) {
-      remember(attribute.saved_contents, attribute.value().toTensor());
+  values.values.resize(attributes_.size());
+  values.contents.resize(attributes_.size());
+  for (size_t i = 0; i < attributes_.size(); ++i) {
+    const c10::IValue& value = attributes_[i].value();
+    values.values[i] = copy_of(value);
+    // The contents of buffers are kept with the network's others.
+    if (!attributes_[i].is_buffer && value.isTensor() && value.toTensor().defined()) {
+      remember(values.contents[i], value.toTensor());
     } else {
-      attribute.saved_contents.reset();
+      values.contents[i].reset();
     }
   }
 }
 
-void Attributes::restore() {
+void Attributes::restore(const Values& values) {
   const at::NoGradGuard no_grad;
-  for (Attribute& attribute : attributes_) {
-    if (attribute.saved_contents.defined()) {
-      attribute.saved_value.toTensor().detach().copy_(attribute.saved_contents);
-    }
-    attribute.assign(copy_of(attribute.saved_value));
+  for (size_t i = 0; i < values.values.size(); ++i) {
+    const c10::IValue& value = values.values[i];
+    if (values.contents[i].defined()) value.toTensor().detach().copy_(values.contents[i]);
+    attributes_[i].assign(copy_of(value));
   }
 }
 

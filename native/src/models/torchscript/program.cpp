@@ -1,4 +1,4 @@
-#include "models/program.h"
+#include "models/torchscript/program.h"
 
 #include <torch/csrc/jit/ir/alias_analysis.h>
 #include <torch/csrc/jit/passes/constant_propagation.h>

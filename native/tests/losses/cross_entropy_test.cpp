@@ -1,12 +1,16 @@
-#include "train/cross_entropy.h"
-
+// The cross-entropy of a step, as its operator and as a part of steps.
 #include <ATen/Functions.h>
+#include <ATen/core/dispatch/Dispatcher.h>
 #include <gtest/gtest.h>
 #include <retort/train/training_step.h>
 #include <torch/csrc/autograd/autograd.h>
 
+#include <array>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <tuple>
+#include <vector>
 
 #include "expect.h"
 #include "finite_difference.h"
@@ -63,18 +67,42 @@ std::vector<CrossEntropyOptions> all_options() {
   return all;
 }
 
+struct Result {
+  double loss;
+  at::Tensor gradient;
+};
+
+std::optional<at::Tensor> if_defined(const at::Tensor& tensor) {
+  return tensor.defined() ? std::optional<at::Tensor>(tensor) : std::nullopt;
+}
+
+/// The private operator that a step calls.
+at::Tensor cross_entropy(
+    const CrossEntropyOptions& options, const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& weights) {
+  using Forward = std::tuple<at::Tensor, std::vector<at::Tensor>>(
+      const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, const std::optional<at::Tensor>&, double,
+      std::array<bool, 1>);
+  static const auto forward =
+      c10::Dispatcher::singleton().findSchemaOrThrow("retort::_cross_entropy_forward", "").typed<Forward>();
+  const at::Tensor class_weights =
+      options.class_weights.empty() ? at::Tensor() : at::tensor(options.class_weights, at::kDouble);
+  return std::get<0>(
+      forward.call(logits, labels, if_defined(weights), if_defined(class_weights), options.label_smoothing, {}));
+}
+
+Result differentiate(
+    const CrossEntropyOptions& options, const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& weights) {
+  const at::Tensor leaf = logits.detach().requires_grad_();
+  const at::Tensor loss = cross_entropy(options, leaf, labels, weights);
+  return {loss.item<double>(), torch::autograd::grad({loss}, {leaf})[0]};
+}
+
 class CrossEntropyTest : public test::SeededTest {
  protected:
   static std::string error_after(const std::function<void(CrossEntropyOptions&)>& change) {
-    CrossEntropyOptions options;
-    change(options);
-    return error_of([&] { CrossEntropy(options, kClasses); });
-  }
-
-  static CrossEntropy::Result differentiate(
-      const CrossEntropyOptions& options, const at::Tensor& logits, const at::Tensor& labels,
-      const at::Tensor& weights) {
-    return *CrossEntropy(options, kClasses).differentiate(logits, labels, weights, 1);
+    TrainingStepOptions options = linear_options();
+    change(options.cross_entropy);
+    return error_of([&] { TrainingStep step(options); });
   }
 
   /// A step of a linear network with the cross-entropy alone.
@@ -112,33 +140,6 @@ TEST_F(CrossEntropyTest, MatchesReference) {
   }
 }
 
-TEST_F(CrossEntropyTest, NobodyNeedsToWait) {
-  for (const CrossEntropyOptions& options : all_options()) {
-    for (bool weighted : {false, true}) {
-      SCOPED_TRACE(c10::str(options.description(), weighted ? ", weighted" : ""));
-      Inputs in;
-      if (weighted) {
-        in.weights = at::tensor({0.5, 0.0, 9.0, 2.0, 1.0, 0.25}, at::kDouble);
-        in.logits[1].fill_(std::numeric_limits<double>::quiet_NaN());
-      }
-      in.logits[2].fill_(std::numeric_limits<double>::infinity());
-      for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
-        CrossEntropy cross_entropy(options, kClasses);
-        const at::Tensor logits = in.logits.to(dtype);
-        const auto expected = *cross_entropy.differentiate(logits, in.labels, in.weights, 3);
-        const double norm = cross_entropy.norm(in.labels, in.weights);
-        const auto result = cross_entropy.differentiate_on_device(
-            logits, in.labels, in.weights, at::scalar_tensor(1 / norm, at::kDouble),
-            at::scalar_tensor(3.0, at::kDouble));
-        const double tolerance = dtype == at::kDouble ? 1e-12 : 1e-5;
-        EXPECT_TRUE(close(result.loss.item<double>(), expected.loss, tolerance));
-        EXPECT_EQ(result.gradient.scalar_type(), dtype);
-        EXPECT_TRUE(close(result.gradient, expected.gradient, tolerance));
-      }
-    }
-  }
-}
-
 TEST_F(CrossEntropyTest, IsTorchsWithoutWeightsOfSamples) {
   // Enough for several threads.
   const at::Tensor logits = at::randn({999, 100}, at::kDouble).mul(5).requires_grad_();
@@ -146,12 +147,11 @@ TEST_F(CrossEntropyTest, IsTorchsWithoutWeightsOfSamples) {
   for (double smoothing : {0.0, 0.1}) {
     CrossEntropyOptions options;
     options.label_smoothing = smoothing;
-    const CrossEntropy cross_entropy(options, 100);
-    const auto result = cross_entropy.differentiate(logits, labels, {}, 1);
+    const auto result = differentiate(options, logits, labels, {});
     const at::Tensor expected =
         at::cross_entropy_loss(logits, labels, {}, at::Reduction::Mean, /*ignore_index=*/-1, smoothing);
-    EXPECT_TRUE(close(result->loss, expected.item<double>(), 1e-12));
-    EXPECT_TRUE(close(result->gradient, torch::autograd::grad({expected}, {logits})[0], 1e-12));
+    EXPECT_TRUE(close(result.loss, expected.item<double>(), 1e-12));
+    EXPECT_TRUE(close(result.gradient, torch::autograd::grad({expected}, {logits})[0], 1e-12));
   }
 }
 
@@ -159,21 +159,33 @@ TEST_F(CrossEntropyTest, GradMatchesFiniteDifference) {
   Inputs in;
   in.weights = at::tensor({0.5, 0.0, 9.0, 2.0, 1.0, 0.25}, at::kDouble);
   const CrossEntropyOptions options = all_options()[4];
-  const auto loss = [&](const at::Tensor& logits) {
-    return at::scalar_tensor(differentiate(options, logits, in.labels, in.weights).loss, at::kDouble);
-  };
+  const auto loss = [&](const at::Tensor& logits) { return cross_entropy(options, logits, in.labels, in.weights); };
   EXPECT_TRUE(close(
       differentiate(options, in.logits, in.labels, in.weights).gradient, test::finite_difference(loss, in.logits),
       1e-7));
 }
 
-TEST_F(CrossEntropyTest, FactorIsThatOfTheGradient) {
+TEST_F(CrossEntropyTest, IsTheSameWithoutAGradient) {
+  // Few classes and many, which are computed otherwise.
+  for (int64_t classes : {2, 10, 63, 64, 65, 200}) {
+    const at::Tensor logits = at::randn({6, classes});
+    const at::Tensor labels = at::randint(classes, {6}, at::kLong);
+    const auto result = differentiate({}, logits, labels, {});
+    EXPECT_TRUE(close(cross_entropy({}, logits, labels, {}).item<double>(), result.loss, 1e-7)) << classes;
+    const at::Tensor leaf = logits.to(at::kDouble).requires_grad_();
+    const at::Tensor expected = at::cross_entropy_loss(leaf, labels);
+    EXPECT_TRUE(close(result.loss, expected.item<double>(), 1e-6)) << classes;
+    EXPECT_TRUE(close(result.gradient.to(at::kDouble), torch::autograd::grad({expected}, {leaf})[0], 1e-6)) << classes;
+  }
+}
+
+TEST_F(CrossEntropyTest, GraphMayBeRetained) {
   const Inputs in;
-  const CrossEntropy cross_entropy({}, kClasses);
-  const auto one = cross_entropy.differentiate(in.logits, in.labels, {}, 1);
-  const auto half = cross_entropy.differentiate(in.logits, in.labels, {}, 0.5);
-  EXPECT_EQ(half->loss, one->loss);
-  EXPECT_TRUE(same_bits(half->gradient, one->gradient / 2));
+  const at::Tensor logits = in.logits.clone().requires_grad_();
+  test::expect_graph_is_retained(cross_entropy({}, logits, in.labels, {}), {logits});
+  test::expect_double_backward_is_refused(
+      cross_entropy({}, logits, in.labels, {}), {logits},
+      "cross_entropy: the gradient must not be differentiated again");
 }
 
 TEST_F(CrossEntropyTest, LogitsMayBeOfAnyDtypeAndStrides) {
@@ -233,34 +245,42 @@ TEST_F(CrossEntropyTest, WeightsMayBeOfAnyDtypeAndStrides) {
 TEST_F(CrossEntropyTest, NothingThatCountsIsNoLoss) {
   Inputs in;
   CrossEntropyOptions options;
-  const auto is_nothing = [&] {
-    return !CrossEntropy(options, kClasses).differentiate(in.logits, in.labels, in.weights, 1);
+  const auto expect_nothing = [&](const std::string& why) {
+    const auto result = differentiate(options, in.logits, in.labels, in.weights);
+    EXPECT_EQ(result.loss, 0) << why;
+    EXPECT_TRUE(same_bits(result.gradient, at::zeros_like(in.logits))) << why;
   };
-  EXPECT_FALSE(is_nothing());
   in.weights = at::tensor({0.0, 0.0, 1.0, 0.0, 0.0, 0.0}, at::kDouble);
-  EXPECT_TRUE(is_nothing()) << "only the sample without a label has a weight";
+  expect_nothing("only the sample without a label has a weight");
   in = Inputs();
   in.labels.fill_(-1);
-  EXPECT_TRUE(is_nothing());
+  expect_nothing("no sample has a label");
   in.labels.fill_(2);
   options = all_options()[3];
-  EXPECT_TRUE(is_nothing()) << "class 2 has no weight";
+  expect_nothing("class 2 has no weight");
 }
 
 TEST_F(CrossEntropyTest, WithoutWeightsNothingMoves) {
-  TrainingStepOptions options = linear_options();
-  options.optimizer = test::sgd(0.1, 0.9, 0.1);
-  TrainingStep step(options);
-  const auto before = test::copy_of(step.state());
-  Batch batch = random_batch();
-  batch.weights = at::tensor({0, 0, 1, 0, 0, 0}, at::kFloat);
-  StepResult result;
-  step.run(batch, result);
-  EXPECT_EQ(result.cross_entropy, 0);
-  EXPECT_EQ(result.labeled, 5);
-  EXPECT_EQ(result.gradient_norm, 0);
-  EXPECT_TRUE(result.updated);
-  EXPECT_TRUE(same_bits(step.state(), before));
+  for (bool by_class : {false, true}) {
+    TrainingStepOptions options = linear_options();
+    options.optimizer = test::sgd(0.1, 0.9, 0.1);
+    if (by_class) options.cross_entropy.class_weights = {0.5, 2, 0, 1.25};
+    TrainingStep step(options);
+    const auto before = test::copy_of(step.state());
+    Batch batch = random_batch();
+    if (by_class) {
+      batch.labels = at::tensor({2, 2, -1, 2, 2, 2}, at::kLong);
+    } else {
+      batch.weights = at::tensor({0, 0, 1, 0, 0, 0}, at::kFloat);
+    }
+    StepResult result;
+    step.run(batch, result);
+    EXPECT_EQ(result.cross_entropy, 0);
+    EXPECT_EQ(result.labeled, 5);
+    EXPECT_EQ(result.gradient_norm, 0);
+    EXPECT_TRUE(result.updated);
+    EXPECT_TRUE(same_bits(step.state(), before));
+  }
 }
 
 TEST_F(CrossEntropyTest, WeightFollowsItsSchedule) {

@@ -1,0 +1,79 @@
+#include "models/network_state.h"
+
+#include <torch/csrc/jit/api/module.h>
+
+#include <utility>
+
+#include "tensor/check.h"
+
+namespace retort {
+
+NetworkState::NetworkState(std::vector<std::string> tap_names) : shapes_(std::move(tap_names)) {}
+
+NetworkState::~NetworkState() = default;
+
+void NetworkState::give(Network& network, std::unique_ptr<NetworkState> state) {
+  state->network_ = &network;
+  network.state_ = std::move(state);
+}
+
+torch::OrderedDict<std::string, at::Tensor> NetworkState::entries() {
+  synchronise();
+  torch::OrderedDict<std::string, at::Tensor> state;
+  for (const auto& module : network_->named_modules()) {
+    const std::string prefix = module.key().empty() ? "" : module.key() + ".";
+    for (const auto& entry : module.value()->named_parameters(/*recurse=*/false)) {
+      state.insert(prefix + entry.key(), entry.value().detach());
+    }
+    for (const auto& entry : module.value()->named_buffers(/*recurse=*/false)) {
+      state.insert(prefix + entry.key(), entry.value());
+    }
+  }
+  return state;
+}
+
+void NetworkState::publish() {
+  synchronise();
+  serving_.publish(*network_);
+}
+
+std::unique_ptr<NetworkSnapshot> NetworkState::new_snapshot() {
+  return std::make_unique<NetworkSnapshot>(*network_);
+}
+
+std::string NetworkState::packed_attributes() const {
+  return {};
+}
+
+void NetworkState::unpack_attributes(const std::string& bytes) {
+  RETORT_CHECK(
+      bytes.empty(), "Network.unpack_attributes: bytes must be empty for a network without attributes (got ",
+      bytes.size(), " bytes)");
+}
+
+std::unique_lock<std::mutex> NetworkState::settled() {
+  std::unique_lock<std::mutex> lock(mutex_);
+  while (const std::shared_ptr<PendingOwner> owner = pending()) {
+    // It locks its own mutex before the networks'.
+    lock.unlock();
+    lock = owner->settle_pending(*network_);
+  }
+  return lock;
+}
+
+void NetworkState::check_nothing_pending() const {
+  RETORT_CHECK(
+      pending_.expired(),
+      "Network: late result of another training step must be finished first (got one that is pending)");
+}
+
+torch::jit::Module NetworkState::program() {
+  synchronise();
+  return network_->to_torchscript();
+}
+
+void NetworkState::refuse(const at::Tensor& /*images*/, const std::string& reason) const {
+  fail<c10::Error>(reason);
+}
+
+}  // namespace retort

@@ -1,0 +1,104 @@
+#pragma once
+
+#include <retort/models/network.h>
+
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "models/network_shapes.h"
+#include "models/network_snapshot.h"
+#include "models/serving.h"
+
+namespace retort {
+
+/// Who has something under way that may still put a network back to what it was.
+class PendingOwner {
+ public:
+  virtual ~PendingOwner() = default;
+  /// Waits for what is pending, and commits it or rolls it back; returns one of the networks' mutexes, locked. For who
+  /// holds none of them.
+  virtual std::unique_lock<std::mutex> settle_pending(const Network& network) = 0;
+};
+
+/// What the library needs of a network beyond its public methods: the internal handle of a training step. Unless it
+/// says otherwise, for who holds the network's mutex.
+class NetworkState {
+ public:
+  explicit NetworkState(std::vector<std::string> tap_names);
+  virtual ~NetworkState();
+  NetworkState(const NetworkState&) = delete;
+  NetworkState& operator=(const NetworkState&) = delete;
+
+  static NetworkState& of(const Network& network) { return *network.state_; }
+  /// Gives a network that is being constructed its state, or one that knows more of its class.
+  static void give(Network& network, std::unique_ptr<NetworkState> state);
+
+  Network& network() const { return *network_; }
+
+  /// Parameters and buffers by name, see Network::state_dict.
+  torch::OrderedDict<std::string, at::Tensor> entries();
+  /// Network::publish.
+  void publish();
+
+  // ---- what a forward pass may change -------------------------------------------------------------------------------
+
+  /// Memory for the buffers and everything else that a forward pass may change.
+  virtual std::unique_ptr<NetworkSnapshot> new_snapshot();
+  /// Brings registered buffers up to date, for a network that keeps its state elsewhere.
+  virtual void synchronise() {}
+  /// Whether the last forward pass has left all buffers in the tensors that named_buffers() returns. Not so for a
+  /// TorchScript program that assigns them anew, until synchronise().
+  virtual bool keeps_its_buffers() const { return true; }
+  /// What a forward pass may change besides parameters and buffers, e.g. a counter of a TorchScript module, as bytes
+  /// for a checkpoint; empty if there is nothing of the kind. Of a TorchScript module that is every attribute made of
+  /// numbers, strings, tensors, lists, dicts and tuples; objects of classes are left out.
+  virtual std::string packed_attributes() const;
+  /// Puts back what packed_attributes() returned.
+  /// @throws c10::ValueError if the bytes are of another network or no such bytes; nothing is changed then
+  virtual void unpack_attributes(const std::string& bytes);
+
+  // ---- what is pending ----------------------------------------------------------------------------------------------
+
+  std::mutex& mutex() { return mutex_; }
+  /// Locks the mutex with nothing pending: for who does not hold it.
+  std::unique_lock<std::mutex> settled();
+  /// Null for nobody.
+  void set_pending(std::weak_ptr<PendingOwner> owner) { pending_ = std::move(owner); }
+  /// Null if nothing is pending.
+  std::shared_ptr<PendingOwner> pending() const { return pending_.lock(); }
+  /// Requires that nothing is pending.
+  /// @throws c10::ValueError if something is
+  void check_nothing_pending() const;
+
+  /// Notes that somebody is about to change the network; returns a number by which is_turn() tells whether nobody has
+  /// done so since.
+  int64_t begin_turn() { return ++turns_; }
+  bool is_turn(int64_t turn) const { return turn == turns_; }
+
+  // ---- parts --------------------------------------------------------------------------------------------------------
+
+  NetworkShapes& shapes() { return shapes_; }
+  Serving& serving() { return serving_; }
+  /// How often the network was probed: its first forward pass may register more buffers.
+  int64_t probes() const { return probes_; }
+  void note_probe() { ++probes_; }
+  /// The program that is published.
+  torch::jit::Module program();
+  /// Throws the error for images on which the network's program failed. Without the mutex.
+  /// @param reason what LibTorch says, one line
+  virtual void refuse(const at::Tensor& images, const std::string& reason) const;
+
+ private:
+  Network* network_ = nullptr;
+  NetworkShapes shapes_;
+  Serving serving_;
+  int64_t probes_ = 0;
+  std::weak_ptr<PendingOwner> pending_;
+  int64_t turns_ = 0;
+  std::mutex mutex_;
+};
+
+}  // namespace retort

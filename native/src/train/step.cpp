@@ -1,0 +1,290 @@
+// A training step is a transaction in five acts:
+//
+//   take     checks the batch and begins the transaction
+//   learn    the networks' outputs, the losses and the gradients
+//   agree    sums them over all ranks
+//   decide   is everything finite, and has nothing failed? Does everything that may still fail
+//   close    the update, and commit or roll back
+//
+// On the CPU one follows the other. A GPU is only given its work: it decides for itself whether to update, and the
+// numbers that tell the CPU are read when it is done, at the end of the step or, if results are late, in the next one.
+#include <c10/core/InferenceMode.h>
+
+#include <cmath>
+#include <utility>
+
+#include "runtime/stopwatch.h"
+#include "runtime/threads.h"
+#include "tensor/check.h"
+#include "tensor/labels.h"
+#include "tensor/numbers.h"
+#include "train/autocast.h"
+#include "train/backward.h"
+#include "train/step.h"
+
+namespace retort {
+namespace {
+
+constexpr const char* kName = "TrainingStep";
+
+std::vector<at::Tensor> select(const std::vector<at::Tensor>& features, const std::vector<int64_t>& taps) {
+  std::vector<at::Tensor> selected;
+  selected.reserve(taps.size());
+  for (int64_t tap : taps) selected.push_back(features[static_cast<size_t>(tap)]);
+  return selected;
+}
+
+CriterionInput input_of(
+    const BoundLoss& loss, const Batch& batch, const NetworkOutput& taught, const NetworkOutput& learned) {
+  return {
+      criterion_batch(batch), select(learned.features, loss.student_taps), select(taught.features, loss.teacher_taps),
+      learned.logits, taught.logits};
+}
+
+void check_finite(const std::string& what, double loss) {
+  RETORT_CHECK_AS(
+      NonFiniteError, std::isfinite(loss), kName, ": ", what, " must be finite (got ", without_sign_of_nan(loss), ")");
+}
+
+}  // namespace
+
+void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
+  adopt_threads();
+  const Lock lock(*this);
+  const Stopwatch watch;
+  settle();
+  rethrow_failure();
+  Attempt attempt = take(batch);
+  try {
+    if (!replay(batch, attempt)) perform(attempt, staging.on_device(batch), /*records=*/false);
+  } catch (const NonFiniteError&) {
+    attempt.error = std::current_exception();
+  } catch (...) {
+    graph.forget_batches();
+    throw;
+  }
+  if (device.is_cpu()) attempt.result.nanoseconds = watch.nanoseconds();
+  if (options.late_results) {
+    result = finished ? *std::exchange(finished, std::nullopt) : StepResult();
+    pending = std::move(attempt);
+    mark_pending(true);
+    return;
+  }
+  close(std::move(attempt));
+  rethrow_failure();
+  result = *std::exchange(finished, std::nullopt);
+  result.nanoseconds = watch.nanoseconds();
+}
+
+void TrainingStep::Impl::perform(Attempt& attempt, Batch batch, bool records) {
+  const c10::InferenceMode no_inference(false);
+  const at::AutoGradMode with_gradients(true);
+  const Autocast full(device, Precision::kFull);
+  Work work;
+  work.batch = std::move(batch);
+  learn(attempt, work);
+  agree(work);
+  decide(attempt, work, records);
+  // Last, since nothing in it can fail.
+  const at::NoGradGuard no_gradients;
+  if (attempt.updates) {
+    stage().optimizer->apply(work.update, work.failed);
+  } else {
+    attempt.sum = std::move(work.gradients);
+  }
+}
+
+Attempt TrainingStep::Impl::take(const Batch& batch) {
+  const BoundStage& now = stage();
+  Attempt attempt;
+  attempt.result.labeled = check(batch);
+  attempt.result.samples = batch.images.size(0);
+  attempt.result.stage = progress.stage;
+  attempt.result.student_format = student_format.next();
+  attempt.result.teacher_format = teacher.format().next();
+  attempt.result.learning_rate = learning_rate();
+  attempt.updates = accumulation.count() + 1 == options.accumulate;
+
+  // What is kept for the next time must be as good in any mode of the caller's.
+  const c10::InferenceMode no_inference(false);
+  attempt.transaction.join(student_participant);
+  attempt.transaction.join(random_participant);
+  if (!now.terms().empty()) teacher.begin(batch, attempt.transaction);
+  for (const BoundLoss& loss : now.losses) attempt.transaction.join(*loss.participant);
+
+  const CriterionBatch of_criteria = criterion_batch(batch);
+  for (const BoundLoss& loss : now.losses) {
+    attempt.applies.push_back(loss.criterion->applies(of_criteria));
+    if (attempt.applies.back()) loss.criterion->draw(of_criteria);
+  }
+  send_numbers(attempt);
+  return attempt;
+}
+
+void TrainingStep::Impl::learn(Attempt& attempt, Work& work) {
+  const BoundStage& now = stage();
+  const NetworkOutput taught =
+      now.terms().empty() ? NetworkOutput() : teacher.outputs(work.batch, images, attempt.transaction);
+  const Stopwatch watch;
+  const NetworkOutput learned = outputs_of_student(work.batch.images);
+
+  Backward backward(given);
+  work.inputs.reserve(now.losses.size());
+  for (size_t i = 0; i < now.losses.size(); ++i) {
+    const auto place = static_cast<int64_t>(i);
+    work.inputs.push_back(input_of(now.losses[i], work.batch, taught, learned));
+    if (attempt.applies[i]) {
+      found.put_loss(place, backward.add(now.losses[i], work.inputs.back(), factor_place(place)));
+    } else {
+      found.put_no_loss(place);
+    }
+  }
+  work.gradients = backward.run(now.optimizer->parameters());
+  attempt.student_nanoseconds = watch.nanoseconds();
+
+  const at::NoGradGuard no_gradients;
+  if (work.batch.labels.defined()) {
+    write_correct(learned.logits, work.batch.labels, found.correct_samples());
+  } else {
+    found.correct_samples().zero_();
+  }
+  if (loss_scale.is_used()) work.gradients = times(std::move(work.gradients), given.scalar(kInverseScale, at::kDouble));
+}
+
+void TrainingStep::Impl::agree(Work& /*work*/) {}
+
+void TrainingStep::Impl::decide(Attempt& attempt, Work& work, bool records) {
+  const at::NoGradGuard no_gradients;
+  BoundStage& now = stage();
+  if (options.accumulate > 1) work.gradients = accumulation.plus(work.gradients);
+  write_norms(work.gradients, found.norms());
+  found.put_total(given.all(), kWeights);
+  if (!records) found.fetch();
+  if (reads_at_once()) {
+    read(attempt);
+  } else {
+    work.failed = found.any_not_finite().to(at::kFloat);
+  }
+
+  if (attempt.updates) {
+    const Optimizer::Rate rate = {
+        attempt.result.learning_rate, records ? given.scalar(kLearningRate, at::kDouble) : at::Tensor()};
+    work.update =
+        now.optimizer->prepare(clip(work.gradients, found.norms(), options.clip_value, options.clip_norm), rate);
+  }
+  for (size_t i = 0; i < now.losses.size(); ++i) {
+    if (attempt.applies[i]) now.losses[i].criterion->after_step(work.inputs[i]);
+  }
+  if (!now.terms().empty() && teacher.has_new_outputs()) {
+    // What is cached stays, so that the step must have succeeded before.
+    read(attempt);
+    teacher.cache_outputs();
+  }
+}
+
+void TrainingStep::Impl::read(Attempt& attempt) {
+  if (std::exchange(attempt.is_read, true)) return;
+  found.wait();
+  const BoundStage& now = stage();
+  StepResult& result = attempt.result;
+  for (size_t i = 0; i < now.losses.size(); ++i) {
+    const double loss = found.loss(static_cast<int64_t>(i));
+    if (i == 0 && now.has_cross_entropy) {
+      result.cross_entropy = loss;
+    } else {
+      result.terms.push_back(loss);
+    }
+  }
+  result.total = found.total();
+  result.correct = found.correct();
+
+  for (size_t i = 0; i < now.losses.size(); ++i) check_finite(now.losses[i].name, found.loss(static_cast<int64_t>(i)));
+  check_finite("loss", result.total);
+  attempt.has_finite_losses = true;
+  double squares = 0;
+  const std::vector<std::string>& names = now.optimizer->names();
+  for (size_t i = 0; i < names.size(); ++i) {
+    const double norm = found.norm(static_cast<int64_t>(i));
+    RETORT_CHECK_AS(
+        NonFiniteError, std::isfinite(norm), kName, ": gradient of ", names[i], " must be finite (got inf or nan)");
+    squares += norm * norm;
+  }
+  result.gradient_norm = std::sqrt(squares);
+}
+
+void TrainingStep::Impl::close(Attempt attempt) {
+  try {
+    if (attempt.error) std::rethrow_exception(attempt.error);
+    read(attempt);
+  } catch (const NonFiniteError&) {
+    return give_up(std::move(attempt), std::current_exception());
+  } catch (...) {
+    failure = std::current_exception();
+    graph.forget_batches();
+    return;
+  }
+  loss_scale.note_finite();
+  student_format.note(device.is_cpu() ? attempt.student_nanoseconds : found.nanoseconds());
+  if (!stage().terms().empty()) teacher.note_time(device.is_cpu() ? teacher.nanoseconds() : found.nanoseconds());
+  attempt.result.updated = attempt.updates;
+  if (!device.is_cpu()) attempt.result.nanoseconds = found.nanoseconds();
+  finished = std::move(attempt.result);
+  attempt.transaction.commit();
+  if (attempt.updates) {
+    accumulation.clear();
+    advance();
+  } else {
+    accumulation.keep(std::move(attempt.sum));
+  }
+}
+
+void TrainingStep::Impl::give_up(Attempt attempt, std::exception_ptr error) {
+  graph.forget_batches();
+  const bool has_overflowed = attempt.has_finite_losses && loss_scale.may_overflow();
+  if (has_overflowed) loss_scale.note_overflow();
+  if (!has_overflowed && !options.skip_non_finite) {
+    failure = std::move(error);
+    return;
+  }
+  attempt.result.skipped = true;
+  finished = std::move(attempt.result);
+}
+
+void TrainingStep::Impl::advance() {
+  ++progress.steps;
+  ++progress.steps_of_stage;
+  if (stage().steps == 0 || progress.steps_of_stage < stage().steps) return;
+  ++progress.stage;
+  progress.steps_of_stage = 0;
+  graph.drop();
+}
+
+void TrainingStep::Impl::send_numbers(const Attempt& attempt) {
+  const BoundStage& now = stage();
+  const auto scale = static_cast<double>(loss_scale.factor());
+  double* number = given.begin();
+  number[kLearningRate] = attempt.result.learning_rate;
+  number[kInverseScale] = 1 / scale;
+  for (size_t i = 0; i < now.losses.size(); ++i) {
+    const double weight = now.losses[i].weight_at(progress.steps_of_stage);
+    const auto place = static_cast<int64_t>(i);
+    number[kWeights + place] = weight;
+    number[factor_place(place)] = weight * scale / static_cast<double>(options.accumulate);
+  }
+  given.send();
+  found.begin(static_cast<int64_t>(now.losses.size()), static_cast<int64_t>(now.optimizer->names().size()));
+}
+
+NetworkOutput TrainingStep::Impl::outputs_of_student(const at::Tensor& raw) {
+  const ModuleMode mode(stage().modes);
+  const Autocast autocast(device, options.student_precision);
+  NetworkOutput learned =
+      options.student->forward(images.prepare(raw, student_tensors, to_aten(student_format.next())));
+  if (learned.logits.dtype() != student_tensors.dtype()) learned.logits = learned.logits.to(student_tensors);
+  if (options.student_precision != Precision::kFull) {
+    for (at::Tensor& feature : learned.features) feature = feature.to(student_tensors);
+  }
+  return learned;
+}
+
+}  // namespace retort

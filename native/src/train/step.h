@@ -1,0 +1,199 @@
+#pragma once
+
+#include <c10/util/SmallVector.h>
+#include <retort/train/training_step.h>
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "models/network_state.h"
+#include "train/bound_stage.h"
+#include "train/format_choice.h"
+#include "train/gradients.h"
+#include "train/images.h"
+#include "train/loss_scale.h"
+#include "train/numbers.h"
+#include "train/participants.h"
+#include "train/staging.h"
+#include "train/step_graph.h"
+#include "train/step_numbers.h"
+#include "train/teacher.h"
+#include "train/transaction.h"
+
+namespace retort {
+
+/// How far a training has come.
+struct Progress {
+  /// Updates in all stages.
+  int64_t steps = 0;
+  /// Place among the stages.
+  int64_t stage = 0;
+  /// Updates in this stage.
+  int64_t steps_of_stage = 0;
+};
+
+inline CriterionBatch criterion_batch(const Batch& batch) {
+  return {batch.labels, batch.indices, batch.contrast, batch.weights};
+}
+
+/// A batch on its way through a step, until it is closed.
+struct Attempt {
+  StepResult result;
+  /// What is put back unless the step succeeds.
+  Transaction transaction;
+  /// Which losses of the stage there are for the batch.
+  c10::SmallVector<bool, 8> applies;
+  /// Whether the parameters are updated.
+  bool updates = false;
+  /// The gradients of all batches so far, if they are not.
+  Gradients sum;
+  /// On the CPU, of the student alone.
+  int64_t student_nanoseconds = 0;
+  /// Whether the numbers are in the result, and whether the losses among them are finite.
+  bool is_read = false;
+  bool has_finite_losses = false;
+  /// What went wrong with the numbers before they were all there.
+  std::exception_ptr error;
+};
+
+/// What a step works with on its device.
+struct Work {
+  Batch batch;
+  /// What the losses of the stage are given.
+  std::vector<CriterionInput> inputs;
+  Gradients gradients;
+  std::vector<Optimizer::Work> update;
+  /// What the device finds out for itself, float32 [], 1 if the step has failed; undefined if that is known before the
+  /// update.
+  at::Tensor failed;
+};
+
+/// What a training step is made of. The acts of a step are in step.cpp, the rest in files called step_….cpp.
+struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Impl> {
+  explicit Impl(TrainingStepOptions given);
+
+  void run(const Batch& batch, StepResult& result);
+  bool finish(StepResult& result);
+  void save(const std::string& path, const std::string& note);
+  std::string load(const std::string& path);
+  std::string graph_obstacle() const { return graph.obstacle(); }
+  std::unique_lock<std::mutex> settle_pending(const Network& network) override;
+
+  // ---- the acts of a step, in step.cpp ------------------------------------------------------------------------------
+
+  Attempt take(const Batch& batch);
+  void learn(Attempt& attempt, Work& work);
+  void agree(Work& work);
+  void decide(Attempt& attempt, Work& work, bool records);
+  void close(Attempt attempt);
+
+  /// Requires a batch that fits; returns how many samples have a label. In step_batch.cpp.
+  int64_t check(const Batch& batch) const;
+  /// What a step starts on its device: learn, agree, decide and the update.
+  /// @param batch on the device
+  /// @param records whether a CUDA graph is made of it
+  void perform(Attempt& attempt, Batch batch, bool records);
+  /// Sends the device the weights of the losses and so on.
+  void send_numbers(const Attempt& attempt);
+  NetworkOutput outputs_of_student(const at::Tensor& raw);
+  /// Waits for the numbers, and checks them.
+  /// @throws NonFiniteError if one is not finite
+  void read(Attempt& attempt);
+  /// Closes an attempt whose numbers are not finite.
+  void give_up(Attempt attempt, std::exception_ptr error);
+  void advance();
+
+  // ---- the same by a CUDA graph, in step_recording.cpp
+  // ---------------------------------------------------------------
+
+  /// Returns whether there is a graph for such batches.
+  bool replay(const Batch& batch, Attempt& attempt);
+  void record(const StepGraph::Signature& signature, const Batch& batch, Attempt& attempt);
+
+  // ---- who holds the networks, and what is pending, in step_pending.cpp
+  // ----------------------------------------------
+
+  /// This step's mutex and, where they are needed, both networks'.
+  class Lock;
+  /// The lock, with nothing pending, be it here or, on networks that are read, elsewhere.
+  std::unique_ptr<Lock> settled(bool reads_networks = true);
+  /// Closes what is pending.
+  void settle();
+  /// Throws what the last step has failed of, once.
+  void rethrow_failure();
+  /// Marks the networks that a pending step may put back, or unmarks them.
+  void mark_pending(bool is_pending);
+
+  BoundStage& stage() { return stages[static_cast<size_t>(progress.stage)]; }
+  const BoundStage& stage() const { return stages[static_cast<size_t>(progress.stage)]; }
+  /// Where the device is told what the gradient of a loss begins with.
+  int64_t factor_place(int64_t loss) const { return kWeights + static_cast<int64_t>(stage().losses.size()) + loss; }
+  double learning_rate() const { return stage().optimizer->learning_rate(progress.steps_of_stage); }
+  /// TrainingStep::state() with the optimizer of a stage.
+  torch::OrderedDict<std::string, at::Tensor> state(int64_t at_stage) const;
+  /// Student and, if there is one, teacher by these names.
+  std::vector<std::pair<std::string, Network*>> networks() const;
+  /// Whether numbers are read as soon as they are computed, since that costs nothing.
+  bool reads_at_once() const { return device.is_cpu() && !options.late_results; }
+
+  const TrainingStepOptions options;
+  const at::TensorOptions student_tensors;
+  const c10::Device device;
+  /// A parameter, if there is one, by which a change of the student's dtype is noticed.
+  const at::Tensor sample_of_student;
+  const int64_t classes;
+
+  // What a batch goes through:
+  ImagePreparation images;
+  Staging staging;
+  Teacher teacher;
+  std::vector<BoundStage> stages;
+  GivenNumbers given;
+  FoundNumbers found;
+  StepGraph graph;
+  StartOrder order;
+
+  // What a step changes:
+  std::vector<std::shared_ptr<Criterion>> criteria;
+  Accumulation accumulation;
+  Progress progress;
+  LossScale loss_scale;
+  FormatChoice student_format;
+
+  // Who takes part in a transaction beside teacher and criteria:
+  NetworkParticipant student_participant;
+  RandomParticipant random_participant;
+  UndoParticipant graph_participant;
+
+  /// The last step, if its numbers were not waited for.
+  std::optional<Attempt> pending;
+  /// What the last step that is not pending any more has to tell, until somebody asks.
+  std::optional<StepResult> finished;
+  std::exception_ptr failure;
+
+  std::mutex mutex;
+};
+
+class TrainingStep::Impl::Lock {
+ public:
+  explicit Lock(Impl& step, bool with_networks = true);
+  /// What was started on a device while it was held comes before what will be started then.
+  ~Lock();
+
+  /// Hands over what is held of one of the networks.
+  std::unique_lock<std::mutex> take(const Network& network);
+
+ private:
+  Impl& impl_;
+  std::lock_guard<std::mutex> step_;
+  std::unique_lock<std::mutex> student_;
+  std::unique_lock<std::mutex> teacher_;
+};
+
+}  // namespace retort

@@ -1,0 +1,264 @@
+// TrainingStep::save and load.
+#include <ATen/core/Generator.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/tensor.h>
+
+#include <ATen/Context.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "io/checkpoint_file.h"
+#include "tensor/check.h"
+#include "train/configuration.h"
+#include "train/step.h"
+
+namespace retort {
+namespace {
+
+using Tensors = torch::OrderedDict<std::string, at::Tensor>;
+
+constexpr const char* kSave = "TrainingStep.save";
+constexpr const char* kLoad = "TrainingStep.load";
+
+/// Gives networks attributes, all or none.
+void exchange_attributes(const std::vector<std::pair<NetworkState*, std::string>>& attributes) {
+  std::vector<std::string> before;
+  for (const auto& [network, bytes] : attributes) before.push_back(network->packed_attributes());
+  size_t done = 0;
+  try {
+    for (; done < attributes.size(); ++done) attributes[done].first->unpack_attributes(attributes[done].second);
+  } catch (const std::exception&) {
+    while (done-- > 0) attributes[done].first->unpack_attributes(before[done]);
+    throw;
+  }
+}
+
+void check_configuration(const std::string& saved, const std::string& own, const std::string& path) {
+  const auto difference = find_difference(own, saved);
+  RETORT_CHECK_AS(
+      CheckpointError, !difference, kLoad, ": ", path, " must be of a step with ", difference->own, " (got ",
+      difference->other, ")");
+}
+
+at::Tensor to_tensor(const std::string& bytes) {
+  at::Tensor tensor = at::empty({static_cast<int64_t>(bytes.size())}, at::kByte);
+  std::copy(bytes.begin(), bytes.end(), tensor.mutable_data_ptr<uint8_t>());
+  return tensor;
+}
+
+std::string to_bytes(const at::Tensor& tensor) {
+  return {static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes()};
+}
+
+constexpr int64_t kNoEnd = std::numeric_limits<int64_t>::max();
+
+/// Counters and choices as they are saved.
+enum Number : int64_t { kSteps, kStage, kStepsOfStage, kAccumulated, kStudentFormat, kTeacherFormat, kNumbers };
+
+/// Requires numbers that a step with these options could have saved.
+void check_numbers(const int64_t* number, const TrainingStepOptions& options, const std::string& path) {
+  const auto check = [&](const char* what, int64_t value, int64_t end) {
+    RETORT_CHECK_AS(
+        CheckpointError, value >= 0 && value < end, kLoad, ": ", what, " of ", path, " must be ",
+        end == kNoEnd ? "at least 0" : c10::str("between 0 and ", end - 1), " (got ", value, ")");
+  };
+  const auto check_format = [&](const char* what, int64_t value, MemoryFormat wanted) {
+    const auto format = static_cast<MemoryFormat>(value);
+    const bool is_one = format == MemoryFormat::kContiguous || format == MemoryFormat::kChannelsLast;
+    RETORT_CHECK_AS(
+        CheckpointError, format == wanted || (wanted == MemoryFormat::kAuto && is_one), kLoad, ": ", what, " of ", path,
+        " must be one that the step may use (got ", value, ")");
+  };
+  check("stage", number[kStage], static_cast<int64_t>(options.later_stages.size()) + 1);
+  const Stage& stage = number[kStage] == 0 ? options : options.later_stages[static_cast<size_t>(number[kStage] - 1)];
+  check("steps", number[kSteps], kNoEnd);
+  check("steps of the stage", number[kStepsOfStage], stage.steps > 0 ? stage.steps : kNoEnd);
+  check("accumulated batches", number[kAccumulated], options.accumulate);
+  check_format("student's format", number[kStudentFormat], options.student_format);
+  check_format("teacher's format", number[kTeacherFormat], options.teacher_format);
+}
+
+constexpr const char* kNumbersName = "numbers";
+constexpr const char* kRandomName = "random";
+constexpr const char* kNoteName = "note";
+constexpr const char* kLossScaleName = "loss_scale";
+constexpr size_t kMostNoteBytes = 1 << 20;
+const std::string kAccumulatedPrefix = "accumulated.";
+const std::string kAttributesPrefix = "attributes.";
+
+/// Takes tensors out of a checkpoint, each once and as it must be.
+class Reader {
+ public:
+  Reader(Tensors tensors, const std::string& path) : tensors_(std::move(tensors)), path_(path) {}
+
+  /// @param like shape and dtype that it must have
+  at::Tensor take(const std::string& name, const at::Tensor& like) {
+    const at::Tensor tensor = take(name, like.scalar_type());
+    RETORT_CHECK_AS(
+        CheckpointError, tensor.sizes() == like.sizes(), kLoad, ": ", name, " of ", path_, " must be of shape ",
+        like.sizes(), " (got ", tensor.sizes(), ")");
+    // What is left to do must not allocate.
+    return tensor.strides() == like.strides() ? tensor : at::empty_like(like).copy_(tensor);
+  }
+
+  /// @param dtype that it must have
+  at::Tensor take(const std::string& name, at::ScalarType dtype) {
+    const at::Tensor* tensor = tensors_.find(name);
+    RETORT_CHECK_AS(CheckpointError, tensor, kLoad, ": ", path_, " must have the entry ", name, " (got none)");
+    RETORT_CHECK_AS(
+        CheckpointError, tensor->scalar_type() == dtype, kLoad, ": ", name, " of ", path_, " must be ", dtype, " (got ",
+        tensor->scalar_type(), ")");
+    ++taken_;
+    return *tensor;
+  }
+
+  bool has(const std::string& name) const { return tensors_.contains(name); }
+
+  void finish() const {
+    RETORT_CHECK_AS(
+        CheckpointError, taken_ == tensors_.size(), kLoad, ": ", path_, " must have ", taken_,
+        " entries for this step (got ", tensors_.size(), ")");
+  }
+
+ private:
+  Tensors tensors_;
+  const std::string& path_;
+  size_t taken_ = 0;
+};
+
+/// The tensors that a step changes: its state at a stage, and what it is silent about because users need not see it.
+torch::OrderedDict<std::string, at::Tensor> changing(
+    const TrainingStepOptions& options, torch::OrderedDict<std::string, at::Tensor> state) {
+  if (options.teacher && options.teacher_batch_norm == TeacherBatchNorm::kTraining) {
+    NetworkState::of(*options.teacher).synchronise();
+    for (const auto& entry : options.teacher->named_buffers()) state.insert("teacher." + entry.key(), entry.value());
+  }
+  return state;
+}
+
+}  // namespace
+
+torch::OrderedDict<std::string, at::Tensor> TrainingStep::Impl::state(int64_t at_stage) const {
+  torch::OrderedDict<std::string, at::Tensor> state;
+  for (const auto& entry : NetworkState::of(*options.student).entries())
+    state.insert("student." + entry.key(), entry.value());
+  for (size_t i = 0; i < criteria.size(); ++i) {
+    const std::string prefix = "terms." + std::to_string(i) + ".";
+    for (const auto& entry : criteria[i]->named_parameters()) {
+      state.insert(prefix + entry.key(), entry.value().detach());
+    }
+    for (const auto& entry : criteria[i]->named_buffers()) state.insert(prefix + entry.key(), entry.value());
+  }
+  const Optimizer& optimizer = *stages[static_cast<size_t>(at_stage)].optimizer;
+  for (const auto& entry : optimizer.state()) state.insert(entry.key(), entry.value());
+  return state;
+}
+
+void TrainingStep::Impl::save(const std::string& path, const std::string& note) {
+  RETORT_CHECK(
+      note.size() <= kMostNoteBytes, kSave, ": note must be of at most ", kMostNoteBytes, " bytes (got ", note.size(),
+      ")");
+  Checkpoint checkpoint{configuration_of(options), Tensors()};
+  {
+    const auto lock = settled();
+    const auto add = [&](const std::string& name, const at::Tensor& value) {
+      checkpoint.tensors.insert(name, value.detach().clone());
+    };
+    for (const auto& entry : changing(options, state(progress.stage))) add(entry.key(), entry.value());
+    for (size_t i = 0; i < accumulation.sum().size(); ++i) {
+      const at::Tensor& sum = accumulation.sum()[i];
+      if (sum.defined()) add(kAccumulatedPrefix + stage().optimizer->names()[i], sum);
+    }
+    for (const auto& [name, network] : networks()) {
+      add(kAttributesPrefix + name, to_tensor(NetworkState::of(*network).packed_attributes()));
+    }
+    at::Tensor numbers = at::empty({kNumbers}, at::kLong);
+    auto* number = numbers.mutable_data_ptr<int64_t>();
+    number[kSteps] = progress.steps;
+    number[kStage] = progress.stage;
+    number[kStepsOfStage] = progress.steps_of_stage;
+    number[kAccumulated] = accumulation.count();
+    number[kStudentFormat] = static_cast<int64_t>(student_format.chosen());
+    number[kTeacherFormat] = static_cast<int64_t>(teacher.format().chosen());
+    checkpoint.tensors.insert(kNumbersName, numbers);
+    if (loss_scale.is_used()) {
+      checkpoint.tensors.insert(
+          kLossScaleName, at::tensor({loss_scale.factor(), loss_scale.good_batches()}, at::kLong));
+    }
+    at::Generator random = at::globalContext().defaultGenerator(device);
+    const std::lock_guard<std::mutex> random_lock(random.mutex());
+    checkpoint.tensors.insert(kRandomName, random.get_state());
+  }
+  if (!note.empty()) checkpoint.tensors.insert(kNoteName, to_tensor(note));
+  write_checkpoint(kSave, checkpoint, path);
+}
+
+std::string TrainingStep::Impl::load(const std::string& path) {
+  Checkpoint checkpoint = read_checkpoint(kLoad, path);
+  check_configuration(checkpoint.configuration, configuration_of(options), path);
+  Reader reader(std::move(checkpoint.tensors), path);
+  const at::NoGradGuard no_gradients;
+  const auto lock = settled();
+
+  const at::Tensor numbers = reader.take(kNumbersName, at::empty({kNumbers}, at::kLong));
+  const auto* number = numbers.const_data_ptr<int64_t>();
+  check_numbers(number, options, path);
+  std::vector<std::pair<at::Tensor, at::Tensor>> copies;
+  for (const auto& entry : changing(options, state(number[kStage]))) {
+    copies.emplace_back(entry.value(), reader.take(entry.key(), entry.value()));
+  }
+  const Optimizer& optimizer = *stages[static_cast<size_t>(number[kStage])].optimizer;
+  Gradients sum(number[kAccumulated] > 0 ? optimizer.names().size() : 0);
+  for (size_t i = 0; i < sum.size(); ++i) {
+    const std::string name = kAccumulatedPrefix + optimizer.names()[i];
+    const at::Tensor& parameter = optimizer.parameters()[i];
+    if (reader.has(name)) sum[i] = reader.take(name, parameter.detach()).to(parameter.device());
+  }
+  std::vector<std::pair<NetworkState*, std::string>> attributes;
+  for (const auto& [name, network] : networks()) {
+    attributes.emplace_back(&NetworkState::of(*network), to_bytes(reader.take(kAttributesPrefix + name, at::kByte)));
+  }
+  at::Generator random = at::globalContext().defaultGenerator(device);
+  const std::lock_guard<std::mutex> random_lock(random.mutex());
+  const at::Tensor random_state = reader.take(kRandomName, random.get_state());
+  LossScale scale = loss_scale;
+  if (scale.is_used()) {
+    const at::Tensor saved = reader.take(kLossScaleName, at::empty({2}, at::kLong));
+    const auto* saved_number = saved.const_data_ptr<int64_t>();
+    RETORT_CHECK_AS(
+        CheckpointError, LossScale::is_possible(saved_number[0], saved_number[1]), kLoad, ": loss_scale of ", path,
+        " must be a power of two and a number of batches (got ", saved_number[0], " and ", saved_number[1], ")");
+    scale.restore(saved_number[0], saved_number[1]);
+  }
+  // Files that were written before there were notes have none.
+  std::string note = reader.has(kNoteName) ? to_bytes(reader.take(kNoteName, at::kByte)) : std::string();
+  RETORT_CHECK_AS(
+      CheckpointError, note.size() <= kMostNoteBytes, kLoad, ": note of ", path, " must be of at most ", kMostNoteBytes,
+      " bytes (got ", note.size(), ")");
+  reader.finish();
+
+  exchange_attributes(attributes);
+  // Nothing in what follows can fail.
+  for (const auto& [network, bytes] : attributes) network->begin_turn();
+  for (auto& [own, saved] : copies) own.copy_(saved);
+  // Stages that were not saved have not begun.
+  for (size_t i = 0; i < stages.size(); ++i) {
+    if (static_cast<int64_t>(i) != number[kStage]) stages[i].optimizer->reset();
+  }
+  random.set_state(random_state);
+  accumulation.restore(std::move(sum), number[kAccumulated]);
+  progress = {number[kSteps], number[kStage], number[kStepsOfStage]};
+  student_format.restore(static_cast<MemoryFormat>(number[kStudentFormat]));
+  teacher.format().restore(static_cast<MemoryFormat>(number[kTeacherFormat]));
+  loss_scale = scale;
+  graph.drop();
+  finished.reset();
+  failure = nullptr;
+  return note;
+}
+
+}  // namespace retort

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <retort/models/network.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "tensor/check.h"
+
+namespace retort {
+
+/// A tap's place among those of a network, which must have it.
+/// @param role of the network in the step, "student" or "teacher"
+inline int64_t place_of_tap(const Network& network, const char* role, const std::string& tap) {
+  const std::vector<std::string> taps = network.tap_names();
+  const auto found = std::find(taps.begin(), taps.end(), tap);
+  RETORT_CHECK(
+      found != taps.end(), "TrainingStep: tap of the ", role, " must be one of ", c10::Join(", ", taps), " (got ", tap,
+      ")");
+  return found - taps.begin();
+}
+
+}  // namespace retort
