@@ -1,3 +1,5 @@
+// Longer than most files: what its kernels share is inlined, which must not happen across files here, as follows.
+//
 // Compiled once for each instruction set, into the namespace RETORT_ISA. Nothing here may use templates or inline
 // functions with external linkage of others: the linker would keep a single one of the variants for all.
 #include "kernels/cpu/nst.simd.h"
