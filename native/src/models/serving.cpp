@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "models/network_state.h"
+#include "runtime/exit_gate.h"
 
 namespace retort {
 namespace {
@@ -74,6 +75,9 @@ void Serving::forget_own() {
 }
 
 void Serving::make_version(Network& network) {
+  // A call of its own within predict(): the compiler makes most of its static objects here.
+  static CallSite site;
+  const RunningCall running(site);
   // A prediction may use the copies under any mode.
   const c10::InferenceMode no_inference(false);
   const at::NoGradGuard no_grad;

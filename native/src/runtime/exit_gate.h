@@ -43,7 +43,8 @@ struct CallSite {
 ///
 /// Costs three atomic additions. Handlers of exit() run in reverse order and LibTorch makes static objects during
 /// calls, too, so the handler is registered again before and after a site's first calls: the first, second, fourth,
-/// eighth and so on. What is made in a call that is running when exit() is called is destroyed too early.
+/// eighth and so on. What a call makes that is still running when exit() is called is destroyed too early: of note, the
+/// first publication of a process, in which LibTorch's compiler makes static objects for some milliseconds.
 ///
 ///     static CallSite site;
 ///     const RunningCall running(site);

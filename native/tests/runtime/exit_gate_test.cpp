@@ -121,6 +121,7 @@ std::shared_ptr<Network> network() {
   const auto model = network();
   model->probe({3, 32, 32});
   const at::Tensor images = at::randn({256, 3, 32, 32});
+  model->predict(images);  // compiles the network's program; what a running call makes, exit() destroys too early
   exit_during([&] { model->predict(images); });
 }
 
@@ -172,6 +173,55 @@ TEST_F(ExitTest, WaitsForLosses) {
 
 TEST_F(ExitTest, DoesNotWaitForTheCallThatExits) {
   EXPECT_EXIT(std::make_shared<Exiting>()->predict(at::zeros(1)), testing::ExitedWithCode(kStatus), "");
+}
+
+/// Ends its own thread in its destructor, as services do, and there a step.
+class Service {
+ public:
+  Service()
+      : thread_([this] {
+          TrainingStepOptions options;
+          options.student = make_mlp({{4, 3}});
+          options.input_shape = {4};
+          options.late_results = true;
+          const auto step = std::make_unique<TrainingStep>(options);
+          Batch batch;
+          batch.images = at::zeros({2, 4});
+          batch.labels = at::zeros({2}, at::kLong);
+          StepResult result;
+          step->run(batch, result);
+          has_run_ = true;
+          while (!ends_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        }) {
+    while (!has_run_) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  ~Service() {
+    ends_ = true;
+    thread_.join();
+  }
+
+ private:
+  std::atomic<bool> has_run_{false}, ends_{false};
+  std::thread thread_;
+};
+
+[[noreturn]] void exit_with_a_static_service() {
+  static const Service service;
+  std::exit(kStatus);
+}
+
+[[noreturn]] void exit_with_a_static_step() {
+  static std::unique_ptr<TrainingStep> step;
+  TrainingStepOptions options;
+  options.student = make_mlp({{4, 3}});
+  options.input_shape = {4};
+  step = std::make_unique<TrainingStep>(options);
+  std::exit(kStatus);
+}
+
+TEST_F(ExitTest, StaticDestructorsMayDestroySteps) {
+  EXPECT_EXIT(exit_with_a_static_service(), testing::ExitedWithCode(kStatus), "");
+  EXPECT_EXIT(exit_with_a_static_step(), testing::ExitedWithCode(kStatus), "");
 }
 
 }  // namespace

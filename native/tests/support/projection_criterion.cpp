@@ -16,6 +16,14 @@ class ProjectionCriterion final : public Criterion {
     memory_ = register_buffer("memory", at::zeros({teacher}));
   }
 
+  void check_batch(const CriterionBatch& batch) const override {
+    if (options_.when_told) options_.when_told("check_batch", batch);
+  }
+
+  void draw(const CriterionBatch& batch) override {
+    if (options_.when_told) options_.when_told("draw", batch);
+  }
+
   at::Tensor forward(const CriterionInput& input) override {
     calls_.add_(1);
     const at::Tensor loss = (input.student.at(0).matmul(projection_) - input.teacher.at(0)).square().mean();

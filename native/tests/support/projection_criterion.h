@@ -3,6 +3,7 @@
 #include <retort/losses/criterion.h>
 
 #include <functional>
+#include <string>
 
 namespace retort::test {
 
@@ -10,6 +11,8 @@ namespace retort::test {
 /// teacher's first tap [B, t] and the student's first tap [B, s] times a trained matrix `projection` [s, t]. The buffer
 /// `calls` counts forward passes, the buffer `memory` [t] is the mean of the teacher's last tap.
 struct ProjectionOptions : CriterionOptions {
+  /// Called with what check_batch and draw are told, and the name of either.
+  std::function<void(const std::string& name, const CriterionBatch& batch)> when_told;
   /// Called at the end of forward with the loss; what it returns becomes the loss.
   std::function<at::Tensor(const at::Tensor& loss)> in_forward;
   /// Called at the end of after_step.

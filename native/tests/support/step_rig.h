@@ -22,8 +22,10 @@ namespace retort::test {
 /// parameters and buffers, among them CRD's memories and OFD's connector. The last criterion is one that fails on
 /// demand, when all others have changed what they change. Two rigs are twins.
 struct StepRig {
+  using Change = std::function<void(TrainingStepOptions&)>;
+
   /// @param change of the options before the step is built
-  explicit StepRig(const std::function<void(TrainingStepOptions&)>& change = {}) {
+  explicit StepRig(const Change& change = {}) {
     manual_seed(3);
     student = std::make_shared<TinyNetwork>(5, /*dropout=*/0.3);
     teacher = std::make_shared<TinyNetwork>(5);

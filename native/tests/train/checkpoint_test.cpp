@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <retort/train/adam.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -128,6 +129,26 @@ TEST_F(CheckpointTest, KeepsTheChoiceOfFormats) {
   EXPECT_EQ(resumed.teacher_format, chosen.teacher_format);
 }
 
+TEST_F(CheckpointTest, LeavesNothingOfStagesThatHadNotBegun) {
+  const auto adam_in_the_second = [](TrainingStepOptions& options) {
+    Stage second = options;
+    second.optimizer = std::make_shared<AdamOptions>();
+    options.steps = 3;
+    options.later_stages = {second};
+  };
+  StepRig rig(adam_in_the_second), fresh(adam_in_the_second);
+  rig.run(1);
+  rig.step->save(path());
+  for (uint64_t i = 2; i < 7; ++i) rig.run(i);
+  ASSERT_EQ(rig.step->stage(), 1);
+  rig.step->load(path());
+  fresh.step->load(path());
+  for (uint64_t i = 2; i < 7; ++i) {
+    EXPECT_EQ(rig.run(i).total, fresh.run(i).total);
+    EXPECT_TRUE(same_bits(rig.photograph(), fresh.photograph())) << i;
+  }
+}
+
 TEST_F(CheckpointTest, OfAnotherConfigurationIsRefused) {
   StepRig rig;
   rig.run(1);
@@ -166,6 +187,97 @@ TEST_F(CheckpointTest, OfAnotherConfigurationIsRefused) {
     EXPECT_EQ(error.find('\n'), std::string::npos) << error;
     EXPECT_TRUE(same_bits(other.photograph(), before));
   }
+}
+
+TEST_F(CheckpointTest, RefusalNamesTheOptionThatDiffers) {
+  const auto two_stages = [](TrainingStepOptions& options) {
+    options.later_stages = {options};
+    options.steps = 5;
+  };
+  const auto error_after = [&](const Change& change) {
+    StepRig rig(two_stages);
+    rig.step->save(path());
+    StepRig other([&](TrainingStepOptions& options) {
+      two_stages(options);
+      change(options);
+    });
+    const std::string error = error_of_load(other);
+    const std::string start = "TrainingStep.load: " + path() + " must be of a step with ";
+    EXPECT_EQ(error.find(start), 0) << error;
+    return error.substr(std::min(start.size(), error.size()));
+  };
+  const auto warmer = [] {
+    const auto kd = std::make_shared<KdOptions>();
+    kd->temperature = 5;
+    return kd;
+  };
+  EXPECT_EQ(
+      error_after([](TrainingStepOptions& options) { options.accumulate = 2; }),
+      "step(accumulate=2) (got step(accumulate=1))");
+  EXPECT_EQ(
+      error_after([&](TrainingStepOptions& options) { options.terms[0].criterion = warmer(); }),
+      "term(criterion=kd_loss(temperature=5)) as term 0 (got term(criterion=kd_loss(temperature=4)))");
+  EXPECT_EQ(
+      error_after([&](TrainingStepOptions& options) { options.later_stages[0].terms[4].weight = 7; }),
+      "term(weight=7) as term 4 of stage 1 (got term(weight=0.5))");
+  EXPECT_EQ(
+      error_after([&](TrainingStepOptions& options) { options.later_stages[0].optimizer = test::sgd(0.1, 0.9, 0.02); }),
+      "sgd(options=common(weight_decay=0.02)) of stage 1 (got sgd(options=common(weight_decay=0.01)))");
+  EXPECT_EQ(
+      error_after(
+          [&](TrainingStepOptions& options) { options.later_stages[0].optimizer = std::make_shared<AdamOptions>(); }),
+      "adam(...) of stage 1 (got sgd(...))");
+  EXPECT_EQ(
+      error_after([&](TrainingStepOptions& options) { options.later_stages[0].terms.pop_back(); }),
+      "no more parts (got term(...))");
+  EXPECT_EQ(
+      error_after([&](TrainingStepOptions& options) {
+        options.trained = {"head", "conv"};
+      }),
+      "stage(trained=[head, conv]) (got stage(trained=[]))");
+}
+
+TEST_F(CheckpointTest, ForgedNumbersAreRefusedAndChangeNothing) {
+  const auto two_stages = [](TrainingStepOptions& options) {
+    options.later_stages = {options};
+    options.steps = 5;
+    options.accumulate = 3;
+    options.student_precision = Precision::kFloat16;
+    options.teacher_format = MemoryFormat::kAuto;
+  };
+  StepRig rig(two_stages);
+  rig.run(1);
+  rig.step->save(path());
+  const Checkpoint saved = read_checkpoint("load", path());
+  const test::NamedTensors before = rig.photograph();
+  const auto error_after = [&](const std::string& entry, int64_t place, int64_t value) {
+    Checkpoint file = saved;
+    file.tensors[entry] = file.tensors[entry].clone();
+    file.tensors[entry][place] = value;
+    write_checkpoint("save", file, path());
+    const std::string error = error_of_load(rig);
+    EXPECT_TRUE(same_bits(rig.photograph(), before)) << entry << ' ' << place;
+    return error;
+  };
+  const auto of_numbers = [&](const std::string& what, const std::string& rule) {
+    return "TrainingStep.load: " + what + " of " + path() + " must be " + rule;
+  };
+  // Updates, stage, updates of the stage, accumulated batches, formats.
+  EXPECT_EQ(error_after("numbers", 0, -1), of_numbers("steps", "at least 0 (got -1)"));
+  EXPECT_EQ(error_after("numbers", 1, 2), of_numbers("stage", "between 0 and 1 (got 2)"));
+  EXPECT_EQ(error_after("numbers", 1, -1), of_numbers("stage", "between 0 and 1 (got -1)"));
+  EXPECT_EQ(error_after("numbers", 2, 5), of_numbers("steps of the stage", "between 0 and 4 (got 5)"));
+  EXPECT_EQ(error_after("numbers", 3, 3), of_numbers("accumulated batches", "between 0 and 2 (got 3)"));
+  EXPECT_EQ(error_after("numbers", 3, -1), of_numbers("accumulated batches", "between 0 and 2 (got -1)"));
+  EXPECT_EQ(error_after("numbers", 4, 1), of_numbers("student's format", "one that the step may use (got 1)"));
+  EXPECT_EQ(error_after("numbers", 5, 3), of_numbers("teacher's format", "one that the step may use (got 3)"));
+  for (const auto& [place, value] : {std::pair{0, 3}, std::pair{0, -4}, std::pair{1, 2000}, std::pair{1, -1}}) {
+    EXPECT_NE(
+        error_after("loss_scale", place, value).find("must be a power of two and a number of batches (got "),
+        std::string::npos);
+  }
+  write_checkpoint("save", saved, path());
+  rig.step->load(path());
 }
 
 TEST_F(CheckpointTest, OfAnotherNetworkIsRefused) {

@@ -5,8 +5,11 @@
 #include <retort/train/adam.h>
 #include <retort/train/training_step.h>
 
+#include <atomic>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <thread>
 
 #include "expect.h"
 #include "seeded_test.h"
@@ -187,6 +190,115 @@ TEST_F(LateResultsTest, TeacherToTrainMayBeMissing) {
   TrainingStep step(options);
   const Rig rig;
   EXPECT_EQ(Rig::run(step, rig.batch).samples, 6);
+}
+
+/// What changes a network while a step on it is pending that will turn out to have failed: the failure is undone first.
+TEST_F(LateResultsTest, WhoeverChangesANetworkSettlesThePendingStep) {
+  const test::TemporaryFolder folder;
+  const auto file = folder.file("state.pt");
+  const auto checkpoint = folder.file("checkpoint");
+  std::make_shared<test::TinyNetwork>(5)->save_state_dict(file);
+  test::NamedTensors loaded;
+  {
+    const auto network = std::make_shared<test::TinyNetwork>(5);
+    network->load_state_dict(file);
+    loaded = test::copy_of(network->state_dict());
+  }
+  const auto with_training_teacher = [](TrainingStepOptions& options) {
+    late(options);
+    options.teacher_batch_norm = TeacherBatchNorm::kTraining;
+  };
+  for (const bool trains_teacher : {false, true}) {
+    for (const bool of_student : {true, false}) {
+      SCOPED_TRACE(c10::str("teacher trains ", trains_teacher, ", student ", of_student));
+      const auto changed = [&](const std::function<void(Network&, TrainingStep&)>& change) {
+        Rig rig(trains_teacher ? Rig::Change(with_training_teacher) : Rig::Change(late));
+        const auto network = std::static_pointer_cast<Network>(of_student ? rig.student : rig.teacher);
+        TrainingStepOptions options;
+        options.student = network;
+        options.input_shape = {3, 6, 6};
+        TrainingStep other(options);
+        other.save(checkpoint);
+        rig.second->in_forward = spoil;
+        run(rig, 1);
+        change(*network, other);
+        const auto after = test::copy_of(network->state_dict());
+        EXPECT_EQ(error_of_run(rig), "TrainingStep: loss of term 4 must be finite (got nan)");
+        EXPECT_TRUE(same_bits(network->state_dict(), after)) << "the undoing must come before the change";
+        return after;
+      };
+      EXPECT_TRUE(same_bits(changed([&](Network& network, TrainingStep&) { network.load_state_dict(file); }), loaded));
+      const auto converted = changed([&](Network& network, TrainingStep&) {
+        network.convert(at::kDouble);
+        network.convert(at::kFloat);
+        network.load_state_dict(file);
+      });
+      EXPECT_TRUE(same_bits(converted, loaded));
+      const auto moved = changed([&](Network& network, TrainingStep&) {
+        network.move_to("cpu");
+        network.load_state_dict(file);
+      });
+      EXPECT_TRUE(same_bits(moved, loaded));
+      changed([&](Network&, TrainingStep& other) { other.load(checkpoint); });
+    }
+  }
+}
+
+TEST_F(LateResultsTest, WhoeverReadsANetworkSeesNoStepThatFails) {
+  const test::TemporaryFolder folder;
+  const Rig before;
+  const auto expected = test::copy_of(before.student->state_dict());
+  const std::vector<std::function<void(Network&)>> reads = {
+      [&](Network& network) { EXPECT_TRUE(same_bits(network.state_dict(), expected)); },
+      [&](Network& network) {
+        network.save_state_dict(folder.file("state.pt"));
+        const auto saved = std::make_shared<test::TinyNetwork>(5);
+        saved->load_state_dict(folder.file("state.pt"));
+        EXPECT_TRUE(same_bits(saved->state_dict(), expected));
+      },
+      [&](Network& network) {
+        EXPECT_TRUE(same_bits(network.predict(before.batch.images), before.student->predict(before.batch.images)));
+      }};
+  for (const auto& read : reads) {
+    Rig rig(late);
+    rig.second->in_forward = spoil;
+    run(rig, 1);
+    read(*rig.student);
+    EXPECT_EQ(error_of_run(rig), "TrainingStep: loss of term 4 must be finite (got nan)");
+  }
+}
+
+TEST_F(LateResultsTest, ReadersDoNotWaitForEverWhileStepsGoOn) {
+  Rig rig(late);
+  std::atomic<bool> ends{false};
+  std::thread trains([&] {
+    StepResult result;
+    while (!ends) rig.step->run(rig.batch, result);
+  });
+  for (int i = 0; i < 20; ++i) rig.student->state_dict();
+  ends = true;
+  trains.join();
+}
+
+TEST_F(LateResultsTest, CriteriaAreToldTheSame) {
+  const auto told_of = [](const Rig::Change& change) {
+    Rig rig(change);
+    rig.batch.weights = at::ones({6});
+    std::vector<std::string> told;
+    rig.first->when_told = [&](const std::string& name, const CriterionBatch& batch) {
+      EXPECT_TRUE(same_bits(batch.labels, rig.batch.labels));
+      EXPECT_TRUE(same_bits(batch.indices, rig.batch.indices));
+      EXPECT_TRUE(same_bits(batch.contrast, rig.batch.contrast));
+      EXPECT_TRUE(same_bits(batch.weights, rig.batch.weights));
+      told.push_back(name);
+    };
+    rig.run(1);
+    return told;
+  };
+  const std::vector<std::string> expected = {"check_batch", "draw"};
+  EXPECT_EQ(told_of({}), expected);
+  EXPECT_EQ(told_of(late), expected);
+  EXPECT_EQ(told_of(in_float16), expected);
 }
 
 TEST_F(LateResultsTest, CallersInferenceModeDoesNotMatter) {

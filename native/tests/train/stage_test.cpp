@@ -10,6 +10,7 @@
 #include <torch/optim/sgd.h>
 
 #include <functional>
+#include <limits>
 
 #include "expect.h"
 #include "networks.h"
@@ -253,6 +254,25 @@ TEST_F(StageTest, RejectsStages) {
         options.optimizer = sgd;
       }),
       "Optimizer: name of a group must be that of a trained parameter or module (got student.head)");
+}
+
+/// With running statistics that move in the first stage, which is the only one that needs the teacher.
+TEST_F(StageTest, AStageWithoutTermsLeavesTheTeacherAsItIs) {
+  options_.teacher_batch_norm = TeacherBatchNorm::kTraining;
+  options_.steps = 1;
+  options_.later_stages[0].terms.clear();
+  TrainingStep step(options_);
+  StepResult result;
+  const NamedTensors before = copy_of(teacher_->state_dict());
+  step.run(batch_, result);
+  ASSERT_EQ(step.stage(), 1);
+  const NamedTensors moved = copy_of(teacher_->state_dict());
+  ASSERT_FALSE(same_bits(moved, before));
+
+  Batch bad = batch_;
+  bad.images = bad.images * std::numeric_limits<double>::quiet_NaN();
+  EXPECT_EQ(error_of([&] { step.run(bad, result); }), "TrainingStep: cross-entropy must be finite (got nan)");
+  EXPECT_TRUE(same_bits(teacher_->state_dict(), moved));
 }
 
 }  // namespace
