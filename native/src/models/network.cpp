@@ -83,11 +83,12 @@ at::Tensor Network::predict(const at::Tensor& images) {
   static CallSite site;
   const RunningCall running(site);
   auto version = state_->serving().version();
-  if (!version) {
-    const auto lock = state_->settled();
-    state_->synchronise();
-    version = state_->serving().publish_own(*this);
-    if (!version) return evaluate(images).logits;
+  if (!version || version->is_by_itself()) {
+    if (const auto lock = version ? state_->settled_if_free() : state_->settled()) {
+      state_->synchronise();
+      version = state_->serving().publish_itself(*this);
+      if (!version) return evaluate(images).logits;
+    }
   }
   adopt_threads();
   check_batch(images);
@@ -195,7 +196,6 @@ void Network::convert(at::ScalarType dtype) {
   state_->synchronise();
   state_->begin_turn();
   convert_floating_point(*this, dtype);
-  state_->serving().forget_own();
 }
 
 void Network::move_to(const std::string& device) {
@@ -209,7 +209,6 @@ void Network::move_to(const std::string& device) {
   for (const std::vector<at::Tensor>& tensors : {parameters(), buffers()}) {
     for (const at::Tensor& tensor : tensors) tensor.set_data(tensor.detach().to(target));
   }
-  state_->serving().forget_own();
 }
 
 int64_t Network::parameter_count() const {

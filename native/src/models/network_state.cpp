@@ -51,12 +51,13 @@ void NetworkState::unpack_attributes(const std::string& bytes) {
       bytes.size(), " bytes)");
 }
 
-std::unique_lock<std::mutex> NetworkState::settled() {
-  std::unique_lock<std::mutex> lock(mutex_);
-  while (const std::shared_ptr<PendingOwner> owner = pending()) {
+std::unique_lock<std::mutex> NetworkState::settled(std::unique_lock<std::mutex> lock, bool waits) {
+  while (lock) {
+    const std::shared_ptr<PendingOwner> owner = pending();
+    if (!owner) break;
     // It locks its own mutex before the networks'.
     lock.unlock();
-    lock = owner->settle_pending(*network_);
+    lock = owner->settle_pending(*network_, waits);
   }
   return lock;
 }

@@ -20,7 +20,8 @@ class PendingOwner {
   virtual ~PendingOwner() = default;
   /// Waits for what is pending, and commits it or rolls it back; returns one of the networks' mutexes, locked. For who
   /// holds none of them.
-  virtual std::unique_lock<std::mutex> settle_pending(const Network& network) = 0;
+  /// @param waits for the owner as well; if not and it is busy, the mutex that is returned isn't locked
+  virtual std::unique_lock<std::mutex> settle_pending(const Network& network, bool waits) = 0;
 };
 
 /// What the library needs of a network beyond its public methods: the internal handle of a training step. Unless it
@@ -64,7 +65,11 @@ class NetworkState {
 
   std::mutex& mutex() { return mutex_; }
   /// Locks the mutex with nothing pending: for who does not hold it.
-  std::unique_lock<std::mutex> settled();
+  std::unique_lock<std::mutex> settled() { return settled(std::unique_lock<std::mutex>(mutex_), /*waits=*/true); }
+  /// The same, but not locked if somebody else holds the mutex.
+  std::unique_lock<std::mutex> settled_if_free() {
+    return settled(std::unique_lock<std::mutex>(mutex_, std::try_to_lock), /*waits=*/false);
+  }
   /// Null for nobody.
   void set_pending(std::weak_ptr<PendingOwner> owner) { pending_ = std::move(owner); }
   /// Null if nothing is pending.
@@ -77,6 +82,7 @@ class NetworkState {
   /// done so since.
   int64_t begin_turn() { return ++turns_; }
   bool is_turn(int64_t turn) const { return turn == turns_; }
+  int64_t turn() const { return turns_; }
 
   // ---- parts --------------------------------------------------------------------------------------------------------
 
@@ -92,6 +98,8 @@ class NetworkState {
   virtual void refuse(const at::Tensor& images, const std::string& reason) const;
 
  private:
+  std::unique_lock<std::mutex> settled(std::unique_lock<std::mutex> lock, bool waits);
+
   Network* network_ = nullptr;
   NetworkShapes shapes_;
   Serving serving_;

@@ -4,6 +4,7 @@
 #include <c10/core/InferenceMode.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 
+#include <algorithm>
 #include <exception>
 #include <set>
 #include <utility>
@@ -34,6 +35,11 @@ Tensors tensors_of(const torch::jit::Module& program) {
   return tensors;
 }
 
+/// How often a tensor was written to, as far as LibTorch counts.
+int64_t changes_of(const at::Tensor& tensor) {
+  return tensor.is_inference() ? 0 : tensor._version();
+}
+
 }  // namespace
 
 /// Whether programs of a class change their own state, found out by the first prediction, which has the time.
@@ -50,48 +56,60 @@ class Serving::StateCheck {
 };
 
 void Serving::publish(Network& network) {
-  make_version(network);
-  is_own_ = false;
+  make_version(network, /*by_itself=*/false);
 }
 
-std::shared_ptr<const Serving::Version> Serving::publish_own(Network& network) {
-  if (version_ || has_no_program_) return version();
+std::shared_ptr<const Serving::Version> Serving::publish_itself(Network& network) {
+  if (version_ && (!version_->is_by_itself() || is_current(network))) return version();
+  if (has_no_program_) return nullptr;
   try {
-    make_version(network);
-    is_own_ = true;
+    make_version(network, /*by_itself=*/true);
   } catch (const std::exception&) {
     has_no_program_ = true;
+    return nullptr;
   }
   return version();
 }
 
 void Serving::publish_again(Network& network) {
-  if (version_) make_version(network);
+  if (version_) make_version(network, version_->is_by_itself());
 }
 
-void Serving::forget_own() {
-  if (is_own_) std::atomic_store(&version_, std::shared_ptr<const Version>());
-  is_own_ = false;
-}
-
-void Serving::make_version(Network& network) {
-  // A call of its own within predict(): the compiler makes most of its static objects here.
+void Serving::make_version(Network& network, bool by_itself) {
+  // A call of its own within predict(): LibTorch's compiler makes most of its static objects here.
   static CallSite site;
   const RunningCall running(site);
   // A prediction may use the copies under any mode.
   const c10::InferenceMode no_inference(false);
   const at::NoGradGuard no_grad;
+  NetworkState& state = NetworkState::of(network);
   if (!program_ || tensors_of(*program_) != tensors_of(network)) {
-    torch::jit::Module program = NetworkState::of(network).program();
+    torch::jit::Module program = state.program();
     if (!program_ || program.type() != program_->type()) state_check_ = std::make_shared<StateCheck>();
     program_ = std::move(program);
   }
   std::atomic_store(
-      &version_, std::make_shared<const Version>(*program_, state_check_, network.tensor_options().device()));
+      &version_,
+      std::make_shared<const Version>(*program_, state_check_, network.tensor_options().device(), by_itself));
+  fingerprint_ = {state.turn(), state.packed_attributes(), {}};
+  for (const std::vector<at::Tensor>& tensors : {network.parameters(), network.buffers()}) {
+    for (const at::Tensor& tensor : tensors) fingerprint_.tensors.emplace_back(tensor, changes_of(tensor));
+  }
 }
 
-Serving::Version::Version(const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check, at::Device device)
-    : program_(copy_for_evaluation(program)), state_check_(std::move(state_check)), device_(device) {}
+bool Serving::is_current(const Network& network) const {
+  const NetworkState& state = NetworkState::of(network);
+  const auto is_same = [](const auto& one) { return changes_of(one.first) == one.second; };
+  return state.is_turn(fingerprint_.turn) && state.packed_attributes() == fingerprint_.attributes &&
+         std::all_of(fingerprint_.tensors.begin(), fingerprint_.tensors.end(), is_same);
+}
+
+Serving::Version::Version(
+    const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check, at::Device device, bool by_itself)
+    : program_(copy_for_evaluation(program)),
+      state_check_(std::move(state_check)),
+      device_(device),
+      by_itself_(by_itself) {}
 
 at::Tensor Serving::Version::predict(const at::Tensor& images, const Refusal& refuse) const {
   const at::NoGradGuard no_grad;

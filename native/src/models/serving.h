@@ -4,9 +4,13 @@
 #include <retort/models/network.h>
 #include <torch/csrc/jit/api/module.h>
 
+#include <cstdint>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "models/torchscript/program.h"
 
@@ -23,30 +27,40 @@ class Serving {
 
   /// Makes a version of the weights as they are now.
   void publish(Network& network);
-  /// The same for a network that has something to predict with but was never published; returns the version, or null if
-  /// there is no program to make one of.
-  std::shared_ptr<const Version> publish_own(Network& network);
+  /// Makes a version of a network that nobody has published, unless the last one is still of the same weights. Returns
+  /// the version to serve, or null if there is no program to make one of.
+  std::shared_ptr<const Version> publish_itself(Network& network);
   /// Makes a version of other weights if there is one.
   void publish_again(Network& network);
-  /// Forgets what the network has published by itself.
-  void forget_own();
 
  private:
   class StateCheck;
 
-  void make_version(Network& network);
+  /// What tells that a network has changed.
+  struct Fingerprint {
+    int64_t turn = 0;
+    std::string attributes;
+    std::vector<std::pair<at::Tensor, int64_t>> tensors;
+  };
+
+  void make_version(Network& network, bool by_itself);
+  bool is_current(const Network& network) const;
 
   std::optional<torch::jit::Module> program_;  // shares the network's tensors if it could be built once for all
   std::shared_ptr<StateCheck> state_check_;    // of the program's class
   std::shared_ptr<const Version> version_;
-  bool is_own_ = false;
+  Fingerprint fingerprint_;  // of that version
   bool has_no_program_ = false;
 };
 
 /// Weights that nobody trains.
 class Serving::Version {
  public:
-  Version(const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check, at::Device device);
+  Version(
+      const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check, at::Device device, bool by_itself);
+
+  /// Whether the network has published it by itself, since nobody else did.
+  bool is_by_itself() const { return by_itself_; }
 
   /// Logits without gradients. Any number of threads may ask at once; if the program changes its own state, they take
   /// turns.
@@ -56,6 +70,7 @@ class Serving::Version {
   torch::jit::Module program_;
   std::shared_ptr<StateCheck> state_check_;
   at::Device device_;
+  bool by_itself_;
   mutable std::mutex turn_;
 };
 

@@ -83,7 +83,7 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   void save(const std::string& path, const std::string& note);
   std::string load(const std::string& path);
   std::string graph_obstacle() const { return graph.obstacle(); }
-  std::unique_lock<std::mutex> settle_pending(const Network& network) override;
+  std::unique_lock<std::mutex> settle_pending(const Network& network, bool waits) override;
 
   // ---- the acts of a step, in step.cpp ------------------------------------------------------------------------------
 
@@ -109,15 +109,13 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   void give_up(Attempt attempt, std::exception_ptr error);
   void advance();
 
-  // ---- the same by a CUDA graph, in step_recording.cpp
-  // ---------------------------------------------------------------
+  // ---- the same by a CUDA graph, in step_recording.cpp --------------------------------------------------------------
 
   /// Returns whether there is a graph for such batches.
   bool replay(const Batch& batch, Attempt& attempt);
   void record(const StepGraph::Signature& signature, const Batch& batch, Attempt& attempt);
 
-  // ---- who holds the networks, and what is pending, in step_pending.cpp
-  // ----------------------------------------------
+  // ---- who holds the networks, and what is pending, in step_pending.cpp ---------------------------------------------
 
   /// This step's mutex and, where they are needed, both networks'.
   class Lock;
@@ -183,6 +181,8 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
 class TrainingStep::Impl::Lock {
  public:
   explicit Lock(Impl& step, bool with_networks = true);
+  /// @param held the step's mutex, locked
+  Lock(Impl& step, std::unique_lock<std::mutex> held, bool with_networks);
   /// What was started on a device while it was held comes before what will be started then.
   ~Lock();
 
@@ -191,7 +191,7 @@ class TrainingStep::Impl::Lock {
 
  private:
   Impl& impl_;
-  std::lock_guard<std::mutex> step_;
+  std::unique_lock<std::mutex> step_;
   std::unique_lock<std::mutex> student_;
   std::unique_lock<std::mutex> teacher_;
 };

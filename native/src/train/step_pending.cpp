@@ -6,7 +6,10 @@
 namespace retort {
 
 TrainingStep::Impl::Lock::Lock(Impl& step, bool with_networks)
-    : impl_(step), step_(step.mutex), student_(step.options.student->mutex(), std::defer_lock) {
+    : Lock(step, std::unique_lock<std::mutex>(step.mutex), with_networks) {}
+
+TrainingStep::Impl::Lock::Lock(Impl& step, std::unique_lock<std::mutex> held, bool with_networks)
+    : impl_(step), step_(std::move(held)), student_(step.options.student->mutex(), std::defer_lock) {
   if (!with_networks) return;
   if (step.options.teacher) {
     // Both at once: another step may use the same two the other way round.
@@ -43,12 +46,18 @@ std::unique_ptr<TrainingStep::Impl::Lock> TrainingStep::Impl::settled(bool reads
     }
     if (!other) return lock;
     lock.reset();
-    other->settle_pending(*of);
+    other->settle_pending(*of, /*waits=*/true);
   }
 }
 
-std::unique_lock<std::mutex> TrainingStep::Impl::settle_pending(const Network& network) {
-  Lock lock(*this);
+std::unique_lock<std::mutex> TrainingStep::Impl::settle_pending(const Network& network, bool waits) {
+  std::unique_lock<std::mutex> held(mutex, std::defer_lock);
+  if (waits) {
+    held.lock();
+  } else if (!held.try_lock()) {
+    return {};
+  }
+  Lock lock(*this, std::move(held), /*with_networks=*/true);
   settle();
   return lock.take(network);
 }

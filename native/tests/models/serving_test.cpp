@@ -168,11 +168,9 @@ TEST_F(ServingTest, LoadingPublishes) {
   for (const bool is_published : {true, false}) {
     for (const auto& network : every_kind()) {
       network->save_state_dict(folder_.file("state.pt"));
-      if (is_published) network->publish();
       const at::Tensor saved = network->predict(images_);
       change(*network);
-      EXPECT_TRUE(same_bits(network->predict(images_), saved));
-      network->publish();
+      if (is_published) network->publish();
       EXPECT_FALSE(same_bits(network->predict(images_), saved));
       network->load_state_dict(folder_.file("state.pt"));
       EXPECT_TRUE(same_bits(network->predict(images_), saved));
@@ -190,30 +188,64 @@ TEST_F(ServingTest, LoadingThatFailsLeavesThePublished) {
   EXPECT_TRUE(same_bits(network->predict(images_), published));
 }
 
-TEST_F(ServingTest, UnpublishedNetworkPublishesItselfFirst) {
+TEST_F(ServingTest, UnpublishedNetworkPublishesItselfWheneverItHasChanged) {
   for (const auto& network : every_kind()) {
     const at::Tensor first = network->predict(images_);
+    EXPECT_TRUE(same_bits(network->predict(images_), first));
     change(*network);
-    EXPECT_TRUE(same_bits(network->predict(images_), first)) << "what was published, until the next time";
+    const at::Tensor second = network->predict(images_);
+    EXPECT_FALSE(same_bits(second, first));
+    network->convert(at::kDouble);
+    EXPECT_TRUE(close(network->predict(images_.to(at::kDouble)), second.to(at::kDouble), 1e-5));
+    network->convert(at::kFloat);
     network->publish();
-    EXPECT_FALSE(same_bits(network->predict(images_), first));
+    change(*network);
+    EXPECT_TRUE(same_bits(network->predict(images_), second)) << "what somebody has published stays";
   }
 }
 
-TEST_F(ServingTest, WhatANetworkHasPublishedByItselfFollowsItsDtype) {
-  const auto network = resnet();
-  const at::Tensor first = network->predict(images_);
-  network->convert(at::kDouble);
-  EXPECT_TRUE(close(network->predict(images_.to(at::kDouble)), first.to(at::kDouble), 1e-5));
+TEST_F(ServingTest, UnpublishedNetworkFollowsItsSteps) {
+  for (const bool late : {false, true}) {
+    const auto student = resnet();
+    TrainingStepOptions options;
+    options.student = student;
+    options.input_shape = {3, 8, 8};
+    options.late_results = late;
+    TrainingStep step(options);
+    Batch batch;
+    batch.images = images_;
+    batch.labels = at::arange(4);
+    StepResult result;
+    at::Tensor last = student->predict(images_);
+    for (int i = 0; i < 3; ++i) {
+      step.run(batch, result);
+      const at::Tensor logits = student->predict(images_);
+      EXPECT_FALSE(same_bits(logits, last));
+      EXPECT_EQ(student->accuracy(images_, logits.argmax(1)), 1.0);
+      last = logits;
+    }
+  }
+}
+
+TEST_F(ServingTest, UnpublishedNetworkPublishesNothingTwice) {
+  const auto copies = std::make_shared<OwnNetwork>(false);
+  for (int i = 0; i < 3; ++i) copies->predict(images_);
+  EXPECT_EQ(copies->programs, 1);
+  change(*copies);
+  for (int i = 0; i < 3; ++i) copies->predict(images_);
+  EXPECT_EQ(copies->programs, 2);
 }
 
 TEST_F(ServingTest, UnpublishedNetworkWaitsForAStepOnlyOnce) {
   for (const auto& network : every_kind()) {
     const at::Tensor expected = network->predict(images_);
-    const std::lock_guard<std::mutex> step(network->mutex());
+    change(*network);
+    std::unique_lock<std::mutex> step(network->mutex());
     auto prediction =
         std::async(std::launch::async, [&] { EXPECT_TRUE(same_bits(network->predict(images_), expected)); });
     EXPECT_EQ(prediction.wait_for(std::chrono::minutes(1)), std::future_status::ready);
+    step.unlock();
+    EXPECT_FALSE(same_bits(network->predict(images_), expected));
   }
 }
 

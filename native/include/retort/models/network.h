@@ -47,7 +47,7 @@ struct NetworkStructure {
 /// torch::nn::Module does (in the constructor or in its first forward pass), passes its tap names to the constructor
 /// and implements compute(). Always owned by a std::shared_ptr.
 ///
-/// A network has the weights that are being trained, and those that were last published. predict() serves the latter,
+/// A network has the weights that are being trained, and those that were last published. predict() serves the latter;
 /// everything else is about the former.
 ///
 /// All methods but forward(), tensor_options() and what torch::nn::Module itself offers may be called from several
@@ -63,9 +63,11 @@ class RETORT_API Network : public torch::nn::Module {
   /// @throws c10::ValueError if the output is not (logits [B, classes], one feature with the batch first for each tap)
   NetworkOutput forward(const at::Tensor& images);
 
-  /// Logits [B, classes] in evaluation mode, without gradients, by the weights that were last published: any number of
-  /// threads predict at once and wait for no training step. A network that was never published publishes itself first,
-  /// for which it waits as publish() does.
+  /// Logits [B, classes] in evaluation mode, without gradients, computed with the weights that were last published. Any
+  /// number of threads may predict at once, and none waits for a training step.
+  ///
+  /// A network on which nobody has called publish() publishes itself, again whenever its weights have changed. Only the
+  /// first time does it wait for a step; later, while a step is running, it serves what it published last.
   ///
   /// Only if the program of a TorchScript network changes its own state in evaluation mode do predictions take turns;
   /// the changes are the published version's alone. A class of your own without to_torchscript() has nothing to
@@ -78,10 +80,10 @@ class RETORT_API Network : public torch::nn::Module {
   /// @throws c10::ValueError if the labels do not fit or none is given
   double accuracy(const at::Tensor& images, const at::Tensor& labels);
 
-  /// Makes predict() serve the weights (parameters, buffers and attributes) as they are now. Training does not touch
-  /// what is published, nor do convert() and move_to(); load_state_dict() publishes again. Takes as long as a copy of
-  /// the weights, the first time also what the program costs to build. The version published before is freed when the
-  /// last prediction with it has ended.
+  /// Makes predict() serve the weights (parameters, buffers and attributes) as they are now, until the next call.
+  /// Training, convert() and move_to() leave the published weights as they are; load_state_dict() publishes the loaded
+  /// ones. Takes as long as a copy of the weights, and the first time also builds the program. The version published
+  /// before is freed when the last prediction with it has ended.
   /// @throws c10::ValueError if the network is of a class of your own that does not implement to_torchscript(); what
   /// was published before stays then
   void publish();

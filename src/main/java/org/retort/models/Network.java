@@ -25,8 +25,8 @@ import org.retort.internal.StringLists;
 /**
  * Anything that maps a batch of images to logits and named features ("taps").
  *
- * <p>A network has the weights that are being trained, and those last published with {@link
- * #publish}, if any. Predictions are about the latter, everything else about the former.
+ * <p>A network has the weights that are being trained, and those that were last published. {@link
+ * #predict(Tensor)} serves the latter; everything else is about the former.
  *
  * <p>A network may be used from several threads. Calls that run it, read its weights or change them
  * wait for each other and for training steps on it; names, shapes and predictions on published
@@ -171,13 +171,10 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   }
 
   /**
-   * Makes predictions serve the weights as they are now, until the next call: those of any number
-   * of threads run at once and wait for no training step. Training, {@link #loadStateDict} and
-   * {@link #convert} do not touch what is published. It waits for a step that is running, then
-   * takes as long as a copy of the weights, the first time some more.
-   *
-   * <p>Only if the program of a {@link TorchScriptNetwork} changes its own state in evaluation mode
-   * do such predictions take turns; the changes are the published version's alone.
+   * Makes predictions serve the weights as they are now, until the next call. Training and {@link
+   * #convert} leave the published weights as they are; {@link #loadStateDict} publishes the loaded
+   * ones. Waits for a training step that is running, then takes as long as a copy of the weights,
+   * and the first time somewhat longer.
    *
    * @throws IllegalStateException if the network was closed
    * @throws org.retort.RetortException if a program holds something that can't be copied; what was
@@ -188,8 +185,16 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   }
 
   /**
-   * Computes logits in evaluation mode, without gradients, with the weights last {@linkplain
-   * #publish published}, or, if none are, with those that are being trained.
+   * Computes logits in evaluation mode, without gradients, with the weights that were last
+   * {@linkplain #publish published}. Any number of threads may predict at once, and none waits for
+   * a training step.
+   *
+   * <p>A network on which nobody has called {@link #publish} publishes itself, again whenever its
+   * weights have changed. Only the first time does it wait for a step; later, while a step is
+   * running, it serves what it published last.
+   *
+   * <p>Only if the program of a {@link TorchScriptNetwork} changes its own state in evaluation mode
+   * do predictions take turns; the changes are the published version's alone.
    *
    * @param images [B, …], in the network's dtype
    * @return new logits [B, classes], which the caller closes
@@ -359,8 +364,9 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
 
   /**
    * Loads a state dict written by {@link #saveStateDict} or by Python's {@code torch.save}, alone
-   * or under the key {@code model} or {@code state_dict} of a checkpoint. Names and shapes must
-   * match exactly; dtypes are converted.
+   * or under the key {@code model} or {@code state_dict} of a checkpoint, and publishes the loaded
+   * weights if others have been published. Names and shapes must match exactly; dtypes are
+   * converted.
    *
    * @param file what to read
    * @throws IllegalArgumentException if it is null or does not exist

@@ -114,11 +114,9 @@ final class ServingTest {
   }
 
   @Test
-  void predict_whileWeightsAreSavedLoadedAndConverted_keepsThePublished() throws Exception {
+  void predict_whileWeightsAreSavedAndConverted_keepsThePublished() throws Exception {
     try (SmallStep small = new SmallStep()) {
-      Path state = folder.resolve("state.pt");
       Path checkpoint = folder.resolve("step");
-      small.student.saveStateDict(state);
       small.step.save(checkpoint);
       small.run();
       small.student.publish();
@@ -135,7 +133,6 @@ final class ServingTest {
           () -> {
             try {
               for (int i = 0; i < ROUNDS; i++) {
-                small.student.loadStateDict(state);
                 small.student.convert(ScalarType.Double);
                 small.student.convert(ScalarType.Float);
                 small.student.saveStateDict(folder.resolve("other.pt"));
@@ -150,6 +147,44 @@ final class ServingTest {
           };
 
       Threads.runAll(read, read, read, change);
+    }
+  }
+
+  @Test
+  void loadStateDict_whileOthersPredict_publishesTheLoadedWeights() throws Exception {
+    try (SmallStep small = new SmallStep()) {
+      List<Path> files = new ArrayList<>();
+      List<ByteBuffer> expected = new ArrayList<>();
+      for (int i = 0; i < 2; i++) {
+        files.add(folder.resolve(i + ".pt"));
+        small.student.saveStateDict(files.get(i));
+        small.student.publish();
+        expected.add(copy(new Reader(small).predict()));
+        small.run();
+      }
+      AtomicBoolean ends = new AtomicBoolean();
+      Threads.Task read =
+          () -> {
+            Reader reader = new Reader(small);
+            while (!ends.get()) {
+              assertThat(expected).contains(reader.predict());
+            }
+          };
+      Threads.Task load =
+          () -> {
+            try {
+              Reader reader = new Reader(small);
+              for (int i = 0; i < 2 * ROUNDS; i++) {
+                small.student.loadStateDict(files.get(i % 2));
+                assertThat(reader.predict()).isEqualTo(expected.get(i % 2));
+                small.run();
+              }
+            } finally {
+              ends.set(true);
+            }
+          };
+
+      Threads.runAll(read, read, load);
     }
   }
 
