@@ -130,8 +130,8 @@ final class TrainingStepBuilderTest {
   @Test
   void build_unknownTap_isRefused() {
     String rule =
-        "Network: tap must be one of stem, layer1, layer2, layer3, layer1.pre, layer2.pre,"
-            + " layer3.pre, embedding (got layer4)";
+        "TrainingStep: tap of the student must be one of stem, layer1, layer2, layer3, layer1.pre,"
+            + " layer2.pre, layer3.pre, embedding (got layer4)";
     assertBuildRefused(builder().add(1, KD, Taps.of("layer4")), rule);
   }
 
