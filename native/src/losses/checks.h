@@ -64,11 +64,11 @@ void check_map(const char* function, const Argument& argument, const at::Tensor&
   RETORT_CHECK_AS(ShapeError, map.numel() > 0, function, ": ", argument, " must not be empty (got ", map.sizes(), ")");
 }
 
-/// Requires as many student maps as teacher maps, at least `minimum`, all of one batch, dtype and device.
+/// Requires the same number of student and teacher maps, at least `minimum`, all of one batch, dtype and device.
 inline void check_maps(const char* function, at::TensorList student, at::TensorList teacher, size_t minimum) {
   RETORT_CHECK_AS(
-      ShapeError, student.size() == teacher.size(), function, ": student and teacher must have as many maps (got ",
-      student.size(), " and ", teacher.size(), ")");
+      ShapeError, student.size() == teacher.size(), function,
+      ": student and teacher must have the same number of maps (got ", student.size(), " and ", teacher.size(), ")");
   RETORT_CHECK_AS(
       ShapeError, student.size() >= minimum, function, ": student must have at least ", minimum,
       minimum == 1 ? " map" : " maps", " (got ", student.size(), ")");
@@ -85,12 +85,12 @@ inline void check_maps(const char* function, at::TensorList student, at::TensorL
   }
 }
 
-/// Requires the taps of a criterion to be feature maps, as many of the student's as of the teacher's and at least
-/// `minimum`.
+/// Requires the taps of a criterion to be feature maps, the same number of both networks' and at least `minimum`.
 inline void check_map_taps(const char* function, const FeatureShapes& shapes, size_t minimum) {
   RETORT_CHECK(
-      shapes.student.size() == shapes.teacher.size(), function, ": student and teacher must have as many taps (got ",
-      shapes.student.size(), " and ", shapes.teacher.size(), ")");
+      shapes.student.size() == shapes.teacher.size(), function,
+      ": student and teacher must have the same number of taps (got ", shapes.student.size(), " and ",
+      shapes.teacher.size(), ")");
   RETORT_CHECK(
       shapes.student.size() >= minimum, function, ": taps must be at least ", minimum, " (got ", shapes.student.size(),
       ")");

@@ -125,8 +125,9 @@ at::Tensor checked_crd_loss(
   check_memory("crd_loss", "student_memory", student_memory, student);
   check_memory("crd_loss", "teacher_memory", teacher_memory, student);
   RETORT_CHECK_AS(
-      ShapeError, student_memory.size(0) == teacher_memory.size(0), "crd_loss: memories must have as many rows (got ",
-      student_memory.size(0), " and ", teacher_memory.size(0), ")");
+      ShapeError, student_memory.size(0) == teacher_memory.size(0),
+      "crd_loss: memories must have the same number of rows (got ", student_memory.size(0), " and ",
+      teacher_memory.size(0), ")");
   check_contrast("crd_loss", contrast, student, teacher_memory.size(0));
   check_positive("crd_loss", "z_student", z_student);
   check_positive("crd_loss", "z_teacher", z_teacher);

@@ -81,7 +81,7 @@ class CrdCriterion final : public Criterion {
     // The queue's positives are this batch's own embeddings, which must be there to be compared with.
     if (options_.queue > 0) update_memories(0);
     const at::Tensor contrast = input.contrast.defined() ? input.contrast : drawn();
-    // Values are looked at where nobody has to be waited for.
+    // Values are checked only where that does not wait for a device.
     contrast.is_cpu() ? check_contrast("crd_loss", contrast, student, rows())
                       : check_contrast_fits("crd_loss", contrast, student);
     const double z_student = z(z_student_, "z_student", student, *teacher_memory_, contrast);
@@ -152,7 +152,7 @@ class CrdCriterion final : public Criterion {
     int64_t version_ = -1;
   };
 
-  /// What is to be put back: the numbers as they were at the snapshot, and what rows held before each change since.
+  /// What a roll back restores: the numbers as they were at the snapshot, and what rows held before each change since.
   struct Before {
     std::vector<MemoryRows> student;
     std::vector<MemoryRows> teacher;

@@ -48,7 +48,7 @@ c10::string_view name_of(FspReduction reduction) {
 void check_channels(size_t map, int64_t student, int64_t teacher) {
   RETORT_CHECK_AS(
       ShapeError, student == teacher, "fsp_loss: ", Element{"student", map}, " and ", Element{"teacher", map},
-      " must have as many channels (got ", student, " and ", teacher, ")");
+      " must have the same number of channels (got ", student, " and ", teacher, ")");
 }
 
 void check_pairs(at::IntArrayRef pairs, size_t maps) {

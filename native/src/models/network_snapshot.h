@@ -18,7 +18,7 @@ class NetworkSnapshot {
   NetworkSnapshot& operator=(const NetworkSnapshot&) = delete;
 
   virtual void take();
-  /// Puts back what take() found.
+  /// Restores what take() found.
   virtual void restore();
 
  private:

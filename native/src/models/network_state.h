@@ -14,7 +14,7 @@
 
 namespace retort {
 
-/// Who has something under way that may still put a network back to what it was.
+/// Has something pending that may still roll a network back.
 class PendingOwner {
  public:
   virtual ~PendingOwner() = default;
@@ -57,7 +57,7 @@ class NetworkState {
   /// for a checkpoint; empty if there is nothing of the kind. Of a TorchScript module that is every attribute made of
   /// numbers, strings, tensors, lists, dicts and tuples; objects of classes are left out.
   virtual std::string packed_attributes() const;
-  /// Puts back what packed_attributes() returned.
+  /// Restores what packed_attributes() returned.
   /// @throws c10::ValueError if the bytes are of another network or no such bytes; nothing is changed then
   virtual void unpack_attributes(const std::string& bytes);
 
@@ -70,7 +70,7 @@ class NetworkState {
   std::unique_lock<std::mutex> settled_if_free() {
     return settled(std::unique_lock<std::mutex>(mutex_, std::try_to_lock), /*waits=*/false);
   }
-  /// Null for nobody.
+  /// Null for none.
   void set_pending(std::weak_ptr<PendingOwner> owner) { pending_ = std::move(owner); }
   /// Null if nothing is pending.
   std::shared_ptr<PendingOwner> pending() const { return pending_.lock(); }

@@ -27,8 +27,8 @@ class Serving {
 
   /// Makes a version of the weights as they are now.
   void publish(Network& network);
-  /// Makes a version of a network that nobody has published, unless the last one is still of the same weights. Returns
-  /// the version to serve, or null if there is no program to make one of.
+  /// Makes a version of a network on which publish() was never called, unless the last one is of the same weights.
+  /// Returns the version to serve, or null if there is no program to make one of.
   std::shared_ptr<const Version> publish_itself(Network& network);
   /// Makes a version of other weights if there is one.
   void publish_again(Network& network);
@@ -53,13 +53,13 @@ class Serving {
   bool has_no_program_ = false;
 };
 
-/// Weights that nobody trains.
+/// Weights that are not trained any more.
 class Serving::Version {
  public:
   Version(
       const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check, at::Device device, bool by_itself);
 
-  /// Whether the network has published it by itself, since nobody else did.
+  /// Whether the network has published it by itself.
   bool is_by_itself() const { return by_itself_; }
 
   /// Logits without gradients. Any number of threads may ask at once; if the program changes its own state, they take

@@ -23,7 +23,7 @@ inline bool is_plain(const at::Tensor& tensor) {
          (tensor.scalar_type() == at::kFloat || tensor.scalar_type() == at::kDouble);
 }
 
-/// The contrary as bool [] where the tensor is, which nobody waits for.
+/// The contrary as bool [] on the tensor's device, computed asynchronously.
 inline at::Tensor any_not_finite(const at::Tensor& tensor) {
   return (tensor * 0).ne(0).any();
 }

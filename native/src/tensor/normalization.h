@@ -18,7 +18,7 @@ struct Normalization {
       const char* function, const std::vector<double>& mean, const std::vector<double>& deviation, int64_t channels) {
     const size_t count = mean.size();
     RETORT_CHECK(
-        deviation.size() == count, function, ": mean and deviation must be as many (got ", count, " and ",
+        deviation.size() == count, function, ": mean and deviation must have the same length (got ", count, " and ",
         deviation.size(), ")");
     RETORT_CHECK(
         count <= 1 || static_cast<int64_t>(count) == channels, function, ": mean must be one for each of ", channels,

@@ -23,7 +23,7 @@ inline void remember(at::Tensor& copy, const at::Tensor& tensor) {
   }
 }
 
-/// Copies the contents of as many tensors, on a GPU by a few kernels for all.
+/// Copies the contents of tensors to the same number of others, on a GPU by a few kernels for all.
 inline void copy_all(const std::vector<at::Tensor>& targets, const std::vector<at::Tensor>& sources) {
   using Tensors = std::vector<at::Tensor>;
   std::map<std::pair<int64_t, at::ScalarType>, std::pair<Tensors, Tensors>> elsewhere;

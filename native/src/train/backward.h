@@ -19,7 +19,7 @@ class Backward {
   explicit Backward(GivenNumbers& given) : given_(given) {}
 
   /// Computes a loss; returns it as a scalar [].
-  /// @param factor the place of what its gradient begins with
+  /// @param factor the place of its root's gradient
   at::Tensor add(const BoundLoss& loss, const CriterionInput& input, int64_t factor);
 
   /// The gradients of the sum of all losses times their factors; undefined where no loss depends on a parameter.

@@ -13,7 +13,7 @@
 
 namespace retort {
 
-/// Makes of a batch's images what networks take.
+/// Prepares a batch's images for the networks.
 class ImagePreparation {
  public:
   /// @param input_shape of one image, channels first

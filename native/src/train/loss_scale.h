@@ -6,7 +6,7 @@ namespace retort {
 
 /// The power of two that the loss is multiplied by before the backward pass, and the gradients are divided by after it,
 /// so that float16 holds small gradients, too. Moves as torch.amp.GradScaler's does by default: halved when a gradient
-/// overflows, in which case the batch is passed over, and doubled after 2,000 batches without that.
+/// overflows, in which case the batch is skipped, and doubled after 2,000 batches without that.
 class LossScale {
  public:
   explicit LossScale(bool is_used) : is_used_(is_used) {}

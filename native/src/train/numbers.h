@@ -40,7 +40,7 @@ class FoundNumbers {
   /// @param most losses and parameters that any stage has
   FoundNumbers(c10::Device device, int64_t most);
 
-  /// Begins a step with as many losses and parameters; notes when the device begins with it.
+  /// Begins a step with these numbers of losses and parameters; notes when the device begins with it.
   void begin(int64_t losses, int64_t parameters);
 
   // On the device, without waiting:

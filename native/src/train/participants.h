@@ -64,16 +64,16 @@ class RandomParticipant final : public Participant {
   RandomState state_;
 };
 
-/// Something that knows only how to be undone.
-class UndoParticipant final : public Participant {
+/// Something that saves itself, and is told only when to roll back.
+class RollBackParticipant final : public Participant {
  public:
-  explicit UndoParticipant(std::function<void()> undo) : undo_(std::move(undo)) {}
+  explicit RollBackParticipant(std::function<void()> roll_back) : roll_back_(std::move(roll_back)) {}
 
   void save() override {}
-  void roll_back() override { undo_(); }
+  void roll_back() override { roll_back_(); }
 
  private:
-  std::function<void()> undo_;
+  std::function<void()> roll_back_;
 };
 
 }  // namespace retort

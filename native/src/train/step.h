@@ -45,7 +45,7 @@ inline CriterionBatch criterion_batch(const Batch& batch) {
 /// A batch on its way through a step, until it is closed.
 struct Attempt {
   StepResult result;
-  /// What is put back unless the step succeeds.
+  /// Rolls back unless the step succeeds.
   Transaction transaction;
   /// Which losses of the stage there are for the batch.
   c10::SmallVector<bool, 8> applies;
@@ -123,14 +123,14 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   std::unique_ptr<Lock> settled(bool reads_networks = true);
   /// Closes what is pending.
   void settle();
-  /// Throws what the last step has failed of, once.
+  /// Throws the error of the last step if it has failed, once.
   void rethrow_failure();
-  /// Marks the networks that a pending step may put back, or unmarks them.
+  /// Marks the networks that a pending step may roll back, or unmarks them.
   void mark_pending(bool is_pending);
 
   BoundStage& stage() { return stages[static_cast<size_t>(progress.stage)]; }
   const BoundStage& stage() const { return stages[static_cast<size_t>(progress.stage)]; }
-  /// Where the device is told what the gradient of a loss begins with.
+  /// The place of the gradient of a loss as a root of the backward pass.
   int64_t factor_place(int64_t loss) const { return kWeights + static_cast<int64_t>(stage().losses.size()) + loss; }
   double learning_rate() const { return stage().optimizer->learning_rate(progress.steps_of_stage); }
   /// TrainingStep::state() with the optimizer of a stage.
@@ -167,11 +167,11 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   // Who takes part in a transaction beside teacher and criteria:
   NetworkParticipant student_participant;
   RandomParticipant random_participant;
-  UndoParticipant graph_participant;
+  RollBackParticipant graph_participant;
 
   /// The last step, if its numbers were not waited for.
   std::optional<Attempt> pending;
-  /// What the last step that is not pending any more has to tell, until somebody asks.
+  /// The result of the last step that is not pending any more, until it is reported.
   std::optional<StepResult> finished;
   std::exception_ptr failure;
 

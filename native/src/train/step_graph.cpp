@@ -12,7 +12,7 @@
 namespace retort {
 namespace {
 
-/// A batch of the same shapes on a device, which nobody has filled.
+/// A batch of the same shapes on a device, not filled yet.
 Batch places_for(const Batch& batch, c10::Device device) {
   const auto place = [device](const at::Tensor& part) {
     return part.defined() ? at::empty_like(part, part.options().device(device), at::MemoryFormat::Contiguous) : part;
@@ -43,7 +43,7 @@ bool StepGraph::has_moved() const {
 
 void StepGraph::record(
     const Signature& signature, const Batch& batch, std::vector<at::Tensor> tensors,
-    const std::function<void(const Batch&)>& work, const std::function<void()>& undo) {
+    const std::function<void(const Batch&)>& work, const std::function<void()>& roll_back) {
   drop();
   for (at::Tensor& tensor : tensors) {
     const void* place = tensor.const_data_ptr();
@@ -53,7 +53,7 @@ void StepGraph::record(
     if (!stream_) stream_ = c10::impl::VirtualGuardImpl(device_.type()).getStreamFromGlobalPool(device_);
     batch_ = places_for(batch, device_);
     work_ = std::make_unique<CudaGraph>(*stream_, [&] { work(batch_); });
-    undo_ = std::make_unique<CudaGraph>(*stream_, undo);
+    roll_back_ = std::make_unique<CudaGraph>(*stream_, roll_back);
     recorded_ = signature;
   } catch (const std::exception& error) {
     give_up(first_line(error));
@@ -67,7 +67,7 @@ void StepGraph::launch(Staging& staging, const Batch& batch) {
 
 void StepGraph::drop() {
   work_.reset();
-  undo_.reset();
+  roll_back_.reset();
   batch_ = {};
   places_.clear();
   recorded_.clear();

@@ -36,19 +36,19 @@ class StepGraph {
   bool has_moved() const;
 
   /// Records what `work` starts for a batch like this, which it is given at the places from where the graph will read
-  /// batches, and what `undo` starts to put back what the work changed but the optimizer's part. If that fails, there
-  /// is an obstacle.
+  /// batches, and what `roll_back` starts to restore what the work changed but the optimizer's part. If that fails,
+  /// there is an obstacle.
   /// @param tensors of the networks
   void record(
       const Signature& signature, const Batch& batch, std::vector<at::Tensor> tensors,
-      const std::function<void(const Batch&)>& work, const std::function<void()>& undo);
+      const std::function<void(const Batch&)>& work, const std::function<void()>& roll_back);
 
   /// Begins to count anew how many batches in a row have been alike.
   void forget_batches();
 
   /// Does the work for another batch of the recorded shape.
   void launch(Staging& staging, const Batch& batch);
-  void undo() const { undo_->launch(); }
+  void roll_back() const { roll_back_->launch(); }
 
   /// Forgets the graph, to record another.
   void drop();
@@ -68,7 +68,7 @@ class StepGraph {
   std::vector<std::pair<at::Tensor, const void*>> places_;
   /// In which all is recorded: what LibTorch prepares for a stream is then prepared once.
   std::optional<c10::Stream> stream_;
-  std::unique_ptr<CudaGraph> work_, undo_;
+  std::unique_ptr<CudaGraph> work_, roll_back_;
 };
 
 }  // namespace retort

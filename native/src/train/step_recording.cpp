@@ -91,8 +91,8 @@ void TrainingStep::Impl::record(const StepGraph::Signature& signature, const Bat
     graph.give_up("a network changes attributes of its own, or draws random numbers on the CPU");
   }
   if (graph.obstacle().empty()) return;
-  // What has happened on the CPU is put back, to where take() left it. On the device nothing has happened, so that
-  // what criteria remember of it must be forgotten first.
+  // The CPU's state is rolled back to where take() left it. On the device nothing has happened, so that what criteria
+  // remember of it must be forgotten first.
   for (const BoundLoss& loss : stage().losses) loss.participant->save();
   attempt.transaction.restart();
   drawn.roll_back();

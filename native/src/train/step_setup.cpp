@@ -121,7 +121,7 @@ TrainingStep::Impl::Impl(TrainingStepOptions options_given)
       student_format(options.student_format),
       student_participant(*options.student),
       random_participant(at::globalContext().defaultGenerator(device)),
-      graph_participant([this] { graph.undo(); }) {}
+      graph_participant([this] { graph.roll_back(); }) {}
 
 std::vector<std::pair<std::string, Network*>> TrainingStep::Impl::networks() const {
   std::vector<std::pair<std::string, Network*>> networks = {{"student", options.student.get()}};

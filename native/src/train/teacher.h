@@ -32,8 +32,8 @@ class Teacher {
 
   /// Begins a step: the network joins the transaction if it will run for the batch.
   void begin(const Batch& batch, Transaction& transaction);
-  /// Logits and the features of taps(), which nobody may change. With a cache it is known only now whether the network
-  /// runs, and so joins the transaction.
+  /// Logits and the features of taps(), not to be changed. With a cache it is known only now whether the network runs,
+  /// and so joins the transaction.
   NetworkOutput outputs(const Batch& batch, const ImagePreparation& images, Transaction& transaction);
 
   /// Whether there are new outputs to be cached.

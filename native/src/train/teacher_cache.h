@@ -17,7 +17,7 @@ namespace retort {
 /// are whole and rows that are not there, nothing else. Not safe under threads.
 class TeacherCache {
  public:
-  /// What the teacher makes of one sample.
+  /// The teacher's outputs for one sample.
   struct Output {
     std::vector<int64_t> shape;
     at::ScalarType dtype;

@@ -26,7 +26,7 @@ TrainingStep::~TrainingStep() {
     return;
   }
   try {
-    // The device works with what the step is made of, and what has failed has to be undone.
+    // The device works with what the step is made of, and a failed step has to be rolled back.
     impl_->settled();
   } catch (const std::exception&) {
     // A device that is lost, of which the next call tells.

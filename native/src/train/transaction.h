@@ -4,17 +4,17 @@
 
 namespace retort {
 
-/// Something that a step changes, and that can be put back as it was.
+/// Something that a step changes, and that can be rolled back.
 class Participant {
  public:
   virtual ~Participant() = default;
   /// Remembers what there is.
   virtual void save() = 0;
-  /// Puts back what save() remembered.
+  /// Restores what save() remembered.
   virtual void roll_back() = 0;
 };
 
-/// Whatever takes part in it is put back as it was in the end, the last one first, unless it was committed.
+/// Its participants are rolled back when it ends, the last one first, unless it was committed.
 class Transaction {
  public:
   Transaction() = default;

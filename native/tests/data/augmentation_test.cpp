@@ -205,7 +205,7 @@ TEST_F(AugmentationTest, RejectsOptions) {
       "augment: flip must be between 0 and 1 (got nan)");
   AugmentationOptions options;
   options.mean = {0.5, 0.5};
-  EXPECT_EQ(error_after(options), "augment: mean and deviation must be as many (got 2 and 0)");
+  EXPECT_EQ(error_after(options), "augment: mean and deviation must have the same length (got 2 and 0)");
   options.deviation = {1, 1};
   EXPECT_EQ(error_after(options), "augment: mean must be one for each of 3 channels, or one (got 2)");
   options.mean = {0.5};

@@ -510,7 +510,7 @@ TEST_F(CrdLossTest, RejectsOtherShapesOfConstants) {
       "crd_loss: teacher_memory must be of shape [rows, 9] and not empty (got [9])");
   EXPECT_EQ(
       error_after([](Data& data) { data.student_memory = data.student_memory.slice(0, 1); }),
-      "crd_loss: memories must have as many rows (got 29 and 30)");
+      "crd_loss: memories must have the same number of rows (got 29 and 30)");
   EXPECT_EQ(
       error_after([](Data& data) { data.contrast = data.contrast.slice(0, 1); }),
       "crd_loss: contrast must be of shape [5, negatives + 1] (got [4, 13])");

@@ -691,7 +691,7 @@ TEST_F(FspLossTest, RejectsOtherChannels) {
   const Maps teacher = {map({2, 3, 4, 4}), map({2, 6, 4, 4})};
   EXPECT_EQ(
       error_of([&] { fsp_loss(student, teacher); }),
-      "fsp_loss: student[1] and teacher[1] must have as many channels (got 5 and 6)");
+      "fsp_loss: student[1] and teacher[1] must have the same number of channels (got 5 and 6)");
 }
 
 TEST_F(FspLossTest, RejectsTaps) {
@@ -700,7 +700,7 @@ TEST_F(FspLossTest, RejectsTaps) {
   EXPECT_EQ(error({{{4, 2, 2}}, {{4, 2, 2}}}), "fsp_loss: taps must be at least 2 (got 1)");
   EXPECT_EQ(
       error({{{4, 2, 2}, {4, 2, 2}}, {{4, 2, 2}}}),
-      "fsp_loss: student and teacher must have as many taps (got 2 and 1)");
+      "fsp_loss: student and teacher must have the same number of taps (got 2 and 1)");
   EXPECT_EQ(
       error({{{4, 2, 2}, {64}}, {{4, 2, 2}, {64}}}),
       "fsp_loss: tap student[1] must be a map [channels, height, width] (got [64])");
@@ -709,7 +709,7 @@ TEST_F(FspLossTest, RejectsTaps) {
       "fsp_loss: tap teacher[1] must be a map [channels, height, width] (got [8, 2])");
   EXPECT_EQ(
       error({{{4, 2, 2}, {4, 2, 2}}, {{4, 2, 2}, {8, 2, 2}}}),
-      "fsp_loss: student[1] and teacher[1] must have as many channels (got 4 and 8)");
+      "fsp_loss: student[1] and teacher[1] must have the same number of channels (got 4 and 8)");
 }
 
 }  // namespace

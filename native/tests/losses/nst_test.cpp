@@ -683,7 +683,7 @@ TEST_F(NstLossTest, RejectsTaps) {
   EXPECT_EQ(error({}), "nst_loss: taps must be at least 1 (got 0)");
   EXPECT_EQ(
       error({{{4, 2, 2}, {4, 2, 2}}, {{4, 2, 2}}}),
-      "nst_loss: student and teacher must have as many taps (got 2 and 1)");
+      "nst_loss: student and teacher must have the same number of taps (got 2 and 1)");
   EXPECT_EQ(error({{{64}}, {{64}}}), "nst_loss: tap student[0] must be a map [channels, height, width] (got [64])");
   EXPECT_EQ(
       error({{{4, 2, 2}, {4, 2, 2}}, {{4, 2, 2}, {8, 2}}}),

@@ -1169,7 +1169,7 @@ TEST_F(OfdCriterionTest, RejectsTaps) {
   const auto error = [](const FeatureShapes& taps) { return error_of([&] { OfdOptions().build(taps); }); };
   EXPECT_EQ(error(shapes()), "nothing was thrown");
   EXPECT_EQ(error({}), "ofd_loss: taps must be at least 1 (got 0)");
-  EXPECT_EQ(error({{{3, 4, 5}}, {}}), "ofd_loss: student and teacher must have as many taps (got 1 and 0)");
+  EXPECT_EQ(error({{{3, 4, 5}}, {}}), "ofd_loss: student and teacher must have the same number of taps (got 1 and 0)");
   EXPECT_EQ(
       error({{{3, 4, 5}, {7}}, {{3, 4, 5}, {7}}}),
       "ofd_loss: tap student[1] must be a map [channels, height, width] (got [7])");

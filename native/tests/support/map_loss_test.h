@@ -529,9 +529,11 @@ TEST_P(MapLossTest, LeavesItsInputAlone) {
 TEST_P(MapLossTest, RejectsOtherNumbersOfMaps) {
   Maps fewer = student_maps();
   fewer.pop_back();
-  EXPECT_EQ(error(student_maps(), fewer), message("student and teacher must have as many maps (got 3 and 2)"));
-  EXPECT_EQ(error(fewer, student_maps()), message("student and teacher must have as many maps (got 2 and 3)"));
-  EXPECT_EQ(error({}, fewer), message("student and teacher must have as many maps (got 0 and 2)"));
+  EXPECT_EQ(
+      error(student_maps(), fewer), message("student and teacher must have the same number of maps (got 3 and 2)"));
+  EXPECT_EQ(
+      error(fewer, student_maps()), message("student and teacher must have the same number of maps (got 2 and 3)"));
+  EXPECT_EQ(error({}, fewer), message("student and teacher must have the same number of maps (got 0 and 2)"));
 }
 
 TEST_P(MapLossTest, RejectsUndefinedMaps) {

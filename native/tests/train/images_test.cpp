@@ -149,7 +149,8 @@ TEST_F(ImagesTest, RejectsOptions) {
   const auto error_after = [](const ImageOptions& options, const std::vector<int64_t>& shape = {3, 4, 6}) {
     return error_of([&] { ImagePreparation(options, shape); });
   };
-  EXPECT_EQ(error_after(options_of({0.5}, {})), "TrainingStep: mean and deviation must be as many (got 1 and 0)");
+  EXPECT_EQ(
+      error_after(options_of({0.5}, {})), "TrainingStep: mean and deviation must have the same length (got 1 and 0)");
   EXPECT_EQ(
       error_after(options_of({0.5, 0.5}, {1, 1})),
       "TrainingStep: mean must be one for each of 3 channels, or one (got 2)");

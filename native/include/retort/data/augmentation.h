@@ -17,7 +17,7 @@ enum class ImageFill {
 /// How the images of a training batch are changed at random. In this order: each is cropped to its own size from itself
 /// with `padding` more pixels on every side; mirrored; normalised, so that what is black before is so after it.
 struct RETORT_API AugmentationOptions {
-  /// Pixels, at least 0; for kReflect less than height and width. With kZero, the crop is a shift by up to as many
+  /// Pixels, at least 0; for kReflect less than height and width. With kZero, the crop is a shift by up to that many
   /// pixels. CIFAR's usual recipe has 4.
   int64_t padding = 0;
   ImageFill fill = ImageFill::kZero;
@@ -26,7 +26,7 @@ struct RETORT_API AugmentationOptions {
   /// Channel c becomes (value - mean[c]) / deviation[c]: one for each channel, or one for all; empty for no change, for
   /// example if the step normalises, see ImageOptions.
   std::vector<double> mean;
-  /// As many, > 0 and finite.
+  /// The same number of values, > 0 and finite.
   std::vector<double> deviation;
 };
 

@@ -22,7 +22,8 @@ struct FeatureShapes {
   int64_t classes_teacher = 0;
 };
 
-/// What a batch says of its samples, known before the networks run. Tensors that a batch does not have are undefined.
+/// What a batch says about its samples, known before the networks run. Tensors that a batch does not have are
+/// undefined.
 struct CriterionBatch {
   /// int64 [B], -1 for a sample without a label.
   at::Tensor labels;
@@ -35,7 +36,7 @@ struct CriterionBatch {
   at::Tensor weights;
 };
 
-/// What a training step hands to a criterion to compute its loss of a batch.
+/// What a criterion computes its loss of a batch from.
 struct CriterionInput : CriterionBatch {
   /// The student's taps, in the order in which they were given; gradients flow into them.
   std::vector<at::Tensor> student;
@@ -52,17 +53,17 @@ struct CriterionInput : CriterionBatch {
 /// in float32 for any other.
 class RETORT_API Criterion : public torch::nn::Module {
  public:
-  /// Refuses a batch before anything runs. Changes nothing.
+  /// Checks a batch before anything runs. Changes nothing.
   /// @throws ShapeError if a tensor is missing or does not fit
   /// @throws c10::ValueError if a number is out of range
   virtual void check_batch(const CriterionBatch& batch) const;
 
-  /// Whether there is a loss of a batch that passed `check_batch`; if not, the step goes on without it. True by
+  /// Whether the loss is defined for a batch that passed `check_batch`; if not, the step goes on without it. True by
   /// default.
   virtual bool applies(const CriterionBatch& batch) const;
 
   /// Draws the random numbers that the next `forward` needs. `forward` itself must not draw any, since a CUDA graph
-  /// repeats what it was recorded with. The generator is put back if the step fails.
+  /// repeats what it was recorded with. The generator is rolled back if the step fails.
   virtual void draw(const CriterionBatch& batch);
 
   /// The loss of one batch that passed `check_batch`, a scalar connected to `input.logits_student` or `input.student`.
@@ -73,15 +74,15 @@ class RETORT_API Criterion : public torch::nn::Module {
   /// large ones should remember only what it changes.
   virtual void snapshot();
 
-  /// Puts the buffers back as they were at the last `snapshot`. Called if the step fails.
+  /// Restores the buffers as they were at the last `snapshot`. Called if the step is rolled back.
   virtual void restore();
 
-  /// Called once the step's loss and gradients are known to be finite and nothing but in-place updates remains, e.g.
-  /// to refresh a memory of embeddings. Changes buffers only. If it throws, the step fails and buffers are put back.
+  /// Called once the step's loss and gradients are known to be finite and nothing but in-place updates remains, e.g. to
+  /// refresh a memory of embeddings. Changes buffers only. If it throws, the step fails and is rolled back.
   virtual void after_step(const CriterionInput& input);
 
-  /// Why forward() and after_step() can't be part of a CUDA graph, in which only what they start on the device happens
-  /// again; empty, as by default, if they can.
+  /// Why forward() and after_step() can't be part of a CUDA graph, which repeats only what they start on the device;
+  /// empty, as by default, if they can.
   virtual std::string obstacle_to_graph() const;
 
  private:

@@ -44,14 +44,15 @@ enum class FspReduction {
 /// the other transposition, to the second; to teacher maps only if they require them. They are computed together with
 /// the loss. Differentiating twice is an error. No loss is ever negative; maps with the same FSP matrices give 0.
 /// Computed in float32, or in float64 for float64 inputs, sample by sample: beside the gradients, a few maps and two
-/// FSP matrices a thread are all the memory it takes. The same result for any number of threads.
+/// FSP matrices per thread are all the memory it takes. The same result for any number of threads.
 ///
 /// Also registered as the operator `retort::fsp_loss(Tensor[] student, Tensor[] teacher, *, int[] pairs=[],
 /// str pooling="average", str reduction="mean") -> Tensor[]`, with pooling "average" or "max" and reduction "mean",
 /// "paper" or "torchdistill".
 ///
 /// @param student n >= 2 maps [B, C_i, H_i, W_i], floating point, any strides
-/// @param teacher as many maps with the same batch, channels, dtype and device; heights and widths may be others
+/// @param teacher the same number of maps, with the same batch, channels, dtype and device; heights and widths may
+///     differ
 /// @param pairs the first and the second map of each pair, one pair after the other, e.g. {0, 1, 1, 2}; the pairs of
 ///     consecutive maps if empty
 /// @param pooling see FspPooling
@@ -84,8 +85,8 @@ RETORT_API std::vector<at::Tensor> fsp_loss(
 RETORT_API at::Tensor fsp_matrix(
     const at::Tensor& first, const at::Tensor& second, FspPooling pooling = FspPooling::kAverage);
 
-/// fsp_loss as a term of a training step: the sum of the losses of its pairs. Takes two taps or more, maps with as many
-/// channels in the teacher as in the student, or any number with `adapt_channels`.
+/// fsp_loss as a term of a training step: the sum of the losses of its pairs. Takes two taps or more, whose maps have
+/// the same number of channels in teacher and student, or any with `adapt_channels`.
 ///
 /// Adapters are named `adapters.I.weight` and `adapters.I.bias`, for the tap I.
 struct RETORT_API FspOptions : CriterionOptions {
@@ -93,7 +94,7 @@ struct RETORT_API FspOptions : CriterionOptions {
   std::vector<int64_t> pairs;
   FspPooling pooling = FspPooling::kAverage;
   FspReduction reduction = FspReduction::kMean;
-  /// Whether each of the student's maps whose channels are not as many as the teacher's passes through a 1x1
+  /// Whether each of the student's maps that differs from the teacher's in the number of channels passes through a 1x1
   /// convolution first, which is trained with the student and not part of it. No public code for images has this;
   /// TextBrewer's `proj` does the same for sequences.
   bool adapt_channels = false;

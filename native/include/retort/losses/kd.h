@@ -57,8 +57,8 @@ RETORT_API at::Tensor kd_loss(
     const at::Tensor& student, const at::Tensor& teacher, double temperature, const at::Tensor& weight = {},
     KdTarget target = KdTarget::kLogits);
 
-/// kd_loss as a term of a training step. It compares logits, of as many classes, and takes no taps. A batch's weights
-/// are those of kd_loss.
+/// kd_loss as a term of a training step. It compares logits, of the same number of classes, and takes no taps. A
+/// batch's weights are those of kd_loss.
 struct RETORT_API KdOptions : CriterionOptions {
   /// T of kd_loss; 4 is RepDistiller's value.
   double temperature = 4.0;

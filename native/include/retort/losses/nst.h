@@ -69,7 +69,8 @@ struct RETORT_API NstOptions : CriterionOptions {
 /// kernel "linear", "polynomial" or "gaussian".
 ///
 /// @param student n >= 1 maps [B, C_i, H_i, W_i], floating point, any strides
-/// @param teacher as many maps with the same batch, dtype and device; channels, heights and widths may be others
+/// @param teacher the same number of maps, with the same batch, dtype and device; channels, heights and widths may
+///     differ
 /// @param options the kernel and its variants; a kernel alone will do
 /// @return the n losses, scalars []; the inputs' dtype, float32 for half-precision inputs
 /// @throws ShapeError if there is no map, if a map is undefined, not dense, not floating point, not of rank 4 or empty,

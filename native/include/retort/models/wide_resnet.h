@@ -14,7 +14,7 @@ namespace retort {
 struct RETORT_API WideResNetOptions {
   /// 6n + 4: 10, 16, 22, 28, 40, … 1204.
   int64_t depth = 16;
-  /// The layers have 16, 32 and 64 times as many channels, the stem has 16; at most 64.
+  /// The factor k: the layers have 16 k, 32 k and 64 k channels, the stem has 16; at most 64.
   int64_t width = 2;
   /// Number of classes.
   int64_t classes = 10;

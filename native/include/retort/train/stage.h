@@ -23,15 +23,15 @@ struct RETORT_API Term {
   std::vector<std::string> student_taps;
   /// Names of the teacher's taps.
   std::vector<std::string> teacher_taps;
-  /// Of the weight.
+  /// How the weight changes over the steps of the stage.
   Schedule schedule = {};
 };
 
-/// What is trained, by which losses and how. A training begins with one stage, and more may follow, each with losses
-/// and an optimizer of its own. FSP's paper and RepDistiller, for example, first train the layers by FSP alone, then
-/// the whole student by the cross-entropy.
+/// What is trained, with which losses and how. Training begins with one stage, and more may follow, each with its own
+/// losses and optimizer. FSP's paper and RepDistiller, for example, first train the layers with FSP alone, then the
+/// whole student with the cross-entropy.
 struct RETORT_API Stage {
-  /// Number of updates after which the next stage begins; 0, without end, for the last.
+  /// Number of updates after which the next stage begins; 0 for the last, which has no end.
   int64_t steps = 0;
   CrossEntropyOptions cross_entropy;
   std::vector<Term> terms;

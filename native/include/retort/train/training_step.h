@@ -21,9 +21,9 @@ enum class MemoryFormat {
   kContiguous,
   /// [B, H, W, C], in which convolutions are often faster. Needs inputs of rank 3.
   kChannelsLast,
-  /// Whichever of the two is faster: the first eight batches take turns. A choice by the clock: two runs may differ in
-  /// rounding, a resumed one keeps the choice. On a GPU, and where results are late, the time is that of the whole
-  /// step: two networks that both choose take the same.
+  /// Whichever of the two is faster: the first eight batches take turns. The clock decides, so two runs may differ in
+  /// rounding; a resumed run keeps the choice. A GPU times the whole step, so that two networks that both choose get
+  /// the same format.
   kAuto,
 };
 
@@ -33,9 +33,9 @@ enum class Precision {
   kFull,
   /// Convolutions and matrix products in bfloat16 (PyTorch's autocast); weights, losses and updates stay as they are.
   kBFloat16,
-  /// The same in float16, for GPUs that have no bfloat16. A student's gradients are kept from vanishing by a factor of
-  /// the loss, which moves as torch.amp.GradScaler's: from 65536 on, halved when a gradient overflows, doubled after
-  /// 2,000 batches without that. A batch whose gradients overflow is passed over, with StepResult::skipped set.
+  /// The same in float16, for GPUs that have no bfloat16. The student's loss is scaled so that gradients do not vanish,
+  /// as by torch.amp.GradScaler: the scale starts at 65536, is halved when a gradient overflows and doubled after 2,000
+  /// batches without an overflow. A batch whose gradients overflow is skipped, with StepResult::skipped set.
   kFloat16,
 };
 
@@ -49,17 +49,17 @@ enum class TeacherBatchNorm {
   kBatchStatistics,
 };
 
-/// Outputs of the teacher that are remembered by the samples' rows in the data set (Batch::indices) and so computed
-/// once, for data that is not augmented and a teacher that does not change.
+/// A cache of the teacher's outputs by the samples' rows in the data set (Batch::indices), so that each is computed
+/// once. For data that is not augmented and a teacher that does not change.
 struct RETORT_API TeacherCacheOptions {
   /// Rows of the data set; 0 for no cache.
   int64_t samples = 0;
-  /// Where they are kept for the next process, if not empty; else in memory. A file belongs to one teacher, data set,
+  /// The file that keeps them for the next process; in memory if empty. A file belongs to one teacher, data set,
   /// selection of taps and preparation of images; of the data set only the number of rows is checked.
   std::string file;
 };
 
-/// What a training step is made of: its first stage, and what is common to all stages.
+/// The options of a training step: its first stage, and what all stages share.
 struct RETORT_API TrainingStepOptions : Stage {
   /// The network to train.
   std::shared_ptr<Network> student;
@@ -74,23 +74,24 @@ struct RETORT_API TrainingStepOptions : Stage {
 
   /// Number of batches whose mean gradient makes one update, >= 1.
   int64_t accumulate = 1;
-  /// Largest norm of all gradients together, as torch.nn.utils.clip_grad_norm_ has it; 0 for no limit.
+  /// Largest norm of all gradients together, as in torch.nn.utils.clip_grad_norm_; 0 for no limit.
   double clip_norm = 0.0;
   /// Largest absolute value of an element of a gradient, applied before clip_norm; 0 for no limit.
   double clip_value = 0.0;
-  /// Whether a batch whose loss or gradient is not finite is passed over, with StepResult::skipped set, instead of an
+  /// Whether a batch whose loss or gradient is not finite is skipped, with StepResult::skipped set, instead of being an
   /// error.
   bool skip_non_finite = false;
 
-  /// Whether run() returns as soon as the device has its work, and reports the step before; see TrainingStep::finish.
+  /// Whether run() returns as soon as the device has its work, and reports the result of the previous step; see
+  /// TrainingStep.
   bool late_results = false;
-  /// Whether the work of a step on a GPU is recorded as a CUDA graph, once three batches in a row have had the same
-  /// parts with the same shapes, and started as a whole for further batches like these, which takes the CPU a fraction
-  /// of the time. Other batches are done as without. The learning rate is rounded to float32.
+  /// Whether a step on a GPU is recorded as a CUDA graph once three batches in a row have had the same parts with the
+  /// same shapes, and replayed for further batches like these, which takes the CPU a fraction of the time. Other
+  /// batches run without the graph. The learning rate is rounded to float32.
   ///
-  /// What can't be part of a graph: several batches to an update, a cache of the teacher's outputs, outputs of the
-  /// teacher that come with the batch, CRD's Z as a moving average, networks that draw random numbers (dropout), wait
-  /// for the device or change attributes of their own. TrainingStep::graph_obstacle tells.
+  /// A graph does not support several batches per update, a cache of the teacher's outputs, teacher outputs that come
+  /// with the batch, CRD's Z as a moving average, or networks that draw random numbers (dropout), wait for the device
+  /// or change attributes of their own. TrainingStep::graph_obstacle says which.
   bool cuda_graph = false;
 
   MemoryFormat student_format = MemoryFormat::kContiguous;
@@ -116,9 +117,9 @@ struct RETORT_API Batch {
   /// [B], floating point, how much each sample counts in the cross-entropy and in losses that have such weights (KD):
   /// at least 0, not all 0. Undefined if all count alike.
   at::Tensor weights = {};
-  /// [B, classes], on the student's device, what the teacher makes of the images. If defined, the teacher is not run.
+  /// [B, classes], on the student's device: the teacher's logits for the images. If defined, the teacher is not run.
   at::Tensor teacher_logits = {};
-  /// The teacher's features, on the student's device, in the order of TrainingStep::teacher_taps(); to be given with
+  /// The teacher's features, on the student's device, in the order of TrainingStep::teacher_taps(); required with
   /// teacher_logits if there are such taps.
   std::vector<at::Tensor> teacher_features = {};
 };
@@ -137,24 +138,24 @@ struct RETORT_API StepResult {
   int64_t labeled = 0;
   /// Number of samples, labelled or not.
   int64_t samples = 0;
-  /// The norm of all gradients together, before clipping; of those accumulated so far, if there are several batches to
-  /// an update.
+  /// The norm of all gradients together, before clipping; of those accumulated so far, if there are several batches per
+  /// update.
   double gradient_norm = 0.0;
   /// The learning rate of the update that this batch belongs to.
   double learning_rate = 0.0;
   /// Whether the parameters were updated: not by the first batches of an accumulation, nor if skipped.
   bool updated = false;
-  /// Whether the batch was passed over because something was not finite; nothing has changed then, and the values are
-  /// those computed until that was found.
+  /// Whether the batch was skipped because something was not finite; nothing has changed then, and the values are those
+  /// computed until that was found.
   bool skipped = false;
-  /// Whether it was done by a CUDA graph.
+  /// Whether a CUDA graph ran the step.
   bool graph = false;
   /// The stage that the batch belonged to, from 0.
   int64_t stage = 0;
   /// Formats of this step; never kAuto.
   MemoryFormat student_format = MemoryFormat::kContiguous;
   MemoryFormat teacher_format = MemoryFormat::kContiguous;
-  /// What the step took; if results are late, on the device.
+  /// The time of the step; if results are late, on the device.
   int64_t nanoseconds = 0;
 };
 
@@ -165,22 +166,23 @@ struct RETORT_API StepResult {
 /// serialised, and hold the mutexes of both networks. Gradients live inside the call: the parameters' own `grad` is
 /// neither read nor written.
 ///
-/// A step that fails changes nothing: parameters, buffers, optimizer, accumulated gradients, criteria, cache, the
-/// default generator of the student's device and the counters are then, bit for bit, what they were before.
+/// A step is a transaction: it commits, or it fails and is rolled back. Parameters, buffers, optimizer, accumulated
+/// gradients, criteria, cache, the default generator of the student's device and the counters are then, bit for bit,
+/// what they were before.
 ///
-/// On a GPU, a batch may lie in the CPU's memory: it is brought to the device through page-locked memory of the step's
-/// own and may be overwritten when run() returns. The device works in the calling thread's current stream. A step waits
-/// for it once, until the losses and the norms of the gradients are known; the update may still be under way when run()
-/// returns. It waits more often for the values of a batch that lies on the device, for CRD's Z until that is known (in
-/// every step, if it is a moving average), and where outputs of the teacher are remembered.
+/// On a GPU, a batch may lie in the CPU's memory: the step copies it to the device through page-locked memory of its
+/// own, and it may be overwritten when run() returns. The device works in the calling thread's current stream. A step
+/// waits for it once, until the losses and the norms of the gradients are known; the update may still be running when
+/// run() returns. It also waits for the values of a batch that lies on the device, for CRD's Z until that is known (in
+/// every step, if it is a moving average), and for outputs of the teacher that are cached.
 ///
-/// If results are late, run() does not even wait for that, but in the beginning for the step before, whose result it
-/// reports. Whether that step has failed is known only then: what it computed is undone, and run() throws its error
-/// without having looked at the new batch. Until finish(), buffers of the networks may be those of a step that will
-/// turn out to have failed; parameters never are. All members of this class see to it themselves, the destructor among
-/// them, but for others the networks are not theirs yet: a step of another or Network::probe() refuses a student, and a
-/// teacher that is changed, with such a step pending. What others draw meanwhile from the generator is drawn again if
-/// the step has failed.
+/// With late results, steps are asynchronous: run() returns while its step is pending. The next run(), or finish(),
+/// waits for the pending step and reports its result. Only then is it known whether the step has failed: if so, it is
+/// rolled back, and run() throws its error without having looked at the new batch. Until then, buffers of the networks
+/// may be those of a step that will fail; parameters never are. All members of this class, and all methods of the
+/// networks that read or change weights, wait for the pending step first. Another step on the same student, or on a
+/// teacher whose BatchNorms train, and Network::probe() are refused until then. If the pending step fails, random
+/// numbers that others have drawn from the generator meanwhile are drawn again.
 class RETORT_API TrainingStep {
  public:
   /// Probes the networks, builds the criteria and prepares the optimizers of all stages.
@@ -194,41 +196,43 @@ class RETORT_API TrainingStep {
   TrainingStep& operator=(const TrainingStep&) = delete;
 
   /// Does one step.
-  /// @param result overwritten once the step has succeeded; if results are late, by what the step before computed, or,
-  ///     if there was none since the last finish(), by an empty result (of 0 samples)
+  /// @param result overwritten once the step has succeeded; if results are late, by the result of the previous step,
+  ///     or, if there was none since the last finish(), by an empty result (of 0 samples)
   /// @throws ShapeError if a tensor of the batch is missing or does not fit; found before anything runs
   /// @throws NonFiniteError if the loss or a gradient is not finite
   /// @throws c10::ValueError if a value of the batch is out of range
   /// @throws c10::Error if LibTorch fails
   void run(const Batch& batch, StepResult& result);
 
-  /// Waits for the last step, if results are late, and reports it.
+  /// Waits for the pending step, if results are late, and reports its result.
   /// @param result overwritten if there is something to report
   /// @return whether there is: false if nothing has run since the last call, or if results are not late
-  /// @throws what run() throws of the last step
+  /// @throws what run() throws if that step has failed
   bool finish(StepResult& result);
 
-  /// Why steps are not done by a CUDA graph: in one line what can't be part of one, or what LibTorch said when it was
-  /// recorded; empty if nothing is known to prevent it.
+  /// Why steps do not run as a CUDA graph, in one line: what can't be part of one, or what LibTorch said when it was
+  /// recorded; empty if no obstacle is known.
   std::string graph_obstacle() const;
 
-  /// Publishes the student as it is between two steps, see Network::publish.
+  /// Publishes the student as it is between two steps; see Network::publish.
   void publish();
 
-  /// Writes everything that a step changes, and so all that is needed to go on, into one file: student, buffers,
+  /// Writes everything that a step changes, and so all that is needed to resume, into one file: student, buffers,
   /// optimizer, accumulated gradients, criteria, teacher's running statistics if they move, random state, counters and
-  /// choice of formats. The file is complete or not there: what was there before stays until the new one is synced.
-  /// The cache of the teacher's outputs is not part of it.
-  /// @param note the caller's own, for example how far the epoch is, which load() returns; at most 1 MiB
+  /// choice of formats. The file is complete or not there: a previous one stays until the new one is synced. The cache
+  /// of the teacher's outputs is not part of it.
+  /// @param note text of the caller's own, for example the position in the epoch, which load() returns; at most 1 MiB
   /// @throws CheckpointError if the file cannot be written
   /// @throws c10::ValueError if the note is longer
   void save(const std::string& path, const std::string& note = {});
 
-  /// Goes on where save() was called: on the same machine, with the same number of threads and, if there is one, the
-  /// same file of the teacher's cache, the next steps compute the same bits. What finish() would report is dropped.
+  /// Resumes from a checkpoint: on the same machine, with the same number of threads and, if there is one, the same
+  /// file of the teacher's cache, the next steps compute the same bits as after save(). The result that finish() would
+  /// report is dropped.
   /// @return the note that was saved; empty if there was none
   /// @throws CheckpointError if the file is missing, damaged, no checkpoint, of a newer format or of a step with other
-  ///     options; nothing has changed then. What is published stays in any case
+  ///     options, of which the first that differs is named; nothing has changed then. Published weights stay in any
+  ///     case
   std::string load(const std::string& path);
 
   /// Shape of one input, without the batch.

@@ -18,7 +18,7 @@ struct CrdAnchor {
   T inverse_temperature;
 };
 
-/// What crd_loss makes of an anchor's scores.
+/// The loss of an anchor's scores.
 template <typename T>
 struct CrdScoring {
   /// The score at which a candidate is as probably noise as not, log Z + log(K / M + eps).

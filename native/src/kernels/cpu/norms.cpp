@@ -40,7 +40,7 @@ void write_norms(at::TensorList tensors, const at::Tensor& norms) {
   const auto count = static_cast<int64_t>(tensors.size());
   int64_t elements = 1;
   for (const at::Tensor& tensor : tensors) elements += tensor.defined() ? tensor.numel() : 0;
-  // As many as have the elements that are worth a thread.
+  // No more than have enough elements to be worth a thread.
   const int64_t grain = at::internal::GRAIN_SIZE * count / elements + 1;
   parallel_for(0, count, grain, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) {

@@ -44,7 +44,7 @@ __device__ inline double lane_sum(double value) {
   return sum;
 }
 
-/// The largest value of a block, in all of its threads; NaN is passed over.
+/// The largest value of a block, in all of its threads; NaN is skipped.
 template <typename T>
 __device__ T block_max(T value) {
   __shared__ T parts[kWarps];

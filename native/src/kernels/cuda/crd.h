@@ -7,7 +7,7 @@
 
 namespace retort::kernels::cuda {
 
-/// The embeddings of one network with the memory of the other, and what crd_loss makes of their scores.
+/// The embeddings of one network with the memory of the other, and their scores in crd_loss.
 template <typename T>
 struct CrdSide {
   const T* embeddings;
@@ -33,7 +33,7 @@ struct CrdBatch {
   T gradient_scale;
 };
 
-/// As many parts as a sum over candidates has.
+/// The number of parts of a sum over candidates.
 int64_t crd_parts(int64_t batch, int64_t candidates);
 
 /// Writes the sums and gradients of both sides.

@@ -37,7 +37,7 @@ void launch(cudaStream_t stream, dim3 blocks, void (*kernel)(Parameters...), Par
 #endif
 }
 
-/// How many blocks it takes for as many threads, at most `most`, beyond which threads loop.
+/// How many blocks it takes for these threads, at most `most`, beyond which threads loop.
 inline unsigned blocks_for(int64_t threads, int64_t most) {
   const int64_t blocks = (threads + kThreads - 1) / kThreads;
   return static_cast<unsigned>(blocks < 1 ? 1 : blocks < most ? blocks : most);

@@ -31,7 +31,7 @@ struct NstProducts {
   const T* inverse_variances;
 };
 
-/// As many parts as each sample's sums have.
+/// The number of parts of each sample's sums.
 int64_t nst_parts(int64_t rows, int64_t columns);
 
 /// Applies the kernel, and writes the sums of its values in parts: [parts, batch].

@@ -28,14 +28,14 @@ struct OfdMaps {
   T gradient_scale;
 };
 
-/// As many parts of a sum as ofd_distance writes.
+/// The number of parts of a sum that ofd_distance writes.
 int64_t ofd_parts(int64_t elements);
 
 /// Writes the gradients, and the sum of squares in parts.
 template <typename S, typename T>
 void ofd_distance(Stream stream, const OfdMaps<S, T>& maps, double* parts);
 
-/// As many parts of a sum as sum_negatives writes for each channel.
+/// The number of parts of a sum that sum_negatives writes for each channel.
 int64_t negative_parts(const MapLayout& layout);
 
 /// Sums and counts each channel's negative responses, in parts: [parts, channels].

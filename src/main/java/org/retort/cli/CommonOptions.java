@@ -88,7 +88,7 @@ final class CommonOptions {
     return threads;
   }
 
-  /** Tells what is wrong with a recipe, or with what options make of it, as a wrong option. */
+  /** Reports an error of a recipe, or of its combination with options, as a wrong option. */
   <T> T checked(Supplier<T> work) {
     try {
       return work.get();

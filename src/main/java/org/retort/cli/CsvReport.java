@@ -14,7 +14,7 @@ import org.retort.recipes.Method;
 final class CsvReport {
   private CsvReport() {}
 
-  /** Returns a line a run. */
+  /** Returns a line per run. */
   static String runs(Results results) {
     StringBuilder csv = new StringBuilder();
     line(csv, "method", "seed", "accuracy_percent", "seconds", "parameters", "file");
@@ -32,7 +32,7 @@ final class CsvReport {
     return csv.toString();
   }
 
-  /** Returns a line an epoch of each run, with a column for each distillation loss. */
+  /** Returns a line per epoch of each run, with a column for each distillation loss. */
   static String history(Results results) {
     Set<String> terms = new LinkedHashSet<>();
     forEachRun(

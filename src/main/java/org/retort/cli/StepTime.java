@@ -5,7 +5,7 @@ package org.retort.cli;
  *
  * @param method the method
  * @param stage its stage, from 0
- * @param batch samples a step
+ * @param batch samples per step
  * @param medianMillis of the steps that were measured
  * @param samplesPerSecond at that pace
  */

@@ -198,7 +198,7 @@ public final class Augmentation {
      * step are to be normalised, not both.
      *
      * @param mean finite, one for each channel, or one for all
-     * @param deviation as many, positive and finite
+     * @param deviation the same number of values, positive and finite
      * @return this builder
      * @throws IllegalArgumentException if an argument is null or out of its range
      */
@@ -208,7 +208,7 @@ public final class Augmentation {
       if (mean.length != deviation.length || mean.length == 0) {
         throw new IllegalArgumentException(
             NAME
-                + ".normalize: mean and deviation must be as many, and at least one (got "
+                + ".normalize: mean and deviation must have the same length, at least 1 (got "
                 + mean.length
                 + " and "
                 + deviation.length

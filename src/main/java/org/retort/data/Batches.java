@@ -35,7 +35,7 @@ public interface Batches {
   Batch next();
 
   /**
-   * Passes over some batches of the epoch. Reads them, unless the source knows a shorter way.
+   * Skips some batches of the epoch. Reads them, unless the source knows a shorter way.
    *
    * @param count how many
    * @throws NoSuchElementException if the epoch has not that many left

@@ -118,7 +118,7 @@ public final class CsvDataset implements Dataset {
     }
 
     private Line parse(String line) {
-      requireFields(line); // before there is memory for as many
+      requireFields(line); // before memory is allocated for them
       byte[] pixels = new byte[fields - 1];
       int label = 0;
       int start = 0;
@@ -196,7 +196,7 @@ public final class CsvDataset implements Dataset {
     }
 
     /**
-     * Passes over the first line, which has the names of the columns; by default it is an image.
+     * Skips the first line, which has the names of the columns; by default it is an image.
      *
      * @return this builder
      */
@@ -230,7 +230,7 @@ public final class CsvDataset implements Dataset {
     }
 
     /**
-     * Sets the number of classes; by default as many as the largest that occurs needs.
+     * Sets the number of classes; by default one more than the largest that occurs.
      *
      * @param count from 1 to 1,048,576
      * @return this builder

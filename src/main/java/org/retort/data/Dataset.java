@@ -49,7 +49,7 @@ public interface Dataset {
    * Appends the values of an image, [C, H, W], each from 0 to 1.
    *
    * @param index from 0 to size − 1
-   * @param image where to put them; its position moves on by as many
+   * @param image where to put them; its position moves on by the number of values
    * @throws IllegalArgumentException if there is no such image, or no room for it
    * @throws java.io.UncheckedIOException if the image can't be read
    */

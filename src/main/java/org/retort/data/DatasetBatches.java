@@ -8,8 +8,8 @@ import java.util.stream.IntStream;
  * while a step runs, a thread makes the next batches. {@link Batch#indices()} are the indices in
  * the data set.
  *
- * <p>The batches of an epoch depend on data set, seed and epoch alone. So a training can go on from
- * any step of any epoch; what is passed over by {@link #skip} is not read. Within an epoch, nothing
+ * <p>The batches of an epoch depend on data set, seed and epoch alone. So training can resume
+ * from any step of any epoch; what {@link #skip} skips is not read. Within an epoch, nothing
  * here makes garbage.
  *
  * <p>As all batches, they are meant for one thread, but for {@link #close}, {@link #waitedNanos}
@@ -50,7 +50,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
    * is left, two batches read ahead.
    *
    * @param dataset the data
-   * @param size images a batch, at least 1
+   * @param size images per batch, at least 1
    * @return the batches
    * @throws IllegalArgumentException if an argument is null or out of its range
    */
@@ -62,7 +62,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
    * Makes batches for evaluation, as {@link #inOrder(Dataset, int)}, of images that are changed.
    *
    * @param dataset the data
-   * @param size images a batch, at least 1
+   * @param size images per batch, at least 1
    * @param augmentation for example {@link Augmentation#withoutDraws} of that of the training; null
    *     for none
    * @return the batches
@@ -94,7 +94,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   }
 
   /**
-   * Passes over some batches of the epoch without reading them.
+   * Skips some batches of the epoch without reading them.
    *
    * @param count how many, at least 0
    * @throws IllegalArgumentException if the number is negative
@@ -278,7 +278,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
      * than asked for, each batch holds all of them. The others come from passes in random order.
      *
      * @param indices of the images that keep their labels, each once
-     * @param perBatch labelled images a batch, at least 1
+     * @param perBatch labelled images per batch, at least 1
      * @return this builder
      * @throws IllegalArgumentException if an argument is null or out of its range
      */
@@ -304,8 +304,9 @@ public final class DatasetBatches implements Batches, AutoCloseable {
 
     /**
      * Leaves the images without a label out of the batches of {@link #labeled}; the labelled part
-     * is the same as with them, in the same order and augmented in the same way, with as many steps
-     * an epoch. So two students can be compared that differ only in what they make of the others.
+     * is the same as with them, in the same order and augmented in the same way, with the same
+     * number of steps per epoch. So two students can be compared that differ only in how they learn
+     * from the others.
      *
      * @return this builder
      */

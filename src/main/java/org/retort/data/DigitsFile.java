@@ -11,7 +11,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.zip.GZIPInputStream;
 
-/** Reads the file of the digits: a line an image, 64 values from 0 to 16 and the class. */
+/** Reads the file of the digits: a line per image, 64 values from 0 to 16 and the class. */
 final class DigitsFile {
   static final String NAME = "digits.csv.gz";
   static final int COUNT = 1797;

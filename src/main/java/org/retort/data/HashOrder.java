@@ -11,7 +11,7 @@ final class HashOrder {
   /**
    * Picks, of each class, those members whose hashes under {@code salt} are the smallest; {@code
    * share} turns the size of a class into the number to pick. Returns their positions in {@code
-   * labels}, ascending; negative labels are passed over.
+   * labels}, ascending; negative labels are skipped.
    */
   static int[] smallest(long salt, int[] labels, int classes, IntUnaryOperator share) {
     Comparator<Integer> byHash =

@@ -53,7 +53,7 @@ public final class IdxDataset implements Dataset {
   }
 
   /**
-   * Opens a pair of files with as many classes as the largest that occurs needs.
+   * Opens a pair of files whose number of classes is one more than the largest that occurs.
    *
    * @param images for example {@code train-images-idx3-ubyte.gz}
    * @param labels for example {@code train-labels-idx1-ubyte.gz}

@@ -54,7 +54,7 @@ public final class ImageFolder implements Dataset {
   /**
    * Lists the files of a folder.
    *
-   * @param folder has a folder for each class; hidden ones and other files are passed over
+   * @param folder has a folder for each class; hidden ones and other files are skipped
    * @param shape what images are made to, with one channel or three
    * @return the data set
    * @throws IllegalArgumentException if an argument is null, the folder does not exist or has no

@@ -119,7 +119,7 @@ final class Picture {
     return new Picture(scaled.getSubimage((wide - width) / 2, (tall - height) / 2, width, height));
   }
 
-  /** Enlarging takes one step; made smaller by more than half, pixels would be passed over. */
+  /** Enlarging takes one step; made smaller by more than half, pixels would be skipped. */
   private static int next(int size, int wanted) {
     return Math.max(wanted, (size + 1) / 2);
   }

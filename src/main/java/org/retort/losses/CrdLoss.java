@@ -148,10 +148,10 @@ public final class CrdLoss implements DistillationLoss {
    * Tells the class of each sample of the data set: negatives are then drawn from other classes
    * only, as in the paper's experiments. By default any other sample may be a negative.
    *
-   * @param classes one a sample, any numbers, at least two different ones; copied
+   * @param classes one per sample, any numbers, at least two different ones; copied
    * @return a changed copy
-   * @throws IllegalArgumentException if the loss has a queue, or the classes are null, not as many
-   *     as the samples, or all the same
+   * @throws IllegalArgumentException if the loss has a queue, or the classes are null, not one
+   *     per sample, or all the same
    */
   public CrdLoss classes(long... classes) {
     String function = "CrdLoss.classes";

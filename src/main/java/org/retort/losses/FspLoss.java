@@ -32,7 +32,7 @@ import org.retort.internal.TensorLists;
  * loss is ever negative; maps with the same FSP matrices give 0.
  *
  * <p>As a term of a training step it is the sum of the losses of its pairs. It takes two taps or
- * more, maps with as many channels in the teacher as in the student, or any number with {@link
+ * more, whose maps have the same number of channels in teacher and student, or any with {@link
  * #adaptChannels()}.
  *
  * <p>Source: Yim, Joo, Bae, Kim: A Gift from Knowledge Distillation: Fast Optimization, Network
@@ -166,8 +166,8 @@ public final class FspLoss implements DistillationLoss {
   }
 
   /**
-   * As a term of a training step, lets each of the student's maps whose channels are not as many as
-   * the teacher's pass through a 1×1 convolution first, which is trained with the student and not
+   * As a term of a training step, lets each of the student's maps that differs from the teacher's in
+   * the number of channels pass through a 1×1 convolution first, which is trained with the student and not
    * part of it. In {@link org.retort.train.TrainingStep#state()} that of tap I is named {@code
    * adapters.I.weight} and {@code adapters.I.bias}. No public code for images has this;
    * TextBrewer's {@code proj} does the same for sequences. {@link #compute} has no convolutions.
@@ -220,8 +220,8 @@ public final class FspLoss implements DistillationLoss {
    * differentiated again.
    *
    * @param student n ≥ 2 maps [B, C_i, H_i, W_i], floating point, any strides
-   * @param teacher as many maps with the same batch, channels, dtype and device; heights and widths
-   *     may be others
+   * @param teacher the same number of maps, with the same batch, channels, dtype and device;
+   *     heights and widths may differ
    * @return the losses of the pairs, new scalars, which the caller closes; of the inputs' dtype,
    *     float32 for half-precision inputs
    * @throws IllegalArgumentException if a list or a tensor is null or undefined

@@ -248,8 +248,8 @@ public final class NstLoss implements DistillationLoss {
    * differentiated again.
    *
    * @param student n ≥ 1 maps [B, C_i, H_i, W_i], floating point, any strides
-   * @param teacher as many maps with the same batch, dtype and device; channels, heights and widths
-   *     may be others
+   * @param teacher the same number of maps, with the same batch, dtype and device; channels,
+   *     heights and widths may differ
    * @return the losses of the n layers, new scalars, which the caller closes; of the inputs' dtype,
    *     float32 for half-precision inputs
    * @throws IllegalArgumentException if a list or a tensor is null or undefined

@@ -38,7 +38,7 @@ public final class WideResNet extends Network {
    * A network for color images.
    *
    * @param depth 6n + 4 between 10 and 1204, for example 16 or 40
-   * @param width between 1 and 64; the layers have 16, 32 and 64 times as many channels
+   * @param width the factor k between 1 and 64; the layers have 16k, 32k and 64k channels
    * @param classes number of classes, positive
    * @return a new network
    * @throws IllegalArgumentException if an argument is out of range
@@ -51,7 +51,7 @@ public final class WideResNet extends Network {
    * A network.
    *
    * @param depth 6n + 4 between 10 and 1204, for example 16 or 40
-   * @param width between 1 and 64; the layers have 16, 32 and 64 times as many channels
+   * @param width the factor k between 1 and 64; the layers have 16k, 32k and 64k channels
    * @param classes number of classes, positive
    * @param inputChannels channels of the images, positive
    * @return a new network

@@ -47,7 +47,7 @@ final class AugmentationRecipe {
       }
     }
     if (mean.length != deviation.length) {
-      throw fields.wrong("deviation", "be as many as mean", deviation.length);
+      throw fields.wrong("deviation", "have the same length as mean", deviation.length);
     }
     augmentation.normalize(mean, deviation);
     fields.finish();

@@ -12,7 +12,7 @@ import org.retort.data.Augmentation;
  *     empty
  */
 public record DataRecipe(String name, Augmentation augmentation, OptionalInt labelsPerClass) {
-  /** Leaves several steps an epoch, so that the learning rate can drop within one. */
+  /** Leaves several steps per epoch, so that the learning rate can drop within one. */
   public static final int MAX_LABELS_PER_CLASS = 100;
 
   /** Reads the data. */

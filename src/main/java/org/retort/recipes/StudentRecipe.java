@@ -8,7 +8,7 @@ import org.retort.models.Networks;
  *
  * @param network its name
  * @param epochs of a stage that does not say otherwise
- * @param batch samples a batch, labelled ones if only some are
+ * @param batch samples per batch, labelled ones if only some are
  * @param unlabeledBatch samples without labels a batch, if only some samples have labels
  * @param samplesPerClass how many training samples of each class it sees, the same for every seed;
  *     all if empty

@@ -8,7 +8,7 @@ import org.retort.models.Networks;
  *
  * @param network its name
  * @param epochs of its training
- * @param batch samples a batch
+ * @param batch samples per batch
  * @param seed of its parameters and batches
  * @param optimizer another than the recipe's
  */

@@ -7,8 +7,8 @@ import org.retort.internal.Arguments;
  * What came out of an epoch.
  *
  * @param epoch its number, from 0
- * @param steps number of batches, with those that were passed over
- * @param skipped number of batches that were passed over because something was not finite
+ * @param steps number of batches, including those that were skipped
+ * @param skipped number of batches that were skipped because something was not finite
  * @param loss the mean of {@link StepResult#total} over the others; not a number if there are none
  * @param accuracy the fraction of the labelled samples that the student got right while it learned
  *     from them; empty if there are none

@@ -21,7 +21,7 @@ import org.retort.internal.Arguments;
  * <tr><th>name</th><th>meter</th><th>what</th></tr>
  * <tr><td>{@code retort.step}</td><td>timer</td><td>each step's native time</td></tr>
  * <tr><td>{@code retort.samples}</td><td>counter</td><td>samples of all steps</td></tr>
- * <tr><td>{@code retort.skipped}</td><td>counter</td><td>batches that were passed over because
+ * <tr><td>{@code retort.skipped}</td><td>counter</td><td>batches that were skipped because
  * something was not finite</td></tr>
  * <tr><td>{@code retort.loss}</td><td>gauge</td><td>{@link StepResult#total} of the last
  * step</td></tr>
@@ -44,7 +44,7 @@ import org.retort.internal.Arguments;
  * </table>
  *
  * <p>A gauge is not a number until there is a value, and keeps the last one when the training is
- * over. A batch that was passed over leaves the gauges as they are. One listener serves any number
+ * over. A skipped batch leaves the gauges as they are. One listener serves any number
  * of trainings one after the other; a registry has one gauge for a name and tags, so a second
  * listener needs tags of its own. Meters may be read from any thread.
  */
@@ -82,7 +82,7 @@ public final class MicrometerListener implements TrainingListener {
     this.tags = Tags.of(Arguments.list(tags, "MicrometerListener", "tags"));
     steps = timer("step", "What a training step takes");
     samples = counter("samples", "Samples of all training steps");
-    skipped = counter("skipped", "Batches passed over because something was not finite");
+    skipped = counter("skipped", "Batches skipped because something was not finite");
     loss = gauge("loss", "Weighted sum of all parts of the loss in the last step", this.tags);
     crossEntropy =
         gauge("loss.cross.entropy", "Cross-entropy of the last step, before its weight", this.tags);

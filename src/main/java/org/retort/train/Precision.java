@@ -12,10 +12,10 @@ public enum Precision {
    */
   BFLOAT16(NativePrecision.kBFloat16),
   /**
-   * The same in float16, for GPUs that have no bfloat16. A student's gradients are kept from
-   * vanishing by a factor of the loss, which moves as {@code torch.amp.GradScaler}'s: from 65536
-   * on, halved when a gradient overflows, doubled after 2,000 batches without that. A batch whose
-   * gradients overflow is passed over, with {@link StepResult#skipped} set.
+   * The same in float16, for GPUs that have no bfloat16. The student's loss is scaled so that
+   * gradients do not vanish, as by {@code torch.amp.GradScaler}: the scale starts at 65536, is
+   * halved when a gradient overflows and doubled after 2,000 batches without an overflow. A batch
+   * whose gradients overflow is skipped, with {@link StepResult#skipped} set.
    */
   FLOAT16(NativePrecision.kFloat16);
 

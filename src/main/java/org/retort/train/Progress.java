@@ -78,7 +78,7 @@ final class Progress {
     }
     if (progress.stepsPerEpoch != stepsPerEpoch) {
       throw refused(
-          file, "of batches with " + stepsPerEpoch + " steps an epoch", progress.stepsPerEpoch);
+          file, "of batches with " + stepsPerEpoch + " steps per epoch", progress.stepsPerEpoch);
     }
     return progress;
   }

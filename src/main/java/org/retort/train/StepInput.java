@@ -66,7 +66,7 @@ public final class StepInput {
   }
 
   /**
-   * Adds what the teacher makes of the images, which is then not run.
+   * Adds the teacher's outputs for the images; the teacher is then not run.
    *
    * @param logits [B, classes], floating point
    * @param features floating point, in the order of {@link TrainingStep#teacherTaps()}

@@ -131,7 +131,7 @@ public final class StepResult {
   }
 
   /**
-   * Whether the batch was passed over because its loss or gradient was not finite.
+   * Whether the batch was skipped because its loss or gradient was not finite.
    *
    * @return true only with {@link TrainingStep.Builder#skipNonFinite()}, or for a gradient that
    *     overflows in {@link Precision#FLOAT16}; nothing has changed then, and the values are those
@@ -142,7 +142,7 @@ public final class StepResult {
   }
 
   /**
-   * Whether the step was done by a CUDA graph.
+   * Whether a CUDA graph ran the step.
    *
    * @return true only with {@link TrainingStep.Builder#cudaGraph}
    */

@@ -25,7 +25,7 @@ public record Taps(List<String> student, List<String> teacher) {
     teacher = copy(teacher, "teacher");
     check(
         student.size() == teacher.size(),
-        "Taps: student and teacher must have as many taps (got %s and %s)",
+        "Taps: student and teacher must have the same number of taps (got %s and %s)",
         student.size(),
         teacher.size());
   }

@@ -64,8 +64,8 @@ public final class Trainer {
   /**
    * Starts a trainer.
    *
-   * @param step does the work; nobody else runs it meanwhile
-   * @param batches the data; nobody else reads them meanwhile
+   * @param step does the work; not to be run by others meanwhile
+   * @param batches the data; not to be read by others meanwhile
    * @return a new builder
    * @throws IllegalArgumentException if one of them is null
    */

@@ -17,7 +17,7 @@ public interface TrainingListener {
   default void onStart(long done, long steps) {}
 
   /**
-   * A step has been done, or passed over because something was not finite.
+   * A step has been done, or skipped because something was not finite.
    *
    * @param step its number, from 1, counted through all epochs
    * @param result what it computed; overwritten by the next one

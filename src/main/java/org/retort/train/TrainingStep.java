@@ -45,9 +45,9 @@ import org.retort.models.Network;
  * restored. Calls on one step wait for each other; several steps run side by side, unless they
  * share a network.
  *
- * <p>A step that fails changes nothing: parameters, buffers, optimizer, accumulated gradients,
- * losses, the teacher's cache, the default generator and the counts are then, bit for bit, what
- * they were before.
+ * <p>A step is a transaction: it commits, or it fails and is rolled back. Parameters, buffers,
+ * optimizer, accumulated gradients, losses, the teacher's cache, the default generator and the
+ * counts are then, bit for bit, what they were before.
  *
  * <p>The step shares the networks: it stays usable when they are closed.
  */
@@ -133,7 +133,7 @@ public final class TrainingStep implements AutoCloseable {
    * @param images as above
    * @param labels as above
    * @param indices as above
-   * @param contrast a direct buffer with K+1 rows an image, the positive first
+   * @param contrast a direct buffer with K+1 rows per image, the positive first
    * @param result overwritten if the step succeeds
    * @throws IllegalArgumentException as above
    * @throws IllegalStateException as above
@@ -323,7 +323,7 @@ public final class TrainingStep implements AutoCloseable {
 
   private double[] valuesOf(StepResult result, String function) {
     Arguments.notNull(result, function, "result");
-    if (result.room() < mostTerms) { // not check(), whose array would be an allocation a step
+    if (result.room() < mostTerms) { // not check(), whose array would be an allocation per step
       throw new IllegalArgumentException(
           function
               + ": result must have room for "
@@ -336,14 +336,15 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Waits for the last step, if results are late ({@link Builder#lateResults}), and reports it.
+   * Waits for the pending step, if results are late ({@link Builder#lateResults}), and reports its
+   * result.
    *
    * @param result overwritten if there is something to report
    * @return whether there is: false if nothing has run since the last call, or if results are not
    *     late
    * @throws IllegalArgumentException if the result is null or has no room for the terms
    * @throws IllegalStateException if the step was closed
-   * @throws org.retort.NonFiniteException if the loss or a gradient of the last step was not finite
+   * @throws org.retort.NonFiniteException if the loss or a gradient of that step was not finite
    * @throws org.retort.RetortException if LibTorch has failed
    */
   public boolean finish(StepResult result) {
@@ -352,10 +353,10 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Why steps are not done by a CUDA graph ({@link Builder#cudaGraph}): what can't be part of one,
-   * or what LibTorch said when it was recorded.
+   * Why steps do not run as a CUDA graph ({@link Builder#cudaGraph}): what can't be part of one, or
+   * what LibTorch said when it was recorded.
    *
-   * @return one line; empty if nothing is known to prevent it
+   * @return one line; empty if no obstacle is known
    * @throws IllegalStateException if the step was closed
    */
   public String graphObstacle() {
@@ -363,8 +364,8 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Lets {@link Network#predict} of the student serve the weights that it has between two steps,
-   * see {@link Network#publish}. It waits for a step that is running.
+   * Lets {@link Network#predict} of the student serve the weights that it has between two steps; see
+   * {@link Network#publish}. Waits for a step that is running.
    *
    * @throws IllegalStateException if the step was closed
    */
@@ -373,11 +374,11 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Writes everything that a step changes, and so all that is needed to go on, into one file:
+   * Writes everything that a step changes, and so all that is needed to resume, into one file:
    * student, buffers, optimizer, accumulated gradients, losses, the teacher's running statistics if
-   * they move, random state, counts and choice of formats. The file is complete or not there: what
-   * was there before stays until the new one is synced. The cache of the teacher's outputs is not
-   * part of it.
+   * they move, random state, counts and choice of formats. The file is complete or not there: a
+   * previous one stays until the new one is synced. The cache of the teacher's outputs is not part
+   * of it.
    *
    * @param file where to write
    * @throws IllegalArgumentException if it is null
@@ -389,12 +390,12 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Writes a checkpoint as {@link #save(Path)}, and with it a note, so that what the caller has to
-   * remember can never disagree with the state of the step.
+   * Writes a checkpoint as {@link #save(Path)} does, and with it a note, so that the caller's own
+   * position can never disagree with the state of the step.
    *
    * @param file where to write
-   * @param note what {@link #load} shall return, for example how far the epoch is; at most 1 MiB in
-   *     UTF-8
+   * @param note text that {@link #load} returns, for example the position in the epoch; at most 1
+   *     MiB in UTF-8
    * @throws IllegalArgumentException if one of them is null
    * @throws IllegalStateException if the step was closed
    * @throws org.retort.CheckpointException if the file can't be written
@@ -408,16 +409,17 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Goes on where {@link #save} was called: on the same machine, with the same number of threads
-   * and, if there is one, the same file of the teacher's cache, the next steps compute the same
-   * bits. What the student has published stays.
+   * Resumes from a checkpoint: on the same machine, with the same number of threads and, if there
+   * is one, the same file of the teacher's cache, the next steps compute the same bits as after
+   * {@link #save}. Published weights stay as they are.
    *
    * @param file a file of a step with the same options
    * @return the note that was saved with it; empty if there was none
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the step was closed
    * @throws org.retort.CheckpointException if it is missing, damaged, no checkpoint, of a newer
-   *     format or of a step with other options; nothing has changed then
+   *     format or of a step with other options, of which the first that differs is named; nothing
+   *     has changed then
    */
   public String load(Path file) {
     Arguments.notNull(file, "TrainingStep.load", "file");
@@ -656,7 +658,7 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     /**
-     * Makes one update of the mean gradient of several batches; 1 by default.
+     * Sets the number of batches whose mean gradient makes one update; 1 by default.
      *
      * @param batches at least 1
      * @return this builder
@@ -694,8 +696,8 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     /**
-     * Passes over a batch whose loss or gradient is not finite, with {@link StepResult#skipped}
-     * set, instead of throwing a {@link org.retort.NonFiniteException}.
+     * Skips a batch whose loss or gradient is not finite, with {@link StepResult#skipped} set,
+     * instead of throwing a {@link org.retort.NonFiniteException}.
      *
      * @return this builder
      */
@@ -704,15 +706,15 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     /**
-     * Sets whether {@code run} returns as soon as the device has its work, and reports the step
-     * before: its result, one of 0 samples if there was none, or its error, without having looked
-     * at the new batch then. {@link #finish} waits for the last step. Worth it on a GPU; off by
-     * default.
+     * Sets whether steps are asynchronous: {@code run} returns as soon as the device has its work,
+     * and reports the result of the previous step, or one of 0 samples if there was none. If that
+     * step has failed, {@code run} throws its error without having looked at the new batch. {@link
+     * #finish} waits for the last step. Worth it on a GPU; off by default.
      *
-     * <p>Until then, BatchNorm's statistics may be those of a step that will turn out to have
-     * failed; parameters never are. All methods of this class see to it themselves, {@link
-     * #publish}, {@link #save}, {@link #state} and {@link #close} among them. Another step that
-     * shares the student is refused until then.
+     * <p>While a step is pending, BatchNorm's statistics may be those of a step that will fail;
+     * parameters never are. All methods of this class, {@link #publish}, {@link #save}, {@link
+     * #state} and {@link #close} among them, and those of the networks wait for the pending step
+     * first. Another step that shares the student is refused until then.
      *
      * @param late whether results are late
      * @return this builder
@@ -722,15 +724,15 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     /**
-     * Sets whether the work of a step on a GPU is recorded as a CUDA graph, once three batches in a
-     * row have had the same parts with the same shapes, and started as a whole for further batches
-     * like these, which takes the CPU a fraction of the time; off by default. Other batches are
-     * done as without. The learning rate is rounded to float32.
+     * Sets whether a step on a GPU is recorded as a CUDA graph once three batches in a row have had
+     * the same parts with the same shapes, and replayed for further batches like these, which takes
+     * the CPU a fraction of the time; off by default. Other batches run without the graph. The
+     * learning rate is rounded to float32.
      *
-     * <p>What can't be part of a graph: several batches to an update, a cache of the teacher's
-     * outputs, outputs of the teacher that come with the batch, CRD's Z as a moving average,
-     * networks that draw random numbers (dropout), wait for the device or change attributes of
-     * their own. {@link #graphObstacle} tells, {@link StepResult#graph} whether a step was done so.
+     * <p>A graph does not support several batches per update, a cache of the teacher's outputs,
+     * teacher outputs that come with the batch, CRD's Z as a moving average, or networks that draw
+     * random numbers (dropout), wait for the device or change attributes of their own. {@link
+     * #graphObstacle} says which; {@link StepResult#graph} reports whether a step ran as a graph.
      *
      * @param graph whether to record
      * @return this builder; {@link #build} refuses a student that is not on a GPU
@@ -842,11 +844,11 @@ public final class TrainingStep implements AutoCloseable {
 
     /**
      * Normalises images: channel c becomes {@code (value − mean[c]) / deviation[c]}, where bytes
-     * are divided by 255 first. By default images come normalised.
+     * are divided by 255 first. By default the images are normalised already.
      *
      * @param mean finite, one for each channel or one for all, for example CIFAR-100's 0.5071,
      *     0.4867, 0.4408
-     * @param deviation positive and finite, as many
+     * @param deviation positive and finite, the same number of values
      * @return this builder
      * @throws IllegalArgumentException if an array is null or empty, the two differ in length, or a
      *     value is out of range
@@ -857,7 +859,7 @@ public final class TrainingStep implements AutoCloseable {
       double[] deviations = Arguments.notNull(deviation, function, "deviation").clone();
       check(
           means.length > 0 && means.length == deviations.length,
-          "%s: mean and deviation must be as many, and at least one (got %s and %s)",
+          "%s: mean and deviation must have the same length, at least 1 (got %s and %s)",
           function,
           means.length,
           deviations.length);

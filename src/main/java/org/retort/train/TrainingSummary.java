@@ -45,7 +45,8 @@ public record TrainingSummary(
     /** All epochs are done. */
     FINISHED,
     /**
-     * There was no new best for as many evaluations as {@link Trainer.Builder#stopAfter} allows.
+     * There was no new best for the number of evaluations that {@link Trainer.Builder#stopAfter}
+     * allows.
      */
     STOPPED_EARLY,
     /** By {@link Trainer#stop}, or the thread was interrupted. */

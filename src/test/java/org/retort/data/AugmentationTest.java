@@ -97,7 +97,7 @@ final class AugmentationTest {
         .hasMessage("Augmentation.Builder.flip: probability must be between 0 and 1 (got NaN)");
     assertThatThrownBy(() -> builder.normalize(new double[1], new double[2]))
         .hasMessage(
-            "Augmentation.Builder.normalize: mean and deviation must be as many, and at least one"
+            "Augmentation.Builder.normalize: mean and deviation must have the same length, at least 1"
                 + " (got 1 and 2)");
     assertThatThrownBy(() -> builder.normalize(new double[] {1}, new double[] {0}))
         .hasMessage(

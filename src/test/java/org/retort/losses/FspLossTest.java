@@ -126,7 +126,7 @@ final class FspLossTest {
   void compute_wrongNumbersOfMaps_isRefused() {
     List<Tensor> maps = maps(1);
     assertComputeRefused(
-        maps, maps.subList(0, 2), "student and teacher must have as many maps (got 3 and 2)");
+        maps, maps.subList(0, 2), "student and teacher must have the same number of maps (got 3 and 2)");
     assertComputeRefused(
         maps.subList(0, 1), maps.subList(0, 1), "student must have at least 2 maps (got 1)");
     assertComputeRefused(List.of(), List.of(), "student must have at least 2 maps (got 0)");
@@ -150,7 +150,7 @@ final class FspLossTest {
     assertComputeRefused(
         maps,
         List.of(maps.get(0), maps.get(0)),
-        "student[1] and teacher[1] must have as many channels (got 5 and 3)");
+        "student[1] and teacher[1] must have the same number of channels (got 5 and 3)");
   }
 
   @Test

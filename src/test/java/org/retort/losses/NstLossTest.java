@@ -160,7 +160,7 @@ final class NstLossTest {
     List<Tensor> maps = List.of(torch.zeros(2, 3, 4, 4));
     assertComputeRefused(List.of(), List.of(), "student must have at least 1 map (got 0)");
     assertComputeRefused(
-        maps, List.of(), "student and teacher must have as many maps (got 1 and 0)");
+        maps, List.of(), "student and teacher must have the same number of maps (got 1 and 0)");
     assertComputeRefused(
         List.of(torch.zeros(3, 4, 4)),
         maps,

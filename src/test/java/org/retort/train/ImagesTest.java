@@ -194,11 +194,11 @@ final class ImagesTest {
     assertNormalizing(
         new double[0],
         new double[0],
-        "mean and deviation must be as many, and at least one (got 0 and 0)");
+        "mean and deviation must have the same length, at least 1 (got 0 and 0)");
     assertNormalizing(
         MEAN,
         new double[] {1},
-        "mean and deviation must be as many, and at least one (got 3 and 1)");
+        "mean and deviation must have the same length, at least 1 (got 3 and 1)");
     assertNormalizing(new double[] {Double.NaN}, new double[] {1}, "mean must be finite (got NaN)");
     assertNormalizing(
         new double[] {0}, new double[] {0}, "deviation must be positive and finite (got 0.0)");

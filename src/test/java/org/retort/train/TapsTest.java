@@ -18,7 +18,7 @@ final class TapsTest {
   void constructor_differentCounts_isRejected() {
     assertIllegal(
         () -> new Taps(List.of("a", "b"), List.of("c")),
-        "Taps: student and teacher must have as many taps (got 2 and 1)");
+        "Taps: student and teacher must have the same number of taps (got 2 and 1)");
   }
 
   @Test

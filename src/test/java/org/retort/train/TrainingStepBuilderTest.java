@@ -152,7 +152,7 @@ final class TrainingStepBuilderTest {
                 1,
                 FspLoss.consecutive(),
                 new Taps(List.of("layer1", "layer2"), List.of("layer1", "layer3"))),
-        "fsp_loss: student[1] and teacher[1] must have as many channels (got 32 and 64)");
+        "fsp_loss: student[1] and teacher[1] must have the same number of channels (got 32 and 64)");
     assertBuildRefused(
         builder().add(1, NstLoss.linear()), "nst_loss: taps must be at least 1 (got 0)");
     assertBuildRefused(

@@ -50,7 +50,7 @@ final class SampleReader {
     read(json);
     int count = images.remaining() / OnlineModel.VALUES;
     if (labels.hasRemaining() && labels.remaining() != count) {
-      throw bad("labels must be %s, as many as images (got %s)", count, labels.remaining());
+      throw bad("labels must be %s, one per image (got %s)", count, labels.remaining());
     }
     List<Sample> samples = new ArrayList<>(count);
     while (images.hasRemaining()) {

@@ -285,7 +285,7 @@ final class OnlineServiceTest {
     assertError(
         client.send("POST", "/learn", images + ",\"labels\":[1,2]}"),
         400,
-        "labels must be 1, as many as images (got 2)");
+        "labels must be 1, one per image (got 2)");
     assertError(
         client.send("POST", "/predict", images + ",\"labels\":[1]}"),
         400,
