@@ -8,9 +8,9 @@ import java.util.stream.IntStream;
  * while a step runs, a thread makes the next batches. {@link Batch#indices()} are the indices in
  * the data set.
  *
- * <p>The batches of an epoch depend on data set, seed and epoch alone. So training can resume
- * from any step of any epoch; what {@link #skip} skips is not read. Within an epoch, nothing
- * here makes garbage.
+ * <p>The batches of an epoch depend on data set, seed and epoch alone. So training can resume from
+ * any step of any epoch; what {@link #skip} skips is not read. Within an epoch, nothing here makes
+ * garbage.
  *
  * <p>As all batches, they are meant for one thread, but for {@link #close}, {@link #waitedNanos}
  * and {@link #stepsPerEpoch}. Closing ends the thread, which begins with the first epoch. The data

@@ -150,8 +150,8 @@ public final class CrdLoss implements DistillationLoss {
    *
    * @param classes one per sample, any numbers, at least two different ones; copied
    * @return a changed copy
-   * @throws IllegalArgumentException if the loss has a queue, or the classes are null, not one
-   *     per sample, or all the same
+   * @throws IllegalArgumentException if the loss has a queue, or the classes are null, not one per
+   *     sample, or all the same
    */
   public CrdLoss classes(long... classes) {
     String function = "CrdLoss.classes";

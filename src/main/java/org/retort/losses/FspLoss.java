@@ -166,11 +166,12 @@ public final class FspLoss implements DistillationLoss {
   }
 
   /**
-   * As a term of a training step, lets each of the student's maps that differs from the teacher's in
-   * the number of channels pass through a 1×1 convolution first, which is trained with the student and not
-   * part of it. In {@link org.retort.train.TrainingStep#state()} that of tap I is named {@code
-   * adapters.I.weight} and {@code adapters.I.bias}. No public code for images has this;
-   * TextBrewer's {@code proj} does the same for sequences. {@link #compute} has no convolutions.
+   * As a term of a training step, lets each of the student's maps that differs from the teacher's
+   * in the number of channels pass through a 1×1 convolution first, which is trained with the
+   * student and not part of it. In {@link org.retort.train.TrainingStep#state()} that of tap I is
+   * named {@code adapters.I.weight} and {@code adapters.I.bias}. No public code for images has
+   * this; TextBrewer's {@code proj} does the same for sequences. {@link #compute} has no
+   * convolutions.
    *
    * @return a changed copy
    */

@@ -44,9 +44,9 @@ import org.retort.internal.Arguments;
  * </table>
  *
  * <p>A gauge is not a number until there is a value, and keeps the last one when the training is
- * over. A skipped batch leaves the gauges as they are. One listener serves any number
- * of trainings one after the other; a registry has one gauge for a name and tags, so a second
- * listener needs tags of its own. Meters may be read from any thread.
+ * over. A skipped batch leaves the gauges as they are. One listener serves any number of trainings
+ * one after the other; a registry has one gauge for a name and tags, so a second listener needs
+ * tags of its own. Meters may be read from any thread.
  */
 public final class MicrometerListener implements TrainingListener {
   private final MeterRegistry registry;

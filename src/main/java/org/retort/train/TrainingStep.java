@@ -364,8 +364,8 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Lets {@link Network#predict} of the student serve the weights that it has between two steps; see
-   * {@link Network#publish}. Waits for a step that is running.
+   * Lets {@link Network#predict} of the student serve the weights that it has between two steps;
+   * see {@link Network#publish}. Waits for a step that is running.
    *
    * @throws IllegalStateException if the step was closed
    */

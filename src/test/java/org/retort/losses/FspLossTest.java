@@ -126,7 +126,9 @@ final class FspLossTest {
   void compute_wrongNumbersOfMaps_isRefused() {
     List<Tensor> maps = maps(1);
     assertComputeRefused(
-        maps, maps.subList(0, 2), "student and teacher must have the same number of maps (got 3 and 2)");
+        maps,
+        maps.subList(0, 2),
+        "student and teacher must have the same number of maps (got 3 and 2)");
     assertComputeRefused(
         maps.subList(0, 1), maps.subList(0, 1), "student must have at least 2 maps (got 1)");
     assertComputeRefused(List.of(), List.of(), "student must have at least 2 maps (got 0)");
