@@ -5,25 +5,25 @@
 
 namespace retort {
 
-// Everything a user can get wrong is a c10::ValueError. Those that a program would handle in its own way have classes
-// of their own, which are defined in the library, so that they can be caught across its border. Memory that is not
-// there is c10::OutOfMemoryError or std::bad_alloc, or, from LibTorch's own allocator, a plain c10::Error.
+// Every user error is a c10::ValueError. Errors that a program may want to handle separately have classes of their own,
+// which are defined in the library so that they can be caught across its boundary. Running out of memory throws
+// c10::OutOfMemoryError or std::bad_alloc or, from LibTorch's own allocator, a plain c10::Error.
 
-/// A tensor or buffer is missing, or is of a shape, dtype, layout or device that does not fit.
+/// A tensor or buffer is missing, or its shape, dtype, layout or device does not fit.
 class RETORT_API ShapeError : public c10::ValueError {
  public:
   using c10::ValueError::ValueError;
   ~ShapeError() override;
 };
 
-/// A loss, a gradient or something to be remembered is infinite or not a number.
+/// A loss, a gradient or a value to be stored, e.g. an embedding, is infinite or NaN.
 class RETORT_API NonFiniteError : public c10::ValueError {
  public:
   using c10::ValueError::ValueError;
   ~NonFiniteError() override;
 };
 
-/// A checkpoint is damaged, not a checkpoint, of another configuration, or can't be written.
+/// A checkpoint is damaged, is not a checkpoint, belongs to another configuration, or can't be written.
 class RETORT_API CheckpointError : public c10::ValueError {
  public:
   using c10::ValueError::ValueError;

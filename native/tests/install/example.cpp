@@ -1,4 +1,4 @@
-// Distils a ResNet-20 into a ResNet-8: from the labels and from what the teacher makes of each image.
+// Distils a ResNet-20 into a ResNet-8: from the labels and from the teacher's outputs for each image.
 #include <ATen/Functions.h>
 #include <retort/retort.h>
 

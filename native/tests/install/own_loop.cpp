@@ -9,7 +9,7 @@ int main() {
   retort::manual_seed(1);
   torch::nn::Conv2d student(torch::nn::Conv2dOptions(3, 8, 3).padding(1));
   const at::Tensor images = at::randn({4, 3, 16, 16});
-  const at::Tensor teacher = at::randn({4, 32, 8, 8});  // what the teacher's layer makes of the images
+  const at::Tensor teacher = at::randn({4, 32, 8, 8});  // the output of the teacher's layer for the images
 
   torch::optim::SGD optimizer(student->parameters(), 0.05);
   double first = 0, last = 0;

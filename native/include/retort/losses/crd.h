@@ -12,8 +12,8 @@
 
 namespace retort {
 
-/// Contrastive representation distillation: an embedding of one network must tell the other network's embedding of the
-/// same sample (the positive) from those of K other samples (the negatives), which a memory of M rows holds. With
+/// Contrastive representation distillation: an embedding of one network must identify the other network's embedding of
+/// the same sample (the positive) among those of K other samples (the negatives), which a memory of M rows holds. With
 ///
 ///   P_ij = exp(v_i . m_ij / T) / Z         for anchor v_i and its candidate rows m_i0 (positive), m_i1 ... m_iK
 ///   c    = K / M + 1e-7
@@ -22,8 +22,8 @@ namespace retort {
 ///        + side of the teacher's embeddings against the student memory, with z_teacher
 ///
 /// Gradients: to `student`, and to `teacher` only if it requires them; none to the memories. They are computed together
-/// with the loss while a row is in the cache: nothing of size B K d ever exists. Differentiating twice is an error.
-/// The loss is never negative. It is computed from logarithms of P, which neither overflow nor vanish.
+/// with the loss while a row is in the cache: no tensor of size B K d is ever materialised. Differentiating twice is an
+/// error. The loss is never negative. It is computed from logarithms of P, which neither overflow nor underflow.
 /// Computed in the memories' dtype; the same result for any number of threads.
 ///
 /// Also registered as the operator `retort::crd_loss(Tensor student, Tensor teacher, Tensor student_memory,
@@ -60,13 +60,13 @@ RETORT_API at::Tensor crd_loss(
 /// @param memory [M, d] of the other
 /// @param contrast int64 [B, K+1], rows of the memory
 /// @param temperature T, positive and finite
-/// @return Z; infinite if e^(1/T) is, at temperatures below 0.0015
+/// @return Z; infinite if e^(1/T) overflows, at temperatures below 0.0015
 /// @throws ShapeError and c10::ValueError as crd_loss does
 RETORT_API double crd_z(
     const at::Tensor& embeddings, const at::Tensor& memory, const at::Tensor& contrast, double temperature);
 
-/// Draws the candidates of a batch for crd_loss: of each sample its own row, then negatives drawn uniformly, with
-/// repetition, from all other rows. The same generator state draws the same for any number of threads.
+/// Draws the candidates of a batch for crd_loss: for each sample its own row, then negatives drawn uniformly, with
+/// replacement, from all other rows. The same generator state gives the same rows for any number of threads. This is
 /// mmrazor's `random` mode; RepDistiller's, without indices to contrast with, does not exclude the sample itself.
 ///
 /// Also the operator `retort::crd_contrast(Tensor indices, int rows, int negatives, *, Generator? generator=None) ->
@@ -83,12 +83,12 @@ RETORT_API at::Tensor crd_contrast(
     const at::Tensor& indices, int64_t rows, int64_t negatives,
     const std::optional<at::Generator>& generator = std::nullopt);
 
-/// Draws the candidates of a batch for crd_loss by class: negatives uniformly from the rows of all other classes, none
-/// of them twice unless there are fewer than K. The positive is the sample's own row, or, if `relaxed`, any row of its
-/// class. The same generator state draws the same for any number of threads.
+/// Draws the candidates of a batch for crd_loss by class: negatives are drawn uniformly from the rows of all other
+/// classes, without replacement unless there are fewer than K. The positive is the sample's own row, or, if `relaxed`,
+/// any row of its class. The same generator state gives the same rows for any number of threads.
 ///
-/// The `exact` and `relax` modes of RepDistiller's, mdistiller's and torchdistill's data loaders. Takes the time to
-/// sort `classes`, which a criterion does only once.
+/// These are the `exact` and `relax` modes of RepDistiller's, mdistiller's and torchdistill's data loaders. Each call
+/// sorts `classes`; a criterion does so only once.
 ///
 /// Also the operator `retort::crd_class_contrast(Tensor indices, Tensor classes, int negatives, *, bool relaxed=False,
 /// Generator? generator=None) -> Tensor`.
@@ -112,27 +112,26 @@ enum class CrdZ {
   kFirstBatch,
   /// Given.
   kFixed,
-  /// Estimated from every batch, as a moving average that starts with the first, for which the memories' rows are
-  /// passed once more; CMC's authors advise it (HobbitLong/CMC #23) where one batch says little, as with few
-  /// dimensions.
+  /// A moving average of the estimates of all batches, at the cost of one more pass over the memories' rows. CMC's
+  /// authors recommend it (HobbitLong/CMC #23) where the estimate of one batch is noisy, as with few dimensions.
   kMovingAverage,
 };
 
-/// crd_loss as a term of a training step, with everything it needs: an embedding of each network, a linear layer to
-/// `dimension` numbers followed by division by the length, both trained with the student and not part of it; a memory
-/// of each network's embeddings; and Z.
+/// crd_loss as a term of a training step, with everything it needs: an embedding head for each network, a linear layer
+/// to `dimension` features followed by L2 normalisation, trained with the student but not part of it; a memory of each
+/// network's embeddings; and Z.
 ///
-/// Takes one tap of each network, of any shape, which is flattened. Each batch must have indices. The candidates are
-/// those of the batch if it has `contrast`, as the reference code's data loaders draw them, and otherwise drawn by
+/// Takes one tap of each network, of any shape; it is flattened. Each batch must have indices. The candidates are those
+/// of the batch if it has `contrast`, as the reference code's data loaders draw them, and otherwise drawn by
 /// crd_class_contrast, if the samples' classes are given, or crd_contrast. After each step the memories move towards
 /// the new embeddings; see ContrastMemory.
 ///
-/// For data without end there is a queue instead, as in He et al.: Momentum Contrast, CVPR 2020, arXiv 1911.05722:
-/// batches have no indices; their embeddings replace the oldest rows before they are compared, so that the positive is
-/// the other network's embedding of this very step, and negatives are the rows before, for which crd_contrast draws. A
-/// batch must not be larger than the queue.
+/// For streaming data, a queue replaces the memory of all samples, as in He et al.: Momentum Contrast, CVPR 2020, arXiv
+/// 1911.05722: batches have no indices; their embeddings replace the oldest rows before they are compared, so the
+/// positive is the other network's embedding from the same step, and crd_contrast draws the negatives from the other
+/// rows. A batch must not be larger than the queue.
 ///
-/// An embedding shorter than 1e-6 has no direction: it counts as zero and gets no gradient.
+/// An embedding with a norm below 1e-6 has no direction: it is treated as zero and gets no gradient.
 ///
 /// Named `student_embedding.weight`, `student_embedding.bias`, `teacher_embedding.…`, `student_memory.embeddings`,
 /// `teacher_memory.embeddings`, `z_student`, `z_teacher`, which are 0 until the first batch unless given, and, with a
@@ -143,7 +142,7 @@ struct RETORT_API CrdOptions : CriterionOptions {
   int64_t samples = 0;
   /// M, the number of rows of a queue, >= 2; 0 for a memory of the whole data set.
   int64_t queue = 0;
-  /// int64 [samples], the class of each sample: negatives are then of other classes only, as in the paper's
+  /// int64 [samples], the class of each sample: negatives are then drawn from other classes only, as in the paper's
   /// experiments. If undefined, any other sample may be a negative.
   at::Tensor classes;
   /// Whether the positive may be any sample of the same class; needs `classes`.
@@ -154,7 +153,7 @@ struct RETORT_API CrdOptions : CriterionOptions {
   int64_t dimension = 128;
   /// T, the paper's value. Below about 0.012, Z may exceed the range of float32: the first step then fails.
   double temperature = 0.07;
-  /// How much of a memory's row stays, in [0, 1); the paper's value.
+  /// The momentum of the memories: the weight of a row's old value in its update, in [0, 1); the paper's value.
   double momentum = 0.5;
   /// Where Z comes from.
   CrdZ z = CrdZ::kFirstBatch;
@@ -162,7 +161,7 @@ struct RETORT_API CrdOptions : CriterionOptions {
   /// 2.219 M with T = 0.07 and d = 128.
   double z_student = 0.0;
   double z_teacher = 0.0;
-  /// How much of the old Z stays with kMovingAverage, in [0, 1); CMC's value.
+  /// The momentum of Z with kMovingAverage: the weight of its old value, in [0, 1); CMC's value.
   double z_momentum = 0.99;
 
   std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;

@@ -17,12 +17,12 @@ namespace retort {
 struct FeatureShapes {
   std::vector<std::vector<int64_t>> student;
   std::vector<std::vector<int64_t>> teacher;
-  /// Widths of the logits; 0 where they are not known, as those of a teacher whose outputs are given with each batch.
+  /// Widths of the logits; 0 if unknown, as for a teacher whose outputs come with each batch.
   int64_t classes_student = 0;
   int64_t classes_teacher = 0;
 };
 
-/// What a batch says about its samples, known before the networks run. Tensors that a batch does not have are
+/// The part of a criterion's input that is known before the networks run. Tensors that a batch does not have are
 /// undefined.
 struct CriterionBatch {
   /// int64 [B], -1 for a sample without a label.
@@ -31,12 +31,12 @@ struct CriterionBatch {
   at::Tensor indices;
   /// int64 [B, K+1], rows to contrast with, the positive first.
   at::Tensor contrast;
-  /// [B], how much each sample counts, at least 0 and not all 0; undefined if all count alike. Losses that have no
-  /// such weights ignore it.
+  /// [B], the sample weights, at least 0 and not all 0; undefined if all samples have the same weight. Losses without
+  /// sample weights ignore them.
   at::Tensor weights;
 };
 
-/// What a criterion computes its loss of a batch from.
+/// The input from which a criterion computes the loss of a batch.
 struct CriterionInput : CriterionBatch {
   /// The student's taps, in the order in which they were given; gradients flow into them.
   std::vector<at::Tensor> student;
@@ -49,8 +49,8 @@ struct CriterionInput : CriterionBatch {
 };
 
 /// A distillation loss as part of a training step: a module, so that its parameters are trained with the student and
-/// its parameters and buffers have names, a device and a dtype. A step keeps them in float64 for a student of float64,
-/// in float32 for any other.
+/// its parameters and buffers have names, a device and a dtype. A step keeps them in float64 for a float64 student, and
+/// in float32 otherwise.
 class RETORT_API Criterion : public torch::nn::Module {
  public:
   /// Checks a batch before anything runs. Changes nothing.
@@ -58,31 +58,32 @@ class RETORT_API Criterion : public torch::nn::Module {
   /// @throws c10::ValueError if a number is out of range
   virtual void check_batch(const CriterionBatch& batch) const;
 
-  /// Whether the loss is defined for a batch that passed `check_batch`; if not, the step goes on without it. True by
+  /// Whether the loss is defined for a batch that passed `check_batch`; if not, it is skipped in this step. True by
   /// default.
   virtual bool applies(const CriterionBatch& batch) const;
 
   /// Draws the random numbers that the next `forward` needs. `forward` itself must not draw any, since a CUDA graph
-  /// repeats what it was recorded with. The generator is rolled back if the step fails.
+  /// replays the numbers that it was recorded with. The generator is rolled back if the step fails.
   virtual void draw(const CriterionBatch& batch);
 
   /// The loss of one batch that passed `check_batch`, a scalar connected to `input.logits_student` or `input.student`.
   /// Must change nothing but buffers.
   virtual at::Tensor forward(const CriterionInput& input) = 0;
 
-  /// Remembers the buffers, for `restore`. Called before each step; the default copies them all, so a criterion with
-  /// large ones should remember only what it changes.
+  /// Saves the buffers for `restore`. Called before each step; the default copies all of them, so a criterion with
+  /// large buffers should save only what it changes.
   virtual void snapshot();
 
   /// Restores the buffers as they were at the last `snapshot`. Called if the step is rolled back.
   virtual void restore();
 
-  /// Called once the step's loss and gradients are known to be finite and nothing but in-place updates remains, e.g. to
-  /// refresh a memory of embeddings. Changes buffers only. If it throws, the step fails and is rolled back.
+  /// Called after the backward pass, e.g. to refresh a memory of embeddings. Changes buffers only: on a GPU, and with
+  /// late results, it is also called for a step that will turn out to have failed, and `restore` follows then. If it
+  /// throws, the step fails and is rolled back.
   virtual void after_step(const CriterionInput& input);
 
-  /// Why forward() and after_step() can't be part of a CUDA graph, which repeats only what they start on the device;
-  /// empty, as by default, if they can.
+  /// Why forward() and after_step() can't be part of a CUDA graph, which replays only the work that they launch on the
+  /// device; empty if they can, which is the default.
   virtual std::string obstacle_to_graph() const;
 
  private:
@@ -97,13 +98,13 @@ struct RETORT_API CriterionOptions {
   CriterionOptions& operator=(const CriterionOptions&) = default;
   virtual ~CriterionOptions();
 
-  /// Checks the options against the shapes and makes the criterion.
+  /// Checks the options against the shapes and builds the criterion.
   /// @throws c10::ValueError if an option is out of range
   /// @throws ShapeError if the shapes do not fit
   virtual std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const = 0;
 
-  /// The options in one line, e.g. `kd_loss(temperature=4, target=logits)`. A checkpoint holds it, and fits only a step
-  /// with the same. The default is the type's name.
+  /// The options in one line, e.g. `kd_loss(temperature=4, target=logits)`. It is stored in a checkpoint, which loads
+  /// only into a step with the same description. The default is the type's name.
   virtual std::string description() const;
 };
 

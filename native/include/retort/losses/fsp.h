@@ -11,7 +11,7 @@
 
 namespace retort {
 
-/// How the larger map of a pair is brought to the size of the smaller.
+/// How the larger map of a pair is pooled to the size of the smaller.
 enum class FspPooling {
   /// Adaptive average pooling: RepDistiller.
   kAverage,
@@ -19,19 +19,18 @@ enum class FspPooling {
   kMax,
 };
 
-/// How the difference D = G_student - G_teacher of a pair becomes a number.
+/// How the difference D = G_student - G_teacher of a pair is reduced to a scalar.
 enum class FspReduction {
   /// mean over B, C_1, C_2 of D^2: RepDistiller, and all others that use PyTorch's mse_loss.
   kMean,
   /// 1/B sum over B, C_1, C_2 of D^2: the paper.
   kPaper,
-  /// 1/B sum over B, C_2 of the length of D's column, sqrt(sum over C_1 of D^2): torchdistill. Where a column is zero,
-  /// so
-  /// is its gradient.
+  /// 1/B sum over B, C_2 of the length of D's column, sqrt(sum over C_1 of D^2): torchdistill. The gradient of a zero
+  /// column is zero.
   kTorchdistill,
 };
 
-/// Flow of solution procedure: how the features of one layer go with those of the next, compared between student and
+/// Flow of solution procedure: compares how the features of one layer correlate with those of the next in student and
 /// teacher. For each pair of maps
 ///
 ///   G = F_1 F_2^T / (H W)                                       the FSP matrix [C_1, C_2] of a sample
@@ -43,8 +42,8 @@ enum class FspReduction {
 /// Gradients: with D = G_student - G_teacher, 2 D F_2 / (H W B C_1 C_2) to the student's first map of a pair and, with
 /// the other transposition, to the second; to teacher maps only if they require them. They are computed together with
 /// the loss. Differentiating twice is an error. No loss is ever negative; maps with the same FSP matrices give 0.
-/// Computed in float32, or in float64 for float64 inputs, sample by sample: beside the gradients, a few maps and two
-/// FSP matrices per thread are all the memory it takes. The same result for any number of threads.
+/// Computed in float32, or in float64 for float64 inputs, sample by sample: besides the gradients, it takes memory only
+/// for a few maps and two FSP matrices per thread. The same result for any number of threads.
 ///
 /// Also registered as the operator `retort::fsp_loss(Tensor[] student, Tensor[] teacher, *, int[] pairs=[],
 /// str pooling="average", str reduction="mean") -> Tensor[]`, with pooling "average" or "max" and reduction "mean",
@@ -60,7 +59,7 @@ enum class FspReduction {
 /// @return the losses of the pairs, scalars []; the inputs' dtype, float32 for half-precision inputs
 /// @throws ShapeError if there are fewer than two maps, if a map is undefined, not dense, not floating point, not of
 ///     rank 4 or empty, or if maps differ in batch, channels, dtype or device
-/// @throws c10::ValueError if a pair names no map
+/// @throws c10::ValueError if a pair refers to a map that does not exist
 ///
 /// Source: Yim, Joo, Bae, Kim: A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and Transfer
 /// Learning, CVPR 2017. By default the values are those of RepDistiller's distiller_zoo/FSP.py, which handles square
@@ -78,7 +77,7 @@ RETORT_API std::vector<at::Tensor> fsp_loss(
 ///
 /// @param first [B, C_1, H_1, W_1], floating point, any strides
 /// @param second [B, C_2, H_2, W_2] of the same dtype and device
-/// @param pooling how the larger is brought to the size of the smaller
+/// @param pooling how the larger map is pooled to the size of the smaller
 /// @return [B, C_1, C_2]; the inputs' dtype, float32 for half-precision inputs. RepDistiller's is transposed.
 /// @throws ShapeError if a map is undefined, not dense, not floating point, not of rank 4 or empty, or if the maps
 ///     differ in batch, dtype or device
@@ -90,7 +89,7 @@ RETORT_API at::Tensor fsp_matrix(
 ///
 /// Adapters are named `adapters.I.weight` and `adapters.I.bias`, for the tap I.
 struct RETORT_API FspOptions : CriterionOptions {
-  /// Of fsp_loss.
+  /// See fsp_loss.
   std::vector<int64_t> pairs;
   FspPooling pooling = FspPooling::kAverage;
   FspReduction reduction = FspReduction::kMean;

@@ -13,7 +13,7 @@ namespace retort {
 enum class KdTarget {
   /// Logits, which are softened as the student's are.
   kLogits,
-  /// Probabilities, which are taken as they are.
+  /// Probabilities, which are used as they are.
   kProbabilities,
 };
 
@@ -22,14 +22,13 @@ enum class KdTarget {
 ///   loss = T^2 / B * sum_b KL(softmax(teacher_b / T) || softmax(student_b / T))
 ///
 /// The sum over the classes is averaged over the batch (PyTorch's `batchmean`), and T^2 keeps the gradient's size
-/// independent of the temperature. With weights w_b, the average is sum_b w_b KL_b / sum_b w_b, as PyTorch's weighted
-/// losses have it: weights of 0 and 1 are a mask, and what is masked out might as well not be in the batch. If all
-/// weights are 0, the loss is 0. With KdTarget::kProbabilities, the teacher's tensor takes the place of its softmax.
+/// independent of the temperature. With weights w_b, the average is sum_b w_b KL_b / sum_b w_b, as in PyTorch's
+/// weighted losses: weights of 0 and 1 act as a mask, and masked samples do not affect the loss. If all weights are 0,
+/// the loss is 0. With KdTarget::kProbabilities, the teacher's tensor replaces its softmax.
 ///
 /// Gradients: to `student`, T / B * (softmax(student / T) - softmax(teacher / T)); to `teacher` only if it requires
-/// them; none to `weight`. They are computed together with the loss. Differentiating twice is an error.
-/// Extreme logits are safe: a teacher's logit of -inf is a class of probability 0. A NaN in gives a NaN out, unless its
-/// sample's weight is 0.
+/// them; none to `weight`. They are computed together with the loss. Differentiating twice is an error. Extreme logits
+/// are safe: a teacher's logit of -inf is a class of probability 0. NaNs propagate, unless their sample's weight is 0.
 /// Computed in float32, or in float64 for float64 inputs; the same result for any number of threads.
 ///
 /// Also registered as the operator `retort::kd_loss(Tensor student, Tensor teacher, float temperature, *,
@@ -39,8 +38,8 @@ enum class KdTarget {
 /// @param teacher logits of the same shape, dtype and device; or probabilities, at least 0 and with a sum of 1 in each
 ///     row, which is not checked
 /// @param temperature T > 0
-/// @param weight [B], how much each sample counts, at least 0, of any real dtype or bool, on the same device; if
-///     undefined, all count alike
+/// @param weight [B], the sample weights, at least 0, of any real dtype or bool, on the same device; if undefined, all
+///     samples have the same weight
 /// @param target what `teacher` holds
 /// @return scalar []; the inputs' dtype, float32 for half-precision inputs
 /// @throws ShapeError if a tensor is undefined, not dense, not floating point, not of rank 2 or empty, if the two
@@ -57,7 +56,7 @@ RETORT_API at::Tensor kd_loss(
     const at::Tensor& student, const at::Tensor& teacher, double temperature, const at::Tensor& weight = {},
     KdTarget target = KdTarget::kLogits);
 
-/// kd_loss as a term of a training step. It compares logits, of the same number of classes, and takes no taps. A
+/// kd_loss as a term of a training step. It compares logits with the same number of classes and takes no taps. The
 /// batch's weights are those of kd_loss.
 struct RETORT_API KdOptions : CriterionOptions {
   /// T of kd_loss; 4 is RepDistiller's value.

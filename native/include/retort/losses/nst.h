@@ -22,24 +22,26 @@ enum class NstKernel {
   kGaussian,
 };
 
-/// The variants of nst_loss, which as a term of a training step is the sum of the losses of its layers. Takes one tap
-/// or more, maps.
+/// The options of nst_loss. As a term of a training step, the loss is the sum over its layers. Takes one tap or more,
+/// which must be maps.
 struct RETORT_API NstOptions : CriterionOptions {
-  /// The kernel alone, all else by default. The polynomial one is the paper's best and the only one in public code.
+  /// Sets the kernel and leaves the other options at their defaults. The polynomial kernel is the paper's best and the
+  /// only one in public code.
   NstOptions(NstKernel of_kernel = NstKernel::kPolynomial) : kernel(of_kernel) {}
 
   NstKernel kernel;
-  /// Of the polynomial kernel, between 1 and 16. The paper and all public code have 2.
+  /// The degree of the polynomial kernel, between 1 and 16; 2 in the paper and all public code.
   int64_t degree = 2;
-  /// Of the polynomial kernel, at least 0, as a kernel must have it, and finite. The paper and all public code have 0.
+  /// The offset of the polynomial kernel, finite and at least 0, so that it is a kernel; 0 in the paper and all public
+  /// code.
   double offset = 0.0;
   /// sigma^2 of the Gaussian kernel, positive and finite. By default, as in the paper, the mean of |x - y|^2 over all
-  /// pairs of a channel of the student's with one of the teacher's of the same sample, a constant for the gradient.
+  /// pairs of a student's and a teacher's channel of the same sample, which is a constant in the gradient.
   std::optional<double> variance;
-  /// Whether mean k(t, t') is part of the value, which without it may be negative. A constant to the student:
-  /// RepDistiller has it by default, TuSimple's code, the paper's own, has not.
+  /// Whether the loss includes mean k(t, t'), without which it may be negative. The term does not depend on the
+  /// student: RepDistiller includes it by default; TuSimple's code, the paper's own, does not.
   bool teacher_term = true;
-  /// Channels of a smaller length get no gradient, at least 0 and finite. With 0 it is the exact gradient of
+  /// Channels with a smaller norm get no gradient; at least 0 and finite. 0 gives the exact gradient of
   /// torch.nn.functional.normalize.
   double dead_channel_norm = 1e-6;
 
@@ -47,22 +49,21 @@ struct RETORT_API NstOptions : CriterionOptions {
   std::string description() const override;
 };
 
-/// Neuron selectivity transfer: the maximum mean discrepancy between what the student's and what the teacher's channels
-/// respond to. For each layer
+/// Neuron selectivity transfer: the maximum mean discrepancy between the activation patterns of the student's and of
+/// the teacher's channels. For each layer
 ///
 ///   loss = mean over B of (mean k(s, s') + mean k(t, t') - 2 mean k(s, t))
 ///
-/// over all pairs of channels s, s' of the student's and t, t' of the teacher's map, each a vector of H W numbers
-/// divided by its length (or by 1e-12 if that is larger). If the two maps of a layer differ in size, both are first
+/// over all pairs of channels s, s' of the student's map and t, t' of the teacher's, each a vector of H W numbers
+/// divided by its norm (or by 1e-12 if that is larger). If the two maps of a layer differ in size, both are first
 /// averaged down to the smaller height and the smaller width (adaptive average pooling).
 ///
 /// Gradients: to student maps; to teacher maps only if they require them. They are computed together with the loss.
-/// Differentiating twice is an error. A channel whose length is below `dead_channel_norm` gets no gradient: its
-/// direction means nothing, and the exact gradient is up to 1e12 times larger than the others.
-/// With the teacher's term no loss is negative, and equal maps give 0. The order of channels does not matter.
-/// Computed in float32, or in float64 for float64 inputs, sample by sample: beside the gradients and the unit vectors
-/// of one sample a thread, a few rows of the kernel's matrix are all the memory it takes. The same result for any
-/// number of threads.
+/// Differentiating twice is an error. A channel whose norm is below `dead_channel_norm` gets no gradient: its direction
+/// is meaningless, and its exact gradient is up to 1e12 times larger than the others. With the teacher's term no loss
+/// is negative, and equal maps give 0. The order of channels does not matter. Computed in float32, or in float64 for
+/// float64 inputs, sample by sample: besides the gradients and the unit vectors of one sample per thread, it takes
+/// memory only for a few rows of the kernel matrix. The same result for any number of threads.
 ///
 /// Also registered as the operator `retort::nst_loss(Tensor[] student, Tensor[] teacher, str kernel, *, int degree=2,
 /// float offset=0., float? variance=None, bool teacher_term=True, float dead_channel_norm=1e-06) -> Tensor[]`, with
@@ -71,7 +72,7 @@ struct RETORT_API NstOptions : CriterionOptions {
 /// @param student n >= 1 maps [B, C_i, H_i, W_i], floating point, any strides
 /// @param teacher the same number of maps, with the same batch, dtype and device; channels, heights and widths may
 ///     differ
-/// @param options the kernel and its variants; a kernel alone will do
+/// @param options the kernel and the other options; an NstKernel converts implicitly
 /// @return the n losses, scalars []; the inputs' dtype, float32 for half-precision inputs
 /// @throws ShapeError if there is no map, if a map is undefined, not dense, not floating point, not of rank 4 or empty,
 ///     or if maps differ in batch, dtype or device

@@ -11,7 +11,7 @@
 
 namespace retort {
 
-/// How ofd_loss turns squared differences into one number.
+/// How ofd_loss reduces the squared differences to a scalar.
 enum class OfdReduction {
   /// The mean over all elements, as in the survey's code.
   kMean,
@@ -26,13 +26,13 @@ enum class OfdReduction {
 ///
 ///   loss = mean (or sum) over all elements of (student - t')^2 [student > t' or t' > 0]
 ///
-/// A teacher's map of another height or width is first brought to the student's by adaptive average pooling, as in
+/// A teacher's map of another height or width is first pooled to the student's size (adaptive average pooling), as in
 /// mdistiller.
 ///
 /// Gradients: 2 (student - t') [...] / elements to `student`; to `teacher` only if it requires them; none to `margin`.
 /// They are computed together with the loss, in one pass over memory. Differentiating twice is an error. The loss is
-/// never negative; a student that equals the target gives 0. A NaN in gives a NaN out.
-/// Computed in float32, or in float64 for float64 inputs; the same result for any number of threads.
+/// never negative; a student that equals the target gives 0. NaNs propagate. Computed in float32, or in float64 for
+/// float64 inputs; the same result for any number of threads.
 ///
 /// Also registered as the operator `retort::ofd_loss(Tensor student, Tensor teacher, Tensor margin, *,
 /// str reduction="mean") -> Tensor`, with reduction "mean", "sum" or "batchmean".
@@ -40,7 +40,7 @@ enum class OfdReduction {
 /// @param student [B, C, H, W], the student's map before ReLU, through a connector where channels differ; floating
 ///     point, any strides
 /// @param teacher [B, C, H', W'] of the same dtype and device
-/// @param margin [C] of the same dtype and device, see ofd_batch_margin and ofd_expected_margin; <= 0 by its meaning,
+/// @param margin [C] of the same dtype and device, see ofd_batch_margin and ofd_expected_margin; <= 0 by definition,
 ///     which is not checked
 /// @return scalar []; the inputs' dtype, float32 for half-precision inputs
 /// @throws ShapeError if a tensor is undefined, not dense, not floating point or of another shape, if the maps are
@@ -67,22 +67,22 @@ RETORT_API at::Tensor ofd_loss(
 RETORT_API at::Tensor ofd_batch_margin(const at::Tensor& teacher);
 
 /// The official margin: for each channel the expected negative response of the BatchNorm before the teacher's ReLU,
-/// whose output is taken for normally distributed with mean beta = bias and deviation gamma = |weight|. With z = beta /
-/// gamma, phi and Phi the normal density and distribution,
+/// whose output is assumed to be normally distributed with mean beta = bias and standard deviation gamma = |weight|.
+/// With z = beta / gamma, phi and Phi the normal density and distribution,
 ///
 ///   margin_c = beta - gamma phi(z) / Phi(-z)    if Phi(-z) > 0.001
 ///   margin_c = -3 gamma                         otherwise
 ///   margin_c = min(beta, 0)                     if gamma = 0, where the official code fails
 ///
-/// The second case is a leap, from -0.28 gamma to -3 gamma at z = 3.09. With `stable`, the first case holds for every
-/// z, in a form in which nothing vanishes or cancels.
+/// The second case makes the margin discontinuous: it jumps from -0.28 gamma to -3 gamma at z = 3.09. With `stable`,
+/// the first case holds for every z, in a form without underflow or cancellation.
 ///
 /// A constant: no gradient flows. Also the operator `retort::ofd_expected_margin(Tensor bn_weight, Tensor bn_bias, *,
 /// bool stable=False) -> Tensor`.
 ///
 /// @param bn_weight [C], floating point
 /// @param bn_bias [C] of the same dtype and device
-/// @param stable whether to go without the official code's second case
+/// @param stable whether to omit the official code's second case
 /// @return [C], the same dtype
 /// @throws ShapeError if a tensor is undefined, not dense, not floating point, not of rank 1 or empty, or if shapes,
 ///     dtypes or devices differ
@@ -90,19 +90,19 @@ RETORT_API at::Tensor ofd_expected_margin(const at::Tensor& bn_weight, const at:
 
 /// The official margins of a whole teacher, ofd_expected_margin of each of its BatchNorm layers before a tap's ReLU.
 ///
-/// In a residual network that is the last BatchNorm of a stage's last block: what the shortcut adds is not looked at,
-/// neither here nor in the official code.
+/// In a residual network that is the last BatchNorm of a stage's last block: what the shortcut adds is ignored, here as
+/// in the official code.
 ///
 /// @param teacher native or from TorchScript
 /// @param norms names of the BatchNorm layers in the order of the taps, e.g. "layer1.2.bn2", whose `weight` and `bias`
 ///     are among the teacher's parameters
 /// @param stable as in ofd_expected_margin
-/// @return one margin [C] a layer, for OfdOptions::margins
+/// @return one margin [C] per layer, for OfdOptions::margins
 /// @throws c10::ValueError if a layer has no parameters of these names, or none of a BatchNorm's shape
 RETORT_API std::vector<at::Tensor> ofd_expected_margins(
     const torch::nn::Module& teacher, const std::vector<std::string>& norms, bool stable = false);
 
-/// How a connector's convolution starts: normally distributed with mean 0 and this deviation.
+/// How a connector's convolution is initialised: normally, with mean 0 and this standard deviation.
 enum class OfdInit {
   /// sqrt(2 / teacher channels), as in all public code.
   kOfficial,
@@ -117,16 +117,16 @@ enum class OfdInit {
 /// `connectors.I.conv.weight`, `connectors.I.norm.weight`, `connectors.I.norm.running_mean`, ... for layer I.
 /// Takes one tap or more, maps before their ReLU.
 ///
-/// Layer i of n counts layer_decay^(n - i - 1) / scale. The official code's loss is that of kBatchMean with a decay of
-/// 0.5 and a scale of 1000 (CIFAR-100) or 10000 (ImageNet), and margins of ofd_expected_margins.
+/// Layer i of n has the weight layer_decay^(n - i - 1) / scale. The official code's loss is that of kBatchMean with a
+/// decay of 0.5 and a scale of 1000 (CIFAR-100) or 10000 (ImageNet), and margins of ofd_expected_margins.
 struct RETORT_API OfdOptions : CriterionOptions {
-  /// One margin [C] a layer, e.g. of ofd_expected_margin; if there are none, ofd_batch_margin of each batch.
+  /// One margin [C] per layer, e.g. from ofd_expected_margin; if empty, the ofd_batch_margin of each batch.
   std::vector<at::Tensor> margins;
-  /// Of ofd_loss.
+  /// See ofd_loss.
   OfdReduction reduction = OfdReduction::kMean;
-  /// What a layer counts, compared with the one after it; positive and finite.
+  /// The weight of a layer relative to the one after it; positive and finite.
   double layer_decay = 1.0;
-  /// What the whole is divided by; positive and finite.
+  /// The divisor of the sum; positive and finite.
   double scale = 1.0;
   OfdInit init = OfdInit::kOfficial;
 

@@ -8,7 +8,7 @@
 
 namespace retort {
 
-/// Some rows of a memory, each once.
+/// Rows of a memory, without duplicates.
 struct RETORT_API MemoryRows {
   /// int64 [n]
   at::Tensor indices;
@@ -18,10 +18,10 @@ struct RETORT_API MemoryRows {
 
 /// CRD's memory: for every sample of a data set a moving average of one network's embeddings.
 ///
-/// A module with the buffer `embeddings`. Not safe under several threads.
+/// A module with the buffer `embeddings`. Not thread-safe.
 class RETORT_API ContrastMemory : public torch::nn::Module {
  public:
-  /// Starts with rows drawn from U(-a, a), a = sqrt(3 / dimension), whose expected squared length is 1, by the default
+  /// Draws the initial rows from U(-a, a), a = sqrt(3 / dimension), whose expected squared norm is 1, with the default
   /// generator.
   /// @param rows samples of the data set, >= 1
   /// @param dimension of an embedding, >= 1
@@ -40,16 +40,16 @@ class RETORT_API ContrastMemory : public torch::nn::Module {
   /// @param indices int64 [B], rows
   /// @param embeddings [B, dimension], of the memory's dtype and on its device
   /// @param momentum in [0, 1)
-  /// @return what the rows held before, for `assign`
+  /// @return the previous contents of the rows, for `assign`
   /// @throws ShapeError if a tensor does not fit, c10::ValueError if a number is out of range, NonFiniteError if a new
   ///     row is not finite; then nothing has changed
   MemoryRows update(const at::Tensor& indices, const at::Tensor& embeddings, double momentum);
 
-  /// update() for arguments that fit, without looking at their values, for which it would wait for the device: a row
-  /// that is not finite is written like any other.
+  /// Same as update(), for arguments that fit, but does not check their values, which would synchronise with the
+  /// device: a row that is not finite is written like any other.
   MemoryRows unchecked_update(const at::Tensor& indices, const at::Tensor& embeddings, double momentum);
 
-  /// Writes rows as they are.
+  /// Overwrites rows, e.g. to undo an update.
   void assign(const MemoryRows& rows);
 
  private:

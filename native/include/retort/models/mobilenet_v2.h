@@ -12,8 +12,8 @@ namespace retort {
 /// halve it again, a 1x1 convolution, a global average and a linear classifier. All blocks but the first widen their
 /// input sixfold.
 struct RETORT_API MobileNetV2Options {
-  /// Of the channels of the paper's network, at least 1/16 and at most 16; fractions are dropped. The 1x1 convolution
-  /// before the average has 1280 channels, and more only for a width above 1.
+  /// The multiplier of the paper's numbers of channels, between 1/16 and 16; the products are rounded down. The 1x1
+  /// convolution before the average has 1280 channels, and more only for a width above 1.
   double width = 0.5;
   /// Number of classes.
   int64_t classes = 10;
@@ -21,15 +21,13 @@ struct RETORT_API MobileNetV2Options {
   int64_t input_channels = 3;
 };
 
-/// Makes a MobileNetV2 with PyTorch's default generator as source of its weights: convolutions normal with variance
+/// Makes a MobileNetV2. Its weights are initialised with PyTorch's default generator: convolutions normal with variance
 /// 2 / (kernel² out), BatchNorm 1 and 0, the classifier normal with deviation 0.01 and bias 0.
 ///
 /// Taps, and what they are in RepDistiller's forward(is_feat=True):
 /// - `stem`: f0, after ReLU;
-/// - `layer1` to `layer4`: f1 to f4, the outputs of `blocks.1`, `blocks.2`, `blocks.4` and `blocks.6`, which are
-/// linear:
-///   no ReLU follows them;
-/// - `layer1.pre` to `layer4.pre`: the very same maps, as preact=True changes nothing there;
+/// - `layer1` to `layer4`: f1 to f4, the outputs of `blocks.1`, `blocks.2`, `blocks.4` and `blocks.6`, without ReLU;
+/// - `layer1.pre` to `layer4.pre`: the same maps, since preact=True changes nothing there;
 /// - `embedding`: f5, the averaged map [B, 1280], the classifier's input.
 ///
 /// Names and order of parameters and buffers are those of RepDistiller's models/mobilenetv2.py, whose MobileNetV2

@@ -34,9 +34,9 @@ struct NormBefore {
   std::string norm;
 };
 
-/// What a network knows of its own layers, by the names of its modules.
+/// A network's structure, by the names of its modules.
 struct NetworkStructure {
-  /// All modules with parameters below the last feature map: what FSP's first stage trains.
+  /// All modules with parameters up to the last feature map; FSP's first stage trains them.
   std::vector<std::string> backbone;
   /// The BatchNorm layers that give OFD its margins.
   std::vector<NormBefore> norms;
@@ -47,13 +47,12 @@ struct NetworkStructure {
 /// torch::nn::Module does (in the constructor or in its first forward pass), passes its tap names to the constructor
 /// and implements compute(). Always owned by a std::shared_ptr.
 ///
-/// A network has the weights that are being trained, and those that were last published. predict() serves the latter;
-/// everything else is about the former.
+/// A network holds its current weights, which training updates, and the weights last published. predict() uses the
+/// published weights; all other methods use the current ones.
 ///
-/// All methods but forward(), tensor_options() and what torch::nn::Module itself offers may be called from several
-/// threads. Those that run the network, read its weights or change them hold its mutex, as a TrainingStep does for a
-/// whole step, and first wait for a step of which the result is pending (TrainingStepOptions::late_results). Shapes,
-/// names and predictions on published weights never wait.
+/// All methods are thread-safe, except forward(), tensor_options() and those of torch::nn::Module. Methods that run the
+/// network, or read or change its weights, hold its mutex, as a TrainingStep does for a whole step, and first wait for
+/// a pending step (TrainingStepOptions::late_results). Shapes, names and predictions on published weights never wait.
 class RETORT_API Network : public torch::nn::Module {
  public:
   explicit Network(std::vector<std::string> tap_names);
@@ -64,31 +63,32 @@ class RETORT_API Network : public torch::nn::Module {
   NetworkOutput forward(const at::Tensor& images);
 
   /// Logits [B, classes] in evaluation mode, without gradients, computed with the weights that were last published. Any
-  /// number of threads may predict at once, and none waits for a training step.
+  /// number of threads may predict at once, and none waits for a training step, but for the first call on a network
+  /// that was never published.
   ///
-  /// A network on which nobody has called publish() publishes itself, again whenever its weights have changed. Only the
-  /// first time does it wait for a step; later, while a step is running, it serves what it published last.
+  /// Until publish() is called, predict() publishes the network automatically whenever its weights have changed. While
+  /// another call, such as a training step, holds the network's mutex, it uses the last published weights.
   ///
-  /// Only if the program of a TorchScript network changes its own state in evaluation mode do predictions take turns;
-  /// the changes are the published version's alone. A class of your own without to_torchscript() has nothing to
-  /// publish: it runs itself, holding its mutex, and its mode is restored.
+  /// Predictions are serialised only if the program of a TorchScript network changes its own state in evaluation mode;
+  /// such changes affect the published version alone. A class of your own without to_torchscript() cannot be published:
+  /// predict() runs the network itself, holding its mutex, and restores its mode.
   at::Tensor predict(const at::Tensor& images);
 
-  /// The fraction of the labelled images whose label the network predicts in evaluation mode, in [0, 1]; by the weights
-  /// that are being trained.
-  /// @param labels int64 [B]; -1 marks an image that does not count
+  /// The fraction of the labelled images whose label the network predicts in evaluation mode, in [0, 1], with the
+  /// current weights.
+  /// @param labels int64 [B]; -1 marks an unlabelled image, which is ignored
   /// @throws c10::ValueError if the labels do not fit or none is given
   double accuracy(const at::Tensor& images, const at::Tensor& labels);
 
-  /// Makes predict() serve the weights (parameters, buffers and attributes) as they are now, until the next call.
+  /// Publishes the current weights (parameters, buffers and attributes): predict() uses them until the next call.
   /// Training, convert() and move_to() leave the published weights as they are; load_state_dict() publishes the loaded
-  /// ones. Takes as long as a copy of the weights, and the first time also builds the program. The version published
-  /// before is freed when the last prediction with it has ended.
-  /// @throws c10::ValueError if the network is of a class of your own that does not implement to_torchscript(); what
-  /// was published before stays then
+  /// ones. Takes as long as a copy of the weights; the first call also builds the program. The previously published
+  /// version is freed once its last prediction has ended.
+  /// @throws c10::ValueError if the network is of a class of your own that does not implement to_torchscript(); the
+  ///     weights published before stay in use then
   void publish();
 
-  /// Learns the shapes that belong to an input shape by one forward pass in evaluation mode that changes nothing.
+  /// Determines the output shapes for an input shape, by one forward pass in evaluation mode without side effects.
   /// @param input_shape without the batch, e.g. {3, 32, 32}
   /// @throws c10::ValueError if the result of a training step on the network is pending
   void probe(const std::vector<int64_t>& input_shape);
@@ -97,7 +97,7 @@ class RETORT_API Network : public torch::nn::Module {
   std::vector<int64_t> input_shape() const;
   /// The number of classes, 0 before probe().
   int64_t classes() const;
-  /// The names of the taps. Of a TorchScript network loaded without names they are known after probe().
+  /// The names of the taps. For a TorchScript network loaded without names, they are known only after probe().
   std::vector<std::string> tap_names() const;
   /// A tap's shape without the batch, known after probe().
   /// @throws c10::ValueError if there is no such tap
@@ -106,23 +106,23 @@ class RETORT_API Network : public torch::nn::Module {
   /// @throws c10::ValueError if there is no such tap
   int64_t tap_index(const std::string& name) const;
 
-  /// The names of the modules that lead to the last feature map, without what comes after it: Stage::trained of a first
-  /// stage that trains the layers alone, as FSP's does. Of a native network they are RepDistiller's get_feat_modules,
-  /// as far as those have parameters.
+  /// The names of the modules up to the last feature map, for Stage::trained of a first stage that trains only these
+  /// layers, as FSP's does. For a native network they are those of RepDistiller's get_feat_modules that have
+  /// parameters.
   /// @throws c10::ValueError if the network is a TorchScript one or of a class of your own that does not implement
   /// structure()
   std::vector<std::string> backbone() const;
-  /// The name of the BatchNorm layer before a tap, whose output it is, in a residual network after the shortcut was
-  /// added: what OFD's margins of a teacher are computed from (ofd_expected_margin of its weight and bias). Of a native
-  /// network they are RepDistiller's get_bn_before_relu.
+  /// The name of the BatchNorm layer before a tap: the tap is its output, in a residual network plus the shortcut. OFD
+  /// computes a teacher's margins from this layer's weight and bias (ofd_expected_margin). For a native network it is
+  /// that of RepDistiller's get_bn_before_relu.
   /// @throws c10::ValueError if there is no such tap, no BatchNorm layer before it, or the network is one of those for
   /// which backbone() throws
   std::string norm_before(const std::string& tap) const;
 
   /// Parameters and buffers by name, in the order of PyTorch's state_dict. The tensors share the network's memory.
   torch::OrderedDict<std::string, at::Tensor> state_dict();
-  /// Writes state_dict() as a file that Python reads with `torch.load(path, weights_only=True)`. The file is complete
-  /// or not there: it is written under a temporary name, synced and renamed.
+  /// Writes state_dict() as a file that Python reads with `torch.load(path, weights_only=True)`. The write is atomic:
+  /// the file is written under a temporary name, synced and renamed.
   void save_state_dict(const std::string& path);
   /// Loads a state dict written by save_state_dict or by Python's `torch.save`, alone or under the key "model" or
   /// "state_dict" of a checkpoint, and publishes it if the network has been published. Names and shapes must match
@@ -130,10 +130,10 @@ class RETORT_API Network : public torch::nn::Module {
   /// @throws c10::ValueError if the file or one of its entries does not fit; nothing is changed then
   void load_state_dict(const std::string& path);
 
-  /// Writes the network as a TorchScript module for Python's `torch.jit.load`, LibTorch or load_torchscript. Names of
-  /// parameters and buffers are those of state_dict(), the mode is the network's. A native network's module returns
-  /// `(logits, features)` with the tap names as keys, a TorchScript network's what it has always returned. The file is
-  /// complete or not there.
+  /// Writes the network as a TorchScript module for Python's `torch.jit.load`, LibTorch or load_torchscript. Parameters
+  /// and buffers have the names of state_dict(); the module is in the network's mode. A native network's module returns
+  /// `(logits, features)` with the tap names as keys; a TorchScript network's module returns what the loaded one
+  /// returned. The write is atomic.
   /// @throws c10::ValueError if the network is of a class of your own that does not implement to_torchscript(), or if
   /// the file cannot be written
   void save_torchscript(const std::string& path);
@@ -141,13 +141,13 @@ class RETORT_API Network : public torch::nn::Module {
   /// The number of elements of all parameters.
   int64_t parameter_count() const;
 
-  /// Converts floating point parameters and buffers to another dtype, e.g. at::kDouble. Do so before a TrainingStep is
-  /// built on the network.
+  /// Converts floating point parameters and buffers to another dtype, e.g. at::kDouble. Call it before a TrainingStep
+  /// is built on the network.
   /// @throws c10::ValueError if the dtype is not floating point
   void convert(at::ScalarType dtype);
 
-  /// Moves parameters and buffers to a device: "cpu", "cuda" or, e.g., "cuda:1". Do so before a TrainingStep is built
-  /// on the network. Images that predict() and accuracy() are given may stay where they are.
+  /// Moves parameters and buffers to a device: "cpu", "cuda" or, e.g., "cuda:1". Call it before a TrainingStep is built
+  /// on the network. The images passed to predict() and accuracy() may stay on the CPU.
   /// @throws c10::ValueError if there is no such device; for CUDA the message says what is missing
   void move_to(const std::string& device);
 
@@ -161,16 +161,16 @@ class RETORT_API Network : public torch::nn::Module {
   /// The forward pass. `features` must be in the order of tap_names().
   virtual NetworkOutput compute(const at::Tensor& images) = 0;
 
-  /// Requires images that the network takes, as far as it can tell without running. Called by forward() and predict(),
-  /// without the mutex.
+  /// Checks that the network accepts the images, as far as this is possible without running it. Called by forward() and
+  /// predict(), without the mutex.
   virtual void check_images(const at::Tensor& images) const;
 
-  /// The network as a program whose forward returns (logits, features); what save_torchscript() writes and publish()
-  /// copies. If all its parameters and buffers are the network's own tensors, publish() asks for it once only; else
-  /// every time. The default says that there is none.
+  /// The network as a program whose forward returns (logits, features); save_torchscript() writes it and publish()
+  /// copies it. If all its parameters and buffers are the network's own tensors, publish() calls this once; otherwise
+  /// every time. The default throws.
   virtual torch::jit::Module to_torchscript();
 
-  /// For backbone() and norm_before(). The default says that nothing is known.
+  /// For backbone() and norm_before(). The default returns std::nullopt.
   virtual std::optional<NetworkStructure> structure() const;
 
  private:

@@ -18,11 +18,11 @@ struct RETORT_API ResNetOptions {
   int64_t classes = 10;
   /// Channels of the images.
   int64_t input_channels = 3;
-  /// Channels of the stem and the three layers; {32, 64, 128, 256} makes the "x4" networks.
+  /// Channels of the stem and the three layers; {32, 64, 128, 256} gives the "x4" networks.
   std::vector<int64_t> filters = {16, 16, 32, 64};
 };
 
-/// Makes a ResNet with PyTorch's default generator as source of its weights: convolutions Kaiming normal (fan out),
+/// Makes a ResNet. Its weights are initialised with PyTorch's default generator: convolutions Kaiming normal (fan out),
 /// BatchNorm 1 and 0, the classifier as torch::nn::Linear.
 ///
 /// Taps: `stem`, `layer1`, `layer2`, `layer3` (after ReLU), `layer1.pre`, `layer2.pre`, `layer3.pre` (the same maps

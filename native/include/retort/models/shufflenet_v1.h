@@ -22,14 +22,14 @@ struct RETORT_API ShuffleNetV1Options {
   std::vector<int64_t> blocks = {4, 8, 4};
 };
 
-/// Makes a ShuffleNet with PyTorch's default generator as source of its weights, drawn as torch::nn::Conv2d and
-/// torch::nn::Linear draw them.
+/// Makes a ShuffleNet. Its weights are initialised as by torch::nn::Conv2d and torch::nn::Linear, with PyTorch's
+/// default generator.
 ///
 /// Taps, and what they are in RepDistiller's forward(is_feat=True):
 /// - `stem`: f0, after ReLU;
 /// - `layer1`, `layer2`, `layer3`: f1 to f3, after ReLU;
-/// - `layer1.pre`, `layer2.pre`, `layer3.pre`: f1 to f3 of preact=True, the same maps before ReLU. As there, no margins
-///   for OFD are known of them: norm_before() refuses them;
+/// - `layer1.pre`, `layer2.pre`, `layer3.pre`: f1 to f3 of preact=True, the same maps before ReLU. As there, they have
+///   no margins for OFD: norm_before() throws for them;
 /// - `embedding`: f4, the averaged map [B, filters[2]], the classifier's input.
 ///
 /// Names and order of parameters and buffers are those of RepDistiller's models/ShuffleNetv1.py, whose ShuffleV1 has

@@ -16,23 +16,22 @@ struct RETORT_API ShuffleNetV2Options {
   int64_t classes = 10;
   /// Channels of the images.
   int64_t input_channels = 3;
-  /// Channels of the three layers, which must be even, and of the last convolution. {48, 96, 192, 1024} makes the
-  /// paper's half width, {176, 352, 704, 1024} one and a half.
+  /// Channels of the three layers, which must be even, and of the last convolution. {48, 96, 192, 1024} gives the
+  /// paper's width of 0.5, {176, 352, 704, 1024} that of 1.5.
   std::vector<int64_t> filters = {116, 232, 464, 1024};
   /// Blocks of the three layers besides the one that halves the image.
   std::vector<int64_t> blocks = {3, 7, 3};
 };
 
-/// Makes a ShuffleNet V2 with PyTorch's default generator as source of its weights, drawn as torch::nn::Conv2d and
-/// torch::nn::Linear draw them.
+/// Makes a ShuffleNet V2. Its weights are initialised as by torch::nn::Conv2d and torch::nn::Linear, with PyTorch's
+/// default generator.
 ///
 /// Taps, and what they are in RepDistiller's forward(is_feat=True):
 /// - `stem`: f0, after ReLU;
 /// - `layer1`, `layer2`, `layer3`: f1 to f3, after ReLU, their channels shuffled;
-/// - `layer1.pre`, `layer2.pre`, `layer3.pre`: f1 to f3 of preact=True: the half that the last block passes on, which
-/// is
-///   after ReLU, then the half that it makes, before ReLU, not shuffled. As there, no margins for OFD are known of
-///   them: norm_before() refuses them;
+/// - `layer1.pre`, `layer2.pre`, `layer3.pre`: f1 to f3 of preact=True: the half that the last block passes through,
+///   after ReLU, then the half that it computes, before ReLU, not shuffled. As there, they have no margins for OFD:
+///   norm_before() throws for them;
 /// - `embedding`: f4, the averaged map [B, filters[3]], the classifier's input.
 ///
 /// Names and order of parameters and buffers are those of RepDistiller's models/ShuffleNetv2.py, whose ShuffleV2 has

@@ -9,14 +9,14 @@
 
 namespace retort {
 
-/// Loads a TorchScript module as a network, to train or to teach. A TorchScript file is a program: load only files you
-/// trust.
+/// Loads a TorchScript module as a network, to be a student or a teacher. A TorchScript file is a program: load only
+/// files you trust.
 ///
 /// Its forward takes the images and returns `(logits, features)`. `features` is a dict, whose keys are the tap names,
 /// or a list or tuple of tensors, whose tap names are "0", "1", … unless names are given.
 /// Attributes that a forward pass assigns (counters, buffers) are part of the network's state.
 ///
-/// @param path file written by `torch.jit.save`; its tensors are brought to the CPU
+/// @param path file written by `torch.jit.save`; its tensors are moved to the CPU
 /// @param tap_names one name for each feature of a list, or a selection of a dict's keys; empty for the names above
 /// @throws c10::ValueError if the file does not exist or is not a TorchScript module
 RETORT_API std::shared_ptr<Network> load_torchscript(

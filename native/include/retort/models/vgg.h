@@ -22,11 +22,11 @@ struct RETORT_API VggOptions {
   std::vector<int64_t> filters = {64, 128, 256, 512, 512};
 };
 
-/// Makes a VGG network with PyTorch's default generator as source of its weights: convolutions normal with variance
+/// Makes a VGG network. Its weights are initialised with PyTorch's default generator: convolutions normal with variance
 /// 2 / (9 out) and bias 0, BatchNorm 1 and 0, the classifier normal with deviation 0.01 and bias 0.
 ///
-/// Its convolutions, by depth: 8 has one a block, 11 has 1, 1, 2, 2, 2, 13 has two a block, 16 has 2, 2, 3, 3, 3 and 19
-/// has 2, 2, 4, 4, 4.
+/// Its convolutions, by depth: 8 has one per block, 11 has 1, 1, 2, 2, 2, 13 has two per block, 16 has 2, 2, 3, 3, 3
+/// and 19 has 2, 2, 4, 4, 4.
 ///
 /// Taps, and what they are in RepDistiller's forward(is_feat=True):
 /// - `stem`: f0, the first block after ReLU;
@@ -34,8 +34,8 @@ struct RETORT_API VggOptions {
 /// - `layer1.pre` to `layer4.pre`: f1 to f4 of preact=True, the same maps before ReLU;
 /// - `embedding`: f5, the averaged map [B, filters[4]], the classifier's input.
 ///
-/// It takes images of at least 8x8. Images 64 high are halved after the fourth block, too, as in RepDistiller, so that
-/// the last block's maps are as large as those of 32x32 images.
+/// It takes images of at least 8x8. Images with a height of 64 are also halved after the fourth block, as in
+/// RepDistiller, so that the last block's maps are as large as those of 32x32 images.
 ///
 /// Names and order of parameters and buffers are those of RepDistiller's models/vgg.py (vgg8_bn to vgg19_bn, which it
 /// calls vgg8 to vgg19), so its published weights load.

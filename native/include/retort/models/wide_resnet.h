@@ -22,7 +22,7 @@ struct RETORT_API WideResNetOptions {
   int64_t input_channels = 3;
 };
 
-/// Makes a wide ResNet with PyTorch's default generator as source of its weights: convolutions normal with variance
+/// Makes a wide ResNet. Its weights are initialised with PyTorch's default generator: convolutions normal with variance
 /// 2 / (kernel² out), BatchNorm 1 and 0, the classifier as torch::nn::Linear with bias 0.
 ///
 /// Taps, and what they are in RepDistiller's forward(is_feat=True):
@@ -34,8 +34,8 @@ struct RETORT_API WideResNetOptions {
 ///
 /// Names and order of parameters and buffers are those of RepDistiller's models/wrn.py, so its published weights load.
 /// There the average is taken over 8x8 windows; here over the whole map, which is the same for 32x32 images. There
-/// preact=True passes the maps through their BatchNorm a second time, so that in training mode its statistics move
-/// twice; here they move once.
+/// preact=True passes the maps through their BatchNorm a second time, so that in training mode its statistics are
+/// updated twice; here they are updated once.
 /// @throws c10::ValueError if an option is out of range
 ///
 /// Source: Zagoruyko, Komodakis: Wide Residual Networks, BMVC 2016.

@@ -13,44 +13,44 @@ namespace retort {
 
 class Optimizer;
 
-/// Parameters that are trained otherwise than the rest.
+/// Parameters with a learning rate or weight decay of their own.
 struct RETORT_API ParameterGroup {
   /// Names of parameters, or of modules for all that they contain, as in TrainingStep::state(): `student.fc`,
   /// `student.layer1.0.conv1.weight`, `terms.2`. A parameter belongs to the first group that names it.
   std::vector<std::string> names;
-  /// Times the learning rate, >= 0.
+  /// Multiplies the learning rate; >= 0.
   double learning_rate_factor = 1.0;
-  /// Times the weight decay, >= 0.
+  /// Multiplies the weight decay; >= 0.
   double weight_decay_factor = 1.0;
 };
 
-/// How parameters follow their gradients. Made by SgdOptions or AdamOptions.
+/// The options that all optimizers have; see SgdOptions and AdamOptions.
 struct RETORT_API OptimizerOptions {
   OptimizerOptions() = default;
   OptimizerOptions(const OptimizerOptions&) = default;
   OptimizerOptions& operator=(const OptimizerOptions&) = default;
   virtual ~OptimizerOptions();
 
-  /// > 0, times the schedule.
+  /// > 0; multiplied by the schedule.
   double learning_rate = 0.1;
   Schedule schedule;
   /// >= 0
   double weight_decay = 0.0;
-  /// Whether the weight decay also applies to BatchNorm and biases, that is to parameters of less than two dimensions.
-  /// PyTorch and the papers decay everything.
+  /// Whether the weight decay also applies to BatchNorm and biases, that is, to parameters with fewer than two
+  /// dimensions. PyTorch and the papers decay everything.
   bool decay_norms_and_biases = true;
   std::vector<ParameterGroup> groups;
 
-  /// For a training step.
+  /// Builds the optimizer of a training step.
   /// @param parameters name and value of each parameter to train
-  /// @throws c10::ValueError if an option is out of range, a group names nothing, or a parameter's elements share
-  /// memory
+  /// @throws c10::ValueError if an option is out of range, a name of a group matches no parameter, or a parameter's
+  ///     elements share memory
   virtual std::unique_ptr<Optimizer> build(std::vector<std::pair<std::string, at::Tensor>> parameters) const = 0;
   /// The options in one line, for a checkpoint.
   virtual std::string description() const = 0;
 
  protected:
-  /// Requires the common options in their ranges.
+  /// Checks that the common options are in range.
   /// @throws c10::ValueError if one is not
   void check(const char* function) const;
   /// The common options of description().

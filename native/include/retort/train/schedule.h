@@ -16,18 +16,17 @@ enum class ScheduleKind {
   kStep,
   /// factor ^ (number of milestones <= step), as MultiStepLR.
   kMilestones,
-  /// From 1 to final_factor: final_factor + (1 - final_factor) * (1 + cos(pi * p)) / 2, where p goes from 0, at the end
-  /// of
-  /// the warm-up, to 1, at step `period`, and stays there; as CosineAnnealingLR.
+  /// From 1 to final_factor: final_factor + (1 - final_factor) * (1 + cos(pi * p)) / 2, where p rises from 0 at the end
+  /// of the warm-up to 1 at step `period`, and stays there; as CosineAnnealingLR.
   kCosine,
 };
 
-/// What a learning rate or the weight of a loss is multiplied by, as training goes on:
+/// A factor of a learning rate or of the weight of a loss, as a function of the step:
 ///
 ///   at(step) = kind(step) * (step < warmup ? warmup_factor + (1 - warmup_factor) * step / warmup : 1)
 ///
-/// The warm-up is that of torch.optim.lr_scheduler.LinearLR. Steps are completed updates of the parameters, counted
-/// from the beginning of the stage.
+/// The warm-up is that of torch.optim.lr_scheduler.LinearLR. A step is a completed update of the parameters; steps
+/// count from the start of the stage.
 struct RETORT_API Schedule {
   ScheduleKind kind = ScheduleKind::kConstant;
   /// Of kStep and kMilestones, > 0.
@@ -40,7 +39,7 @@ struct RETORT_API Schedule {
   double final_factor = 0.0;
   /// Length of the linear warm-up, 0 for none. Below `period` of kCosine.
   int64_t warmup = 0;
-  /// Where the warm-up begins, >= 0.
+  /// The factor at the start of the warm-up, >= 0.
   double warmup_factor = 0.0;
 
   static Schedule constant();
@@ -53,7 +52,7 @@ struct RETORT_API Schedule {
   /// The factor after a number of completed steps.
   double at(int64_t step) const;
 
-  /// Requires fields in their ranges.
+  /// Checks that the fields are in range.
   /// @param function the caller's name, for error messages
   /// @throws c10::ValueError if a field is out of range
   void check(const std::string& function) const;

@@ -5,14 +5,14 @@
 
 namespace retort {
 
-/// Stochastic gradient descent as torch.optim.SGD does it, with dampening 0:
+/// Stochastic gradient descent as in torch.optim.SGD, with dampening 0:
 ///
 ///   g = gradient + weight_decay * parameter;  v = momentum * v + g
 ///   parameter -= learning_rate * (nesterov ? g + momentum * v : v)
 struct RETORT_API SgdOptions : OptimizerOptions {
   /// In [0, 1).
   double momentum = 0.0;
-  /// Needs a momentum.
+  /// Requires a positive momentum.
   bool nesterov = false;
 
   std::unique_ptr<Optimizer> build(std::vector<std::pair<std::string, at::Tensor>> parameters) const override;

@@ -15,15 +15,15 @@
 
 namespace retort {
 
-/// How a network's maps lie in memory. The results are the same but for rounding.
+/// The memory layout of a network's feature maps. Results differ only by rounding.
 enum class MemoryFormat {
   /// [B, C, H, W]
   kContiguous,
   /// [B, H, W, C], in which convolutions are often faster. Needs inputs of rank 3.
   kChannelsLast,
-  /// Whichever of the two is faster: the first eight batches take turns. The clock decides, so two runs may differ in
-  /// rounding; a resumed run keeps the choice. A GPU times the whole step, so that two networks that both choose get
-  /// the same format.
+  /// Whichever of the two is faster: the first eight batches alternate between them and are timed. Two runs may
+  /// therefore choose differently and differ in rounding; a resumed run keeps the choice. On a GPU the whole step is
+  /// timed, so two networks that are both kAuto get the same format.
   kAuto,
 };
 
@@ -39,7 +39,7 @@ enum class Precision {
   kFloat16,
 };
 
-/// What the teacher's BatchNorms do. All else in the teacher is in evaluation mode, always.
+/// The mode of the teacher's BatchNorms. The rest of the teacher is always in evaluation mode.
 enum class TeacherBatchNorm {
   /// Normalise by the running statistics, as most code does.
   kEvaluation,
@@ -49,13 +49,13 @@ enum class TeacherBatchNorm {
   kBatchStatistics,
 };
 
-/// A cache of the teacher's outputs by the samples' rows in the data set (Batch::indices), so that each is computed
-/// once. For data that is not augmented and a teacher that does not change.
+/// A cache of the teacher's outputs, keyed by the samples' rows in the data set (Batch::indices), so that each output
+/// is computed once. Requires data without augmentation and a teacher that does not change.
 struct RETORT_API TeacherCacheOptions {
   /// Rows of the data set; 0 for no cache.
   int64_t samples = 0;
-  /// The file that keeps them for the next process; in memory if empty. A file belongs to one teacher, data set,
-  /// selection of taps and preparation of images; of the data set only the number of rows is checked.
+  /// The file that stores the cache for later processes; in memory if empty. A file belongs to one teacher, data set,
+  /// selection of taps and preparation of images; of the data set, only the number of rows is checked.
   std::string file;
 };
 
@@ -64,7 +64,7 @@ struct RETORT_API TrainingStepOptions : Stage {
   /// The network to train.
   std::shared_ptr<Network> student;
   /// The network to learn from; may be null if there are no terms, or if no term has taps of the teacher and each batch
-  /// brings the teacher's logits.
+  /// includes the teacher's logits.
   std::shared_ptr<Network> teacher;
   /// Shape of one input, without the batch; channels first.
   std::vector<int64_t> input_shape;
@@ -78,20 +78,20 @@ struct RETORT_API TrainingStepOptions : Stage {
   double clip_norm = 0.0;
   /// Largest absolute value of an element of a gradient, applied before clip_norm; 0 for no limit.
   double clip_value = 0.0;
-  /// Whether a batch whose loss or gradient is not finite is skipped, with StepResult::skipped set, instead of being an
-  /// error.
+  /// Whether a batch whose loss or gradient is not finite is skipped, with StepResult::skipped set, instead of throwing
+  /// NonFiniteError.
   bool skip_non_finite = false;
 
-  /// Whether run() returns as soon as the device has its work, and reports the result of the previous step; see
-  /// TrainingStep.
+  /// Whether steps are asynchronous: run() returns once its work is enqueued on the device, and reports the result of
+  /// the previous step; see TrainingStep.
   bool late_results = false;
-  /// Whether a step on a GPU is recorded as a CUDA graph once three batches in a row have had the same parts with the
-  /// same shapes, and replayed for further batches like these, which takes the CPU a fraction of the time. Other
+  /// Whether a step on a GPU is recorded as a CUDA graph once three consecutive batches have had the same tensors with
+  /// the same shapes, and replayed for further batches of this kind, which takes a fraction of the CPU time. Other
   /// batches run without the graph. The learning rate is rounded to float32.
   ///
   /// A graph does not support several batches per update, a cache of the teacher's outputs, teacher outputs that come
   /// with the batch, CRD's Z as a moving average, or networks that draw random numbers (dropout), wait for the device
-  /// or change attributes of their own. TrainingStep::graph_obstacle says which.
+  /// or change attributes of their own. TrainingStep::graph_obstacle reports which.
   bool cuda_graph = false;
 
   MemoryFormat student_format = MemoryFormat::kContiguous;
@@ -105,7 +105,7 @@ struct RETORT_API TrainingStepOptions : Stage {
 /// The tensors of one step. They are read, never changed or kept.
 struct RETORT_API Batch {
   /// [B, ...input_shape], or [B, height, width, channels] if ImageOptions::channels_last; of the student's dtype or
-  /// uint8. It and all that follows may be on the student's device or in the CPU's memory, unless it says otherwise.
+  /// uint8. This and the following tensors may be on the student's device or the CPU, unless noted otherwise.
   at::Tensor images;
   /// int64 [B], classes from 0, or -1 for a sample without a label, which takes part in the distillation terms only.
   /// May be undefined if the weight of the cross-entropy is 0.
@@ -114,10 +114,10 @@ struct RETORT_API Batch {
   at::Tensor indices;
   /// int64 [B, K+1], rows to contrast with, the positive first; may be undefined if no term needs them.
   at::Tensor contrast;
-  /// [B], floating point, how much each sample counts in the cross-entropy and in losses that have such weights (KD):
-  /// at least 0, not all 0. Undefined if all count alike.
+  /// [B], floating point, the sample weights of the cross-entropy and of losses that support them (KD): at least 0, not
+  /// all 0. Undefined if all samples have the same weight.
   at::Tensor weights = {};
-  /// [B, classes], on the student's device: the teacher's logits for the images. If defined, the teacher is not run.
+  /// [B, classes], on the student's device: the teacher's logits for the images. If defined, the teacher does not run.
   at::Tensor teacher_logits = {};
   /// The teacher's features, on the student's device, in the order of TrainingStep::teacher_taps(); required with
   /// teacher_logits if there are such taps.
@@ -128,9 +128,11 @@ struct RETORT_API Batch {
 struct RETORT_API StepResult {
   /// The weighted sum of all parts.
   double total = 0.0;
-  /// The cross-entropy before its weight; 0 if no labelled sample counts or if its weight is 0.
+  /// The cross-entropy before its weight; 0 if no labelled sample has a positive weight, or if the weight of the
+  /// cross-entropy is 0.
   double cross_entropy = 0.0;
-  /// Every term's value before its weight, in the order of the stage's terms.
+  /// Every term's value before its weight, in the order of the stage's terms; 0 for a term that does not apply to the
+  /// batch (Criterion::applies). May be empty if the batch was skipped.
   std::vector<double> terms;
   /// Number of labelled samples whose label the student's logits predicted in this step.
   int64_t correct = 0;
@@ -145,8 +147,8 @@ struct RETORT_API StepResult {
   double learning_rate = 0.0;
   /// Whether the parameters were updated: not by the first batches of an accumulation, nor if skipped.
   bool updated = false;
-  /// Whether the batch was skipped because something was not finite; nothing has changed then, and the values are those
-  /// computed until that was found.
+  /// Whether the batch was skipped because a loss or gradient was not finite. A skipped batch changes nothing, and the
+  /// values are those computed up to that point.
   bool skipped = false;
   /// Whether a CUDA graph ran the step.
   bool graph = false;
@@ -155,7 +157,7 @@ struct RETORT_API StepResult {
   /// Formats of this step; never kAuto.
   MemoryFormat student_format = MemoryFormat::kContiguous;
   MemoryFormat teacher_format = MemoryFormat::kContiguous;
-  /// The time of the step; if results are late, on the device.
+  /// The duration of the step; with late results on a GPU, that on the device.
   int64_t nanoseconds = 0;
 };
 
@@ -163,76 +165,81 @@ struct RETORT_API StepResult {
 /// optimizer.
 ///
 /// The teacher runs without gradients, the student in training mode; the modes of both are restored. Calls are
-/// serialised, and hold the mutexes of both networks. Gradients live inside the call: the parameters' own `grad` is
+/// serialised, and hold the mutexes of both networks. Gradients are local to the call: the parameters' own `grad` is
 /// neither read nor written.
 ///
-/// A step is a transaction: it commits, or it fails and is rolled back. Parameters, buffers, optimizer, accumulated
-/// gradients, criteria, cache, the default generator of the student's device and the counters are then, bit for bit,
-/// what they were before.
+/// A step is a transaction: it commits, or it fails and is rolled back. Rolling back restores, bit for bit, parameters,
+/// buffers, optimizer, accumulated gradients, criteria, cache, the default generator of the student's device and the
+/// counters.
 ///
-/// On a GPU, a batch may lie in the CPU's memory: the step copies it to the device through page-locked memory of its
-/// own, and it may be overwritten when run() returns. The device works in the calling thread's current stream. A step
-/// waits for it once, until the losses and the norms of the gradients are known; the update may still be running when
-/// run() returns. It also waits for the values of a batch that lies on the device, for CRD's Z until that is known (in
-/// every step, if it is a moving average), and for outputs of the teacher that are cached.
+/// On a GPU, a batch may be in the CPU's memory: the step copies it to the device through its own page-locked memory,
+/// and the batch may be overwritten once run() returns. Work runs on the calling thread's current stream. A step
+/// synchronises with the device once, for the losses and the norms of the gradients; the update may still be running
+/// when run() returns. It also synchronises to check the values of a batch on the device, for CRD's Z until that is
+/// known (in every step, if it is a moving average), and to cache outputs of the teacher.
 ///
 /// With late results, steps are asynchronous: run() returns while its step is pending. The next run(), or finish(),
 /// waits for the pending step and reports its result. Only then is it known whether the step has failed: if so, it is
-/// rolled back, and run() throws its error without having looked at the new batch. Until then, buffers of the networks
-/// may be those of a step that will fail; parameters never are. All members of this class, and all methods of the
-/// networks that read or change weights, wait for the pending step first. Another step on the same student, or on a
-/// teacher whose BatchNorms train, and Network::probe() are refused until then. If the pending step fails, random
-/// numbers that others have drawn from the generator meanwhile are drawn again.
+/// rolled back, and run() throws its error and ignores the new batch. Until then, buffers of the networks may be those
+/// of a step that will fail; parameters never are. All members of this class whose value a step changes, and all
+/// methods of the networks that read or change weights, wait for the pending step first. While it is pending, its
+/// student, and its teacher if that one's BatchNorms train, are refused to other steps and to Network::probe().
+///
+/// If a step fails, numbers that other code has drawn from the generator since it began are drawn again. Steps order
+/// their work across streams; methods of the networks do not, so call those in the stream in which the steps run, which
+/// is the default one unless you set another.
 class RETORT_API TrainingStep {
  public:
   /// Probes the networks, builds the criteria and prepares the optimizers of all stages.
   /// @throws ShapeError if a loss does not fit its taps, or images their options
-  /// @throws CheckpointError if the file of the cache is not one or belongs to another teacher
+  /// @throws CheckpointError if the cache file is not a cache or belongs to another teacher
   /// @throws c10::ValueError if an option is missing or out of range, a tap does not exist, a network does not return
   ///     logits and features, or nothing is left to train
   explicit TrainingStep(TrainingStepOptions options);
+  /// Waits for a pending step. Call finish() before, if you want to know whether it has failed.
   ~TrainingStep();
   TrainingStep(const TrainingStep&) = delete;
   TrainingStep& operator=(const TrainingStep&) = delete;
 
-  /// Does one step.
-  /// @param result overwritten once the step has succeeded; if results are late, by the result of the previous step,
-  ///     or, if there was none since the last finish(), by an empty result (of 0 samples)
+  /// Runs one step.
+  /// @param result overwritten once the step has succeeded or was skipped; with late results, set to the result of the
+  ///     previous step, or to an empty result (of 0 samples) if there was none since the last finish()
   /// @throws ShapeError if a tensor of the batch is missing or does not fit; found before anything runs
   /// @throws NonFiniteError if the loss or a gradient is not finite
   /// @throws c10::ValueError if a value of the batch is out of range
   /// @throws c10::Error if LibTorch fails
   void run(const Batch& batch, StepResult& result);
 
-  /// Waits for the pending step, if results are late, and reports its result.
-  /// @param result overwritten if there is something to report
-  /// @return whether there is: false if nothing has run since the last call, or if results are not late
+  /// With late results, waits for the pending step and reports its result.
+  /// @param result overwritten if there is a result to report
+  /// @return whether there was a result to report: false if nothing has run since the last call, or without late
+  ///     results
   /// @throws what run() throws if that step has failed
   bool finish(StepResult& result);
 
-  /// Why steps do not run as a CUDA graph, in one line: what can't be part of one, or what LibTorch said when it was
+  /// Why steps do not run as a CUDA graph, in one line: what can't be part of one, or LibTorch's error when it was
   /// recorded; empty if no obstacle is known.
   std::string graph_obstacle() const;
 
-  /// Publishes the student as it is between two steps; see Network::publish.
+  /// Publishes the student's weights as they are between two steps; see Network::publish.
   void publish();
 
-  /// Writes everything that a step changes, and so all that is needed to resume, into one file: student, buffers,
-  /// optimizer, accumulated gradients, criteria, teacher's running statistics if they move, random state, counters and
-  /// choice of formats. The file is complete or not there: a previous one stays until the new one is synced. The cache
+  /// Saves everything that a step changes, which is all that is needed to resume, to one file: student, buffers,
+  /// optimizer, accumulated gradients, criteria, the teacher's running statistics if they are updated, random state,
+  /// counters and choice of formats. The write is atomic: a previous file stays until the new one is synced. The cache
   /// of the teacher's outputs is not part of it.
-  /// @param note text of the caller's own, for example the position in the epoch, which load() returns; at most 1 MiB
+  /// @param note text of the caller, for example the position in the epoch, which load() returns; at most 1 MiB
   /// @throws CheckpointError if the file cannot be written
   /// @throws c10::ValueError if the note is longer
   void save(const std::string& path, const std::string& note = {});
 
   /// Resumes from a checkpoint: on the same machine, with the same number of threads and, if there is one, the same
-  /// file of the teacher's cache, the next steps compute the same bits as after save(). The result that finish() would
-  /// report is dropped.
+  /// file of the teacher's cache, the next steps compute the same bits as after save(). A result or an error that
+  /// finish() has not reported yet is dropped.
   /// @return the note that was saved; empty if there was none
-  /// @throws CheckpointError if the file is missing, damaged, no checkpoint, of a newer format or of a step with other
-  ///     options, of which the first that differs is named; nothing has changed then. Published weights stay in any
-  ///     case
+  /// @throws CheckpointError if the file is missing, damaged, not a checkpoint, of a newer format, or from a step with
+  ///     different options (the message names the first difference); nothing has changed then. The published weights
+  ///     stay as they are in any case
   std::string load(const std::string& path);
 
   /// Shape of one input, without the batch.
@@ -245,7 +252,7 @@ class RETORT_API TrainingStep {
   double learning_rate() const;
   /// Number of terms of all stages.
   int64_t term_count() const;
-  /// The criterion of a term, with its parameters and buffers; terms are counted through all stages.
+  /// The criterion of a term, with its parameters and buffers; terms are numbered across all stages.
   /// @throws c10::ValueError if there is no such term
   std::shared_ptr<Criterion> criterion(int64_t term) const;
   /// The teacher's taps that terms use, each once, in the order of the terms.

@@ -25,13 +25,13 @@ import org.retort.internal.StringLists;
 /**
  * Anything that maps a batch of images to logits and named features ("taps").
  *
- * <p>A network has the weights that are being trained, and those that were last published. {@link
- * #predict(Tensor)} serves the latter; everything else is about the former.
+ * <p>A network holds its current weights, which training updates, and the weights last published.
+ * {@link #predict(Tensor)} uses the published weights; all other methods use the current ones.
  *
- * <p>A network may be used from several threads. Calls that run it, read its weights or change them
- * wait for each other and for training steps on it; names, shapes and predictions on published
- * weights do not. A training step keeps the native network alive, so a network may be closed before
- * a step built on it.
+ * <p>A network is thread-safe. Calls that run it, or read or change its weights, wait for each
+ * other and for training steps on it; names, shapes and predictions on published weights do not
+ * wait. A training step keeps the native network alive, so a network may be closed before a step
+ * built on it.
  */
 public abstract sealed class Network implements NetworkHolder, AutoCloseable
     permits Mlp,
@@ -44,7 +44,7 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
         Vgg,
         WideResNet {
   private final String name;
-  private final String predict; // once, for calls that create no object
+  private final String predict; // built once, so that calls allocate nothing
   private final NativeHandle<NativeNetwork> handle;
 
   Network(String name, NativeNetwork network) {
@@ -69,8 +69,8 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   }
 
   /**
-   * Learns the shapes that belong to an input shape by one forward pass in evaluation mode that
-   * changes nothing. Building a training step does this too.
+   * Determines the output shapes for an input shape, by one forward pass in evaluation mode without
+   * side effects. Building a training step does this too.
    *
    * @param inputShape the shape of one image, without the batch
    * @throws IllegalArgumentException if the shape is null, empty or not positive
@@ -137,13 +137,13 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   }
 
   /**
-   * The names of the modules that lead to the last feature map, without what comes after it: what
-   * {@code trained} of a first stage takes that trains the layers alone, as FSP's does. Of a native
-   * network they are RepDistiller's {@code get_feat_modules}, as far as those have parameters.
+   * The names of the modules up to the last feature map, for a first stage that trains only these
+   * layers, as FSP's does. For a native network they are those of RepDistiller's {@code
+   * get_feat_modules} that have parameters.
    *
    * @return the names, in the order of the forward pass
-   * @throws org.retort.RetortException if the network is a {@link TorchScriptNetwork}, which does
-   *     not tell
+   * @throws org.retort.RetortException if the network is a {@link TorchScriptNetwork}, whose
+   *     structure is unknown
    */
   public final List<String> backbone() {
     return handle.ask(
@@ -155,15 +155,16 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   }
 
   /**
-   * The BatchNorm layer before a tap, whose output it is, in a residual network after the shortcut
-   * was added: the name that {@link org.retort.losses.OfdLoss#withTeacherMargins} takes. Of a
-   * native network they are RepDistiller's {@code get_bn_before_relu}.
+   * The name of the BatchNorm layer before a tap, for {@link
+   * org.retort.losses.OfdLoss#withTeacherMargins}: the tap is its output, in a residual network
+   * plus the shortcut. For a native network it is that of RepDistiller's {@code
+   * get_bn_before_relu}.
    *
    * @param tap its name, for example {@code layer2.pre}
    * @return the layer's name
    * @throws IllegalArgumentException if it is null
    * @throws org.retort.RetortException if there is no such tap, no BatchNorm before it, or the
-   *     network is a {@link TorchScriptNetwork}, which does not tell
+   *     network is a {@link TorchScriptNetwork}, whose structure is unknown
    */
   public final String normBefore(String tap) {
     Arguments.notNull(tap, name + ".normBefore", "tap");
@@ -171,14 +172,14 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   }
 
   /**
-   * Makes predictions serve the weights as they are now, until the next call. Training and {@link
+   * Publishes the current weights: predictions use them until the next call. Training and {@link
    * #convert} leave the published weights as they are; {@link #loadStateDict} publishes the loaded
-   * ones. Waits for a training step that is running, then takes as long as a copy of the weights,
-   * and the first time somewhat longer.
+   * ones. Waits for a running training step, then takes as long as a copy of the weights, and
+   * somewhat longer the first time.
    *
    * @throws IllegalStateException if the network was closed
-   * @throws org.retort.RetortException if a program holds something that can't be copied; what was
-   *     published before stays then
+   * @throws org.retort.RetortException if a program holds something that can't be copied; the
+   *     weights published before stay in use then
    */
   public final void publish() {
     handle.use(NativeNetwork::publish);
@@ -189,12 +190,12 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    * {@linkplain #publish published}. Any number of threads may predict at once, and none waits for
    * a training step.
    *
-   * <p>A network on which nobody has called {@link #publish} publishes itself, again whenever its
-   * weights have changed. Only the first time does it wait for a step; later, while a step is
-   * running, it serves what it published last.
+   * <p>Until {@link #publish} is called, the network is published automatically whenever its
+   * weights have changed. Only the first call waits for a running step; later calls use the last
+   * published weights while a step is running.
    *
-   * <p>Only if the program of a {@link TorchScriptNetwork} changes its own state in evaluation mode
-   * do predictions take turns; the changes are the published version's alone.
+   * <p>Predictions are serialised only if the program of a {@link TorchScriptNetwork} changes its
+   * own state in evaluation mode; such changes affect the published version alone.
    *
    * @param images [B, …], in the network's dtype
    * @return new logits [B, classes], which the caller closes
@@ -227,15 +228,15 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   }
 
   /**
-   * Computes logits as {@link #predict(FloatBuffer)} does and writes them into memory of the
-   * caller's: the form for services, which creates no object.
+   * Computes logits as {@link #predict(FloatBuffer)} does and writes them into the caller's memory:
+   * the form for services, which allocates nothing.
    *
    * @param images a direct buffer, whose elements from position to limit are images of {@link
    *     #inputShape()}
-   * @param logits a direct buffer, whose elements from position to limit, {@link #classes()} an
+   * @param logits a direct buffer, whose elements from position to limit, {@link #classes()} per
    *     image, are overwritten if the call succeeds; its position stays
    * @throws IllegalArgumentException if a buffer is null, not direct, not in native byte order or
-   *     of the wrong size, or the logits' one is read-only
+   *     of the wrong size, or the logits buffer is read-only
    * @throws IllegalStateException if the network was closed or its input shape is not known
    * @throws org.retort.RetortException if the network is not of float32
    */
@@ -256,7 +257,7 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    * The fraction of the labelled images whose label has the largest logit, in evaluation mode.
    *
    * @param images [B, …], in the network's dtype
-   * @param labels int64 [B]; −1 marks an image that does not count
+   * @param labels int64 [B]; −1 marks an unlabelled image, which is ignored
    * @return between 0 and 1
    * @throws IllegalArgumentException if a tensor is null or undefined
    * @throws IllegalStateException if a tensor or the network was closed
@@ -274,7 +275,8 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
    *
    * @param images a direct buffer, whose elements from position to limit are images of {@link
    *     #inputShape()}
-   * @param labels a direct buffer with one label an image; −1 marks an image that does not count
+   * @param labels a direct buffer with one label per image; −1 marks an unlabelled image, which is
+   *     ignored
    * @return between 0 and 1
    * @throws IllegalArgumentException if a buffer is null, not direct or of the wrong size
    * @throws IllegalStateException if the network was closed or its input shape is not known
@@ -292,7 +294,7 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   }
 
   /**
-   * Converts floating point parameters and buffers. Do so before a training step is built on the
+   * Converts floating point parameters and buffers. Call it before a training step is built on the
    * network.
    *
    * @param dtype for example {@code ScalarType.Double}
@@ -305,8 +307,8 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   }
 
   /**
-   * Moves parameters and buffers to another device. Do so before a training step is built on the
-   * network. Batches for training and prediction may stay in the CPU's memory.
+   * Moves parameters and buffers to another device. Call it before a training step is built on the
+   * network. Batches for training and prediction may stay on the CPU.
    *
    * @param device {@code cpu}, {@code cuda} or, for example, {@code cuda:1}
    * @throws IllegalArgumentException if it is null
@@ -334,8 +336,8 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
 
   /**
    * Writes {@link #stateDict()} as a file that Python reads with {@code torch.load(path,
-   * weights_only=True)}. The file is complete or not there: it is written under a temporary name,
-   * synced and renamed.
+   * weights_only=True)}. The write is atomic: the file is written under a temporary name, synced
+   * and renamed.
    *
    * @param file where to write
    * @throws IllegalArgumentException if it is null
@@ -348,10 +350,10 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
 
   /**
    * Writes the network as a TorchScript module in its current mode, for {@link
-   * TorchScriptNetwork#load}, Python's {@code torch.jit.load} or LibTorch. Names of parameters and
-   * buffers are those of {@link #stateDict()}. The module of a native network returns {@code
-   * (logits, features)} with the tap names as keys, that of a {@link TorchScriptNetwork} what it
-   * has always returned. The file is complete or not there.
+   * TorchScriptNetwork#load}, Python's {@code torch.jit.load} or LibTorch. Parameters and buffers
+   * have the names of {@link #stateDict()}. The module of a native network returns {@code (logits,
+   * features)} with the tap names as keys; that of a {@link TorchScriptNetwork} returns what the
+   * loaded one returned. The write is atomic.
    *
    * @param file where to write
    * @throws IllegalArgumentException if it is null
@@ -364,9 +366,8 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
 
   /**
    * Loads a state dict written by {@link #saveStateDict} or by Python's {@code torch.save}, alone
-   * or under the key {@code model} or {@code state_dict} of a checkpoint, and publishes the loaded
-   * weights if others have been published. Names and shapes must match exactly; dtypes are
-   * converted.
+   * or under the key {@code model} or {@code state_dict} of a checkpoint, and publishes them if the
+   * network has been published. Names and shapes must match exactly; dtypes are converted.
    *
    * @param file what to read
    * @throws IllegalArgumentException if it is null or does not exist
@@ -380,8 +381,7 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   }
 
   /**
-   * Frees the native network, unless a training step still uses it. Harmless if it was closed
-   * already.
+   * Frees the native network, unless a training step still uses it. Closing it again has no effect.
    */
   @Override
   public final void close() {

@@ -8,8 +8,8 @@ import org.retort.bindings.NativeOptimizerOptions;
 import org.retort.internal.Arguments;
 
 /**
- * Adam as {@code torch.optim.Adam} does it or, with {@link #decoupledWeightDecay}, AdamW as {@code
- * torch.optim.AdamW} does it. Immutable: each method returns a changed copy. The t-th update of a
+ * Adam as in {@code torch.optim.Adam} or, with {@link #decoupledWeightDecay}, AdamW as in {@code
+ * torch.optim.AdamW}. Immutable: each method returns a changed copy. The t-th update of a
  * parameter, at the rate {@code r = learningRate · schedule(step)}, is
  *
  * <pre>{@code
@@ -40,8 +40,8 @@ public final class Adam extends CommonOptions<Adam, NativeAdamOptions> implement
   }
 
   /**
-   * Sets how slowly the averages of the gradient and of its square change; 0.9 and 0.999 by
-   * default.
+   * Sets the decay rates of the running averages of the gradient and of its square; 0.9 and 0.999
+   * by default.
    *
    * @param ofGradient β_1, at least 0 and below 1
    * @param ofSquare β_2, at least 0 and below 1
@@ -58,7 +58,7 @@ public final class Adam extends CommonOptions<Adam, NativeAdamOptions> implement
   }
 
   /**
-   * Sets what keeps the divisor from 0; 1e-8 by default.
+   * Sets the term that is added to the denominator for numerical stability; 1e-8 by default.
    *
    * @param epsilon ε, positive and finite
    * @return a changed copy
@@ -70,7 +70,7 @@ public final class Adam extends CommonOptions<Adam, NativeAdamOptions> implement
   }
 
   /**
-   * Sets a weight decay that is part of the gradient, as Adam's; 0 by default.
+   * Sets a weight decay that is added to the gradient, as in Adam; 0 by default.
    *
    * @param weightDecay at least 0 and finite
    * @return a changed copy
@@ -81,7 +81,7 @@ public final class Adam extends CommonOptions<Adam, NativeAdamOptions> implement
   }
 
   /**
-   * Sets a weight decay that the averages know nothing of, as AdamW's.
+   * Sets a weight decay that does not enter the running averages, as in AdamW.
    *
    * @param weightDecay at least 0 and finite
    * @return a changed copy

@@ -32,7 +32,7 @@ abstract sealed class CommonOptions<O, N extends NativeOptimizerOptions> permits
   }
 
   /**
-   * Sets what the learning rate is multiplied by as training goes on; constant by default.
+   * Sets the schedule of the learning rate; constant by default.
    *
    * @param schedule the schedule
    * @return a changed copy
@@ -44,8 +44,8 @@ abstract sealed class CommonOptions<O, N extends NativeOptimizerOptions> permits
   }
 
   /**
-   * Keeps the weight decay from the parameters of BatchNorm and from biases, that is from those of
-   * less than two dimensions. PyTorch and the papers decay everything, which is the default.
+   * Excludes the parameters of BatchNorm and biases, that is, parameters with fewer than two
+   * dimensions, from weight decay. PyTorch and the papers decay everything, which is the default.
    *
    * @return a changed copy
    */
@@ -54,8 +54,8 @@ abstract sealed class CommonOptions<O, N extends NativeOptimizerOptions> permits
   }
 
   /**
-   * Adds groups of parameters that are trained otherwise than the rest; a parameter belongs to the
-   * first group that names it.
+   * Adds groups of parameters with a learning rate or weight decay of their own; a parameter
+   * belongs to the first group that names it.
    *
    * @param groups the groups
    * @return a changed copy

@@ -10,8 +10,8 @@ import org.retort.bindings.NativeCrossEntropyOptions;
 import org.retort.internal.Arguments;
 
 /**
- * The cross-entropy of the student's logits with the labels, over the labelled samples, as {@code
- * torch.nn.functional.cross_entropy} has it. Immutable: each method returns a changed copy.
+ * The cross-entropy of the student's logits with the labels, over the labelled samples, as in
+ * {@code torch.nn.functional.cross_entropy}. Immutable: each method returns a changed copy.
  *
  * <pre>{@code
  * loss = Σ_b u_b · [(1 − s) · −w_y ln p_y − s / C · Σ_c w_c ln p_c] / Σ_b u_b w_y
@@ -19,7 +19,7 @@ import org.retort.internal.Arguments;
  *
  * <p>where p is the softmax of sample b's logits, y its label, u_b its weight ({@link
  * StepInput#weights}), w the class weights, s the label smoothing and C the number of classes. If
- * no labelled sample has a weight, the loss is 0.
+ * no labelled sample has a positive weight, the loss is 0.
  */
 public final class CrossEntropy {
   private final Consumer<NativeCrossEntropyOptions> settings;
@@ -82,8 +82,7 @@ public final class CrossEntropy {
   }
 
   /**
-   * Sets what the weight of the cross-entropy is multiplied by as training goes on; constant by
-   * default.
+   * Sets the schedule of the cross-entropy's weight; constant by default.
    *
    * @param schedule the schedule
    * @return a changed copy

@@ -4,16 +4,16 @@ import java.util.OptionalDouble;
 import org.retort.internal.Arguments;
 
 /**
- * What came out of an epoch.
+ * The results of an epoch.
  *
  * @param epoch its number, from 0
  * @param steps number of batches, including those that were skipped
  * @param skipped number of batches that were skipped because something was not finite
- * @param loss the mean of {@link StepResult#total} over the others; not a number if there are none
- * @param accuracy the fraction of the labelled samples that the student got right while it learned
- *     from them; empty if there are none
- * @param score what the evaluation found; empty if there was none after this epoch
- * @param best whether the score is larger than all before
+ * @param loss the mean of {@link StepResult#total} over the others; NaN if there are none
+ * @param accuracy the training accuracy: the fraction of the labelled samples that the student
+ *     classified correctly when it was trained on them; empty if there are none
+ * @param score the result of the evaluation; empty if there was none after this epoch
+ * @param best whether the score is larger than all previous ones
  * @param learningRate of the last step
  * @param seconds that the epoch took in this process, without the evaluation
  */
@@ -28,7 +28,7 @@ public record EpochSummary(
     double learningRate,
     double seconds) {
   /**
-   * Tells of an epoch.
+   * Creates a summary.
    *
    * @param epoch as above
    * @param steps as above

@@ -13,7 +13,7 @@ import org.retort.models.Network;
  * @param folder where the files are
  */
 record KeptFiles(Network student, Path folder) {
-  /** Makes the folder, if it is not there. */
+  /** Creates the folder if it does not exist. */
   void makeFolder() {
     try {
       Files.createDirectories(folder);
@@ -34,7 +34,7 @@ record KeptFiles(Network student, Path folder) {
     student.saveStateDict(folder.resolve("best.pt"));
   }
 
-  /** Keeps the student as the last one, then all that is needed to go on. */
+  /** Keeps the student as the last one, then all that is needed to resume. */
   void saveLast(TrainingStep step, Progress progress) {
     student.saveStateDict(folder.resolve("last.pt"));
     step.save(checkpoint(), progress.note());

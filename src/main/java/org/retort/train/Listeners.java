@@ -3,7 +3,7 @@ package org.retort.train;
 import java.nio.file.Path;
 import java.util.Collection;
 
-/** Several listeners as one. An array, whose loops make no garbage. */
+/** Several listeners as one. An array, since looping over it allocates nothing. */
 final class Listeners implements TrainingListener {
   private final TrainingListener[] all;
 
@@ -39,7 +39,7 @@ final class Listeners implements TrainingListener {
     }
   }
 
-  /** Tells every listener, whatever others throw; then throws the first exception. */
+  /** Calls every listener, even if others throw; then throws the first exception. */
   @Override
   public void onEnd(TrainingSummary training) {
     RuntimeException first = null;

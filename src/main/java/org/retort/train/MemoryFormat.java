@@ -2,15 +2,16 @@ package org.retort.train;
 
 import org.retort.bindings.global.retort.NativeMemoryFormat;
 
-/** How a network's maps lie in memory. The results are the same but for rounding. */
+/** The memory layout of a network's feature maps. Results differ only by rounding. */
 public enum MemoryFormat {
   /** [B, C, H, W]. */
   CONTIGUOUS(NativeMemoryFormat.kContiguous),
   /** [B, H, W, C], in which convolutions are often faster. Needs images [C, H, W]. */
   CHANNELS_LAST(NativeMemoryFormat.kChannelsLast),
   /**
-   * Whichever of the two is faster: the first eight batches take turns. A choice by the clock: two
-   * runs may differ in rounding, a resumed one keeps the choice.
+   * Whichever of the two is faster: the first eight batches alternate between them and are timed.
+   * Two runs may therefore choose differently and differ in rounding; a resumed run keeps the
+   * choice.
    */
   AUTO(NativeMemoryFormat.kAuto);
 

@@ -13,8 +13,8 @@ import java.util.concurrent.TimeUnit;
 import org.retort.internal.Arguments;
 
 /**
- * Publishes a training as Micrometer's meters. Needs {@code io.micrometer:micrometer-core} on the
- * class path, which Retort does not bring.
+ * Publishes the metrics of a training as Micrometer meters. Requires {@code
+ * io.micrometer:micrometer-core} on the class path, which is not a dependency of Retort.
  *
  * <table>
  * <caption>Meters, each with the tags of the constructor</caption>
@@ -28,7 +28,7 @@ import org.retort.internal.Arguments;
  * <tr><td>{@code retort.loss.cross.entropy}</td><td>gauge</td><td>its {@link
  * StepResult#crossEntropy}</td></tr>
  * <tr><td>{@code retort.loss.term}</td><td>gauge</td><td>its {@link StepResult#term}; the tag
- * {@code term} is the index. Not a number in stages with fewer terms</td></tr>
+ * {@code term} is the index. NaN in stages with fewer terms</td></tr>
  * <tr><td>{@code retort.gradient.norm}</td><td>gauge</td><td>its {@link
  * StepResult#gradientNorm}</td></tr>
  * <tr><td>{@code retort.learning.rate}</td><td>gauge</td><td>its {@link
@@ -39,14 +39,14 @@ import org.retort.internal.Arguments;
  * epoch</td></tr>
  * <tr><td>{@code retort.epoch.accuracy}</td><td>gauge</td><td>its {@link
  * EpochSummary#accuracy}</td></tr>
- * <tr><td>{@code retort.score}</td><td>gauge</td><td>what the last evaluation found</td></tr>
+ * <tr><td>{@code retort.score}</td><td>gauge</td><td>score of the last evaluation</td></tr>
  * <tr><td>{@code retort.checkpoints}</td><td>counter</td><td>checkpoints written</td></tr>
  * </table>
  *
- * <p>A gauge is not a number until there is a value, and keeps the last one when the training is
- * over. A skipped batch leaves the gauges as they are. One listener serves any number of trainings
- * one after the other; a registry has one gauge for a name and tags, so a second listener needs
- * tags of its own. Meters may be read from any thread.
+ * <p>A gauge is NaN until there is a value, and keeps the last one when the training is over. A
+ * skipped batch leaves the gauges as they are. One listener serves any number of trainings one
+ * after the other; a registry has one gauge for a name and tags, so a second listener needs tags of
+ * its own. Meters may be read from any thread.
  */
 public final class MicrometerListener implements TrainingListener {
   private final MeterRegistry registry;
@@ -73,14 +73,14 @@ public final class MicrometerListener implements TrainingListener {
   /**
    * Registers the meters, those of the terms when a step has them.
    *
-   * @param registry where
+   * @param registry where to register them
    * @param tags what all of them are tagged with, for example {@code Tag.of("model", "ranking")}
    * @throws IllegalArgumentException if one of them is null
    */
   public MicrometerListener(MeterRegistry registry, Tag... tags) {
     this.registry = Arguments.notNull(registry, "MicrometerListener", "registry");
     this.tags = Tags.of(Arguments.list(tags, "MicrometerListener", "tags"));
-    steps = timer("step", "What a training step takes");
+    steps = timer("step", "Duration of a training step");
     samples = counter("samples", "Samples of all training steps");
     skipped = counter("skipped", "Batches skipped because something was not finite");
     loss = gauge("loss", "Weighted sum of all parts of the loss in the last step", this.tags);
@@ -88,10 +88,10 @@ public final class MicrometerListener implements TrainingListener {
         gauge("loss.cross.entropy", "Cross-entropy of the last step, before its weight", this.tags);
     gradientNorm = gauge("gradient.norm", "Norm of all gradients of the last step", this.tags);
     learningRate = gauge("learning.rate", "Learning rate of the last step", this.tags);
-    epochs = timer("epoch", "What an epoch takes, without the evaluation");
+    epochs = timer("epoch", "Duration of an epoch, without the evaluation");
     epochLoss = gauge("epoch.loss", "Mean loss of the last epoch", this.tags);
     epochAccuracy = gauge("epoch.accuracy", "Training accuracy of the last epoch", this.tags);
-    score = gauge("score", "What the last evaluation found", this.tags);
+    score = gauge("score", "Score of the last evaluation", this.tags);
     checkpoints = counter("checkpoints", "Checkpoints written");
   }
 

@@ -2,7 +2,7 @@ package org.retort.train;
 
 import org.retort.bindings.NativeOptimizerOptions;
 
-/** How parameters follow their gradients. Immutable. */
+/** The optimizer of a training step: {@link Sgd} or {@link Adam}. Immutable. */
 public sealed interface Optimizer permits Sgd, Adam {
   /**
    * The options as the native step takes them; for Retort's own use.

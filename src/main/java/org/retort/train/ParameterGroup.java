@@ -8,7 +8,7 @@ import org.retort.bindings.NativeParameterGroup;
 import org.retort.internal.Arguments;
 import org.retort.internal.StringLists;
 
-/** Parameters that are trained otherwise than the rest. Immutable. */
+/** Parameters with a learning rate or weight decay of their own. Immutable. */
 public final class ParameterGroup {
   private final Consumer<NativeParameterGroup> settings;
 
@@ -17,7 +17,7 @@ public final class ParameterGroup {
   }
 
   /**
-   * A group that is trained as the rest.
+   * A group that is trained like the other parameters.
    *
    * @param names names of parameters, or of modules for all that they contain, as in {@link
    *     TrainingStep#state()}: {@code student.fc}, {@code student.layer1.0.conv1.weight}, {@code

@@ -9,11 +9,9 @@ import java.util.OptionalInt;
 import java.util.Properties;
 import org.retort.CheckpointException;
 
-/**
- * How far a training is, and what its epoch has come to so far: all of it that is not in the step.
- */
+/** The position of a training and the sums of its epoch so far: its state outside the step. */
 final class Progress {
-  /** Begins the note of a checkpoint, which has a line a value, {@code name=value}. */
+  /** The first line of a checkpoint's note; one {@code name=value} per line follows. */
   private static final String KIND = "retort.trainer=1";
 
   private final int stepsPerEpoch;
@@ -28,7 +26,7 @@ final class Progress {
   private int bestEpoch = -1;
   private int sinceBest;
 
-  /** Begins. */
+  /** Starts at the first step. */
   Progress(int stepsPerEpoch) {
     this.stepsPerEpoch = stepsPerEpoch;
   }
@@ -65,7 +63,7 @@ final class Progress {
         "sinceBest=" + sinceBest);
   }
 
-  /** Goes on where the note of {@code file} was written. */
+  /** Resumes from the note of {@code file}. */
   static Progress of(String note, int stepsPerEpoch, Path file) {
     if (!note.startsWith(KIND + "\n")) {
       throw refused(file, "of a trainer", note.isEmpty() ? "no note" : "another note");
@@ -130,7 +128,7 @@ final class Progress {
     return best;
   }
 
-  /** Says what came out of the epoch, and begins the next one. */
+  /** Returns the results of the epoch, and begins the next one. */
   EpochSummary endEpoch(OptionalDouble score, double seconds) {
     EpochSummary summary =
         new EpochSummary(
@@ -152,7 +150,7 @@ final class Progress {
     return summary;
   }
 
-  /** Says what came out of the training. */
+  /** Returns the results of the training. */
   TrainingSummary end(TrainingSummary.End end, double seconds) {
     boolean evaluated = bestEpoch >= 0;
     return new TrainingSummary(

@@ -12,8 +12,8 @@ import org.retort.bindings.NativeSchedule;
 import org.retort.internal.Arguments;
 
 /**
- * What a learning rate or the weight of a loss is multiplied by, as training goes on. Steps are
- * completed updates of the parameters, counted from the beginning of the stage. Immutable.
+ * A factor of a learning rate or of the weight of a loss, as a function of the step. A step is a
+ * completed update of the parameters; steps count from the start of the stage. Immutable.
  */
 public final class Schedule {
   private final Supplier<NativeSchedule> maker;
@@ -36,8 +36,8 @@ public final class Schedule {
   }
 
   /**
-   * Falls by a factor every so many steps, as {@code torch.optim.lr_scheduler.StepLR} does: {@code
-   * factor ^ ⌊step / period⌋}.
+   * Decays by a factor every {@code period} steps, as {@code torch.optim.lr_scheduler.StepLR}:
+   * {@code factor ^ ⌊step / period⌋}.
    *
    * @param period positive
    * @param factor positive and finite, for example 0.1
@@ -51,8 +51,7 @@ public final class Schedule {
   }
 
   /**
-   * Falls by a factor at each of the given steps, as {@code torch.optim.lr_scheduler.MultiStepLR}
-   * does.
+   * Decays by a factor at each of the given steps, as {@code torch.optim.lr_scheduler.MultiStepLR}.
    *
    * @param factor positive and finite, for example 0.1
    * @param steps numbers of steps, positive and ascending

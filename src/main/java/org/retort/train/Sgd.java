@@ -8,8 +8,8 @@ import org.retort.bindings.NativeSgdOptions;
 import org.retort.internal.Arguments;
 
 /**
- * Stochastic gradient descent as {@code torch.optim.SGD} does it, without dampening. Immutable:
- * each method returns a changed copy.
+ * Stochastic gradient descent as in {@code torch.optim.SGD}, without dampening. Immutable: each
+ * method returns a changed copy.
  *
  * <pre>{@code
  * g = gradient + weightDecay · parameter;  v = momentum · v + g
@@ -49,7 +49,7 @@ public final class Sgd extends CommonOptions<Sgd, NativeSgdOptions> implements O
   }
 
   /**
-   * Takes Nesterov's momentum, which must be positive.
+   * Enables Nesterov momentum; the momentum must be positive.
    *
    * @return a changed copy
    */

@@ -7,9 +7,9 @@ import org.bytedeco.pytorch.Tensor;
 import org.retort.internal.Arguments;
 
 /**
- * The tensors of one step, for what the short forms of {@link TrainingStep#run(StepInput,
- * StepResult) run} lack. It shares the tensors, which stay the caller's, and must be open while the
- * step runs. Immutable: each method returns a changed copy.
+ * The tensors of one step, including those that the short forms of {@link
+ * TrainingStep#run(StepInput, StepResult) run} lack. The caller keeps ownership of the tensors,
+ * which must be open while the step runs. Immutable: each method returns a changed copy.
  */
 public final class StepInput {
   private final Map<String, Tensor> tensors;
@@ -56,9 +56,10 @@ public final class StepInput {
   }
 
   /**
-   * Adds how much each image counts in the cross-entropy and in losses that have such weights (KD).
+   * Adds the sample weights of the cross-entropy and of losses that support them (KD).
    *
-   * @param weights [B], floating point, at least 0, not all 0; null if all count alike
+   * @param weights [B], floating point, at least 0, not all 0; null if all samples have the same
+   *     weight
    * @return a changed copy
    */
   public StepInput weights(Tensor weights) {
@@ -66,7 +67,7 @@ public final class StepInput {
   }
 
   /**
-   * Adds the teacher's outputs for the images; the teacher is then not run.
+   * Adds the teacher's outputs for the images; the teacher then does not run.
    *
    * @param logits [B, classes], floating point
    * @param features floating point, in the order of {@link TrainingStep#teacherTaps()}

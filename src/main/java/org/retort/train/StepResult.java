@@ -4,8 +4,7 @@ import static org.retort.internal.Arguments.check;
 
 /**
  * The numbers of one training step. Made by {@link TrainingStep#newResult()} and overwritten by
- * every step that succeeds, so that a training loop allocates nothing. Not safe for use by several
- * threads at once.
+ * every step that succeeds, so that a training loop allocates nothing. Not thread-safe.
  */
 public final class StepResult {
   // The order of retort_jni::StepValue.
@@ -44,7 +43,8 @@ public final class StepResult {
   /**
    * The cross-entropy of the labelled samples.
    *
-   * @return the value before its weight; 0 if no labelled sample counts or its weight is 0
+   * @return the value before its weight; 0 if no labelled sample has a positive weight, or if the
+   *     weight of the cross-entropy is 0
    */
   public double crossEntropy() {
     return values[CROSS_ENTROPY];
@@ -96,7 +96,7 @@ public final class StepResult {
   /**
    * The number of samples, labelled or not.
    *
-   * @return a count; 0 if this is no step's result, as before the first step
+   * @return a count; 0 if there is no result, as before the first step
    */
   public long samples() {
     return (long) values[SAMPLES];
@@ -104,7 +104,7 @@ public final class StepResult {
 
   /**
    * The norm of all gradients together, before clipping; of those accumulated so far, if there are
-   * several batches to an update.
+   * several batches per update.
    *
    * @return the norm
    */
@@ -134,8 +134,8 @@ public final class StepResult {
    * Whether the batch was skipped because its loss or gradient was not finite.
    *
    * @return true only with {@link TrainingStep.Builder#skipNonFinite()}, or for a gradient that
-   *     overflows in {@link Precision#FLOAT16}; nothing has changed then, and the values are those
-   *     computed until that was found
+   *     overflows in {@link Precision#FLOAT16}; a skipped batch changes nothing, and the values are
+   *     those computed up to that point
    */
   public boolean skipped() {
     return values[SKIPPED] != 0;
@@ -182,7 +182,7 @@ public final class StepResult {
   }
 
   /**
-   * What the step took, without what Java adds; if results are late, what it took on the device.
+   * The duration of the step, without Java's overhead; with late results, on the device.
    *
    * @return a duration in nanoseconds
    */

@@ -2,7 +2,7 @@ package org.retort.train;
 
 import org.retort.bindings.global.retort.NativeTeacherBatchNorm;
 
-/** What the teacher's BatchNorms do. All else in the teacher is always in evaluation mode. */
+/** The mode of the teacher's BatchNorms. The rest of the teacher is in evaluation mode. */
 public enum TeacherBatchNorm {
   /** Normalise by the running statistics, as most code does. */
   EVALUATION(NativeTeacherBatchNorm.kEvaluation),

@@ -18,16 +18,16 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Trains for some epochs: runs a step on each batch, evaluates the student after each epoch, keeps
- * the best and the last one, and goes on where an earlier run was stopped.
+ * Trains for a number of epochs: runs a step on each batch, evaluates the student after each epoch,
+ * saves the best and the latest one, and resumes a run that was stopped.
  *
- * <p>A training that was stopped, at whatever step, and resumed with a step and batches of the same
- * options computes the same bits as one that ran through, under the conditions of {@link
+ * <p>A training that is stopped, at any step, and resumed with a step and batches of the same
+ * options computes the same bits as an uninterrupted one, under the conditions of {@link
  * TrainingStep#load}.
  *
- * <p>A trainer runs once, on one thread; {@link #stop} may be called from any. It owns neither step
- * nor batches. Within an epoch it makes no garbage. It logs epochs at level INFO and checkpoints at
- * DEBUG.
+ * <p>A trainer runs once, on one thread; {@link #stop} may be called from any. It does not own the
+ * step and the batches. Within an epoch it allocates nothing. It logs epochs at level INFO and
+ * checkpoints at DEBUG.
  */
 public final class Trainer {
   private static final Logger LOG = LoggerFactory.getLogger(Trainer.class);
@@ -62,10 +62,10 @@ public final class Trainer {
   }
 
   /**
-   * Starts a trainer.
+   * Starts building a trainer.
    *
-   * @param step does the work; not to be run by others meanwhile
-   * @param batches the data; not to be read by others meanwhile
+   * @param step the step to run; must not be run elsewhere during the training
+   * @param batches the data; must not be read elsewhere during the training
    * @return a new builder
    * @throws IllegalArgumentException if one of them is null
    */
@@ -76,14 +76,14 @@ public final class Trainer {
   }
 
   /**
-   * Trains until all epochs are done, the score gets no better, {@link #stop} is called, or the
-   * thread is interrupted, whose flag stays set.
+   * Trains until all epochs are done, the score stops improving, {@link #stop} is called, or the
+   * thread is interrupted (its interrupt flag stays set).
    *
-   * @return what came out, and why the training ended
+   * @return the results, and why the training ended
    * @throws IllegalStateException if the trainer has run before, or the step or the student is
    *     closed
-   * @throws org.retort.CheckpointException if the files can't be written, or the checkpoint to go
-   *     on from is damaged, or is one of another step, of other batches or not of a trainer
+   * @throws org.retort.CheckpointException if the files can't be written, or the checkpoint to
+   *     resume from is damaged, or belongs to another step, to other batches or not to a trainer
    * @throws org.retort.RetortException if a step fails, for example with a {@link
    *     org.retort.NonFiniteException}
    * @throws RuntimeException whatever batches, evaluation or listeners throw
@@ -120,8 +120,9 @@ public final class Trainer {
   }
 
   /**
-   * Ends the training after the step that is running; {@link #run} then writes a checkpoint, if
-   * files are kept, and returns. Does not wait. A trainer that has not run yet will end at once.
+   * Ends the training after the current step; {@link #run} then writes a checkpoint, if files are
+   * kept, and returns. Does not wait. If the trainer has not run yet, {@link #run} will end at
+   * once.
    */
   public void stop() {
     stopped = true;
@@ -139,7 +140,7 @@ public final class Trainer {
     Path file = files.checkpoint();
     Progress progress = Progress.of(step.load(file), stepsPerEpoch, file);
     LOG.info(
-        "training for {} epochs of {} steps, from step {} of epoch {} on",
+        "training for {} epochs of {} steps, resuming from step {} of epoch {}",
         epochs,
         stepsPerEpoch,
         progress.step(),
@@ -166,7 +167,7 @@ public final class Trainer {
     return progress.epoch() >= epochs || progress.sinceBest() >= patience;
   }
 
-  /** Does what is left of the epoch; returns whether it was not stopped. */
+  /** Runs the rest of the epoch; returns false if it was stopped. */
   private boolean trainEpoch(Progress progress, StepResult result) {
     batches.startEpoch(progress.epoch());
     batches.skip(progress.step());
@@ -174,7 +175,7 @@ public final class Trainer {
     for (int begun = progress.step(); begun < steps && !isStopped(); begun++) {
       Batch batch = batches.next();
       step.run(batch.images(), batch.labels(), batch.indices(), result);
-      if (result.samples() > 0) { // else there was no step before, whose result it would be
+      if (result.samples() > 0) { // 0 if there was no previous step
         endStep(progress, result);
       }
     }
@@ -216,7 +217,7 @@ public final class Trainer {
     }
   }
 
-  /** Whether what happens every few epochs, and after the last one, happens now. */
+  /** Whether something that happens every few epochs, and after the last one, is due. */
   private boolean isTime(int epochsDone, int every) {
     return epochsDone % every == 0 || epochsDone == epochs;
   }
@@ -254,7 +255,7 @@ public final class Trainer {
     return (System.nanoTime() - start) / 1e9;
   }
 
-  /** Collects what a training does. */
+  /** Collects the options of a training. */
   public static final class Builder {
     private static final String NAME = "Trainer.Builder";
 
@@ -276,8 +277,8 @@ public final class Trainer {
     }
 
     /**
-     * Sets the number of epochs, with those of earlier runs if the training is resumed; must be
-     * set.
+     * Sets the total number of epochs, including those of earlier runs if the training is resumed.
+     * Required.
      *
      * @param epochs at least 1
      * @return this builder
@@ -290,10 +291,10 @@ public final class Trainer {
     }
 
     /**
-     * Evaluates the student; not at all by default.
+     * Evaluates the student; off by default.
      *
-     * @param score for example {@code () -> student.accuracy(images, labels)}; the larger, the
-     *     better, and what is not a number is never the best
+     * @param score for example {@code () -> student.accuracy(images, labels)}; larger is better,
+     *     and NaN is never the best
      * @return this builder
      * @throws IllegalArgumentException if it is null
      */
@@ -303,8 +304,8 @@ public final class Trainer {
     }
 
     /**
-     * Sets after how many epochs the student is evaluated; after each by default, and after the
-     * last one in any case.
+     * Sets the number of epochs between evaluations; 1 by default. The student is always evaluated
+     * after the last epoch.
      *
      * @param epochs at least 1
      * @return this builder
@@ -317,9 +318,9 @@ public final class Trainer {
     }
 
     /**
-     * Ends the training if the score gets no better; by default it goes on.
+     * Ends the training early if the score stops improving; off by default.
      *
-     * @param evaluations how many in a row may be without a new best, at least 1
+     * @param evaluations number of consecutive evaluations without a new best score, at least 1
      * @return this builder
      * @throws IllegalArgumentException if the number is out of range
      */
@@ -330,13 +331,13 @@ public final class Trainer {
     }
 
     /**
-     * Keeps the student and the training in files, each of which is complete or not there and takes
-     * the place of the one before: {@code best.pt}, the student's state dict whenever it scores
-     * best, {@code last.pt}, its state dict at each checkpoint, and {@code last.checkpoint}, all
-     * that is needed to go on. By default nothing is kept.
+     * Saves the student and the training in files, each of which is written atomically and replaces
+     * the previous one: {@code best.pt}, the student's state dict whenever it scores best, {@code
+     * last.pt}, its state dict at each checkpoint, and {@code last.checkpoint}, all that is needed
+     * to resume. By default nothing is saved.
      *
      * @param student the network that the step trains
-     * @param folder where the files are; made by {@link Trainer#run} if it is missing
+     * @param folder where the files are; created by {@link Trainer#run} if it is missing
      * @return this builder
      * @throws IllegalArgumentException if one of them is null
      */
@@ -349,8 +350,8 @@ public final class Trainer {
     }
 
     /**
-     * Sets after how many epochs a checkpoint is written; after each by default, and at the end of
-     * the training in any case, unless it fails.
+     * Sets the number of epochs between checkpoints; 1 by default. A checkpoint is always written
+     * at the end of the training, unless it fails.
      *
      * @param epochs at least 1
      * @return this builder
@@ -363,8 +364,8 @@ public final class Trainer {
     }
 
     /**
-     * Goes on from the checkpoint in the folder of {@link #keep}, if one is there; by default the
-     * training begins anew.
+     * Resumes from the checkpoint in the folder of {@link #keep}, if there is one; by default the
+     * training starts from scratch.
      *
      * @return this builder
      */
@@ -374,10 +375,10 @@ public final class Trainer {
     }
 
     /**
-     * Publishes the student when the training begins, after every so many steps and at the end,
-     * unless the training fails: {@link Network#predict} then serves those weights to any number of
-     * threads and never waits for a step. Not at all by default. If the step's results are late,
-     * the weights are those after the step that is under way, which is waited for.
+     * Publishes the student when the training begins, every {@code steps} steps and at the end,
+     * unless the training fails: {@link Network#predict} then uses those weights, from any number
+     * of threads, and never waits for a step. Off by default. With late results, the weights are
+     * those after the pending step, for which publishing waits.
      *
      * @param steps at least 1
      * @return this builder
@@ -390,9 +391,9 @@ public final class Trainer {
     }
 
     /**
-     * Adds a listener; they are told in the order in which they are added.
+     * Adds a listener. Listeners are called in the order in which they are added.
      *
-     * @param listener whom to tell
+     * @param listener the listener
      * @return this builder
      * @throws IllegalArgumentException if it is null
      */

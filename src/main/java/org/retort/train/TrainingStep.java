@@ -38,16 +38,16 @@ import org.retort.losses.DistillationLoss;
 import org.retort.models.Network;
 
 /**
- * Trains a student with a teacher: one native call does the teacher's forward pass, the student's,
- * the weighted losses, the backward pass, checks, clipping and the optimizer.
+ * Trains a student with a teacher: one native call runs the teacher's and the student's forward
+ * pass, the weighted losses, the backward pass, checks, clipping and the optimizer.
  *
  * <p>The teacher runs without gradients, the student in training mode; the modes of both are
- * restored. Calls on one step wait for each other; several steps run side by side, unless they
- * share a network.
+ * restored. Calls on one step are serialised; several steps run concurrently, unless they share a
+ * network.
  *
- * <p>A step is a transaction: it commits, or it fails and is rolled back. Parameters, buffers,
- * optimizer, accumulated gradients, losses, the teacher's cache, the default generator and the
- * counts are then, bit for bit, what they were before.
+ * <p>A step is a transaction: it commits, or it fails and is rolled back. Rolling back restores,
+ * bit for bit, parameters, buffers, optimizer, accumulated gradients, losses, the teacher's cache,
+ * the default generator and the counters.
  *
  * <p>The step shares the networks: it stays usable when they are closed.
  */
@@ -68,8 +68,8 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Starts a training step without a teacher. Terms on logits are possible if each batch brings the
-   * teacher's ({@link StepInput#teacher}).
+   * Starts building a training step without a teacher. Terms on logits are possible if each batch
+   * includes the teacher's logits ({@link StepInput#teacher}).
    *
    * @param student the network to train
    * @return a new builder
@@ -80,7 +80,7 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Starts a training step.
+   * Starts building a training step.
    *
    * @param student the network to train
    * @param teacher the network to learn from
@@ -104,11 +104,11 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Does one step on images in memory, which are read without a copy. Each buffer counts from its
+   * Runs one step on images in memory, which are read without a copy. Each buffer is read from its
    * position to its limit and must not change during the call.
    *
    * @param images a direct buffer of whole images of the input shape, float32
-   * @param labels a direct buffer with one class an image, or −1 for an image without a label,
+   * @param labels a direct buffer with one class per image, or −1 for an image without a label,
    *     which takes part in the distillation terms only; may be null if the weight of the
    *     cross-entropy is 0
    * @param indices a direct buffer with each image's row in the data set; may be null if neither a
@@ -118,7 +118,7 @@ public final class TrainingStep implements AutoCloseable {
    *     of the wrong size, or the result has no room for the terms
    * @throws IllegalStateException if the step was closed
    * @throws org.retort.ShapeException if the student is not of float32, or a term or the cache
-   *     lacks something
+   *     needs a tensor that is missing
    * @throws org.retort.NonFiniteException if the loss or a gradient is not finite
    * @throws org.retort.RetortException if a label or a row is out of range, or LibTorch fails
    */
@@ -127,8 +127,8 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Does one step on images in memory, as {@link #run(FloatBuffer, LongBuffer, LongBuffer,
-   * StepResult)}, with the rows to contrast with given.
+   * Runs one step on images in memory, as {@link #run(FloatBuffer, LongBuffer, LongBuffer,
+   * StepResult)}, with explicit rows to contrast with.
    *
    * @param images as above
    * @param labels as above
@@ -163,8 +163,8 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Does one step on images of bytes, each of which stands for its value as unsigned, divided by
-   * 255; otherwise as {@link #run(FloatBuffer, LongBuffer, LongBuffer, StepResult)}.
+   * Runs one step on images of unsigned bytes, whose values are divided by 255; otherwise as {@link
+   * #run(FloatBuffer, LongBuffer, LongBuffer, StepResult)}.
    *
    * @param images a direct buffer of whole images of the input shape, uint8
    * @param labels as above
@@ -182,7 +182,7 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Does one step on images in arrays, which are copied once; otherwise as {@link #run(FloatBuffer,
+   * Runs one step on images in arrays, which are copied once; otherwise as {@link #run(FloatBuffer,
    * LongBuffer, LongBuffer, StepResult)}.
    *
    * @param images whole images of the input shape
@@ -199,7 +199,7 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Does one step on images of bytes in arrays, which are copied once; otherwise as {@link
+   * Runs one step on images of bytes in arrays, which are copied once; otherwise as {@link
    * #run(ByteBuffer, LongBuffer, LongBuffer, StepResult)}.
    *
    * @param images whole images of the input shape, uint8
@@ -258,7 +258,7 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Does one step on tensors.
+   * Runs one step on tensors.
    *
    * @param images as in {@link StepInput#of}
    * @param labels as in {@link StepInput#of}
@@ -273,7 +273,7 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Does one step on tensors, with the rows to contrast with given.
+   * Runs one step on tensors, with explicit rows to contrast with.
    *
    * @param images as in {@link StepInput#of}
    * @param labels as in {@link StepInput#of}
@@ -291,10 +291,10 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Does one step on all that a batch can have.
+   * Runs one step with all tensors that a batch can have.
    *
-   * @param input the tensors, on the student's device; but for the teacher's outputs they may be in
-   *     the CPU's memory, too
+   * @param input the tensors, on the student's device; all but the teacher's outputs may also be on
+   *     the CPU
    * @param result overwritten if the step succeeds
    * @throws IllegalArgumentException if an argument is null, a tensor undefined, or the result has
    *     no room for the terms
@@ -336,12 +336,12 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Waits for the pending step, if results are late ({@link Builder#lateResults}), and reports its
+   * With late results ({@link Builder#lateResults}), waits for the pending step and reports its
    * result.
    *
-   * @param result overwritten if there is something to report
-   * @return whether there is: false if nothing has run since the last call, or if results are not
-   *     late
+   * @param result overwritten if there is a result to report
+   * @return whether there was a result to report: false if nothing has run since the last call, or
+   *     without late results
    * @throws IllegalArgumentException if the result is null or has no room for the terms
    * @throws IllegalStateException if the step was closed
    * @throws org.retort.NonFiniteException if the loss or a gradient of that step was not finite
@@ -354,7 +354,7 @@ public final class TrainingStep implements AutoCloseable {
 
   /**
    * Why steps do not run as a CUDA graph ({@link Builder#cudaGraph}): what can't be part of one, or
-   * what LibTorch said when it was recorded.
+   * LibTorch's error when it was recorded.
    *
    * @return one line; empty if no obstacle is known
    * @throws IllegalStateException if the step was closed
@@ -364,8 +364,8 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Lets {@link Network#predict} of the student serve the weights that it has between two steps;
-   * see {@link Network#publish}. Waits for a step that is running.
+   * Publishes the student's weights as they are between two steps, for {@link Network#predict}; see
+   * {@link Network#publish}. Waits for a running step.
    *
    * @throws IllegalStateException if the step was closed
    */
@@ -374,11 +374,10 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Writes everything that a step changes, and so all that is needed to resume, into one file:
+   * Saves everything that a step changes, which is all that is needed to resume, to one file:
    * student, buffers, optimizer, accumulated gradients, losses, the teacher's running statistics if
-   * they move, random state, counts and choice of formats. The file is complete or not there: a
-   * previous one stays until the new one is synced. The cache of the teacher's outputs is not part
-   * of it.
+   * they are updated, random state, counters and choice of formats. The write is atomic: a previous
+   * file stays until the new one is synced. The cache of the teacher's outputs is not part of it.
    *
    * @param file where to write
    * @throws IllegalArgumentException if it is null
@@ -390,8 +389,8 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Writes a checkpoint as {@link #save(Path)} does, and with it a note, so that the caller's own
-   * position can never disagree with the state of the step.
+   * Writes a checkpoint as {@link #save(Path)} does, and with it a note, so that the caller's
+   * position in the data always matches the state of the step.
    *
    * @param file where to write
    * @param note text that {@link #load} returns, for example the position in the epoch; at most 1
@@ -417,16 +416,16 @@ public final class TrainingStep implements AutoCloseable {
    * @return the note that was saved with it; empty if there was none
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the step was closed
-   * @throws org.retort.CheckpointException if it is missing, damaged, no checkpoint, of a newer
-   *     format or of a step with other options, of which the first that differs is named; nothing
-   *     has changed then
+   * @throws org.retort.CheckpointException if it is missing, damaged, not a checkpoint, of a newer
+   *     format, or from a step with different options (the message names the first difference);
+   *     nothing has changed then
    */
   public String load(Path file) {
     Arguments.notNull(file, "TrainingStep.load", "file");
     return handle.ask(
         step -> {
           try (BytePointer note = retort.load(step, file.toString())) {
-            return note == null // which is what JavaCPP makes of an empty string
+            return note == null // JavaCPP returns null for an empty string
                 ? ""
                 : StandardCharsets.UTF_8.decode(note.asByteBuffer()).toString();
           }
@@ -495,15 +494,15 @@ public final class TrainingStep implements AutoCloseable {
         });
   }
 
-  /** Frees the step, once a call that is running has ended. Harmless if it was closed already. */
+  /** Frees the step once running calls have ended. Closing it again has no effect. */
   @Override
   public void close() {
     handle.close();
   }
 
   /**
-   * Collects what a training step is made of. A training begins with one stage; {@link #nextStage}
-   * adds another, with losses, an optimizer and trained parts of its own.
+   * Collects the options of a training step. Training begins with one stage; {@link #nextStage}
+   * adds another, with its own losses, optimizer and trained parts.
    */
   public static final class Builder {
     private static final String NAME = "TrainingStep.Builder";
@@ -587,7 +586,7 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     /**
-     * Adds a distillation loss whose weight changes as training goes on to this stage.
+     * Adds a distillation loss to this stage, with a weight that follows a schedule.
      *
      * @param weight at least 0 and finite
      * @param loss the loss
@@ -629,7 +628,8 @@ public final class TrainingStep implements AutoCloseable {
 
     /**
      * Trains only parts of the student in this stage; all of it by default. The others stay as they
-     * are, and modules among them are in evaluation mode. What losses have to be trained always is.
+     * are, and modules among them are in evaluation mode. Parameters of the losses are always
+     * trained.
      *
      * @param parts names of the student's parameters or modules, for example {@code layer1}
      * @return this builder
@@ -642,8 +642,8 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     /**
-     * Ends this stage after some updates and begins the next one: what follows describes its
-     * losses, optimizer and trained parts, which are the defaults until then.
+     * Ends this stage after a number of updates and begins the next one: the calls that follow set
+     * its losses, optimizer and trained parts, which start from the defaults.
      *
      * @param steps number of updates of the stage that ends, positive
      * @return this builder
@@ -706,15 +706,15 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     /**
-     * Sets whether steps are asynchronous: {@code run} returns as soon as the device has its work,
-     * and reports the result of the previous step, or one of 0 samples if there was none. If that
-     * step has failed, {@code run} throws its error without having looked at the new batch. {@link
-     * #finish} waits for the last step. Worth it on a GPU; off by default.
+     * Sets whether steps are asynchronous: {@code run} returns once its work is enqueued on the
+     * device, and reports the result of the previous step, or one of 0 samples if there was none.
+     * If that step has failed, {@code run} throws its error and ignores the new batch. {@link
+     * #finish} waits for the last step. Useful on a GPU; off by default.
      *
      * <p>While a step is pending, BatchNorm's statistics may be those of a step that will fail;
      * parameters never are. All methods of this class, {@link #publish}, {@link #save}, {@link
      * #state} and {@link #close} among them, and those of the networks wait for the pending step
-     * first. Another step that shares the student is refused until then.
+     * first. Until then, another step that shares the student throws.
      *
      * @param late whether results are late
      * @return this builder
@@ -724,18 +724,19 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     /**
-     * Sets whether a step on a GPU is recorded as a CUDA graph once three batches in a row have had
-     * the same parts with the same shapes, and replayed for further batches like these, which takes
-     * the CPU a fraction of the time; off by default. Other batches run without the graph. The
-     * learning rate is rounded to float32.
+     * Sets whether a step on a GPU is recorded as a CUDA graph once three consecutive batches have
+     * had the same tensors with the same shapes, and replayed for further batches of this kind,
+     * which takes a fraction of the CPU time; off by default. Other batches run without the graph.
+     * The learning rate is rounded to float32.
      *
      * <p>A graph does not support several batches per update, a cache of the teacher's outputs,
      * teacher outputs that come with the batch, CRD's Z as a moving average, or networks that draw
      * random numbers (dropout), wait for the device or change attributes of their own. {@link
-     * #graphObstacle} says which; {@link StepResult#graph} reports whether a step ran as a graph.
+     * #graphObstacle} reports which; {@link StepResult#graph} reports whether a step ran as a
+     * graph.
      *
      * @param graph whether to record
-     * @return this builder; {@link #build} refuses a student that is not on a GPU
+     * @return this builder; {@link #build} throws if the student is not on a GPU
      */
     public Builder cudaGraph(boolean graph) {
       return with(options -> options.cuda_graph(graph));
@@ -802,7 +803,7 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     /**
-     * Sets what the teacher's BatchNorms do; evaluation by default.
+     * Sets the mode of the teacher's BatchNorms; evaluation by default.
      *
      * @param mode the mode
      * @return this builder
@@ -814,9 +815,9 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     /**
-     * Remembers the teacher's outputs by the samples' rows in the data set, in memory, and so
-     * computes them once. For data that is not augmented and a teacher that does not change; each
-     * step then needs indices.
+     * Caches the teacher's outputs in memory, keyed by the samples' rows in the data set, so that
+     * each output is computed once. Requires data without augmentation and a teacher that does not
+     * change; each step then needs indices.
      *
      * @param samples number of rows of the data set, positive
      * @return this builder
@@ -828,12 +829,12 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     /**
-     * Remembers the teacher's outputs in a file, for the next process, too; otherwise as {@link
+     * Caches the teacher's outputs in a file, for later processes; otherwise as {@link
      * #cacheTeacher(long)}.
      *
      * @param samples number of rows of the data set, positive
      * @param file belongs to one teacher, data set, selection of taps and preparation of images; of
-     *     the data set only the number of rows is checked. Made if it is missing.
+     *     the data set only the number of rows is checked. Created if it is missing.
      * @return this builder
      * @throws IllegalArgumentException if the number is out of range or the file is null
      */
@@ -893,8 +894,8 @@ public final class TrainingStep implements AutoCloseable {
      * @throws IllegalArgumentException if the input shape is missing
      * @throws IllegalStateException if a network was closed
      * @throws org.retort.ShapeException if a loss does not fit its taps, or images their options
-     * @throws org.retort.CheckpointException if the file of the cache is not one or belongs to
-     *     another teacher
+     * @throws org.retort.CheckpointException if the cache file is not a cache or belongs to another
+     *     teacher
      * @throws org.retort.RetortException if an option is out of range, a tap or a named part does
      *     not exist, a network does not return logits and features, or nothing is left to train
      */
@@ -937,8 +938,8 @@ public final class TrainingStep implements AutoCloseable {
     }
 
     /**
-     * Lets the options share a network; it is not kept longer, since another step may hold it the
-     * other way round.
+     * Lets the options share a network. Its handle is held only meanwhile, since another step may
+     * acquire the same networks in reverse order.
      */
     private static void share(Network network, Consumer<NativeNetwork> options) {
       network.nativeHandle().use(options);

@@ -5,14 +5,14 @@ import java.util.OptionalInt;
 import org.retort.internal.Arguments;
 
 /**
- * What came out of a training, with what earlier runs did if it was resumed.
+ * The results of a training, including earlier runs if it was resumed.
  *
  * @param end why it ended
- * @param epochs number of whole epochs
- * @param steps number of steps, with those of an epoch that is not whole
+ * @param epochs number of completed epochs
+ * @param steps number of steps, including those of an unfinished epoch
  * @param bestScore the largest score; empty if there was none
  * @param bestEpoch the epoch it came after, from 0; empty if there was none
- * @param seconds that this run took, with evaluations and checkpoints
+ * @param seconds that this run took, including evaluations and checkpoints
  */
 public record TrainingSummary(
     End end,
@@ -22,7 +22,7 @@ public record TrainingSummary(
     OptionalInt bestEpoch,
     double seconds) {
   /**
-   * Tells of a training.
+   * Creates a summary.
    *
    * @param end as above
    * @param epochs as above
@@ -51,7 +51,7 @@ public record TrainingSummary(
     STOPPED_EARLY,
     /** By {@link Trainer#stop}, or the thread was interrupted. */
     STOPPED,
-    /** By an exception, which {@link Trainer#run} passes on. */
+    /** By an exception, which {@link Trainer#run} rethrows. */
     FAILED
   }
 }

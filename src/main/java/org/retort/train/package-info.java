@@ -1,5 +1,5 @@
 /**
- * Training: {@link org.retort.train.TrainingStep} does one step in one native call, {@link
- * org.retort.train.Trainer} runs it for epochs.
+ * Training: {@link org.retort.train.TrainingStep} runs one step in one native call, {@link
+ * org.retort.train.Trainer} runs it for a number of epochs.
  */
 package org.retort.train;
