@@ -177,8 +177,8 @@ class OfdCriterion final : public Criterion {
 void check_margins(const std::vector<at::Tensor>& margins, const FeatureShapes& shapes) {
   if (margins.empty()) return;
   RETORT_CHECK_AS(
-      ShapeError, margins.size() == shapes.teacher.size(), "ofd_loss: margins must be one a tap (got ", margins.size(),
-      " for ", shapes.teacher.size(), " taps)");
+      ShapeError, margins.size() == shapes.teacher.size(), "ofd_loss: margins must be one per tap (got ",
+      margins.size(), " for ", shapes.teacher.size(), " taps)");
   for (size_t i = 0; i < margins.size(); ++i) {
     const Element element{"margins", i};
     check_floating("ofd_loss", element, margins[i]);

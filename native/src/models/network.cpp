@@ -84,10 +84,13 @@ at::Tensor Network::predict(const at::Tensor& images) {
   const RunningCall running(site);
   auto version = state_->serving().version();
   if (!version || version->is_by_itself()) {
-    if (const auto lock = version ? state_->settled_if_free() : state_->settled()) {
+    if (const auto lock = version ? state_->try_lock_settled() : state_->lock_settled()) {
+      const bool is_first = !version;
       state_->synchronise();
       version = state_->serving().publish_itself(*this);
-      if (!version) return evaluate(images).logits;
+      // By running, a TorchScript network learns the names of its taps.
+      const bool must_learn = is_first && state_->shapes().current_tap_names().empty();
+      if (!version || must_learn) return evaluate(images).logits;
     }
   }
   adopt_threads();
@@ -101,7 +104,7 @@ at::Tensor Network::predict(const at::Tensor& images) {
 double Network::accuracy(const at::Tensor& images, const at::Tensor& labels) {
   static CallSite site;
   const RunningCall running(site);
-  const auto lock = state_->settled();
+  const auto lock = state_->lock_settled();
   const at::Tensor logits = evaluate(images).logits;
   const int64_t labeled = check_labels("Network.accuracy", labels, logits.size(0), logits.size(1));
   RETORT_CHECK(labeled > 0, "Network.accuracy: labels must name at least one class (got none)");
@@ -113,7 +116,7 @@ double Network::accuracy(const at::Tensor& images, const at::Tensor& labels) {
 void Network::publish() {
   static CallSite site;
   const RunningCall running(site);
-  const auto lock = state_->settled();
+  const auto lock = state_->lock_settled();
   state_->publish();
 }
 
@@ -181,7 +184,8 @@ std::string Network::norm_before(const std::string& tap) const {
 void Network::check_images(const at::Tensor&) const {}
 
 torch::jit::Module Network::to_torchscript() {
-  fail("Network: network must be a native or a TorchScript one, or implement to_torchscript (got ", name(), ")");
+  fail<NoProgramError>(
+      "Network: network must be a native or a TorchScript one, or implement to_torchscript (got ", name(), ")");
 }
 
 std::optional<NetworkStructure> Network::structure() const {
@@ -192,9 +196,9 @@ void Network::convert(at::ScalarType dtype) {
   static CallSite site;
   const RunningCall running(site);
   RETORT_CHECK(at::isFloatingType(dtype), "Network.convert: dtype must be floating point (got ", dtype, ")");
-  const auto lock = state_->settled();
+  const auto lock = state_->lock_settled();
   state_->synchronise();
-  state_->begin_turn();
+  state_->note_change();
   convert_floating_point(*this, dtype);
 }
 
@@ -202,13 +206,10 @@ void Network::move_to(const std::string& device) {
   static CallSite site;
   const RunningCall running(site);
   const at::Device target = device_of("Network.move_to", device);
-  const auto lock = state_->settled();
+  const auto lock = state_->lock_settled();
   state_->synchronise();
-  state_->begin_turn();
-  const at::NoGradGuard no_grad;
-  for (const std::vector<at::Tensor>& tensors : {parameters(), buffers()}) {
-    for (const at::Tensor& tensor : tensors) tensor.set_data(tensor.detach().to(target));
-  }
+  state_->note_change();
+  replace_contents(*this, [&](const at::Tensor& tensor) { return tensor.to(target); });
 }
 
 int64_t Network::parameter_count() const {

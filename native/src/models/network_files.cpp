@@ -32,19 +32,23 @@ void check_fits(const StateDict& loaded, const StateDict& state, const std::stri
   }
 }
 
+void copy(const StateDict& from, const StateDict& to) {
+  for (const auto& entry : to) at::Tensor(entry.value()).copy_(from[entry.key()]);
+}
+
 }  // namespace
 
 torch::OrderedDict<std::string, at::Tensor> Network::state_dict() {
   static CallSite site;
   const RunningCall running(site);
-  const auto lock = state_->settled();
+  const auto lock = state_->lock_settled();
   return state_->entries();
 }
 
 void Network::save_state_dict(const std::string& path) {
   static CallSite site;
   const RunningCall running(site);
-  const auto lock = state_->settled();
+  const auto lock = state_->lock_settled();
   write_state_dict("Network.save_state_dict", state_->entries(), path);
 }
 
@@ -52,13 +56,22 @@ void Network::load_state_dict(const std::string& path) {
   static CallSite site;
   const RunningCall running(site);
   const StateDict loaded = read_state_dict("Network.load_state_dict", path);
-  const auto lock = state_->settled();
+  const auto lock = state_->lock_settled();
   const StateDict state = state_->entries();
   check_fits(loaded, state, path);
-  state_->begin_turn();
   const at::NoGradGuard no_grad;
-  for (const auto& entry : state) at::Tensor(entry.value()).copy_(loaded[entry.key()]);
-  state_->serving().publish_again(*this);
+  StateDict before;
+  if (state_->serving().version()) {
+    for (const auto& entry : state) before.insert(entry.key(), entry.value().clone());
+  }
+  state_->note_change();
+  copy(loaded, state);
+  try {
+    state_->serving().publish_again(*this);
+  } catch (...) {
+    copy(before, state);
+    throw;
+  }
 }
 
 void Network::save_torchscript(const std::string& path) {
@@ -66,7 +79,7 @@ void Network::save_torchscript(const std::string& path) {
   const RunningCall running(site);
   std::ostringstream bytes;
   {
-    const auto lock = state_->settled();
+    const auto lock = state_->lock_settled();
     state_->program().save(bytes);
   }
   write_whole_file("Network.save_torchscript", path, bytes.str());

@@ -57,7 +57,7 @@ std::unique_lock<std::mutex> NetworkState::settled(std::unique_lock<std::mutex> 
     if (!owner) break;
     // It locks its own mutex before the networks'.
     lock.unlock();
-    lock = owner->settle_pending(*network_, waits);
+    lock = owner->settle_and_lock(*network_, waits);
   }
   return lock;
 }

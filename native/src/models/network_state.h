@@ -1,5 +1,6 @@
 #pragma once
 
+#include <c10/util/Exception.h>
 #include <retort/models/network.h>
 
 #include <cstdint>
@@ -14,14 +15,20 @@
 
 namespace retort {
 
+/// Thrown for a class of network that has no program, and so nothing to publish.
+class NoProgramError final : public c10::ValueError {
+ public:
+  using c10::ValueError::ValueError;
+};
+
 /// Has something pending that may still roll a network back.
 class PendingOwner {
  public:
   virtual ~PendingOwner() = default;
-  /// Waits for what is pending, and commits it or rolls it back; returns one of the networks' mutexes, locked. For who
-  /// holds none of them.
-  /// @param waits for the owner as well; if not and it is busy, the mutex that is returned isn't locked
-  virtual std::unique_lock<std::mutex> settle_pending(const Network& network, bool waits) = 0;
+  /// Commits what is pending or rolls it back; returns the network's mutex, locked. For who holds no mutex of a
+  /// network.
+  /// @param waits until that is possible; if not and it isn't, the lock that is returned holds nothing
+  virtual std::unique_lock<std::mutex> settle_and_lock(const Network& network, bool waits) = 0;
 };
 
 /// What the library needs of a network beyond its public methods: the internal handle of a training step. Unless it
@@ -60,29 +67,34 @@ class NetworkState {
   /// Restores what packed_attributes() returned.
   /// @throws c10::ValueError if the bytes are of another network or no such bytes; nothing is changed then
   virtual void unpack_attributes(const std::string& bytes);
+  /// What the network computes, beside its parameters, buffers and attributes, as bytes that are the same in any
+  /// process for the same file; empty for a class of C++, whose name says it.
+  virtual std::string packed_program() const { return {}; }
 
   // ---- what is pending ----------------------------------------------------------------------------------------------
 
   std::mutex& mutex() { return mutex_; }
   /// Locks the mutex with nothing pending: for who does not hold it.
-  std::unique_lock<std::mutex> settled() { return settled(std::unique_lock<std::mutex>(mutex_), /*waits=*/true); }
-  /// The same, but not locked if somebody else holds the mutex.
-  std::unique_lock<std::mutex> settled_if_free() {
+  std::unique_lock<std::mutex> lock_settled() { return settled(std::unique_lock<std::mutex>(mutex_), /*waits=*/true); }
+  /// The same, but holds nothing if that would mean to wait.
+  std::unique_lock<std::mutex> try_lock_settled() {
     return settled(std::unique_lock<std::mutex>(mutex_, std::try_to_lock), /*waits=*/false);
   }
-  /// Null for none.
   void set_pending(std::weak_ptr<PendingOwner> owner) { pending_ = std::move(owner); }
+  /// If that is the owner's.
+  void clear_pending(const PendingOwner& owner) {
+    if (pending_.lock().get() == &owner) pending_.reset();
+  }
   /// Null if nothing is pending.
   std::shared_ptr<PendingOwner> pending() const { return pending_.lock(); }
   /// Requires that nothing is pending.
   /// @throws c10::ValueError if something is
   void check_nothing_pending() const;
 
-  /// Notes that somebody is about to change the network; returns a number by which is_turn() tells whether nobody has
-  /// done so since.
-  int64_t begin_turn() { return ++turns_; }
-  bool is_turn(int64_t turn) const { return turn == turns_; }
-  int64_t turn() const { return turns_; }
+  /// Notes that the network is about to change; returns its new revision.
+  int64_t note_change() { return ++revision_; }
+  /// Of weights, buffers and attributes, as far as changes were noted.
+  int64_t revision() const { return revision_; }
 
   // ---- parts --------------------------------------------------------------------------------------------------------
 
@@ -105,7 +117,7 @@ class NetworkState {
   Serving serving_;
   int64_t probes_ = 0;
   std::weak_ptr<PendingOwner> pending_;
-  int64_t turns_ = 0;
+  int64_t revision_ = 0;
   std::mutex mutex_;
 };
 

@@ -64,9 +64,11 @@ std::shared_ptr<const Serving::Version> Serving::publish_itself(Network& network
   if (has_no_program_) return nullptr;
   try {
     make_version(network, /*by_itself=*/true);
-  } catch (const std::exception&) {
+  } catch (const NoProgramError&) {
     has_no_program_ = true;
-    return nullptr;
+  } catch (const std::exception&) {
+    // Without a version, the network can run itself; with one, it would answer with two sets of weights.
+    if (version_) throw;
   }
   return version();
 }
@@ -91,7 +93,7 @@ void Serving::make_version(Network& network, bool by_itself) {
   std::atomic_store(
       &version_,
       std::make_shared<const Version>(*program_, state_check_, network.tensor_options().device(), by_itself));
-  fingerprint_ = {state.turn(), state.packed_attributes(), {}};
+  fingerprint_ = {state.revision(), state.packed_attributes(), {}};
   for (const std::vector<at::Tensor>& tensors : {network.parameters(), network.buffers()}) {
     for (const at::Tensor& tensor : tensors) fingerprint_.tensors.emplace_back(tensor, changes_of(tensor));
   }
@@ -100,7 +102,7 @@ void Serving::make_version(Network& network, bool by_itself) {
 bool Serving::is_current(const Network& network) const {
   const NetworkState& state = NetworkState::of(network);
   const auto is_same = [](const auto& one) { return changes_of(one.first) == one.second; };
-  return state.is_turn(fingerprint_.turn) && state.packed_attributes() == fingerprint_.attributes &&
+  return state.revision() == fingerprint_.revision && state.packed_attributes() == fingerprint_.attributes &&
          std::all_of(fingerprint_.tensors.begin(), fingerprint_.tensors.end(), is_same);
 }
 
@@ -115,8 +117,8 @@ at::Tensor Serving::Version::predict(const at::Tensor& images, const Refusal& re
   const at::NoGradGuard no_grad;
   // As written: the optimizer profiles and compiles anew in the first passes, for little in a network.
   const torch::jit::GraphOptimizerEnabledGuard no_optimizer(false);
-  std::unique_lock<std::mutex> turn(turn_, std::defer_lock);
-  if (state_check_->changes_itself(program_)) turn.lock();
+  std::unique_lock<std::mutex> alone(one_at_a_time_, std::defer_lock);
+  if (state_check_->changes_itself(program_)) alone.lock();
   return run_program(program_, images.to(device_), refuse).logits;
 }
 

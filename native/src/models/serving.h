@@ -28,7 +28,7 @@ class Serving {
   /// Makes a version of the weights as they are now.
   void publish(Network& network);
   /// Makes a version of a network on which publish() was never called, unless the last one is of the same weights.
-  /// Returns the version to serve, or null if there is no program to make one of.
+  /// Returns the version to serve, or null if there is none, since the network has no program or it can't be copied.
   std::shared_ptr<const Version> publish_itself(Network& network);
   /// Makes a version of other weights if there is one.
   void publish_again(Network& network);
@@ -38,7 +38,7 @@ class Serving {
 
   /// What tells that a network has changed.
   struct Fingerprint {
-    int64_t turn = 0;
+    int64_t revision = 0;
     std::string attributes;
     std::vector<std::pair<at::Tensor, int64_t>> tensors;
   };
@@ -71,7 +71,7 @@ class Serving::Version {
   std::shared_ptr<StateCheck> state_check_;
   at::Device device_;
   bool by_itself_;
-  mutable std::mutex turn_;
+  mutable std::mutex one_at_a_time_;
 };
 
 }  // namespace retort

@@ -11,6 +11,7 @@
 
 #include "io/description.h"
 #include "tensor/check.h"
+#include "tensor/for_autograd.h"
 
 namespace retort {
 namespace {
@@ -98,7 +99,7 @@ at::Tensor ImagePreparation::prepare(
   if (normalization_.scale.empty() && !is_bytes) {
     const bool is_ready = channels_first.dtype() == like.dtype() && channels_first.device() == like.device() &&
                           channels_first.is_contiguous(format);
-    return is_ready ? channels_first : channels_first.to(like).contiguous(format);
+    return is_ready ? for_autograd(channels_first) : channels_first.to(like).contiguous(format);
   }
 
   if (!images.is_cpu()) return transformed_on_device(channels_first).to(like).contiguous(format);

@@ -3,12 +3,12 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
-#include <c10/core/impl/VirtualGuardImpl.h>
 
 #include <numeric>
 
 #include "tensor/finite.h"
 #include "tensor/scalar.h"
+#include "train/events.h"
 
 namespace retort {
 namespace {
@@ -21,15 +21,6 @@ at::Tensor numbers_on_cpu(c10::Device device, int64_t count) {
 /// The same numbers on the device.
 at::Tensor numbers_on(c10::Device device, const at::Tensor& on_cpu) {
   return device.is_cpu() ? on_cpu : at::zeros(on_cpu.sizes(), at::TensorOptions(at::kDouble).device(device));
-}
-
-c10::Stream current_stream(c10::Device device) {
-  return c10::impl::VirtualGuardImpl(device.type()).getStream(device);
-}
-
-void record(std::optional<c10::Event>& event, c10::Device device) {
-  if (!event) event.emplace(device.type(), c10::EventFlag::BACKEND_DEFAULT);
-  event->record(current_stream(device));
 }
 
 }  // namespace
@@ -47,10 +38,11 @@ void GivenNumbers::send() {
 
 at::Tensor GivenNumbers::scalar(int64_t place, at::ScalarType dtype) {
   if (!on_device_.is_cpu()) return on_device_.select(0, place).to(dtype);
-  at::Tensor& scalar = scalars_[static_cast<size_t>(place)];
-  const double value = on_cpu_.const_data_ptr<double>()[place];
-  if (!scalar.defined() || scalar.scalar_type() != dtype || value_of(scalar) != value) {
-    scalar = scalar_on_cpu(value, dtype);
+  auto& [value, scalar] = scalars_[static_cast<size_t>(place)];
+  const double wanted = on_cpu_.const_data_ptr<double>()[place];
+  if (!scalar.defined() || scalar.scalar_type() != dtype || value != wanted) {
+    value = wanted;
+    scalar = scalar_on_cpu(wanted, dtype);
   }
   return scalar;
 }
@@ -120,14 +112,6 @@ void FoundNumbers::wait() {
     nanoseconds_ = static_cast<int64_t>(1e6 * started_->elapsedTime(*ended_));
   }
   begin_ = on_cpu_.const_data_ptr<double>();
-}
-
-void StartOrder::enter() const {
-  if (last_) last_->block(current_stream(device_));
-}
-
-void StartOrder::leave() {
-  if (!device_.is_cpu()) record(last_, device_);
 }
 
 }  // namespace retort

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <utility>
 #include <vector>
 
 namespace retort {
@@ -30,8 +31,8 @@ class GivenNumbers {
   at::Tensor on_cpu_;
   /// The same memory if the device is the CPU.
   at::Tensor on_device_;
-  /// On the CPU, what scalar() returns, again and again.
-  std::vector<at::Tensor> scalars_;
+  /// On the CPU, what scalar() returned for a number, and returns again.
+  std::vector<std::pair<double, at::Tensor>> scalars_;
 };
 
 /// The numbers that a step computes: float64 [losses + 1 + parameters + 1] on its device, in the order of the methods.
@@ -59,6 +60,8 @@ class FoundNumbers {
 
   /// Asks for them as soon as the device has them.
   void fetch();
+  /// Whether wait() would not wait.
+  bool have_arrived() const { return device_.is_cpu() || ended_->query(); }
   /// Waits for what fetch() asked for.
   void wait();
 
@@ -85,20 +88,6 @@ class FoundNumbers {
   int64_t parameters_ = 0;
   std::optional<c10::Event> started_, ended_;
   int64_t nanoseconds_ = 0;
-};
-
-/// The order of what calls start on a device, be it in different streams.
-class StartOrder {
- public:
-  explicit StartOrder(c10::Device device) : device_(device) {}
-
-  /// What is started in the current stream from now on begins when all that was started before leave() has ended.
-  void enter() const;
-  void leave();
-
- private:
-  c10::Device device_;
-  std::optional<c10::Event> last_;
 };
 
 }  // namespace retort

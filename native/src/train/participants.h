@@ -25,18 +25,18 @@ class NetworkParticipant final : public Participant {
   void save() override {
     state_.check_nothing_pending();
     snapshot_->take();
-    turn_ = state_.begin_turn();
+    revision_ = state_.note_change();
   }
 
   /// Not if somebody else has changed it since, as may be with a teacher that several steps share.
   void roll_back() override {
-    if (state_.is_turn(turn_)) snapshot_->restore();
+    if (state_.revision() == revision_) snapshot_->restore();
   }
 
  private:
   NetworkState& state_;
   std::unique_ptr<NetworkSnapshot> snapshot_;
-  int64_t turn_ = 0;
+  int64_t revision_ = 0;
 };
 
 /// A criterion's buffers.

@@ -8,8 +8,8 @@
 
 namespace retort {
 
-/// The state of a generator, which may be put back. That of the CPU's is copied as it is: packed into a tensor, as
-/// LibTorch hands it out, it would take longer than a small network's cross-entropy.
+/// The state of a generator at one moment. That of the CPU's is copied as it is: packed into a tensor, as LibTorch
+/// hands it out, it would take longer than a small network's cross-entropy.
 class RandomState {
  public:
   void save(at::Generator generator) {
@@ -34,6 +34,14 @@ class RandomState {
     cpu->set_engine(engine_);
     cpu->set_next_float_normal_sample(next_float_);
     cpu->set_next_double_normal_sample(next_double_);
+  }
+
+  /// Both of the same generator.
+  bool operator==(const RandomState& other) const {
+    if (packed_.defined()) return packed_.equal(other.packed_);
+    const auto a = engine_.data(), b = other.engine_.data();
+    return a.seed_ == b.seed_ && a.left_ == b.left_ && a.next_ == b.next_ && a.state_ == b.state_ &&
+           next_float_ == other.next_float_ && next_double_ == other.next_double_;
   }
 
  private:

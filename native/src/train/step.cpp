@@ -1,13 +1,14 @@
 // A training step is a transaction in five acts:
 //
-//   take     checks the batch and begins the transaction
-//   learn    the networks' outputs, the losses and the gradients
-//   agree    sums them over all ranks
-//   decide   is everything finite, and has nothing failed? Does everything that may still fail
-//   close    the update, and commit or roll back
+//   take    checks the batch and begins the transaction
+//   learn   computes the outputs of the networks, the losses and the gradients
+//   agree   sums numbers and gradients over all ranks
+//   decide  asks whether everything is finite, and does everything that may still fail
+//   close   commits or rolls back
 //
-// On the CPU one follows the other. A GPU is only given its work: it decides for itself whether to update, and the
-// numbers that tell the CPU are read when it is done, at the end of the step or, if results are late, in the next one.
+// perform() starts learn, agree, decide and then the update, in which nothing can fail. On the CPU one follows the
+// other. A GPU is only given its work: it decides for itself whether to update, and the numbers that tell the CPU are
+// read when it is done, at the end of the step or, if results are late, in the next one.
 #include <c10/core/InferenceMode.h>
 
 #include <cmath>
@@ -67,7 +68,7 @@ void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
   if (options.late_results) {
     result = finished ? *std::exchange(finished, std::nullopt) : StepResult();
     pending = std::move(attempt);
-    mark_pending(true);
+    mark_pending();
     return;
   }
   close(std::move(attempt));
@@ -256,7 +257,7 @@ void TrainingStep::Impl::advance() {
   if (stage().steps == 0 || progress.steps_of_stage < stage().steps) return;
   ++progress.stage;
   progress.steps_of_stage = 0;
-  graph.drop();
+  graph.start_over();
 }
 
 void TrainingStep::Impl::send_numbers(const Attempt& attempt) {
@@ -282,7 +283,9 @@ NetworkOutput TrainingStep::Impl::outputs_of_student(const at::Tensor& raw) {
       options.student->forward(images.prepare(raw, student_tensors, to_aten(student_format.next())));
   if (learned.logits.dtype() != student_tensors.dtype()) learned.logits = learned.logits.to(student_tensors);
   if (options.student_precision != Precision::kFull) {
-    for (at::Tensor& feature : learned.features) feature = feature.to(student_tensors);
+    for (at::Tensor& feature : learned.features) {
+      if (feature.is_floating_point()) feature = feature.to(student_tensors);
+    }
   }
   return learned;
 }

@@ -21,6 +21,7 @@
 #include "train/numbers.h"
 #include "train/participants.h"
 #include "train/staging.h"
+#include "train/start_order.h"
 #include "train/step_graph.h"
 #include "train/step_numbers.h"
 #include "train/teacher.h"
@@ -82,8 +83,7 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   bool finish(StepResult& result);
   void save(const std::string& path, const std::string& note);
   std::string load(const std::string& path);
-  std::string graph_obstacle() const { return graph.obstacle(); }
-  std::unique_lock<std::mutex> settle_pending(const Network& network, bool waits) override;
+  std::unique_lock<std::mutex> settle_and_lock(const Network& network, bool waits) override;
 
   // ---- the acts of a step, in step.cpp ------------------------------------------------------------------------------
 
@@ -119,14 +119,16 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
 
   /// This step's mutex and, where they are needed, both networks'.
   class Lock;
-  /// The lock, with nothing pending, be it here or, on networks that are read, elsewhere.
-  std::unique_ptr<Lock> settled(bool reads_networks = true);
-  /// Closes what is pending.
+  /// Locks, with nothing pending, be it here or, on networks that are read, elsewhere.
+  std::unique_ptr<Lock> lock_settled(bool reads_networks = true);
+  /// Closes the pending attempt, if there is one.
   void settle();
   /// Throws the error of the last step if it has failed, once.
   void rethrow_failure();
-  /// Marks the networks that a pending step may roll back, or unmarks them.
-  void mark_pending(bool is_pending);
+  /// Tells the networks that the pending attempt may roll back.
+  void mark_pending();
+  /// Tells them that it won't any more.
+  void unmark_pending();
 
   BoundStage& stage() { return stages[static_cast<size_t>(progress.stage)]; }
   const BoundStage& stage() const { return stages[static_cast<size_t>(progress.stage)]; }
@@ -152,6 +154,8 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   Staging staging;
   Teacher teacher;
   std::vector<BoundStage> stages;
+  /// The options as text, taken once they are checked: criteria's and optimizers' owners may change theirs.
+  const std::string configuration;
   GivenNumbers given;
   FoundNumbers found;
   StepGraph graph;
@@ -181,19 +185,20 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
 class TrainingStep::Impl::Lock {
  public:
   explicit Lock(Impl& step, bool with_networks = true);
-  /// @param held the step's mutex, locked
-  Lock(Impl& step, std::unique_lock<std::mutex> held, bool with_networks);
-  /// What was started on a device while it was held comes before what will be started then.
-  ~Lock();
+  /// All of them if nobody holds one; else null.
+  static std::unique_ptr<Lock> of_free(Impl& step);
 
   /// Hands over what is held of one of the networks.
   std::unique_lock<std::mutex> take(const Network& network);
 
  private:
+  Lock(Impl& step, std::defer_lock_t);
+
   Impl& impl_;
   std::unique_lock<std::mutex> step_;
   std::unique_lock<std::mutex> student_;
-  std::unique_lock<std::mutex> teacher_;
+  std::unique_lock<std::mutex> teacher_;  // of nothing if there is no teacher
+  std::optional<StartOrder::Turn> turn_;
 };
 
 }  // namespace retort

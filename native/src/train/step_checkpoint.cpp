@@ -1,11 +1,11 @@
 // TrainingStep::save and load.
+#include <ATen/Context.h>
 #include <ATen/core/Generator.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/tensor.h>
-
-#include <ATen/Context.h>
+#include <c10/core/InferenceMode.h>
 
 #include <algorithm>
 #include <limits>
@@ -25,15 +25,26 @@ constexpr const char* kSave = "TrainingStep.save";
 constexpr const char* kLoad = "TrainingStep.load";
 
 /// Gives networks attributes, all or none.
-void exchange_attributes(const std::vector<std::pair<NetworkState*, std::string>>& attributes) {
+void exchange_attributes(
+    const std::vector<std::pair<NetworkState*, std::string>>& attributes, const std::string& path) {
   std::vector<std::string> before;
   for (const auto& [network, bytes] : attributes) before.push_back(network->packed_attributes());
   size_t done = 0;
   try {
     for (; done < attributes.size(); ++done) attributes[done].first->unpack_attributes(attributes[done].second);
-  } catch (const std::exception&) {
+  } catch (const c10::ValueError& error) {
     while (done-- > 0) attributes[done].first->unpack_attributes(before[done]);
-    throw;
+    fail<CheckpointError>(
+        kLoad, ": attributes of ", path, " must be those of the networks (", error.what_without_backtrace(), ")");
+  }
+}
+
+/// Requires what the generator takes as its state.
+void check_random_state(const at::Generator& generator, const at::Tensor& state, const std::string& path) {
+  try {
+    generator.clone().set_state(state);
+  } catch (const std::exception&) {
+    fail<CheckpointError>(kLoad, ": random of ", path, " must be a state of the generator (got another)");
   }
 }
 
@@ -144,8 +155,9 @@ torch::OrderedDict<std::string, at::Tensor> changing(
 
 torch::OrderedDict<std::string, at::Tensor> TrainingStep::Impl::state(int64_t at_stage) const {
   torch::OrderedDict<std::string, at::Tensor> state;
-  for (const auto& entry : NetworkState::of(*options.student).entries())
+  for (const auto& entry : NetworkState::of(*options.student).entries()) {
     state.insert("student." + entry.key(), entry.value());
+  }
   for (size_t i = 0; i < criteria.size(); ++i) {
     const std::string prefix = "terms." + std::to_string(i) + ".";
     for (const auto& entry : criteria[i]->named_parameters()) {
@@ -162,9 +174,9 @@ void TrainingStep::Impl::save(const std::string& path, const std::string& note) 
   RETORT_CHECK(
       note.size() <= kMostNoteBytes, kSave, ": note must be of at most ", kMostNoteBytes, " bytes (got ", note.size(),
       ")");
-  Checkpoint checkpoint{configuration_of(options), Tensors()};
+  Checkpoint checkpoint{configuration, Tensors()};
   {
-    const auto lock = settled();
+    const auto lock = lock_settled();
     const auto add = [&](const std::string& name, const at::Tensor& value) {
       checkpoint.tensors.insert(name, value.detach().clone());
     };
@@ -199,10 +211,12 @@ void TrainingStep::Impl::save(const std::string& path, const std::string& note) 
 
 std::string TrainingStep::Impl::load(const std::string& path) {
   Checkpoint checkpoint = read_checkpoint(kLoad, path);
-  check_configuration(checkpoint.configuration, configuration_of(options), path);
+  check_configuration(checkpoint.configuration, configuration, path);
   Reader reader(std::move(checkpoint.tensors), path);
+  // Attributes that are tensors must be as good in any mode of the caller's.
+  const c10::InferenceMode no_inference(false);
   const at::NoGradGuard no_gradients;
-  const auto lock = settled();
+  const auto lock = lock_settled();
 
   const at::Tensor numbers = reader.take(kNumbersName, at::empty({kNumbers}, at::kLong));
   const auto* number = numbers.const_data_ptr<int64_t>();
@@ -225,6 +239,7 @@ std::string TrainingStep::Impl::load(const std::string& path) {
   at::Generator random = at::globalContext().defaultGenerator(device);
   const std::lock_guard<std::mutex> random_lock(random.mutex());
   const at::Tensor random_state = reader.take(kRandomName, random.get_state());
+  check_random_state(random, random_state, path);
   LossScale scale = loss_scale;
   if (scale.is_used()) {
     const at::Tensor saved = reader.take(kLossScaleName, at::empty({2}, at::kLong));
@@ -241,9 +256,9 @@ std::string TrainingStep::Impl::load(const std::string& path) {
       " bytes (got ", note.size(), ")");
   reader.finish();
 
-  exchange_attributes(attributes);
+  exchange_attributes(attributes, path);
   // Nothing in what follows can fail.
-  for (const auto& [network, bytes] : attributes) network->begin_turn();
+  for (const auto& [network, bytes] : attributes) network->note_change();
   for (auto& [own, saved] : copies) own.copy_(saved);
   // Stages that were not saved have not begun.
   for (size_t i = 0; i < stages.size(); ++i) {
@@ -255,7 +270,7 @@ std::string TrainingStep::Impl::load(const std::string& path) {
   student_format.restore(static_cast<MemoryFormat>(number[kStudentFormat]));
   teacher.format().restore(static_cast<MemoryFormat>(number[kTeacherFormat]));
   loss_scale = scale;
-  graph.drop();
+  graph.start_over();
   finished.reset();
   failure = nullptr;
   return note;

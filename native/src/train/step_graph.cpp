@@ -81,7 +81,12 @@ void StepGraph::forget_batches() {
 
 void StepGraph::give_up(std::string obstacle) {
   drop();
-  obstacle_ = std::move(obstacle);
+  if (obstacle_.empty()) obstacle_ = std::move(obstacle);
+}
+
+void StepGraph::start_over() {
+  drop();
+  obstacle_ = lasting_obstacle_;
 }
 
 }  // namespace retort

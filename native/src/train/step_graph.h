@@ -22,8 +22,9 @@ class StepGraph {
   /// What has to be the same for a batch to be trained with by a graph.
   using Signature = std::vector<int64_t>;
 
-  /// @param obstacle why there can be no graph, if there is one
-  StepGraph(c10::Device device, std::string obstacle) : device_(device), obstacle_(std::move(obstacle)) {}
+  /// @param obstacle why there can never be a graph, if there is a reason
+  StepGraph(c10::Device device, std::string obstacle)
+      : device_(device), lasting_obstacle_(std::move(obstacle)), obstacle_(lasting_obstacle_) {}
 
   /// Why no graph is made; empty if nothing is known to prevent it.
   const std::string& obstacle() const { return obstacle_; }
@@ -43,7 +44,8 @@ class StepGraph {
       const Signature& signature, const Batch& batch, std::vector<at::Tensor> tensors,
       const std::function<void(const Batch&)>& work, const std::function<void()>& roll_back);
 
-  /// Begins to count anew how many batches in a row have been alike.
+  /// Begins to count anew how many batches in a row have been alike. For batches that failed, since they may not have
+  /// prepared all that a graph uses again.
   void forget_batches();
 
   /// Does the work for another batch of the recorded shape.
@@ -52,14 +54,17 @@ class StepGraph {
 
   /// Forgets the graph, to record another.
   void drop();
-  /// The same, for good.
+  /// The same, for good; the first obstacle counts.
   void give_up(std::string obstacle);
+  /// The same for other work, which may have no obstacle.
+  void start_over();
 
  private:
   /// The first batches prepare what the others use again.
   static constexpr int64_t kBatchesBefore = 3;
 
   c10::Device device_;
+  const std::string lasting_obstacle_;
   std::string obstacle_;
   Signature last_;
   int64_t like_last_ = 0;

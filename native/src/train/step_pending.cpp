@@ -5,74 +5,76 @@
 
 namespace retort {
 
-TrainingStep::Impl::Lock::Lock(Impl& step, bool with_networks)
-    : Lock(step, std::unique_lock<std::mutex>(step.mutex), with_networks) {}
+TrainingStep::Impl::Lock::Lock(Impl& step, std::defer_lock_t deferred)
+    : impl_(step), step_(step.mutex, deferred), student_(step.options.student->mutex(), deferred) {
+  if (step.options.teacher) teacher_ = std::unique_lock<std::mutex>(step.options.teacher->mutex(), deferred);
+}
 
-TrainingStep::Impl::Lock::Lock(Impl& step, std::unique_lock<std::mutex> held, bool with_networks)
-    : impl_(step), step_(std::move(held)), student_(step.options.student->mutex(), std::defer_lock) {
+TrainingStep::Impl::Lock::Lock(Impl& step, bool with_networks) : Lock(step, std::defer_lock) {
+  step_.lock();
   if (!with_networks) return;
   if (step.options.teacher) {
     // Both at once: another step may use the same two the other way round.
-    teacher_ = std::unique_lock<std::mutex>(step.options.teacher->mutex(), std::defer_lock);
     std::lock(student_, teacher_);
   } else {
     student_.lock();
   }
-  step.order.enter();
+  turn_.emplace(step.order);
+}
+
+std::unique_ptr<TrainingStep::Impl::Lock> TrainingStep::Impl::Lock::of_free(Impl& step) {
+  std::unique_ptr<Lock> lock(new Lock(step, std::defer_lock));
+  if (!lock->step_.try_lock() || !lock->student_.try_lock()) return nullptr;
+  if (step.options.teacher && !lock->teacher_.try_lock()) return nullptr;
+  lock->turn_.emplace(step.order);
+  return lock;
 }
 
 std::unique_lock<std::mutex> TrainingStep::Impl::Lock::take(const Network& network) {
   return std::move(&network == impl_.options.student.get() ? student_ : teacher_);
 }
 
-TrainingStep::Impl::Lock::~Lock() {
-  try {
-    impl_.order.leave();
-  } catch (const std::exception&) {
-    // A device that is lost, of which the next call tells.
-  }
-}
-
-std::unique_ptr<TrainingStep::Impl::Lock> TrainingStep::Impl::settled(bool reads_networks) {
+std::unique_ptr<TrainingStep::Impl::Lock> TrainingStep::Impl::lock_settled(bool reads_networks) {
   while (true) {
     // What is pending here can be settled with the networks only.
     auto lock = std::make_unique<Lock>(*this, reads_networks || options.late_results);
     settle();
     if (!reads_networks) return lock;
     std::shared_ptr<PendingOwner> other;
-    Network* of = nullptr;
+    const Network* shared = nullptr;
     for (const auto& [name, network] : networks()) {
-      if (!other) other = NetworkState::of(*(of = network)).pending();
+      other = NetworkState::of(*network).pending();
+      shared = network;
+      if (other) break;
     }
     if (!other) return lock;
     lock.reset();
-    other->settle_pending(*of, /*waits=*/true);
+    other->settle_and_lock(*shared, /*waits=*/true);
   }
 }
 
-std::unique_lock<std::mutex> TrainingStep::Impl::settle_pending(const Network& network, bool waits) {
-  std::unique_lock<std::mutex> held(mutex, std::defer_lock);
-  if (waits) {
-    held.lock();
-  } else if (!held.try_lock()) {
-    return {};
-  }
-  Lock lock(*this, std::move(held), /*with_networks=*/true);
+std::unique_lock<std::mutex> TrainingStep::Impl::settle_and_lock(const Network& network, bool waits) {
+  const auto lock = waits ? std::make_unique<Lock>(*this) : Lock::of_free(*this);
+  if (!lock) return {};
+  const bool is_ready = !pending || pending->error || pending->is_read || found.have_arrived();
+  if (!waits && !is_ready) return {};
   settle();
-  return lock.take(network);
+  return lock->take(network);
 }
 
-void TrainingStep::Impl::mark_pending(bool is_pending) {
-  const std::weak_ptr<PendingOwner> owner = is_pending ? weak_from_this() : std::weak_ptr<PendingOwner>();
-  NetworkState::of(*options.student).set_pending(owner);
-  // One that only evaluates may be shared.
-  if (options.teacher && options.teacher_batch_norm == TeacherBatchNorm::kTraining) {
-    NetworkState::of(*options.teacher).set_pending(owner);
-  }
+void TrainingStep::Impl::mark_pending() {
+  NetworkState::of(*options.student).set_pending(weak_from_this());
+  // A teacher that only evaluates may be shared meanwhile.
+  const bool moves_teacher = options.teacher_batch_norm == TeacherBatchNorm::kTraining && teacher.has_joined();
+  if (moves_teacher) NetworkState::of(*options.teacher).set_pending(weak_from_this());
+}
+
+void TrainingStep::Impl::unmark_pending() {
+  for (const auto& [name, network] : networks()) NetworkState::of(*network).clear_pending(*this);
 }
 
 bool TrainingStep::Impl::finish(StepResult& result) {
-  const auto lock = settled();
+  const auto lock = lock_settled();
   rethrow_failure();
   if (!finished) return false;
   result = *std::exchange(finished, std::nullopt);
@@ -81,7 +83,7 @@ bool TrainingStep::Impl::finish(StepResult& result) {
 
 void TrainingStep::Impl::settle() {
   if (!pending) return;
-  mark_pending(false);
+  unmark_pending();
   close(std::move(*std::exchange(pending, std::nullopt)));
 }
 

@@ -13,23 +13,15 @@ namespace {
 struct HostState {
   explicit HostState(const std::vector<std::pair<std::string, Network*>>& networks) {
     for (const auto& [name, network] : networks) attributes.push_back(NetworkState::of(*network).packed_attributes());
-    at::Generator generator = generator_of_cpu();
-    const std::lock_guard<std::mutex> lock(generator.mutex());
-    random = generator.get_state();
+    random.save(generator_of_cpu());
   }
 
-  void restore_random() const {
-    at::Generator generator = generator_of_cpu();
-    const std::lock_guard<std::mutex> lock(generator.mutex());
-    generator.set_state(random);
-  }
-
-  bool operator==(const HostState& other) const { return attributes == other.attributes && random.equal(other.random); }
+  bool operator==(const HostState& other) const { return attributes == other.attributes && random == other.random; }
 
   static at::Generator generator_of_cpu() { return at::globalContext().defaultGenerator(at::kCPU); }
 
   std::vector<std::string> attributes;
-  at::Tensor random;
+  RandomState random;
 };
 
 /// Parameters and buffers, where the graph will find them.
@@ -68,8 +60,9 @@ void TrainingStep::Impl::record(const StepGraph::Signature& signature, const Bat
     if (std::string obstacle = loss.criterion->obstacle_to_graph(); !obstacle.empty()) return graph.give_up(obstacle);
   }
   const HostState before(networks());
-  RandomParticipant drawn = random_participant;
-  drawn.save();
+  const at::Generator generator = at::globalContext().defaultGenerator(device);
+  RandomState drawn;
+  drawn.save(generator);
   graph.record(
       signature, batch, tensors_of(networks()),
       [&](const Batch& places) {
@@ -95,8 +88,8 @@ void TrainingStep::Impl::record(const StepGraph::Signature& signature, const Bat
   // remember of it must be forgotten first.
   for (const BoundLoss& loss : stage().losses) loss.participant->save();
   attempt.transaction.restart();
-  drawn.roll_back();
-  before.restore_random();
+  drawn.restore(generator);
+  before.random.restore(HostState::generator_of_cpu());
 }
 
 }  // namespace retort

@@ -6,6 +6,7 @@
 
 #include "tensor/check.h"
 #include "tensor/parameters.h"
+#include "train/configuration.h"
 #include "train/step.h"
 
 namespace retort {
@@ -96,7 +97,7 @@ int64_t most_parameters(const std::vector<BoundStage>& stages) {
 std::string obstacle_of(const TrainingStepOptions& options) {
   if (!options.cuda_graph) return "no graph is wanted";
   if (options.accumulate > 1) return c10::str("an update takes ", options.accumulate, " batches");
-  if (options.teacher_cache.samples > 0) return "the teacher's outputs are remembered";
+  if (options.teacher_cache.samples > 0) return "the teacher's outputs are cached";
   return {};
 }
 
@@ -112,6 +113,7 @@ TrainingStep::Impl::Impl(TrainingStepOptions options_given)
       staging(device),
       teacher(options, taps_of_teacher(stages_of(options)), student_tensors),
       stages(bind_stages(options, teacher)),
+      configuration(configuration_of(options)),
       given(device, count_given(most_losses(stages))),
       found(device, most_losses(stages) + most_parameters(stages)),
       graph(device, obstacle_of(options)),

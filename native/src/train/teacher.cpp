@@ -11,6 +11,7 @@
 #include "io/description.h"
 #include "runtime/stopwatch.h"
 #include "tensor/check.h"
+#include "tensor/for_autograd.h"
 #include "tensor/rows.h"
 #include "train/autocast.h"
 #include "train/taps.h"
@@ -32,6 +33,10 @@ uint64_t fingerprint(const TrainingStepOptions& options, const std::vector<std::
                   {"images", options.images.description()},
                   {"precision", static_cast<int64_t>(options.teacher_precision)},
                   {"taps", taps}}));
+  const NetworkState& state = NetworkState::of(*options.teacher);
+  for (const std::string& bytes : {options.teacher->name(), state.packed_program(), state.packed_attributes()}) {
+    sum = checksum(bytes, sum);
+  }
   for (const auto& entry : options.teacher->state_dict()) {
     const at::Tensor values = entry.value().cpu().contiguous();
     sum = checksum(entry.key(), sum);
@@ -128,7 +133,7 @@ NetworkOutput Teacher::outputs(const Batch& batch, const ImagePreparation& image
                          : cache_                       ? cached(batch, images, transaction)
                                                         : computed(batch.images, images, transaction);
   const auto like_student = [this](at::Tensor& tensor) {
-    if (tensor.is_floating_point()) tensor = tensor.detach().to(student_);
+    if (tensor.is_floating_point()) tensor = for_autograd(tensor.detach().to(student_));
   };
   like_student(output.logits);
   for (at::Tensor& feature : output.features) like_student(feature);

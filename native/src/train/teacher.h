@@ -35,6 +35,8 @@ class Teacher {
   /// Logits and the features of taps(), not to be changed. With a cache it is known only now whether the network runs,
   /// and so joins the transaction.
   NetworkOutput outputs(const Batch& batch, const ImagePreparation& images, Transaction& transaction);
+  /// Whether the network has joined the transaction of the step that was begun last.
+  bool has_joined() const { return has_joined_; }
 
   /// Whether there are new outputs to be cached.
   bool has_new_outputs() const { return !fresh_.empty(); }

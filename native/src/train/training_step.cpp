@@ -27,7 +27,7 @@ TrainingStep::~TrainingStep() {
   }
   try {
     // The device works with what the step is made of, and a failed step has to be rolled back.
-    impl_->settled();
+    impl_->lock_settled(/*reads_networks=*/false);
   } catch (const std::exception&) {
     // A device that is lost, of which the next call tells.
   }
@@ -47,14 +47,16 @@ bool TrainingStep::finish(StepResult& result) {
 }
 
 std::string TrainingStep::graph_obstacle() const {
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
-  return impl_->graph_obstacle();
+  static CallSite site;
+  const RunningCall running(site);
+  const auto lock = impl_->lock_settled(/*reads_networks=*/false);
+  return impl_->graph.obstacle();
 }
 
 void TrainingStep::publish() {
   static CallSite site;
   const RunningCall running(site);
-  const auto lock = impl_->settled();
+  const auto lock = impl_->lock_settled();
   NetworkState::of(*impl_->options.student).publish();
 }
 
@@ -75,17 +77,23 @@ const std::vector<int64_t>& TrainingStep::input_shape() const {
 }
 
 int64_t TrainingStep::steps() const {
-  const auto lock = impl_->settled(/*reads_networks=*/false);
+  static CallSite site;
+  const RunningCall running(site);
+  const auto lock = impl_->lock_settled(/*reads_networks=*/false);
   return impl_->progress.steps;
 }
 
 int64_t TrainingStep::stage() const {
-  const auto lock = impl_->settled(/*reads_networks=*/false);
+  static CallSite site;
+  const RunningCall running(site);
+  const auto lock = impl_->lock_settled(/*reads_networks=*/false);
   return impl_->progress.stage;
 }
 
 double TrainingStep::learning_rate() const {
-  const auto lock = impl_->settled(/*reads_networks=*/false);
+  static CallSite site;
+  const RunningCall running(site);
+  const auto lock = impl_->lock_settled(/*reads_networks=*/false);
   return impl_->learning_rate();
 }
 
@@ -106,7 +114,7 @@ const std::vector<std::string>& TrainingStep::teacher_taps() const {
 torch::OrderedDict<std::string, at::Tensor> TrainingStep::state() const {
   static CallSite site;
   const RunningCall running(site);
-  const auto lock = impl_->settled();
+  const auto lock = impl_->lock_settled();
   return impl_->state(impl_->progress.stage);
 }
 

@@ -483,7 +483,7 @@ TEST_F(CudaHostSideOfGraph, ObstaclesAreNamed) {
   EXPECT_EQ(
       obstacle_after_some_steps(
           rig_of(&resnet, [](TrainingStepOptions& options) { options.teacher_cache.samples = kSamples; })),
-      "the teacher's outputs are remembered");
+      "the teacher's outputs are cached");
   const std::string of_dropout = obstacle_after_some_steps(rig_of(&with_dropout));
   EXPECT_NE(of_dropout.find("CUDA generator"), std::string::npos) << of_dropout;
   const std::string of_waiting = obstacle_after_some_steps(rig_of([] {

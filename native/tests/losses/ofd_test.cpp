@@ -1186,8 +1186,8 @@ TEST_F(OfdCriterionTest, RejectsMargins) {
   };
   const at::Tensor good = at::zeros({6});
   EXPECT_EQ(error({good, at::zeros({2})}), "nothing was thrown");
-  EXPECT_EQ(error({good}), "ofd_loss: margins must be one a tap (got 1 for 2 taps)");
-  EXPECT_EQ(error({good, good, good}), "ofd_loss: margins must be one a tap (got 3 for 2 taps)");
+  EXPECT_EQ(error({good}), "ofd_loss: margins must be one per tap (got 1 for 2 taps)");
+  EXPECT_EQ(error({good, good, good}), "ofd_loss: margins must be one per tap (got 3 for 2 taps)");
   EXPECT_EQ(error({good, {}}), "ofd_loss: margins[1] must be defined (got an undefined tensor)");
   EXPECT_EQ(error({good, at::zeros({2}, at::kLong)}), "ofd_loss: margins[1] must be floating point (got Long)");
   EXPECT_EQ(error({good, good}), "ofd_loss: margins[1] must be of shape [2] (got [6])");

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <future>
 #include <numeric>
 #include <optional>
@@ -62,12 +63,15 @@ class OwnNetwork final : public Network {
   }
 
   int programs = 0;
+  /// Called when a program is asked for.
+  std::function<void()> on_program;
 
  protected:
   NetworkOutput compute(const at::Tensor& images) override { return {at::linear(images.mean({2, 3}), weight_), {}}; }
 
   torch::jit::Module to_torchscript() override {
     ++programs;
+    if (on_program) on_program();
     torch::jit::Module module("Own");
     module.register_parameter(
         "weight", program_shares_ ? weight_ : weight_.detach().clone().requires_grad_(), /*is_buffer=*/false);
@@ -247,6 +251,37 @@ TEST_F(ServingTest, UnpublishedNetworkWaitsForAStepOnlyOnce) {
     step.unlock();
     EXPECT_FALSE(same_bits(network->predict(images_), expected));
   }
+}
+
+/// A failure is neither hidden behind older weights nor remembered.
+TEST_F(ServingTest, UnpublishedNetworkMayFailToPublishItself) {
+  const auto network = std::make_shared<OwnNetwork>(false);
+  const auto fail = [] { throw std::runtime_error("no memory"); };
+  network->on_program = fail;
+  network->eval();
+  EXPECT_TRUE(same_bits(network->predict(images_), network->forward(images_).logits.detach())) << "it runs itself";
+  network->on_program = nullptr;
+  const at::Tensor first = network->predict(images_);
+  EXPECT_EQ(network->programs, 2);
+
+  change(*network);
+  network->on_program = fail;
+  EXPECT_THROW(network->predict(images_), std::runtime_error);
+  network->on_program = nullptr;
+  EXPECT_FALSE(same_bits(network->predict(images_), first));
+}
+
+TEST_F(ServingTest, LoadingThatCannotPublishChangesNothing) {
+  const auto network = std::make_shared<OwnNetwork>(false);
+  network->save_state_dict(folder_.file("state.pt"));
+  change(*network);
+  network->publish();
+  const auto before = copy_of(network->state_dict());
+  const at::Tensor published = network->predict(images_);
+  network->on_program = [] { throw std::runtime_error("no memory"); };
+  EXPECT_THROW(network->load_state_dict(folder_.file("state.pt")), std::runtime_error);
+  EXPECT_TRUE(same_bits(network->state_dict(), before));
+  EXPECT_TRUE(same_bits(network->predict(images_), published));
 }
 
 TEST_F(ServingTest, AClassOfOnesOwnNeedsAProgram) {

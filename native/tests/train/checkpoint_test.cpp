@@ -1,7 +1,9 @@
 // TrainingStep::save and load.
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
+#include <retort/models/torchscript.h>
 #include <retort/train/adam.h>
+#include <torch/csrc/jit/api/module.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -278,6 +280,55 @@ TEST_F(CheckpointTest, ForgedNumbersAreRefusedAndChangeNothing) {
   }
   write_checkpoint("save", saved, path());
   rig.step->load(path());
+}
+
+TEST_F(CheckpointTest, ForgedRandomStateIsRefusedAndChangesNothing) {
+  StepRig rig;
+  rig.step->save(path());
+  Checkpoint file = read_checkpoint("load", path());
+  file.tensors["random"] = at::zeros_like(file.tensors["random"]);
+  write_checkpoint("save", file, path());
+  rig.run(1);
+  const test::NamedTensors before = rig.photograph();
+  EXPECT_EQ(
+      error_of_load(rig), "TrainingStep.load: random of " + path() + " must be a state of the generator (got another)");
+  EXPECT_TRUE(same_bits(rig.photograph(), before));
+}
+
+TEST_F(CheckpointTest, OfOtherAttributesIsRefused) {
+  const std::string program = folder_.file("teacher.ts");
+  const auto with_attribute = [&](const std::string& name) {
+    torch::jit::Module module("Net");
+    module.register_parameter("head", at::ones({5, 3}), /*is_buffer=*/false);
+    module.register_attribute(name, c10::IntType::get(), 0);
+    module.define("def forward(self, x):\n    return torch.linear(x.mean([2, 3]), self.head), [x]\n");
+    module.save(program);
+    return [&](TrainingStepOptions& options) {
+      options.teacher = load_torchscript(program);
+      options.terms = {options.terms[0]};
+    };
+  };
+  {
+    StepRig rig(with_attribute("calls"));
+    rig.step->save(path());
+  }
+  StepRig rig(with_attribute("seen"));
+  EXPECT_EQ(
+      error_of_load(rig), "TrainingStep.load: attributes of " + path() +
+                              " must be those of the networks (Network.unpack_attributes: bytes must hold the "
+                              "attribute seen (got none))");
+}
+
+TEST_F(CheckpointTest, IsOfTheOptionsThatTheStepWasBuiltWith) {
+  const auto optimizer = test::sgd(0.1, 0.9, 0.01);
+  StepRig rig([&](TrainingStepOptions& options) { options.optimizer = optimizer; });
+  optimizer->learning_rate = 0.01;
+  rig.run(1);
+  rig.step->save(path());
+  StepRig fresh;
+  fresh.step->load(path());
+  EXPECT_EQ(rig.run(2).total, fresh.run(2).total);
+  EXPECT_TRUE(same_bits(rig.photograph(), fresh.photograph()));
 }
 
 TEST_F(CheckpointTest, OfAnotherNetworkIsRefused) {

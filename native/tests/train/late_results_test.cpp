@@ -2,12 +2,15 @@
 #include <ATen/Functions.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
+#include <retort/models/resnet.h>
 #include <retort/train/adam.h>
 #include <retort/train/training_step.h>
 
 #include <atomic>
+#include <chrono>
 #include <cmath>
 #include <functional>
+#include <future>
 #include <limits>
 #include <thread>
 
@@ -264,6 +267,55 @@ TEST_F(LateResultsTest, WhoeverReadsANetworkSeesNoStepThatFails) {
     read(*rig.student);
     EXPECT_EQ(error_of_run(rig), "TrainingStep: loss of term 4 must be finite (got nan)");
   }
+}
+
+/// Of a network that publishes itself, though its teacher is held by another step.
+TEST_F(LateResultsTest, PredictionsWaitForNobody) {
+  ResNetOptions small;
+  small.depth = 8;
+  small.classes = 5;
+  const auto student = make_resnet(small), teacher = make_resnet(small);
+  TrainingStepOptions options;
+  options.student = student;
+  options.teacher = teacher;
+  options.input_shape = {3, 8, 8};
+  options.terms = {{1, std::make_shared<KdOptions>(), {}, {}}};
+  options.late_results = true;
+  TrainingStep step(options);
+  Batch batch;
+  batch.images = at::randn({4, 3, 8, 8});
+  batch.labels = at::arange(4);
+  const at::Tensor before = student->predict(batch.images);
+  StepResult result;
+  step.run(batch, result);
+  std::unique_lock<std::mutex> other(teacher->mutex());
+  auto prediction = std::async(std::launch::async, [&] {
+    EXPECT_TRUE(same_bits(student->predict(batch.images), before)) << "the last version";
+  });
+  EXPECT_EQ(prediction.wait_for(std::chrono::minutes(1)), std::future_status::ready);
+  other.unlock();
+  EXPECT_FALSE(same_bits(student->predict(batch.images), before));
+}
+
+/// Only who moves a teacher's statistics may roll them back.
+TEST_F(LateResultsTest, TeacherBelongsToTheStepThatMovesIt) {
+  const auto training = [](const std::shared_ptr<test::TinyNetwork>& teacher) {
+    return [teacher](TrainingStepOptions& options) {
+      late(options);
+      options.teacher_batch_norm = TeacherBatchNorm::kTraining;
+      if (teacher) options.teacher = teacher;
+      options.terms = {options.terms[0]};
+    };
+  };
+  Rig moves(training(nullptr));
+  Rig is_given(training(moves.teacher));
+  is_given.batch.teacher_logits = at::randn({6, 5});
+  const auto before = test::copy_of(moves.teacher->state_dict());
+  moves.teacher->at_end = [](NetworkOutput& output) { output.logits = spoil(output.logits); };
+  run(moves, 1);
+  run(is_given, 1);
+  is_given.step->finish(*std::make_unique<StepResult>());
+  EXPECT_TRUE(same_bits(moves.teacher->state_dict(), before)) << "a reader settles the step that is pending";
 }
 
 TEST_F(LateResultsTest, ReadersDoNotWaitForEverWhileStepsGoOn) {

@@ -2,6 +2,8 @@
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
 #include <retort/errors.h>
+#include <retort/models/torchscript.h>
+#include <torch/csrc/jit/api/module.h>
 
 #include <functional>
 #include <stdexcept>
@@ -34,7 +36,7 @@ void without_teacher(TrainingStepOptions& options) {
   options.teacher = nullptr;
 }
 
-/// What the teacher makes of the batch, for the batch.
+/// The batch with the outputs of the teacher for it.
 void give_outputs(StepRig& rig) {
   const at::NoGradGuard no_grad;
   rig.teacher->eval();
@@ -326,6 +328,28 @@ TEST_F(TeacherCacheInAStepTest, FileOfAnotherTeacherIsRefused) {
       error_after([](TrainingStepOptions& options) { options.teacher_cache.samples = 13; }),
       "TeacherCache: file must be of 13 samples (got 12 in " + path() + ")");
   CachedRig again(path());
+}
+
+TEST_F(TeacherCacheInAStepTest, FileOfAnotherProgramIsRefused) {
+  const std::string program = folder_.file("teacher.ts");
+  const auto save_program = [&](const std::string& shift) {
+    torch::jit::Module module("Net");
+    module.register_parameter("head", at::ones({5, 3}), /*is_buffer=*/false);
+    module.define("def forward(self, x):\n    return torch.linear((x - " + shift + ").mean([2, 3]), self.head), [x]\n");
+    module.save(program);
+  };
+  const auto with_program = [&](TrainingStepOptions& options) {
+    kd_only(options);
+    options.teacher = load_torchscript(program);
+    options.teacher_cache = {12, path()};
+  };
+  save_program("0.5");
+  { StepRig rig(with_program); }
+  { StepRig rig(with_program); }
+  save_program("0.4");
+  EXPECT_EQ(
+      checkpoint_error_of([&] { StepRig rig(with_program); }),
+      "TeacherCache: file must be of the same teacher (got another in " + path() + ")");
 }
 
 TEST_F(TeacherCacheInAStepTest, FailedStepRemembersNothing) {

@@ -356,6 +356,23 @@ TEST_F(TrainingStepTest, TrainsWhateverModeTheCallerIsIn) {
   EXPECT_TRUE(same_bits(step.state(), twin.state()));
 }
 
+TEST_F(TrainingStepTest, TakesBatchesThatWereMadeInInferenceMode) {
+  TrainingStep step(tiny_options(tiny_network(1), tiny_network(2)));
+  TrainingStep twin(tiny_options(tiny_network(1), tiny_network(2)));
+  const Batch batch = random_batch();
+  Batch inferred = batch;
+  {
+    const c10::InferenceMode inference;
+    for (at::Tensor* tensor : {&inferred.images, &inferred.labels, &inferred.indices, &inferred.contrast}) {
+      if (tensor->defined()) *tensor = tensor->clone();
+    }
+  }
+  StepResult result;
+  step.run(inferred, result);
+  twin.run(batch, result);
+  EXPECT_TRUE(same_bits(step.state(), twin.state()));
+}
+
 TEST_F(TrainingStepTest, HalfPrecisionStudent) {
   const auto student = tiny_network(1);
   student->convert(at::kBFloat16);

@@ -105,7 +105,7 @@ class ProgramSnapshot final : public NetworkSnapshot {
 class ProgramState final : public NetworkState {
  public:
   ProgramState(const torch::jit::Module& program, std::vector<std::string> tap_names)
-      : NetworkState(std::move(tap_names)), attributes_(program) {}
+      : NetworkState(std::move(tap_names)), program_(program), attributes_(program) {}
 
   std::unique_ptr<NetworkSnapshot> new_snapshot() override {
     return std::make_unique<ProgramSnapshot>(network(), attributes_);
@@ -119,6 +119,8 @@ class ProgramState final : public NetworkState {
 
   void unpack_attributes(const std::string& bytes) override { attributes_.unpack(bytes); }
 
+  std::string packed_program() const override { return packed(program_); }
+
   void refuse(const at::Tensor& images, const std::string& reason) const override {
     fail("TorchScriptNetwork: images must be accepted by the module (got ", images.sizes(), ": ", reason, ")");
   }
@@ -126,6 +128,7 @@ class ProgramState final : public NetworkState {
  private:
   Mirrored<Network>& mirror() const { return static_cast<Mirrored<Network>&>(network()); }
 
+  torch::jit::Module program_;
   Attributes attributes_;
 };
 

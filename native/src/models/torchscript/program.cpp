@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <regex>
 #include <vector>
 
 #include "tensor/check.h"
@@ -141,6 +142,25 @@ ProgramOutput run_program(jit::Module program, const at::Tensor& images, const R
 
 jit::Module copy_for_evaluation(const jit::Module& program) {
   return jit::Module(Copier().copy(program._ivalue()));
+}
+
+std::string packed(const jit::Module& program) {
+  const std::shared_ptr<jit::Graph> graph =
+      jit::toGraphFunction(program.get_method("forward").function()).graph()->copy();
+  jit::Inline(*graph);
+  // Names of classes count how many of the name the process has loaded.
+  static const std::regex kCounted("\\.___torch_mangle_[0-9]+");
+  std::string bytes = std::regex_replace(graph->toString(/*print_source_locations=*/false), kCounted, "");
+  // Of tensors the text does not say what is in them.
+  for (jit::Node* node : nodes_of(graph)) {
+    if (node->kind() != c10::prim::Constant) continue;
+    const auto constant = jit::toIValue(node->output());
+    if (!constant || !constant->isTensor() || !constant->toTensor().defined()) continue;
+    const at::Tensor tensor = constant->toTensor().cpu().contiguous();
+    bytes += c10::str(tensor.scalar_type(), tensor.sizes());
+    bytes.append(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes());
+  }
+  return bytes;
 }
 
 bool may_change_itself(const jit::Module& program) {

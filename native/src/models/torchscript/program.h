@@ -28,6 +28,10 @@ ProgramOutput run_program(torch::jit::Module program, const at::Tensor& images, 
 /// @throws c10::Error if an attribute cannot be copied
 torch::jit::Module copy_for_evaluation(const torch::jit::Module& program);
 
+/// The forward pass without parameters, buffers and attributes, as bytes that are the same in any process for the same
+/// file.
+std::string packed(const torch::jit::Module& program);
+
 /// Whether a forward pass may change the program's own tensors or attributes in evaluation mode, so that two of them
 /// must not run at once. In doubt it may.
 bool may_change_itself(const torch::jit::Module& program);
