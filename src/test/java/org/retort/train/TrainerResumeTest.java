@@ -166,7 +166,7 @@ final class TrainerResumeTest {
       assertRefused(
           training,
           DatasetBatches.builder(Digits.load().train()).size(1000).build(),
-          "of batches with 1 steps an epoch (got 3)");
+          "of batches with 1 steps per epoch (got 3)");
     }
   }
 

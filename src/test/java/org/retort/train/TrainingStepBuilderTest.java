@@ -130,7 +130,7 @@ final class TrainingStepBuilderTest {
   @Test
   void build_unknownTap_isRefused() {
     String rule =
-        "TrainingStep: tap of the student must be one of stem, layer1, layer2, layer3, layer1.pre,"
+        "TrainingStep: tap of the teacher must be one of stem, layer1, layer2, layer3, layer1.pre,"
             + " layer2.pre, layer3.pre, embedding (got layer4)";
     assertBuildRefused(builder().add(1, KD, Taps.of("layer4")), rule);
   }
@@ -174,7 +174,7 @@ final class TrainingStepBuilderTest {
     OfdLoss loss = OfdLoss.withMargins(List.of(torch.zeros(16)));
     assertBuildRefused(
         builder().add(1, loss, Taps.of("stem", "layer1.pre")),
-        "ofd_loss: margins must be one a tap (got 1 for 2 taps)");
+        "ofd_loss: margins must be one per tap (got 1 for 2 taps)");
     assertBuildRefused(
         builder().add(1, loss, Taps.of("layer2.pre")),
         "ofd_loss: margins[0] must be of shape [32] (got [16])");
