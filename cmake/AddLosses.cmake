@@ -20,12 +20,18 @@ endforeach()
 
 # Adds losses to the library, each from the same places:
 #
-#   include/retort/losses/NAME.h, src/losses/NAME.cpp, src/autograd/NAME.cpp,
+#   include/retort/losses/NAME.h, src/losses/NAME.cpp,
 #   src/kernels/cpu/NAME.cpp (the operator), src/kernels/cpu/NAME.simd.cpp (its inner loops, for each instruction set),
 #   src/kernels/cuda/NAME.cpp, and src/kernels/cuda/NAME.cu if it takes more than LibTorch's operators
 function(retort_add_losses)
+  # What is the same for the forward operators of all losses.
+  list(TRANSFORM ARGN REPLACE "(.+)" "\"_\\1_forward\"" OUTPUT_VARIABLE operators)
+  list(JOIN operators "," operators)
+  set_property(
+    SOURCE src/autograd/losses.cpp src/autograd/vmap.cpp src/kernels/meta/losses.cpp APPEND PROPERTY COMPILE_DEFINITIONS
+                                                                        "RETORT_FORWARD_OPERATORS=${operators}")
   foreach(loss IN LISTS ARGN)
-    target_sources(retort PRIVATE src/losses/${loss}.cpp src/autograd/${loss}.cpp src/kernels/cpu/${loss}.cpp)
+    target_sources(retort PRIVATE src/losses/${loss}.cpp src/kernels/cpu/${loss}.cpp)
     foreach(isa IN LISTS RETORT_ISAS)
       target_sources(retort_kernels_${isa} PRIVATE src/kernels/cpu/${loss}.simd.cpp)
     endforeach()

@@ -33,25 +33,27 @@ void check_floating(const char* function, const Argument& argument, const at::Te
       ")");
 }
 
-/// Requires two tensors to agree in dtype and device.
+/// Requires two tensors to agree in device, and in dtype unless both are of at most 32 bits: autocast mixes those, and
+/// losses compute in float32 for all of them.
 template <typename First, typename Second>
-void check_same_type(
+void check_compatible(
     const char* function, const First& first_name, const at::Tensor& first, const Second& second_name,
     const at::Tensor& second) {
+  const bool are_narrow = first.scalar_type() != at::kDouble && second.scalar_type() != at::kDouble;
   RETORT_CHECK_AS(
-      ShapeError, first.scalar_type() == second.scalar_type(), function, ": ", first_name, " and ", second_name,
-      " must have the same dtype (got ", first.scalar_type(), " and ", second.scalar_type(), ")");
+      ShapeError, are_narrow || first.scalar_type() == second.scalar_type(), function, ": ", first_name, " and ",
+      second_name, " must have the same dtype (got ", first.scalar_type(), " and ", second.scalar_type(), ")");
   RETORT_CHECK_AS(
       ShapeError, first.device() == second.device(), function, ": ", first_name, " and ", second_name,
       " must be on the same device (got ", first.device(), " and ", second.device(), ")");
 }
 
-/// Requires student and teacher to agree in shape, dtype and device.
+/// Requires student and teacher to agree in shape and to be compatible.
 inline void check_alike(const char* function, const at::Tensor& student, const at::Tensor& teacher) {
   RETORT_CHECK_AS(
-      ShapeError, student.sizes() == teacher.sizes(), function, ": student and teacher must have the same shape (got ",
-      student.sizes(), " and ", teacher.sizes(), ")");
-  check_same_type(function, "student", student, "teacher", teacher);
+      ShapeError, student.sym_sizes() == teacher.sym_sizes(), function,
+      ": student and teacher must have the same shape (got ", student.sym_sizes(), " and ", teacher.sym_sizes(), ")");
+  check_compatible(function, "student", student, "teacher", teacher);
 }
 
 /// Requires a tensor [batch, channels, height, width] that is not empty.
@@ -60,11 +62,12 @@ void check_map(const char* function, const Argument& argument, const at::Tensor&
   check_floating(function, argument, map);
   RETORT_CHECK_AS(
       ShapeError, map.dim() == 4, function, ": ", argument, " must be of shape [batch, channels, height, width] (got ",
-      map.sizes(), ")");
-  RETORT_CHECK_AS(ShapeError, map.numel() > 0, function, ": ", argument, " must not be empty (got ", map.sizes(), ")");
+      map.sym_sizes(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, map.sym_numel() > 0, function, ": ", argument, " must not be empty (got ", map.sym_sizes(), ")");
 }
 
-/// Requires the same number of student and teacher maps, at least `minimum`, all of one batch, dtype and device.
+/// Requires the same number of student and teacher maps, at least `minimum`, all of one batch and compatible.
 inline void check_maps(const char* function, at::TensorList student, at::TensorList teacher, size_t minimum) {
   RETORT_CHECK_AS(
       ShapeError, student.size() == teacher.size(), function,
@@ -78,9 +81,9 @@ inline void check_maps(const char* function, at::TensorList student, at::TensorL
       check_map(function, element, maps[i]);
       const Element first{"student", 0};
       RETORT_CHECK_AS(
-          ShapeError, maps[i].size(0) == student[0].size(0), function, ": ", first, " and ", element,
-          " must have the same batch (got ", student[0].size(0), " and ", maps[i].size(0), ")");
-      check_same_type(function, first, student[0], element, maps[i]);
+          ShapeError, maps[i].sym_size(0) == student[0].sym_size(0), function, ": ", first, " and ", element,
+          " must have the same batch (got ", student[0].sym_size(0), " and ", maps[i].sym_size(0), ")");
+      check_compatible(function, first, student[0], element, maps[i]);
     }
   }
 }

@@ -15,6 +15,7 @@
 #include "losses/checks.h"
 #include "runtime/exit_gate.h"
 #include "tensor/operators.h"
+#include "tensor/plain.h"
 #include "tensor/precision.h"
 #include "tensor/rows.h"
 
@@ -34,14 +35,15 @@ void ClassTable::move_to(c10::Device device) {
 
 void check_contrast_fits(const char* function, const at::Tensor& contrast, const at::Tensor& embeddings) {
   RETORT_CHECK_AS(
-      ShapeError, contrast.size(0) == embeddings.size(0) && contrast.size(1) >= 2, function,
-      ": contrast must be of shape [", embeddings.size(0), ", negatives + 1] (got ", contrast.sizes(), ")");
+      ShapeError, contrast.sym_size(0) == embeddings.sym_size(0) && contrast.sym_size(1) >= 2, function,
+      ": contrast must be of shape [", embeddings.sym_size(0), ", negatives + 1] (got ", contrast.sym_sizes(), ")");
   RETORT_CHECK_AS(
       ShapeError, contrast.device() == embeddings.device(), function, ": contrast must be on the embeddings' device ",
       embeddings.device(), " (got ", contrast.device(), ")");
 }
 
-void check_contrast(const char* function, const at::Tensor& contrast, const at::Tensor& embeddings, int64_t rows) {
+void check_contrast(
+    const char* function, const at::Tensor& contrast, const at::Tensor& embeddings, const c10::SymInt& rows) {
   check_rows(function, "contrast", contrast, 2, rows);
   check_contrast_fits(function, contrast, embeddings);
 }
@@ -96,17 +98,18 @@ void check_embeddings(const char* function, const char* argument, const at::Tens
   check_floating(function, argument, embeddings);
   RETORT_CHECK_AS(
       ShapeError, embeddings.dim() == 2, function, ": ", argument, " must be of shape [batch, dimension] (got ",
-      embeddings.sizes(), ")");
+      embeddings.sym_sizes(), ")");
   RETORT_CHECK_AS(
-      ShapeError, embeddings.numel() > 0, function, ": ", argument, " must not be empty (got ", embeddings.sizes(),
-      ")");
+      ShapeError, embeddings.sym_numel() > 0, function, ": ", argument, " must not be empty (got ",
+      embeddings.sym_sizes(), ")");
 }
 
 void check_memory(const char* function, const char* argument, const at::Tensor& memory, const at::Tensor& embeddings) {
   check_floating(function, argument, memory);
   RETORT_CHECK_AS(
-      ShapeError, memory.dim() == 2 && memory.size(0) > 0 && memory.size(1) == embeddings.size(1), function, ": ",
-      argument, " must be of shape [rows, ", embeddings.size(1), "] and not empty (got ", memory.sizes(), ")");
+      ShapeError, memory.dim() == 2 && memory.sym_size(0) > 0 && memory.sym_size(1) == embeddings.sym_size(1), function,
+      ": ", argument, " must be of shape [rows, ", embeddings.sym_size(1), "] and not empty (got ", memory.sym_sizes(),
+      ")");
   RETORT_CHECK_AS(
       ShapeError, memory.scalar_type() == compute_dtype(embeddings), function, ": ", argument, " must be ",
       compute_dtype(embeddings), " for embeddings of ", embeddings.scalar_type(), " (got ", memory.scalar_type(), ")");
@@ -125,15 +128,17 @@ at::Tensor checked_crd_loss(
   check_memory("crd_loss", "student_memory", student_memory, student);
   check_memory("crd_loss", "teacher_memory", teacher_memory, student);
   RETORT_CHECK_AS(
-      ShapeError, student_memory.size(0) == teacher_memory.size(0),
-      "crd_loss: memories must have the same number of rows (got ", student_memory.size(0), " and ",
-      teacher_memory.size(0), ")");
-  check_contrast("crd_loss", contrast, student, teacher_memory.size(0));
+      ShapeError, student_memory.sym_size(0) == teacher_memory.sym_size(0),
+      "crd_loss: memories must have the same number of rows (got ", student_memory.sym_size(0), " and ",
+      teacher_memory.sym_size(0), ")");
+  check_contrast("crd_loss", contrast, student, teacher_memory.sym_size(0));
   check_positive("crd_loss", "z_student", z_student);
   check_positive("crd_loss", "z_teacher", z_teacher);
   check_positive("crd_loss", "temperature", temperature);
-  return unchecked_crd_loss(
-      student, teacher, student_memory, teacher_memory, contrast, z_student, z_teacher, temperature);
+  // What could not be checked must not lead outside of the memories either.
+  const at::Tensor rows =
+      has_values(contrast) ? contrast : contrast.clamp(0, at::Scalar(teacher_memory.sym_size(0) - 1));
+  return unchecked_crd_loss(student, teacher, student_memory, teacher_memory, rows, z_student, z_teacher, temperature);
 }
 
 double checked_crd_z(
@@ -208,18 +213,24 @@ at::Tensor crd_class_contrast(
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
-  m.def(
+  define_composite(
+      m,
       "crd_loss(Tensor student, Tensor teacher, Tensor student_memory, Tensor teacher_memory, Tensor contrast, "
       "float z_student, float z_teacher, float temperature) -> Tensor",
       &checked_crd_loss);
-  m.def("crd_z(Tensor embeddings, Tensor memory, Tensor contrast, float temperature) -> float", &checked_crd_z);
+  // Not decomposed: what these return, or check, depends on values.
+  m.def(
+      "crd_z(Tensor embeddings, Tensor memory, Tensor contrast, float temperature) -> float",
+      torch::dispatch(c10::DispatchKey::CompositeExplicitAutograd, &checked_crd_z), {at::Tag::data_dependent_output});
   m.def(
       "crd_contrast(Tensor indices, int rows, int negatives, *, Generator? generator=None) -> Tensor",
-      &checked_crd_contrast);
+      torch::dispatch(c10::DispatchKey::CompositeExplicitAutograd, &checked_crd_contrast),
+      {at::Tag::nondeterministic_seeded});
   m.def(
       "crd_class_contrast(Tensor indices, Tensor classes, int negatives, *, bool relaxed=False, "
       "Generator? generator=None) -> Tensor",
-      &checked_crd_class_contrast);
+      torch::dispatch(c10::DispatchKey::CompositeExplicitAutograd, &checked_crd_class_contrast),
+      {at::Tag::nondeterministic_seeded});
   m.def(
       "_crd_forward(Tensor student, Tensor teacher, Tensor student_memory, Tensor teacher_memory, Tensor contrast, "
       "float z_student, float z_teacher, float temperature, bool[2] gradients) -> (Tensor, Tensor[])");

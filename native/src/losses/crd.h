@@ -25,7 +25,8 @@ struct ClassTable {
 
 void check_classes(const char* function, const at::Tensor& classes);
 void check_negatives(const char* function, int64_t negatives);
-void check_contrast(const char* function, const at::Tensor& contrast, const at::Tensor& embeddings, int64_t rows);
+void check_contrast(
+    const char* function, const at::Tensor& contrast, const at::Tensor& embeddings, const c10::SymInt& rows);
 /// The same without the values.
 void check_contrast_fits(const char* function, const at::Tensor& contrast, const at::Tensor& embeddings);
 

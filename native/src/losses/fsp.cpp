@@ -12,6 +12,7 @@
 
 #include "io/description.h"
 #include "losses/checks.h"
+#include "losses/names.h"
 #include "runtime/exit_gate.h"
 #include "tensor/operators.h"
 #include "tensor/precision.h"
@@ -23,29 +24,12 @@ namespace nn = torch::nn;
 
 constexpr size_t kMinimumMaps = 2;
 
-c10::string_view name_of(FspPooling pooling, const char* function = "fsp_loss") {
-  switch (pooling) {
-    case FspPooling::kAverage:
-      return "average";
-    case FspPooling::kMax:
-      return "max";
-  }
-  fail(function, ": pooling must be one of FspPooling (got ", static_cast<int>(pooling), ")");
-}
+constexpr auto kPoolings = names_of<FspPooling>("fsp_loss", "pooling", "FspPooling", "average", "max");
+constexpr auto kPoolingsOfMatrix = names_of<FspPooling>("fsp_matrix", "pooling", "FspPooling", "average", "max");
+constexpr auto kReductions =
+    names_of<FspReduction>("fsp_loss", "reduction", "FspReduction", "mean", "paper", "torchdistill");
 
-c10::string_view name_of(FspReduction reduction) {
-  switch (reduction) {
-    case FspReduction::kMean:
-      return "mean";
-    case FspReduction::kPaper:
-      return "paper";
-    case FspReduction::kTorchdistill:
-      return "torchdistill";
-  }
-  fail("fsp_loss: reduction must be one of FspReduction (got ", static_cast<int>(reduction), ")");
-}
-
-void check_channels(size_t map, int64_t student, int64_t teacher) {
+void check_channels(size_t map, const c10::SymInt& student, const c10::SymInt& teacher) {
   RETORT_CHECK_AS(
       ShapeError, student == teacher, "fsp_loss: ", Element{"student", map}, " and ", Element{"teacher", map},
       " must have the same number of channels (got ", student, " and ", teacher, ")");
@@ -60,21 +44,10 @@ void check_pairs(at::IntArrayRef pairs, size_t maps) {
   }
 }
 
-void check_pooling(const char* function, c10::string_view pooling) {
-  RETORT_CHECK(
-      pooling == "average" || pooling == "max", function, ": pooling must be average or max (got ", pooling, ")");
-}
-
-void check(
-    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, c10::string_view pooling,
-    c10::string_view reduction) {
+void check(at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs) {
   check_maps("fsp_loss", student, teacher, kMinimumMaps);
-  for (size_t i = 0; i < student.size(); ++i) check_channels(i, student[i].size(1), teacher[i].size(1));
+  for (size_t i = 0; i < student.size(); ++i) check_channels(i, student[i].sym_size(1), teacher[i].sym_size(1));
   check_pairs(pairs, student.size());
-  check_pooling("fsp_loss", pooling);
-  RETORT_CHECK(
-      reduction == "mean" || reduction == "paper" || reduction == "torchdistill",
-      "fsp_loss: reduction must be mean, paper or torchdistill (got ", reduction, ")");
 }
 
 std::vector<int64_t> or_consecutive(at::IntArrayRef pairs, size_t maps) {
@@ -87,12 +60,11 @@ std::vector<int64_t> or_consecutive(at::IntArrayRef pairs, size_t maps) {
   return result;
 }
 
-/// The sum of the losses of the pairs.
+/// For arguments that were checked: the sum of the losses of the pairs.
 at::Tensor sum_of_pairs(
-    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, c10::string_view pooling,
-    c10::string_view reduction) {
-  using Forward = LossWithGradients(
-      at::TensorList, at::TensorList, at::IntArrayRef, c10::string_view, c10::string_view, std::array<bool, 2>);
+    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, int64_t pooling, int64_t reduction) {
+  using Forward =
+      LossWithGradients(at::TensorList, at::TensorList, at::IntArrayRef, int64_t, int64_t, std::array<bool, 2>);
   static const auto forward = find_operator<Forward>("retort::_fsp_forward");
   return std::get<0>(forward.call(student, teacher, pairs, pooling, reduction, {}));
 }
@@ -100,14 +72,16 @@ at::Tensor sum_of_pairs(
 std::vector<at::Tensor> checked_fsp_loss(
     at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, c10::string_view pooling,
     c10::string_view reduction) {
-  check(student, teacher, pairs, pooling, reduction);
+  check(student, teacher, pairs);
+  const int64_t pooling_index = kPoolings.index(pooling);
+  const int64_t reduction_index = kReductions.index(reduction);
   const std::vector<int64_t> all = or_consecutive(pairs, student.size());
   std::vector<at::Tensor> losses;
   for (size_t i = 0; i < all.size(); i += 2) {
     // Only the pair's maps, so that each loss is connected to no others.
     const std::array<at::Tensor, 2> student_pair = {student[all[i]], student[all[i + 1]]};
     const std::array<at::Tensor, 2> teacher_pair = {teacher[all[i]], teacher[all[i + 1]]};
-    losses.push_back(sum_of_pairs(student_pair, teacher_pair, {0, 1}, pooling, reduction));
+    losses.push_back(sum_of_pairs(student_pair, teacher_pair, {0, 1}, pooling_index, reduction_index));
   }
   return losses;
 }
@@ -116,19 +90,21 @@ at::Tensor checked_fsp_matrix(const at::Tensor& first, const at::Tensor& second,
   check_map("fsp_matrix", "first", first);
   check_map("fsp_matrix", "second", second);
   RETORT_CHECK_AS(
-      ShapeError, first.size(0) == second.size(0), "fsp_matrix: first and second must have the same batch (got ",
-      first.size(0), " and ", second.size(0), ")");
-  check_same_type("fsp_matrix", "first", first, "second", second);
-  check_pooling("fsp_matrix", pooling);
-  const std::array<int64_t, 2> size = {
-      std::min(first.size(2), second.size(2)), std::min(first.size(3), second.size(3))};
+      ShapeError, first.sym_size(0) == second.sym_size(0),
+      "fsp_matrix: first and second must have the same batch (got ", first.sym_size(0), " and ", second.sym_size(0),
+      ")");
+  check_compatible("fsp_matrix", "first", first, "second", second);
+  const bool takes_largest = kPoolingsOfMatrix.index(pooling) == static_cast<int64_t>(FspPooling::kMax);
+  const std::array<c10::SymInt, 2> size = {
+      first.sym_size(2).min(second.sym_size(2)), first.sym_size(3).min(second.sym_size(3))};
   const auto as_matrix = [&](const at::Tensor& map) {
     const at::Tensor wide = map.to(compute_dtype(map));
-    if (map.sizes().slice(2) == at::IntArrayRef(size)) return wide.flatten(2);
-    return (pooling == "max" ? std::get<0>(at::adaptive_max_pool2d(wide, size)) : at::adaptive_avg_pool2d(wide, size))
-        .flatten(2);
+    if (map.sym_sizes().slice(2) == c10::SymIntArrayRef(size)) return wide.flatten(2);
+    if (!takes_largest) return at::adaptive_avg_pool2d_symint(wide, size).flatten(2);
+    const std::array<int64_t, 2> known = {size[0].guard_int(__FILE__, __LINE__), size[1].guard_int(__FILE__, __LINE__)};
+    return std::get<0>(at::adaptive_max_pool2d(wide, known)).flatten(2);
   };
-  return at::bmm(as_matrix(first) / static_cast<double>(size[0] * size[1]), as_matrix(second).mT());
+  return at::bmm(as_matrix(first) / (size[0] * size[1]), as_matrix(second).mT());
 }
 
 class FspCriterion final : public Criterion {
@@ -148,8 +124,9 @@ class FspCriterion final : public Criterion {
   at::Tensor forward(const CriterionInput& input) override {
     const std::vector<at::Tensor> student = adapted(input.student);
     const std::vector<at::Tensor> teacher = in_dtype_of(student.at(0), input.teacher);
-    check(student, teacher, pairs_, name_of(options_.pooling), name_of(options_.reduction));
-    return sum_of_pairs(student, teacher, pairs_, name_of(options_.pooling), name_of(options_.reduction));
+    check(student, teacher, pairs_);
+    return sum_of_pairs(
+        student, teacher, pairs_, static_cast<int64_t>(options_.pooling), static_cast<int64_t>(options_.reduction));
   }
 
  private:
@@ -183,19 +160,19 @@ std::vector<at::Tensor> fsp_loss(
   static CallSite site;
   const RunningCall running(site);
   static const auto op = find_operator<decltype(checked_fsp_loss)>("retort::fsp_loss");
-  return op.call(student, teacher, pairs, name_of(pooling), name_of(reduction));
+  return op.call(student, teacher, pairs, kPoolings.of(pooling), kReductions.of(reduction));
 }
 
 at::Tensor fsp_matrix(const at::Tensor& first, const at::Tensor& second, FspPooling pooling) {
   static CallSite site;
   const RunningCall running(site);
   static const auto op = find_operator<decltype(checked_fsp_matrix)>("retort::fsp_matrix");
-  return op.call(first, second, name_of(pooling, "fsp_matrix"));
+  return op.call(first, second, kPoolingsOfMatrix.of(pooling));
 }
 
 std::shared_ptr<Criterion> FspOptions::build(const FeatureShapes& shapes) const {
-  name_of(pooling);
-  name_of(reduction);
+  kPoolings.of(pooling);
+  kReductions.of(reduction);
   check_map_taps("fsp_loss", shapes, kMinimumMaps);
   check_pairs(pairs, shapes.student.size());
   for (size_t i = 0; !adapt_channels && i < shapes.student.size(); ++i) {
@@ -207,21 +184,23 @@ std::shared_ptr<Criterion> FspOptions::build(const FeatureShapes& shapes) const 
 std::string FspOptions::description() const {
   return describe(
       "fsp_loss", {{"pairs", pairs},
-                   {"pooling", name_of(pooling)},
-                   {"reduction", name_of(reduction)},
+                   {"pooling", kPoolings.of(pooling)},
+                   {"reduction", kReductions.of(reduction)},
                    {"adapt_channels", adapt_channels}});
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
-  m.def(
+  define_composite(
+      m,
       "fsp_loss(Tensor[] student, Tensor[] teacher, *, int[] pairs=[], str pooling=\"average\", str "
       "reduction=\"mean\") "
       "-> Tensor[]",
       &checked_fsp_loss);
-  m.def("fsp_matrix(Tensor first, Tensor second, *, str pooling=\"average\") -> Tensor", &checked_fsp_matrix);
+  define_composite(
+      m, "fsp_matrix(Tensor first, Tensor second, *, str pooling=\"average\") -> Tensor", &checked_fsp_matrix);
   // The sum of the losses of the pairs; `gradients` of the student's maps, of the teacher's.
   m.def(
-      "_fsp_forward(Tensor[] student, Tensor[] teacher, int[] pairs, str pooling, str reduction, bool[2] gradients) "
+      "_fsp_forward(Tensor[] student, Tensor[] teacher, int[] pairs, int pooling, int reduction, bool[2] gradients) "
       "-> (Tensor, Tensor[])");
 }
 

@@ -5,6 +5,7 @@
 
 #include "io/description.h"
 #include "losses/checks.h"
+#include "losses/names.h"
 #include "losses/sum.h"
 #include "runtime/exit_gate.h"
 #include "tensor/operators.h"
@@ -14,17 +15,7 @@ namespace {
 
 constexpr size_t kMinimumMaps = 1;
 
-c10::string_view name_of(NstKernel kernel) {
-  switch (kernel) {
-    case NstKernel::kLinear:
-      return "linear";
-    case NstKernel::kPolynomial:
-      return "polynomial";
-    case NstKernel::kGaussian:
-      return "gaussian";
-  }
-  fail("nst_loss: kernel must be one of NstKernel (got ", static_cast<int>(kernel), ")");
-}
+constexpr auto kKernels = names_of<NstKernel>("nst_loss", "kernel", "NstKernel", "linear", "polynomial", "gaussian");
 
 /// Degrees beyond which powers of float32 are no use.
 constexpr int64_t kMaxDegree = 16;
@@ -38,18 +29,13 @@ void check_variants(int64_t degree, double offset, const std::optional<double>& 
   check_not_negative("nst_loss", "dead_channel_norm", dead_channel_norm);
 }
 
-std::vector<at::Tensor> checked_nst_loss(
-    at::TensorList student, at::TensorList teacher, c10::string_view kernel, int64_t degree, double offset,
+/// For arguments that were checked: a loss for each pair of maps.
+std::vector<at::Tensor> unchecked_nst_loss(
+    at::TensorList student, at::TensorList teacher, int64_t kernel, int64_t degree, double offset,
     std::optional<double> variance, bool teacher_term, double dead_channel_norm) {
   using Forward = LossWithGradients(
-      const at::Tensor&, const at::Tensor&, c10::string_view, int64_t, double, double, bool, double,
-      std::array<bool, 2>);
+      const at::Tensor&, const at::Tensor&, int64_t, int64_t, double, double, bool, double, std::array<bool, 2>);
   static const auto forward = find_operator<Forward>("retort::_nst_forward");
-  check_maps("nst_loss", student, teacher, kMinimumMaps);
-  RETORT_CHECK(
-      kernel == "linear" || kernel == "polynomial" || kernel == "gaussian",
-      "nst_loss: kernel must be linear, polynomial or gaussian (got ", kernel, ")");
-  check_variants(degree, offset, variance, dead_channel_norm);
   std::vector<at::Tensor> losses;
   for (size_t i = 0; i < student.size(); ++i) {
     losses.push_back(std::get<0>(forward.call(
@@ -58,12 +44,24 @@ std::vector<at::Tensor> checked_nst_loss(
   return losses;
 }
 
+std::vector<at::Tensor> checked_nst_loss(
+    at::TensorList student, at::TensorList teacher, c10::string_view kernel, int64_t degree, double offset,
+    std::optional<double> variance, bool teacher_term, double dead_channel_norm) {
+  check_maps("nst_loss", student, teacher, kMinimumMaps);
+  const int64_t index = kKernels.index(kernel);
+  check_variants(degree, offset, variance, dead_channel_norm);
+  return unchecked_nst_loss(student, teacher, index, degree, offset, variance, teacher_term, dead_channel_norm);
+}
+
 class NstCriterion final : public Criterion {
  public:
   explicit NstCriterion(const NstOptions& options) : options_(options) {}
 
   at::Tensor forward(const CriterionInput& input) override {
-    return sum(nst_loss(input.student, input.teacher, options_));
+    check_maps("nst_loss", input.student, input.teacher, kMinimumMaps);
+    return sum(unchecked_nst_loss(
+        input.student, input.teacher, static_cast<int64_t>(options_.kernel), options_.degree, options_.offset,
+        options_.variance, options_.teacher_term, options_.dead_channel_norm));
   }
 
  private:
@@ -77,12 +75,12 @@ std::vector<at::Tensor> nst_loss(at::TensorList student, at::TensorList teacher,
   const RunningCall running(site);
   static const auto op = find_operator<decltype(checked_nst_loss)>("retort::nst_loss");
   return op.call(
-      student, teacher, name_of(options.kernel), options.degree, options.offset, options.variance, options.teacher_term,
-      options.dead_channel_norm);
+      student, teacher, kKernels.of(options.kernel), options.degree, options.offset, options.variance,
+      options.teacher_term, options.dead_channel_norm);
 }
 
 std::shared_ptr<Criterion> NstOptions::build(const FeatureShapes& shapes) const {
-  name_of(kernel);
+  kKernels.of(kernel);
   check_variants(degree, offset, variance, dead_channel_norm);
   check_map_taps("nst_loss", shapes, kMinimumMaps);
   return std::make_shared<NstCriterion>(*this);
@@ -90,7 +88,7 @@ std::shared_ptr<Criterion> NstOptions::build(const FeatureShapes& shapes) const 
 
 std::string NstOptions::description() const {
   return describe(
-      "nst_loss", {{"kernel", name_of(kernel)},
+      "nst_loss", {{"kernel", kKernels.of(kernel)},
                    {"degree", degree},
                    {"offset", offset},
                    {"variance", variance},
@@ -99,13 +97,14 @@ std::string NstOptions::description() const {
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
-  m.def(
+  define_composite(
+      m,
       "nst_loss(Tensor[] student, Tensor[] teacher, str kernel, *, int degree=2, float offset=0., "
       "float? variance=None, bool teacher_term=True, float dead_channel_norm=1e-06) -> Tensor[]",
       &checked_nst_loss);
   // The loss of one layer. A variance of 0 stands for the sample's own.
   m.def(
-      "_nst_forward(Tensor student, Tensor teacher, str kernel, int degree, float offset, float variance, "
+      "_nst_forward(Tensor student, Tensor teacher, int kernel, int degree, float offset, float variance, "
       "bool teacher_term, float dead_channel_norm, bool[2] gradients) -> (Tensor, Tensor[])");
 }
 

@@ -14,6 +14,7 @@
 
 #include "io/description.h"
 #include "losses/checks.h"
+#include "losses/names.h"
 #include "losses/sum.h"
 #include "runtime/exit_gate.h"
 #include "tensor/operators.h"
@@ -29,27 +30,9 @@ constexpr double kSmallestProbability = 0.001;
 /// From here on, four terms of an asymptotic series in 1 / z^2 are exact to 1e-10.
 constexpr double kLargeZ = 50;
 
-c10::string_view name_of(OfdReduction reduction) {
-  switch (reduction) {
-    case OfdReduction::kMean:
-      return "mean";
-    case OfdReduction::kSum:
-      return "sum";
-    case OfdReduction::kBatchMean:
-      return "batchmean";
-  }
-  fail("ofd_loss: reduction must be one of OfdReduction (got ", static_cast<int>(reduction), ")");
-}
-
-c10::string_view name_of(OfdInit init) {
-  switch (init) {
-    case OfdInit::kOfficial:
-      return "official";
-    case OfdInit::kKaiming:
-      return "kaiming";
-  }
-  fail("ofd_loss: init must be one of OfdInit (got ", static_cast<int>(init), ")");
-}
+constexpr auto kReductions =
+    names_of<OfdReduction>("ofd_loss", "reduction", "OfdReduction", "mean", "sum", "batchmean");
+constexpr auto kInits = names_of<OfdInit>("ofd_loss", "init", "OfdInit", "official", "kaiming");
 
 /// beta - gamma phi(z) / Phi(-z) with z = beta / gamma, for any z.
 at::Tensor expected_negative(const at::Tensor& beta, const at::Tensor& gamma) {
@@ -61,59 +44,65 @@ at::Tensor expected_negative(const at::Tensor& beta, const at::Tensor& gamma) {
   return at::where(z > kLargeZ, series, beta - gamma * hazard);
 }
 
-/// What the sum of squares is multiplied by.
-double scale_of(c10::string_view reduction, const at::Tensor& student) {
-  if (reduction == "mean") return 1.0 / static_cast<double>(student.numel());
-  if (reduction == "batchmean") return 1.0 / static_cast<double>(student.size(0));
-  RETORT_CHECK(reduction == "sum", "ofd_loss: reduction must be mean, sum or batchmean (got ", reduction, ")");
-  return 1.0;
-}
-
 /// The teacher's map, averaged to the height and width of the student's where they differ, then in the type that is
 /// computed in.
 at::Tensor at_size_of(const at::Tensor& student, const at::Tensor& teacher) {
-  const at::IntArrayRef size = student.sizes().slice(2);
-  return teacher.sizes().slice(2) == size ? teacher : at::adaptive_avg_pool2d(teacher.to(compute_dtype(teacher)), size);
+  const c10::SymIntArrayRef size = student.sym_sizes().slice(2);
+  if (teacher.sym_sizes().slice(2) == size) return teacher;
+  return at::adaptive_avg_pool2d_symint(teacher.to(compute_dtype(teacher)), size);
+}
+
+/// For arguments that were checked, maps of one size.
+at::Tensor unchecked_ofd_loss(
+    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, int64_t reduction) {
+  using Forward =
+      LossWithGradients(const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t, std::array<bool, 2>);
+  static const auto forward = find_operator<Forward>("retort::_ofd_forward");
+  return std::get<0>(forward.call(student, teacher, margin.detach(), reduction, {}));
+}
+
+at::Tensor unchecked_ofd_batch_margin(const at::Tensor& teacher) {
+  static const auto margin = find_operator<decltype(ofd_batch_margin)>("retort::_ofd_batch_margin");
+  return margin.call(teacher.detach()).to(teacher.scalar_type());
+}
+
+void check_maps_of_layer(const at::Tensor& student, const at::Tensor& teacher) {
+  check_map("ofd_loss", "student", student);
+  check_map("ofd_loss", "teacher", teacher);
+  RETORT_CHECK_AS(
+      ShapeError, student.sym_sizes().slice(0, 2) == teacher.sym_sizes().slice(0, 2),
+      "ofd_loss: student and teacher must have the same batch and channels (got ", student.sym_sizes(), " and ",
+      teacher.sym_sizes(), ")");
+  check_compatible("ofd_loss", "student", student, "teacher", teacher);
 }
 
 at::Tensor checked_ofd_loss(
     const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, c10::string_view reduction) {
-  using Forward =
-      LossWithGradients(const at::Tensor&, const at::Tensor&, const at::Tensor&, double, std::array<bool, 2>);
-  static const auto forward = find_operator<Forward>("retort::_ofd_forward");
-  check_map("ofd_loss", "student", student);
-  check_map("ofd_loss", "teacher", teacher);
-  RETORT_CHECK_AS(
-      ShapeError, student.sizes().slice(0, 2) == teacher.sizes().slice(0, 2),
-      "ofd_loss: student and teacher must have the same batch and channels (got ", student.sizes(), " and ",
-      teacher.sizes(), ")");
-  check_same_type("ofd_loss", "student", student, "teacher", teacher);
+  check_maps_of_layer(student, teacher);
   check_floating("ofd_loss", "margin", margin);
   RETORT_CHECK_AS(
-      ShapeError, margin.dim() == 1 && margin.size(0) == student.size(1), "ofd_loss: margin must be of shape [",
-      student.size(1), "] (got ", margin.sizes(), ")");
-  check_same_type("ofd_loss", "student", student, "margin", margin);
-  const double scale = scale_of(reduction, student);
-  return std::get<0>(forward.call(student, at_size_of(student, teacher), margin.detach(), scale, {}));
+      ShapeError, margin.dim() == 1 && margin.sym_size(0) == student.sym_size(1), "ofd_loss: margin must be of shape [",
+      student.sym_size(1), "] (got ", margin.sym_sizes(), ")");
+  check_compatible("ofd_loss", "student", student, "margin", margin);
+  return unchecked_ofd_loss(student, at_size_of(student, teacher), margin, kReductions.index(reduction));
 }
 
 at::Tensor checked_ofd_batch_margin(const at::Tensor& teacher) {
-  static const auto margin = find_operator<decltype(ofd_batch_margin)>("retort::_ofd_batch_margin");
   check_map("ofd_batch_margin", "teacher", teacher);
-  return margin.call(teacher.detach()).to(teacher.scalar_type());
+  return unchecked_ofd_batch_margin(teacher);
 }
 
 at::Tensor checked_ofd_expected_margin(const at::Tensor& bn_weight, const at::Tensor& bn_bias, bool stable) {
   check_floating("ofd_expected_margin", "bn_weight", bn_weight);
   check_floating("ofd_expected_margin", "bn_bias", bn_bias);
   RETORT_CHECK_AS(
-      ShapeError, bn_weight.dim() == 1 && bn_weight.numel() > 0,
-      "ofd_expected_margin: bn_weight must be of shape [channels] and not empty (got ", bn_weight.sizes(), ")");
+      ShapeError, bn_weight.dim() == 1 && bn_weight.sym_numel() > 0,
+      "ofd_expected_margin: bn_weight must be of shape [channels] and not empty (got ", bn_weight.sym_sizes(), ")");
   RETORT_CHECK_AS(
-      ShapeError, bn_weight.sizes() == bn_bias.sizes(),
-      "ofd_expected_margin: bn_weight and bn_bias must have the same shape (got ", bn_weight.sizes(), " and ",
-      bn_bias.sizes(), ")");
-  check_same_type("ofd_expected_margin", "bn_weight", bn_weight, "bn_bias", bn_bias);
+      ShapeError, bn_weight.sym_sizes() == bn_bias.sym_sizes(),
+      "ofd_expected_margin: bn_weight and bn_bias must have the same shape (got ", bn_weight.sym_sizes(), " and ",
+      bn_bias.sym_sizes(), ")");
+  check_compatible("ofd_expected_margin", "bn_weight", bn_weight, "bn_bias", bn_bias);
   const at::Tensor beta = bn_bias.detach().to(at::kDouble);
   const at::Tensor gamma = bn_weight.detach().to(at::kDouble).abs();
   at::Tensor margin = expected_negative(beta, gamma);
@@ -155,9 +144,11 @@ class OfdCriterion final : public Criterion {
     std::vector<at::Tensor> losses;
     for (size_t i = 0; i < input.student.size(); ++i) {
       const at::Tensor student = connectors_->ptr<Connector>(i)->forward(input.student[i]);
+      check_maps_of_layer(student, input.teacher[i]);
       const at::Tensor teacher = at_size_of(student, input.teacher[i].to(student.scalar_type()));
-      const at::Tensor margin = margins_.empty() ? ofd_batch_margin(teacher) : margins_[i];
-      losses.push_back(ofd_loss(student, teacher, margin, reduction_) * weight(i, input.student.size()));
+      const at::Tensor margin = margins_.empty() ? unchecked_ofd_batch_margin(teacher) : margins_[i];
+      const at::Tensor loss = unchecked_ofd_loss(student, teacher, margin, static_cast<int64_t>(reduction_));
+      losses.push_back(loss * weight(i, input.student.size()));
     }
     return sum(losses);
   }
@@ -195,7 +186,7 @@ at::Tensor ofd_loss(
   static CallSite site;
   const RunningCall running(site);
   static const auto op = find_operator<decltype(checked_ofd_loss)>("retort::ofd_loss");
-  return op.call(student, teacher, margin, name_of(reduction));
+  return op.call(student, teacher, margin, kReductions.of(reduction));
 }
 
 at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
@@ -234,8 +225,8 @@ std::vector<at::Tensor> ofd_expected_margins(
 }
 
 std::shared_ptr<Criterion> OfdOptions::build(const FeatureShapes& shapes) const {
-  name_of(reduction);
-  name_of(init);
+  kReductions.of(reduction);
+  kInits.of(init);
   check_positive("ofd_loss", "layer_decay", layer_decay);
   check_positive("ofd_loss", "scale", scale);
   check_map_taps("ofd_loss", shapes, 1);
@@ -246,23 +237,22 @@ std::shared_ptr<Criterion> OfdOptions::build(const FeatureShapes& shapes) const 
 std::string OfdOptions::description() const {
   return describe(
       "ofd_loss", {{"margins", margins},
-                   {"reduction", name_of(reduction)},
+                   {"reduction", kReductions.of(reduction)},
                    {"layer_decay", layer_decay},
                    {"scale", scale},
-                   {"init", name_of(init)}});
+                   {"init", kInits.of(init)}});
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
-  m.def(
-      "ofd_loss(Tensor student, Tensor teacher, Tensor margin, *, str reduction=\"mean\") -> Tensor",
+  define_composite(
+      m, "ofd_loss(Tensor student, Tensor teacher, Tensor margin, *, str reduction=\"mean\") -> Tensor",
       &checked_ofd_loss);
-  m.def("ofd_batch_margin(Tensor teacher) -> Tensor", &checked_ofd_batch_margin);
-  m.def(
-      "ofd_expected_margin(Tensor bn_weight, Tensor bn_bias, *, bool stable=False) -> Tensor",
+  define_composite(m, "ofd_batch_margin(Tensor teacher) -> Tensor", &checked_ofd_batch_margin);
+  define_composite(
+      m, "ofd_expected_margin(Tensor bn_weight, Tensor bn_bias, *, bool stable=False) -> Tensor",
       &checked_ofd_expected_margin);
-  // The squared differences' sum, times `scale`.
   m.def(
-      "_ofd_forward(Tensor student, Tensor teacher, Tensor margin, float scale, bool[2] gradients) "
+      "_ofd_forward(Tensor student, Tensor teacher, Tensor margin, int reduction, bool[2] gradients) "
       "-> (Tensor, Tensor[])");
   m.def("_ofd_batch_margin(Tensor teacher) -> Tensor");
 }

@@ -118,8 +118,12 @@ void release_idle_memory() {
 }
 
 at::Tensor recycled_like(const at::Tensor& like) {
+  return recycled_like(like, like.scalar_type());
+}
+
+at::Tensor recycled_like(const at::Tensor& like, at::ScalarType dtype) {
   return at::Tensor(at::detail::empty_strided_generic(
-      like.sizes(), like.strides(), &recycler(), c10::DispatchKeySet(c10::DispatchKey::CPU), like.scalar_type()));
+      like.sizes(), like.strides(), &recycler(), c10::DispatchKeySet(c10::DispatchKey::CPU), dtype));
 }
 
 }  // namespace retort

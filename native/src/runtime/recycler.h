@@ -19,5 +19,6 @@ constexpr size_t kIdleBytes = size_t{256} << 20;
 /// A tensor like that one, not initialised, in recycled memory. `like` is on the CPU and dense, in any order of
 /// dimensions, which the result has, too.
 at::Tensor recycled_like(const at::Tensor& like);
+at::Tensor recycled_like(const at::Tensor& like, at::ScalarType dtype);
 
 }  // namespace retort

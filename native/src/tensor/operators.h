@@ -3,19 +3,40 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 
+#include <torch/library.h>
+
+#include <algorithm>
+#include <cstring>
+#include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 namespace retort {
 
-/// What a loss's forward operator returns: the loss, a scalar, and its gradients, one for each input that may want
-/// one; those that were not asked for are undefined.
+/// What the forward operator of a loss returns, in the dtype that it computes in: the loss, a scalar, and the gradients
+/// that were asked for, in the order of the inputs.
 using LossWithGradients = std::tuple<at::Tensor, std::vector<at::Tensor>>;
+
+/// A loss with those of its gradients that are defined.
+inline LossWithGradients with_gradients(at::Tensor loss, std::vector<at::Tensor> gradients) {
+  const auto is_undefined = [](const at::Tensor& gradient) { return !gradient.defined(); };
+  gradients.erase(std::remove_if(gradients.begin(), gradients.end(), is_undefined), gradients.end());
+  return {std::move(loss), std::move(gradients)};
+}
 
 /// The operator of that name, which is how the layers of a loss find each other.
 template <typename Signature>
 c10::TypedOperatorHandle<Signature> find_operator(const char* name) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
+}
+
+/// Defines an operator that is made of others, which vmap then sees one by one.
+template <typename Function>
+void define_composite(torch::Library& library, const char* schema, Function function) {
+  library.def(schema, function);
+  const std::string name(schema, std::strchr(schema, '('));
+  library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::FuncTorchBatchedDecomposition, function));
 }
 
 }  // namespace retort

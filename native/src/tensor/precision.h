@@ -9,10 +9,9 @@ inline at::ScalarType compute_dtype(const at::Tensor& input) {
   return input.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
 }
 
-/// A gradient, if there is one, in the dtype of its input.
-inline at::Tensor like(const at::Tensor& input, const at::Tensor& gradient) {
-  const bool is_like = !gradient.defined() || gradient.scalar_type() == input.scalar_type();
-  return is_like ? gradient : gradient.to(input.scalar_type());
+/// A gradient, scaled, in the dtype of its input.
+inline at::Tensor rounded_to(at::ScalarType dtype, at::Tensor gradient) {
+  return gradient.scalar_type() == dtype ? gradient : gradient.to(dtype);
 }
 
 }  // namespace retort

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "tensor/check.h"
+#include "tensor/precision.h"
 
 namespace retort {
 
@@ -13,7 +14,8 @@ at::Tensor Backward::add(const BoundLoss& loss, const CriterionInput& input, int
   has_loss_ = true;
   if (loss.of_logits) {
     auto [value, gradients] = loss.of_logits->differentiate(input);
-    begin_at(input.logits_student, times(std::move(gradients), given_.scalar(factor, at::kDouble))[0]);
+    at::Tensor gradient = std::move(times(std::move(gradients), given_.scalar(factor, at::kDouble))[0]);
+    begin_at(input.logits_student, rounded_to(input.logits_student.scalar_type(), std::move(gradient)));
     return value;
   }
   at::Tensor value = loss.criterion->forward(input);

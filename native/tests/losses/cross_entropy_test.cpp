@@ -185,7 +185,7 @@ TEST_F(CrossEntropyTest, GraphMayBeRetained) {
   test::expect_graph_is_retained(cross_entropy({}, logits, in.labels, {}), {logits});
   test::expect_double_backward_is_refused(
       cross_entropy({}, logits, in.labels, {}), {logits},
-      "cross_entropy: the gradient must not be differentiated again");
+      "cross_entropy_loss: the gradient must not be differentiated again");
 }
 
 TEST_F(CrossEntropyTest, LogitsMayBeOfAnyDtypeAndStrides) {

@@ -88,7 +88,7 @@ LossWithGradients crd_forward(
   const double sum =
       side_loss(students, candidates, z_student, grad_s) + side_loss(teachers, candidates, z_teacher, grad_t);
   at::Tensor loss = at::empty({}, students.embeddings.options()).fill_(sum);
-  return {loss, {like(student, grad_s), like(teacher, grad_t)}};
+  return with_gradients(loss, {grad_s, grad_t});
 }
 
 double crd_z(const at::Tensor& embeddings, const at::Tensor& memory, const at::Tensor& contrast, double temperature) {

@@ -81,7 +81,7 @@ LossWithGradients cross_entropy_forward(
     });
   });
   const double loss = std::accumulate(parts.begin(), parts.end(), 0.0);
-  return {scalar_on_cpu(loss, dtype), {like(logits, gradient)}};
+  return with_gradients(scalar_on_cpu(loss, dtype), {gradient});
 }
 
 }  // namespace

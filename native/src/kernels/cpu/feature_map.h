@@ -11,7 +11,7 @@ enum class Storage { kSame, kBFloat16, kFloat16 };
 /// channels-last.
 struct FeatureMap {
   const void* values;
-  /// Where to write the gradient, stored as the values are; null if none is asked for.
+  /// Where to write the gradient, in the type that is computed in; null if none is asked for.
   void* gradient;
   Storage storage;
   bool channels_last;
@@ -20,7 +20,7 @@ struct FeatureMap {
   int64_t width;
 };
 
-/// How a map is brought to a smaller size.
+/// How a map is brought to a smaller size, in the order of FspPooling.
 enum class Pooling { kAverage, kMax };
 
 }  // namespace retort::kernels

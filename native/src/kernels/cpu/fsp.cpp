@@ -23,14 +23,9 @@ std::vector<FeatureMap> sample_of(const std::vector<Maps>& maps, int64_t b) {
   return sample;
 }
 
-FspReduction reduction_of(c10::string_view name) {
-  if (name == "mean") return FspReduction::kMean;
-  return name == "paper" ? FspReduction::kSum : FspReduction::kColumnNorms;
-}
-
 LossWithGradients fsp_forward(
-    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, c10::string_view pooling,
-    c10::string_view reduction, std::array<bool, 2> gradients) {
+    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, int64_t pooling, int64_t reduction,
+    std::array<bool, 2> gradients) {
   const std::vector<Maps> students = maps_of(student, gradients[0]);
   const std::vector<Maps> teachers = maps_of(teacher, gradients[1]);
   std::vector<FspPair> all_pairs;
@@ -54,8 +49,8 @@ LossWithGradients fsp_forward(
     sample.maps = static_cast<int64_t>(student_maps.size());
     sample.pairs = all_pairs.data();
     sample.pair_count = static_cast<int64_t>(all_pairs.size());
-    sample.pooling = pooling == "max" ? Pooling::kMax : Pooling::kAverage;
-    sample.reduction = reduction_of(reduction);
+    sample.pooling = static_cast<Pooling>(pooling);
+    sample.reduction = static_cast<FspReduction>(reduction);
     sample.gradient_scale = 1.0 / static_cast<double>(batch);
     sample.scratch = &scratch;
     return fsp_sample(sample);
@@ -64,7 +59,7 @@ LossWithGradients fsp_forward(
   std::vector<at::Tensor> all;
   for (const Maps& maps : students) all.push_back(maps.gradient());
   for (const Maps& maps : teachers) all.push_back(maps.gradient());
-  return {scalar_on_cpu(sum / static_cast<double>(batch), dtype), all};
+  return with_gradients(scalar_on_cpu(sum / static_cast<double>(batch), dtype), std::move(all));
 }
 
 }  // namespace

@@ -32,13 +32,11 @@ class Network {
     return adds;
   }
 
-  void store_gradients() {
+  /// Writes zeros for maps of no pair.
+  void finish_gradients() {
     for (int64_t i = 0; i < count_; ++i) {
-      if (!maps_[i].wants_gradient()) continue;
-      if (!has_gradient_[i]) {
-        for (int64_t j = 0; j < maps_[i].channels() * maps_[i].positions(); ++j) maps_[i].gradient()[j] = 0;
-      }
-      maps_[i].store_gradient();
+      if (!maps_[i].wants_gradient() || has_gradient_[i]) continue;
+      for (int64_t j = 0; j < maps_[i].channels() * maps_[i].positions(); ++j) maps_[i].gradient()[j] = 0;
     }
   }
 
@@ -132,7 +130,7 @@ double reduce(const FspSample& sample, T* matrix, int64_t rows, int64_t columns)
   switch (sample.reduction) {
     case FspReduction::kMean:
       return reduce_squares(matrix, count, 1.0 / static_cast<double>(count), sample.gradient_scale);
-    case FspReduction::kSum:
+    case FspReduction::kPaper:
       return reduce_squares(matrix, count, 1.0, sample.gradient_scale);
     default:
       return reduce_column_norms(matrix, rows, columns, sample.gradient_scale);
@@ -161,8 +159,8 @@ double sum_of_pairs(const FspSample& sample) {
     students.set_gradients(1, difference);
     teachers.set_gradients(-1, difference);
   }
-  student.store_gradients();
-  teacher.store_gradients();
+  student.finish_gradients();
+  teacher.finish_gradients();
   return sum;
 }
 

@@ -6,14 +6,14 @@
 
 namespace retort::kernels {
 
-/// How the difference of two FSP matrices becomes a number.
+/// How the difference of two FSP matrices becomes a number, in the order of the public enum.
 enum class FspReduction {
   /// The mean of the squares.
   kMean,
   /// The sum of the squares.
-  kSum,
+  kPaper,
   /// The sum of the columns' lengths.
-  kColumnNorms,
+  kTorchdistill,
 };
 
 /// Two of a network's maps, which may differ in size: the smaller counts.

@@ -34,9 +34,12 @@ std::vector<double> shares_of(const std::optional<at::Tensor>& weight, int64_t b
   return shares;
 }
 
+/// Of KdTarget.
+constexpr int64_t kProbabilities = 1;
+
 LossWithGradients kd_forward(
     const at::Tensor& student, const at::Tensor& teacher, double temperature, const std::optional<at::Tensor>& weight,
-    c10::string_view target, std::array<bool, 2> gradients) {
+    int64_t target, std::array<bool, 2> gradients) {
   const bool student_gradient = gradients[0];
   const bool teacher_gradient = gradients[1];
   const at::ScalarType dtype = compute_dtype(student);
@@ -72,13 +75,13 @@ LossWithGradients kd_forward(
         }
         const scalar_t divergence = kd_row(
             {row_of(s_data, b), row_of(t_data, b), row_of(grad_s_data, b), row_of(grad_t_data, b), classes,
-             static_cast<scalar_t>(1.0 / temperature), static_cast<scalar_t>(share), target == "probabilities"});
+             static_cast<scalar_t>(1.0 / temperature), static_cast<scalar_t>(share), target == kProbabilities});
         terms[static_cast<size_t>(b)] = static_cast<double>(divergence) * share;
       }
     });
   });
   const double loss = std::accumulate(terms.begin(), terms.end(), 0.0);
-  return {scalar_on_cpu(loss, dtype), {like(student, grad_s), like(teacher, grad_t)}};
+  return with_gradients(scalar_on_cpu(loss, dtype), {grad_s, grad_t});
 }
 
 }  // namespace

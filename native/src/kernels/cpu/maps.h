@@ -25,13 +25,15 @@ inline Storage storage_of(const at::Tensor& tensor) {
 class Maps {
  public:
   Maps(const at::Tensor& maps, bool wants_gradient)
-      : maps_(maps), values_(dense(maps)), gradient_(wants_gradient ? recycled_like(values_) : at::Tensor()) {}
+      : values_(dense(maps)),
+        gradient_(wants_gradient ? recycled_like(values_, compute_dtype(values_)) : at::Tensor()) {}
 
   FeatureMap sample(int64_t b) const {
-    const auto offset = static_cast<size_t>(b * values_.stride(0)) * values_.element_size();
+    const auto offset = static_cast<size_t>(b * values_.stride(0));
     return {
-        static_cast<const char*>(values_.const_data_ptr()) + offset,
-        gradient_.defined() ? static_cast<char*>(gradient_.mutable_data_ptr()) + offset : nullptr,
+        static_cast<const char*>(values_.const_data_ptr()) + offset * values_.element_size(),
+        gradient_.defined() ? static_cast<char*>(gradient_.mutable_data_ptr()) + offset * gradient_.element_size()
+                            : nullptr,
         storage_of(values_),
         !values_.is_contiguous(),
         values_.size(1),
@@ -39,11 +41,10 @@ class Maps {
         values_.size(3)};
   }
 
-  /// The gradient in the dtype of the maps; undefined if none was asked for.
-  at::Tensor gradient() const { return like(maps_, gradient_); }
+  /// Undefined if none was asked for.
+  const at::Tensor& gradient() const { return gradient_; }
 
  private:
-  at::Tensor maps_;
   at::Tensor values_;
   at::Tensor gradient_;
 };

@@ -12,28 +12,25 @@
 namespace retort::kernels {
 namespace {
 
-NstKernel kernel_of(c10::string_view name) {
-  if (name == "linear") return NstKernel::kLinear;
-  return name == "gaussian" ? NstKernel::kGaussian : NstKernel::kPolynomial;
-}
-
 LossWithGradients nst_forward(
-    const at::Tensor& student, const at::Tensor& teacher, c10::string_view kernel, int64_t degree, double offset,
+    const at::Tensor& student, const at::Tensor& teacher, int64_t kernel, int64_t degree, double offset,
     double variance, bool teacher_term, double dead_channel_norm, std::array<bool, 2> gradients) {
   const Maps students(student, gradients[0]);
   const Maps teachers(teacher, gradients[1]);
+  const auto layer_kernel = static_cast<NstKernel>(kernel);
   const int64_t batch = student.size(0);
   const at::ScalarType dtype = compute_dtype(student);
   const auto nst_layer = dtype == at::kDouble
                              ? select(&baseline::nst_layer_double, &avx2::nst_layer_double, &avx512::nst_layer_double)
                              : select(&baseline::nst_layer_float, &avx2::nst_layer_float, &avx512::nst_layer_float);
 
-  const int64_t work = student.numel() / batch * (kernel == "linear" ? 1 : student.size(1) + teacher.size(1));
+  const int64_t work =
+      student.numel() / batch * (layer_kernel == NstKernel::kLinear ? 1 : student.size(1) + teacher.size(1));
   const double sum = sum_over_samples(batch, work, [&](int64_t b, Scratch& scratch) {
     NstLayer layer{};
     layer.student = students.sample(b);
     layer.teacher = teachers.sample(b);
-    layer.kernel = kernel_of(kernel);
+    layer.kernel = layer_kernel;
     layer.degree = degree;
     layer.offset = offset;
     layer.variance = variance;
@@ -51,7 +48,8 @@ LossWithGradients nst_forward(
     }
     return discrepancy;
   });
-  return {scalar_on_cpu(sum / static_cast<double>(batch), dtype), {students.gradient(), teachers.gradient()}};
+  return with_gradients(
+      scalar_on_cpu(sum / static_cast<double>(batch), dtype), {students.gradient(), teachers.gradient()});
 }
 
 }  // namespace

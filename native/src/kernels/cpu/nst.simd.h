@@ -6,6 +6,7 @@
 
 namespace retort::kernels {
 
+/// In the order of the public enum.
 enum class NstKernel { kLinear, kPolynomial, kGaussian };
 
 /// One sample of one layer of nst_loss. The two maps may differ in channels, and in size: the smaller counts.

@@ -22,10 +22,7 @@ struct Sample {
   int64_t positions() const { return student.positions(); }
   bool wants_gradient() const { return student.wants_gradient(); }
 
-  void finish_gradient() const {
-    student.spread_gradient(false);
-    student_map.store_gradient();
-  }
+  void finish_gradient() const { student.spread_gradient(false); }
 
   const NstLayer& layer;
   Scratch& scratch;

@@ -20,20 +20,21 @@ at::Tensor in_format_of(const at::Tensor& student, const at::Tensor& teacher) {
 }
 
 LossWithGradients ofd_forward(
-    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, double scale,
+    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, int64_t reduction,
     std::array<bool, 2> gradients) {
   const Maps students(student, gradients[0]);
   const Maps teachers(in_format_of(student, teacher), gradients[1]);
   const at::ScalarType dtype = compute_dtype(student);
   const at::Tensor margins = margin.to(dtype).contiguous();
   const int64_t batch = student.size(0);
+  const double scale = math::ofd_scale(static_cast<math::OfdReduction>(reduction), batch, student.numel());
   const auto ofd_sample =
       dtype == at::kDouble ? select(&baseline::ofd_sample_double, &avx2::ofd_sample_double, &avx512::ofd_sample_double)
                            : select(&baseline::ofd_sample_float, &avx2::ofd_sample_float, &avx512::ofd_sample_float);
   const double sum = sum_over_samples(batch, student.numel() / batch, [&](int64_t b, Scratch& scratch) {
     return ofd_sample({students.sample(b), teachers.sample(b), margins.const_data_ptr(), scale, &scratch});
   });
-  return {scalar_on_cpu(sum * scale, dtype), {students.gradient(), teachers.gradient()}};
+  return with_gradients(scalar_on_cpu(sum * scale, dtype), {students.gradient(), teachers.gradient()});
 }
 
 at::Tensor ofd_batch_margin(const at::Tensor& teacher) {

@@ -86,8 +86,6 @@ double total_distance(const OfdSample& sample) {
       }
     }
   }
-  student.store_gradient();
-  teacher.store_gradient();
   return sum;
 }
 

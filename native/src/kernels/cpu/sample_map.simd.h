@@ -38,26 +38,10 @@ static inline float widened(_Float16 value) {
   return static_cast<float>(value);
 }
 
-/// Rounded to the nearest, to the even one of two.
-static inline void narrow(float value, BFloat16& to) {
-  uint32_t bits;
-  __builtin_memcpy(&bits, &value, sizeof bits);
-  to.bits = static_cast<uint16_t>(value != value ? 0x7fc0 : (bits + 0x7fff + ((bits >> 16) & 1)) >> 16);
-}
-static inline void narrow(float value, _Float16& to) {
-  to = static_cast<_Float16>(value);
-}
-
 template <typename Stored, typename T>
 void widen(const Stored* from, int64_t count, T* to) {
 #pragma omp simd
   for (int64_t i = 0; i < count; ++i) to[i] = static_cast<T>(widened(from[i]));
-}
-
-template <typename Stored, typename T>
-void narrow(const T* from, int64_t count, Stored* to) {
-#pragma omp simd
-  for (int64_t i = 0; i < count; ++i) narrow(static_cast<float>(from[i]), to[i]);
 }
 
 #ifdef __F16C__
@@ -70,28 +54,18 @@ inline void widen(const _Float16* from, int64_t count, float* to) {
   }
   for (; i < count; ++i) to[i] = widened(from[i]);
 }
-
-inline void narrow(const float* from, int64_t count, _Float16* to) {
-  int64_t i = 0;
-  for (; i + 8 <= count; i += 8) {
-    const __m128i halves = _mm256_cvtps_ph(_mm256_loadu_ps(from + i), _MM_FROUND_TO_NEAREST_INT);
-    _mm_storeu_si128(reinterpret_cast<__m128i*>(to + i), halves);
-  }
-  for (; i < count; ++i) narrow(from[i], to[i]);
-}
 #endif
 
 /// A feature map of one sample in the type that a kernel computes in, which is a copy if it is stored in another.
 template <typename T>
 class SampleMap {
  public:
-  SampleMap(const FeatureMap& map, Scratch& scratch) : map_(map) {
-    const int64_t count = map.channels * map.height * map.width;
+  SampleMap(const FeatureMap& map, Scratch& scratch) : map_(map), gradient_(static_cast<T*>(map.gradient)) {
     if (map.storage == Storage::kSame) {
       values_ = static_cast<const T*>(map.values);
-      gradient_ = static_cast<T*>(map.gradient);
       return;
     }
+    const int64_t count = map.channels * map.height * map.width;
     T* values = take<T>(scratch, count);
     if (map.storage == Storage::kBFloat16) {
       widen(static_cast<const BFloat16*>(map.values), count, values);
@@ -99,18 +73,6 @@ class SampleMap {
       widen(static_cast<const _Float16*>(map.values), count, values);
     }
     values_ = values;
-    if (map.gradient) gradient_ = take<T>(scratch, count);
-  }
-
-  /// Must be called once the gradient is complete.
-  void store_gradient() const {
-    const int64_t count = map_.channels * map_.height * map_.width;
-    if (!gradient_ || map_.storage == Storage::kSame) return;
-    if (map_.storage == Storage::kBFloat16) {
-      narrow(gradient_, count, static_cast<BFloat16*>(map_.gradient));
-    } else {
-      narrow(gradient_, count, static_cast<_Float16*>(map_.gradient));
-    }
   }
 
   int64_t channels() const { return map_.channels; }
@@ -124,8 +86,8 @@ class SampleMap {
 
  private:
   FeatureMap map_;
+  T* gradient_;
   const T* values_ = nullptr;
-  T* gradient_ = nullptr;
 };
 
 }  // namespace

@@ -76,9 +76,7 @@ LossWithGradients crd_forward(
   });
   const at::Tensor sum =
       (students.sums.sum() + teachers.sums.sum()) / batch + 2 * negatives * std::log1p(math::kCrdEpsilon / noise);
-  return {
-      sum.to(students.embeddings.scalar_type()),
-      {like(student, students.gradient()), like(teacher, teachers.gradient())}};
+  return with_gradients(sum.to(students.embeddings.scalar_type()), {students.gradient(), teachers.gradient()});
 }
 
 double crd_z(const at::Tensor& embeddings, const at::Tensor& memory, const at::Tensor& contrast, double temperature) {

@@ -43,7 +43,7 @@ LossWithGradients cross_entropy_forward(
             data<scalar_t>(rows), mutable_data<scalar_t>(gradient), data<int64_t>(label), data<double>(class_weights),
             data<double>(shares), mutable_data<double>(parts), rows.size(0), rows.size(1), label_smoothing});
   });
-  return {scalar_loss(parts, 1, dtype), {like(logits, gradient)}};
+  return with_gradients(scalar_loss(parts, 1, dtype), {gradient});
 }
 
 }  // namespace

@@ -28,14 +28,11 @@ struct Network {
     sum = sum.defined() ? sum.add_(gradient) : gradient;
   }
 
-  /// The gradients in the dtype of the maps; zeros for maps of no pair.
+  /// The gradients that are wanted; zeros for maps of no pair.
   void write_gradients(std::vector<at::Tensor>& all) const {
-    for (size_t i = 0; i < maps.size(); ++i) {
+    for (size_t i = 0; wants_gradients && i < maps.size(); ++i) {
       const at::Tensor& gradient = gradients[i];
-      all.push_back(
-          !wants_gradients     ? at::Tensor()
-          : gradient.defined() ? like(maps[i], gradient)
-                               : at::zeros_like(maps[i]));
+      all.push_back(gradient.defined() ? gradient : at::zeros_like(maps[i], compute_dtype(maps[i])));
     }
   }
 
@@ -85,30 +82,34 @@ class MapPair {
   PooledMaps second_;
 };
 
+/// In the order of FspReduction.
+enum class Reduction { kMean, kPaper, kTorchdistill };
+
 /// A loss of differences [batch, rows, columns], not yet divided by the batch, and its derivative.
 struct Reduced {
   at::Tensor sum;
   at::Tensor slopes;
 };
 
-Reduced reduced(const at::Tensor& difference, c10::string_view reduction) {
-  if (reduction == "torchdistill") {
+Reduced reduced(const at::Tensor& difference, Reduction reduction) {
+  if (reduction == Reduction::kTorchdistill) {
     const at::Tensor norms =
         at::linalg_vector_norm(difference.to(at::kDouble), 2, at::IntArrayRef{1}, /*keepdim=*/true);
     // A column of zeros has no slope in any direction.
     const at::Tensor inverse = at::where(norms > 0, norms.reciprocal(), 0);
     return {norms.sum(), difference * inverse.to(difference.scalar_type())};
   }
-  const double weight = reduction == "mean" ? 1.0 / static_cast<double>(difference.size(1) * difference.size(2)) : 1.0;
+  const double weight =
+      reduction == Reduction::kMean ? 1.0 / static_cast<double>(difference.size(1) * difference.size(2)) : 1.0;
   return {difference.to(at::kDouble).square().sum() * weight, difference * (2 * weight)};
 }
 
 LossWithGradients fsp_forward(
-    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, c10::string_view pooling,
-    c10::string_view reduction, std::array<bool, 2> gradients) {
+    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, int64_t pooling, int64_t reduction,
+    std::array<bool, 2> gradients) {
   const OnDevice device(student[0]);
   const auto batch = static_cast<double>(student[0].size(0));
-  const Pooling kind = pooling == "max" ? Pooling::kMax : Pooling::kAverage;
+  const Pooling kind = static_cast<Pooling>(pooling);
   Network students(student, gradients[0]);
   Network teachers(teacher, gradients[1]);
   at::Tensor sum = at::zeros({}, student[0].options().dtype(at::kDouble));
@@ -118,7 +119,7 @@ LossWithGradients fsp_forward(
     MapPair of_student(students, first, second, kind);
     MapPair of_teacher(teachers, first, second, kind);
     // Not added up in one product: equal matrices are to leave nothing.
-    const auto [loss, slopes] = reduced(of_student.matrix() - of_teacher.matrix(), reduction);
+    const auto [loss, slopes] = reduced(of_student.matrix() - of_teacher.matrix(), static_cast<Reduction>(reduction));
     sum += loss;
     of_student.add_gradients(device.stream(), slopes, 1 / batch);
     of_teacher.add_gradients(device.stream(), slopes, -1 / batch);
@@ -126,7 +127,7 @@ LossWithGradients fsp_forward(
   std::vector<at::Tensor> all;
   students.write_gradients(all);
   teachers.write_gradients(all);
-  return {sum.div_(batch).to(compute_dtype(student[0])), all};
+  return {sum.div_(batch).to(compute_dtype(student[0])), std::move(all)};
 }
 
 }  // namespace

@@ -31,9 +31,12 @@ at::Tensor shares_of(const std::optional<at::Tensor>& weight, const at::Tensor& 
   return at::where(sum > 0, shares / sum * square, 0).contiguous();
 }
 
+/// Of KdTarget.
+constexpr int64_t kProbabilities = 1;
+
 LossWithGradients kd_forward(
     const at::Tensor& student, const at::Tensor& teacher, double temperature, const std::optional<at::Tensor>& weight,
-    c10::string_view target, std::array<bool, 2> gradients) {
+    int64_t target, std::array<bool, 2> gradients) {
   const OnDevice device(student);
   const at::ScalarType dtype = compute_dtype(student);
   const at::Tensor s = student.to(dtype).contiguous();
@@ -44,13 +47,12 @@ LossWithGradients kd_forward(
   const at::Tensor terms = at::empty_like(shares);
   AT_DISPATCH_FLOATING_TYPES(dtype, "kd_loss", [&] {
     kd_rows(
-        device.stream(),
-        KdRows<scalar_t>{
-            data<scalar_t>(s), data<scalar_t>(t), mutable_data<scalar_t>(grad_s), mutable_data<scalar_t>(grad_t),
-            data<double>(shares), mutable_data<double>(terms), s.size(0), s.size(1),
-            static_cast<scalar_t>(1.0 / temperature), target == "probabilities"});
+        device.stream(), KdRows<scalar_t>{
+                             data<scalar_t>(s), data<scalar_t>(t), mutable_data<scalar_t>(grad_s),
+                             mutable_data<scalar_t>(grad_t), data<double>(shares), mutable_data<double>(terms),
+                             s.size(0), s.size(1), static_cast<scalar_t>(1.0 / temperature), target == kProbabilities});
   });
-  return {scalar_loss(terms, 1, dtype), {like(student, grad_s), like(teacher, grad_t)}};
+  return with_gradients(scalar_loss(terms, 1, dtype), {grad_s, grad_t});
 }
 
 }  // namespace

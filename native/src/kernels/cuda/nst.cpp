@@ -32,13 +32,13 @@ constexpr int64_t kMatrixBytes = int64_t{256} << 20;
 #endif
 
 struct Kernel {
-  c10::string_view name;
+  NstKernel kind;
   int64_t degree;
   double offset;
   /// 0 for each sample's own.
   double variance;
 
-  bool is_square() const { return name == "polynomial" && degree == 2 && offset == 0; }
+  bool is_square() const { return kind == NstKernel::kPolynomial && degree == 2 && offset == 0; }
 };
 
 /// Each sample's discrepancy, in float64, and its derivative by the first maps' unit channels if that is wanted.
@@ -130,7 +130,7 @@ class KernelMatrix {
       given.split = split;
       given.weight_before = static_cast<scalar_t>(weight_before);
       given.weight_after = static_cast<scalar_t>(weight_after);
-      given.kernel = kernel.name == "gaussian" ? NstKernel::kGaussian : NstKernel::kPolynomial;
+      given.kernel = kernel.kind;
       given.degree = kernel.degree;
       given.offset = static_cast<scalar_t>(kernel.offset);
       if (gaussian.squares.defined()) {
@@ -158,7 +158,7 @@ class KernelMatrix {
 Discrepancy by_channels(Stream stream, const UnitChannels& unit, const Kernel& kernel, Terms terms) {
   const auto firsts = static_cast<double>(unit.firsts());
   const auto seconds = static_cast<double>(unit.seconds());
-  const Gaussian gaussian = kernel.name == "gaussian" ? centred(unit, kernel) : Gaussian();
+  const Gaussian gaussian = kernel.kind == NstKernel::kGaussian ? centred(unit, kernel) : Gaussian();
   KernelMatrix of_firsts(unit.first(), unit.all());
   // Twice within: a vector takes part as the first and as the second.
   of_firsts.apply(
@@ -196,7 +196,7 @@ Discrepancy by_channels_in_blocks(Stream stream, const UnitChannels& unit, const
 }
 
 Discrepancy discrepancy(Stream stream, const UnitChannels& unit, const Kernel& kernel, Terms terms) {
-  if (kernel.name == "linear") return linear(unit, terms);
+  if (kernel.kind == NstKernel::kLinear) return linear(unit, terms);
   const bool prefers_positions = math::nst_prefers_positions(unit.all().size(2), unit.firsts(), unit.seconds());
   if (kernel.is_square() && prefers_positions) return by_positions(unit, terms);
   return by_channels_in_blocks(stream, unit, kernel, terms);
@@ -218,11 +218,11 @@ at::Tensor gradient_of(
 }
 
 LossWithGradients nst_forward(
-    const at::Tensor& student, const at::Tensor& teacher, c10::string_view name, int64_t degree, double offset,
-    double variance, bool teacher_term, double dead_channel_norm, std::array<bool, 2> gradients) {
+    const at::Tensor& student, const at::Tensor& teacher, int64_t kind, int64_t degree, double offset, double variance,
+    bool teacher_term, double dead_channel_norm, std::array<bool, 2> gradients) {
   const OnDevice device(student);
   const Stream stream = device.stream();
-  const Kernel kernel = {name, degree, offset, variance};
+  const Kernel kernel = {static_cast<NstKernel>(kind), degree, offset, variance};
   const int64_t height = std::min(student.size(2), teacher.size(2));
   const int64_t width = std::min(student.size(3), teacher.size(3));
   const PooledMaps students(student, height, width, Pooling::kAverage);
@@ -239,7 +239,7 @@ LossWithGradients nst_forward(
     const Discrepancy of_teacher = discrepancy(stream, swapped, kernel, {teacher_term, false, true});
     grad_t = gradient_of(stream, teachers, swapped, of_teacher.by_unit, dead_channel_norm);
   }
-  return {of_student.values.mean().to(compute_dtype(student)), {like(student, grad_s), like(teacher, grad_t)}};
+  return with_gradients(of_student.values.mean().to(compute_dtype(student)), {grad_s, grad_t});
 }
 
 }  // namespace

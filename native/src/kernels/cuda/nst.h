@@ -6,7 +6,8 @@
 
 namespace retort::kernels::cuda {
 
-enum class NstKernel { kPolynomial, kGaussian };
+/// In the order of the public enum.
+enum class NstKernel { kLinear, kPolynomial, kGaussian };
 
 /// The inner products of `rows` vectors of each sample with `columns` others: [batch, rows, columns].
 template <typename T>

@@ -21,29 +21,30 @@ MapLayout layout_of(const at::Tensor& maps) {
 }
 
 LossWithGradients ofd_forward(
-    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, double scale,
+    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, int64_t reduction,
     std::array<bool, 2> gradients) {
   const OnDevice device(student);
   const at::ScalarType dtype = compute_dtype(student);
+  const double scale = math::ofd_scale(static_cast<math::OfdReduction>(reduction), student.size(0), student.numel());
   // A teacher of another size was brought to the student's in the dtype that is computed in.
   const at::Tensor s = dense(student.scalar_type() == teacher.scalar_type() ? student : student.to(dtype));
   const at::Tensor t =
       teacher.to(s.scalar_type())
           .contiguous(s.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast);
   const at::Tensor margins = margin.to(dtype).contiguous();
-  const at::Tensor grad_s = gradients[0] ? at::empty_like(s) : at::Tensor();
-  const at::Tensor grad_t = gradients[1] ? at::empty_like(t) : at::Tensor();
+  const at::Tensor grad_s = gradients[0] ? at::empty_like(s, dtype) : at::Tensor();
+  const at::Tensor grad_t = gradients[1] ? at::empty_like(t, dtype) : at::Tensor();
   const at::Tensor parts = at::empty({ofd_parts(s.numel())}, s.options().dtype(at::kDouble));
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, s.scalar_type(), "ofd_loss", [&] {
     using T = std::conditional_t<std::is_same_v<scalar_t, double>, double, float>;
     ofd_distance(
         device.stream(),
         OfdMaps<scalar_t, T>{
-            data<scalar_t>(s), data<scalar_t>(t), mutable_data<scalar_t>(grad_s), mutable_data<scalar_t>(grad_t),
-            data<T>(margins), layout_of(s), static_cast<T>(scale)},
+            data<scalar_t>(s), data<scalar_t>(t), mutable_data<T>(grad_s), mutable_data<T>(grad_t), data<T>(margins),
+            layout_of(s), static_cast<T>(scale)},
         mutable_data<double>(parts));
   });
-  return {scalar_loss(parts, scale, dtype), {like(student, grad_s), like(teacher, grad_t)}};
+  return with_gradients(scalar_loss(parts, scale, dtype), {grad_s, grad_t});
 }
 
 at::Tensor ofd_batch_margin(const at::Tensor& teacher) {

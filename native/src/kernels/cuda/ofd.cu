@@ -39,16 +39,16 @@ __global__ void __launch_bounds__(kThreads) distance_kernel(OfdMaps<S, T> maps, 
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < packs; i += step) {
     const Pack<S, kSize> student = load<kSize>(maps.student, i);
     const Pack<S, kSize> teacher = load<kSize>(maps.teacher, i);
-    Pack<S, kSize> student_gradient;
-    Pack<S, kSize> teacher_gradient;
+    Pack<T, kSize> student_gradient;
+    Pack<T, kSize> teacher_gradient;
     const T* margins = maps.margin + channel_of(i * kSize, layout);
     for (int j = 0; j < kSize; ++j) {
       const T margin = margins[layout.channels_last ? j : 0];
       const T value = static_cast<T>(teacher.values[j]);
       const T difference = math::ofd_difference(static_cast<T>(student.values[j]), value, margin);
       sum += difference * difference;
-      student_gradient.values[j] = static_cast<S>(scale * difference);
-      teacher_gradient.values[j] = static_cast<S>(value < margin ? T(0) : -scale * difference);
+      student_gradient.values[j] = scale * difference;
+      teacher_gradient.values[j] = value < margin ? T(0) : -scale * difference;
     }
     if (maps.student_gradient) store(maps.student_gradient, i, student_gradient);
     if (maps.teacher_gradient) store(maps.teacher_gradient, i, teacher_gradient);

@@ -20,8 +20,8 @@ struct OfdMaps {
   const S* student;
   const S* teacher;
   /// Null where none is asked for.
-  S* student_gradient;
-  S* teacher_gradient;
+  T* student_gradient;
+  T* teacher_gradient;
   const T* margin;
   MapLayout layout;
   /// Derivative of the loss by the sum of squares.

@@ -6,6 +6,7 @@
 
 namespace retort::kernels::cuda {
 
+/// In the order of FspPooling.
 enum class Pooling { kAverage, kMax };
 
 /// A batch of feature maps in the dtype that is computed in, brought to a height and width that are no larger.
