@@ -24,6 +24,10 @@ endforeach()
 #   src/kernels/cpu/NAME.cpp (the operator), src/kernels/cpu/NAME.simd.cpp (its inner loops, for each instruction set),
 #   src/kernels/cuda/NAME.cpp, and src/kernels/cuda/NAME.cu if it takes more than LibTorch's operators
 function(retort_add_losses)
+  # What several losses share.
+  foreach(isa IN LISTS RETORT_ISAS)
+    target_sources(retort_kernels_${isa} PRIVATE src/kernels/cpu/standardise.simd.cpp)
+  endforeach()
   # What is the same for the forward operators of all losses.
   list(TRANSFORM ARGN REPLACE "(.+)" "\"_\\1_forward\"" OUTPUT_VARIABLE operators)
   list(JOIN operators "," operators)

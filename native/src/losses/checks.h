@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <ATen/ops/isfinite.h>
 #include <retort/losses/criterion.h>
 
 #include <cmath>
@@ -8,6 +9,7 @@
 
 #include "tensor/check.h"
 #include "tensor/numbers.h"
+#include "tensor/plain.h"
 
 namespace retort {
 
@@ -56,6 +58,37 @@ inline void check_alike(const char* function, const at::Tensor& student, const a
   check_compatible(function, "student", student, "teacher", teacher);
 }
 
+/// Requires logits [batch, classes] of both networks that are not empty.
+inline void check_logits(const char* function, const at::Tensor& student, const at::Tensor& teacher) {
+  check_floating(function, "student", student);
+  check_floating(function, "teacher", teacher);
+  RETORT_CHECK_AS(
+      ShapeError, student.dim() == 2, function, ": student must be of shape [batch, classes] (got ",
+      student.sym_sizes(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, student.sym_numel() > 0, function, ": student must not be empty (got ", student.sym_sizes(), ")");
+  check_alike(function, student, teacher);
+}
+
+/// Requires a weight for each sample, at least 0 and finite as far as that can be looked at.
+inline void check_sample_weight(const char* function, const at::Tensor& weight, const at::Tensor& student) {
+  RETORT_CHECK_AS(
+      ShapeError, weight.defined() && weight.dim() == 1 && weight.sym_size(0) == student.sym_size(0), function,
+      ": weight must be of shape [", student.sym_size(0), "] (got ",
+      weight.defined() ? c10::str(weight.sym_sizes()) : "an undefined tensor", ")");
+  RETORT_CHECK_AS(ShapeError, !weight.is_complex(), function, ": weight must be real (got ", weight.scalar_type(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, weight.layout() == at::kStrided, function, ": weight must be dense (got ", weight.layout(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, weight.device() == student.device(), function,
+      ": student and weight must be on the same device (got ", student.device(), " and ", weight.device(), ")");
+  if (!has_values(weight)) return;
+  const at::Tensor weights = weight.to(at::kDouble);
+  const at::Tensor wrong = weights.masked_select(at::isfinite(weights).logical_and(weights.ge(0)).logical_not());
+  RETORT_CHECK(
+      wrong.numel() == 0, function, ": weight must be at least 0 and finite (got ", wrong[0].item<double>(), ")");
+}
+
 /// Requires a tensor [batch, channels, height, width] that is not empty.
 template <typename Argument>
 void check_map(const char* function, const Argument& argument, const at::Tensor& map) {
@@ -86,6 +119,18 @@ inline void check_maps(const char* function, at::TensorList student, at::TensorL
       check_compatible(function, first, student[0], element, maps[i]);
     }
   }
+}
+
+/// Requires a criterion of logits to be given no taps, and networks with the same number of classes.
+inline void check_no_taps(const char* function, const FeatureShapes& shapes) {
+  RETORT_CHECK(
+      shapes.student.empty() && shapes.teacher.empty(), function, ": taps must be empty (got ",
+      shapes.student.size() + shapes.teacher.size(), " taps)");
+  RETORT_CHECK_AS(
+      ShapeError,
+      shapes.classes_student == shapes.classes_teacher || shapes.classes_student == 0 || shapes.classes_teacher == 0,
+      function, ": student and teacher must have the same number of classes (got ", shapes.classes_student, " and ",
+      shapes.classes_teacher, ")");
 }
 
 /// Requires the taps of a criterion to be feature maps, the same number of both networks' and at least `minimum`.

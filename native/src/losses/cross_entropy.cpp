@@ -9,16 +9,11 @@
 
 #include "losses/logits_criterion.h"
 #include "tensor/check.h"
-#include "tensor/cpu.h"
 #include "tensor/numbers.h"
 #include "tensor/operators.h"
 
 namespace retort {
 namespace {
-
-std::optional<at::Tensor> if_defined(const at::Tensor& tensor) {
-  return tensor.defined() ? std::optional<at::Tensor>(tensor) : std::nullopt;
-}
 
 class CrossEntropy final : public LogitsCriterion {
  public:
@@ -27,17 +22,7 @@ class CrossEntropy final : public LogitsCriterion {
     if (!class_weights.empty()) class_weights_tensor_ = at::tensor(class_weights, at::kDouble);
   }
 
-  bool applies(const CriterionBatch& batch) const override {
-    const at::Tensor labels = contiguous_on_cpu(batch.labels);
-    const at::Tensor weights = batch.weights.defined() ? contiguous_on_cpu(batch.weights, at::kDouble) : at::Tensor();
-    const int64_t* label = labels.const_data_ptr<int64_t>();
-    const double* weight = weights.defined() ? weights.const_data_ptr<double>() : nullptr;
-    for (int64_t b = 0; b < labels.numel(); ++b) {
-      const bool counts = label[b] >= 0 && (!weight || weight[b] > 0);
-      if (counts && (class_weights_.empty() || class_weights_[static_cast<size_t>(label[b])] > 0)) return true;
-    }
-    return false;
-  }
+  bool applies(const CriterionBatch& batch) const override { return any_counts(batch, class_weights_); }
 
   /// It has nothing that could change.
   void snapshot() override {}

@@ -3,9 +3,21 @@
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <retort/losses/criterion.h>
 
+#include <optional>
+#include <vector>
+
 #include "tensor/operators.h"
 
 namespace retort {
+
+/// None for an undefined tensor.
+inline std::optional<at::Tensor> if_defined(const at::Tensor& tensor) {
+  return tensor.defined() ? std::optional<at::Tensor>(tensor) : std::nullopt;
+}
+
+/// Whether a sample has a label, a weight, and a weight of its class.
+/// @param class_weights one for each class, or empty
+bool any_counts(const CriterionBatch& batch, const std::vector<double>& class_weights = {});
 
 /// A loss of the student's logits alone, whose gradient is computed with it: a backward pass may as well begin at the
 /// logits, which spares it a node.

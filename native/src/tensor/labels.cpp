@@ -8,17 +8,26 @@
 #include "tensor/check.h"
 #include "tensor/cpu.h"
 #include "tensor/operators.h"
+#include "tensor/plain.h"
 
 namespace retort {
 
-int64_t check_labels(const char* function, const at::Tensor& labels, int64_t batch, int64_t classes) {
+namespace {
+
+void check_shape_of_labels(const char* function, const at::Tensor& labels, const c10::SymInt& batch) {
   RETORT_CHECK_AS(ShapeError, labels.defined(), function, ": labels must be given (got an undefined tensor)");
   RETORT_CHECK_AS(
       ShapeError, labels.scalar_type() == at::kLong, function, ": labels must be int64 (got ", labels.scalar_type(),
       ")");
   RETORT_CHECK_AS(
-      ShapeError, labels.dim() == 1 && labels.size(0) == batch, function, ": labels must be of shape [", batch,
-      "] (got ", labels.sizes(), ")");
+      ShapeError, labels.dim() == 1 && labels.sym_size(0) == batch, function, ": labels must be of shape [", batch,
+      "] (got ", labels.sym_sizes(), ")");
+}
+
+}  // namespace
+
+int64_t check_labels(const char* function, const at::Tensor& labels, int64_t batch, int64_t classes) {
+  check_shape_of_labels(function, labels, batch);
   const at::Tensor on_cpu = contiguous_on_cpu(labels);
   const int64_t* label = on_cpu.const_data_ptr<int64_t>();
   int64_t labeled = 0;
@@ -29,6 +38,14 @@ int64_t check_labels(const char* function, const at::Tensor& labels, int64_t bat
     labeled += label[i] >= 0;
   }
   return labeled;
+}
+
+void check_labels_of(const char* function, const at::Tensor& labels, const at::Tensor& logits) {
+  check_shape_of_labels(function, labels, logits.sym_size(0));
+  RETORT_CHECK_AS(
+      ShapeError, labels.device() == logits.device(), function, ": student and labels must be on the same device (got ",
+      logits.device(), " and ", labels.device(), ")");
+  if (has_values(labels)) check_labels(function, labels, logits.size(0), logits.size(1));
 }
 
 void check_weights(const char* function, const at::Tensor& weights, int64_t batch) {

@@ -9,6 +9,10 @@ namespace retort {
 /// Requires int64 labels [batch], each a class or -1, and returns how many samples have a label.
 int64_t check_labels(const char* function, const at::Tensor& labels, int64_t batch, int64_t classes);
 
+/// Requires int64 labels [batch] on the device of logits [batch, classes], each a class or -1 as far as that can be
+/// looked at.
+void check_labels_of(const char* function, const at::Tensor& labels, const at::Tensor& logits);
+
 /// Requires weights [batch] of samples, at least 0 and not all 0.
 void check_weights(const char* function, const at::Tensor& weights, int64_t batch);
 

@@ -75,7 +75,9 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         case_of("Soft", 4.0), case_of("Sharp", 0.5), case_of("Weighted", 4.0, true),
         case_of("Probabilities", 4.0, false, KdTarget::kProbabilities),
-        case_of("WeightedProbabilities", 0.5, true, KdTarget::kProbabilities)),
+        case_of("WeightedProbabilities", 0.5, true, KdTarget::kProbabilities),
+        case_of("Standardised", 2.0, false, KdTarget::kStandardisedLogits),
+        case_of("WeightedStandardised", 1.0, true, KdTarget::kStandardisedLogits)),
     name_of_loss);
 
 class KdLossTest : public SeededTest {};
@@ -86,8 +88,10 @@ TEST_P(KdLossGoldenTest, MatchesGolden) {
   const Golden golden(GetParam());
   for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
     SCOPED_TRACE(c10::toString(dtype));
-    const auto actual =
-        differentiate(&kd_loss, golden["s"].to(dtype), golden["t"].to(dtype), golden.number("temperature"));
+    const bool standardises = GetParam().rfind("standardised_", 0) == 0;
+    const KdTarget target = standardises ? KdTarget::kStandardisedLogits : KdTarget::kLogits;
+    const auto actual = test::differentiate(
+        at_temperature(golden.number("temperature"), &kd_loss, target), {golden["s"].to(dtype), golden["t"].to(dtype)});
     EXPECT_EQ(actual.loss.scalar_type(), dtype);
     EXPECT_EQ(actual.student.scalar_type(), dtype);
     EXPECT_TRUE(close(actual.loss, golden["loss"]));
@@ -96,6 +100,9 @@ TEST_P(KdLossGoldenTest, MatchesGolden) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Kd, KdLossGoldenTest, ::testing::ValuesIn(golden_cases("kd_")), name_of_case);
+INSTANTIATE_TEST_SUITE_P(
+    Standardised, KdLossGoldenTest, ::testing::ValuesIn(golden_cases("standardised_kd")), name_of_case);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(KdLossGoldenTest);
 
 TEST_F(KdLossTest, MatchesReference) {
   for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
@@ -290,6 +297,48 @@ TEST_F(KdLossTest, RejectsWeights) {
       error(at::ones({6}, at::kMeta)), "kd_loss: student and weight must be on the same device (got cpu and meta)");
 }
 
+// ---- standardised logits --------------------------------------------------------------------------------------------
+
+TEST_F(KdLossTest, StandardisedMatchesReference) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    // Two standardised logits are always the same, and have no gradient to speak of.
+    for (int64_t classes : {3, 7, 8, 9, 16, 17, 100, 1000}) {
+      SCOPED_TRACE(c10::str(dtype, " classes ", classes));
+      const Pair pair{logits(dtype, 9, classes), logits(dtype, 9, classes)};
+      EXPECT_TRUE(close(
+          test::differentiate(at_temperature(2.0, &kd_loss, KdTarget::kStandardisedLogits), pair),
+          test::differentiate(
+              at_temperature(2.0, &reference::kd_loss, KdTarget::kStandardisedLogits), in_float64(pair))));
+    }
+  }
+}
+
+TEST_F(KdLossTest, StandardisedLogitsMayBeMovedAndStretched) {
+  const PairLoss loss = at_temperature(2.0, &kd_loss, KdTarget::kStandardisedLogits);
+  const Pair pair{logits(), logits()};
+  const auto expected = test::differentiate(loss, pair);
+  const auto actual = test::differentiate(loss, {pair.student * 5 - 100, pair.teacher * 0.1 + 3});
+  EXPECT_TRUE(close(actual.loss, expected.loss, 1e-6));
+  EXPECT_TRUE(close(actual.student * 5, expected.student, 1e-6));
+}
+
+TEST_F(KdLossTest, EqualLogitsOfARowHaveNoSlope) {
+  for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    const Pair pair{at::full({6, 11}, 2.0, dtype), logits(dtype)};
+    const auto actual = test::differentiate(at_temperature(2.0, &kd_loss, KdTarget::kStandardisedLogits), pair);
+    EXPECT_TRUE(actual.loss.isfinite().item<bool>());
+    EXPECT_TRUE(actual.student.isfinite().all().item<bool>());
+    EXPECT_TRUE(actual.teacher.isfinite().all().item<bool>());
+  }
+}
+
+TEST_F(KdLossTest, OneStandardisedClassGivesZero) {
+  const Pair pair{logits(at::kDouble, 6, 1), logits(at::kDouble, 6, 1)};
+  const auto actual = test::differentiate(at_temperature(2.0, &kd_loss, KdTarget::kStandardisedLogits), pair);
+  EXPECT_EQ(actual.loss.item<double>(), 0.0);
+  EXPECT_EQ(actual.student.abs().max().item<double>(), 0.0);
+}
+
 // ---- probabilities --------------------------------------------------------------------------------------------------
 
 TEST_F(KdLossTest, ProbabilitiesMatchReference) {
@@ -375,7 +424,9 @@ TEST_F(KdLossTest, CallableByName) {
   EXPECT_TRUE(same_bits(stack.at(0).toTensor(), expected));
 
   stack = {student, teacher, 4.0, c10::IValue(), "labels"};
-  EXPECT_EQ(error_of([&] { op.callBoxed(stack); }), "kd_loss: target must be logits or probabilities (got labels)");
+  EXPECT_EQ(
+      error_of([&] { op.callBoxed(stack); }),
+      "kd_loss: target must be logits, probabilities or standardised_logits (got labels)");
 }
 
 TEST_F(KdLossTest, CallableFromTorchScript) {

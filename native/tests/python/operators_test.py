@@ -89,6 +89,28 @@ class OperatorsTest(unittest.TestCase):
         self.assert_close(loss, golden["loss"])
         self.assert_close(student.grad, golden["grad"])
 
+    @for_each_case("standardised")
+    def test_kd_of_standardised_logits(self, golden, dtype):
+        student = trainable(golden["s"], dtype)
+        loss = torch.ops.retort.kd_loss(
+            student, golden["t"].to(dtype), golden["temperature"].item(), target="standardised_logits"
+        )
+        loss.backward()
+        self.assert_close(loss, golden["loss"])
+        self.assert_close(student.grad, golden["grad"])
+
+    @for_each_case("dkd")
+    def test_dkd(self, golden, dtype):
+        student = trainable(golden["s"], dtype)
+        numbers = {name: golden[name].item() for name in ("alpha", "beta", "temperature")}
+        standardise = "standardise" in golden
+        loss = torch.ops.retort.dkd_loss(
+            student, golden["t"].to(dtype), golden["labels"], **numbers, standardise=standardise
+        )
+        loss.backward()
+        self.assert_close(loss, golden["loss"])
+        self.assert_close(student.grad, golden["grad"])
+
     @for_each_case("fsp")
     def test_fsp(self, golden, dtype):
         self.assert_maps(golden, dtype, torch.ops.retort.fsp_loss)
@@ -308,7 +330,7 @@ class KeywordsTest(unittest.TestCase):
             torch.ops.retort.fsp_loss([torch.zeros(1, 1, 1, 1)], [torch.zeros(1, 1, 1, 1)])
 
     def test_rejects_unknown_words_in_one_line(self):
-        with self.assertRaisesRegex(Exception, r"^kd_loss: target must be logits or probabilities \(got labels\)$"):
+        with self.assertRaisesRegex(Exception, r"^kd_loss: target must be logits, probabilities or standardised_logits \(got labels\)$"):
             torch.ops.retort.kd_loss(self.logits(), self.logits(), 4.0, target="labels")
 
 

@@ -38,6 +38,12 @@ class Losses:
         self.functions = {
             "kd_loss": lambda x: ops.kd_loss(x.flatten(1), teacher.flatten(1), 4.0),
             "kd_loss weighted": lambda x: ops.kd_loss(x.flatten(1), teacher.flatten(1), 4.0, weight=weight),
+            "kd_loss standardised": lambda x: ops.kd_loss(
+                x.flatten(1), teacher.flatten(1), 4.0, target="standardised_logits"
+            ),
+            "dkd_loss": lambda x: ops.dkd_loss(
+                x.flatten(1), teacher.flatten(1), torch.tensor([1, -1, 3]), weight=weight, standardise=True
+            ),
             "fsp_loss": lambda x: ops.fsp_loss([x, x[:, :, :3, :3]], [teacher, half])[0],
             "nst_loss linear": lambda x: ops.nst_loss([x], [teacher], "linear")[0],
             "nst_loss polynomial": lambda x: ops.nst_loss([x], [teacher], "polynomial")[0],
@@ -234,6 +240,7 @@ class OpcheckTest(unittest.TestCase):
         crd = (embeddings, embeddings, memory, memory, contrast, 10.0, 10.0, 0.07)
         arguments = {
             "kd_loss": (logits, other, 4.0),
+            "dkd_loss": (logits, other, labels),
             "fsp_loss": ([maps, maps], [teacher, teacher]),
             "fsp_matrix": (maps, teacher),
             "nst_loss": ([maps], [teacher], "gaussian"),
@@ -246,6 +253,7 @@ class OpcheckTest(unittest.TestCase):
             "ofd_expected_margin": (vector, vector),
             "_cross_entropy_forward": (logits, labels, None, None, 0.1, [True]),
             "_kd_forward": (logits, other, 4.0, None, 0, [True, False]),
+            "_dkd_forward": (logits, other, labels, 1.0, 8.0, 4.0, None, True, [True, True]),
             "_fsp_forward": ([maps, maps], [teacher, teacher], [0, 1], 0, 0, [True, True]),
             "_nst_forward": (maps, teacher, 1, 2, 0.0, 0.0, True, 1e-6, [False, True]),
             "_crd_forward": (*crd, [True, True]),

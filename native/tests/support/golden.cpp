@@ -1,7 +1,6 @@
 #include "golden.h"
 
 #include <ATen/core/Dict.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/core/ivalue.h>
 #include <torch/csrc/jit/serialization/pickle.h>
 
@@ -28,19 +27,6 @@ std::vector<std::string> golden_cases(const std::string& prefix) {
   return cases;
 }
 
-std::string missing_loss(const std::string& golden_case) {
-  // NAME_anything belongs to the loss NAME; step_NAME too, but for step_all and step_ce.
-  const std::string step = "step_";
-  std::vector<std::string> losses = {golden_case.substr(0, golden_case.find('_'))};
-  if (golden_case.rfind(step, 0) == 0) losses = {golden_case.substr(step.size())};
-  if (losses[0] == "all") losses = {"kd", "fsp", "nst", "crd", "ofd"};
-  if (losses[0] == "ce") losses.clear();
-  for (const std::string& loss : losses) {
-    if (!c10::Dispatcher::singleton().findSchema({"retort::" + loss + "_loss", ""})) return loss;
-  }
-  return "";
-}
-
 Golden::Golden(const std::string& golden_case) {
   const std::filesystem::path path = golden_dir() / (golden_case + ".pt");
   std::ifstream file(path, std::ios::binary);
@@ -55,12 +41,6 @@ std::vector<at::Tensor> Golden::list(const std::string& name) const {
   std::vector<at::Tensor> list;
   while (has(name + std::to_string(list.size()))) list.push_back((*this)[name + std::to_string(list.size())]);
   return list;
-}
-
-void GoldenTest::SetUp() {
-  SeededTest::SetUp();
-  const std::string loss = missing_loss(GetParam());
-  if (!loss.empty()) GTEST_SKIP() << GetParam() << ": loss " << loss << " is not built yet";
 }
 
 std::string name_of_case(const ::testing::TestParamInfo<std::string>& info) {

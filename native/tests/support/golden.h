@@ -17,9 +17,6 @@ std::filesystem::path golden_dir();
 /// The names of the golden cases that begin with `prefix`, in alphabetical order.
 std::vector<std::string> golden_cases(const std::string& prefix);
 
-/// The loss that a golden case needs, told by its name, and that the library does not have yet; empty if there is none.
-std::string missing_loss(const std::string& golden_case);
-
 /// A golden case: tensors by name.
 class Golden {
  public:
@@ -37,12 +34,8 @@ class Golden {
   std::map<std::string, at::Tensor> tensors_;
 };
 
-/// A test of one golden case, skipped if its loss is missing. Its one test is called MatchesGolden, which is how ctest
-/// finds it.
-class GoldenTest : public SeededTest, public ::testing::WithParamInterface<std::string> {
- protected:
-  void SetUp() override;
-};
+/// A test of one golden case. Its one test is called MatchesGolden, which is how ctest finds it.
+class GoldenTest : public SeededTest, public ::testing::WithParamInterface<std::string> {};
 
 /// Names an instance of a GoldenTest after its case.
 std::string name_of_case(const ::testing::TestParamInfo<std::string>& info);

@@ -15,6 +15,8 @@ enum class KdTarget {
   kLogits,
   /// Probabilities, which are used as they are.
   kProbabilities,
+  /// Logits; those of both networks are standardised before they are softened.
+  kStandardisedLogits,
 };
 
 /// Classic knowledge distillation: the divergence of the student's softened predictions from the teacher's.
@@ -26,17 +28,23 @@ enum class KdTarget {
 /// weighted losses: weights of 0 and 1 act as a mask, and masked samples do not affect the loss. If all weights are 0,
 /// the loss is 0. With KdTarget::kProbabilities, the teacher's tensor replaces its softmax.
 ///
-/// Gradients: to `student`, T / B * (softmax(student / T) - softmax(teacher / T)); to `teacher` only if it requires
-/// them; none to `weight`. They are computed together with the loss. Differentiating twice is an error. Extreme logits
-/// are safe: a teacher's logit of -inf is a class of probability 0. NaNs propagate, unless their sample's weight is 0.
-/// Computed in float32, or in float64 for float64 inputs; the same result for any number of threads.
+/// With KdTarget::kStandardisedLogits, each row x of both networks' logits is replaced by
+/// (x - mean x) / (deviation x + 1e-7) before it is divided by T, with the deviation over classes - 1 (Sun et al.): the
+/// student then has to match the teacher's order of the classes rather than the range of its logits.
+///
+/// Gradients: to `student`, T / B * (softmax(student / T) - softmax(teacher / T)) by what is softened; to `teacher`
+/// only if it requires them; none to `weight`. They are computed together with the loss. Differentiating twice is an
+/// error. Extreme logits are safe: a teacher's logit of -inf is a class of probability 0. NaNs propagate, unless their
+/// sample's weight is 0. Computed in float32, or in float64 for float64 inputs; the same result for any number of
+/// threads.
 ///
 /// Also registered as the operator `retort::kd_loss(Tensor student, Tensor teacher, float temperature, *,
-/// Tensor? weight=None, str target="logits") -> Tensor`, with target "logits" or "probabilities".
+/// Tensor? weight=None, str target="logits") -> Tensor`, with target "logits", "probabilities" or
+/// "standardised_logits".
 ///
 /// @param student logits [B, classes], floating point, any strides
-/// @param teacher logits of the same shape, dtype and device; or probabilities, at least 0 and with a sum of 1 in each
-///     row, which is not checked
+/// @param teacher logits of the same shape and device, and of the same dtype unless neither is float64; or
+///     probabilities, at least 0 and with a sum of 1 in each row, which is not checked
 /// @param temperature T > 0
 /// @param weight [B], the sample weights, at least 0, of any real dtype or bool, on the same device; if undefined, all
 ///     samples have the same weight
@@ -48,7 +56,9 @@ enum class KdTarget {
 ///
 /// Source: Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, NIPS workshop 2014, arXiv 1503.02531.
 /// The values are those of RepDistiller's distiller_zoo/KD.py, which has no weights. The paper leaves the batch
-/// reduction open.
+/// reduction open. Standardisation: Sun, Ren, Li, Wang, Cao: Logit Standardization in Knowledge Distillation, CVPR
+/// 2024, arXiv 2403.01427; the values are those of the paper's code with `logit_stand`, which weights the loss by 9 at
+/// T = 2.
 ///
 ///   at::Tensor loss = retort::kd_loss(student_logits, teacher_logits, 4.0);
 ///   loss.backward();

@@ -41,7 +41,7 @@ struct LogSoftmax {
 };
 
 template <typename T>
-T divergence_from_logits(const KdRow<T>& row, const LogSoftmax<T>& student) {
+T divergence_from_logits(const LogitsRow<T>& row, const LogSoftmax<T>& student) {
   const LogSoftmax<T> teacher(row.teacher, row.classes, row.inverse_temperature);
   const T scale = row.gradient_scale * row.inverse_temperature;
   T divergence = 0;
@@ -63,7 +63,7 @@ T divergence_from_logits(const KdRow<T>& row, const LogSoftmax<T>& student) {
 }
 
 template <typename T>
-T divergence_from_probabilities(const KdRow<T>& row, const LogSoftmax<T>& student) {
+T divergence_from_probabilities(const LogitsRow<T>& row, const LogSoftmax<T>& student) {
   T divergence = 0;
   T total = 0;
   for (int64_t i = 0; i < row.classes; ++i) {
@@ -87,19 +87,18 @@ T divergence_from_probabilities(const KdRow<T>& row, const LogSoftmax<T>& studen
 }
 
 template <typename T>
-T row_divergence(const KdRow<T>& row) {
+T row_divergence(const LogitsRow<T>& row, bool teacher_has_probabilities) {
   const LogSoftmax<T> student(row.student, row.classes, row.inverse_temperature);
-  return row.teacher_has_probabilities ? divergence_from_probabilities(row, student)
-                                       : divergence_from_logits(row, student);
+  return teacher_has_probabilities ? divergence_from_probabilities(row, student) : divergence_from_logits(row, student);
 }
 
 }  // namespace
 
-float kd_row(const KdRow<float>& row) {
-  return row_divergence(row);
+float kd_row(const LogitsRow<float>& row, bool teacher_has_probabilities) {
+  return row_divergence(row, teacher_has_probabilities);
 }
-double kd_row(const KdRow<double>& row) {
-  return row_divergence(row);
+double kd_row(const LogitsRow<double>& row, bool teacher_has_probabilities) {
+  return row_divergence(row, teacher_has_probabilities);
 }
 
 }  // namespace retort::kernels::RETORT_ISA

@@ -11,3 +11,6 @@
   namespace avx512 {                 \
   __VA_ARGS__                        \
   }
+
+/// The variant for the selected instruction set of a function of that type, by its name in the namespaces above.
+#define RETORT_VARIANT(TYPE, NAME) ::retort::select<TYPE>(&baseline::NAME, &avx2::NAME, &avx512::NAME)

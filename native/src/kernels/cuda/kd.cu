@@ -1,6 +1,4 @@
-#include "kernels/cuda/kd.h"
-
-#include "kernels/cuda/block.cuh"
+#include "kernels/cuda/logits_rows.cuh"
 #include "kernels/math/kd.h"
 
 namespace retort::kernels::cuda {
@@ -28,22 +26,8 @@ struct LogSoftmax {
   __device__ T operator[](int64_t i) const { return (logits[i] - max) * inverse_temperature - log_sum; }
 };
 
-/// One of some rows, by itself.
 template <typename T>
-__device__ KdRows<T> one_of(KdRows<T> rows, int64_t row) {
-  const int64_t begin = row * rows.classes;
-  rows.student += begin;
-  rows.teacher += begin;
-  if (rows.student_gradient) rows.student_gradient += begin;
-  if (rows.teacher_gradient) rows.teacher_gradient += begin;
-  rows.shares += row;
-  rows.terms += row;
-  rows.rows = 1;
-  return rows;
-}
-
-template <typename T>
-__device__ double divergence_from_logits(const KdRows<T>& row, const LogSoftmax<T>& student) {
+__device__ double divergence_from_logits(const LogitsRows<T>& row, const LogSoftmax<T>& student) {
   const LogSoftmax<T> teacher(row.teacher, row.classes, row.inverse_temperature);
   const T scale = static_cast<T>(*row.shares) * row.inverse_temperature;
   double sum = 0;
@@ -61,7 +45,7 @@ __device__ double divergence_from_logits(const KdRows<T>& row, const LogSoftmax<
 }
 
 template <typename T>
-__device__ double divergence_from_probabilities(const KdRows<T>& row, const LogSoftmax<T>& student) {
+__device__ double divergence_from_probabilities(const LogitsRows<T>& row, const LogSoftmax<T>& student) {
   const T share = static_cast<T>(*row.shares);
   double sum = 0;
   double sum_of_probabilities = 0;
@@ -85,36 +69,28 @@ __device__ double divergence_from_probabilities(const KdRows<T>& row, const LogS
 
 /// A block a row.
 template <typename T>
-__global__ void __launch_bounds__(kThreads) kd_kernel(KdRows<T> rows) {
-  const KdRows<T> row = one_of(rows, blockIdx.x);
+__global__ void __launch_bounds__(kThreads) kd_kernel(LogitsRows<T> rows, bool teacher_has_probabilities) {
+  const LogitsRows<T> row = one_of(rows, blockIdx.x);
   const double share = *row.shares;
-  if (share == 0) {
-    // A sample that does not count may hold anything.
-    for (int64_t i = threadIdx.x; i < row.classes; i += kThreads) {
-      if (row.student_gradient) row.student_gradient[i] = T(0);
-      if (row.teacher_gradient) row.teacher_gradient[i] = T(0);
-    }
-    if (threadIdx.x == 0) *row.terms = 0;
-    return;
-  }
+  if (share == 0) return skip(row);
   const LogSoftmax<T> student(row.student, row.classes, row.inverse_temperature);
-  const double divergence = row.teacher_has_probabilities ? divergence_from_probabilities(row, student)
-                                                          : divergence_from_logits(row, student);
+  const double divergence =
+      teacher_has_probabilities ? divergence_from_probabilities(row, student) : divergence_from_logits(row, student);
   if (threadIdx.x == 0) *row.terms = divergence * share;
 }
 
 template <typename T>
-void run(Stream stream, const KdRows<T>& rows) {
-  launch(stream, dim3(static_cast<unsigned>(rows.rows)), &kd_kernel<T>, KdRows<T>(rows));
+void run(Stream stream, const LogitsRows<T>& rows, bool teacher_has_probabilities) {
+  launch(stream, dim3(static_cast<unsigned>(rows.rows)), &kd_kernel<T>, LogitsRows<T>(rows), teacher_has_probabilities);
 }
 
 }  // namespace
 
-void kd_rows(Stream stream, const KdRows<float>& rows) {
-  run(stream, rows);
+void kd_rows(Stream stream, const LogitsRows<float>& rows, bool teacher_has_probabilities) {
+  run(stream, rows, teacher_has_probabilities);
 }
-void kd_rows(Stream stream, const KdRows<double>& rows) {
-  run(stream, rows);
+void kd_rows(Stream stream, const LogitsRows<double>& rows, bool teacher_has_probabilities) {
+  run(stream, rows, teacher_has_probabilities);
 }
 
 }  // namespace retort::kernels::cuda

@@ -8,9 +8,8 @@ namespace retort::kernels::cuda {
 
 /// Logits [rows, classes] of both networks.
 template <typename T>
-struct KdRows {
+struct LogitsRows {
   const T* student;
-  /// Logits, or probabilities if `teacher_has_probabilities`.
   const T* teacher;
   /// Null where none is asked for.
   T* student_gradient;
@@ -22,10 +21,12 @@ struct KdRows {
   int64_t rows;
   int64_t classes;
   T inverse_temperature;
-  bool teacher_has_probabilities;
 };
 
-void kd_rows(Stream stream, const KdRows<float>& rows);
-void kd_rows(Stream stream, const KdRows<double>& rows);
+void kd_rows(Stream stream, const LogitsRows<float>& rows, bool teacher_has_probabilities);
+void kd_rows(Stream stream, const LogitsRows<double>& rows, bool teacher_has_probabilities);
+
+void dkd_rows(Stream stream, const LogitsRows<float>& rows, const int64_t* labels, float alpha, float beta);
+void dkd_rows(Stream stream, const LogitsRows<double>& rows, const int64_t* labels, double alpha, double beta);
 
 }  // namespace retort::kernels::cuda

@@ -1,0 +1,19 @@
+#include "losses/logits_criterion.h"
+
+#include "tensor/cpu.h"
+
+namespace retort {
+
+bool any_counts(const CriterionBatch& batch, const std::vector<double>& class_weights) {
+  const at::Tensor labels = contiguous_on_cpu(batch.labels);
+  const at::Tensor weights = batch.weights.defined() ? contiguous_on_cpu(batch.weights, at::kDouble) : at::Tensor();
+  const int64_t* label = labels.const_data_ptr<int64_t>();
+  const double* weight = weights.defined() ? weights.const_data_ptr<double>() : nullptr;
+  for (int64_t b = 0; b < labels.numel(); ++b) {
+    const bool counts = label[b] >= 0 && (!weight || weight[b] > 0);
+    if (counts && (class_weights.empty() || class_weights[static_cast<size_t>(label[b])] > 0)) return true;
+  }
+  return false;
+}
+
+}  // namespace retort
