@@ -23,6 +23,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.retort.losses.CrdLoss;
+import org.retort.losses.DkdLoss;
 import org.retort.losses.FspLoss;
 import org.retort.losses.KdLoss;
 import org.retort.losses.NstLoss;
@@ -236,6 +237,8 @@ final class OwnershipTest {
       assertLeaves(3, () -> NstLoss.gaussian().variance(1).compute(maps, maps));
       assertLeaves(1, () -> List.of(KdLoss.withTemperature(4).compute(rows, rows)));
       assertLeaves(1, () -> List.of(KdLoss.withTemperature(4).compute(rows, rows, own)));
+      assertLeaves(1, () -> List.of(DkdLoss.withTemperature(4).compute(rows, rows, own)));
+      assertLeaves(1, () -> List.of(DkdLoss.withTemperature(4).compute(rows, rows, own, own)));
       assertLeaves(1, () -> List.of(FspLoss.matrix(map, map)));
       assertLeaves(1, () -> List.of(CrdLoss.contrast(own, 2, 4)));
       assertLeaves(1, () -> List.of(CrdLoss.classContrast(own, own, 4, true)));

@@ -26,7 +26,9 @@ import org.retort.internal.NativeLibrary;
  *
  * <p>Source: Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2014, arXiv
  * 1503.02531. The values are those of RepDistiller's {@code distiller_zoo/KD.py}, which has no
- * weights; the paper leaves the batch reduction open.
+ * weights; the paper leaves the batch reduction open. {@link Target#STANDARDISED_LOGITS} is Sun,
+ * Ren, Li, Wang, Cao: Logit Standardization in Knowledge Distillation, CVPR 2024, arXiv 2403.01427,
+ * whose code weights the loss by 9 at T = 2.
  */
 public final class KdLoss implements DistillationLoss {
   /** What the teacher's tensor holds. */
@@ -37,7 +39,14 @@ public final class KdLoss implements DistillationLoss {
      * Probabilities, which are taken as they are: at least 0 and with a sum of 1 for each sample,
      * which is not checked. As a term of a training step, for a teacher that ends with a softmax.
      */
-    PROBABILITIES(NativeKdTarget.kProbabilities);
+    PROBABILITIES(NativeKdTarget.kProbabilities),
+    /**
+     * Logits; those of both networks are standardised before they are softened: each row x is
+     * replaced by (x − mean x) / (deviation x + 1e-7), with the deviation over classes − 1. The
+     * student then has to match the teacher's order of the classes rather than the range of its
+     * logits.
+     */
+    STANDARDISED_LOGITS(NativeKdTarget.kStandardisedLogits);
 
     private final NativeKdTarget nativeTarget;
 
@@ -71,7 +80,7 @@ public final class KdLoss implements DistillationLoss {
   /**
    * Sets what the teacher's tensor holds; logits by default.
    *
-   * @param target logits or probabilities
+   * @param target logits, probabilities or standardised logits
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */
@@ -91,7 +100,7 @@ public final class KdLoss implements DistillationLoss {
   /**
    * What the teacher's tensor holds.
    *
-   * @return logits or probabilities
+   * @return logits, probabilities or standardised logits
    */
   public Target target() {
     return target;

@@ -30,6 +30,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/runtime.h",
               "retort/losses/criterion.h",
               "retort/losses/kd.h",
+              "retort/losses/dkd.h",
               "retort/losses/fsp.h",
               "retort/losses/nst.h",
               "retort/losses/crd.h",
@@ -135,6 +136,8 @@ public class retort implements InfoMapper {
                     "retort::CriterionOptions::description",
                     "retort::KdOptions::build",
                     "retort::KdOptions::description",
+                    "retort::DkdOptions::build",
+                    "retort::DkdOptions::description",
                     "retort::FspOptions::build",
                     "retort::FspOptions::description",
                     "retort::NstOptions::build",
@@ -198,6 +201,7 @@ public class retort implements InfoMapper {
     enumeration(map, "Precision");
     enumeration(map, "TeacherBatchNorm");
     options(map, "KdOptions");
+    options(map, "DkdOptions");
     options(map, "FspOptions");
     options(map, "NstOptions");
     options(map, "CrdOptions");

@@ -2,7 +2,7 @@ package org.retort.recipes;
 
 import org.retort.losses.KdLoss;
 
-/** {@code temperature}, {@code target: logits | probabilities}. */
+/** {@code temperature}, {@code target: logits | probabilities | standardised_logits}. */
 final class KdRecipe {
   private KdRecipe() {}
 

@@ -10,6 +10,7 @@ final class LossRecipes {
       new TreeMap<>(
           Map.of(
               "kd", KdRecipe::read,
+              "dkd", DkdRecipe::read,
               "fsp", FspRecipe::read,
               "nst", NstRecipe::read,
               "ofd", OfdRecipe::read,

@@ -92,7 +92,7 @@ final class MainTest {
             + " number of at least 0 (got NaN)",
         "--weights kd=much | Invalid value for option '--weights' (<term>=<weight>): must be a"
             + " number of at least 0 (got much)",
-        "--weights ofx=1 | --weights must be of crd, fsp, fsp-stages, kd, nst, ofd (got ofx)",
+        "--weights ofx=1 | --weights must be of crd, dkd, fsp, fsp-stages, kd, nst, ofd (got ofx)",
         "--teacher resnet9 | network must be one of {networks} (got resnet9)",
         "--teacher none.pt | Invalid value for option '--teacher': must be a file that"
             + " is there (got none.pt)",

@@ -49,7 +49,8 @@ final class Arguments {
 
   /** Returns arguments for a method or constructor. */
   Object[] of(Executable executable) {
-    boolean isOfMaps = !executable.getDeclaringClass().getSimpleName().matches("KdLoss|CrdLoss");
+    boolean isOfMaps =
+        !executable.getDeclaringClass().getSimpleName().matches("KdLoss|DkdLoss|CrdLoss");
     return Arrays.stream(executable.getParameters())
         .map(parameter -> of(parameter.getParameterizedType(), parameter.getName(), isOfMaps))
         .toArray();

@@ -57,6 +57,27 @@ final class KdLossTest {
     assertThat(teacher.grad().defined()).isFalse();
   }
 
+  static List<Arguments> standardisedCases() throws IOException {
+    return GoldenCases.inEachPrecision("standardised_kd");
+  }
+
+  @ParameterizedTest(name = "{0} {1}", allowZeroInvocations = true)
+  @MethodSource("standardisedCases")
+  void compute_goldenOfStandardisedLogits_hasItsLossAndGradient(String name, Precision precision)
+      throws IOException {
+    Map<String, Tensor> golden = GoldenCases.read(name);
+    Tensor student = precision.trainable(golden.get("s"));
+
+    Tensor loss =
+        KdLoss.withTemperature(golden.get("temperature").item_double())
+            .target(Target.STANDARDISED_LOGITS)
+            .compute(student, precision.of(golden.get("t")));
+    loss.backward();
+
+    precision.assertClose("loss", loss, golden.get("loss"));
+    precision.assertClose("gradient", student.grad(), golden.get("grad"));
+  }
+
   @ParameterizedTest
   @EnumSource(names = {"Half", "BFloat16"})
   void compute_halfPrecision_isThatOfItsFloats(ScalarType dtype) {
@@ -257,6 +278,7 @@ final class KdLossTest {
     assertThat(changed.temperature()).isEqualTo(2.5);
     assertPassedOn(loss, NativeKdTarget.kLogits);
     assertPassedOn(changed, NativeKdTarget.kProbabilities);
+    assertPassedOn(loss.target(Target.STANDARDISED_LOGITS), NativeKdTarget.kStandardisedLogits);
   }
 
   private static void assertPassedOn(KdLoss loss, NativeKdTarget target) {

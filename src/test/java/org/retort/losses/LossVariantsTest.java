@@ -66,6 +66,10 @@ final class LossVariantsTest {
     NstLoss polynomial = NstLoss.polynomial();
     return List.of(
         Arguments.of(KdLoss.withTemperature(4), Taps.of()),
+        Arguments.of(
+            KdLoss.withTemperature(2).target(KdLoss.Target.STANDARDISED_LOGITS), Taps.of()),
+        Arguments.of(DkdLoss.withTemperature(4), Taps.of()),
+        Arguments.of(DkdLoss.withTemperature(2).beta(2).standardise(true), Taps.of()),
         Arguments.of(pairs.reduction(FspLoss.Reduction.PAPER), MAPS),
         Arguments.of(pairs.reduction(FspLoss.Reduction.TORCHDISTILL), MAPS),
         Arguments.of(pairs.adaptChannels(), UNLIKE),

@@ -9,6 +9,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.retort.losses.CrdLoss;
 import org.retort.losses.DistillationLoss;
+import org.retort.losses.DkdLoss;
 import org.retort.losses.FspLoss;
 import org.retort.losses.KdLoss;
 import org.retort.losses.NstLoss;
@@ -27,6 +28,17 @@ final class LossRecipesTest {
     KdLoss loss = (KdLoss) read("{loss: kd, temperature: 2.5, target: probabilities}");
     assertThat(loss.temperature()).isEqualTo(2.5);
     assertThat(loss.target()).isEqualTo(KdLoss.Target.PROBABILITIES);
+  }
+
+  @Test
+  void dkd_allOptions_areTaken() {
+    DkdLoss loss =
+        (DkdLoss) read("{loss: dkd, temperature: 2, alpha: 0.5, beta: 3, standardise: true}");
+    assertThat(loss.temperature()).isEqualTo(2);
+    assertThat(loss.alpha()).isEqualTo(0.5);
+    assertThat(loss.beta()).isEqualTo(3);
+    assertThat(loss.standardise()).isTrue();
+    assertThat(((DkdLoss) read("{loss: dkd, temperature: 4}")).standardise()).isFalse();
   }
 
   @Test

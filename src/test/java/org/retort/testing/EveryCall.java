@@ -11,6 +11,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.retort.Retort;
 import org.retort.RetortException;
 import org.retort.losses.CrdLoss;
+import org.retort.losses.DkdLoss;
 import org.retort.losses.FspLoss;
 import org.retort.losses.KdLoss;
 import org.retort.losses.NstLoss;
@@ -286,6 +287,18 @@ public final class EveryCall {
       weighted.backward();
       expectFailure(() -> KdLoss.withTemperature(4).compute(student, other));
       expectFailure(() -> KdLoss.withTemperature(4).compute(student, teacher, other));
+      useDkd(student, teacher, weight);
+    }
+  }
+
+  private static void useDkd(Tensor student, Tensor teacher, Tensor weight) {
+    DkdLoss dkd = DkdLoss.withTemperature(4).alpha(0.5).beta(2).standardise(true);
+    try (Tensor labels = Tensor.create(1L, -1L);
+        Tensor loss = dkd.compute(student, teacher, labels);
+        Tensor weighted = dkd.compute(student, teacher, labels, weight)) {
+      loss.backward();
+      weighted.backward();
+      expectFailure(() -> dkd.compute(student, teacher, weight));
     }
   }
 

@@ -26,6 +26,7 @@ import org.retort.losses.DistillationLoss;
  */
 public final class GoldenCases {
   private static final String STEP = "step_";
+  private static final String STANDARDISED = "standardised_";
   private static final String EXTENSION = ".pt";
   private static final List<String> LOSSES = List.of("kd", "fsp", "nst", "crd", "ofd");
 
@@ -100,8 +101,14 @@ public final class GoldenCases {
         .toList();
   }
 
-  /** NAME_anything is a case of the loss NAME; step_NAME too, but for step_ce and step_all. */
+  /**
+   * NAME_anything is a case of the loss NAME; standardised_NAME and step_NAME too, but for step_ce
+   * and step_all.
+   */
   private static List<String> neededLosses(String name) {
+    if (name.startsWith(STANDARDISED)) {
+      return List.of(name.substring(STANDARDISED.length()));
+    }
     if (!name.startsWith(STEP)) {
       return List.of(name.split("_", 2)[0]);
     }

@@ -1,0 +1,197 @@
+package org.retort.losses;
+
+import org.bytedeco.pytorch.Tensor;
+import org.retort.bindings.NativeCriterionOptions;
+import org.retort.bindings.NativeDkdOptions;
+import org.retort.bindings.global.retort;
+import org.retort.internal.Arguments;
+import org.retort.internal.Errors;
+import org.retort.internal.NativeLibrary;
+
+/**
+ * Decoupled knowledge distillation: the divergence of {@link KdLoss} in its two parts, each with a
+ * weight of its own. Immutable: each method returns a changed copy.
+ *
+ * <pre>{@code
+ * loss = T² / B · Σ_b (α · TCKD_b + β · NCKD_b)
+ * TCKD = KL([t_y, 1 − t_y] ‖ [s_y, 1 − s_y])             the target class y against all others
+ * NCKD = KL(softmax'(teacher / T) ‖ softmax'(student / T))    the other classes among themselves
+ * }</pre>
+ *
+ * <p>where s and t are softmax(student / T) and softmax(teacher / T), and softmax' is over the
+ * classes other than y. Samples without a label (−1) don't count, and B is the number of those that
+ * do; with weights w_b the average is Σ_b w_b (…) / Σ_b w_b.
+ *
+ * <p>As a term of a training step it compares logits, takes the labels and weights of the batch and
+ * no taps; a batch of which no sample counts is skipped. In the paper's code the loss rises over
+ * the first epochs: give its term a schedule with a warm-up, {@code
+ * Schedule.constant().withWarmup(steps, 0)}.
+ *
+ * <p>Source: Zhao, Cui, Song, Qiu, Liang: Decoupled Knowledge Distillation, CVPR 2022, arXiv
+ * 2203.08679. The values are those of mdistiller's {@code distillers/DKD.py}, which hides the
+ * target class by subtracting 1000 from its logit, has no weights, and expects a label for every
+ * sample.
+ */
+public final class DkdLoss implements DistillationLoss {
+  private static final String COMPUTE = "DkdLoss.compute";
+
+  private final double alpha;
+  private final double beta;
+  private final double temperature;
+  private final boolean standardise;
+
+  private DkdLoss(double alpha, double beta, double temperature, boolean standardise) {
+    this.alpha = alpha;
+    this.beta = beta;
+    this.temperature = temperature;
+    this.standardise = standardise;
+  }
+
+  /**
+   * The loss at a temperature, with the paper's weights for CIFAR-100, α = 1 and β = 8; mdistiller
+   * uses a temperature of 4.
+   *
+   * @param temperature T, positive and finite
+   * @return the loss
+   * @throws IllegalArgumentException if the temperature is not positive and finite
+   */
+  public static DkdLoss withTemperature(double temperature) {
+    Arguments.positive(temperature, "DkdLoss.withTemperature", "temperature");
+    return new DkdLoss(1, 8, temperature, false);
+  }
+
+  /**
+   * Sets the weight of the target class against all others; 1 by default.
+   *
+   * @param alpha α, at least 0 and finite
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is out of range
+   */
+  public DkdLoss alpha(double alpha) {
+    Arguments.notNegative(alpha, "DkdLoss.alpha", "alpha");
+    return new DkdLoss(alpha, beta, temperature, standardise);
+  }
+
+  /**
+   * Sets the weight of the other classes among themselves; 8 by default.
+   *
+   * @param beta β, at least 0 and finite
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is out of range
+   */
+  public DkdLoss beta(double beta) {
+    Arguments.notNegative(beta, "DkdLoss.beta", "beta");
+    return new DkdLoss(alpha, beta, temperature, standardise);
+  }
+
+  /**
+   * Sets whether the logits of both networks are standardised, as by {@link
+   * KdLoss.Target#STANDARDISED_LOGITS}; not by default.
+   *
+   * @param standardise whether they are
+   * @return a changed copy
+   */
+  public DkdLoss standardise(boolean standardise) {
+    return new DkdLoss(alpha, beta, temperature, standardise);
+  }
+
+  /**
+   * The weight of the target class against all others.
+   *
+   * @return α
+   */
+  public double alpha() {
+    return alpha;
+  }
+
+  /**
+   * The weight of the other classes among themselves.
+   *
+   * @return β
+   */
+  public double beta() {
+    return beta;
+  }
+
+  /**
+   * The temperature.
+   *
+   * @return T
+   */
+  public double temperature() {
+    return temperature;
+  }
+
+  /**
+   * Whether the logits of both networks are standardised.
+   *
+   * @return whether they are
+   */
+  public boolean standardise() {
+    return standardise;
+  }
+
+  /**
+   * Computes the loss of one batch, in which all labelled samples have the same weight. Gradients
+   * flow to the student, and to the teacher if it requires them; they are computed together with
+   * the loss, and can't be differentiated again.
+   *
+   * @param student logits [B, classes] of at least two classes, floating point, any strides
+   * @param teacher logits of the same shape, dtype and device
+   * @param labels int64 [B] on the same device, each a class or −1
+   * @return a new scalar, which the caller closes; of the inputs' dtype, float32 for half-precision
+   *     inputs
+   * @throws IllegalArgumentException if a tensor is null or undefined
+   * @throws IllegalStateException if a tensor was closed
+   * @throws org.retort.RetortException if the tensors don't fit, or a label is out of range
+   */
+  public Tensor compute(Tensor student, Tensor teacher, Tensor labels) {
+    NativeLibrary.load();
+    try (Tensor unweighted = new Tensor()) {
+      return computeNative(student, teacher, labels, unweighted);
+    }
+  }
+
+  /**
+   * Computes the loss of one batch, in which each sample has a weight. Gradients are those of
+   * {@link #compute(Tensor, Tensor, Tensor)}; none flow to the weights.
+   *
+   * @param student logits [B, classes] of at least two classes, floating point, any strides
+   * @param teacher logits of the same shape, dtype and device
+   * @param labels int64 [B] on the same device, each a class or −1
+   * @param weight [B], at least 0 and finite, of any real dtype or bool, on the same device; if no
+   *     labelled sample has a positive one, the loss is 0
+   * @return a new scalar, which the caller closes; of the inputs' dtype, float32 for half-precision
+   *     inputs
+   * @throws IllegalArgumentException if a tensor is null or undefined
+   * @throws IllegalStateException if a tensor was closed
+   * @throws org.retort.RetortException if the tensors don't fit, or a label or weight is out of
+   *     range
+   */
+  public Tensor compute(Tensor student, Tensor teacher, Tensor labels, Tensor weight) {
+    return computeNative(student, teacher, labels, Arguments.tensor(weight, COMPUTE, "weight"));
+  }
+
+  private Tensor computeNative(Tensor student, Tensor teacher, Tensor labels, Tensor weight) {
+    Arguments.tensor(student, COMPUTE, "student");
+    Arguments.tensor(teacher, COMPUTE, "teacher");
+    Arguments.tensor(labels, COMPUTE, "labels");
+    NativeLibrary.load();
+    try {
+      return retort.dkd_loss(
+          student, teacher, labels, alpha, beta, temperature, weight, standardise);
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    }
+  }
+
+  @Override
+  public NativeCriterionOptions nativeOptions() {
+    NativeLibrary.load();
+    return new NativeDkdOptions()
+        .alpha(alpha)
+        .beta(beta)
+        .temperature(temperature)
+        .standardise(standardise);
+  }
+}
