@@ -1,17 +1,23 @@
-option(RETORT_WARNINGS_AS_ERRORS "Treat compiler warnings as errors" ON)
+option(RETORT_WARNINGS_AS_ERRORS "Treat compiler warnings as errors, as the presets and the Maven build do" OFF)
+set(RETORT_BASELINE x86-64-v2
+    CACHE STRING "What every machine has that the library is built for, as -march takes it; kernels choose more at run time")
 set(RETORT_SANITIZERS "" CACHE STRING "Sanitizers to build with, e.g. address,undefined")
 
-# Gives a target the compile options of all of Retort's C++. What needs more than x86-64-v2 is chosen at run time.
+# Gives a target the compile options of all of Retort's C++.
 function(retort_compile_options target)
   target_compile_features(${target} PRIVATE cxx_std_17)
-  set(options -march=x86-64-v2 -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
+  set(options -march=${RETORT_BASELINE} -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
               -ffile-prefix-map=${PROJECT_SOURCE_DIR}=native -ffile-prefix-map=${LibTorch_INCLUDE_DIR}=libtorch)
   if(RETORT_WARNINGS_AS_ERRORS)
     list(APPEND options -Werror)
   endif()
   target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CXX>:${options}>")
   # What nvcc makes of a kernel for the CPU's compiler would not pass as free of warnings.
-  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:-Xcompiler=-march=x86-64-v2;-Werror=all-warnings>")
+  set(cuda_options -Xcompiler=-march=${RETORT_BASELINE})
+  if(RETORT_WARNINGS_AS_ERRORS)
+    list(APPEND cuda_options -Werror=all-warnings)
+  endif()
+  target_compile_options(${target} PRIVATE "$<$<COMPILE_LANGUAGE:CUDA>:${cuda_options}>")
   if(RETORT_SANITIZERS)
     # The instrumentation misleads GCC's -Wmaybe-uninitialized, and vptr needs types that LibTorch does not export.
     target_compile_options(

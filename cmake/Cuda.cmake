@@ -9,20 +9,28 @@ if(RETORT_CUDA)
   enable_language(CUDA)
 endif()
 
-# Adds the kernels for CUDA to the library.
+# The files of the kernels for CUDA: what losses share, and the losses' own.
+function(retort_cuda_kernels result)
+  set(folder ${PROJECT_SOURCE_DIR}/src/kernels/cuda)
+  set(files channels.cu count_correct.cpp norms.cpp pooled_maps.cpp pooling.cu)
+  list(TRANSFORM files PREPEND ${folder}/)
+  foreach(loss IN LISTS ARGN)
+    list(APPEND files ${folder}/${loss}.cpp)
+    # Others are made of LibTorch's operators.
+    if(EXISTS ${folder}/${loss}.cu)
+      list(APPEND files ${folder}/${loss}.cu)
+    endif()
+  endforeach()
+  set(${result} ${files} PARENT_SCOPE)
+endfunction()
+
+# Adds the kernels for CUDA of some losses to the library.
 function(retort_use_cuda target)
   if(NOT TARGET LibTorch::C10Cuda)
     message(FATAL_ERROR "RETORT_CUDA: LibTorch must be one with CUDA (got ${LibTorch_LIBRARY_DIR} without c10_cuda)")
   endif()
-  target_sources(
-    ${target}
-    PRIVATE src/kernels/cuda/channels.cu
-            src/kernels/cuda/count_correct.cpp
-            src/kernels/cuda/norms.cpp
-            src/kernels/cuda/pooled_maps.cpp
-            src/kernels/cuda/pooling.cu
-            src/kernels/cuda/stream.cpp
-            src/runtime/cuda_device.cu)
+  retort_cuda_kernels(kernels ${ARGN})
+  target_sources(${target} PRIVATE ${kernels} src/kernels/cuda/stream.cpp src/runtime/cuda_device.cu)
   set_target_properties(${target} PROPERTIES CUDA_STANDARD 17 CUDA_EXTENSIONS OFF CUDA_VISIBILITY_PRESET hidden)
   target_include_directories(${target} SYSTEM PRIVATE ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES})
   # The configuration is missing from the headers of a LibTorch without CUDA, and of no consequence.
