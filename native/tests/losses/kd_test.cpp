@@ -332,6 +332,14 @@ TEST_F(KdLossTest, EqualLogitsOfARowHaveNoSlope) {
   }
 }
 
+TEST_F(KdLossTest, RoundingLeavesNoNegativeDivergence) {
+  for (int64_t i = 0; i < 200; ++i) {
+    const at::Tensor student = logits(at::kDouble, 2, 2);
+    EXPECT_GE(kd_loss(student, logits(at::kDouble, 2, 2), 20.0, {}, KdTarget::kStandardisedLogits).item<double>(), 0.0);
+    EXPECT_GE(kd_loss(student, student + 1e-15, 20.0).item<double>(), 0.0);
+  }
+}
+
 TEST_F(KdLossTest, OneStandardisedClassGivesZero) {
   const Pair pair{logits(at::kDouble, 6, 1), logits(at::kDouble, 6, 1)};
   const auto actual = test::differentiate(at_temperature(2.0, &kd_loss, KdTarget::kStandardisedLogits), pair);

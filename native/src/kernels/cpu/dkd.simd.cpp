@@ -67,7 +67,7 @@ T loss_of(const LogitsRow<T>& row, int64_t label, T alpha, T beta) {
     }
     row.teacher_gradient[label] = scale * by_odds;
   }
-  return alpha * math::dkd_target_divergence(student_target, teacher_target) + beta * of_others;
+  return alpha * math::dkd_target_divergence(student_target, teacher_target) + beta * math::not_negative(of_others);
 }
 
 }  // namespace

@@ -59,7 +59,7 @@ T divergence_from_logits(const LogitsRow<T>& row, const LogSoftmax<T>& student) 
       row.teacher_gradient[i] = scale * math::kd_teacher_gradient(student[i], teacher[i], divergence);
     }
   }
-  return divergence;
+  return math::not_negative(divergence);
 }
 
 template <typename T>

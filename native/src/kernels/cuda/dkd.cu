@@ -64,7 +64,8 @@ __global__ void __launch_bounds__(kThreads) dkd_kernel(LogitsRows<T> rows, const
   }
   if (threadIdx.x == 0) {
     const double of_target = static_cast<double>(math::dkd_target_divergence(student_target, teacher_target));
-    *row.terms = share * (static_cast<double>(alpha) * of_target + static_cast<double>(beta) * of_others);
+    *row.terms =
+        share * (static_cast<double>(alpha) * of_target + static_cast<double>(beta) * math::not_negative(of_others));
   }
 }
 

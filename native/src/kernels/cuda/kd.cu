@@ -41,7 +41,7 @@ __device__ double divergence_from_logits(const LogitsRows<T>& row, const LogSoft
       row.teacher_gradient[i] = scale * math::kd_teacher_gradient(student[i], teacher[i], static_cast<T>(divergence));
     }
   }
-  return divergence;
+  return math::not_negative(divergence);
 }
 
 template <typename T>

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "kernels/math/exp.h"
+#include "kernels/math/kd.h"
 
 namespace retort::math {
 
@@ -31,7 +32,7 @@ RETORT_MATH T dkd_target_divergence(const DkdTarget<T>& student, const DkdTarget
   const T other = teacher.other();
   const T of_label =
       teacher.probability == T(0) ? T(0) : teacher.probability * (teacher.log_probability - student.log_probability);
-  return of_label + (other == T(0) ? T(0) : other * (teacher.log_other - student.log_other));
+  return not_negative(of_label + (other == T(0) ? T(0) : other * (teacher.log_other - student.log_other)));
 }
 
 /// Its derivative by the student's log-odds.

@@ -11,6 +11,12 @@ RETORT_MATH T kd_term(T log_student, T log_teacher) {
   return teacher == T(0) ? T(0) : teacher * (log_teacher - log_student);
 }
 
+/// A sum of such terms over all classes, which rounding may have left below 0. NaN stays.
+template <typename T>
+RETORT_MATH T not_negative(T divergence) {
+  return divergence < T(0) ? T(0) : divergence;
+}
+
 /// Derivative of KL(teacher || student) by the student's softened logit.
 template <typename T>
 RETORT_MATH T kd_student_gradient(T log_student, T log_teacher) {
