@@ -32,7 +32,7 @@ function(retort_add_losses)
   list(TRANSFORM ARGN REPLACE "(.+)" "\"_\\1_forward\"" OUTPUT_VARIABLE operators)
   list(JOIN operators "," operators)
   set_property(
-    SOURCE src/autograd/losses.cpp src/autograd/vmap.cpp src/kernels/meta/losses.cpp APPEND PROPERTY COMPILE_DEFINITIONS
+    SOURCE src/autograd/losses.cpp src/autograd/vmap.cpp src/autograd/meta.cpp APPEND PROPERTY COMPILE_DEFINITIONS
                                                                         "RETORT_FORWARD_OPERATORS=${operators}")
   foreach(loss IN LISTS ARGN)
     target_sources(retort PRIVATE src/losses/${loss}.cpp src/kernels/cpu/${loss}.cpp)

@@ -26,7 +26,6 @@ const std::map<std::string, Folders> kMayInclude = {
     {"kernels/math", {"runtime"}},
     {"kernels/cpu", {"kernels/math", "tensor", "runtime"}},
     {"kernels/cuda", {"kernels/math", "tensor", "runtime"}},
-    {"kernels/meta", {"tensor"}},
     {"autograd", {"tensor", "runtime"}},
     {"memory", {"tensor"}},
     {"losses", {"memory", "tensor", "runtime", "io"}},

@@ -9,7 +9,7 @@
 #include "tensor/forward_operator.h"
 #include "tensor/precision.h"
 
-namespace retort::kernels::meta {
+namespace retort::autograd {
 namespace {
 
 at::Tensor gradient_of(const at::Tensor& input, at::ScalarType dtype) {
@@ -58,4 +58,4 @@ TORCH_LIBRARY_IMPL(retort, Meta, m) {
   m.impl("crd_class_contrast", &crd_class_contrast);
 }
 
-}  // namespace retort::kernels::meta
+}  // namespace retort::autograd
