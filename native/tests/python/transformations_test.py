@@ -10,6 +10,7 @@ import unittest
 import required_torch
 
 import torch
+from torch import library
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.nn import functional
 from torch.utils.flop_counter import FlopCounterMode
@@ -226,7 +227,7 @@ class TransformationsTest(unittest.TestCase):
 
 
 class OpcheckTest(unittest.TestCase):
-    """torch.library.opcheck over every operator."""
+    """PyTorch's opcheck over every operator."""
 
     def test_every_operator(self):
         losses = Losses()
@@ -272,7 +273,7 @@ class OpcheckTest(unittest.TestCase):
             )
             for given in (values, trained):
                 with self.subTest(operator=name, trained=given is trained):
-                    torch.library.opcheck(getattr(ops, name).default, given, test_utils=self.utilities(name))
+                    library.opcheck(getattr(ops, name).default, given, test_utils=self.utilities(name))
 
     @staticmethod
     def utilities(name):
