@@ -2,11 +2,11 @@
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/grad_mode.h>
 #include <c10/core/AutogradState.h>
-#include <c10/core/InferenceMode.h>
 #include <torch/library.h>
 
-#include <algorithm>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "autograd/scalar_loss.h"
 #include "tensor/check.h"
@@ -24,15 +24,16 @@ at::Tensor tangent_of(const at::Tensor& tensor) {
 
 /// One tensor among the inputs of a loss.
 struct Input {
-  explicit Input(at::Tensor of) : tensor(std::move(of)), tangent(tangent_of(tensor)) {}
+  Input(size_t of_argument, at::Tensor of)
+      : argument(of_argument), tensor(std::move(of)), tangent(tangent_of(tensor)) {}
 
   bool is_recorded() const { return at::GradMode::is_enabled() && tensor.requires_grad(); }
-  bool is_differentiated() const { return is_recorded() || tangent.defined(); }
+  bool has_tangent() const { return tangent.defined(); }
 
+  size_t argument;
   at::Tensor tensor;
   at::Tensor tangent;
-  /// Whether the caller has asked for its gradient.
-  bool is_asked = false;
+  /// Undefined if nobody wants it.
   at::Tensor gradient;
 };
 
@@ -63,7 +64,7 @@ void record(const std::string& name, const at::Tensor& loss, const std::vector<I
 void set_tangent(const std::string& name, const at::Tensor& loss, const std::vector<Input>& inputs) {
   at::Tensor sum;
   for (const Input& one : inputs) {
-    if (!one.tangent.defined()) continue;
+    if (!one.has_tangent()) continue;
     const at::Tensor part = (gradient_of(name, one, inputs) * one.tangent).sum();
     sum = sum.defined() ? sum + part : part;
   }
@@ -76,45 +77,40 @@ void differentiate(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const ForwardCall call(op, *stack);
   std::vector<Input> inputs;
   std::vector<bool> wanted;
+  bool is_recorded = false;
+  bool has_tangent = false;
   for (size_t i = 0; i < call.inputs(); ++i) {
     wanted.push_back(call.asks_for(i));
     for (at::Tensor& tensor : call.tensors(i)) {
-      inputs.emplace_back(std::move(tensor));
-      inputs.back().is_asked = call.asks_for(i);
-      if (inputs.back().is_differentiated()) wanted.back() = true;
+      const Input& one = inputs.emplace_back(i, std::move(tensor));
+      is_recorded |= one.is_recorded();
+      has_tangent |= one.has_tangent();
+      wanted[i] = wanted[i] || one.is_recorded() || one.has_tangent();
     }
   }
-  const size_t arguments = op.schema().arguments().size();
-  auto [loss, gradients] = compute(op, torch::jit::last(*stack, arguments).vec(), wanted);
-  auto next = gradients.begin();
-  auto input = inputs.begin();
-  for (size_t i = 0; i < call.inputs(); ++i) {
-    for (size_t j = call.tensors(i).size(); j > 0; --j, ++input) {
-      if (wanted[i]) input->gradient = std::move(*next++);
-    }
-  }
+  auto [loss, gradients] = compute(op, call.arguments().vec(), wanted);
+  if (!is_recorded && !has_tangent) return answer(op, *stack, std::move(loss), std::move(gradients));
 
+  auto next = gradients.begin();
+  for (Input& one : inputs) {
+    if (wanted[one.argument]) one.gradient = std::move(*next++);
+  }
   const std::string name = call.name();
-  const auto has = [&](const auto& predicate) { return std::any_of(inputs.begin(), inputs.end(), predicate); };
-  const bool has_tangent = has([](const Input& one) { return one.tangent.defined(); });
   std::vector<at::Tensor> asked;
   for (const Input& one : inputs) {
-    if (!one.is_asked) continue;
+    if (!call.asks_for(one.argument)) continue;
     RETORT_CHECK(!has_tangent, name, ": the gradient must not be differentiated again");
     asked.push_back(gradient_of(name, one, inputs));
   }
-  if (has([](const Input& one) { return one.is_recorded(); })) record(name, loss, inputs);
+  if (is_recorded) record(name, loss, inputs);
   if (has_tangent) set_tangent(name, loss, inputs);
-  torch::jit::drop(*stack, arguments);
-  torch::jit::push(*stack, std::move(loss), std::move(asked));
+  answer(op, *stack, std::move(loss), std::move(asked));
 }
 
 }  // namespace
 
 TORCH_LIBRARY_IMPL(retort, Autograd, m) {
-  for (const char* name : {RETORT_FORWARD_OPERATORS}) {
-    m.impl(name, torch::CppFunction::makeFromBoxedFunction<&differentiate>());
-  }
+  implement_forward_operators<&differentiate>(m);
 }
 
 }  // namespace retort::autograd

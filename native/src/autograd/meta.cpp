@@ -28,8 +28,7 @@ void forward(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
     if (!call.asks_for(i)) continue;
     for (const at::Tensor& tensor : call.tensors(i)) gradients.push_back(gradient_of(tensor, dtype));
   }
-  torch::jit::drop(*stack, op.schema().arguments().size());
-  torch::jit::push(*stack, std::move(loss), std::move(gradients));
+  answer(op, *stack, std::move(loss), std::move(gradients));
 }
 
 at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
@@ -50,9 +49,7 @@ at::Tensor crd_class_contrast(
 }  // namespace
 
 TORCH_LIBRARY_IMPL(retort, Meta, m) {
-  for (const char* name : {RETORT_FORWARD_OPERATORS}) {
-    m.impl(name, torch::CppFunction::makeFromBoxedFunction<&forward>());
-  }
+  implement_forward_operators<&forward>(m);
   m.impl("_ofd_batch_margin", &ofd_batch_margin);
   m.impl("crd_contrast", &crd_contrast);
   m.impl("crd_class_contrast", &crd_class_contrast);

@@ -5,9 +5,10 @@
 #include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/library.h>
 
-#include <algorithm>
 #include <utility>
 #include <vector>
+
+#include "tensor/forward_operator.h"
 
 namespace retort::autograd {
 namespace {
@@ -18,11 +19,6 @@ at::Tensor element(const at::Tensor& tensor, int64_t level, int64_t index) {
   const BatchedTensorImpl* batched = at::functorch::maybeGetBatchedImpl(tensor);
   if (!batched || batched->level() != level) return tensor;
   return batched->value().select(batched->bdim(), index);
-}
-
-std::vector<at::Tensor> tensors_in(const c10::IValue& value) {
-  if (value.isTensor()) return {value.toTensor()};
-  return value.isTensorList() ? value.toTensorVector() : std::vector<at::Tensor>();
 }
 
 /// The innermost vmap of some arguments, which is the one that is to be computed.
@@ -61,13 +57,12 @@ torch::jit::Stack arguments_of(at::ArrayRef<c10::IValue> arguments, int64_t leve
 
 void forward(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   const c10::impl::ExcludeDispatchKeyGuard below_vmap(c10::DispatchKey::FuncTorchBatched);
-  const size_t count = op.schema().arguments().size();
-  const auto arguments = torch::jit::last(*stack, count);
-  const Level level(arguments);
+  const ForwardCall call(op, *stack);
+  const Level level(call.arguments());
   std::vector<at::Tensor> losses;
   std::vector<std::vector<at::Tensor>> gradients;
   for (int64_t i = 0; i < level.size; ++i) {
-    torch::jit::Stack one = arguments_of(arguments, level.number, i);
+    torch::jit::Stack one = arguments_of(call.arguments(), level.number, i);
     op.callBoxed(one);
     losses.push_back(one.at(0).toTensor());
     const std::vector<at::Tensor> of_one = one.at(1).toTensorVector();
@@ -79,17 +74,13 @@ void forward(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   };
   std::vector<at::Tensor> all;
   for (const std::vector<at::Tensor>& one : gradients) all.push_back(batched(one));
-  at::Tensor loss = batched(losses);
-  torch::jit::drop(*stack, count);
-  torch::jit::push(*stack, std::move(loss), std::move(all));
+  answer(op, *stack, batched(losses), std::move(all));
 }
 
 }  // namespace
 
 TORCH_LIBRARY_IMPL(retort, FuncTorchBatched, m) {
-  for (const char* name : {RETORT_FORWARD_OPERATORS}) {
-    m.impl(name, torch::CppFunction::makeFromBoxedFunction<&forward>());
-  }
+  implement_forward_operators<&forward>(m);
 }
 
 }  // namespace retort::autograd
