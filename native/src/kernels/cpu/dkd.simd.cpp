@@ -6,42 +6,30 @@
 
 #include "kernels/math/dkd.h"
 #include "kernels/math/kd.h"
+#include "kernels/math/log_softmax.h"
 
 namespace retort::kernels::RETORT_ISA {
 namespace {
 
-/// A row's softmax over all classes but the label, as log-probability, and the label's log-odds against them.
+/// Over all classes but the label.
 template <typename T>
-struct OthersLogSoftmax {
-  const T* logits;
-  T inverse_temperature;
-  T max;
-  T log_sum;
-  T log_odds;
-
-  OthersLogSoftmax(const T* x, int64_t n, int64_t label, T scale) : logits(x), inverse_temperature(scale) {
-    max = x[label == 0 ? 1 : 0];
-    for (int64_t i = 0; i < n; ++i) max = i != label && x[i] > max ? x[i] : max;
-    T sum = 0;
+math::LogSoftmax<T> log_softmax_of_others(const T* x, int64_t n, int64_t label, T scale) {
+  T max = x[label == 0 ? 1 : 0];
+  for (int64_t i = 0; i < n; ++i) max = i != label && x[i] > max ? x[i] : max;
+  T sum = 0;
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; ++i) {
-      sum += i == label ? T(0) : math::exp_nonpositive((x[i] - max) * scale);
-    }
-    log_sum = static_cast<T>(log(static_cast<double>(sum)));
-    log_odds = (x[label] - max) * scale - log_sum;
+  for (int64_t i = 0; i < n; ++i) {
+    sum += i == label ? T(0) : math::exp_nonpositive((x[i] - max) * scale);
   }
-
-  T operator[](int64_t i) const {
-    return (logits[i] - max) * inverse_temperature - log_sum;
-  }
-};
+  return {x, scale, max, static_cast<T>(log(static_cast<double>(sum)))};
+}
 
 template <typename T>
 T loss_of(const LogitsRow<T>& row, int64_t label, T alpha, T beta) {
-  const OthersLogSoftmax<T> student(row.student, row.classes, label, row.inverse_temperature);
-  const OthersLogSoftmax<T> teacher(row.teacher, row.classes, label, row.inverse_temperature);
-  const math::DkdTarget<T> student_target(student.log_odds);
-  const math::DkdTarget<T> teacher_target(teacher.log_odds);
+  const auto student = log_softmax_of_others(row.student, row.classes, label, row.inverse_temperature);
+  const auto teacher = log_softmax_of_others(row.teacher, row.classes, label, row.inverse_temperature);
+  const math::DkdTarget<T> student_target(student[label]);
+  const math::DkdTarget<T> teacher_target(teacher[label]);
   T of_others = 0;
 #pragma omp simd reduction(+ : of_others)
   for (int64_t i = 0; i < row.classes; ++i) {

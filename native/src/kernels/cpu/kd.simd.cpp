@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "kernels/math/kd.h"
+#include "kernels/math/log_softmax.h"
 
 namespace retort::kernels::RETORT_ISA {
 namespace {
@@ -16,33 +17,20 @@ double log_of(double x) {
   return log(x);
 }
 
-/// A row's softmax as log-probability: (x[i] - max) / T - log_sum.
 template <typename T>
-struct LogSoftmax {
-  const T* logits;
-  T inverse_temperature;
-  T max;
-  T log_sum;
-
-  LogSoftmax(const T* x, int64_t n, T scale) : logits(x), inverse_temperature(scale), max(x[0]) {
-    T largest = x[0];
+math::LogSoftmax<T> log_softmax(const T* x, int64_t n, T scale) {
+  T largest = x[0];
 #pragma omp simd reduction(max : largest)
-    for (int64_t i = 0; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
-    T sum = 0;
+  for (int64_t i = 0; i < n; ++i) largest = x[i] > largest ? x[i] : largest;
+  T sum = 0;
 #pragma omp simd reduction(+ : sum)
-    for (int64_t i = 0; i < n; ++i) sum += math::exp_nonpositive((x[i] - largest) * scale);
-    max = largest;
-    log_sum = log_of(sum);
-  }
-
-  T operator[](int64_t i) const {
-    return (logits[i] - max) * inverse_temperature - log_sum;
-  }
-};
+  for (int64_t i = 0; i < n; ++i) sum += math::exp_nonpositive((x[i] - largest) * scale);
+  return {x, scale, largest, log_of(sum)};
+}
 
 template <typename T>
-T divergence_from_logits(const LogitsRow<T>& row, const LogSoftmax<T>& student) {
-  const LogSoftmax<T> teacher(row.teacher, row.classes, row.inverse_temperature);
+T divergence_from_logits(const LogitsRow<T>& row, const math::LogSoftmax<T>& student) {
+  const math::LogSoftmax<T> teacher = log_softmax(row.teacher, row.classes, row.inverse_temperature);
   const T scale = row.gradient_scale * row.inverse_temperature;
   T divergence = 0;
 #pragma omp simd reduction(+ : divergence)
@@ -63,7 +51,7 @@ T divergence_from_logits(const LogitsRow<T>& row, const LogSoftmax<T>& student) 
 }
 
 template <typename T>
-T divergence_from_probabilities(const LogitsRow<T>& row, const LogSoftmax<T>& student) {
+T divergence_from_probabilities(const LogitsRow<T>& row, const math::LogSoftmax<T>& student) {
   T divergence = 0;
   T total = 0;
   for (int64_t i = 0; i < row.classes; ++i) {
@@ -88,7 +76,7 @@ T divergence_from_probabilities(const LogitsRow<T>& row, const LogSoftmax<T>& st
 
 template <typename T>
 T row_divergence(const LogitsRow<T>& row, bool teacher_has_probabilities) {
-  const LogSoftmax<T> student(row.student, row.classes, row.inverse_temperature);
+  const math::LogSoftmax<T> student = log_softmax(row.student, row.classes, row.inverse_temperature);
   return teacher_has_probabilities ? divergence_from_probabilities(row, student) : divergence_from_logits(row, student);
 }
 

@@ -1,33 +1,23 @@
 #include "kernels/cuda/logits_rows.cuh"
 #include "kernels/math/dkd.h"
 #include "kernels/math/kd.h"
+#include "kernels/math/log_softmax.h"
 
 namespace retort::kernels::cuda {
 namespace {
 
-/// A row's softmax over all classes but the label, as log-probability, and the label's log-odds against them.
+/// Over all classes but the label.
 template <typename T>
-struct OthersLogSoftmax {
-  const T* logits;
-  T inverse_temperature;
-  T max;
-  T log_sum;
-  T log_odds;
-
-  __device__ OthersLogSoftmax(const T* x, int64_t n, int64_t label, T scale) : logits(x), inverse_temperature(scale) {
-    T largest = x[label == 0 ? 1 : 0];
-    for (int64_t i = threadIdx.x; i < n; i += kThreads) largest = i != label && x[i] > largest ? x[i] : largest;
-    max = block_max(largest);
-    double sum = 0;
-    for (int64_t i = threadIdx.x; i < n; i += kThreads) {
-      if (i != label) sum += static_cast<double>(math::exp_nonpositive((x[i] - max) * scale));
-    }
-    log_sum = static_cast<T>(log(block_sum(sum)));
-    log_odds = (x[label] - max) * scale - log_sum;
+__device__ math::LogSoftmax<T> log_softmax_of_others(const T* x, int64_t n, int64_t label, T scale) {
+  T largest = x[label == 0 ? 1 : 0];
+  for (int64_t i = threadIdx.x; i < n; i += kThreads) largest = i != label && x[i] > largest ? x[i] : largest;
+  const T max = block_max(largest);
+  double sum = 0;
+  for (int64_t i = threadIdx.x; i < n; i += kThreads) {
+    if (i != label) sum += static_cast<double>(math::exp_nonpositive((x[i] - max) * scale));
   }
-
-  __device__ T operator[](int64_t i) const { return (logits[i] - max) * inverse_temperature - log_sum; }
-};
+  return {x, scale, max, static_cast<T>(log(block_sum(sum)))};
+}
 
 /// A block a row.
 template <typename T>
@@ -36,10 +26,10 @@ __global__ void __launch_bounds__(kThreads) dkd_kernel(LogitsRows<T> rows, const
   const double share = *row.shares;
   if (share == 0) return skip(row);
   const int64_t label = labels[blockIdx.x];
-  const OthersLogSoftmax<T> student(row.student, row.classes, label, row.inverse_temperature);
-  const OthersLogSoftmax<T> teacher(row.teacher, row.classes, label, row.inverse_temperature);
-  const math::DkdTarget<T> student_target(student.log_odds);
-  const math::DkdTarget<T> teacher_target(teacher.log_odds);
+  const auto student = log_softmax_of_others(row.student, row.classes, label, row.inverse_temperature);
+  const auto teacher = log_softmax_of_others(row.teacher, row.classes, label, row.inverse_temperature);
+  const math::DkdTarget<T> student_target(student[label]);
+  const math::DkdTarget<T> teacher_target(teacher[label]);
   double sum = 0;
   for (int64_t i = threadIdx.x; i < row.classes; i += kThreads) {
     if (i != label) sum += static_cast<double>(math::kd_term(student[i], teacher[i]));

@@ -1,34 +1,25 @@
 #include "kernels/cuda/logits_rows.cuh"
 #include "kernels/math/kd.h"
+#include "kernels/math/log_softmax.h"
 
 namespace retort::kernels::cuda {
 namespace {
 
-/// A row's softmax as log-probability: (x[i] - max) / T - log_sum.
 template <typename T>
-struct LogSoftmax {
-  const T* logits;
-  T inverse_temperature;
-  T max;
-  T log_sum;
-
-  __device__ LogSoftmax(const T* x, int64_t n, T scale) : logits(x), inverse_temperature(scale) {
-    T largest = x[0];
-    for (int64_t i = threadIdx.x; i < n; i += kThreads) largest = x[i] > largest ? x[i] : largest;
-    max = block_max(largest);
-    double sum = 0;
-    for (int64_t i = threadIdx.x; i < n; i += kThreads) {
-      sum += static_cast<double>(math::exp_nonpositive((x[i] - max) * scale));
-    }
-    log_sum = static_cast<T>(log(block_sum(sum)));
+__device__ math::LogSoftmax<T> log_softmax(const T* x, int64_t n, T scale) {
+  T largest = x[0];
+  for (int64_t i = threadIdx.x; i < n; i += kThreads) largest = x[i] > largest ? x[i] : largest;
+  const T max = block_max(largest);
+  double sum = 0;
+  for (int64_t i = threadIdx.x; i < n; i += kThreads) {
+    sum += static_cast<double>(math::exp_nonpositive((x[i] - max) * scale));
   }
-
-  __device__ T operator[](int64_t i) const { return (logits[i] - max) * inverse_temperature - log_sum; }
-};
+  return {x, scale, max, static_cast<T>(log(block_sum(sum)))};
+}
 
 template <typename T>
-__device__ double divergence_from_logits(const LogitsRows<T>& row, const LogSoftmax<T>& student) {
-  const LogSoftmax<T> teacher(row.teacher, row.classes, row.inverse_temperature);
+__device__ double divergence_from_logits(const LogitsRows<T>& row, const math::LogSoftmax<T>& student) {
+  const math::LogSoftmax<T> teacher = log_softmax(row.teacher, row.classes, row.inverse_temperature);
   const T scale = static_cast<T>(*row.shares) * row.inverse_temperature;
   double sum = 0;
   for (int64_t i = threadIdx.x; i < row.classes; i += kThreads) {
@@ -45,7 +36,7 @@ __device__ double divergence_from_logits(const LogitsRows<T>& row, const LogSoft
 }
 
 template <typename T>
-__device__ double divergence_from_probabilities(const LogitsRows<T>& row, const LogSoftmax<T>& student) {
+__device__ double divergence_from_probabilities(const LogitsRows<T>& row, const math::LogSoftmax<T>& student) {
   const T share = static_cast<T>(*row.shares);
   double sum = 0;
   double sum_of_probabilities = 0;
@@ -73,7 +64,7 @@ __global__ void __launch_bounds__(kThreads) kd_kernel(LogitsRows<T> rows, bool t
   const LogitsRows<T> row = one_of(rows, blockIdx.x);
   const double share = *row.shares;
   if (share == 0) return skip(row);
-  const LogSoftmax<T> student(row.student, row.classes, row.inverse_temperature);
+  const math::LogSoftmax<T> student = log_softmax(row.student, row.classes, row.inverse_temperature);
   const double divergence =
       teacher_has_probabilities ? divergence_from_probabilities(row, student) : divergence_from_logits(row, student);
   if (threadIdx.x == 0) *row.terms = divergence * share;
