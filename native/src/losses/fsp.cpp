@@ -25,7 +25,7 @@ namespace nn = torch::nn;
 constexpr size_t kMinimumMaps = 2;
 
 constexpr auto kPoolings = names_of<FspPooling>("fsp_loss", "pooling", "FspPooling", "average", "max");
-constexpr auto kPoolingsOfMatrix = names_of<FspPooling>("fsp_matrix", "pooling", "FspPooling", "average", "max");
+constexpr auto kPoolingsOfMatrix = kPoolings.in("fsp_matrix");
 constexpr auto kReductions =
     names_of<FspReduction>("fsp_loss", "reduction", "FspReduction", "mean", "paper", "torchdistill");
 

@@ -20,6 +20,9 @@ struct Names {
   const char* type;
   std::array<const char*, kCount> names;
 
+  /// The same enum as another function's argument.
+  constexpr Names in(const char* other_function) const { return {other_function, argument, type, names}; }
+
   c10::string_view of(Enum value) const {
     const auto index = static_cast<size_t>(value);
     RETORT_CHECK(

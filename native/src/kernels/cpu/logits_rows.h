@@ -2,7 +2,7 @@
 
 #include <ATen/Dispatch.h>
 #include <ATen/core/Tensor.h>
-#include <ATen/ops/empty_like.h>
+#include <ATen/ops/empty.h>
 
 #include <algorithm>
 #include <array>
@@ -13,22 +13,12 @@
 #include "kernels/cpu/standardise.simd.h"
 #include "runtime/isa.h"
 #include "runtime/threads.h"
+#include "tensor/logits_batch.h"
 #include "tensor/operators.h"
 #include "tensor/precision.h"
 #include "tensor/scalar.h"
 
 namespace retort::kernels {
-
-/// A batch of logits [batch, classes] of both networks, as the losses that compare them row by row are given it.
-struct LogitsBatch {
-  const at::Tensor& student;
-  const at::Tensor& teacher;
-  const std::optional<at::Tensor>& weight;
-  /// int64 [batch]: samples without a label don't count; undefined if all samples count.
-  at::Tensor labels;
-  double temperature;
-  bool standardise;
-};
 
 /// What each sample counts in the loss: its share of the weights times T^2.
 inline std::vector<double> shares_of(const LogitsBatch& of) {

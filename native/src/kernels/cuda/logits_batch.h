@@ -13,20 +13,10 @@
 #include "kernels/cuda/logits_rows.h"
 #include "kernels/cuda/tensors.h"
 #include "kernels/math/standardise.h"
+#include "tensor/logits_batch.h"
 #include "tensor/operators.h"
 
 namespace retort::kernels::cuda {
-
-/// A batch of logits [batch, classes] of both networks, as the losses that compare them row by row are given it.
-struct LogitsBatch {
-  const at::Tensor& student;
-  const at::Tensor& teacher;
-  const std::optional<at::Tensor>& weight;
-  /// int64 [batch]: samples without a label don't count; undefined if all samples count.
-  at::Tensor labels;
-  double temperature;
-  bool standardise;
-};
 
 /// What each sample counts in the loss: its share of the weights times T^2.
 inline at::Tensor shares_of(const LogitsBatch& of) {
