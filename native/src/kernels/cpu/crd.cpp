@@ -13,7 +13,6 @@
 #include "kernels/cpu/crd.simd.h"
 #include "kernels/math/class_draw.h"
 #include "kernels/math/crd.h"
-#include "runtime/isa.h"
 #include "runtime/random.h"
 #include "runtime/threads.h"
 #include "tensor/operators.h"
@@ -57,14 +56,13 @@ double side_loss(const Side& side, const Candidates& candidates, double z, const
   const double noise = negatives / static_cast<double>(side.memory.size(0));
   std::vector<double> sums(static_cast<size_t>(candidates.batch()));
   AT_DISPATCH_FLOATING_TYPES(side.memory.scalar_type(), "crd_loss", [&] {
-    using Function = double (*)(const CrdAnchor<scalar_t>&, const CrdScoring<scalar_t>&);
-    const auto crd_anchor = select<Function>(&baseline::crd_anchor, &avx2::crd_anchor, &avx512::crd_anchor);
+    const auto softplus_sum = crd_kernels<scalar_t>().softplus_sum;
     const int64_t dimension = side.embeddings.size(1);
     scalar_t* gradient_data = gradient.defined() ? gradient.mutable_data_ptr<scalar_t>() : nullptr;
     parallel_for(0, candidates.batch(), grain_of(candidates, dimension), [&](int64_t begin, int64_t end) {
       for (int64_t range = 0; range < candidates.ranges(); ++range) {
         for (int64_t b = begin; b < end; ++b) {
-          sums[static_cast<size_t>(b)] += crd_anchor(
+          sums[static_cast<size_t>(b)] += softplus_sum(
               side.anchor<scalar_t>(b, candidates.part(b, range)),
               {static_cast<scalar_t>(std::log(z) + std::log(noise + math::kCrdEpsilon)), range == 0,
                gradient_data ? gradient_data + b * dimension : nullptr,
@@ -96,15 +94,13 @@ double crd_z(const at::Tensor& embeddings, const at::Tensor& memory, const at::T
   const Candidates candidates(contrast, memory);
   std::vector<ExponentialSum> sums(static_cast<size_t>(candidates.batch() * candidates.ranges()));
   AT_DISPATCH_FLOATING_TYPES(memory.scalar_type(), "crd_z", [&] {
-    using Function = ExponentialSum (*)(const CrdAnchor<scalar_t>&);
-    const auto crd_exponential_sum =
-        select<Function>(&baseline::crd_exponential_sum, &avx2::crd_exponential_sum, &avx512::crd_exponential_sum);
+    const auto exponential_sum = crd_kernels<scalar_t>().exponential_sum;
     const int64_t grain = grain_of(candidates, embeddings.size(1));
     parallel_for(0, candidates.batch(), grain, [&](int64_t begin, int64_t end) {
       for (int64_t range = 0; range < candidates.ranges(); ++range) {
         for (int64_t b = begin; b < end; ++b) {
           sums[static_cast<size_t>(b * candidates.ranges() + range)] =
-              crd_exponential_sum(side.anchor<scalar_t>(b, candidates.part(b, range)));
+              exponential_sum(side.anchor<scalar_t>(b, candidates.part(b, range)));
         }
       }
     });

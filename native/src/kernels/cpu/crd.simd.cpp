@@ -128,17 +128,6 @@ ExponentialSum exponential_sum(const CrdAnchor<T>& anchor) {
 
 }  // namespace
 
-double crd_anchor(const CrdAnchor<float>& anchor, const CrdScoring<float>& scoring) {
-  return softplus_sum(anchor, scoring);
-}
-double crd_anchor(const CrdAnchor<double>& anchor, const CrdScoring<double>& scoring) {
-  return softplus_sum(anchor, scoring);
-}
-ExponentialSum crd_exponential_sum(const CrdAnchor<float>& anchor) {
-  return exponential_sum(anchor);
-}
-ExponentialSum crd_exponential_sum(const CrdAnchor<double>& anchor) {
-  return exponential_sum(anchor);
-}
+RETORT_DEFINE_KERNELS(CrdKernels, crd_kernels, &softplus_sum<T>, &exponential_sum<T>)
 
 }  // namespace retort::kernels::RETORT_ISA

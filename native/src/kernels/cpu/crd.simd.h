@@ -2,7 +2,7 @@
 
 #include <stdint.h>
 
-#include "kernels/cpu/variants.h"
+#include "kernels/cpu/kernel_table.h"
 
 namespace retort::kernels {
 
@@ -37,10 +37,14 @@ struct ExponentialSum {
   double scaled_sum;
 };
 
-// Return the sum of the softplus terms; the sum of e^score over all candidates.
-RETORT_DECLARE_VARIANTS(double crd_anchor(const CrdAnchor<float>& anchor, const CrdScoring<float>& scoring);
-                        double crd_anchor(const CrdAnchor<double>& anchor, const CrdScoring<double>& scoring);
-                        ExponentialSum crd_exponential_sum(const CrdAnchor<float>& anchor);
-                        ExponentialSum crd_exponential_sum(const CrdAnchor<double>& anchor);)
+template <typename T>
+struct CrdKernels {
+  /// Returns the sum of the softplus terms.
+  double (*softplus_sum)(const CrdAnchor<T>& anchor, const CrdScoring<T>& scoring);
+  /// Returns the sum of e^score over all candidates.
+  ExponentialSum (*exponential_sum)(const CrdAnchor<T>& anchor);
+};
+
+RETORT_DECLARE_KERNELS(CrdKernels, crd_kernels)
 
 }  // namespace retort::kernels

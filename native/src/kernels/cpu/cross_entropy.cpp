@@ -10,7 +10,6 @@
 
 #include "kernels/cpu/cross_entropy.simd.h"
 #include "kernels/cpu/per_sample.h"
-#include "runtime/isa.h"
 #include "runtime/threads.h"
 #include "tensor/cpu.h"
 #include "tensor/operators.h"
@@ -59,10 +58,7 @@ LossWithGradients cross_entropy_forward(
   const at::Tensor gradient = gradients[0] ? at::empty(rows.sizes(), rows.options()) : at::Tensor();
   Numbers parts(static_cast<size_t>(batch));
   AT_DISPATCH_FLOATING_TYPES(dtype, "cross_entropy", [&] {
-    using Row = CrossEntropyRow<scalar_t>;
-    using Function = double (*)(const Row&);
-    const auto row_loss =
-        select<Function>(&baseline::cross_entropy_row, &avx2::cross_entropy_row, &avx512::cross_entropy_row);
+    const auto row_loss = cross_entropy_kernels<scalar_t>().loss;
     const scalar_t* from = rows.const_data_ptr<scalar_t>();
     scalar_t* to = gradients[0] ? gradient.mutable_data_ptr<scalar_t>() : nullptr;
     const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / classes);

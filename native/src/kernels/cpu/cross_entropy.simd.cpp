@@ -90,11 +90,6 @@ double row_loss(const CrossEntropyRow<T>& row) {
 
 }  // namespace
 
-double cross_entropy_row(const CrossEntropyRow<float>& row) {
-  return row_loss(row);
-}
-double cross_entropy_row(const CrossEntropyRow<double>& row) {
-  return row_loss(row);
-}
+RETORT_DEFINE_KERNELS(CrossEntropyKernels, cross_entropy_kernels, &row_loss<T>)
 
 }  // namespace retort::kernels::RETORT_ISA

@@ -2,7 +2,7 @@
 
 #include <stdint.h>
 
-#include "kernels/cpu/variants.h"
+#include "kernels/cpu/kernel_table.h"
 
 namespace retort::kernels {
 
@@ -21,8 +21,12 @@ struct CrossEntropyRow {
   double share;
 };
 
-// Return the sample's part of the loss.
-RETORT_DECLARE_VARIANTS(double cross_entropy_row(const CrossEntropyRow<float>& row);
-                        double cross_entropy_row(const CrossEntropyRow<double>& row);)
+template <typename T>
+struct CrossEntropyKernels {
+  /// Returns the sample's part of the loss.
+  double (*loss)(const CrossEntropyRow<T>& row);
+};
+
+RETORT_DECLARE_KERNELS(CrossEntropyKernels, cross_entropy_kernels)
 
 }  // namespace retort::kernels

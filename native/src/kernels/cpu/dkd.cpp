@@ -15,8 +15,7 @@ LossWithGradients dkd_forward(
   const int64_t* label = batch.labels.const_data_ptr<int64_t>();
   return sum_over_rows(batch, gradients, [&](const auto& row, int64_t b) {
     using T = std::remove_const_t<std::remove_pointer_t<decltype(row.student)>>;
-    using Function = T (*)(const LogitsRow<T>&, int64_t, T, T);
-    return RETORT_VARIANT(Function, dkd_row)(row, label[b], static_cast<T>(alpha), static_cast<T>(beta));
+    return dkd_kernels<T>().loss(row, label[b], static_cast<T>(alpha), static_cast<T>(beta));
   });
 }
 

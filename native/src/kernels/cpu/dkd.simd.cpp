@@ -60,11 +60,6 @@ T loss_of(const LogitsRow<T>& row, int64_t label, T alpha, T beta) {
 
 }  // namespace
 
-float dkd_row(const LogitsRow<float>& row, int64_t label, float alpha, float beta) {
-  return loss_of(row, label, alpha, beta);
-}
-double dkd_row(const LogitsRow<double>& row, int64_t label, double alpha, double beta) {
-  return loss_of(row, label, alpha, beta);
-}
+RETORT_DEFINE_KERNELS(DkdKernels, dkd_kernels, &loss_of<T>)
 
 }  // namespace retort::kernels::RETORT_ISA

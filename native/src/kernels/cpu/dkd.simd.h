@@ -1,12 +1,16 @@
 #pragma once
 
+#include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/logits_row.h"
-#include "kernels/cpu/variants.h"
 
 namespace retort::kernels {
 
-// Return alpha times the divergence over the label, plus beta times the divergence over the other classes.
-RETORT_DECLARE_VARIANTS(float dkd_row(const LogitsRow<float>& row, int64_t label, float alpha, float beta);
-                        double dkd_row(const LogitsRow<double>& row, int64_t label, double alpha, double beta);)
+template <typename T>
+struct DkdKernels {
+  /// Returns alpha times the divergence over the label, plus beta times the divergence over the other classes.
+  T (*loss)(const LogitsRow<T>& row, int64_t label, T alpha, T beta);
+};
+
+RETORT_DECLARE_KERNELS(DkdKernels, dkd_kernels)
 
 }  // namespace retort::kernels

@@ -1,3 +1,4 @@
+#include <ATen/Dispatch.h>
 #include <torch/library.h>
 
 #include <array>
@@ -5,7 +6,6 @@
 #include "kernels/cpu/fsp.simd.h"
 #include "kernels/cpu/maps.h"
 #include "kernels/cpu/per_sample.h"
-#include "runtime/isa.h"
 #include "tensor/operators.h"
 
 namespace retort::kernels {
@@ -32,9 +32,7 @@ LossWithGradients fsp_forward(
   for (size_t i = 0; i + 1 < pairs.size(); i += 2) all_pairs.push_back({pairs[i], pairs[i + 1]});
   const int64_t batch = student[0].size(0);
   const at::ScalarType dtype = compute_dtype(student[0]);
-  const auto fsp_sample =
-      dtype == at::kDouble ? select(&baseline::fsp_sample_double, &avx2::fsp_sample_double, &avx512::fsp_sample_double)
-                           : select(&baseline::fsp_sample_float, &avx2::fsp_sample_float, &avx512::fsp_sample_float);
+  const auto loss_of = AT_DISPATCH_FLOATING_TYPES(dtype, "fsp_loss", [] { return fsp_kernels<scalar_t>().loss; });
 
   int64_t work = 0;
   for (const FspPair& pair : all_pairs) {
@@ -53,7 +51,7 @@ LossWithGradients fsp_forward(
     sample.reduction = static_cast<FspReduction>(reduction);
     sample.gradient_scale = 1.0 / static_cast<double>(batch);
     sample.scratch = &scratch;
-    return fsp_sample(sample);
+    return loss_of(sample);
   });
 
   std::vector<at::Tensor> all;

@@ -166,11 +166,6 @@ double sum_of_pairs(const FspSample& sample) {
 
 }  // namespace
 
-double fsp_sample_float(const FspSample& sample) {
-  return sum_of_pairs<float>(sample);
-}
-double fsp_sample_double(const FspSample& sample) {
-  return sum_of_pairs<double>(sample);
-}
+RETORT_DEFINE_KERNELS(FspKernels, fsp_kernels, &sum_of_pairs<T>)
 
 }  // namespace retort::kernels::RETORT_ISA

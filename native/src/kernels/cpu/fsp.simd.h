@@ -1,8 +1,8 @@
 #pragma once
 
 #include "kernels/cpu/feature_map.h"
+#include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/scratch.h"
-#include "kernels/cpu/variants.h"
 
 namespace retort::kernels {
 
@@ -37,8 +37,12 @@ struct FspSample {
   Scratch* scratch;
 };
 
-// Return the sum over the pairs of the reduced difference of the FSP matrices.
-RETORT_DECLARE_VARIANTS(double fsp_sample_float(const FspSample& sample);
-                        double fsp_sample_double(const FspSample& sample);)
+template <typename T>
+struct FspKernels {
+  /// Returns the sum over the pairs of the reduced difference of the FSP matrices.
+  double (*loss)(const FspSample& sample);
+};
+
+RETORT_DECLARE_KERNELS(FspKernels, fsp_kernels)
 
 }  // namespace retort::kernels

@@ -18,8 +18,7 @@ LossWithGradients kd_forward(
   const LogitsBatch batch = {student, teacher, weight, {}, temperature, target == kStandardisedLogits};
   return sum_over_rows(batch, gradients, [&](const auto& row, int64_t /*b*/) {
     using T = std::remove_const_t<std::remove_pointer_t<decltype(row.student)>>;
-    using Function = T (*)(const LogitsRow<T>&, bool);
-    return RETORT_VARIANT(Function, kd_row)(row, target == kProbabilities);
+    return kd_kernels<T>().divergence(row, target == kProbabilities);
   });
 }
 

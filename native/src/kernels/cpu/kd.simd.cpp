@@ -82,11 +82,6 @@ T row_divergence(const LogitsRow<T>& row, bool teacher_has_probabilities) {
 
 }  // namespace
 
-float kd_row(const LogitsRow<float>& row, bool teacher_has_probabilities) {
-  return row_divergence(row, teacher_has_probabilities);
-}
-double kd_row(const LogitsRow<double>& row, bool teacher_has_probabilities) {
-  return row_divergence(row, teacher_has_probabilities);
-}
+RETORT_DEFINE_KERNELS(KdKernels, kd_kernels, &row_divergence<T>)
 
 }  // namespace retort::kernels::RETORT_ISA

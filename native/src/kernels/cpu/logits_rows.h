@@ -11,7 +11,6 @@
 
 #include "kernels/cpu/logits_row.h"
 #include "kernels/cpu/standardise.simd.h"
-#include "runtime/isa.h"
 #include "runtime/threads.h"
 #include "tensor/logits_batch.h"
 #include "tensor/operators.h"
@@ -80,21 +79,18 @@ class LogitsRows {
 /// The loss of a row whose logits are standardised before.
 template <typename T, typename RowLoss>
 T loss_of_standardised(const LogitsRow<T>& row, std::vector<T>& memory, const RowLoss& row_loss) {
-  using Standardise = Standardised<T> (*)(const T*, int64_t, T*);
-  using Project = void (*)(const Standardised<T>&, const T*, int64_t, T*);
-  const auto standardise = RETORT_VARIANT(Standardise, standardise);
-  const auto project = RETORT_VARIANT(Project, project_gradient);
+  const StandardiseKernels<T>& kernels = standardise_kernels<T>();
   memory.resize(static_cast<size_t>(2 * row.classes));
   T* student = memory.data();
   T* teacher = student + row.classes;
-  const Standardised<T> of_student = standardise(row.student, row.classes, student);
-  const Standardised<T> of_teacher = standardise(row.teacher, row.classes, teacher);
+  const Standardised<T> of_student = kernels.standardise(row.student, row.classes, student);
+  const Standardised<T> of_teacher = kernels.standardise(row.teacher, row.classes, teacher);
   LogitsRow<T> inner = row;
   inner.student = student;
   inner.teacher = teacher;
   const T loss = row_loss(inner);
-  if (row.student_gradient) project(of_student, student, row.classes, row.student_gradient);
-  if (row.teacher_gradient) project(of_teacher, teacher, row.classes, row.teacher_gradient);
+  if (row.student_gradient) kernels.project(of_student, student, row.classes, row.student_gradient);
+  if (row.teacher_gradient) kernels.project(of_teacher, teacher, row.classes, row.teacher_gradient);
   return loss;
 }
 

@@ -1,3 +1,4 @@
+#include <ATen/Dispatch.h>
 #include <torch/library.h>
 
 #include <array>
@@ -6,7 +7,6 @@
 #include "kernels/cpu/maps.h"
 #include "kernels/cpu/nst.simd.h"
 #include "kernels/cpu/per_sample.h"
-#include "runtime/isa.h"
 #include "tensor/operators.h"
 
 namespace retort::kernels {
@@ -20,9 +20,8 @@ LossWithGradients nst_forward(
   const auto layer_kernel = static_cast<NstKernel>(kernel);
   const int64_t batch = student.size(0);
   const at::ScalarType dtype = compute_dtype(student);
-  const auto nst_layer = dtype == at::kDouble
-                             ? select(&baseline::nst_layer_double, &avx2::nst_layer_double, &avx512::nst_layer_double)
-                             : select(&baseline::nst_layer_float, &avx2::nst_layer_float, &avx512::nst_layer_float);
+  const auto discrepancy_of =
+      AT_DISPATCH_FLOATING_TYPES(dtype, "nst_loss", [] { return nst_kernels<scalar_t>().discrepancy; });
 
   const int64_t work =
       student.numel() / batch * (layer_kernel == NstKernel::kLinear ? 1 : student.size(1) + teacher.size(1));
@@ -39,12 +38,12 @@ LossWithGradients nst_forward(
     layer.gradient_scale = 1.0 / static_cast<double>(batch);
     layer.dead_channel_norm = dead_channel_norm;
     layer.scratch = &scratch;
-    const double discrepancy = nst_layer(layer);
+    const double discrepancy = discrepancy_of(layer);
     if (layer.teacher.gradient) {
       scratch.reset();
       std::swap(layer.student, layer.teacher);
       std::swap(layer.student_term, layer.teacher_term);
-      nst_layer(layer);
+      discrepancy_of(layer);
     }
     return discrepancy;
   });

@@ -332,11 +332,6 @@ double discrepancy(const NstLayer& layer) {
 
 }  // namespace
 
-double nst_layer_float(const NstLayer& layer) {
-  return discrepancy<float>(layer);
-}
-double nst_layer_double(const NstLayer& layer) {
-  return discrepancy<double>(layer);
-}
+RETORT_DEFINE_KERNELS(NstKernels, nst_kernels, &discrepancy<T>)
 
 }  // namespace retort::kernels::RETORT_ISA

@@ -1,8 +1,8 @@
 #pragma once
 
 #include "kernels/cpu/feature_map.h"
+#include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/scratch.h"
-#include "kernels/cpu/variants.h"
 
 namespace retort::kernels {
 
@@ -29,8 +29,13 @@ struct NstLayer {
   Scratch* scratch;
 };
 
-// Return the discrepancy of the sample. The gradient goes to the student's map only; since the discrepancy is
-// symmetric, the teacher's comes with the two, and their terms, exchanged.
-RETORT_DECLARE_VARIANTS(double nst_layer_float(const NstLayer& layer); double nst_layer_double(const NstLayer& layer);)
+template <typename T>
+struct NstKernels {
+  /// Returns the discrepancy of the sample. The gradient goes to the student's map only; since the discrepancy is
+  /// symmetric, the teacher's comes with the two, and their terms, exchanged.
+  double (*discrepancy)(const NstLayer& layer);
+};
+
+RETORT_DECLARE_KERNELS(NstKernels, nst_kernels)
 
 }  // namespace retort::kernels

@@ -1,3 +1,4 @@
+#include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
@@ -8,7 +9,6 @@
 #include "kernels/cpu/ofd.simd.h"
 #include "kernels/cpu/per_sample.h"
 #include "kernels/math/ofd.h"
-#include "runtime/isa.h"
 #include "tensor/operators.h"
 
 namespace retort::kernels {
@@ -28,11 +28,10 @@ LossWithGradients ofd_forward(
   const at::Tensor margins = margin.to(dtype).contiguous();
   const int64_t batch = student.size(0);
   const double scale = math::ofd_scale(static_cast<math::OfdReduction>(reduction), batch, student.numel());
-  const auto ofd_sample =
-      dtype == at::kDouble ? select(&baseline::ofd_sample_double, &avx2::ofd_sample_double, &avx512::ofd_sample_double)
-                           : select(&baseline::ofd_sample_float, &avx2::ofd_sample_float, &avx512::ofd_sample_float);
+  const auto distance_of =
+      AT_DISPATCH_FLOATING_TYPES(dtype, "ofd_loss", [] { return ofd_kernels<scalar_t>().distance; });
   const double sum = sum_over_samples(batch, student.numel() / batch, [&](int64_t b, Scratch& scratch) {
-    return ofd_sample({students.sample(b), teachers.sample(b), margins.const_data_ptr(), scale, &scratch});
+    return distance_of({students.sample(b), teachers.sample(b), margins.const_data_ptr(), scale, &scratch});
   });
   return with_gradients(scalar_on_cpu(sum * scale, dtype), {students.gradient(), teachers.gradient()});
 }
@@ -42,19 +41,14 @@ at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
   const at::ScalarType dtype = compute_dtype(teacher);
   const int64_t batch = teacher.size(0);
   const int64_t channels = teacher.size(1);
-  const auto negative_responses = dtype == at::kDouble
-                                      ? select(
-                                            &baseline::negative_responses_double, &avx2::negative_responses_double,
-                                            &avx512::negative_responses_double)
-                                      : select(
-                                            &baseline::negative_responses_float, &avx2::negative_responses_float,
-                                            &avx512::negative_responses_float);
+  const auto sum_negatives =
+      AT_DISPATCH_FLOATING_TYPES(dtype, "ofd_batch_margin", [] { return ofd_kernels<scalar_t>().sum_negatives; });
   const at::Tensor sums = at::empty({batch, channels}, teacher.options().dtype(at::kDouble));
   const at::Tensor counts = at::empty_like(sums);
   double* sum_data = sums.mutable_data_ptr<double>();
   double* count_data = counts.mutable_data_ptr<double>();
   for_each_sample(batch, teacher.numel() / batch, [&](int64_t b, Scratch& scratch) {
-    negative_responses(maps.sample(b), sum_data + b * channels, count_data + b * channels, scratch);
+    sum_negatives(maps.sample(b), sum_data + b * channels, count_data + b * channels, scratch);
   });
   return (sums.sum(0) / (counts.sum(0) + math::kOfdEpsilon)).to(dtype);
 }

@@ -138,17 +138,6 @@ void sum_negatives(const FeatureMap& map, double* sums, double* counts, Scratch&
 
 }  // namespace
 
-double ofd_sample_float(const OfdSample& sample) {
-  return total_distance<float>(sample);
-}
-double ofd_sample_double(const OfdSample& sample) {
-  return total_distance<double>(sample);
-}
-void negative_responses_float(const FeatureMap& map, double* sums, double* counts, Scratch& scratch) {
-  sum_negatives<float>(map, sums, counts, scratch);
-}
-void negative_responses_double(const FeatureMap& map, double* sums, double* counts, Scratch& scratch) {
-  sum_negatives<double>(map, sums, counts, scratch);
-}
+RETORT_DEFINE_KERNELS(OfdKernels, ofd_kernels, &total_distance<T>, &sum_negatives<T>)
 
 }  // namespace retort::kernels::RETORT_ISA

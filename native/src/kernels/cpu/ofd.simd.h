@@ -1,8 +1,8 @@
 #pragma once
 
 #include "kernels/cpu/feature_map.h"
+#include "kernels/cpu/kernel_table.h"
 #include "kernels/cpu/scratch.h"
-#include "kernels/cpu/variants.h"
 
 namespace retort::kernels {
 
@@ -17,13 +17,14 @@ struct OfdSample {
   Scratch* scratch;
 };
 
-// Return the sum of the squared differences.
-RETORT_DECLARE_VARIANTS(double ofd_sample_float(const OfdSample& sample);
-                        double ofd_sample_double(const OfdSample& sample);)
+template <typename T>
+struct OfdKernels {
+  /// Returns the sum of the squared differences.
+  double (*distance)(const OfdSample& sample);
+  /// Writes, for each channel of a sample, the sum of its negative responses and their number.
+  void (*sum_negatives)(const FeatureMap& map, double* sums, double* counts, Scratch& scratch);
+};
 
-// Write, for each channel of a sample, the sum of its negative responses and their number.
-RETORT_DECLARE_VARIANTS(
-    void negative_responses_float(const FeatureMap& map, double* sums, double* counts, Scratch& scratch);
-    void negative_responses_double(const FeatureMap& map, double* sums, double* counts, Scratch& scratch);)
+RETORT_DECLARE_KERNELS(OfdKernels, ofd_kernels)
 
 }  // namespace retort::kernels

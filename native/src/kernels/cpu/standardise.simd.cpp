@@ -46,17 +46,6 @@ void project(const Standardised<T>& of, const T* standardised, int64_t classes, 
 
 }  // namespace
 
-Standardised<float> standardise(const float* logits, int64_t classes, float* to) {
-  return standardise_row(logits, classes, to);
-}
-Standardised<double> standardise(const double* logits, int64_t classes, double* to) {
-  return standardise_row(logits, classes, to);
-}
-void project_gradient(const Standardised<float>& of, const float* standardised, int64_t classes, float* gradient) {
-  project(of, standardised, classes, gradient);
-}
-void project_gradient(const Standardised<double>& of, const double* standardised, int64_t classes, double* gradient) {
-  project(of, standardised, classes, gradient);
-}
+RETORT_DEFINE_KERNELS(StandardiseKernels, standardise_kernels, &standardise_row<T>, &project<T>)
 
 }  // namespace retort::kernels::RETORT_ISA

@@ -2,7 +2,7 @@
 
 #include <stdint.h>
 
-#include "kernels/cpu/variants.h"
+#include "kernels/cpu/kernel_table.h"
 
 namespace retort::kernels {
 
@@ -15,12 +15,14 @@ struct Standardised {
   T slope;
 };
 
-// Writes (x - mean) / (deviation + epsilon); turns a gradient by that, in place, into one by x.
-RETORT_DECLARE_VARIANTS(
-    Standardised<float> standardise(const float* logits, int64_t classes, float* to);
-    Standardised<double> standardise(const double* logits, int64_t classes, double* to);
-    void project_gradient(const Standardised<float>& of, const float* standardised, int64_t classes, float* gradient);
-    void project_gradient(
-        const Standardised<double>& of, const double* standardised, int64_t classes, double* gradient);)
+template <typename T>
+struct StandardiseKernels {
+  /// Writes (x - mean) / (deviation + epsilon).
+  Standardised<T> (*standardise)(const T* logits, int64_t classes, T* to);
+  /// Turns a gradient by that, in place, into one by x.
+  void (*project)(const Standardised<T>& of, const T* standardised, int64_t classes, T* gradient);
+};
+
+RETORT_DECLARE_KERNELS(StandardiseKernels, standardise_kernels)
 
 }  // namespace retort::kernels
