@@ -5,7 +5,6 @@
 
 #include <array>
 #include <charconv>
-#include <initializer_list>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -62,10 +61,10 @@ struct Option {
 };
 
 /// What CriterionOptions::description returns, e.g. `kd_loss(temperature=4, target=logits)`.
-inline std::string describe(const char* loss, std::initializer_list<Option> options) {
+inline std::string describe(const char* name, const std::vector<Option>& options) {
   std::vector<std::string> texts;
   for (const Option& option : options) texts.push_back(option.text);
-  return c10::str(loss, '(', c10::Join(", ", texts), ')');
+  return c10::str(name, '(', c10::Join(", ", texts), ')');
 }
 
 }  // namespace retort

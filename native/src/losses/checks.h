@@ -4,7 +4,7 @@
 #include <ATen/ops/isfinite.h>
 #include <retort/losses/criterion.h>
 
-#include <cmath>
+#include <optional>
 #include <ostream>
 
 #include "tensor/check.h"
@@ -58,35 +58,60 @@ inline void check_alike(const char* function, const at::Tensor& student, const a
   check_compatible(function, "student", student, "teacher", teacher);
 }
 
-/// Requires logits [batch, classes] of both networks that are not empty.
-inline void check_logits(const char* function, const at::Tensor& student, const at::Tensor& teacher) {
+/// Requires logits [batch, classes] that are not empty.
+inline void check_rows_of_logits(const char* function, const at::Tensor& student) {
   check_floating(function, "student", student);
-  check_floating(function, "teacher", teacher);
   RETORT_CHECK_AS(
       ShapeError, student.dim() == 2, function, ": student must be of shape [batch, classes] (got ",
       student.sym_sizes(), ")");
   RETORT_CHECK_AS(
       ShapeError, student.sym_numel() > 0, function, ": student must not be empty (got ", student.sym_sizes(), ")");
+}
+
+/// Requires logits [batch, classes] of both networks that are not empty.
+inline void check_logits(const char* function, const at::Tensor& student, const at::Tensor& teacher) {
+  check_rows_of_logits(function, student);
+  check_floating(function, "teacher", teacher);
   check_alike(function, student, teacher);
 }
 
-/// Requires a weight for each sample, at least 0 and finite as far as that can be looked at.
-inline void check_sample_weight(const char* function, const at::Tensor& weight, const at::Tensor& student) {
+/// Requires `count` weights on the device of the logits, at least 0 and finite as far as that can be looked at.
+inline void check_weights(
+    const char* function, const char* argument, const at::Tensor& weights, const c10::SymInt& count,
+    const at::Tensor& logits) {
   RETORT_CHECK_AS(
-      ShapeError, weight.defined() && weight.dim() == 1 && weight.sym_size(0) == student.sym_size(0), function,
-      ": weight must be of shape [", student.sym_size(0), "] (got ",
-      weight.defined() ? c10::str(weight.sym_sizes()) : "an undefined tensor", ")");
-  RETORT_CHECK_AS(ShapeError, !weight.is_complex(), function, ": weight must be real (got ", weight.scalar_type(), ")");
+      ShapeError, weights.defined() && weights.dim() == 1 && weights.sym_size(0) == count, function, ": ", argument,
+      " must be of shape [", count, "] (got ",
+      weights.defined() ? c10::str(weights.sym_sizes()) : "an undefined tensor", ")");
   RETORT_CHECK_AS(
-      ShapeError, weight.layout() == at::kStrided, function, ": weight must be dense (got ", weight.layout(), ")");
+      ShapeError, !weights.is_complex(), function, ": ", argument, " must be real (got ", weights.scalar_type(), ")");
   RETORT_CHECK_AS(
-      ShapeError, weight.device() == student.device(), function,
-      ": student and weight must be on the same device (got ", student.device(), " and ", weight.device(), ")");
-  if (!has_values(weight)) return;
-  const at::Tensor weights = weight.to(at::kDouble);
-  const at::Tensor wrong = weights.masked_select(at::isfinite(weights).logical_and(weights.ge(0)).logical_not());
+      ShapeError, weights.layout() == at::kStrided, function, ": ", argument, " must be dense (got ", weights.layout(),
+      ")");
+  RETORT_CHECK_AS(
+      ShapeError, weights.device() == logits.device(), function, ": student and ", argument,
+      " must be on the same device (got ", logits.device(), " and ", weights.device(), ")");
+  if (!has_values(weights)) return;
+  const at::Tensor values = weights.to(at::kDouble);
+  const at::Tensor wrong = values.masked_select(at::isfinite(values).logical_and(values.ge(0)).logical_not());
   RETORT_CHECK(
-      wrong.numel() == 0, function, ": weight must be at least 0 and finite (got ", wrong[0].item<double>(), ")");
+      wrong.numel() == 0, function, ": ", argument, " must be at least 0 and finite (got ", wrong[0].item<double>(),
+      ")");
+}
+
+/// Requires a weight for each sample.
+inline void check_sample_weight(const char* function, const at::Tensor& weight, const at::Tensor& logits) {
+  check_weights(function, "weight", weight, logits.sym_size(0), logits);
+}
+
+/// An argument that gets no gradient.
+inline std::optional<at::Tensor> constant(const std::optional<at::Tensor>& argument) {
+  return argument.has_value() ? std::optional<at::Tensor>(argument->detach()) : std::nullopt;
+}
+
+/// Labels that were checked as far as they could be looked at: what could not be must not lead outside of a row.
+inline at::Tensor within(const at::Tensor& labels, const at::Tensor& logits) {
+  return has_values(labels) ? labels : labels.clamp(-1, at::Scalar(logits.sym_size(1) - 1));
 }
 
 /// Requires a tensor [batch, channels, height, width] that is not empty.
@@ -121,11 +146,21 @@ inline void check_maps(const char* function, at::TensorList student, at::TensorL
   }
 }
 
-/// Requires a criterion of logits to be given no taps, and networks with the same number of classes.
-inline void check_no_taps(const char* function, const FeatureShapes& shapes) {
+/// Requires a batch to have labels; the step has checked their values.
+inline void check_has_labels(const char* function, const CriterionBatch& batch) {
+  RETORT_CHECK_AS(ShapeError, batch.labels.defined(), function, ": labels must be given (got an undefined tensor)");
+}
+
+/// Requires a criterion of logits to be given no taps.
+inline void check_takes_no_taps(const char* function, const FeatureShapes& shapes) {
   RETORT_CHECK(
       shapes.student.empty() && shapes.teacher.empty(), function, ": taps must be empty (got ",
       shapes.student.size() + shapes.teacher.size(), " taps)");
+}
+
+/// Requires a criterion of logits to be given no taps, and networks with the same number of classes.
+inline void check_no_taps(const char* function, const FeatureShapes& shapes) {
+  check_takes_no_taps(function, shapes);
   RETORT_CHECK_AS(
       ShapeError,
       shapes.classes_student == shapes.classes_teacher || shapes.classes_student == 0 || shapes.classes_teacher == 0,

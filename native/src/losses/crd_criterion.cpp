@@ -12,8 +12,8 @@
 
 #include <optional>
 
-#include "io/description.h"
 #include "losses/crd.h"
+#include "losses/option_list.h"
 #include "tensor/check.h"
 #include "tensor/numbers.h"
 #include "tensor/remember.h"
@@ -27,17 +27,30 @@ namespace nn = torch::nn;
 /// Shorter embeddings have no direction.
 constexpr double kSmallestNorm = 1e-6;
 
-c10::string_view name_of(CrdZ z) {
-  switch (z) {
-    case CrdZ::kFirstBatch:
-      return "first_batch";
-    case CrdZ::kFixed:
-      return "fixed";
-    case CrdZ::kMovingAverage:
-      return "moving_average";
-  }
-  fail("crd_loss: z must be one of CrdZ (got ", static_cast<int>(z), ")");
-}
+constexpr auto kZs = names_of<CrdZ>("crd_loss", "z", "CrdZ", "first_batch", "fixed", "moving_average");
+
+constexpr OptionList kOptions("crd_loss", [](const CrdOptions& options, const auto& visit) {
+  const auto below_one_if_used = [&](const char* function, const char* name, double value) {
+    if (options.z == CrdZ::kMovingAverage) kBelowOne(function, name, value);
+  };
+  const auto positive_if_used = [&](const char* function, const char* name, double value) {
+    if (options.z == CrdZ::kFixed) kPositive(function, name, value);
+  };
+  visit("samples", options.samples);
+  visit("queue", options.queue);
+  visit("classes", options.classes);
+  visit("relaxed", options.relaxed);
+  visit("negatives", options.negatives, [](const char* function, const char* /*name*/, int64_t value) {
+    check_negatives(function, value);
+  });
+  visit("dimension", options.dimension, kAtLeastOne);
+  visit("temperature", options.temperature, kPositive);
+  visit("momentum", options.momentum, kBelowOne);
+  visit(kZs, options.z);
+  visit("z_student", options.z_student, positive_if_used);
+  visit("z_teacher", options.z_teacher, positive_if_used);
+  visit("z_momentum", options.z_momentum, below_one_if_used);
+});
 
 /// Rows divided by their lengths. What has no direction becomes zero, without a gradient; NaN stays NaN.
 at::Tensor unit_rows(const at::Tensor& rows) {
@@ -231,17 +244,6 @@ class CrdCriterion final : public Criterion {
   at::Tensor oldest_before_;
 };
 
-void check_z(const CrdOptions& options) {
-  name_of(options.z);
-  if (options.z == CrdZ::kFixed) {
-    check_positive("crd_loss", "z_student", options.z_student);
-    check_positive("crd_loss", "z_teacher", options.z_teacher);
-  }
-  RETORT_CHECK(
-      options.z != CrdZ::kMovingAverage || (options.z_momentum >= 0 && options.z_momentum < 1),
-      "crd_loss: z_momentum must be at least 0 and below 1 (got ", options.z_momentum, ")");
-}
-
 }  // namespace
 
 std::shared_ptr<Criterion> CrdOptions::build(const FeatureShapes& shapes) const {
@@ -262,11 +264,7 @@ std::shared_ptr<Criterion> CrdOptions::build(const FeatureShapes& shapes) const 
   RETORT_CHECK_AS(
       ShapeError, !relaxed || classes.defined(),
       "crd_loss: classes must be given for relaxed positives (got an undefined tensor)");
-  check_z(*this);
-  check_negatives("crd_loss", negatives);
-  RETORT_CHECK(dimension >= 1, "crd_loss: dimension must be at least 1 (got ", dimension, ")");
-  check_positive("crd_loss", "temperature", temperature);
-  RETORT_CHECK(momentum >= 0 && momentum < 1, "crd_loss: momentum must be at least 0 and below 1 (got ", momentum, ")");
+  kOptions.check(*this);
   RETORT_CHECK(
       shapes.student.size() == 1 && shapes.teacher.size() == 1, "crd_loss: taps must be one of each network (got ",
       shapes.student.size(), " and ", shapes.teacher.size(), ")");
@@ -275,19 +273,7 @@ std::shared_ptr<Criterion> CrdOptions::build(const FeatureShapes& shapes) const 
 }
 
 std::string CrdOptions::description() const {
-  return describe(
-      "crd_loss", {{"samples", samples},
-                   {"queue", queue},
-                   {"classes", classes},
-                   {"relaxed", relaxed},
-                   {"negatives", negatives},
-                   {"dimension", dimension},
-                   {"temperature", temperature},
-                   {"momentum", momentum},
-                   {"z", name_of(z)},
-                   {"z_student", z_student},
-                   {"z_teacher", z_teacher},
-                   {"z_momentum", z_momentum}});
+  return kOptions.describe(*this);
 }
 
 }  // namespace retort

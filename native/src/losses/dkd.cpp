@@ -3,9 +3,9 @@
 
 #include <array>
 
-#include "io/description.h"
 #include "losses/checks.h"
 #include "losses/logits_criterion.h"
+#include "losses/option_list.h"
 #include "runtime/exit_gate.h"
 #include "tensor/labels.h"
 #include "tensor/operators.h"
@@ -16,11 +16,12 @@ namespace {
 
 constexpr const char* kName = "dkd_loss";
 
-void check_options(double alpha, double beta, double temperature) {
-  check_not_negative(kName, "alpha", alpha);
-  check_not_negative(kName, "beta", beta);
-  check_positive(kName, "temperature", temperature);
-}
+constexpr OptionList kOptions(kName, [](const DkdOptions& options, const auto& visit) {
+  visit("alpha", options.alpha, kNotNegative);
+  visit("beta", options.beta, kNotNegative);
+  visit("temperature", options.temperature, kPositive);
+  visit("standardise", options.standardise);
+});
 
 void check_two_classes(const c10::SymInt& classes) {
   RETORT_CHECK_AS(ShapeError, classes >= 2, kName, ": student must have at least 2 classes (got ", classes, ")");
@@ -28,34 +29,38 @@ void check_two_classes(const c10::SymInt& classes) {
 
 /// For arguments that were checked.
 LossWithGradients unchecked_dkd_loss(
-    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& labels, double alpha, double beta,
-    double temperature, const std::optional<at::Tensor>& weight, bool standardise, std::array<bool, 2> gradients) {
-  static const auto forward = find_operator<decltype(unchecked_dkd_loss)>("retort::_dkd_forward");
-  return forward.call(student, teacher, labels, alpha, beta, temperature, weight, standardise, gradients);
+    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& labels,
+    const std::optional<at::Tensor>& weight, const DkdOptions& options, std::array<bool, 2> gradients) {
+  using Forward = LossWithGradients(
+      const at::Tensor&, const at::Tensor&, const at::Tensor&, double, double, double, const std::optional<at::Tensor>&,
+      bool, std::array<bool, 2>);
+  static const auto forward = find_operator<Forward>("retort::_dkd_forward");
+  return forward.call(
+      student, teacher, labels, options.alpha, options.beta, options.temperature, weight, options.standardise,
+      gradients);
 }
 
 at::Tensor checked_dkd_loss(
     const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& labels, double alpha, double beta,
     double temperature, const std::optional<at::Tensor>& weight, bool standardise) {
+  DkdOptions options;
+  options.alpha = alpha;
+  options.beta = beta;
+  options.temperature = temperature;
+  options.standardise = standardise;
   check_logits(kName, student, teacher);
   check_two_classes(student.sym_size(1));
   check_labels_of(kName, labels, student);
-  check_options(alpha, beta, temperature);
+  kOptions.check(options);
   if (weight.has_value()) check_sample_weight(kName, *weight, student);
-  const auto constant = weight.has_value() ? std::optional<at::Tensor>(weight->detach()) : std::nullopt;
-  // What could not be checked must not lead outside of a row either.
-  const at::Tensor classes = has_values(labels) ? labels : labels.clamp(-1, at::Scalar(student.sym_size(1) - 1));
-  return std::get<0>(
-      unchecked_dkd_loss(student, teacher, classes, alpha, beta, temperature, constant, standardise, {}));
+  return std::get<0>(unchecked_dkd_loss(student, teacher, within(labels, student), constant(weight), options, {}));
 }
 
 class DkdCriterion final : public LogitsCriterion {
  public:
   explicit DkdCriterion(const DkdOptions& options) : options_(options) {}
 
-  void check_batch(const CriterionBatch& batch) const override {
-    RETORT_CHECK_AS(ShapeError, batch.labels.defined(), kName, ": labels must be given (got an undefined tensor)");
-  }
+  void check_batch(const CriterionBatch& batch) const override { check_has_labels(kName, batch); }
 
   bool applies(const CriterionBatch& batch) const override { return any_counts(batch); }
 
@@ -63,8 +68,8 @@ class DkdCriterion final : public LogitsCriterion {
   LossWithGradients compute(const CriterionInput& input, bool gradient) override {
     check_logits(kName, input.logits_student, input.logits_teacher);
     return unchecked_dkd_loss(
-        input.logits_student, input.logits_teacher, input.labels, options_.alpha, options_.beta, options_.temperature,
-        if_defined(input.weights), options_.standardise, {gradient, false});
+        input.logits_student, input.logits_teacher, input.labels, if_defined(input.weights), options_,
+        {gradient, false});
   }
 
   DkdOptions options_;
@@ -82,22 +87,23 @@ at::Tensor dkd_loss(
 }
 
 std::shared_ptr<Criterion> DkdOptions::build(const FeatureShapes& shapes) const {
-  check_options(alpha, beta, temperature);
+  kOptions.check(*this);
   check_no_taps(kName, shapes);
   if (shapes.classes_student != 0) check_two_classes(shapes.classes_student);
   return std::make_shared<DkdCriterion>(*this);
 }
 
 std::string DkdOptions::description() const {
-  return describe(
-      kName, {{"alpha", alpha}, {"beta", beta}, {"temperature", temperature}, {"standardise", standardise}});
+  return kOptions.describe(*this);
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
   define_composite(
       m,
-      "dkd_loss(Tensor student, Tensor teacher, Tensor labels, *, float alpha=1., float beta=8., float temperature=4., "
-      "Tensor? weight=None, bool standardise=False) -> Tensor",
+      kOptions.schema(
+          "dkd_loss(Tensor student, Tensor teacher, Tensor labels, *, {alpha}, {beta}, {temperature}, "
+          "Tensor? weight=None, {standardise}) -> Tensor",
+          DkdOptions()),
       &checked_dkd_loss);
   m.def(
       "_dkd_forward(Tensor student, Tensor teacher, Tensor labels, float alpha, float beta, float temperature, "

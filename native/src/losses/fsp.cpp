@@ -10,9 +10,9 @@
 #include <array>
 #include <optional>
 
-#include "io/description.h"
 #include "losses/checks.h"
 #include "losses/names.h"
+#include "losses/option_list.h"
 #include "runtime/exit_gate.h"
 #include "tensor/operators.h"
 #include "tensor/precision.h"
@@ -28,6 +28,13 @@ constexpr auto kPoolings = names_of<FspPooling>("fsp_loss", "pooling", "FspPooli
 constexpr auto kPoolingsOfMatrix = kPoolings.in("fsp_matrix");
 constexpr auto kReductions =
     names_of<FspReduction>("fsp_loss", "reduction", "FspReduction", "mean", "paper", "torchdistill");
+
+constexpr OptionList kOptions("fsp_loss", [](const FspOptions& options, const auto& visit) {
+  visit("pairs", options.pairs);
+  visit(kPoolings, options.pooling);
+  visit(kReductions, options.reduction);
+  visit("adapt_channels", options.adapt_channels);
+});
 
 void check_channels(size_t map, const c10::SymInt& student, const c10::SymInt& teacher) {
   RETORT_CHECK_AS(
@@ -62,26 +69,27 @@ std::vector<int64_t> or_consecutive(at::IntArrayRef pairs, size_t maps) {
 
 /// For arguments that were checked: the sum of the losses of the pairs.
 at::Tensor sum_of_pairs(
-    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, int64_t pooling, int64_t reduction) {
+    at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, FspPooling pooling, FspReduction reduction) {
   using Forward =
       LossWithGradients(at::TensorList, at::TensorList, at::IntArrayRef, int64_t, int64_t, std::array<bool, 2>);
   static const auto forward = find_operator<Forward>("retort::_fsp_forward");
-  return std::get<0>(forward.call(student, teacher, pairs, pooling, reduction, {}));
+  return std::get<0>(
+      forward.call(student, teacher, pairs, static_cast<int64_t>(pooling), static_cast<int64_t>(reduction), {}));
 }
 
 std::vector<at::Tensor> checked_fsp_loss(
     at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs, c10::string_view pooling,
     c10::string_view reduction) {
   check(student, teacher, pairs);
-  const int64_t pooling_index = kPoolings.index(pooling);
-  const int64_t reduction_index = kReductions.index(reduction);
+  const FspPooling pooling_value = kPoolings.value_of(pooling);
+  const FspReduction reduction_value = kReductions.value_of(reduction);
   const std::vector<int64_t> all = or_consecutive(pairs, student.size());
   std::vector<at::Tensor> losses;
   for (size_t i = 0; i < all.size(); i += 2) {
     // Only the pair's maps, so that each loss is connected to no others.
     const std::array<at::Tensor, 2> student_pair = {student[all[i]], student[all[i + 1]]};
     const std::array<at::Tensor, 2> teacher_pair = {teacher[all[i]], teacher[all[i + 1]]};
-    losses.push_back(sum_of_pairs(student_pair, teacher_pair, {0, 1}, pooling_index, reduction_index));
+    losses.push_back(sum_of_pairs(student_pair, teacher_pair, {0, 1}, pooling_value, reduction_value));
   }
   return losses;
 }
@@ -94,7 +102,7 @@ at::Tensor checked_fsp_matrix(const at::Tensor& first, const at::Tensor& second,
       "fsp_matrix: first and second must have the same batch (got ", first.sym_size(0), " and ", second.sym_size(0),
       ")");
   check_compatible("fsp_matrix", "first", first, "second", second);
-  const bool takes_largest = kPoolingsOfMatrix.index(pooling) == static_cast<int64_t>(FspPooling::kMax);
+  const bool takes_largest = kPoolingsOfMatrix.value_of(pooling) == FspPooling::kMax;
   const std::array<c10::SymInt, 2> size = {
       first.sym_size(2).min(second.sym_size(2)), first.sym_size(3).min(second.sym_size(3))};
   const auto as_matrix = [&](const at::Tensor& map) {
@@ -125,8 +133,7 @@ class FspCriterion final : public Criterion {
     const std::vector<at::Tensor> student = adapted(input.student);
     const std::vector<at::Tensor> teacher = in_dtype_of(student.at(0), input.teacher);
     check(student, teacher, pairs_);
-    return sum_of_pairs(
-        student, teacher, pairs_, static_cast<int64_t>(options_.pooling), static_cast<int64_t>(options_.reduction));
+    return sum_of_pairs(student, teacher, pairs_, options_.pooling, options_.reduction);
   }
 
  private:
@@ -171,8 +178,7 @@ at::Tensor fsp_matrix(const at::Tensor& first, const at::Tensor& second, FspPool
 }
 
 std::shared_ptr<Criterion> FspOptions::build(const FeatureShapes& shapes) const {
-  kPoolings.of(pooling);
-  kReductions.of(reduction);
+  kOptions.check(*this);
   check_map_taps("fsp_loss", shapes, kMinimumMaps);
   check_pairs(pairs, shapes.student.size());
   for (size_t i = 0; !adapt_channels && i < shapes.student.size(); ++i) {
@@ -182,22 +188,18 @@ std::shared_ptr<Criterion> FspOptions::build(const FeatureShapes& shapes) const 
 }
 
 std::string FspOptions::description() const {
-  return describe(
-      "fsp_loss", {{"pairs", pairs},
-                   {"pooling", kPoolings.of(pooling)},
-                   {"reduction", kReductions.of(reduction)},
-                   {"adapt_channels", adapt_channels}});
+  return kOptions.describe(*this);
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
   define_composite(
       m,
-      "fsp_loss(Tensor[] student, Tensor[] teacher, *, int[] pairs=[], str pooling=\"average\", str "
-      "reduction=\"mean\") "
-      "-> Tensor[]",
+      kOptions.schema(
+          "fsp_loss(Tensor[] student, Tensor[] teacher, *, {pairs}, {pooling}, {reduction}) -> Tensor[]", FspOptions()),
       &checked_fsp_loss);
   define_composite(
-      m, "fsp_matrix(Tensor first, Tensor second, *, str pooling=\"average\") -> Tensor", &checked_fsp_matrix);
+      m, kOptions.schema("fsp_matrix(Tensor first, Tensor second, *, {pooling}) -> Tensor", FspOptions()),
+      &checked_fsp_matrix);
   // The sum of the losses of the pairs; `gradients` of the student's maps, of the teacher's.
   m.def(
       "_fsp_forward(Tensor[] student, Tensor[] teacher, int[] pairs, int pooling, int reduction, bool[2] gradients) "

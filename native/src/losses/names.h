@@ -30,10 +30,9 @@ struct Names {
     return names[index];
   }
 
-  /// The value of that name, as an integer.
-  int64_t index(c10::string_view name) const {
+  Enum value_of(c10::string_view name) const {
     for (size_t i = 0; i < kCount; ++i) {
-      if (name == names[i]) return static_cast<int64_t>(i);
+      if (name == names[i]) return static_cast<Enum>(i);
     }
     std::string all = names[0];
     for (size_t i = 1; i < kCount; ++i) all += (i + 1 < kCount ? ", " : " or ") + std::string(names[i]);

@@ -12,9 +12,9 @@
 #include <array>
 #include <cmath>
 
-#include "io/description.h"
 #include "losses/checks.h"
 #include "losses/names.h"
+#include "losses/option_list.h"
 #include "losses/sum.h"
 #include "runtime/exit_gate.h"
 #include "tensor/operators.h"
@@ -33,6 +33,14 @@ constexpr double kLargeZ = 50;
 constexpr auto kReductions =
     names_of<OfdReduction>("ofd_loss", "reduction", "OfdReduction", "mean", "sum", "batchmean");
 constexpr auto kInits = names_of<OfdInit>("ofd_loss", "init", "OfdInit", "official", "kaiming");
+
+constexpr OptionList kOptions("ofd_loss", [](const OfdOptions& options, const auto& visit) {
+  visit("margins", options.margins);
+  visit(kReductions, options.reduction);
+  visit("layer_decay", options.layer_decay, kPositive);
+  visit("scale", options.scale, kPositive);
+  visit(kInits, options.init);
+});
 
 /// beta - gamma phi(z) / Phi(-z) with z = beta / gamma, for any z.
 at::Tensor expected_negative(const at::Tensor& beta, const at::Tensor& gamma) {
@@ -54,11 +62,11 @@ at::Tensor at_size_of(const at::Tensor& student, const at::Tensor& teacher) {
 
 /// For arguments that were checked, maps of one size.
 at::Tensor unchecked_ofd_loss(
-    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, int64_t reduction) {
+    const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, OfdReduction reduction) {
   using Forward =
       LossWithGradients(const at::Tensor&, const at::Tensor&, const at::Tensor&, int64_t, std::array<bool, 2>);
   static const auto forward = find_operator<Forward>("retort::_ofd_forward");
-  return std::get<0>(forward.call(student, teacher, margin.detach(), reduction, {}));
+  return std::get<0>(forward.call(student, teacher, margin.detach(), static_cast<int64_t>(reduction), {}));
 }
 
 at::Tensor unchecked_ofd_batch_margin(const at::Tensor& teacher) {
@@ -84,7 +92,7 @@ at::Tensor checked_ofd_loss(
       ShapeError, margin.dim() == 1 && margin.sym_size(0) == student.sym_size(1), "ofd_loss: margin must be of shape [",
       student.sym_size(1), "] (got ", margin.sym_sizes(), ")");
   check_compatible("ofd_loss", "student", student, "margin", margin);
-  return unchecked_ofd_loss(student, at_size_of(student, teacher), margin, kReductions.index(reduction));
+  return unchecked_ofd_loss(student, at_size_of(student, teacher), margin, kReductions.value_of(reduction));
 }
 
 at::Tensor checked_ofd_batch_margin(const at::Tensor& teacher) {
@@ -147,7 +155,7 @@ class OfdCriterion final : public Criterion {
       check_maps_of_layer(student, input.teacher[i]);
       const at::Tensor teacher = at_size_of(student, input.teacher[i].to(student.scalar_type()));
       const at::Tensor margin = margins_.empty() ? unchecked_ofd_batch_margin(teacher) : margins_[i];
-      const at::Tensor loss = unchecked_ofd_loss(student, teacher, margin, static_cast<int64_t>(reduction_));
+      const at::Tensor loss = unchecked_ofd_loss(student, teacher, margin, reduction_);
       losses.push_back(loss * weight(i, input.student.size()));
     }
     return sum(losses);
@@ -225,27 +233,21 @@ std::vector<at::Tensor> ofd_expected_margins(
 }
 
 std::shared_ptr<Criterion> OfdOptions::build(const FeatureShapes& shapes) const {
-  kReductions.of(reduction);
-  kInits.of(init);
-  check_positive("ofd_loss", "layer_decay", layer_decay);
-  check_positive("ofd_loss", "scale", scale);
+  kOptions.check(*this);
   check_map_taps("ofd_loss", shapes, 1);
   check_margins(margins, shapes);
   return std::make_shared<OfdCriterion>(*this, shapes);
 }
 
 std::string OfdOptions::description() const {
-  return describe(
-      "ofd_loss", {{"margins", margins},
-                   {"reduction", kReductions.of(reduction)},
-                   {"layer_decay", layer_decay},
-                   {"scale", scale},
-                   {"init", kInits.of(init)}});
+  return kOptions.describe(*this);
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
   define_composite(
-      m, "ofd_loss(Tensor student, Tensor teacher, Tensor margin, *, str reduction=\"mean\") -> Tensor",
+      m,
+      kOptions.schema(
+          "ofd_loss(Tensor student, Tensor teacher, Tensor margin, *, {reduction}) -> Tensor", OfdOptions()),
       &checked_ofd_loss);
   define_composite(m, "ofd_batch_margin(Tensor teacher) -> Tensor", &checked_ofd_batch_margin);
   define_composite(

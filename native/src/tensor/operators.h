@@ -5,7 +5,6 @@
 #include <torch/library.h>
 
 #include <algorithm>
-#include <cstring>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -32,9 +31,9 @@ c10::TypedOperatorHandle<Signature> find_operator(const char* name) {
 
 /// Defines an operator that is made of others, which vmap then sees one by one.
 template <typename Function>
-void define_composite(torch::Library& library, const char* schema, Function function) {
-  library.def(schema, function);
-  const std::string name(schema, std::strchr(schema, '('));
+void define_composite(torch::Library& library, const std::string& schema, Function function) {
+  library.def(schema.c_str(), function);
+  const std::string name = schema.substr(0, schema.find('('));
   library.impl(name.c_str(), torch::dispatch(c10::DispatchKey::FuncTorchBatchedDecomposition, function));
 }
 

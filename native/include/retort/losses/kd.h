@@ -38,7 +38,7 @@ enum class KdTarget {
 /// sample's weight is 0. Computed in float32, or in float64 for float64 inputs; the same result for any number of
 /// threads.
 ///
-/// Also registered as the operator `retort::kd_loss(Tensor student, Tensor teacher, float temperature, *,
+/// Also registered as the operator `retort::kd_loss(Tensor student, Tensor teacher, float temperature=4., *,
 /// Tensor? weight=None, str target="logits") -> Tensor`, with target "logits", "probabilities" or
 /// "standardised_logits".
 ///
@@ -63,7 +63,7 @@ enum class KdTarget {
 ///   at::Tensor loss = retort::kd_loss(student_logits, teacher_logits, 4.0);
 ///   loss.backward();
 RETORT_API at::Tensor kd_loss(
-    const at::Tensor& student, const at::Tensor& teacher, double temperature, const at::Tensor& weight = {},
+    const at::Tensor& student, const at::Tensor& teacher, double temperature = 4.0, const at::Tensor& weight = {},
     KdTarget target = KdTarget::kLogits);
 
 /// kd_loss as a term of a training step. It compares logits with the same number of classes and takes no taps. The

@@ -65,9 +65,9 @@ struct RETORT_API NstOptions : CriterionOptions {
 /// float64 inputs, sample by sample: besides the gradients and the unit vectors of one sample per thread, it takes
 /// memory only for a few rows of the kernel matrix. The same result for any number of threads.
 ///
-/// Also registered as the operator `retort::nst_loss(Tensor[] student, Tensor[] teacher, str kernel, *, int degree=2,
-/// float offset=0., float? variance=None, bool teacher_term=True, float dead_channel_norm=1e-06) -> Tensor[]`, with
-/// kernel "linear", "polynomial" or "gaussian".
+/// Also registered as the operator `retort::nst_loss(Tensor[] student, Tensor[] teacher, str kernel="polynomial", *,
+/// int degree=2, float offset=0., float? variance=None, bool teacher_term=True, float dead_channel_norm=1e-06) ->
+/// Tensor[]`, with kernel "linear", "polynomial" or "gaussian".
 ///
 /// @param student n >= 1 maps [B, C_i, H_i, W_i], floating point, any strides
 /// @param teacher the same number of maps, with the same batch, dtype and device; channels, heights and widths may
