@@ -5,6 +5,7 @@
 #include <retort/errors.h>
 #include <retort/losses/crd.h>
 #include <retort/losses/criterion.h>
+#include <retort/losses/cross_entropy.h>
 #include <retort/losses/dkd.h>
 #include <retort/losses/fsp.h>
 #include <retort/losses/kd.h>

@@ -1,74 +1,116 @@
-#include "losses/cross_entropy.h"
-
 #include <ATen/ops/tensor.h>
+#include <retort/losses/cross_entropy.h>
 #include <torch/library.h>
 
 #include <algorithm>
 #include <array>
 #include <optional>
 
+#include "losses/checks.h"
 #include "losses/logits_criterion.h"
-#include "tensor/check.h"
-#include "tensor/numbers.h"
+#include "losses/option_list.h"
+#include "runtime/exit_gate.h"
+#include "tensor/labels.h"
 #include "tensor/operators.h"
+#include "tensor/plain.h"
 
 namespace retort {
 namespace {
 
-class CrossEntropy final : public LogitsCriterion {
+constexpr const char* kName = "cross_entropy_loss";
+
+constexpr auto kSomePositive = [](const char* function, const char* name, const std::vector<double>& weights) {
+  for (double weight : weights) check_not_negative(function, name, weight);
+  const bool some = std::any_of(weights.begin(), weights.end(), [](double weight) { return weight > 0; });
+  RETORT_CHECK(weights.empty() || some, function, ": ", name, " must not all be 0 (got only 0)");
+};
+
+constexpr OptionList kOptions(kName, [](const CrossEntropyOptions& options, const auto& visit) {
+  visit("class_weights", options.class_weights, kSomePositive);
+  visit("label_smoothing", options.label_smoothing, kPortion);
+});
+
+/// For arguments that were checked.
+LossWithGradients unchecked_cross_entropy_loss(
+    const at::Tensor& student, const at::Tensor& labels, const std::optional<at::Tensor>& weight,
+    const std::optional<at::Tensor>& class_weights, double label_smoothing, std::array<bool, 1> gradients) {
+  static const auto forward = find_operator<decltype(unchecked_cross_entropy_loss)>("retort::_cross_entropy_forward");
+  return forward.call(student, labels, weight, class_weights, label_smoothing, gradients);
+}
+
+at::Tensor checked_cross_entropy_loss(
+    const at::Tensor& student, const at::Tensor& labels, const std::optional<at::Tensor>& weight,
+    const std::optional<at::Tensor>& class_weights, double label_smoothing) {
+  check_rows_of_logits(kName, student);
+  check_labels_of(kName, labels, student);
+  kPortion(kName, "label_smoothing", label_smoothing);
+  if (weight.has_value()) check_sample_weight(kName, *weight, student);
+  if (class_weights.has_value()) {
+    check_weights(kName, "class_weights", *class_weights, student.sym_size(1), student);
+  }
+  return std::get<0>(unchecked_cross_entropy_loss(
+      student, within(labels, student), constant(weight), constant(class_weights), label_smoothing, {}));
+}
+
+class CrossEntropyCriterion final : public LogitsCriterion {
  public:
-  CrossEntropy(const std::vector<double>& class_weights, double label_smoothing)
-      : class_weights_(class_weights), label_smoothing_(label_smoothing) {
-    if (!class_weights.empty()) class_weights_tensor_ = at::tensor(class_weights, at::kDouble);
+  explicit CrossEntropyCriterion(const CrossEntropyOptions& options) : options_(options) {
+    if (!options.class_weights.empty()) class_weights_ = at::tensor(options.class_weights, at::kDouble);
   }
 
-  bool applies(const CriterionBatch& batch) const override { return any_counts(batch, class_weights_); }
+  void check_batch(const CriterionBatch& batch) const override { check_has_labels(kName, batch); }
 
-  /// It has nothing that could change.
-  void snapshot() override {}
-  void restore() override {}
+  bool applies(const CriterionBatch& batch) const override { return any_counts(batch, options_.class_weights); }
 
  private:
   LossWithGradients compute(const CriterionInput& input, bool gradient) override {
-    using Forward = LossWithGradients(
-        const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, const std::optional<at::Tensor>&,
-        double, std::array<bool, 1>);
-    static const auto forward = find_operator<Forward>("retort::_cross_entropy_forward");
-    const at::Tensor& logits = input.logits_student;
+    const at::Tensor& student = input.logits_student;
     // Where they stay.
-    if (class_weights_tensor_.defined()) class_weights_tensor_ = class_weights_tensor_.to(logits.device());
-    return forward.call(
-        logits, input.labels, if_defined(input.weights), if_defined(class_weights_tensor_), label_smoothing_,
+    if (class_weights_.defined()) class_weights_ = class_weights_.to(student.device());
+    return unchecked_cross_entropy_loss(
+        student, input.labels, if_defined(input.weights), if_defined(class_weights_), options_.label_smoothing,
         {gradient});
   }
 
-  std::vector<double> class_weights_;
-  at::Tensor class_weights_tensor_;
-  double label_smoothing_;
+  CrossEntropyOptions options_;
+  at::Tensor class_weights_;
 };
 
 }  // namespace
 
-std::shared_ptr<Criterion> make_cross_entropy(
-    const std::vector<double>& class_weights, double label_smoothing, int64_t classes) {
+at::Tensor cross_entropy_loss(
+    const at::Tensor& student, const at::Tensor& labels, const at::Tensor& weight, const at::Tensor& class_weights,
+    double label_smoothing) {
+  static CallSite site;
+  const RunningCall running(site);
+  static const auto op = find_operator<decltype(checked_cross_entropy_loss)>("retort::cross_entropy_loss");
+  return op.call(student, labels, if_defined(weight), if_defined(class_weights), label_smoothing);
+}
+
+std::shared_ptr<Criterion> CrossEntropyOptions::build(const FeatureShapes& shapes) const {
+  kOptions.check(*this);
+  check_takes_no_taps(kName, shapes);
+  const auto weights = static_cast<int64_t>(class_weights.size());
   RETORT_CHECK(
-      label_smoothing >= 0 && label_smoothing <= 1, "CrossEntropy: label smoothing must be between 0 and 1 (got ",
-      label_smoothing, ")");
-  RETORT_CHECK(
-      class_weights.empty() || static_cast<int64_t>(class_weights.size()) == classes,
-      "CrossEntropy: class weights must be one for each of ", classes, " classes (got ", class_weights.size(), ")");
-  for (double weight : class_weights) check_not_negative("CrossEntropy", "class weight", weight);
-  RETORT_CHECK(
-      class_weights.empty() ||
-          std::any_of(class_weights.begin(), class_weights.end(), [](double weight) { return weight > 0; }),
-      "CrossEntropy: class weights must not all be 0 (got only 0)");
-  return std::make_shared<CrossEntropy>(class_weights, label_smoothing);
+      weights == 0 || weights == shapes.classes_student, kName, ": class_weights must be one for each of ",
+      shapes.classes_student, " classes (got ", weights, ")");
+  return std::make_shared<CrossEntropyCriterion>(*this);
+}
+
+std::string CrossEntropyOptions::description() const {
+  return kOptions.describe(*this);
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
-  // The labels are -1 for a sample without one; what is not labelled counts nothing.
+  define_composite(
+      m,
+      kOptions.schema(
+          "cross_entropy_loss(Tensor student, Tensor labels, *, Tensor? weight=None, Tensor? class_weights=None, "
+          "{label_smoothing}) -> Tensor",
+          CrossEntropyOptions()),
+      &checked_cross_entropy_loss);
   m.def(
-      "_cross_entropy_forward(Tensor logits, Tensor labels, Tensor? weight, Tensor? class_weight, "
+      "_cross_entropy_forward(Tensor student, Tensor labels, Tensor? weight, Tensor? class_weights, "
       "float label_smoothing, bool[1] gradients) -> (Tensor, Tensor[])");
 }
 

@@ -4,7 +4,6 @@
 #include <set>
 #include <utility>
 
-#include "losses/cross_entropy.h"
 #include "tensor/check.h"
 #include "tensor/convert.h"
 #include "tensor/names.h"
@@ -16,22 +15,24 @@ namespace {
 
 constexpr const char* kName = "TrainingStep";
 
-BoundLoss bind_loss(
-    std::string name, double weight, const Schedule& schedule, std::shared_ptr<Criterion> criterion,
-    const Network& student) {
+/// @param name in error messages
+/// @param part a Term or the CrossEntropyTerm
+template <typename Part>
+BoundLoss bind_loss(std::string name, const Part& part, std::shared_ptr<Criterion> criterion, const Network& student) {
   const at::TensorOptions tensors = student.tensor_options();
   criterion->to(tensors.device());
   convert_floating_point(*criterion, tensors.dtype() == at::kDouble ? at::kDouble : at::kFloat);
   auto* of_logits = dynamic_cast<LogitsCriterion*>(criterion.get());
   auto participant = std::make_unique<CriterionParticipant>(criterion);
-  return {std::move(name), weight, schedule, std::move(criterion), of_logits, std::move(participant), {}, {}};
+  return {std::move(name), part.weight, part.schedule, std::move(criterion), of_logits, std::move(participant), {}, {}};
 }
 
-BoundLoss bind_cross_entropy(const CrossEntropyOptions& options, const Network& student) {
-  check_not_negative("CrossEntropy", "weight", options.weight);
-  options.schedule.check("CrossEntropy");
-  auto criterion = make_cross_entropy(options.class_weights, options.label_smoothing, student.classes());
-  return bind_loss("cross-entropy", options.weight, options.schedule, std::move(criterion), student);
+BoundLoss bind_cross_entropy(const CrossEntropyTerm& term, const Network& student) {
+  check_not_negative(kName, "weight of the cross-entropy", term.weight);
+  term.schedule.check(kName);
+  FeatureShapes shapes;
+  shapes.classes_student = student.classes();
+  return bind_loss("cross-entropy", term, term.options.build(shapes), student);
 }
 
 BoundLoss bind_term(
@@ -52,8 +53,7 @@ BoundLoss bind_term(
     shapes.teacher.push_back(teacher->tap_shape(tap));
     of_teacher.push_back(std::find(teacher_taps.begin(), teacher_taps.end(), tap) - teacher_taps.begin());
   }
-  BoundLoss bound =
-      bind_loss(c10::str("loss of term ", index), term.weight, term.schedule, term.criterion->build(shapes), student);
+  BoundLoss bound = bind_loss(c10::str("loss of term ", index), term, term.criterion->build(shapes), student);
   bound.student_taps = std::move(of_student);
   bound.teacher_taps = std::move(of_teacher);
   return bound;

@@ -76,7 +76,11 @@ Pair difference_of(std::string_view own, std::string_view other) {
 
 void describe_stage(const Stage& stage, std::ostream& text) {
   text << describe("stage", {{"steps", stage.steps}, {"trained", stage.trained}}) << '\n'
-       << stage.cross_entropy.description() << '\n'
+       << describe(
+              "cross_entropy", {{"weight", stage.cross_entropy.weight},
+                                {"schedule", stage.cross_entropy.schedule.description()},
+                                {"criterion", stage.cross_entropy.options.description()}})
+       << '\n'
        << stage.optimizer->description() << '\n';
   for (const Term& term : stage.terms) {
     text << describe(

@@ -174,7 +174,7 @@ TEST_P(CudaStepTest, MatchesTheCpuWithOtherOptions) {
     options.teacher_batch_norm = TeacherBatchNorm::kTraining;
     options.student_format = options.teacher_format = MemoryFormat::kChannelsLast;
     options.clip_value = 0.5;
-    options.cross_entropy.label_smoothing = 0.1;
+    options.cross_entropy.options.label_smoothing = 0.1;
   });
 }
 

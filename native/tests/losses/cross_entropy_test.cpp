@@ -1,15 +1,13 @@
-// The cross-entropy of a step, as its operator and as a part of steps.
+// The cross-entropy, as a function and as a part of steps.
 #include <ATen/Functions.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <gtest/gtest.h>
+#include <retort/losses/cross_entropy.h>
 #include <retort/train/training_step.h>
 #include <torch/csrc/autograd/autograd.h>
 
-#include <array>
 #include <cmath>
 #include <limits>
-#include <optional>
-#include <tuple>
 #include <vector>
 
 #include "expect.h"
@@ -72,22 +70,11 @@ struct Result {
   at::Tensor gradient;
 };
 
-std::optional<at::Tensor> if_defined(const at::Tensor& tensor) {
-  return tensor.defined() ? std::optional<at::Tensor>(tensor) : std::nullopt;
-}
-
-/// The private operator that a step calls.
 at::Tensor cross_entropy(
     const CrossEntropyOptions& options, const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& weights) {
-  using Forward = std::tuple<at::Tensor, std::vector<at::Tensor>>(
-      const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, const std::optional<at::Tensor>&, double,
-      std::array<bool, 1>);
-  static const auto forward =
-      c10::Dispatcher::singleton().findSchemaOrThrow("retort::_cross_entropy_forward", "").typed<Forward>();
   const at::Tensor class_weights =
       options.class_weights.empty() ? at::Tensor() : at::tensor(options.class_weights, at::kDouble);
-  return std::get<0>(
-      forward.call(logits, labels, if_defined(weights), if_defined(class_weights), options.label_smoothing, {}));
+  return cross_entropy_loss(logits, labels, weights, class_weights, options.label_smoothing);
 }
 
 Result differentiate(
@@ -99,7 +86,7 @@ Result differentiate(
 
 class CrossEntropyTest : public test::SeededTest {
  protected:
-  static std::string error_after(const std::function<void(CrossEntropyOptions&)>& change) {
+  static std::string error_after(const std::function<void(CrossEntropyTerm&)>& change) {
     TrainingStepOptions options = linear_options();
     change(options.cross_entropy);
     return error_of([&] { TrainingStep step(options); });
@@ -264,7 +251,7 @@ TEST_F(CrossEntropyTest, WithoutWeightsNothingMoves) {
   for (bool by_class : {false, true}) {
     TrainingStepOptions options = linear_options();
     options.optimizer = test::sgd(0.1, 0.9, 0.1);
-    if (by_class) options.cross_entropy.class_weights = {0.5, 2, 0, 1.25};
+    if (by_class) options.cross_entropy.options.class_weights = {0.5, 2, 0, 1.25};
     TrainingStep step(options);
     const auto before = test::copy_of(step.state());
     Batch batch = random_batch();
@@ -302,36 +289,79 @@ TEST_F(CrossEntropyTest, WeightFollowsItsSchedule) {
   }
 }
 
+TEST_F(CrossEntropyTest, CallableByName) {
+  const Inputs in;
+  const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("retort::cross_entropy_loss", "");
+  EXPECT_EQ(
+      c10::str(op.schema()),
+      "retort::cross_entropy_loss(Tensor student, Tensor labels, *, Tensor? weight=None, "
+      "Tensor? class_weights=None, float label_smoothing=0.) -> Tensor");
+  const at::Tensor weight = at::arange(6, at::kLong);
+  const at::Tensor class_weights = at::tensor({1, 0, 1, 1}, at::kLong).to(at::kBool);
+  torch::jit::Stack stack = {in.logits, in.labels, weight, class_weights, 0.1};
+  op.callBoxed(stack);
+  const at::Tensor expected = cross_entropy_loss(in.logits, in.labels, weight, class_weights, 0.1);
+  EXPECT_TRUE(same_bits(stack.at(0).toTensor(), expected));
+}
+
+TEST_F(CrossEntropyTest, GradientsFlowToTheLogitsOnly) {
+  const Inputs in;
+  const at::Tensor weight = at::ones({6}).requires_grad_();
+  const at::Tensor class_weights = at::ones({kClasses}).requires_grad_();
+  EXPECT_FALSE(cross_entropy_loss(in.logits, in.labels, weight, class_weights).requires_grad());
+  EXPECT_TRUE(cross_entropy_loss(in.logits.requires_grad_(), in.labels, weight, class_weights).requires_grad());
+}
+
+TEST_F(CrossEntropyTest, RejectsWhatDoesNotFit) {
+  const Inputs in;
+  const auto error = [&](const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& weight,
+                         const at::Tensor& class_weights, double smoothing) {
+    return error_of([&] { cross_entropy_loss(logits, labels, weight, class_weights, smoothing); });
+  };
+  const std::string start = "cross_entropy_loss: ";
+  EXPECT_EQ(error({}, in.labels, {}, {}, 0), start + "student must be defined (got an undefined tensor)");
+  EXPECT_EQ(error(in.logits[0], in.labels, {}, {}, 0), start + "student must be of shape [batch, classes] (got [4])");
+  EXPECT_EQ(error(in.logits, {}, {}, {}, 0), start + "labels must be given (got an undefined tensor)");
+  EXPECT_EQ(error(in.logits, in.labels[0], {}, {}, 0), start + "labels must be of shape [6] (got [])");
+  EXPECT_EQ(error(in.logits, in.labels + 1, {}, {}, 0), start + "labels must be between -1 and 3 (got 4 at 3)");
+  EXPECT_EQ(error(in.logits, in.labels, at::ones({5}), {}, 0), start + "weight must be of shape [6] (got [5])");
+  EXPECT_EQ(error(in.logits, in.labels, {}, at::ones({6}), 0), start + "class_weights must be of shape [4] (got [6])");
+  EXPECT_EQ(
+      error(in.logits, in.labels, {}, -at::ones({4}), 0),
+      start + "class_weights must be at least 0 and finite (got -1)");
+  EXPECT_EQ(error(in.logits, in.labels, {}, {}, 2), start + "label_smoothing must be between 0 and 1 (got 2)");
+}
+
 TEST_F(CrossEntropyTest, RejectsOptions) {
   const double infinity = std::numeric_limits<double>::infinity();
   const double nan = std::numeric_limits<double>::quiet_NaN();
   for (const auto& [value, text] : {std::pair{-0.1, "-0.1"}, std::pair{1.5, "1.5"}, std::pair{nan, "nan"}}) {
     const double smoothing = value;
     EXPECT_EQ(
-        error_after([=](CrossEntropyOptions& options) { options.label_smoothing = smoothing; }),
-        c10::str("CrossEntropy: label smoothing must be between 0 and 1 (got ", text, ")"));
+        error_after([=](CrossEntropyTerm& term) { term.options.label_smoothing = smoothing; }),
+        c10::str("cross_entropy_loss: label_smoothing must be between 0 and 1 (got ", text, ")"));
   }
   for (const auto& [value, text] : {std::pair{-1.0, "-1"}, std::pair{infinity, "inf"}, std::pair{nan, "nan"}}) {
     const double weight = value;
     EXPECT_EQ(
-        error_after([=](CrossEntropyOptions& options) {
-          options.class_weights = {1, 1, weight, 1};
+        error_after([=](CrossEntropyTerm& term) {
+          term.options.class_weights = {1, 1, weight, 1};
         }),
-        c10::str("CrossEntropy: class weight must be at least 0 and finite (got ", text, ")"));
+        c10::str("cross_entropy_loss: class_weights must be at least 0 and finite (got ", text, ")"));
   }
   EXPECT_EQ(
-      error_after([](CrossEntropyOptions& options) {
-        options.class_weights = {1, 1, 1};
+      error_after([](CrossEntropyTerm& term) {
+        term.options.class_weights = {1, 1, 1};
       }),
-      "CrossEntropy: class weights must be one for each of 4 classes (got 3)");
+      "cross_entropy_loss: class_weights must be one for each of 4 classes (got 3)");
   EXPECT_EQ(
-      error_after([](CrossEntropyOptions& options) {
-        options.class_weights = {0, 0, 0, 0};
+      error_after([](CrossEntropyTerm& term) {
+        term.options.class_weights = {0, 0, 0, 0};
       }),
-      "CrossEntropy: class weights must not all be 0 (got only 0)");
+      "cross_entropy_loss: class_weights must not all be 0 (got only 0)");
   EXPECT_EQ(
-      error_after([](CrossEntropyOptions& options) { options.schedule = Schedule::step(0, 1); }),
-      "CrossEntropy: period must be positive (got 0)");
+      error_after([](CrossEntropyTerm& term) { term.schedule = Schedule::step(0, 1); }),
+      "TrainingStep: period must be positive (got 0)");
 }
 
 }  // namespace

@@ -224,6 +224,19 @@ class KeywordsTest(unittest.TestCase):
                 teacher,
             )
 
+    def test_cross_entropy(self):
+        student, labels = self.logits(), torch.tensor([3, -1, 0, 6, 2])
+        class_weights = torch.rand(7, dtype=torch.float64)
+        self.assert_same(
+            lambda s: torch.ops.retort.cross_entropy_loss(
+                s, labels, class_weights=class_weights, label_smoothing=0.1
+            ),
+            lambda s: functional.cross_entropy(
+                s, labels, class_weights, ignore_index=-1, label_smoothing=0.1
+            ),
+            student,
+        )
+
     def test_fsp_pairs_pooling_and_reduction(self):
         student = self.maps((4, 6, 6), (3, 6, 6), (5, 3, 3))
         teacher = self.maps((4, 6, 6), (3, 6, 6), (5, 3, 3))

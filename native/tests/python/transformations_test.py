@@ -42,6 +42,9 @@ class Losses:
             "kd_loss standardised": lambda x: ops.kd_loss(
                 x.flatten(1), teacher.flatten(1), 4.0, target="standardised_logits"
             ),
+            "cross_entropy_loss": lambda x: ops.cross_entropy_loss(
+                x.flatten(1), torch.tensor([1, -1, 3]), weight=weight, label_smoothing=0.1
+            ),
             "dkd_loss": lambda x: ops.dkd_loss(
                 x.flatten(1), teacher.flatten(1), torch.tensor([1, -1, 3]), weight=weight, standardise=True
             ),
@@ -252,6 +255,7 @@ class OpcheckTest(unittest.TestCase):
             "ofd_loss": (maps, teacher, margin),
             "ofd_batch_margin": (teacher,),
             "ofd_expected_margin": (vector, vector),
+            "cross_entropy_loss": (logits, labels),
             "_cross_entropy_forward": (logits, labels, None, None, 0.1, [True]),
             "_kd_forward": (logits, other, 4.0, None, 0, [True, False]),
             "_dkd_forward": (logits, other, labels, 1.0, 8.0, 4.0, None, True, [True, True]),

@@ -160,7 +160,7 @@ TEST_F(CheckpointTest, OfAnotherConfigurationIsRefused) {
       {[](TrainingStepOptions& options) { options.clip_norm = 1; }, "clip_norm=0"},
       {[](TrainingStepOptions& options) { options.optimizer = test::sgd(0.2, 0.9, 0.01); }, "learning_rate=0.1"},
       {[](TrainingStepOptions& options) { options.optimizer = std::make_shared<AdamOptions>(); }, "sgd("},
-      {[](TrainingStepOptions& options) { options.cross_entropy.label_smoothing = 0.1; }, "label_smoothing=0"},
+      {[](TrainingStepOptions& options) { options.cross_entropy.options.label_smoothing = 0.1; }, "label_smoothing=0"},
       {[](TrainingStepOptions& options) { options.terms[0].weight = 0.8; }, "weight=0.9"},
       {[](TrainingStepOptions& options) { options.terms[0].schedule.warmup = 5; }, "warmup=0"},
       {[](TrainingStepOptions& options) {

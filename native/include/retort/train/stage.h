@@ -2,7 +2,7 @@
 
 #include <retort/export.h>
 #include <retort/losses/criterion.h>
-#include <retort/train/cross_entropy.h>
+#include <retort/losses/cross_entropy.h>
 #include <retort/train/optimizer.h>
 #include <retort/train/schedule.h>
 #include <retort/train/sgd.h>
@@ -13,6 +13,15 @@
 #include <vector>
 
 namespace retort {
+
+/// The cross-entropy with the labels, as a part of the loss of a training step.
+struct RETORT_API CrossEntropyTerm {
+  /// Finite and >= 0; 0 to train without labels.
+  double weight = 1.0;
+  CrossEntropyOptions options;
+  /// How the weight changes over the steps of the stage.
+  Schedule schedule = {};
+};
 
 /// One weighted distillation loss of a training step.
 struct RETORT_API Term {
@@ -33,7 +42,7 @@ struct RETORT_API Term {
 struct RETORT_API Stage {
   /// Number of updates after which the next stage begins; 0 for the last, which has no end.
   int64_t steps = 0;
-  CrossEntropyOptions cross_entropy;
+  CrossEntropyTerm cross_entropy;
   std::vector<Term> terms;
   std::shared_ptr<OptimizerOptions> optimizer = std::make_shared<SgdOptions>();
   /// Names of the student's parameters or modules that are trained, e.g. `layer1`; empty for all. The others stay as

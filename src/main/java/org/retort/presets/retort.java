@@ -29,6 +29,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/export.h",
               "retort/runtime.h",
               "retort/losses/criterion.h",
+              "retort/losses/cross_entropy.h",
               "retort/losses/kd.h",
               "retort/losses/dkd.h",
               "retort/losses/fsp.h",
@@ -49,7 +50,6 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/train/optimizer.h",
               "retort/train/sgd.h",
               "retort/train/adam.h",
-              "retort/train/cross_entropy.h",
               "retort/train/images.h",
               "retort/train/stage.h",
               "retort/train/training_step.h",
@@ -134,28 +134,11 @@ public class retort implements InfoMapper {
                     "retort::Criterion::obstacle_to_graph",
                     "retort::CriterionOptions::build",
                     "retort::CriterionOptions::description",
-                    "retort::KdOptions::build",
-                    "retort::KdOptions::description",
-                    "retort::DkdOptions::build",
-                    "retort::DkdOptions::description",
-                    "retort::FspOptions::build",
-                    "retort::FspOptions::description",
-                    "retort::NstOptions::build",
-                    "retort::NstOptions::description",
-                    "retort::CrdOptions::build",
-                    "retort::CrdOptions::description",
-                    "retort::OfdOptions::build",
-                    "retort::OfdOptions::description",
                     "retort::Schedule::check",
                     "retort::Schedule::description",
                     "retort::Optimizer",
                     "retort::OptimizerOptions::build",
                     "retort::OptimizerOptions::description",
-                    "retort::SgdOptions::build",
-                    "retort::SgdOptions::description",
-                    "retort::AdamOptions::build",
-                    "retort::AdamOptions::description",
-                    "retort::CrossEntropyOptions::description",
                     "retort::ImageOptions::description",
                     "retort::TrainingStep::run",
                     "retort::TrainingStep::finish",
@@ -177,7 +160,7 @@ public class retort implements InfoMapper {
     struct(map, "VggOptions");
     struct(map, "WideResNetOptions");
     struct(map, "Schedule");
-    struct(map, "CrossEntropyOptions");
+    struct(map, "CrossEntropyTerm");
     struct(map, "ImageOptions");
     struct(map, "TeacherCacheOptions");
     struct(map, "TrainingStep");
@@ -200,6 +183,7 @@ public class retort implements InfoMapper {
     enumeration(map, "MemoryFormat");
     enumeration(map, "Precision");
     enumeration(map, "TeacherBatchNorm");
+    options(map, "CrossEntropyOptions");
     options(map, "KdOptions");
     options(map, "DkdOptions");
     options(map, "FspOptions");
@@ -242,5 +226,7 @@ public class retort implements InfoMapper {
     map.put(
         new Info("retort::" + type + "::" + type)
             .annotations("@SharedPtr", "@Name(\"std::make_shared<retort::" + type + ">\")"));
+    map.put(
+        new Info("retort::" + type + "::build", "retort::" + type + "::description").skip());
   }
 }

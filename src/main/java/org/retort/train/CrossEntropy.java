@@ -6,7 +6,7 @@ import java.util.Arrays;
 import java.util.function.Consumer;
 import java.util.stream.DoubleStream;
 import org.bytedeco.pytorch.DoubleVector;
-import org.retort.bindings.NativeCrossEntropyOptions;
+import org.retort.bindings.NativeCrossEntropyTerm;
 import org.retort.internal.Arguments;
 
 /**
@@ -22,9 +22,9 @@ import org.retort.internal.Arguments;
  * no labelled sample has a positive weight, the loss is 0.
  */
 public final class CrossEntropy {
-  private final Consumer<NativeCrossEntropyOptions> settings;
+  private final Consumer<NativeCrossEntropyTerm> settings;
 
-  private CrossEntropy(Consumer<NativeCrossEntropyOptions> settings) {
+  private CrossEntropy(Consumer<NativeCrossEntropyTerm> settings) {
     this.settings = settings;
   }
 
@@ -37,7 +37,7 @@ public final class CrossEntropy {
    */
   public static CrossEntropy weight(double weight) {
     Arguments.notNegative(weight, "CrossEntropy.weight", "weight");
-    return new CrossEntropy(options -> options.weight(weight));
+    return new CrossEntropy(term -> term.weight(weight));
   }
 
   /**
@@ -52,7 +52,7 @@ public final class CrossEntropy {
         smoothing >= 0 && smoothing <= 1,
         "CrossEntropy.labelSmoothing: smoothing must be between 0 and 1 (got %s)",
         smoothing);
-    return with(options -> options.label_smoothing(smoothing));
+    return with(term -> term.options().label_smoothing(smoothing));
   }
 
   /**
@@ -74,9 +74,9 @@ public final class CrossEntropy {
         function,
         Arrays.toString(ofClasses));
     return with(
-        options -> {
+        term -> {
           try (DoubleVector vector = new DoubleVector(ofClasses)) {
-            options.class_weights(vector);
+            term.options().class_weights(vector);
           }
         });
   }
@@ -90,14 +90,14 @@ public final class CrossEntropy {
    */
   public CrossEntropy schedule(Schedule schedule) {
     Arguments.notNull(schedule, "CrossEntropy.schedule", "schedule");
-    return with(options -> schedule.giveTo(options::schedule));
+    return with(term -> schedule.giveTo(term::schedule));
   }
 
-  private CrossEntropy with(Consumer<NativeCrossEntropyOptions> setting) {
+  private CrossEntropy with(Consumer<NativeCrossEntropyTerm> setting) {
     return new CrossEntropy(settings.andThen(setting));
   }
 
-  void writeTo(NativeCrossEntropyOptions options) {
-    settings.accept(options);
+  void writeTo(NativeCrossEntropyTerm term) {
+    settings.accept(term);
   }
 }

@@ -62,7 +62,7 @@ final class CrossEntropyTest {
   void classWeights_notOneAClass_areRefused() {
     assertRefused(
         () -> step(PLAIN.classWeights(1, 2)),
-        "CrossEntropy: class weights must be one for each of 3 classes (got 2)");
+        "cross_entropy_loss: class_weights must be one for each of 3 classes (got 2)");
   }
 
   private LinearStep step(CrossEntropy crossEntropy) {
