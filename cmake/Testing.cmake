@@ -1,10 +1,11 @@
-# Adds tests/SOURCE as a GoogleTest program and as one test of ctest, since a process that loads LibTorch takes longer
-# than most cases. Golden cases are ctest's own tests, so that skipped ones show by name: see tests/golden_tests.cmake.in.
+# The tests: one GoogleTest program for each folder of tests/, since linking LibTorch takes longer than most cases.
 #
-#   retort_add_test(SOURCE [INTERNAL])
+#   retort_add_test_program(NAME [INTERNAL] SOURCES...)   the program NAME_test
+#   retort_add_tests(NAME [INTERNAL] SOURCES...)          the same, and a test of ctest that runs all of it
 #
-# A test links libretort.so, as users do. One that is INTERNAL is about what the library does not export, and links the
-# same object files instead.
+# A program links libretort.so, as users do. One that is INTERNAL is about what the library does not export, and links the
+# same object files instead. Golden cases are ctest's own tests, so that skipped ones show by name: see
+# tests/golden_tests.cmake.in.
 find_package(GTest QUIET)
 if(NOT GTest_FOUND)
   message(FATAL_ERROR "RETORT_BUILD_TESTS: GoogleTest must be installed, e.g. Debian's libgtest-dev (got none)")
@@ -22,36 +23,45 @@ if(RETORT_CUDA)
   target_link_libraries(retort_internals PUBLIC LibTorch::C10Cuda)
 endif()
 
+# The sanitizers make everything several times slower.
+if(RETORT_SANITIZERS)
+  set(RETORT_TEST_TIMEOUT 1200)
+else()
+  set(RETORT_TEST_TIMEOUT 300)
+endif()
+
+# What is compiled into a test program is compiled in half the time if it is not optimised. What is tested is.
+function(retort_test_options target)
+  retort_compile_options(${target})
+  # GCC 12 takes the default value of ResNetOptions::filters for a dangling list.
+  target_compile_options(
+    ${target} PRIVATE $<$<NOT:$<BOOL:${RETORT_SANITIZERS}>>:-O0> $<$<CXX_COMPILER_ID:GNU>:-Wno-dangling-pointer>)
+endfunction()
+
 add_library(retort_test_support STATIC)
-retort_compile_options(retort_test_support)
+retort_test_options(retort_test_support)
 target_include_directories(retort_test_support PUBLIC tests/support include)
 target_link_libraries(retort_test_support PUBLIC LibTorch::LibTorch GTest::gtest)
 target_precompile_headers(retort_test_support PUBLIC <gtest/gtest.h> <retort/retort.h> <torch/types.h>)
 
-# The sanitizers make everything several times slower.
-if(RETORT_SANITIZERS)
-  set(test_timeout 600)
-else()
-  set(test_timeout 120)
-endif()
-
-function(retort_add_test source)
+function(retort_add_test_program name)
   cmake_parse_arguments(PARSE_ARGV 1 test "INTERNAL" "" "")
-  string(REGEX REPLACE "[/.]" "_" name ${source})
-  string(REGEX REPLACE "_cpp$" "" name ${name})
-  add_executable(${name} ${source})
-  retort_compile_options(${name})
-  # GCC 12 takes the default value of ResNetOptions::filters for a dangling list.
-  target_compile_options(${name} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-dangling-pointer>)
-  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
-  target_precompile_headers(${name} REUSE_FROM retort_test_support)
-  target_link_libraries(${name} PRIVATE retort_test_support GTest::gtest_main)
+  set(target ${name}_test)
+  add_executable(${target} ${test_UNPARSED_ARGUMENTS})
+  retort_test_options(${target})
+  target_include_directories(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_precompile_headers(${target} REUSE_FROM retort_test_support)
+  target_link_libraries(${target} PRIVATE retort_test_support GTest::gtest_main)
   if(test_INTERNAL)
-    target_link_libraries(${name} PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,retort_internals>)
+    target_link_libraries(${target} PRIVATE $<LINK_LIBRARY:WHOLE_ARCHIVE,retort_internals>)
   else()
-    target_link_libraries(${name} PRIVATE retort)
+    target_link_libraries(${target} PRIVATE retort)
   endif()
-  set_target_properties(${name} PROPERTIES BUILD_RPATH "$<TARGET_FILE_DIR:retort>;${LibTorch_LIBRARY_DIR}")
-  add_test(NAME ${name} COMMAND ${name} --gtest_filter=-*.MatchesGolden/*)
-  set_tests_properties(${name} PROPERTIES TIMEOUT ${test_timeout})
+  set_target_properties(${target} PROPERTIES BUILD_RPATH "$<TARGET_FILE_DIR:retort>;${LibTorch_LIBRARY_DIR}")
+endfunction()
+
+function(retort_add_tests name)
+  retort_add_test_program(${name} ${ARGN})
+  add_test(NAME ${name}_test COMMAND ${name}_test --gtest_filter=-*.MatchesGolden/*)
+  set_tests_properties(${name}_test PROPERTIES TIMEOUT ${RETORT_TEST_TIMEOUT})
 endfunction()

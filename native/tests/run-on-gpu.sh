@@ -36,15 +36,14 @@ pass "build for compute capability $architecture against $libtorch"
 
 # Says what a GPU lacks, for which tests would be skipped.
 "$build/benchmarks/retort_benchmarks" --device=cuda --benchmark_list_tests > /dev/null
-"$build/tests/cuda_matches_cpu_test"
+"$build/tests/cuda_test" --gtest_filter='CudaMatchesCpu*'
 pass "every loss, variant and dtype as on the CPU"
-"$build/tests/cuda_step_test"
+"$build/tests/cuda_test" --gtest_filter=-'CudaMatchesCpu*'
 pass "training as on the CPU: plain, with late results, by a CUDA graph"
-"$build/tests/train_golden_step_test"
+"$build/tests/train_test" --gtest_filter='*GoldenStep*'
 pass "golden training steps, on the GPU, too"
 for tool in memcheck racecheck; do
-  compute-sanitizer --tool "$tool" --error-exitcode 1 "$build/tests/cuda_matches_cpu_test"
-  compute-sanitizer --tool "$tool" --error-exitcode 1 "$build/tests/cuda_step_test" --gtest_filter=-*OutOfMemory*
+  compute-sanitizer --tool "$tool" --error-exitcode 1 "$build/tests/cuda_test" --gtest_filter='-*OutOfMemory*'
   pass "compute-sanitizer's $tool"
 done
 ctest --test-dir "$build" --output-on-failure

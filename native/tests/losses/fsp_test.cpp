@@ -5,6 +5,7 @@
 #include <retort/losses/fsp.h>
 #include <retort/models/resnet.h>
 #include <retort/train/training_step.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/api/module.h>
 
 #include <cmath>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "descriptions.h"
+#include "finite_difference.h"
 #include "golden.h"
 #include "map_loss_test.h"
 #include "operator_resolver.h"

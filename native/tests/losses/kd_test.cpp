@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "descriptions.h"
 #include "golden.h"
@@ -419,7 +420,7 @@ TEST_F(KdLossTest, CallableByName) {
   const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("retort::kd_loss", "");
   EXPECT_EQ(
       c10::str(op.schema()),
-      "retort::kd_loss(Tensor student, Tensor teacher, float temperature, *, Tensor? weight=None, "
+      "retort::kd_loss(Tensor student, Tensor teacher, float temperature=4., *, Tensor? weight=None, "
       "str target=\"logits\") -> Tensor");
   torch::jit::Stack stack = {student, teacher, 4.0, c10::IValue(), "logits"};
   op.callBoxed(stack);

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <retort/errors.h>
 #include <retort/losses/nst.h>
+#include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/jit/api/module.h>
 
 #include <cmath>
@@ -15,6 +16,7 @@
 #include <vector>
 
 #include "descriptions.h"
+#include "finite_difference.h"
 #include "golden.h"
 #include "map_loss_test.h"
 #include "nst_kernels.h"
@@ -516,7 +518,8 @@ TEST_F(NstLossTest, CallableByName) {
   const auto op = c10::Dispatcher::singleton().findSchemaOrThrow("retort::nst_loss", "");
   EXPECT_EQ(
       c10::str(op.schema()),
-      "retort::nst_loss(Tensor[] student, Tensor[] teacher, str kernel, *, int degree=2, float offset=0., "
+      "retort::nst_loss(Tensor[] student, Tensor[] teacher, str kernel=\"polynomial\", *, int degree=2, float "
+      "offset=0., "
       "float? variance=None, bool teacher_term=True, float dead_channel_norm=9.9999999999999995e-07) -> Tensor[]");
   for (NstOptions options : variants()) {
     SCOPED_TRACE(description_of(options));

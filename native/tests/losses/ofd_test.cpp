@@ -13,8 +13,10 @@
 #include <cmath>
 #include <limits>
 #include <regex>
+#include <utility>
 
 #include "descriptions.h"
+#include "finite_difference.h"
 #include "golden.h"
 #include "module_state.h"
 #include "operator_resolver.h"
