@@ -70,6 +70,11 @@ final class DistillCommand implements Callable<Integer> {
               + " the recipe's.")
   private Integer labelsPerClass;
 
+  @Option(
+      names = "--no-plots",
+      description = "Leave out the plots, which need fonts, and write the tables alone.")
+  private boolean withoutPlots;
+
   @Mixin private CommonOptions common;
   @Mixin private OutputOptions output;
   @Spec private CommandSpec spec;
@@ -93,10 +98,14 @@ final class DistillCommand implements Callable<Integer> {
     out.println();
     out.print(TableReport.of(results));
     out.flush();
-    Reports.write(results);
+    Reports.writeTables(results);
+    if (!withoutPlots) {
+      Reports.writePlots(results);
+    }
     out.println();
     out.println(
-        "plots, results.json, results.csv, history.csv, experiment.json and the state dicts are in "
+        (withoutPlots ? "" : "plots, ")
+            + "results.json, results.csv, history.csv, experiment.json and the state dicts are in "
             + results.settings().output());
   }
 

@@ -1,6 +1,5 @@
 package org.retort.cli;
 
-import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -16,24 +15,24 @@ import org.retort.recipes.Method;
 final class HistoryPlot {
   private HistoryPlot() {}
 
-  /** Returns each method's accuracy as PNG. */
-  static byte[] ofAccuracy(Results results) throws IOException {
+  /** Returns the plot of each method's accuracy. */
+  static XYChart ofAccuracy(Results results) {
     XYChart chart = chart(results.settings().recipe().title(), "accuracy (% of the test images)");
     for (Method method : results.settings().methods()) {
       add(chart, method.title(), results.runs(method), Run.Epoch::accuracyPercent);
     }
-    return PlotStyle.png(chart);
+    return chart;
   }
 
-  /** Returns the losses of one method as PNG, before their weights. */
-  static byte[] ofLosses(Results results, Method method) throws IOException {
+  /** Returns the plot of the losses of one method, before their weights. */
+  static XYChart ofLosses(Results results, Method method) {
     XYChart chart = chart(method.title(), "loss, before its weight");
     List<Run> runs = results.runs(method);
     add(chart, "cross-entropy", runs, Run.Epoch::crossEntropy);
     for (String term : terms(runs.get(0))) {
       add(chart, term, runs, epoch -> epoch.terms().getOrDefault(term, Double.NaN));
     }
-    return PlotStyle.png(chart);
+    return chart;
   }
 
   private static Set<String> terms(Run run) {

@@ -1,7 +1,6 @@
 package org.retort.cli;
 
 import java.awt.Color;
-import java.io.IOException;
 import java.util.Collections;
 import java.util.DoubleSummaryStatistics;
 import java.util.List;
@@ -25,12 +24,8 @@ final class PlotReport {
 
   private PlotReport() {}
 
-  /** Returns the picture as PNG. */
-  static byte[] of(Results results) throws IOException {
-    return PlotStyle.png(chart(results));
-  }
-
-  private static CategoryChart chart(Results results) {
+  /** Returns the plot. */
+  static CategoryChart chart(Results results) {
     CategoryChart chart =
         new CategoryChartBuilder()
             .width(PlotStyle.WIDTH)

@@ -9,18 +9,23 @@ import org.retort.recipes.Method;
 final class Reports {
   private Reports() {}
 
-  /** Writes tables and plots into the output folder. */
-  static void write(Results results) throws IOException {
+  /** Writes the tables into the output folder. */
+  static void writeTables(Results results) throws IOException {
     Path folder = results.settings().output();
     write(folder.resolve("results.json"), JsonReport.of(results));
     write(folder.resolve("results.csv"), CsvReport.runs(results));
     write(folder.resolve("history.csv"), CsvReport.history(results));
-    AtomicFile.write(folder.resolve("accuracy.png"), PlotReport.of(results));
-    AtomicFile.write(folder.resolve("accuracy-epochs.png"), HistoryPlot.ofAccuracy(results));
+  }
+
+  /** Writes the plots into the output folder. */
+  static void writePlots(Results results) throws IOException {
+    Path folder = results.settings().output();
+    AtomicFile.write(folder.resolve("accuracy.png"), PlotStyle.png(PlotReport.chart(results)));
+    AtomicFile.write(folder.resolve("accuracy-epochs.png"), PlotStyle.png(HistoryPlot.ofAccuracy(results)));
     for (Method method : results.settings().methods()) {
       AtomicFile.write(
           folder.resolve("losses-" + method.name() + ".png"),
-          HistoryPlot.ofLosses(results, method));
+          PlotStyle.png(HistoryPlot.ofLosses(results, method)));
     }
   }
 

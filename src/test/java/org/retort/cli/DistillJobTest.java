@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import javax.imageio.ImageIO;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.retort.testing.ChildJvm;
@@ -78,6 +79,7 @@ final class DistillJobTest {
   }
 
   @Test
+  @Tag("nightly")
   void distill_threeSeeds_everyLossTeachesTheStudent() throws IOException, InterruptedException {
     Path output = folder.resolve("results");
     try (ChildJvm child = distill(output, "--methods=student,fsp,nst,ofd,crd")) {
