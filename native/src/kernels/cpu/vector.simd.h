@@ -2,7 +2,10 @@
 // usual operators and becomes single instructions.
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
+
+#include <utility>
 
 #if defined(__AVX512F__)
 #define RETORT_VECTOR_BYTES 64
@@ -37,18 +40,17 @@ void store(T* values, Vector<T> vector) {
   *reinterpret_cast<typename VectorOf<T>::Unaligned*>(values) = vector;
 }
 
+template <typename T, int first, size_t... lane>
+__attribute__((always_inline)) inline Vector<T> interleaved(Vector<T> a, Vector<T> b, std::index_sequence<lane...>) {
+  return __builtin_shufflevector(a, b, (first + lane / 2 + (lane % 2 == 0 ? 0 : kLanes<T>))...);
+}
+
 /// The first halves of two vectors, or their second halves, lane by lane in turn: a0 b0 a1 b1 ...
-template <typename T>
-__attribute__((always_inline)) inline Vector<T> interleaved(Vector<T> a, Vector<T> b, bool second_halves) {
-  using Order = decltype(a < b);
+template <typename T, bool second_halves>
+__attribute__((always_inline)) inline Vector<T> interleaved(Vector<T> a, Vector<T> b) {
   constexpr int lanes = kLanes<T>;
-  Order first{};
-  Order second{};
-  for (int i = 0; i < lanes; ++i) {
-    first[i] = i / 2 + (i % 2 == 0 ? 0 : lanes);
-    second[i] = first[i] + lanes / 2;
-  }
-  return second_halves ? __builtin_shuffle(a, b, second) : __builtin_shuffle(a, b, first);
+  constexpr int first = second_halves ? lanes / 2 : 0;
+  return interleaved<T, first>(a, b, std::make_index_sequence<lanes>());
 }
 
 /// Exchanges the rows and columns of a square block of kLanes vectors. Each round interleaves the rows i and i + n / 2,
@@ -61,8 +63,8 @@ __attribute__((always_inline)) inline void transpose(Vector<T>* block) {
     Vector<T> next[lanes];
 #pragma GCC unroll 16
     for (int i = 0; i < lanes / 2; ++i) {
-      next[2 * i] = interleaved<T>(block[i], block[i + lanes / 2], false);
-      next[2 * i + 1] = interleaved<T>(block[i], block[i + lanes / 2], true);
+      next[2 * i] = interleaved<T, false>(block[i], block[i + lanes / 2]);
+      next[2 * i + 1] = interleaved<T, true>(block[i], block[i + lanes / 2]);
     }
 #pragma GCC unroll 16
     for (int i = 0; i < lanes; ++i) block[i] = next[i];
@@ -77,8 +79,8 @@ __attribute__((always_inline)) inline Vector<T> sums_of(Vector<T>* vectors) {
   } else {
 #pragma GCC unroll 16
     for (int i = 0; i < count / 2; ++i) {
-      vectors[i] = interleaved<T>(vectors[i], vectors[i + count / 2], false) +
-                   interleaved<T>(vectors[i], vectors[i + count / 2], true);
+      vectors[i] = interleaved<T, false>(vectors[i], vectors[i + count / 2]) +
+                   interleaved<T, true>(vectors[i], vectors[i + count / 2]);
     }
     return sums_of<T, count / 2>(vectors);
   }
