@@ -1,4 +1,5 @@
 // What autograd does with the forward operators of all losses.
+#include <ATen/TensorOperators.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/grad_mode.h>
 #include <c10/core/AutogradState.h>

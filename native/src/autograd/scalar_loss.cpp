@@ -1,5 +1,6 @@
 #include "autograd/scalar_loss.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/mul.h>

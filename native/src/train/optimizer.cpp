@@ -1,6 +1,8 @@
 #include "train/optimizer.h"
 
 #include <ATen/MemoryOverlap.h>
+#include <ATen/TensorIterator.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>

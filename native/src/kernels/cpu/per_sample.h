@@ -1,5 +1,7 @@
 #pragma once
 
+#include <ATen/TensorIterator.h>
+
 #include <algorithm>
 #include <numeric>
 #include <vector>
