@@ -114,9 +114,7 @@ class CrdCriterion final : public Criterion {
 
   void snapshot() override {
     const at::NoGradGuard no_grad;
-    before_.emplace();
-    before_->z_student = z_student_.value();
-    before_->z_teacher = z_teacher_.value();
+    before_ = Before{{}, {}, z_student_.value(), z_teacher_.value()};
     if (oldest_.defined()) remember(oldest_before_, oldest_);
   }
 
