@@ -32,6 +32,11 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
     LibTorch::LibTorch SYSTEM INTERFACE ${LibTorch_INCLUDE_DIR} ${LibTorch_INCLUDE_DIR}/torch/csrc/api/include)
   target_link_libraries(LibTorch::LibTorch INTERFACE LibTorch::C10)
   target_compile_features(LibTorch::LibTorch INTERFACE cxx_std_17)
+  # Clang 18 changed how templates' names are mangled; LibTorch has the names that GCC gave them.
+  target_compile_options(
+    LibTorch::LibTorch
+    INTERFACE
+      $<$<AND:$<COMPILE_LANG_AND_ID:CXX,Clang>,$<VERSION_GREATER_EQUAL:$<CXX_COMPILER_VERSION>,18>>:-fclang-abi-compat=17>)
   # LibTorch's own dependencies (OpenBLAS, libgomp) lie beside it.
   target_link_options(LibTorch::LibTorch INTERFACE LINKER:-rpath-link,${LibTorch_LIBRARY_DIR})
   if(EXISTS ${LibTorch_LIBRARY_DIR}/libc10_cuda.so)
