@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ATen/TensorOperators.h>
 #include <retort/losses/fsp.h>
 
 #include <vector>

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <ATen/TensorOperators.h>
 #include <retort/losses/nst.h>
 
 #include <vector>
