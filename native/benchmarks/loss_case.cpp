@@ -1,6 +1,7 @@
 #include "loss_case.h"
 
 #include <ATen/Functions.h>
+#include <ATen/TensorOperators.h>
 #include <benchmark/benchmark.h>
 #include <torch/csrc/autograd/autograd.h>
 
