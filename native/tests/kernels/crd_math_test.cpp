@@ -40,7 +40,8 @@ class CrdMathTest : public ::testing::Test {
 };
 
 using Types = ::testing::Types<float, double>;
-TYPED_TEST_SUITE(CrdMathTest, Types);
+// With the comma, since C++17 does not let a macro's dots be left out.
+TYPED_TEST_SUITE(CrdMathTest, Types, );
 
 TYPED_TEST(CrdMathTest, Log1pUnitWithinTwoUnits) {
   double worst = 0;

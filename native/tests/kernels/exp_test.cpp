@@ -40,7 +40,8 @@ template <typename T>
 class ExpEdgeTest : public ::testing::Test {};
 
 using Types = ::testing::Types<float, double>;
-TYPED_TEST_SUITE(ExpEdgeTest, Types);
+// With the comma, since C++17 does not let a macro's dots be left out.
+TYPED_TEST_SUITE(ExpEdgeTest, Types, );
 
 TYPED_TEST(ExpEdgeTest, Edges) {
   using Limits = std::numeric_limits<TypeParam>;

@@ -144,12 +144,12 @@ TEST_F(FspLossTest, MatchesReference) {
                                                              {8, 9}, {9, 16}, {17, 16}, {33, 2}, {33, 17}};
   for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
     for (int64_t batch : {1, 2, 5}) {
-      for (const auto& [first, second] : channels) {
+      for (const auto& of_maps : channels) {
         for (size_t i = 0; i < sizes.size(); ++i) {
-          const auto shapes_of = [&, first = first, second = second](const std::pair<Size, Size>& size) {
+          const auto shapes_of = [&](const std::pair<Size, Size>& size) {
             return Maps{
-                map({batch, first, size.first.first, size.first.second}, dtype),
-                map({batch, second, size.second.first, size.second.second}, dtype)};
+                map({batch, of_maps.first, size.first.first, size.first.second}, dtype),
+                map({batch, of_maps.second, size.second.first, size.second.second}, dtype)};
           };
           const Maps student = shapes_of(sizes[i]);
           const Maps teacher = shapes_of(sizes[(i + batch) % sizes.size()]);
@@ -645,7 +645,7 @@ TEST_F(FspMatrixTest, RejectsMaps) {
 // ---- errors ---------------------------------------------------------------------------------------------------------
 
 TEST_F(FspLossTest, RejectsPairs) {
-  const auto [student, teacher] = three_maps();
+  const auto maps = three_maps();
   for (const auto& [pairs, rule] : std::vector<std::pair<std::vector<int64_t>, std::string>>{
            {{0}, "pairs must be two maps each (got 1 maps)"},
            {{0, 1, 2}, "pairs must be two maps each (got 3 maps)"},
@@ -653,8 +653,8 @@ TEST_F(FspLossTest, RejectsPairs) {
            {{0, 1, -1, 2}, "pairs must be between 0 and 2 (got -1)"}}) {
     FspOptions options;
     options.pairs = pairs;
-    EXPECT_EQ(error_of([&] { loss_of(options)(student, teacher); }), "fsp_loss: " + rule);
-    EXPECT_EQ(error_of([&] { options.build(shapes_of(student, teacher)); }), "fsp_loss: " + rule);
+    EXPECT_EQ(error_of([&] { loss_of(options)(maps.first, maps.second); }), "fsp_loss: " + rule);
+    EXPECT_EQ(error_of([&] { options.build(shapes_of(maps.first, maps.second)); }), "fsp_loss: " + rule);
   }
 }
 

@@ -205,8 +205,8 @@ TEST_P(MapLossTest, NonContiguousInput) {
   const Maps teacher = teacher_maps();
   for (const auto& [name, layout] : layouts) {
     SCOPED_TRACE(name);
-    const auto laid_out = [&layout = layout](Maps maps) {
-      for (at::Tensor& map : maps) map = layout(map);
+    const auto laid_out = [&lay_out = layout](Maps maps) {
+      for (at::Tensor& map : maps) map = lay_out(map);
       return maps;
     };
     check(laid_out(student), laid_out(teacher));
