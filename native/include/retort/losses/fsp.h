@@ -50,15 +50,15 @@ enum class FspReduction {
 /// "paper" or "torchdistill".
 ///
 /// @param student n >= 2 maps [B, C_i, H_i, W_i], floating point, any strides
-/// @param teacher the same number of maps, with the same batch, channels, dtype and device; heights and widths may
-///     differ
+/// @param teacher the same number of maps, with the same batch, channels and device; heights and widths may differ, and
+///     dtypes unless one is float64
 /// @param pairs the first and the second map of each pair, one pair after the other, e.g. {0, 1, 1, 2}; the pairs of
 ///     consecutive maps if empty
 /// @param pooling see FspPooling
 /// @param reduction see FspReduction
-/// @return the losses of the pairs, scalars []; the inputs' dtype, float32 for half-precision inputs
+/// @return the losses of the pairs, scalars []; the inputs' dtype, float32 for half-precision and mixed inputs
 /// @throws ShapeError if there are fewer than two maps, if a map is undefined, not dense, not floating point, not of
-///     rank 4 or empty, or if maps differ in batch, channels, dtype or device
+///     rank 4 or empty, or if maps differ in batch, channels or device, or float64 is mixed with another dtype
 /// @throws c10::ValueError if a pair refers to a map that does not exist
 ///
 /// Source: Yim, Joo, Bae, Kim: A Gift from Knowledge Distillation: Fast Optimization, Network Minimization and Transfer
@@ -76,11 +76,11 @@ RETORT_API std::vector<at::Tensor> fsp_loss(
 /// Tensor`.
 ///
 /// @param first [B, C_1, H_1, W_1], floating point, any strides
-/// @param second [B, C_2, H_2, W_2] of the same dtype and device
+/// @param second [B, C_2, H_2, W_2] on the same device, and of the same dtype if one is float64
 /// @param pooling how the larger map is pooled to the size of the smaller
-/// @return [B, C_1, C_2]; the inputs' dtype, float32 for half-precision inputs. RepDistiller's is transposed.
+/// @return [B, C_1, C_2]; the inputs' dtype, float32 for half-precision and mixed inputs. RepDistiller's is transposed.
 /// @throws ShapeError if a map is undefined, not dense, not floating point, not of rank 4 or empty, or if the maps
-///     differ in batch, dtype or device
+///     differ in batch or device, or float64 is mixed with another dtype
 RETORT_API at::Tensor fsp_matrix(
     const at::Tensor& first, const at::Tensor& second, FspPooling pooling = FspPooling::kAverage);
 

@@ -39,12 +39,12 @@ enum class OfdReduction {
 ///
 /// @param student [B, C, H, W], the student's map before ReLU, through a connector where channels differ; floating
 ///     point, any strides
-/// @param teacher [B, C, H', W'] of the same dtype and device
-/// @param margin [C] of the same dtype and device, see ofd_batch_margin and ofd_expected_margin; <= 0 by definition,
+/// @param teacher [B, C, H', W'] on the same device; of the same dtype unless neither is float64
+/// @param margin [C] as `teacher`, see ofd_batch_margin and ofd_expected_margin; <= 0 by definition,
 ///     which is not checked
-/// @return scalar []; the inputs' dtype, float32 for half-precision inputs
+/// @return scalar []; the inputs' dtype, float32 for half-precision and mixed inputs
 /// @throws ShapeError if a tensor is undefined, not dense, not floating point or of another shape, if the maps are
-///     empty, or if dtypes or devices differ
+///     empty, if devices differ, or if float64 is mixed with another dtype
 ///
 /// Source: Heo, Kim, Yun, Park, Kwak, Choi: A Comprehensive Overhaul of Feature Distillation, ICCV 2019. The values are
 /// those of clovaai/overhaul-distillation with kSum, of the survey AberHu/Knowledge-Distillation-Zoo with kMean, and of
