@@ -21,7 +21,8 @@ final class Reports {
   static void writePlots(Results results) throws IOException {
     Path folder = results.settings().output();
     AtomicFile.write(folder.resolve("accuracy.png"), PlotStyle.png(PlotReport.chart(results)));
-    AtomicFile.write(folder.resolve("accuracy-epochs.png"), PlotStyle.png(HistoryPlot.ofAccuracy(results)));
+    AtomicFile.write(
+        folder.resolve("accuracy-epochs.png"), PlotStyle.png(HistoryPlot.ofAccuracy(results)));
     for (Method method : results.settings().methods()) {
       AtomicFile.write(
           folder.resolve("losses-" + method.name() + ".png"),

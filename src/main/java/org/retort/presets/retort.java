@@ -133,7 +133,6 @@ public class retort implements InfoMapper {
                     "retort::Criterion::after_step",
                     "retort::Criterion::obstacle_to_graph",
                     "retort::CriterionOptions::build",
-                    "retort::CriterionOptions::description",
                     "retort::Schedule::check",
                     "retort::Schedule::description",
                     "retort::Optimizer",
@@ -226,7 +225,6 @@ public class retort implements InfoMapper {
     map.put(
         new Info("retort::" + type + "::" + type)
             .annotations("@SharedPtr", "@Name(\"std::make_shared<retort::" + type + ">\")"));
-    map.put(
-        new Info("retort::" + type + "::build", "retort::" + type + "::description").skip());
+    map.put(new Info("retort::" + type + "::build", "retort::" + type + "::description").skip());
   }
 }

@@ -7,7 +7,7 @@ import org.retort.losses.OfdLoss;
 /**
  * {@code margins: batch | teacher}, of each batch by default, {@code norms} (the teacher's
  * BatchNorms before the taps, those of the network by default), {@code reduction: mean | sum |
- * batch_mean}, {@code layer_decay}, {@code scale}, {@code init: official | kaiming}.
+ * batchmean}, {@code layer_decay}, {@code scale}, {@code init: official | kaiming}.
  */
 final class OfdRecipe {
   private enum Margins {

@@ -59,7 +59,14 @@ final class CommandsTest {
     run("train", "--network=resnet8", "--epochs=1", "--output=" + trained);
     Path output = folder.resolve("output");
     String teacher = "--teacher=resnet8=" + trained.resolve("teacher.pt");
-    run("distill", teacher, "--methods=kd", "--seeds=1", "--epochs=1", "--no-plots", "--output=" + output);
+    run(
+        "distill",
+        teacher,
+        "--methods=kd",
+        "--seeds=1",
+        "--epochs=1",
+        "--no-plots",
+        "--output=" + output);
     assertThat(output.resolve("teacher.pt")).hasSameBinaryContentAs(trained.resolve("teacher.pt"));
     assertThat(json(output.resolve(".retort/teacher.json")).getAsJsonArray("history")).isEmpty();
   }

@@ -37,6 +37,7 @@ import org.retort.models.Network;
 final class PublicApiFuzzTest {
   /** Of each of some 400 calls; a file is damaged ten times as often. */
   private static final int TRIES = Integer.getInteger("retort.fuzz.tries", 1000) / 10;
+
   private static final long SEED = Long.getLong("retort.fuzz.seed", 20261125);
   private static final double WILDNESS = 0.1;
 

@@ -3,10 +3,14 @@ package org.retort.recipes;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import org.retort.bindings.NativeCriterionOptions;
 import org.retort.losses.CrdLoss;
 import org.retort.losses.DistillationLoss;
 import org.retort.losses.DkdLoss;
@@ -76,11 +80,44 @@ final class LossRecipesTest {
   void ofd_allOptions_areTaken() {
     OfdLoss loss =
         (OfdLoss)
-            read("{loss: ofd, reduction: batch_mean, layer_decay: 0.5, scale: 10, init: kaiming}");
-    assertThat(loss.reduction()).isEqualTo(OfdLoss.Reduction.BATCH_MEAN);
+            read("{loss: ofd, reduction: batchmean, layer_decay: 0.5, scale: 10, init: kaiming}");
+    assertThat(loss.reduction()).isEqualTo(OfdLoss.Reduction.BATCHMEAN);
     assertThat(loss.layerDecay()).isEqualTo(0.5);
     assertThat(loss.scale()).isEqualTo(10);
     assertThat(loss.init()).isEqualTo(OfdLoss.Init.KAIMING);
+  }
+
+  /** As descriptions in checkpoints have them, which list all options of a loss. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "{loss: kd, temperature: 2.5, target: standardised_logits}",
+        "{loss: dkd, temperature: 2.5, alpha: 0.5, beta: 3, standardise: true}",
+        "{loss: fsp, pooling: max, reduction: torchdistill, adapt_channels: true, pairs: []}",
+        "{loss: nst, kernel: polynomial, degree: 3, offset: 0.5, teacher_term: false,"
+            + " dead_channel_norm: 0.001, variance: none}",
+        "{loss: ofd, reduction: batchmean, layer_decay: 0.5, scale: 10, init: kaiming}",
+        "{loss: crd, queue: 64, negatives: 3, dimension: 16, temperature: 0.1, momentum: 0.9,"
+            + " z_momentum: 0.5}"
+      })
+  void namesAndValues_areThoseOfTheNativeOptions(String yaml) {
+    Set<String> byOtherMeans = Set.of("pairs: []", "variance: none");
+    String known =
+        byOtherMeans.stream().reduce(yaml, (text, option) -> text.replace(", " + option, ""));
+    try (NativeCriterionOptions options = read(known).nativeOptions()) {
+      String description = options.description();
+      List<String> inRecipe = options(yaml.replaceFirst("^\\{loss: \\w+, ", "{"));
+      List<String> inNative =
+          new ArrayList<>(options(description.replaceFirst("^\\w+\\(", "{").replace("=", ": ")));
+      // what follows from the data, or from other options
+      inNative.removeIf(
+          option -> option.matches("(samples|classes|relaxed|z|z_student|z_teacher|margins): .*"));
+      assertThat(inNative).containsExactlyInAnyOrderElementsOf(inRecipe);
+    }
+  }
+
+  private static List<String> options(String inBrackets) {
+    return List.of(inBrackets.substring(1, inBrackets.length() - 1).split(", "));
   }
 
   @ParameterizedTest
