@@ -3,8 +3,10 @@ package org.retort.cli;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.retort.cli.Pictures.colours;
 
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 
+@Tag("nightly")
 final class HistoryPlotTest {
   @Test
   void ofAccuracy_twoMethods_hasMoreColoursThanOne() {

@@ -8,7 +8,6 @@ import org.knowm.xchart.internal.chartpart.Chart;
 
 /** What plots look like. */
 final class Pictures {
-  /** Under {@code -Xcheck:jni} the JVM copies the whole picture for each stroke. */
   private static final int WIDTH = 400;
 
   private static final int HEIGHT = 240;
@@ -21,9 +20,14 @@ final class Pictures {
     Graphics2D graphics = image.createGraphics();
     chart.paint(graphics, WIDTH, HEIGHT);
     graphics.dispose();
+    return colours(image);
+  }
+
+  /** Returns the colours of a picture. */
+  static Set<Integer> colours(BufferedImage image) {
     Set<Integer> colours = new HashSet<>();
-    for (int y = 0; y < HEIGHT; y++) {
-      for (int x = 0; x < WIDTH; x++) {
+    for (int y = 0; y < image.getHeight(); y++) {
+      for (int x = 0; x < image.getWidth(); x++) {
         colours.add(image.getRGB(x, y) & 0xffffff);
       }
     }
