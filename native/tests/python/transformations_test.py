@@ -205,9 +205,11 @@ class TransformationsTest(unittest.TestCase):
         torch.testing.assert_close(maps.grad, wide.grad.half())
 
     def test_autocast_mixes_dtypes(self):
-        for function, _ in self.for_each_loss():
+        for name, function in self.losses.functions.items():
+            if name == "cross_entropy_loss":
+                continue  # it has no teacher
             student = self.student.bfloat16().requires_grad_()
-            with self.assertRaisesRegex(ValueError, "must have the same dtype"):
+            with self.subTest(loss=name), self.assertRaisesRegex(ValueError, "must have the same dtype"):
                 function(student)  # a teacher of float64
         teacher = self.student.float()
         for dtype in (torch.bfloat16, torch.float16):
