@@ -3,6 +3,10 @@ set(RETORT_BASELINE x86-64-v2
     CACHE STRING "What every machine has that the library is built for, as -march takes it; kernels choose more at run time")
 set(RETORT_SANITIZERS "" CACHE STRING "Sanitizers to build with, e.g. address,undefined")
 
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 12)
+  message(FATAL_ERROR "GCC must be of version 12 or newer (got ${CMAKE_CXX_COMPILER_VERSION})")
+endif()
+
 # Gives a target the compile options of all of Retort's C++.
 function(retort_compile_options target)
   target_compile_features(${target} PRIVATE cxx_std_17)

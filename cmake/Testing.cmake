@@ -1,11 +1,12 @@
-# The tests: one GoogleTest program for each folder of tests/, since linking LibTorch takes longer than most cases.
+# The tests: a GoogleTest program for each folder of tests/, since linking LibTorch takes longer than most cases. Tests of
+# what the library does not export, and those that replace functions of libraries, have programs of their own.
 #
-#   retort_add_test_program(NAME [INTERNAL] SOURCES...)   the program NAME_test
-#   retort_add_tests(NAME [INTERNAL] SOURCES...)          the same, and a test of ctest that runs all of it
+#   retort_add_test_program(NAME [INTERNAL] SOURCES...)    the program NAME_test
+#   retort_add_tests(NAME [INTERNAL] SOURCES...)           the same, and a test of ctest that runs all of it
+#   retort_add_filtered_test(NAME PROGRAM FILTER)          a test of ctest that runs a part of a program
 #
-# A program links libretort.so, as users do. One that is INTERNAL is about what the library does not export, and links the
-# same object files instead. Golden cases are ctest's own tests, so that skipped ones show by name: see
-# tests/golden_tests.cmake.in.
+# A program links libretort.so, as users do; one that is INTERNAL links the library's object files instead. Golden cases are
+# ctest's own tests, so that skipped ones show by name: see tests/golden_tests.cmake.in.
 find_package(GTest QUIET)
 if(NOT GTest_FOUND)
   message(FATAL_ERROR "RETORT_BUILD_TESTS: GoogleTest must be installed, e.g. Debian's libgtest-dev (got none)")
@@ -30,7 +31,7 @@ else()
   set(RETORT_TEST_TIMEOUT 300)
 endif()
 
-# What is compiled into a test program is compiled in half the time if it is not optimised. What is tested is.
+# Without optimisation, test code compiles in half the time. The library it tests is optimised.
 function(retort_test_options target)
   retort_compile_options(${target})
   # GCC 12 takes the default value of ResNetOptions::filters for a dangling list.
@@ -60,8 +61,13 @@ function(retort_add_test_program name)
   set_target_properties(${target} PROPERTIES BUILD_RPATH "$<TARGET_FILE_DIR:retort>;${LibTorch_LIBRARY_DIR}")
 endfunction()
 
+function(retort_add_filtered_test name program filter)
+  add_test(NAME ${name} COMMAND ${program} --gtest_filter=${filter})
+  set_tests_properties(
+    ${name} PROPERTIES TIMEOUT ${RETORT_TEST_TIMEOUT} FAIL_REGULAR_EXPRESSION "Running 0 tests")
+endfunction()
+
 function(retort_add_tests name)
   retort_add_test_program(${name} ${ARGN})
-  add_test(NAME ${name}_test COMMAND ${name}_test --gtest_filter=-*.MatchesGolden/*)
-  set_tests_properties(${name}_test PROPERTIES TIMEOUT ${RETORT_TEST_TIMEOUT})
+  retort_add_filtered_test(${name}_test ${name}_test -*.MatchesGolden/*)
 endfunction()

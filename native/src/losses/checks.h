@@ -76,7 +76,7 @@ inline void check_logits(const char* function, const at::Tensor& student, const 
 }
 
 /// Requires `count` weights on the device of the logits, at least 0 and finite as far as that can be looked at.
-inline void check_weights(
+inline void check_nonnegative_weights(
     const char* function, const char* argument, const at::Tensor& weights, const c10::SymInt& count,
     const at::Tensor& logits) {
   RETORT_CHECK_AS(
@@ -101,16 +101,16 @@ inline void check_weights(
 
 /// Requires a weight for each sample.
 inline void check_sample_weight(const char* function, const at::Tensor& weight, const at::Tensor& logits) {
-  check_weights(function, "weight", weight, logits.sym_size(0), logits);
+  check_nonnegative_weights(function, "weight", weight, logits.sym_size(0), logits);
 }
 
-/// An argument that gets no gradient.
-inline std::optional<at::Tensor> constant(const std::optional<at::Tensor>& argument) {
+/// An argument to which no gradient flows.
+inline std::optional<at::Tensor> without_gradient(const std::optional<at::Tensor>& argument) {
   return argument.has_value() ? std::optional<at::Tensor>(argument->detach()) : std::nullopt;
 }
 
-/// Labels that were checked as far as they could be looked at: what could not be must not lead outside of a row.
-inline at::Tensor within(const at::Tensor& labels, const at::Tensor& logits) {
+/// Clamps labels whose values could not be checked, so that no kernel reads out of bounds.
+inline at::Tensor clamped_labels(const at::Tensor& labels, const at::Tensor& logits) {
   return has_values(labels) ? labels : labels.clamp(-1, at::Scalar(logits.sym_size(1) - 1));
 }
 
@@ -152,15 +152,15 @@ inline void check_has_labels(const char* function, const CriterionBatch& batch) 
 }
 
 /// Requires a criterion of logits to be given no taps.
-inline void check_takes_no_taps(const char* function, const FeatureShapes& shapes) {
+inline void check_no_taps(const char* function, const FeatureShapes& shapes) {
   RETORT_CHECK(
       shapes.student.empty() && shapes.teacher.empty(), function, ": taps must be empty (got ",
       shapes.student.size() + shapes.teacher.size(), " taps)");
 }
 
-/// Requires a criterion of logits to be given no taps, and networks with the same number of classes.
-inline void check_no_taps(const char* function, const FeatureShapes& shapes) {
-  check_takes_no_taps(function, shapes);
+/// Requires a criterion that compares logits to be given no taps, and networks with the same number of classes.
+inline void check_compares_logits(const char* function, const FeatureShapes& shapes) {
+  check_no_taps(function, shapes);
   RETORT_CHECK_AS(
       ShapeError,
       shapes.classes_student == shapes.classes_teacher || shapes.classes_student == 0 || shapes.classes_teacher == 0,

@@ -19,14 +19,14 @@ namespace {
 
 constexpr const char* kName = "cross_entropy_loss";
 
-constexpr auto kSomePositive = [](const char* function, const char* name, const std::vector<double>& weights) {
+constexpr auto kNotNegativeNorAllZero = [](const char* function, const char* name, const std::vector<double>& weights) {
   for (double weight : weights) check_not_negative(function, name, weight);
   const bool some = std::any_of(weights.begin(), weights.end(), [](double weight) { return weight > 0; });
   RETORT_CHECK(weights.empty() || some, function, ": ", name, " must not all be 0 (got only 0)");
 };
 
 constexpr OptionList kOptions(kName, [](const CrossEntropyOptions& options, const auto& visit) {
-  visit("class_weights", options.class_weights, kSomePositive);
+  visit("class_weights", options.class_weights, kNotNegativeNorAllZero);
   visit("label_smoothing", options.label_smoothing, kPortion);
 });
 
@@ -43,13 +43,16 @@ at::Tensor checked_cross_entropy_loss(
     const std::optional<at::Tensor>& class_weights, double label_smoothing) {
   check_rows_of_logits(kName, student);
   check_labels_of(kName, labels, student);
-  kPortion(kName, "label_smoothing", label_smoothing);
+  CrossEntropyOptions options;
+  options.label_smoothing = label_smoothing;
+  kOptions.check(options);
   if (weight.has_value()) check_sample_weight(kName, *weight, student);
   if (class_weights.has_value()) {
-    check_weights(kName, "class_weights", *class_weights, student.sym_size(1), student);
+    check_nonnegative_weights(kName, "class_weights", *class_weights, student.sym_size(1), student);
   }
   return std::get<0>(unchecked_cross_entropy_loss(
-      student, within(labels, student), constant(weight), constant(class_weights), label_smoothing, {}));
+      student, clamped_labels(labels, student), without_gradient(weight), without_gradient(class_weights),
+      label_smoothing, {}));
 }
 
 class CrossEntropyCriterion final : public LogitsCriterion {
@@ -65,8 +68,12 @@ class CrossEntropyCriterion final : public LogitsCriterion {
  private:
   LossWithGradients compute(const CriterionInput& input, bool gradient) override {
     const at::Tensor& student = input.logits_student;
-    // Where they stay.
-    if (class_weights_.defined()) class_weights_ = class_weights_.to(student.device());
+    if (class_weights_.defined()) {
+      RETORT_CHECK_AS(
+          ShapeError, class_weights_.size(0) == student.size(1), kName, ": class_weights must be one for each of ",
+          student.size(1), " classes (got ", class_weights_.size(0), ")");
+      class_weights_ = class_weights_.to(student.device());  // where they stay
+    }
     return unchecked_cross_entropy_loss(
         student, input.labels, if_defined(input.weights), if_defined(class_weights_), options_.label_smoothing,
         {gradient});
@@ -89,11 +96,11 @@ at::Tensor cross_entropy_loss(
 
 std::shared_ptr<Criterion> CrossEntropyOptions::build(const FeatureShapes& shapes) const {
   kOptions.check(*this);
-  check_takes_no_taps(kName, shapes);
+  check_no_taps(kName, shapes);
   const auto weights = static_cast<int64_t>(class_weights.size());
   RETORT_CHECK(
-      weights == 0 || weights == shapes.classes_student, kName, ": class_weights must be one for each of ",
-      shapes.classes_student, " classes (got ", weights, ")");
+      weights == 0 || shapes.classes_student == 0 || weights == shapes.classes_student, kName,
+      ": class_weights must be one for each of ", shapes.classes_student, " classes (got ", weights, ")");
   return std::make_shared<CrossEntropyCriterion>(*this);
 }
 

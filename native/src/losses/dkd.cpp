@@ -53,7 +53,8 @@ at::Tensor checked_dkd_loss(
   check_labels_of(kName, labels, student);
   kOptions.check(options);
   if (weight.has_value()) check_sample_weight(kName, *weight, student);
-  return std::get<0>(unchecked_dkd_loss(student, teacher, within(labels, student), constant(weight), options, {}));
+  return std::get<0>(
+      unchecked_dkd_loss(student, teacher, clamped_labels(labels, student), without_gradient(weight), options, {}));
 }
 
 class DkdCriterion final : public LogitsCriterion {
@@ -88,7 +89,7 @@ at::Tensor dkd_loss(
 
 std::shared_ptr<Criterion> DkdOptions::build(const FeatureShapes& shapes) const {
   kOptions.check(*this);
-  check_no_taps(kName, shapes);
+  check_compares_logits(kName, shapes);
   if (shapes.classes_student != 0) check_two_classes(shapes.classes_student);
   return std::make_shared<DkdCriterion>(*this);
 }

@@ -42,7 +42,7 @@ at::Tensor checked_kd_loss(
   check_logits("kd_loss", student, teacher);
   kOptions.check(options);
   if (weight.has_value()) check_sample_weight("kd_loss", *weight, student);
-  return std::get<0>(unchecked_kd_loss(student, teacher, constant(weight), options, {}));
+  return std::get<0>(unchecked_kd_loss(student, teacher, without_gradient(weight), options, {}));
 }
 
 class KdCriterion final : public LogitsCriterion {
@@ -73,7 +73,7 @@ at::Tensor kd_loss(
 
 std::shared_ptr<Criterion> KdOptions::build(const FeatureShapes& shapes) const {
   kOptions.check(*this);
-  check_no_taps("kd_loss", shapes);
+  check_compares_logits("kd_loss", shapes);
   return std::make_shared<KdCriterion>(*this);
 }
 

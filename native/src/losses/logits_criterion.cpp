@@ -10,8 +10,9 @@ bool any_counts(const CriterionBatch& batch, const std::vector<double>& class_we
   const int64_t* label = labels.const_data_ptr<int64_t>();
   const double* weight = weights.defined() ? weights.const_data_ptr<double>() : nullptr;
   for (int64_t b = 0; b < labels.numel(); ++b) {
-    const bool counts = label[b] >= 0 && (!weight || weight[b] > 0);
-    if (counts && (class_weights.empty() || class_weights[static_cast<size_t>(label[b])] > 0)) return true;
+    if (label[b] < 0 || (weight && !(weight[b] > 0))) continue;
+    const auto own = static_cast<size_t>(label[b]);
+    if (own >= class_weights.size() || class_weights[own] > 0) return true;
   }
   return false;
 }

@@ -57,10 +57,11 @@ class OptionList {
   }
 
   /// A schema in which each option in braces is replaced by its declaration: {temperature} by float temperature=4.
-  /// @param defaults the options that nobody has changed
+  /// @param defaults default-constructed options
   template <typename Options>
   std::string schema(std::string text, const Options& defaults) const {
     list_(defaults, Declare{text});
+    RETORT_CHECK(text.find('{') == std::string::npos, function_, ": schema must name options only (got ", text, ")");
     return text;
   }
 
@@ -115,21 +116,25 @@ class OptionList {
       if (at != std::string::npos) text.replace(at, place.size(), declaration);
     }
 
-    static std::string declaration(const char* name, double value) {
+    static std::string with_point(double value) {
       const std::string digits = text_of(value);
-      return c10::str("float ", name, '=', digits, digits.find_first_of(".e") == std::string::npos ? "." : "");
+      return digits.find_first_of(".e") == std::string::npos ? digits + '.' : digits;
+    }
+
+    static std::string declaration(const char* name, double value) {
+      return c10::str("float ", name, '=', with_point(value));
     }
     static std::string declaration(const char* name, int64_t value) { return c10::str("int ", name, '=', value); }
     static std::string declaration(const char* name, bool value) {
       return c10::str("bool ", name, '=', value ? "True" : "False");
     }
     static std::string declaration(const char* name, const std::optional<double>& value) {
-      return c10::str("float? ", name, '=', value ? text_of(*value) : "None");
+      return c10::str("float? ", name, '=', value ? with_point(*value) : "None");
     }
     static std::string declaration(const char* name, const std::vector<int64_t>& value) {
       return c10::str("int[] ", name, '=', text_of(value));
     }
-    /// Of terms only: there is no such default.
+    /// Of options that no operator takes.
     template <typename T>
     static std::string declaration(const char* name, const T& /*value*/) {
       return name;

@@ -28,8 +28,8 @@ BoundLoss bind_loss(std::string name, const Part& part, std::shared_ptr<Criterio
 }
 
 BoundLoss bind_cross_entropy(const CrossEntropyTerm& term, const Network& student) {
-  check_not_negative(kName, "weight of the cross-entropy", term.weight);
-  term.schedule.check(kName);
+  check_not_negative("CrossEntropyTerm", "weight", term.weight);
+  term.schedule.check("CrossEntropyTerm");
   FeatureShapes shapes;
   shapes.classes_student = student.classes();
   return bind_loss("cross-entropy", term, term.options.build(shapes), student);

@@ -329,7 +329,51 @@ TEST_F(CrossEntropyTest, RejectsWhatDoesNotFit) {
   EXPECT_EQ(
       error(in.logits, in.labels, {}, -at::ones({4}), 0),
       start + "class_weights must be at least 0 and finite (got -1)");
+  EXPECT_EQ(
+      error(in.logits, in.labels, at::ones({6}, at::kMeta), {}, 0),
+      start + "student and weight must be on the same device (got cpu and meta)");
+  EXPECT_EQ(
+      error(in.logits, in.labels, at::ones({6}, at::kComplexDouble), {}, 0),
+      start + "weight must be real (got ComplexDouble)");
   EXPECT_EQ(error(in.logits, in.labels, {}, {}, 2), start + "label_smoothing must be between 0 and 1 (got 2)");
+}
+
+TEST_F(CrossEntropyTest, MayBeATermLikeOthers) {
+  TrainingStepOptions options = linear_options();
+  const auto criterion = std::make_shared<CrossEntropyOptions>();
+  criterion->label_smoothing = 0.2;
+  options.terms = {{0.5, criterion, {}, {}}};
+  TrainingStep step(options);
+  const Batch batch = random_batch();
+  const at::Tensor logits = options.student->forward(batch.images).logits;
+  StepResult result;
+  step.run(batch, result);
+  const double expected = cross_entropy_loss(logits, batch.labels, {}, {}, 0.2).item<double>();
+  ASSERT_EQ(result.terms.size(), 1);
+  EXPECT_TRUE(close(result.terms[0], expected, 1e-6));
+  EXPECT_TRUE(close(result.total, result.cross_entropy + 0.5 * expected, 1e-6));
+}
+
+TEST_F(CrossEntropyTest, CriterionChecksItsInput) {
+  CrossEntropyOptions options;
+  options.class_weights = {1, 0.5, 2};
+  EXPECT_EQ(options.description(), "cross_entropy_loss(class_weights=[1, 0.5, 2], label_smoothing=0)");
+  FeatureShapes shapes;
+  shapes.student = {{8}};
+  EXPECT_EQ(error_of([&] { options.build(shapes); }), "cross_entropy_loss: taps must be empty (got 1 taps)");
+  shapes.student.clear();
+  const auto criterion = options.build(shapes);  // of networks whose classes are unknown
+  EXPECT_EQ(
+      error_of([&] { criterion->check_batch({}); }),
+      "cross_entropy_loss: labels must be given (got an undefined tensor)");
+  const Inputs in;
+  CriterionInput input;
+  input.labels = in.labels;
+  input.logits_student = in.logits;
+  EXPECT_TRUE(criterion->applies(input));
+  EXPECT_EQ(
+      error_of([&] { criterion->forward(input); }),
+      "cross_entropy_loss: class_weights must be one for each of 4 classes (got 3)");
 }
 
 TEST_F(CrossEntropyTest, RejectsOptions) {
@@ -361,7 +405,7 @@ TEST_F(CrossEntropyTest, RejectsOptions) {
       "cross_entropy_loss: class_weights must not all be 0 (got only 0)");
   EXPECT_EQ(
       error_after([](CrossEntropyTerm& term) { term.schedule = Schedule::step(0, 1); }),
-      "TrainingStep: period must be positive (got 0)");
+      "CrossEntropyTerm: period must be positive (got 0)");
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 """RepDistiller's networks in Python's torch, against which Retort's are tested.
 
 `networks_test.py write FOLDER` writes the small cases of native/tests/networks anew. `networks_test.py TEST_PROGRAM`,
-which ctest runs, hands cases of all networks in full size to the GoogleTest program models_test, one at a time.
+which ctest runs, hands cases of all networks in full size to the GoogleTest program models_internals_test, one at a time.
 Exits with 77, ctest's "skipped", where torch is not installed.
 
 A case is a dict: `model`, a state dict, in half precision to keep the files small, then in float64 `images`, `logits`

@@ -335,7 +335,7 @@ TEST_F(TrainingStepOptionsTest, RejectsWeights) {
        std::vector<std::pair<double, std::string>>{{-0.5, "-0.5"}, {kInfinity, "inf"}, {kNan, "nan"}}) {
     EXPECT_EQ(
         error_after([&, w = weight](TrainingStepOptions& options) { options.cross_entropy.weight = w; }),
-        "TrainingStep: weight of the cross-entropy must be at least 0 and finite (got " + text + ")");
+        "CrossEntropyTerm: weight must be at least 0 and finite (got " + text + ")");
     EXPECT_EQ(
         error_after([&, w = weight](TrainingStepOptions& options) { options.terms[0].weight = w; }),
         "TrainingStep: weight of a term must be at least 0 and finite (got " + text + ")");

@@ -31,7 +31,7 @@ namespace retort {
 ///
 /// @param student [B, d], the student's embeddings, rows of length 1 (which is not checked); floating point, any
 /// strides
-/// @param teacher of the same shape and device, and of the same dtype unless neither is float64
+/// @param teacher of the same shape and device; dtypes may differ unless one of them is float64
 /// @param student_memory [M, d], float64 for float64 embeddings, float32 for all others; on the same device
 /// @param teacher_memory of the same shape, dtype and device
 /// @param contrast int64 [B, K+1], rows of the memories, the positive first, K >= 1; rows may repeat

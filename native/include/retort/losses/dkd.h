@@ -30,7 +30,7 @@ namespace retort {
 /// float beta=8., float temperature=4., Tensor? weight=None, bool standardise=False) -> Tensor`.
 ///
 /// @param student logits [B, classes] of at least two classes, floating point, any strides
-/// @param teacher logits of the same shape and device, and of the same dtype unless neither is float64
+/// @param teacher logits of the same shape and device; dtypes may differ unless one of them is float64
 /// @param labels int64 [B] on the same device, each a class or -1
 /// @param alpha,beta the weights of the two parts, >= 0 and finite
 /// @param temperature T > 0

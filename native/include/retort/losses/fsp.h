@@ -50,8 +50,8 @@ enum class FspReduction {
 /// "paper" or "torchdistill".
 ///
 /// @param student n >= 2 maps [B, C_i, H_i, W_i], floating point, any strides
-/// @param teacher the same number of maps, with the same batch, channels and device; heights and widths may differ, and
-///     dtypes unless one is float64
+/// @param teacher the same number of maps, with the same batch, channels and device; heights and widths may differ;
+///     dtypes may, unless one of them is float64
 /// @param pairs the first and the second map of each pair, one pair after the other, e.g. {0, 1, 1, 2}; the pairs of
 ///     consecutive maps if empty
 /// @param pooling see FspPooling
@@ -76,7 +76,7 @@ RETORT_API std::vector<at::Tensor> fsp_loss(
 /// Tensor`.
 ///
 /// @param first [B, C_1, H_1, W_1], floating point, any strides
-/// @param second [B, C_2, H_2, W_2] on the same device, and of the same dtype if one is float64
+/// @param second [B, C_2, H_2, W_2] on the same device; dtypes may differ unless one of them is float64
 /// @param pooling how the larger map is pooled to the size of the smaller
 /// @return [B, C_1, C_2]; the inputs' dtype, float32 for half-precision and mixed inputs. RepDistiller's is transposed.
 /// @throws ShapeError if a map is undefined, not dense, not floating point, not of rank 4 or empty, or if the maps

@@ -43,7 +43,7 @@ enum class KdTarget {
 /// "standardised_logits".
 ///
 /// @param student logits [B, classes], floating point, any strides
-/// @param teacher logits of the same shape and device, and of the same dtype unless neither is float64; or
+/// @param teacher logits of the same shape and device; dtypes may differ unless one of them is float64; or
 ///     probabilities, at least 0 and with a sum of 1 in each row, which is not checked
 /// @param temperature T > 0
 /// @param weight [B], the sample weights, at least 0, of any real dtype or bool, on the same device; if undefined, all

@@ -70,8 +70,8 @@ struct RETORT_API NstOptions : CriterionOptions {
 /// Tensor[]`, with kernel "linear", "polynomial" or "gaussian".
 ///
 /// @param student n >= 1 maps [B, C_i, H_i, W_i], floating point, any strides
-/// @param teacher the same number of maps, with the same batch and device; channels, heights and widths may differ, and
-///     dtypes unless one is float64
+/// @param teacher the same number of maps, with the same batch and device; channels, heights and widths may differ;
+///     dtypes may, unless one of them is float64
 /// @param options the kernel and the other options; an NstKernel converts implicitly
 /// @return the n losses, scalars []; the inputs' dtype, float32 for half-precision and mixed inputs
 /// @throws ShapeError if there is no map, if a map is undefined, not dense, not floating point, not of rank 4 or empty,

@@ -39,7 +39,7 @@ enum class OfdReduction {
 ///
 /// @param student [B, C, H, W], the student's map before ReLU, through a connector where channels differ; floating
 ///     point, any strides
-/// @param teacher [B, C, H', W'] on the same device; of the same dtype unless neither is float64
+/// @param teacher [B, C, H', W'] on the same device; dtypes may differ unless one of them is float64
 /// @param margin [C] as `teacher`, see ofd_batch_margin and ofd_expected_margin; <= 0 by definition,
 ///     which is not checked
 /// @return scalar []; the inputs' dtype, float32 for half-precision and mixed inputs

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <type_traits>
+
 #include "runtime/isa.h"
 
 namespace retort::kernels {
@@ -10,8 +12,14 @@ struct ByDtype {
   Kernels<float> in_float;
   Kernels<double> in_double;
 
-  const Kernels<float>& in(float /*type*/) const { return in_float; }
-  const Kernels<double>& in(double /*type*/) const { return in_double; }
+  template <typename T>
+  const Kernels<T>& get() const {
+    if constexpr (std::is_same_v<T, float>) {
+      return in_float;
+    } else {
+      return in_double;
+    }
+  }
 };
 
 }  // namespace retort::kernels
@@ -19,19 +27,19 @@ struct ByDtype {
 /// Declares what a `*.simd.cpp` file defines: a table for each instruction set it is compiled for. NAME<float>() and
 /// NAME<double>() return those for the selected one.
 /// @param KERNELS a template over the type that is computed in, with a pointer to each kernel
-#define RETORT_DECLARE_KERNELS(KERNELS, NAME)                                      \
-  namespace baseline {                                                             \
-  extern const ByDtype<KERNELS> NAME;                                              \
-  }                                                                                \
-  namespace avx2 {                                                                 \
-  extern const ByDtype<KERNELS> NAME;                                              \
-  }                                                                                \
-  namespace avx512 {                                                               \
-  extern const ByDtype<KERNELS> NAME;                                              \
-  }                                                                                \
-  template <typename T>                                                            \
-  const KERNELS<T>& NAME() {                                                       \
-    return ::retort::select(&baseline::NAME, &avx2::NAME, &avx512::NAME)->in(T()); \
+#define RETORT_DECLARE_KERNELS(KERNELS, NAME)                                                \
+  namespace baseline {                                                                       \
+  extern const ByDtype<KERNELS> NAME;                                                        \
+  }                                                                                          \
+  namespace avx2 {                                                                           \
+  extern const ByDtype<KERNELS> NAME;                                                        \
+  }                                                                                          \
+  namespace avx512 {                                                                         \
+  extern const ByDtype<KERNELS> NAME;                                                        \
+  }                                                                                          \
+  template <typename T>                                                                      \
+  const KERNELS<T>& NAME() {                                                                 \
+    return ::retort::select(&baseline::NAME, &avx2::NAME, &avx512::NAME)->template get<T>(); \
   }
 
 /// Defines the table for one instruction set, of functions in the order of KERNELS; T is the type computed in.

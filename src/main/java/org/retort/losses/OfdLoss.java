@@ -45,13 +45,13 @@ import org.retort.internal.TensorLists;
  * more, maps before their ReLU.
  *
  * <p>Layer i of n counts {@link #layerDecay()}^(n − i − 1) / {@link #scale()}. The official code's
- * loss is that of {@link #withTeacherMargins} with {@link Reduction#BATCHMEAN}, a decay of 0.5 and
+ * loss is that of {@link #withTeacherMargins} with {@link Reduction#BATCH_MEAN}, a decay of 0.5 and
  * a scale of 1000 (CIFAR-100) or 10000 (ImageNet).
  *
  * <p>Source: Heo, Kim, Yun, Park, Kwak, Choi: A Comprehensive Overhaul of Feature Distillation,
  * ICCV 2019. The values are those of clovaai/overhaul-distillation with {@link Reduction#SUM}, of
  * the survey AberHu/Knowledge-Distillation-Zoo with {@link Reduction#MEAN}, and of mdistiller and
- * mmrazor with {@link Reduction#BATCHMEAN}.
+ * mmrazor with {@link Reduction#BATCH_MEAN}.
  */
 public final class OfdLoss implements DistillationLoss {
   /** How squared differences become one number. */
@@ -61,7 +61,7 @@ public final class OfdLoss implements DistillationLoss {
     /** The sum over all elements, as in the official code, which divides by the batch later. */
     SUM(NativeOfdReduction.kSum),
     /** The sum over all elements, divided by the batch, as in mdistiller and mmrazor. */
-    BATCHMEAN(NativeOfdReduction.kBatchMean);
+    BATCH_MEAN(NativeOfdReduction.kBatchMean);
 
     private final NativeOfdReduction nativeReduction;
 

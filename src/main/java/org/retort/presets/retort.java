@@ -55,7 +55,8 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/train/training_step.h",
               "retort_bridge.h"
             },
-            link = "retort"),
+            // With the version that is part of its SONAME.
+            link = "retort@.0.1"),
     target = "org.retort.bindings",
     global = "org.retort.bindings.global.retort")
 public class retort implements InfoMapper {

@@ -19,7 +19,7 @@ final class OfdRecipe {
 
   static LossRecipe read(Fields fields) {
     OfdLoss options = OfdLoss.withBatchMargin();
-    options = fields.choice("reduction", options, OfdLoss.Reduction.class, OfdLoss::reduction);
+    options = options.reduction(reduction(fields));
     options = fields.number("layer_decay", options, OfdLoss::layerDecay);
     options = fields.number("scale", options, OfdLoss::scale);
     OfdLoss read = fields.choice("init", options, OfdLoss.Init.class, OfdLoss::init);
@@ -29,6 +29,18 @@ final class OfdRecipe {
         List<String> norms = fields.has("norms") ? fields.texts("norms") : List.of();
         yield context -> withMarginsOf(context, norms, read);
       }
+    };
+  }
+
+  /** By the names that C++, Python and PyTorch have. */
+  private static OfdLoss.Reduction reduction(Fields fields) {
+    if (!fields.has("reduction")) {
+      return OfdLoss.Reduction.MEAN;
+    }
+    return switch (fields.choice("reduction", List.of("mean", "sum", "batchmean"))) {
+      case "sum" -> OfdLoss.Reduction.SUM;
+      case "batchmean" -> OfdLoss.Reduction.BATCH_MEAN;
+      default -> OfdLoss.Reduction.MEAN;
     };
   }
 

@@ -135,7 +135,7 @@ final class CommandsTest {
       "distill",
       "--methods=crd",
       "--seeds=1",
-      "--epochs=5",
+      "--epochs=12",
       "--teacher-epochs=1",
       "--threads=1",
       "--no-plots"
@@ -150,7 +150,7 @@ final class CommandsTest {
     run(with(options, whole));
 
     assertThat(parts.resolve("crd-seed0.pt")).hasSameBinaryContentAs(whole.resolve("crd-seed0.pt"));
-    assertThat(json(parts.resolve(".retort/crd-seed0.json")).getAsJsonArray("history")).hasSize(5);
+    assertThat(json(parts.resolve(".retort/crd-seed0.json")).getAsJsonArray("history")).hasSize(12);
     assertThat(parts.resolve(".retort/crd-seed0")).doesNotExist();
   }
 

@@ -22,7 +22,7 @@ class NativesJarIT {
     try (JarFile jar = new JarFile(file.toFile())) {
       Stream<String> names = jar.stream().map(ZipEntry::getName);
       assertThat(names.filter(name -> name.matches(".*\\.so[.\\d]*")))
-          .containsExactlyInAnyOrder(folder + "libjniretort.so", folder + "libretort.so");
+          .containsExactlyInAnyOrder(folder + "libjniretort.so", folder + "libretort.so.0.1");
     }
   }
 }

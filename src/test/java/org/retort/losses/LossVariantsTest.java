@@ -82,7 +82,7 @@ final class LossVariantsTest {
         Arguments.of(QUEUE, EMBEDDING),
         Arguments.of(QUEUE.movingAverageZ(0.9), EMBEDDING),
         Arguments.of(ofd.reduction(OfdLoss.Reduction.SUM).layerDecay(0.5), BEFORE_RELU),
-        Arguments.of(ofd.reduction(OfdLoss.Reduction.BATCHMEAN).scale(100), BEFORE_RELU),
+        Arguments.of(ofd.reduction(OfdLoss.Reduction.BATCH_MEAN).scale(100), BEFORE_RELU),
         Arguments.of(ofd.init(OfdLoss.Init.KAIMING), BEFORE_RELU),
         Arguments.of(ofd, new Taps(List.of("layer1.pre"), List.of("layer2.pre"))));
   }

@@ -153,7 +153,7 @@ final class OfdLossTest {
   void compute_batchMean_isTheSumOverTheBatch() {
     Tensor student = map(1);
     double sum = OfdLoss.compute(student, map(2), margin, Reduction.SUM).item_double();
-    double mean = OfdLoss.compute(student, map(2), margin, Reduction.BATCHMEAN).item_double();
+    double mean = OfdLoss.compute(student, map(2), margin, Reduction.BATCH_MEAN).item_double();
     assertThat(sum / 2).isCloseTo(mean, within(1e-5 * mean));
   }
 
@@ -428,9 +428,9 @@ final class OfdLossTest {
   void options_set_areKeptAndPassedOn() {
     OfdLoss loss = OfdLoss.withMargins(List.of(margin));
     OfdLoss changed =
-        loss.reduction(Reduction.BATCHMEAN).layerDecay(0.5).scale(1000).init(Init.KAIMING);
+        loss.reduction(Reduction.BATCH_MEAN).layerDecay(0.5).scale(1000).init(Init.KAIMING);
 
-    assertThat(changed.reduction()).isEqualTo(Reduction.BATCHMEAN);
+    assertThat(changed.reduction()).isEqualTo(Reduction.BATCH_MEAN);
     assertThat(changed.layerDecay()).isEqualTo(0.5);
     assertThat(changed.scale()).isEqualTo(1000);
     assertThat(changed.init()).isEqualTo(Init.KAIMING);

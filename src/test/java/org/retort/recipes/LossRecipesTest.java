@@ -81,7 +81,7 @@ final class LossRecipesTest {
     OfdLoss loss =
         (OfdLoss)
             read("{loss: ofd, reduction: batchmean, layer_decay: 0.5, scale: 10, init: kaiming}");
-    assertThat(loss.reduction()).isEqualTo(OfdLoss.Reduction.BATCHMEAN);
+    assertThat(loss.reduction()).isEqualTo(OfdLoss.Reduction.BATCH_MEAN);
     assertThat(loss.layerDecay()).isEqualTo(0.5);
     assertThat(loss.scale()).isEqualTo(10);
     assertThat(loss.init()).isEqualTo(OfdLoss.Init.KAIMING);

@@ -364,7 +364,7 @@ public final class EveryCall {
         Tensor margin = OfdLoss.batchMargin(teacher);
         Tensor expected = OfdLoss.expectedMargin(margin, margin);
         Tensor stable = OfdLoss.expectedMargin(margin, margin, true);
-        Tensor batchMean = OfdLoss.compute(student, teacher, stable, OfdLoss.Reduction.BATCHMEAN);
+        Tensor batchMean = OfdLoss.compute(student, teacher, stable, OfdLoss.Reduction.BATCH_MEAN);
         Tensor mean = OfdLoss.compute(student, teacher, margin);
         Tensor sum = OfdLoss.compute(student, teacher, expected, OfdLoss.Reduction.SUM)) {
       mean.backward();
