@@ -74,7 +74,7 @@ at::Tensor cross_entropy(
     const CrossEntropyOptions& options, const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& weights) {
   const at::Tensor class_weights =
       options.class_weights.empty() ? at::Tensor() : at::tensor(options.class_weights, at::kDouble);
-  return cross_entropy_loss(logits, labels, weights, class_weights, options.label_smoothing);
+  return retort::cross_entropy_loss(logits, labels, weights, class_weights, options.label_smoothing);
 }
 
 Result differentiate(
@@ -300,7 +300,7 @@ TEST_F(CrossEntropyTest, CallableByName) {
   const at::Tensor class_weights = at::tensor({1, 0, 1, 1}, at::kLong).to(at::kBool);
   torch::jit::Stack stack = {in.logits, in.labels, weight, class_weights, 0.1};
   op.callBoxed(stack);
-  const at::Tensor expected = cross_entropy_loss(in.logits, in.labels, weight, class_weights, 0.1);
+  const at::Tensor expected = retort::cross_entropy_loss(in.logits, in.labels, weight, class_weights, 0.1);
   EXPECT_TRUE(same_bits(stack.at(0).toTensor(), expected));
 }
 
@@ -308,15 +308,15 @@ TEST_F(CrossEntropyTest, GradientsFlowToTheLogitsOnly) {
   const Inputs in;
   const at::Tensor weight = at::ones({6}).requires_grad_();
   const at::Tensor class_weights = at::ones({kClasses}).requires_grad_();
-  EXPECT_FALSE(cross_entropy_loss(in.logits, in.labels, weight, class_weights).requires_grad());
-  EXPECT_TRUE(cross_entropy_loss(in.logits.requires_grad_(), in.labels, weight, class_weights).requires_grad());
+  EXPECT_FALSE(retort::cross_entropy_loss(in.logits, in.labels, weight, class_weights).requires_grad());
+  EXPECT_TRUE(retort::cross_entropy_loss(in.logits.requires_grad_(), in.labels, weight, class_weights).requires_grad());
 }
 
 TEST_F(CrossEntropyTest, RejectsWhatDoesNotFit) {
   const Inputs in;
   const auto error = [&](const at::Tensor& logits, const at::Tensor& labels, const at::Tensor& weight,
                          const at::Tensor& class_weights, double smoothing) {
-    return error_of([&] { cross_entropy_loss(logits, labels, weight, class_weights, smoothing); });
+    return error_of([&] { retort::cross_entropy_loss(logits, labels, weight, class_weights, smoothing); });
   };
   const std::string start = "cross_entropy_loss: ";
   EXPECT_EQ(error({}, in.labels, {}, {}, 0), start + "student must be defined (got an undefined tensor)");
@@ -348,7 +348,7 @@ TEST_F(CrossEntropyTest, MayBeATermLikeOthers) {
   const at::Tensor logits = options.student->forward(batch.images).logits;
   StepResult result;
   step.run(batch, result);
-  const double expected = cross_entropy_loss(logits, batch.labels, {}, {}, 0.2).item<double>();
+  const double expected = retort::cross_entropy_loss(logits, batch.labels, {}, {}, 0.2).item<double>();
   ASSERT_EQ(result.terms.size(), 1);
   EXPECT_TRUE(close(result.terms[0], expected, 1e-6));
   EXPECT_TRUE(close(result.total, result.cross_entropy + 0.5 * expected, 1e-6));

@@ -39,6 +39,8 @@ namespace retort {
 /// Source: the values are those of PyTorch, which has no sample weights and marks samples without a label by
 /// `ignore_index`.
 ///
+/// Call it by its qualified name, since ATen has a function of the same one.
+///
 ///   at::Tensor loss = retort::cross_entropy_loss(logits, labels);
 ///   loss.backward();
 RETORT_API at::Tensor cross_entropy_loss(
