@@ -2,8 +2,8 @@
 
 namespace retort::benchmarks {
 
-// Each adds the cases of one loss.
-void add_kd();
+// Each adds the cases of one loss, or of some that are alike.
+void add_losses_of_logits();
 void add_fsp();
 void add_nst();
 void add_crd();

@@ -48,7 +48,7 @@ int run(int argc, char** argv) {
   set_device(device_option(argc, argv));
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   manual_seed(0);
-  add_kd();
+  add_losses_of_logits();
   add_fsp();
   add_nst();
   add_crd();

@@ -102,7 +102,7 @@ TEST_P(KdLossGoldenTest, MatchesGolden) {
 
 INSTANTIATE_TEST_SUITE_P(Kd, KdLossGoldenTest, ::testing::ValuesIn(golden_cases("kd_")), name_of_case);
 INSTANTIATE_TEST_SUITE_P(
-    Standardised, KdLossGoldenTest, ::testing::ValuesIn(golden_cases("standardised_kd")), name_of_case);
+    KdStandardised, KdLossGoldenTest, ::testing::ValuesIn(golden_cases("standardised_kd")), name_of_case);
 GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(KdLossGoldenTest);
 
 TEST_F(KdLossTest, MatchesReference) {
