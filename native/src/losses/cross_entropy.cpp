@@ -12,7 +12,6 @@
 #include "runtime/exit_gate.h"
 #include "tensor/labels.h"
 #include "tensor/operators.h"
-#include "tensor/plain.h"
 
 namespace retort {
 namespace {

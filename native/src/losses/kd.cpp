@@ -8,7 +8,6 @@
 #include "losses/names.h"
 #include "losses/option_list.h"
 #include "runtime/exit_gate.h"
-#include "tensor/check.h"
 #include "tensor/operators.h"
 
 namespace retort {

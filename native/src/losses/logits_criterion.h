@@ -31,6 +31,10 @@ class LogitsCriterion : public Criterion {
     return compute(input, /*gradient=*/true);
   }
 
+  /// It has no buffers, and nothing else that a step could change.
+  void snapshot() final {}
+  void restore() final {}
+
  private:
   /// Calls the loss's operator.
   /// @param gradient whether to ask for the gradient by the logits, which autograd does by itself
