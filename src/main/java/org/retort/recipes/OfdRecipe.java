@@ -19,7 +19,9 @@ final class OfdRecipe {
 
   static LossRecipe read(Fields fields) {
     OfdLoss options = OfdLoss.withBatchMargin();
-    options = options.reduction(reduction(fields));
+    if (fields.has("reduction")) {
+      options = options.reduction(reduction(fields));
+    }
     options = fields.number("layer_decay", options, OfdLoss::layerDecay);
     options = fields.number("scale", options, OfdLoss::scale);
     OfdLoss read = fields.choice("init", options, OfdLoss.Init.class, OfdLoss::init);
@@ -34,9 +36,6 @@ final class OfdRecipe {
 
   /** By the names that C++, Python and PyTorch have. */
   private static OfdLoss.Reduction reduction(Fields fields) {
-    if (!fields.has("reduction")) {
-      return OfdLoss.Reduction.MEAN;
-    }
     return switch (fields.choice("reduction", List.of("mean", "sum", "batchmean"))) {
       case "sum" -> OfdLoss.Reduction.SUM;
       case "batchmean" -> OfdLoss.Reduction.BATCH_MEAN;
