@@ -8,7 +8,7 @@ package org.retort;
  * <p>What was wrong has changed nothing: networks and training steps are as before the call.
  */
 public sealed class RetortException extends RuntimeException
-    permits ShapeException, OutOfMemoryException, NonFiniteException, CheckpointException {
+    permits ShapeException, OutOfMemoryException, NonFiniteException, FileException {
   private static final long serialVersionUID = 1L;
 
   /**

@@ -2,7 +2,7 @@ package org.retort.internal;
 
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import org.retort.CheckpointException;
+import org.retort.FileException;
 import org.retort.NonFiniteException;
 import org.retort.OutOfMemoryException;
 import org.retort.RetortException;
@@ -42,7 +42,7 @@ public final class Errors {
       case "ShapeError" -> new ShapeException(message, error);
       case "OutOfMemoryError" -> new OutOfMemoryException(message, error);
       case "NonFiniteError" -> new NonFiniteException(message, error);
-      case "CheckpointError" -> new CheckpointException(message, error);
+      case "CheckpointError" -> new FileException(message, error);
       default -> new RetortException(line, error);
     };
   }

@@ -3,7 +3,7 @@ package org.retort.train;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import org.retort.CheckpointException;
+import org.retort.FileException;
 import org.retort.models.Network;
 
 /**
@@ -18,7 +18,7 @@ record KeptFiles(Network student, Path folder) {
     try {
       Files.createDirectories(folder);
     } catch (IOException error) {
-      throw new CheckpointException(
+      throw new FileException(
           "Trainer.run: folder must be one that is there or can be made (got " + folder + ")",
           error);
     }

@@ -7,7 +7,7 @@ import java.nio.file.Path;
 import java.util.OptionalDouble;
 import java.util.OptionalInt;
 import java.util.Properties;
-import org.retort.CheckpointException;
+import org.retort.FileException;
 
 /** The position of a training and the sums of its epoch so far: its state outside the step. */
 final class Progress {
@@ -91,8 +91,8 @@ final class Progress {
     return values;
   }
 
-  private static CheckpointException refused(Path file, String rule, Object value) {
-    return new CheckpointException(
+  private static FileException refused(Path file, String rule, Object value) {
+    return new FileException(
         "Trainer.run: " + file + " must be a checkpoint " + rule + " (got " + value + ")", null);
   }
 

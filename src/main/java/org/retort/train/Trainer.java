@@ -82,8 +82,8 @@ public final class Trainer {
    * @return the results, and why the training ended
    * @throws IllegalStateException if the trainer has run before, or the step or the student is
    *     closed
-   * @throws org.retort.CheckpointException if the files can't be written, or the checkpoint to
-   *     resume from is damaged, or belongs to another step, to other batches or not to a trainer
+   * @throws org.retort.FileException if the files can't be written, or the checkpoint to resume
+   *     from is damaged, or belongs to another step, to other batches or not to a trainer
    * @throws org.retort.RetortException if a step fails, for example with a {@link
    *     org.retort.NonFiniteException}
    * @throws RuntimeException whatever batches, evaluation or listeners throw

@@ -382,7 +382,7 @@ public final class TrainingStep implements AutoCloseable {
    * @param file where to write
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the step was closed
-   * @throws org.retort.CheckpointException if it can't be written
+   * @throws org.retort.FileException if it can't be written
    */
   public void save(Path file) {
     save(file, "");
@@ -397,7 +397,7 @@ public final class TrainingStep implements AutoCloseable {
    *     MiB in UTF-8
    * @throws IllegalArgumentException if one of them is null
    * @throws IllegalStateException if the step was closed
-   * @throws org.retort.CheckpointException if the file can't be written
+   * @throws org.retort.FileException if the file can't be written
    * @throws org.retort.RetortException if the note is too long
    */
   public void save(Path file, String note) {
@@ -416,7 +416,7 @@ public final class TrainingStep implements AutoCloseable {
    * @return the note that was saved with it; empty if there was none
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the step was closed
-   * @throws org.retort.CheckpointException if it is missing, damaged, not a checkpoint, of a newer
+   * @throws org.retort.FileException if it is missing, damaged, not a checkpoint, of a newer
    *     format, or from a step with different options (the message names the first difference);
    *     nothing has changed then
    */
@@ -894,7 +894,7 @@ public final class TrainingStep implements AutoCloseable {
      * @throws IllegalArgumentException if the input shape is missing
      * @throws IllegalStateException if a network was closed
      * @throws org.retort.ShapeException if a loss does not fit its taps, or images their options
-     * @throws org.retort.CheckpointException if the cache file is not a cache or belongs to another
+     * @throws org.retort.FileException if the cache file is not a cache or belongs to another
      *     teacher
      * @throws org.retort.RetortException if an option is out of range, a tap or a named part does
      *     not exist, a network does not return logits and features, or nothing is left to train

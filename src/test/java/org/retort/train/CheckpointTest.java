@@ -13,7 +13,7 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.retort.CheckpointException;
+import org.retort.FileException;
 import org.retort.losses.KdLoss;
 import org.retort.testing.ChildJvm;
 import org.retort.testing.Failures;
@@ -133,7 +133,7 @@ final class CheckpointTest {
     Map<String, ByteBuffer> before = small.state();
     long steps = small.step.steps();
     assertThatThrownBy(() -> small.step.load(file))
-        .isInstanceOf(CheckpointException.class)
+        .isInstanceOf(FileException.class)
         .message()
         .isNotBlank()
         .hasLineCount(1);
@@ -145,7 +145,7 @@ final class CheckpointTest {
   void save_whereNothingCanBeWritten_isRefused() {
     try (SmallStep small = new SmallStep()) {
       assertThatThrownBy(() -> small.step.save(folder.resolve("nowhere").resolve("step")))
-          .isInstanceOf(CheckpointException.class);
+          .isInstanceOf(FileException.class);
     }
   }
 

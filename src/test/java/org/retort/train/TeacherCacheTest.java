@@ -11,7 +11,7 @@ import java.nio.file.Path;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.retort.CheckpointException;
+import org.retort.FileException;
 import org.retort.losses.KdLoss;
 import org.retort.losses.NstLoss;
 import org.retort.testing.Buffers;
@@ -67,7 +67,7 @@ final class TeacherCacheTest {
   void cacheTeacher_fileOfSomethingElse_isRefused() throws IOException {
     Path file = Files.writeString(folder.resolve("text"), "no cache");
     assertThatThrownBy(() -> step(builder -> builder.cacheTeacher(SAMPLES, file)))
-        .isInstanceOf(CheckpointException.class);
+        .isInstanceOf(FileException.class);
     assertThat(file).hasContent("no cache");
   }
 

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import org.retort.CheckpointException;
+import org.retort.FileException;
 import org.retort.data.Batches;
 import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
@@ -179,7 +179,7 @@ final class TrainerResumeTest {
             .build();
     assertFails(
         trainer::run,
-        CheckpointException.class,
+        FileException.class,
         "Trainer.run: " + folder.resolve("last.checkpoint") + " must be a checkpoint " + rule);
   }
 }

@@ -28,7 +28,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.retort.CheckpointException;
+import org.retort.FileException;
 import org.retort.NonFiniteException;
 import org.retort.Retort;
 import org.retort.data.Batch;
@@ -477,7 +477,7 @@ final class TrainerTest {
     Path file = Files.createFile(folder.resolve("file"));
     assertFails(
         training.trainer(1).keep(training.student, file).build()::run,
-        CheckpointException.class,
+        FileException.class,
         "Trainer.run: folder must be one that is there or can be made (got " + file + ")");
   }
 

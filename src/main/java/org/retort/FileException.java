@@ -1,0 +1,19 @@
+package org.retort;
+
+/**
+ * A file is missing, damaged, of another kind or of another configuration, or can't be read or
+ * written.
+ */
+public final class FileException extends RetortException {
+  private static final long serialVersionUID = 1L;
+
+  /**
+   * Creates an exception.
+   *
+   * @param message one line saying what is wrong
+   * @param cause what native code or the file system threw; may be null
+   */
+  public FileException(String message, Throwable cause) {
+    super(message, cause);
+  }
+}
