@@ -11,6 +11,7 @@ import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import com.tngtech.archunit.base.DescribedPredicate;
 import com.tngtech.archunit.core.domain.JavaAccess;
 import com.tngtech.archunit.core.domain.JavaClass;
+import com.tngtech.archunit.core.domain.JavaMember;
 import com.tngtech.archunit.core.domain.JavaModifier;
 import com.tngtech.archunit.junit.AnalyzeClasses;
 import com.tngtech.archunit.junit.ArchTest;
@@ -19,7 +20,9 @@ import com.tngtech.archunit.lang.ArchRule;
 import com.tngtech.archunit.lang.ConditionEvents;
 import com.tngtech.archunit.lang.SimpleConditionEvent;
 import java.util.Set;
+import java.util.function.Function;
 import java.util.function.Predicate;
+import java.util.stream.Stream;
 import org.bytedeco.javacpp.Pointer;
 import org.retort.internal.NativeHandle;
 import org.retort.testing.NoTestClasses;
@@ -36,7 +39,10 @@ final class ArchitectureTest {
   @ArchTest static final ArchRule ROOT_USES = mayUse("", "bindings", "internal");
   @ArchTest static final ArchRule BINDINGS_USE = mayUse("bindings", "presets");
   @ArchTest static final ArchRule INTERNAL_USES = mayUse("internal", "", "bindings");
-  @ArchTest static final ArchRule LOSSES_USE = mayUse("losses", "", "bindings", "internal");
+
+  @ArchTest
+  static final ArchRule LOSSES_USE = mayUse("losses", "", "bindings", "internal", "models");
+
   @ArchTest static final ArchRule MODELS_USE = mayUse("models", "", "bindings", "internal");
 
   @ArchTest
@@ -127,6 +133,50 @@ final class ArchitectureTest {
           .callMethod(System.class, "exit", int.class)
           .orShould()
           .callMethod(Runtime.class, "addShutdownHook", Thread.class);
+
+  /**
+   * What users see is Java's, Bytedeco's and Retort's public classes: in signatures of what is
+   * public and in what public classes extend.
+   */
+  @ArchTest
+  static final ArchRule PUBLIC_SIGNATURES_SHOW_NO_INTERNALS =
+      classes()
+          .that()
+          .arePublic()
+          .and()
+          .resideOutsideOfPackages(ROOT + ".internal..", ROOT + ".bindings..", ROOT + ".presets..")
+          .should(
+              satisfy(
+                  "show no internals",
+                  shown -> signature(shown).noneMatch(ArchitectureTest::isInternal)));
+
+  private static Stream<JavaClass> signature(JavaClass shown) {
+    Stream<JavaClass> parents =
+        Stream.concat(shown.getRawInterfaces().stream(), shown.getRawSuperclass().stream());
+    Stream<JavaClass> fields =
+        shown.getFields().stream()
+            .filter(ArchitectureTest::isVisible)
+            .flatMap(field -> field.getType().getAllInvolvedRawTypes().stream());
+    Stream<JavaClass> calls =
+        shown.getCodeUnits().stream()
+            .filter(ArchitectureTest::isVisible)
+            .flatMap(
+                call ->
+                    Stream.concat(
+                        call.getReturnType().getAllInvolvedRawTypes().stream(),
+                        call.getParameterTypes().stream()
+                            .flatMap(type -> type.getAllInvolvedRawTypes().stream())));
+    return Stream.of(parents, fields, calls).flatMap(Function.identity());
+  }
+
+  private static boolean isVisible(JavaMember member) {
+    return member.getModifiers().contains(JavaModifier.PUBLIC)
+        || member.getModifiers().contains(JavaModifier.PROTECTED);
+  }
+
+  private static boolean isInternal(JavaClass type) {
+    return in("internal").or(in("bindings")).or(in("presets")).test(type);
+  }
 
   /** A part uses itself, the given parts, and of the rest of Retort nothing. */
   private static ArchRule mayUse(String part, String... others) {

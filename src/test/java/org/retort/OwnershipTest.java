@@ -22,7 +22,9 @@ import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.retort.internal.NativeCriteria;
 import org.retort.losses.CrdLoss;
+import org.retort.losses.DistillationLoss;
 import org.retort.losses.DkdLoss;
 import org.retort.losses.FspLoss;
 import org.retort.losses.KdLoss;
@@ -38,9 +40,11 @@ import org.retort.train.CrossEntropy;
 import org.retort.train.ParameterGroup;
 import org.retort.train.Schedule;
 import org.retort.train.Sgd;
+import org.retort.train.Stage;
 import org.retort.train.StepInput;
 import org.retort.train.StepResult;
 import org.retort.train.Taps;
+import org.retort.train.Term;
 import org.retort.train.TrainingStep;
 
 final class OwnershipTest {
@@ -116,13 +120,14 @@ final class OwnershipTest {
       assertRefuse(
           "TrainingStep",
           () -> step.run(images, labels, indices, result),
-          () -> step.run(images, labels, indices, labels, result),
+          () ->
+              step.run(
+                  StepInput.of(images, labels).withIndices(indices).withContrast(labels), result),
           () -> step.run(input, classes, null, result),
-          () -> step.run(input, classes, null, null, result),
           () -> step.run(StepInput.of(input, classes), result),
-          () -> step.run(ByteBuffer.allocateDirect(4 * 192), labels, indices, result),
-          () -> step.run(new float[192], new long[1], null, result),
-          () -> step.run(new byte[192], new long[1], null, result),
+          () -> step.run(StepInput.of(ByteBuffer.allocateDirect(4 * 192), labels), result),
+          () -> step.run(StepInput.of(new float[192], new long[1]), result),
+          () -> step.run(StepInput.of(new byte[192], new long[1]), result),
           () -> step.save(folder.resolve("step")),
           () -> step.load(folder),
           step::newResult,
@@ -234,11 +239,11 @@ final class OwnershipTest {
         Tensor own = Tensor.create(0L, 1L)) {
       List<Tensor> maps = List.of(map, map, map);
       assertLeaves(2, () -> FspLoss.consecutive().compute(maps, maps));
-      assertLeaves(3, () -> NstLoss.gaussian().variance(1).compute(maps, maps));
-      assertLeaves(1, () -> List.of(KdLoss.withTemperature(4).compute(rows, rows)));
-      assertLeaves(1, () -> List.of(KdLoss.withTemperature(4).compute(rows, rows, own)));
-      assertLeaves(1, () -> List.of(DkdLoss.withTemperature(4).compute(rows, rows, own)));
-      assertLeaves(1, () -> List.of(DkdLoss.withTemperature(4).compute(rows, rows, own, own)));
+      assertLeaves(3, () -> NstLoss.gaussian().withVariance(1).compute(maps, maps));
+      assertLeaves(1, () -> List.of(KdLoss.of(4).compute(rows, rows)));
+      assertLeaves(1, () -> List.of(KdLoss.of(4).compute(rows, rows, own)));
+      assertLeaves(1, () -> List.of(DkdLoss.of(4).compute(rows, rows, own)));
+      assertLeaves(1, () -> List.of(DkdLoss.of(4).compute(rows, rows, own, own)));
       assertLeaves(1, () -> List.of(FspLoss.matrix(map, map)));
       assertLeaves(1, () -> List.of(CrdLoss.contrast(own, 2, 4)));
       assertLeaves(1, () -> List.of(CrdLoss.classContrast(own, own, 4, true)));
@@ -248,12 +253,14 @@ final class OwnershipTest {
       assertLeaves(
           0,
           () -> {
-            OfdLoss.withMargins(maps.stream().map(unused -> margin).toList())
-                .nativeOptions()
-                .close();
-            FspLoss.ofPairs(new FspLoss.Pair(0, 2)).nativeOptions().close();
-            NstLoss.gaussian().variance(1).nativeOptions().close();
-            CrdLoss.forSamples(3).classes(1, 1, 2).nativeOptions().close();
+            for (DistillationLoss loss :
+                List.of(
+                    OfdLoss.ofMargins(maps.stream().map(unused -> margin).toList()),
+                    FspLoss.ofPairs(new FspLoss.Pair(0, 2)),
+                    NstLoss.gaussian().withVariance(1),
+                    CrdLoss.forSamples(3).withClasses(1, 1, 2))) {
+              NativeCriteria.of(loss).close();
+            }
             return List.of();
           });
     }
@@ -272,7 +279,7 @@ final class OwnershipTest {
       assertLeaves(
           0,
           () -> {
-            step.run(StepInput.of(input, classes).indices(rows), result);
+            step.run(StepInput.of(input, classes).withIndices(rows), result);
             step.save(folder.resolve("step"));
             step.load(folder.resolve("step"));
             step.publish();
@@ -285,21 +292,24 @@ final class OwnershipTest {
 
   @Test
   void builder_ofEveryOption_leavesNothing() throws InterruptedException {
-    ParameterGroup group = ParameterGroup.of("student.fc").learningRateFactor(2);
-    Schedule schedule = Schedule.milestones(0.5, 1, 2).warmUp(1);
+    ParameterGroup group = ParameterGroup.of("student.fc").withLearningRateFactor(2);
+    Schedule schedule = Schedule.milestones(0.5, 1, 2).withWarmup(1);
     try (Network student = ResNet.cifar(8, 3);
         Network teacher = teacher()) {
       assertLeaves(
           0,
           () -> {
+            Stage first =
+                Stage.of(Sgd.of(1).withSchedule(schedule).withGroups(group))
+                    .withCrossEntropy(
+                        CrossEntropy.of(1).withClassWeights(1, 2, 3).withSchedule(schedule))
+                    .add(new Term(1, NstLoss.linear(), Taps.of("layer2"), schedule))
+                    .withTrainOnly("fc")
+                    .withSteps(1);
+            Stage second = Stage.of(Adam.of(1).withSchedule(schedule).withGroups(group));
             TrainingStep.builder(student, teacher)
                 .inputShape(3, 8, 8)
-                .crossEntropy(CrossEntropy.weight(1).classWeights(1, 2, 3).schedule(schedule))
-                .add(1, NstLoss.linear(), Taps.of("layer2"), schedule)
-                .optimizer(Sgd.learningRate(1).schedule(schedule).group(group))
-                .train("fc")
-                .nextStage(1)
-                .optimizer(Adam.learningRate(1).schedule(schedule).group(group))
+                .stages(first, second)
                 .normalize(new double[] {0}, new double[] {1})
                 .cacheTeacher(9)
                 .build()
@@ -317,7 +327,7 @@ final class OwnershipTest {
       assertLeaves(
           0,
           () -> {
-            OfdLoss.withTeacherMargins(teacher, "layer1.0.bn2");
+            OfdLoss.ofTeacherMargins(teacher, "layer1.0.bn2");
             return List.of();
           });
     }
@@ -355,11 +365,11 @@ final class OwnershipTest {
     try (Tensor margin = torch.zeros(16)) {
       return TrainingStep.builder(student, teacher)
           .inputShape(3, 8, 8)
-          .add(1, KdLoss.withTemperature(4))
+          .add(1, KdLoss.of(4))
           .add(1, FspLoss.consecutive(), Taps.of("layer1", "layer2"))
           .add(1, NstLoss.polynomial(), Taps.of("layer2"))
-          .add(1, CrdLoss.forSamples(9).negatives(3).dimension(4), Taps.of("embedding"))
-          .add(1, OfdLoss.withMargins(List.of(margin)), Taps.of("layer1.pre"))
+          .add(1, CrdLoss.forSamples(9).withNegatives(3).withDimension(4), Taps.of("embedding"))
+          .add(1, OfdLoss.ofMargins(List.of(margin)), Taps.of("layer1.pre"))
           .build();
     }
   }

@@ -25,7 +25,7 @@ final class RetortExceptionTest {
   @Test
   void compute_otherShape_isAShapeException() {
     assertFails(
-        () -> KdLoss.withTemperature(4).compute(torch.zeros(2, 5), torch.zeros(2, 6)),
+        () -> KdLoss.of(4).compute(torch.zeros(2, 5), torch.zeros(2, 6)),
         ShapeException.class,
         "kd_loss: student and teacher must have the same shape (got [2, 5] and [2, 6])");
   }
@@ -41,7 +41,7 @@ final class RetortExceptionTest {
   @Test
   void run_nanToRemember_isANonFiniteException() {
     FloatBuffer images = Buffers.random(1, 2 * 12).put(3, Float.NaN);
-    try (TrainingStep step = step(CrdLoss.forSamples(4).negatives(2))) {
+    try (TrainingStep step = step(CrdLoss.forSamples(4).withNegatives(2))) {
       assertFails(
           () -> step.run(images, Buffers.longs(1, 2), Buffers.longs(1, 2), step.newResult()),
           NonFiniteException.class,

@@ -19,10 +19,7 @@ public class LinearStep {
   final Samples samples = Samples.random(BATCH, INPUTS);
   final Network student = Mlp.of(INPUTS, Samples.CLASSES);
   final TrainingStep step =
-      TrainingStep.builder(student)
-          .inputShape(INPUTS)
-          .optimizer(Sgd.learningRate(LEARNING_RATE))
-          .build();
+      TrainingStep.builder(student).inputShape(INPUTS).optimizer(Sgd.of(LEARNING_RATE)).build();
   final StepResult result = step.newResult();
 
   void run() {

@@ -22,8 +22,8 @@ public class ResNetStep {
       TrainingStep.builder(student, teacher)
           .inputShape(3, 32, 32)
           .crossEntropy(0.1)
-          .add(0.9, KdLoss.withTemperature(4))
-          .optimizer(Sgd.learningRate(LinearStep.LEARNING_RATE))
+          .add(0.9, KdLoss.of(4))
+          .optimizer(Sgd.of(LinearStep.LEARNING_RATE))
           .build();
   final StepResult result = step.newResult();
 

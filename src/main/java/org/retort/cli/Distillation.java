@@ -11,7 +11,7 @@ import org.retort.data.DatasetBatches;
 import org.retort.models.Network;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Method;
-import org.retort.recipes.Stage;
+import org.retort.recipes.StageRecipe;
 import org.retort.recipes.TeacherRecipe;
 import org.retort.train.TrainingStep;
 import org.slf4j.Logger;
@@ -118,7 +118,7 @@ final class Distillation {
     try (Network teacher = method.hasTeacher() ? savedTeacher() : null;
         Network student = experiment.network(experiment.recipe().student().network(), seed)) {
       for (int i = 0; i < method.stages().size(); i++) {
-        Stage stage = method.stages().get(i);
+        StageRecipe stage = method.stages().get(i);
         try (DatasetBatches batches = experiment.batches(stage, seed);
             TrainingStep step = experiment.step(stage, student, teacher)) {
           training.train(i, student, step, stage.termNames(), batches, stage.epochs());

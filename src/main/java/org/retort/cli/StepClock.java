@@ -9,7 +9,7 @@ import org.retort.models.Network;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Method;
 import org.retort.recipes.Recipe;
-import org.retort.recipes.Stage;
+import org.retort.recipes.StageRecipe;
 import org.retort.train.StepResult;
 import org.retort.train.TrainingStep;
 
@@ -37,7 +37,7 @@ record StepClock(Experiment experiment, int warmUp, int steps) {
         progress.message(method.name());
         try (Network student = experiment.network(recipe.student().network(), 0)) {
           for (int i = 0; i < method.stages().size(); i++) {
-            Stage stage = method.stages().get(i);
+            StageRecipe stage = method.stages().get(i);
             try (DatasetBatches batches = experiment.batches(stage, 0);
                 TrainingStep step = experiment.step(stage, student, teacher)) {
               batches.startEpoch(0);

@@ -61,6 +61,23 @@ public final class Arguments {
   }
 
   /**
+   * Requires a list without nulls.
+   *
+   * @param elements the argument
+   * @param function the caller's name
+   * @param argument the argument's name
+   * @param <T> the elements' type
+   * @return the elements, immutable
+   */
+  public static <T> List<T> list(List<T> elements, String function, String argument) {
+    notNull(elements, function, argument);
+    for (int i = 0; i < elements.size(); i++) {
+      notNull(elements.get(i), function, argument + "[" + i + "]");
+    }
+    return List.copyOf(elements);
+  }
+
+  /**
    * Requires a shape of positive sizes.
    *
    * @param shape the argument
@@ -206,6 +223,37 @@ public final class Arguments {
   }
 
   /**
+   * Requires a direct buffer of some numbers per sample.
+   *
+   * @param numbers the argument
+   * @param function the caller's name
+   * @param argument the argument's name
+   * @param batch the number of samples
+   */
+  public static void perSample(FloatBuffer numbers, String function, String argument, long batch) {
+    direct(numbers, function, argument);
+    nativeOrder(numbers.order(), function, argument);
+    check(
+        batch > 0 && numbers.remaining() > 0 && numbers.remaining() % batch == 0,
+        "%s: %s must hold a positive multiple of %s elements (got %s)",
+        function,
+        argument,
+        batch,
+        numbers.remaining());
+  }
+
+  /**
+   * Returns how many rows there are per sample, if there are as many for each.
+   *
+   * @param rows the number of rows
+   * @param batch the number of samples
+   * @return at least 1
+   */
+  public static long contrastWidth(long rows, long batch) {
+    return batch == 0 ? 1 : Math.max(1, rows / batch);
+  }
+
+  /**
    * Requires a whole number of samples.
    *
    * @param elements number of elements of the images
@@ -240,6 +288,20 @@ public final class Arguments {
       nativeOrder(rows.order(), function, argument);
       size(rows.remaining(), function, argument, size);
     }
+  }
+
+  /**
+   * Requires a direct buffer of a given size.
+   *
+   * @param numbers the argument
+   * @param function the caller's name
+   * @param argument the argument's name
+   * @param size the number of elements it must have
+   */
+  public static void numbers(FloatBuffer numbers, String function, String argument, long size) {
+    direct(numbers, function, argument);
+    nativeOrder(numbers.order(), function, argument);
+    size(numbers.remaining(), function, argument, size);
   }
 
   /**

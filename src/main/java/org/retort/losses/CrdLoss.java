@@ -2,16 +2,18 @@ package org.retort.losses;
 
 import static org.retort.internal.Arguments.check;
 
+import java.util.List;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.GeneratorOptional;
 import org.bytedeco.pytorch.Tensor;
 import org.retort.bindings.NativeCrdOptions;
-import org.retort.bindings.NativeCriterionOptions;
 import org.retort.bindings.global.retort;
 import org.retort.bindings.global.retort.NativeCrdZ;
 import org.retort.internal.Arguments;
-import org.retort.internal.Errors;
+import org.retort.internal.Native;
+import org.retort.internal.NativeCriteria;
+import org.retort.internal.NativeEnums;
 import org.retort.internal.NativeLibrary;
 
 /**
@@ -33,15 +35,15 @@ import org.retort.internal.NativeLibrary;
  * <p>As a term of a training step it has everything it needs: an embedding of each network, a
  * linear layer to {@link #dimension()} numbers followed by division by the length, both trained
  * with the student and not part of it; a memory of each network's embeddings; and Z, estimated from
- * the first batch and fixed from then on, unless {@linkplain #fixedZ given} or a {@linkplain
- * #movingAverageZ moving average}. It takes one tap of each network, of any shape, which is
+ * the first batch and fixed from then on, unless {@linkplain Z#fixed given} or a {@linkplain
+ * Z#movingAverage moving average}. It takes one tap of each network, of any shape, which is
  * flattened. Each batch must have indices. The candidates are those that the batch gives, as the
  * reference code's data loaders draw them, and drawn otherwise, as by {@link #classContrast} if the
- * samples' {@linkplain #classes(long...) classes} are given, or by {@link #contrast}. After each
- * step the memories move towards the new embeddings. An embedding shorter than 1e-6 has no
- * direction: it counts as zero and gets no gradient.
+ * samples' {@linkplain #withClasses classes} are given, or by {@link #contrast}. After each step
+ * the memories move towards the new embeddings. An embedding shorter than 1e-6 has no direction: it
+ * counts as zero and gets no gradient.
  *
- * <p>For data without end there is a {@linkplain #withQueue queue} instead of a memory of the whole
+ * <p>For data without end there is a {@linkplain #forQueue queue} instead of a memory of the whole
  * data set, as in He et al.: Momentum Contrast, CVPR 2020, arXiv 1911.05722.
  *
  * <p>In {@link org.retort.train.TrainingStep#state()} a term's tensors are named {@code
@@ -53,28 +55,118 @@ import org.retort.internal.NativeLibrary;
  * <p>Source: Tian, Krishnan, Isola: Contrastive Representation Distillation, ICLR 2020, arXiv
  * 1910.10699. The values are those of RepDistiller's {@code crd/}, whose loss is of shape [1] and
  * which sets Z once, on the first batch.
+ *
+ * @param samples M, the number of samples of the data set; 0 with a queue
+ * @param queue M, the number of rows of the queue; 0 with a memory of the whole data set
+ * @param classes the class of each sample, at least two different ones; empty if any other sample
+ *     may be a negative
+ * @param relaxed whether the positive may be any sample of the same class; not by default
+ * @param z where a training step has Z from; the first batch by default
+ * @param negatives K, the number of negatives that are drawn for each sample of a batch that does
+ *     not give its own, at least 1; 16384 by default
+ * @param dimension d, the length of the embeddings, at least 1; 128 by default
+ * @param temperature T, positive and finite; 0.07 by default
+ * @param momentum how much of a memory's row stays when it moves towards the new embedding, at
+ *     least 0 and below 1; 0.5 by default
  */
-public final class CrdLoss implements DistillationLoss {
+public record CrdLoss(
+    long samples,
+    long queue,
+    List<Long> classes,
+    boolean relaxed,
+    Z z,
+    long negatives,
+    long dimension,
+    double temperature,
+    double momentum)
+    implements DistillationLoss {
   /** Where a training step has Z from. */
   public enum ZSource {
     /** Estimated from the first batch and fixed from then on, as in all public code. */
-    FIRST_BATCH(NativeCrdZ.kFirstBatch),
+    FIRST_BATCH,
     /** Given. */
-    FIXED(NativeCrdZ.kFixed),
+    FIXED,
     /**
      * Estimated from every batch, as a moving average that starts with the first, for which the
      * memories' rows are passed once more; CMC's authors advise it (HobbitLong/CMC #23) where one
      * batch says little, as with few dimensions.
      */
-    MOVING_AVERAGE(NativeCrdZ.kMovingAverage);
+    MOVING_AVERAGE
+  }
 
-    private final NativeCrdZ nativeZ;
+  /**
+   * The normalisation constants of the loss's two sides, as far as their source needs them.
+   *
+   * @param source where a training step has them from
+   * @param student Z of the student's side; 0 unless fixed
+   * @param teacher Z of the teacher's side; 0 unless fixed
+   * @param momentum how much of the old Z stays in a moving average; of no use to other sources
+   */
+  public record Z(ZSource source, double student, double teacher, double momentum) {
+    /**
+     * Makes a Z.
+     *
+     * @param source where a training step has it from
+     * @param student positive and finite if fixed, otherwise 0
+     * @param teacher positive and finite if fixed, otherwise 0
+     * @param momentum at least 0 and below 1
+     * @throws IllegalArgumentException if the source is null or a number out of range
+     */
+    public Z {
+      Arguments.notNull(source, "CrdLoss.Z", "source");
+      if (source == ZSource.FIXED) {
+        Arguments.positive(student, "CrdLoss.Z", "student");
+        Arguments.positive(teacher, "CrdLoss.Z", "teacher");
+      } else {
+        check(
+            student == 0 && teacher == 0,
+            "CrdLoss.Z: student and teacher must be 0 unless fixed (got %s and %s)",
+            student,
+            teacher);
+      }
+      checkMomentum("CrdLoss.Z", momentum);
+    }
 
-    ZSource(NativeCrdZ nativeZ) {
-      this.nativeZ = nativeZ;
+    /**
+     * Estimated from the first batch and fixed from then on.
+     *
+     * @return the Z
+     */
+    public static Z firstBatch() {
+      return new Z(ZSource.FIRST_BATCH, 0, 0, Z_MOMENTUM);
+    }
+
+    /**
+     * Given. For embeddings in all directions it is M e^(1 / (2 T² d)), for example 2.219 M with T
+     * = 0.07 and d = 128.
+     *
+     * @param student Z of the student's side, positive and finite
+     * @param teacher Z of the teacher's side, positive and finite
+     * @return the Z
+     * @throws IllegalArgumentException if a number is out of range
+     */
+    public static Z fixed(double student, double teacher) {
+      return new Z(ZSource.FIXED, student, teacher, Z_MOMENTUM);
+    }
+
+    /**
+     * Estimated from every batch, as a moving average that starts with the first; see {@link
+     * ZSource#MOVING_AVERAGE}.
+     *
+     * @param momentum how much of the old Z stays, at least 0 and below 1; CMC uses 0.99
+     * @return the Z
+     * @throws IllegalArgumentException if the momentum is out of range
+     */
+    public static Z movingAverage(double momentum) {
+      return new Z(ZSource.MOVING_AVERAGE, 0, 0, momentum);
     }
   }
 
+  static {
+    NativeCriteria.register(CrdLoss.class, CrdLoss::nativeOptions);
+  }
+
+  private static final String NAME = "CrdLoss";
   private static final String COMPUTE = "CrdLoss.compute";
   private static final String CLASS_CONTRAST = "CrdLoss.classContrast";
   private static final long NEGATIVES = 16384;
@@ -83,33 +175,45 @@ public final class CrdLoss implements DistillationLoss {
   private static final double MOMENTUM = 0.5;
   private static final double Z_MOMENTUM = 0.99;
 
-  /** What the memories' rows are: samples, of classes if there are any, or a queue; 0 for none. */
-  private record Rows(long samples, long queue, long[] classes, boolean relaxed) {}
-
-  /** Z as far as its source needs it. */
-  private record Z(ZSource source, double student, double teacher, double momentum) {}
-
-  private final Rows rows;
-  private final Z z;
-  private final long negatives;
-  private final long dimension;
-  private final double temperature;
-  private final double momentum;
-
-  private CrdLoss(
-      Rows rows, Z z, long negatives, long dimension, double temperature, double momentum) {
-    this.rows = rows;
-    this.z = z;
-    this.negatives = negatives;
-    this.dimension = dimension;
-    this.temperature = temperature;
-    this.momentum = momentum;
+  /**
+   * Makes a loss.
+   *
+   * @param samples at least 2; 0 with a queue
+   * @param queue at least 2; 0 with a memory of the whole data set
+   * @param classes one per sample, at least two different ones; empty if any other sample may be a
+   *     negative
+   * @param relaxed whether the positive may be any sample of the same class, which takes classes
+   * @param z where a training step has Z from
+   * @param negatives at least 1
+   * @param dimension at least 1
+   * @param temperature positive and finite
+   * @param momentum at least 0 and below 1
+   * @throws IllegalArgumentException if an argument is null or out of range
+   */
+  public CrdLoss {
+    check(
+        samples == 0 ? queue >= 2 : samples >= 2 && queue == 0,
+        "%s: samples or queue must be at least 2, and the other 0 (got %s and %s)",
+        NAME,
+        samples,
+        queue);
+    classes = Arguments.list(classes, NAME, "classes");
+    checkClasses(classes, samples);
+    check(!relaxed || !classes.isEmpty(), "%s: classes must be given if relaxed (got none)", NAME);
+    Arguments.notNull(z, NAME, "z");
+    Arguments.atLeast(negatives, 1, NAME, "negatives");
+    Arguments.atLeast(dimension, 1, NAME, "dimension");
+    Arguments.positive(temperature, NAME, "temperature");
+    checkMomentum(NAME, momentum);
   }
 
-  private CrdLoss(Rows rows) {
-    this(
-        rows,
-        new Z(ZSource.FIRST_BATCH, 0, 0, Z_MOMENTUM),
+  private static CrdLoss of(long samples, long queue) {
+    return new CrdLoss(
+        samples,
+        queue,
+        List.of(),
+        false,
+        Z.firstBatch(),
         NEGATIVES,
         DIMENSION,
         TEMPERATURE,
@@ -126,7 +230,7 @@ public final class CrdLoss implements DistillationLoss {
    */
   public static CrdLoss forSamples(long samples) {
     Arguments.atLeast(samples, 2, "CrdLoss.forSamples", "samples");
-    return new CrdLoss(new Rows(samples, 0, new long[0], false));
+    return of(samples, 0);
   }
 
   /**
@@ -139,137 +243,130 @@ public final class CrdLoss implements DistillationLoss {
    * @return the loss
    * @throws IllegalArgumentException if there are fewer than two rows
    */
-  public static CrdLoss withQueue(long rows) {
-    Arguments.atLeast(rows, 2, "CrdLoss.withQueue", "rows");
-    return new CrdLoss(new Rows(0, rows, new long[0], false));
+  public static CrdLoss forQueue(long rows) {
+    Arguments.atLeast(rows, 2, "CrdLoss.forQueue", "rows");
+    return of(0, rows);
   }
 
   /**
    * Tells the class of each sample of the data set: negatives are then drawn from other classes
    * only, as in the paper's experiments. By default any other sample may be a negative.
    *
-   * @param classes one per sample, any numbers, at least two different ones; copied
+   * @param classes one per sample, any numbers, at least two different ones; none for the default
    * @return a changed copy
    * @throws IllegalArgumentException if the loss has a queue, or the classes are null, not one per
    *     sample, or all the same
    */
-  public CrdLoss classes(long... classes) {
-    String function = "CrdLoss.classes";
-    Arguments.notNull(classes, function, "classes");
-    check(
-        rows.queue == 0, "%s: loss must have no queue (got one of %s rows)", function, rows.queue);
-    check(
-        classes.length == rows.samples,
-        "%s: classes must be one for each of the %s samples (got %s)",
-        function,
-        rows.samples,
-        classes.length);
-    check(
-        LongStream.of(classes).distinct().limit(2).count() == 2,
-        "%s: classes must be at least two different ones (got only %s)",
-        function,
-        classes[0]);
-    return with(new Rows(rows.samples, 0, classes.clone(), rows.relaxed));
+  public CrdLoss withClasses(List<Long> classes) {
+    return new CrdLoss(
+        samples, queue, classes, relaxed, z, negatives, dimension, temperature, momentum);
   }
 
   /**
-   * Lets the positive be any sample of the same class, as RepDistiller's {@code relax} mode; by
-   * default it is the sample itself, as in its {@code exact} mode.
+   * Tells the class of each sample of the data set, as {@link #withClasses(List)}.
    *
+   * @param classes one per sample, any numbers, at least two different ones; none for the default
    * @return a changed copy
-   * @throws IllegalArgumentException if the samples' {@linkplain #classes(long...) classes} were
-   *     not given before
+   * @throws IllegalArgumentException as above
    */
-  public CrdLoss relaxed() {
-    check(rows.classes.length > 0, "CrdLoss.relaxed: classes must be given before (got none)");
-    return with(new Rows(rows.samples, 0, rows.classes, true));
+  public CrdLoss withClasses(long... classes) {
+    Arguments.notNull(classes, NAME, "classes");
+    return withClasses(LongStream.of(classes).boxed().toList());
   }
 
   /**
-   * Fixes Z; by default it is estimated from the first batch. For embeddings in all directions it
-   * is M e^(1 / (2 T² d)), for example 2.219 M with T = 0.07 and d = 128.
+   * Changes whether the positive may be any sample of the same class, as in RepDistiller's {@code
+   * relax} mode; by default it is the sample itself, as in its {@code exact} mode.
    *
-   * @param student Z of the student's side, positive and finite
-   * @param teacher Z of the teacher's side, positive and finite
+   * @param relaxed whether it may
    * @return a changed copy
-   * @throws IllegalArgumentException if a number is out of range
+   * @throws IllegalArgumentException if the samples' {@linkplain #withClasses classes} were not
+   *     given before
    */
-  public CrdLoss fixedZ(double student, double teacher) {
-    Arguments.positive(student, "CrdLoss.fixedZ", "student");
-    Arguments.positive(teacher, "CrdLoss.fixedZ", "teacher");
-    return with(new Z(ZSource.FIXED, student, teacher, z.momentum));
+  public CrdLoss withRelaxed(boolean relaxed) {
+    return new CrdLoss(
+        samples, queue, classes, relaxed, z, negatives, dimension, temperature, momentum);
   }
 
   /**
-   * Estimates Z from every batch, as a moving average that starts with the first; by default it is
-   * estimated from the first batch alone. See {@link ZSource#MOVING_AVERAGE}.
+   * Changes where a training step has Z from; by default it is estimated from the first batch.
    *
-   * @param momentum how much of the old Z stays, at least 0 and below 1; CMC uses 0.99
+   * @param z its source
    * @return a changed copy
-   * @throws IllegalArgumentException if the momentum is out of range
+   * @throws IllegalArgumentException if it is null
    */
-  public CrdLoss movingAverageZ(double momentum) {
-    checkMomentum("CrdLoss.movingAverageZ", momentum);
-    return with(new Z(ZSource.MOVING_AVERAGE, 0, 0, momentum));
+  public CrdLoss withZ(Z z) {
+    return new CrdLoss(
+        samples, queue, classes, relaxed, z, negatives, dimension, temperature, momentum);
   }
 
   /**
-   * Sets the number of negatives that are drawn for each sample of a batch that does not give its
-   * own; 16384 by default.
+   * Changes the number of negatives that are drawn for each sample of a batch that does not give
+   * its own; 16384 by default.
    *
    * @param negatives K, at least 1
    * @return a changed copy
    * @throws IllegalArgumentException if the number is out of range
    */
-  public CrdLoss negatives(long negatives) {
-    Arguments.atLeast(negatives, 1, "CrdLoss.negatives", "negatives");
-    return new CrdLoss(rows, z, negatives, dimension, temperature, momentum);
+  public CrdLoss withNegatives(long negatives) {
+    return new CrdLoss(
+        samples, queue, classes, relaxed, z, negatives, dimension, temperature, momentum);
   }
 
   /**
-   * Sets the length of the embeddings; 128 by default.
+   * Changes the length of the embeddings; 128 by default.
    *
    * @param dimension at least 1
    * @return a changed copy
    * @throws IllegalArgumentException if the dimension is out of range
    */
-  public CrdLoss dimension(long dimension) {
-    Arguments.atLeast(dimension, 1, "CrdLoss.dimension", "dimension");
-    return new CrdLoss(rows, z, negatives, dimension, temperature, momentum);
+  public CrdLoss withDimension(long dimension) {
+    return new CrdLoss(
+        samples, queue, classes, relaxed, z, negatives, dimension, temperature, momentum);
   }
 
   /**
-   * Sets the temperature; 0.07 by default, the paper's value. Below about 0.012, Z may exceed the
-   * range of float32: the first step then fails.
+   * Changes the temperature; 0.07 by default, the paper's value. Below about 0.012, Z may exceed
+   * the range of float32: the first step then fails.
    *
    * @param temperature T, positive and finite
    * @return a changed copy
    * @throws IllegalArgumentException if the temperature is out of range
    */
-  public CrdLoss temperature(double temperature) {
-    Arguments.positive(temperature, "CrdLoss.temperature", "temperature");
-    return new CrdLoss(rows, z, negatives, dimension, temperature, momentum);
+  public CrdLoss withTemperature(double temperature) {
+    return new CrdLoss(
+        samples, queue, classes, relaxed, z, negatives, dimension, temperature, momentum);
   }
 
   /**
-   * Sets how much of a memory's row stays when it moves towards the new embedding; 0.5 by default,
-   * the paper's value. A queue has no use for it.
+   * Changes how much of a memory's row stays when it moves towards the new embedding; 0.5 by
+   * default, the paper's value. A queue has no use for it.
    *
    * @param momentum at least 0 and below 1
    * @return a changed copy
    * @throws IllegalArgumentException if the momentum is out of range
    */
-  public CrdLoss momentum(double momentum) {
-    checkMomentum("CrdLoss.momentum", momentum);
-    return new CrdLoss(rows, z, negatives, dimension, temperature, momentum);
+  public CrdLoss withMomentum(double momentum) {
+    return new CrdLoss(
+        samples, queue, classes, relaxed, z, negatives, dimension, temperature, momentum);
   }
 
-  private CrdLoss with(Rows rows) {
-    return new CrdLoss(rows, z, negatives, dimension, temperature, momentum);
-  }
-
-  private CrdLoss with(Z z) {
-    return new CrdLoss(rows, z, negatives, dimension, temperature, momentum);
+  private static void checkClasses(List<Long> classes, long samples) {
+    if (classes.isEmpty()) {
+      return;
+    }
+    check(samples > 0, "%s: classes must not be given with a queue (got some)", NAME);
+    check(
+        classes.size() == samples,
+        "%s: classes must be one for each of the %s samples (got %s)",
+        NAME,
+        samples,
+        classes.size());
+    check(
+        classes.stream().distinct().limit(2).count() == 2,
+        "%s: classes must be at least two different ones (got only %s)",
+        NAME,
+        classes.get(0));
   }
 
   private static void checkMomentum(String function, double momentum) {
@@ -280,112 +377,28 @@ public final class CrdLoss implements DistillationLoss {
         momentum);
   }
 
-  /**
-   * The number of samples of the data set.
-   *
-   * @return M; 0 with a queue
-   */
-  public long samples() {
-    return rows.samples;
-  }
-
-  /**
-   * The number of rows of the queue.
-   *
-   * @return M; 0 with a memory of the whole data set
-   */
-  public long queue() {
-    return rows.queue;
-  }
-
-  /**
-   * The class of each sample.
-   *
-   * @return a copy; empty if any other sample may be a negative
-   */
-  public long[] classes() {
-    return rows.classes.clone();
-  }
-
-  /**
-   * Whether the positive may be any sample of the same class.
-   *
-   * @return false by default
-   */
-  public boolean isRelaxed() {
-    return rows.relaxed;
-  }
-
-  /**
-   * Where a training step has Z from.
-   *
-   * @return the first batch by default
-   */
-  public ZSource zSource() {
-    return z.source;
-  }
-
-  /**
-   * Z of the student's side.
-   *
-   * @return Z; 0 unless fixed
-   */
-  public double zStudent() {
-    return z.student;
-  }
-
-  /**
-   * Z of the teacher's side.
-   *
-   * @return Z; 0 unless fixed
-   */
-  public double zTeacher() {
-    return z.teacher;
-  }
-
-  /**
-   * How much of the old Z stays in a moving average.
-   *
-   * @return the momentum; of no use to other sources
-   */
-  public double zMomentum() {
-    return z.momentum;
-  }
-
-  /**
-   * The number of negatives that are drawn for each sample of a batch that does not give its own.
-   *
-   * @return K
-   */
-  public long negatives() {
-    return negatives;
-  }
-
-  /**
-   * The length of the embeddings.
-   *
-   * @return d
-   */
-  public long dimension() {
-    return dimension;
-  }
-
-  /**
-   * The temperature.
-   *
-   * @return T
-   */
-  public double temperature() {
-    return temperature;
-  }
-
-  /**
-   * How much of a memory's row stays when it moves towards the new embedding.
-   *
-   * @return the momentum
-   */
-  public double momentum() {
-    return momentum;
+  /** The options by name; of the classes their number. */
+  @Override
+  public String toString() {
+    return "CrdLoss[samples="
+        + samples
+        + ", queue="
+        + queue
+        + ", classes="
+        + (classes.isEmpty() ? "none" : classes.stream().distinct().count())
+        + ", relaxed="
+        + relaxed
+        + ", z="
+        + z
+        + ", negatives="
+        + negatives
+        + ", dimension="
+        + dimension
+        + ", temperature="
+        + temperature
+        + ", momentum="
+        + momentum
+        + "]";
   }
 
   /**
@@ -425,20 +438,17 @@ public final class CrdLoss implements DistillationLoss {
     Arguments.positive(zStudent, COMPUTE, "z student");
     Arguments.positive(zTeacher, COMPUTE, "z teacher");
     Arguments.positive(temperature, COMPUTE, "temperature");
-    NativeLibrary.load();
-    try {
-      return retort.crd_loss(
-          student,
-          teacher,
-          studentMemory,
-          teacherMemory,
-          contrast,
-          zStudent,
-          zTeacher,
-          temperature);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () ->
+            retort.crd_loss(
+                student,
+                teacher,
+                studentMemory,
+                teacherMemory,
+                contrast,
+                zStudent,
+                zTeacher,
+                temperature));
   }
 
   /**
@@ -463,12 +473,7 @@ public final class CrdLoss implements DistillationLoss {
     Arguments.tensor(memory, "CrdLoss.z", "memory");
     Arguments.tensor(contrast, "CrdLoss.z", "contrast");
     Arguments.positive(temperature, "CrdLoss.z", "temperature");
-    NativeLibrary.load();
-    try {
-      return retort.crd_z(embeddings, memory, contrast, temperature);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(() -> retort.crd_z(embeddings, memory, contrast, temperature));
   }
 
   /**
@@ -489,12 +494,7 @@ public final class CrdLoss implements DistillationLoss {
     Arguments.tensor(indices, "CrdLoss.contrast", "indices");
     Arguments.atLeast(rows, 2, "CrdLoss.contrast", "rows");
     Arguments.atLeast(negatives, 1, "CrdLoss.contrast", "negatives");
-    NativeLibrary.load();
-    try {
-      return retort.crd_contrast(indices, rows, negatives);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(() -> retort.crd_contrast(indices, rows, negatives));
   }
 
   /**
@@ -520,34 +520,33 @@ public final class CrdLoss implements DistillationLoss {
     Arguments.tensor(indices, CLASS_CONTRAST, "indices");
     Arguments.tensor(classes, CLASS_CONTRAST, "classes");
     Arguments.atLeast(negatives, 1, CLASS_CONTRAST, "negatives");
-    NativeLibrary.load();
-    try (GeneratorOptional generator = new GeneratorOptional()) {
-      return retort.crd_class_contrast(indices, classes, negatives, relaxed, generator);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () -> {
+          try (GeneratorOptional generator = new GeneratorOptional()) {
+            return retort.crd_class_contrast(indices, classes, negatives, relaxed, generator);
+          }
+        });
   }
 
-  @Override
   @SuppressWarnings("try") // the scope works by being open
-  public NativeCriterionOptions nativeOptions() {
+  NativeCrdOptions nativeOptions() {
     NativeLibrary.load();
     NativeCrdOptions options =
         new NativeCrdOptions()
-            .samples(rows.samples)
-            .queue(rows.queue)
-            .relaxed(rows.relaxed)
+            .samples(samples)
+            .queue(queue)
+            .relaxed(relaxed)
             .negatives(negatives)
             .dimension(dimension)
             .temperature(temperature)
             .momentum(momentum)
-            .z(z.source.nativeZ)
+            .z(NativeEnums.of(z.source, NativeCrdZ.class))
             .z_student(z.student)
             .z_teacher(z.teacher)
             .z_momentum(z.momentum);
-    if (rows.classes.length > 0) {
+    if (!classes.isEmpty()) {
       try (PointerScope scope = new PointerScope()) {
-        options.classes(Tensor.create(rows.classes));
+        options.classes(Tensor.create(classes.stream().mapToLong(Long::longValue).toArray()));
       }
     }
     return options;

@@ -1,16 +1,16 @@
 package org.retort.losses;
 
 import org.bytedeco.pytorch.Tensor;
-import org.retort.bindings.NativeCriterionOptions;
 import org.retort.bindings.NativeDkdOptions;
 import org.retort.bindings.global.retort;
 import org.retort.internal.Arguments;
-import org.retort.internal.Errors;
+import org.retort.internal.Native;
+import org.retort.internal.NativeCriteria;
 import org.retort.internal.NativeLibrary;
 
 /**
  * Decoupled knowledge distillation: the divergence of {@link KdLoss} in its two parts, each with a
- * weight of its own. Immutable: each method returns a changed copy.
+ * weight of its own.
  *
  * <pre>{@code
  * loss = T² / B · Σ_b (α · TCKD_b + β · NCKD_b)
@@ -25,110 +25,94 @@ import org.retort.internal.NativeLibrary;
  * <p>As a term of a training step it compares logits, takes the labels and weights of the batch and
  * no taps; a batch of which no sample counts is skipped. In the paper's code the loss rises over
  * the first epochs: give its term a schedule with a warm-up, {@code
- * Schedule.constant().withWarmup(steps, 0)}.
+ * Schedule.constant().withWarmup(steps)}.
  *
  * <p>Source: Zhao, Cui, Song, Qiu, Liang: Decoupled Knowledge Distillation, CVPR 2022, arXiv
  * 2203.08679. The values are those of mdistiller's {@code distillers/DKD.py}, which hides the
  * target class by subtracting 1000 from its logit, has no weights, and expects a label for every
  * sample.
+ *
+ * @param alpha α, the weight of the target class against all others, at least 0 and finite
+ * @param beta β, the weight of the other classes among themselves, at least 0 and finite
+ * @param temperature T, positive and finite; mdistiller uses 4
+ * @param standardise whether the logits of both networks are standardised, as by {@link
+ *     KdLoss.Target#STANDARDISED_LOGITS}; not by default
  */
-public final class DkdLoss implements DistillationLoss {
+public record DkdLoss(double alpha, double beta, double temperature, boolean standardise)
+    implements DistillationLoss {
+  static {
+    NativeCriteria.register(DkdLoss.class, DkdLoss::nativeOptions);
+  }
+
   private static final String COMPUTE = "DkdLoss.compute";
 
-  private final double alpha;
-  private final double beta;
-  private final double temperature;
-  private final boolean standardise;
-
-  private DkdLoss(double alpha, double beta, double temperature, boolean standardise) {
-    this.alpha = alpha;
-    this.beta = beta;
-    this.temperature = temperature;
-    this.standardise = standardise;
+  /**
+   * Makes a loss.
+   *
+   * @param alpha α, at least 0 and finite
+   * @param beta β, at least 0 and finite
+   * @param temperature T, positive and finite
+   * @param standardise whether logits are standardised
+   * @throws IllegalArgumentException if a number is out of range
+   */
+  public DkdLoss {
+    Arguments.notNegative(alpha, "DkdLoss", "alpha");
+    Arguments.notNegative(beta, "DkdLoss", "beta");
+    Arguments.positive(temperature, "DkdLoss", "temperature");
   }
 
   /**
-   * The loss at a temperature, with the paper's weights for CIFAR-100, α = 1 and β = 8; mdistiller
-   * uses a temperature of 4.
+   * The loss with the paper's weights for CIFAR-100, α = 1 and β = 8.
    *
    * @param temperature T, positive and finite
    * @return the loss
-   * @throws IllegalArgumentException if the temperature is not positive and finite
+   * @throws IllegalArgumentException if the temperature is out of range
    */
-  public static DkdLoss withTemperature(double temperature) {
-    Arguments.positive(temperature, "DkdLoss.withTemperature", "temperature");
+  public static DkdLoss of(double temperature) {
     return new DkdLoss(1, 8, temperature, false);
   }
 
   /**
-   * Sets the weight of the target class against all others; 1 by default.
+   * Changes the weight of the target class against all others.
    *
    * @param alpha α, at least 0 and finite
    * @return a changed copy
    * @throws IllegalArgumentException if it is out of range
    */
-  public DkdLoss alpha(double alpha) {
-    Arguments.notNegative(alpha, "DkdLoss.alpha", "alpha");
+  public DkdLoss withAlpha(double alpha) {
     return new DkdLoss(alpha, beta, temperature, standardise);
   }
 
   /**
-   * Sets the weight of the other classes among themselves; 8 by default.
+   * Changes the weight of the other classes among themselves.
    *
    * @param beta β, at least 0 and finite
    * @return a changed copy
    * @throws IllegalArgumentException if it is out of range
    */
-  public DkdLoss beta(double beta) {
-    Arguments.notNegative(beta, "DkdLoss.beta", "beta");
+  public DkdLoss withBeta(double beta) {
     return new DkdLoss(alpha, beta, temperature, standardise);
   }
 
   /**
-   * Sets whether the logits of both networks are standardised, as by {@link
-   * KdLoss.Target#STANDARDISED_LOGITS}; not by default.
+   * Changes the temperature.
+   *
+   * @param temperature T, positive and finite
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is out of range
+   */
+  public DkdLoss withTemperature(double temperature) {
+    return new DkdLoss(alpha, beta, temperature, standardise);
+  }
+
+  /**
+   * Changes whether the logits of both networks are standardised.
    *
    * @param standardise whether they are
    * @return a changed copy
    */
-  public DkdLoss standardise(boolean standardise) {
+  public DkdLoss withStandardise(boolean standardise) {
     return new DkdLoss(alpha, beta, temperature, standardise);
-  }
-
-  /**
-   * The weight of the target class against all others.
-   *
-   * @return α
-   */
-  public double alpha() {
-    return alpha;
-  }
-
-  /**
-   * The weight of the other classes among themselves.
-   *
-   * @return β
-   */
-  public double beta() {
-    return beta;
-  }
-
-  /**
-   * The temperature.
-   *
-   * @return T
-   */
-  public double temperature() {
-    return temperature;
-  }
-
-  /**
-   * Whether the logits of both networks are standardised.
-   *
-   * @return whether they are
-   */
-  public boolean standardise() {
-    return standardise;
   }
 
   /**
@@ -176,17 +160,13 @@ public final class DkdLoss implements DistillationLoss {
     Arguments.tensor(student, COMPUTE, "student");
     Arguments.tensor(teacher, COMPUTE, "teacher");
     Arguments.tensor(labels, COMPUTE, "labels");
-    NativeLibrary.load();
-    try {
-      return retort.dkd_loss(
-          student, teacher, labels, alpha, beta, temperature, weight, standardise);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () ->
+            retort.dkd_loss(
+                student, teacher, labels, alpha, beta, temperature, weight, standardise));
   }
 
-  @Override
-  public NativeCriterionOptions nativeOptions() {
+  NativeDkdOptions nativeOptions() {
     NativeLibrary.load();
     return new NativeDkdOptions()
         .alpha(alpha)

@@ -8,13 +8,14 @@ import org.bytedeco.pytorch.LongArrayRef;
 import org.bytedeco.pytorch.LongVector;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
-import org.retort.bindings.NativeCriterionOptions;
 import org.retort.bindings.NativeFspOptions;
 import org.retort.bindings.global.retort;
 import org.retort.bindings.global.retort.NativeFspPooling;
 import org.retort.bindings.global.retort.NativeFspReduction;
 import org.retort.internal.Arguments;
-import org.retort.internal.Errors;
+import org.retort.internal.Native;
+import org.retort.internal.NativeCriteria;
+import org.retort.internal.NativeEnums;
 import org.retort.internal.NativeLibrary;
 import org.retort.internal.TensorLists;
 
@@ -33,15 +34,23 @@ import org.retort.internal.TensorLists;
  *
  * <p>As a term of a training step it is the sum of the losses of its pairs. It takes two taps or
  * more, whose maps have the same number of channels in teacher and student, or any with {@link
- * #adaptChannels()}.
+ * #withAdaptChannels}.
  *
  * <p>Source: Yim, Joo, Bae, Kim: A Gift from Knowledge Distillation: Fast Optimization, Network
  * Minimization and Transfer Learning, CVPR 2017. By default the values are those of RepDistiller's
  * {@code distiller_zoo/FSP.py}, which handles square maps only. Those of the paper come with {@link
  * Pooling#MAX} and {@link Reduction#PAPER}, those of torchdistill with {@link Pooling#MAX} and
  * {@link Reduction#TORCHDISTILL}.
+ *
+ * @param pairs the pairs of maps that are compared; empty for those of consecutive maps
+ * @param pooling how the larger map of a pair is brought to the size of the smaller
+ * @param reduction how the difference of two FSP matrices becomes a number
+ * @param adaptChannels as a term of a training step, whether each of the student's maps that
+ *     differs from the teacher's in the number of channels passes through a 1×1 convolution first;
+ *     see {@link #withAdaptChannels}
  */
-public final class FspLoss implements DistillationLoss {
+public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, boolean adaptChannels)
+    implements DistillationLoss {
   /**
    * Two of the maps, by their places in the list or among the taps.
    *
@@ -65,51 +74,44 @@ public final class FspLoss implements DistillationLoss {
   /** How the larger map of a pair is brought to the size of the smaller. */
   public enum Pooling {
     /** Adaptive average pooling, as in RepDistiller. */
-    AVERAGE(NativeFspPooling.kAverage),
+    AVERAGE,
     /** Adaptive maximum pooling, as in the paper and torchdistill. */
-    MAX(NativeFspPooling.kMax);
-
-    private final NativeFspPooling nativePooling;
-
-    Pooling(NativeFspPooling nativePooling) {
-      this.nativePooling = nativePooling;
-    }
+    MAX
   }
 
   /** How the difference D = G_student − G_teacher of a pair becomes a number. */
   public enum Reduction {
     /** mean over B, C_1, C_2 of D², as in RepDistiller. */
-    MEAN(NativeFspReduction.kMean),
+    MEAN,
     /** 1/B Σ over B, C_1, C_2 of D², as in the paper. */
-    PAPER(NativeFspReduction.kPaper),
+    PAPER,
     /**
      * 1/B Σ over B, C_2 of the length of D's column, √(Σ over C_1 of D²), as in torchdistill. Where
      * a column is zero, so is its gradient.
      */
-    TORCHDISTILL(NativeFspReduction.kTorchdistill);
+    TORCHDISTILL
+  }
 
-    private final NativeFspReduction nativeReduction;
-
-    Reduction(NativeFspReduction nativeReduction) {
-      this.nativeReduction = nativeReduction;
-    }
+  static {
+    NativeCriteria.register(FspLoss.class, FspLoss::nativeOptions);
   }
 
   private static final String COMPUTE = "FspLoss.compute";
   private static final String MATRIX = "FspLoss.matrix";
 
-  /** Empty for the pairs of consecutive maps. */
-  private final List<Pair> pairs;
-
-  private final Pooling pooling;
-  private final Reduction reduction;
-  private final boolean adaptsChannels;
-
-  private FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, boolean adaptsChannels) {
-    this.pairs = pairs;
-    this.pooling = pooling;
-    this.reduction = reduction;
-    this.adaptsChannels = adaptsChannels;
+  /**
+   * Makes a loss.
+   *
+   * @param pairs the pairs of maps; empty for those of consecutive maps
+   * @param pooling by average or maximum
+   * @param reduction as RepDistiller, the paper or torchdistill have it
+   * @param adaptChannels whether convolutions bring the student's maps to the teacher's channels
+   * @throws IllegalArgumentException if an argument or a pair is null
+   */
+  public FspLoss {
+    pairs = Arguments.list(pairs, "FspLoss", "pairs");
+    Arguments.notNull(pooling, "FspLoss", "pooling");
+    Arguments.notNull(reduction, "FspLoss", "reduction");
   }
 
   /**
@@ -132,87 +134,59 @@ public final class FspLoss implements DistillationLoss {
    */
   public static FspLoss ofPairs(Pair... pairs) {
     String function = "FspLoss.ofPairs";
-    Arguments.notNull(pairs, function, "pairs");
-    check(pairs.length > 0, "%s: pairs must be at least one (got none)", function);
-    for (int i = 0; i < pairs.length; i++) {
-      Arguments.notNull(pairs[i], function, "pairs[" + i + "]");
-    }
-    return new FspLoss(List.of(pairs), Pooling.AVERAGE, Reduction.MEAN, false);
+    List<Pair> all = Arguments.list(pairs, function, "pairs");
+    check(!all.isEmpty(), "%s: pairs must be at least one (got none)", function);
+    return new FspLoss(all, Pooling.AVERAGE, Reduction.MEAN, false);
   }
 
   /**
-   * Sets how the larger map of a pair is brought to the size of the smaller; average pooling by
+   * Changes the pairs of maps that are compared.
+   *
+   * @param pairs the pairs; empty for those of consecutive maps
+   * @return a changed copy
+   * @throws IllegalArgumentException if the list or a pair is null
+   */
+  public FspLoss withPairs(List<Pair> pairs) {
+    return new FspLoss(pairs, pooling, reduction, adaptChannels);
+  }
+
+  /**
+   * Changes how the larger map of a pair is brought to the size of the smaller; average pooling by
    * default.
    *
    * @param pooling by average or maximum
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */
-  public FspLoss pooling(Pooling pooling) {
-    Arguments.notNull(pooling, "FspLoss.pooling", "pooling");
-    return new FspLoss(pairs, pooling, reduction, adaptsChannels);
+  public FspLoss withPooling(Pooling pooling) {
+    return new FspLoss(pairs, pooling, reduction, adaptChannels);
   }
 
   /**
-   * Sets how the difference of two FSP matrices becomes a number; the mean of squares by default.
+   * Changes how the difference of two FSP matrices becomes a number; the mean of squares by
+   * default.
    *
    * @param reduction as RepDistiller, the paper or torchdistill have it
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */
-  public FspLoss reduction(Reduction reduction) {
-    Arguments.notNull(reduction, "FspLoss.reduction", "reduction");
-    return new FspLoss(pairs, pooling, reduction, adaptsChannels);
+  public FspLoss withReduction(Reduction reduction) {
+    return new FspLoss(pairs, pooling, reduction, adaptChannels);
   }
 
   /**
-   * As a term of a training step, lets each of the student's maps that differs from the teacher's
-   * in the number of channels pass through a 1×1 convolution first, which is trained with the
-   * student and not part of it. In {@link org.retort.train.TrainingStep#state()} that of tap I is
-   * named {@code adapters.I.weight} and {@code adapters.I.bias}. No public code for images has
-   * this; TextBrewer's {@code proj} does the same for sequences. {@link #compute} has no
-   * convolutions.
+   * As a term of a training step, changes whether each of the student's maps that differs from the
+   * teacher's in the number of channels passes through a 1×1 convolution first, which is trained
+   * with the student and not part of it; not by default. In {@link
+   * org.retort.train.TrainingStep#state()} that of tap I is named {@code adapters.I.weight} and
+   * {@code adapters.I.bias}. No public code for images has this; TextBrewer's {@code proj} does the
+   * same for sequences. {@link #compute} has no convolutions.
    *
+   * @param adaptChannels whether it does
    * @return a changed copy
    */
-  public FspLoss adaptChannels() {
-    return new FspLoss(pairs, pooling, reduction, true);
-  }
-
-  /**
-   * The pairs of maps that are compared.
-   *
-   * @return the pairs, immutable; none for those of consecutive maps
-   */
-  public List<Pair> pairs() {
-    return pairs;
-  }
-
-  /**
-   * How the larger map of a pair is brought to the size of the smaller.
-   *
-   * @return by average or maximum
-   */
-  public Pooling pooling() {
-    return pooling;
-  }
-
-  /**
-   * How the difference of two FSP matrices becomes a number.
-   *
-   * @return as RepDistiller, the paper or torchdistill have it
-   */
-  public Reduction reduction() {
-    return reduction;
-  }
-
-  /**
-   * Whether convolutions bring the student's maps to the teacher's channels.
-   *
-   * @return false by default
-   */
-  public boolean adaptsChannels() {
-    return adaptsChannels;
+  public FspLoss withAdaptChannels(boolean adaptChannels) {
+    return new FspLoss(pairs, pooling, reduction, adaptChannels);
   }
 
   /**
@@ -231,18 +205,22 @@ public final class FspLoss implements DistillationLoss {
    *     names no map
    */
   public List<Tensor> compute(List<Tensor> student, List<Tensor> teacher) {
-    NativeLibrary.load();
-    try (TensorVector students = TensorLists.toVector(student, COMPUTE, "student");
-        TensorVector teachers = TensorLists.toVector(teacher, COMPUTE, "teacher");
-        LongVector places = places();
-        LongArrayRef reference = new LongArrayRef(places);
-        TensorVector losses =
-            retort.fsp_loss(
-                students, teachers, reference, pooling.nativePooling, reduction.nativeReduction)) {
-      return TensorLists.toList(losses);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () -> {
+          try (TensorVector students = TensorLists.toVector(student, COMPUTE, "student");
+              TensorVector teachers = TensorLists.toVector(teacher, COMPUTE, "teacher");
+              LongVector places = places();
+              LongArrayRef reference = new LongArrayRef(places);
+              TensorVector losses =
+                  retort.fsp_loss(
+                      students,
+                      teachers,
+                      reference,
+                      NativeEnums.of(pooling, NativeFspPooling.class),
+                      NativeEnums.of(reduction, NativeFspReduction.class))) {
+            return TensorLists.toList(losses);
+          }
+        });
   }
 
   /**
@@ -275,23 +253,18 @@ public final class FspLoss implements DistillationLoss {
     Arguments.tensor(first, MATRIX, "first");
     Arguments.tensor(second, MATRIX, "second");
     Arguments.notNull(pooling, MATRIX, "pooling");
-    NativeLibrary.load();
-    try {
-      return retort.fsp_matrix(first, second, pooling.nativePooling);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () -> retort.fsp_matrix(first, second, NativeEnums.of(pooling, NativeFspPooling.class)));
   }
 
-  @Override
-  public NativeCriterionOptions nativeOptions() {
+  NativeFspOptions nativeOptions() {
     NativeLibrary.load();
     try (LongVector places = places()) {
       return new NativeFspOptions()
           .pairs(places)
-          .pooling(pooling.nativePooling)
-          .reduction(reduction.nativeReduction)
-          .adapt_channels(adaptsChannels);
+          .pooling(NativeEnums.of(pooling, NativeFspPooling.class))
+          .reduction(NativeEnums.of(reduction, NativeFspReduction.class))
+          .adapt_channels(adaptChannels);
     }
   }
 

@@ -1,12 +1,13 @@
 package org.retort.losses;
 
 import org.bytedeco.pytorch.Tensor;
-import org.retort.bindings.NativeCriterionOptions;
 import org.retort.bindings.NativeKdOptions;
 import org.retort.bindings.global.retort;
 import org.retort.bindings.global.retort.NativeKdTarget;
 import org.retort.internal.Arguments;
-import org.retort.internal.Errors;
+import org.retort.internal.Native;
+import org.retort.internal.NativeCriteria;
+import org.retort.internal.NativeEnums;
 import org.retort.internal.NativeLibrary;
 
 /**
@@ -29,81 +30,78 @@ import org.retort.internal.NativeLibrary;
  * weights; the paper leaves the batch reduction open. {@link Target#STANDARDISED_LOGITS} is Sun,
  * Ren, Li, Wang, Cao: Logit Standardization in Knowledge Distillation, CVPR 2024, arXiv 2403.01427,
  * whose code weights the loss by 9 at T = 2.
+ *
+ * @param temperature T, positive and finite; RepDistiller uses 4
+ * @param target what the teacher's tensor holds; logits by default
  */
-public final class KdLoss implements DistillationLoss {
+public record KdLoss(double temperature, Target target) implements DistillationLoss {
   /** What the teacher's tensor holds. */
   public enum Target {
     /** Logits, which are softened as the student's are. */
-    LOGITS(NativeKdTarget.kLogits),
+    LOGITS,
     /**
      * Probabilities, which are taken as they are: at least 0 and with a sum of 1 for each sample,
      * which is not checked. As a term of a training step, for a teacher that ends with a softmax.
      */
-    PROBABILITIES(NativeKdTarget.kProbabilities),
+    PROBABILITIES,
     /**
      * Logits; those of both networks are standardised before they are softened: each row x is
      * replaced by (x − mean x) / (deviation x + 1e-7), with the deviation over classes − 1. The
      * student then has to match the teacher's order of the classes rather than the range of its
      * logits.
      */
-    STANDARDISED_LOGITS(NativeKdTarget.kStandardisedLogits);
+    STANDARDISED_LOGITS
+  }
 
-    private final NativeKdTarget nativeTarget;
-
-    Target(NativeKdTarget nativeTarget) {
-      this.nativeTarget = nativeTarget;
-    }
+  static {
+    NativeCriteria.register(KdLoss.class, KdLoss::nativeOptions);
   }
 
   private static final String COMPUTE = "KdLoss.compute";
 
-  private final double temperature;
-  private final Target target;
-
-  private KdLoss(double temperature, Target target) {
-    this.temperature = temperature;
-    this.target = target;
+  /**
+   * Makes a loss.
+   *
+   * @param temperature T, positive and finite
+   * @param target what the teacher's tensor holds
+   * @throws IllegalArgumentException if the temperature is out of range or the target is null
+   */
+  public KdLoss {
+    Arguments.positive(temperature, "KdLoss", "temperature");
+    Arguments.notNull(target, "KdLoss", "target");
   }
 
   /**
-   * The loss at a temperature, with the teacher's logits; RepDistiller uses 4.
+   * The loss with the teacher's logits.
    *
    * @param temperature T, positive and finite
    * @return the loss
-   * @throws IllegalArgumentException if the temperature is not positive and finite
+   * @throws IllegalArgumentException if the temperature is out of range
    */
-  public static KdLoss withTemperature(double temperature) {
-    Arguments.positive(temperature, "KdLoss.withTemperature", "temperature");
+  public static KdLoss of(double temperature) {
     return new KdLoss(temperature, Target.LOGITS);
   }
 
   /**
-   * Sets what the teacher's tensor holds; logits by default.
+   * Changes the temperature.
+   *
+   * @param temperature T, positive and finite
+   * @return a changed copy
+   * @throws IllegalArgumentException if the temperature is out of range
+   */
+  public KdLoss withTemperature(double temperature) {
+    return new KdLoss(temperature, target);
+  }
+
+  /**
+   * Changes what the teacher's tensor holds.
    *
    * @param target logits, probabilities or standardised logits
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */
-  public KdLoss target(Target target) {
-    return new KdLoss(temperature, Arguments.notNull(target, "KdLoss.target", "target"));
-  }
-
-  /**
-   * The temperature.
-   *
-   * @return T
-   */
-  public double temperature() {
-    return temperature;
-  }
-
-  /**
-   * What the teacher's tensor holds.
-   *
-   * @return logits, probabilities or standardised logits
-   */
-  public Target target() {
-    return target;
+  public KdLoss withTarget(Target target) {
+    return new KdLoss(temperature, target);
   }
 
   /**
@@ -149,17 +147,20 @@ public final class KdLoss implements DistillationLoss {
   private Tensor computeNative(Tensor student, Tensor teacher, Tensor weight) {
     Arguments.tensor(student, COMPUTE, "student");
     Arguments.tensor(teacher, COMPUTE, "teacher");
-    NativeLibrary.load();
-    try {
-      return retort.kd_loss(student, teacher, temperature, weight, target.nativeTarget);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () ->
+            retort.kd_loss(
+                student,
+                teacher,
+                temperature,
+                weight,
+                NativeEnums.of(target, NativeKdTarget.class)));
   }
 
-  @Override
-  public NativeCriterionOptions nativeOptions() {
+  NativeKdOptions nativeOptions() {
     NativeLibrary.load();
-    return new NativeKdOptions().temperature(temperature).target(target.nativeTarget);
+    return new NativeKdOptions()
+        .temperature(temperature)
+        .target(NativeEnums.of(target, NativeKdTarget.class));
   }
 }

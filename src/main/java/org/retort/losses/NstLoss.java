@@ -6,12 +6,13 @@ import java.util.List;
 import java.util.OptionalDouble;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
-import org.retort.bindings.NativeCriterionOptions;
 import org.retort.bindings.NativeNstOptions;
 import org.retort.bindings.global.retort;
 import org.retort.bindings.global.retort.NativeNstKernel;
 import org.retort.internal.Arguments;
-import org.retort.internal.Errors;
+import org.retort.internal.Native;
+import org.retort.internal.NativeCriteria;
+import org.retort.internal.NativeEnums;
 import org.retort.internal.NativeLibrary;
 import org.retort.internal.TensorLists;
 
@@ -26,13 +27,12 @@ import org.retort.internal.TensorLists;
  * <p>over all pairs of channels s, s' of the student's and t, t' of the teacher's map, each a
  * vector of H W numbers divided by its length (or by 1e-12 if that is larger), with a {@link
  * Kernel} k. If the two maps of a layer differ in size, both are first averaged down to the smaller
- * height and the smaller width. Unless it is {@linkplain #withoutTeacherTerm() without the
- * teacher's term}, no loss is ever negative, and equal maps give 0. The order of channels does not
- * matter.
+ * height and the smaller width. Unless it is {@linkplain #withTeacherTerm without the teacher's
+ * term}, no loss is ever negative, and equal maps give 0. The order of channels does not matter.
  *
- * <p>A channel whose length is below the {@linkplain #deadChannelNorm(double) dead channel norm}
- * gets no gradient: its direction means nothing, and the exact gradient is up to 1e12 times larger
- * than the others.
+ * <p>A channel whose length is below the {@linkplain #deadChannelNorm dead channel norm} gets no
+ * gradient: its direction means nothing, and the exact gradient is up to 1e12 times larger than the
+ * others.
  *
  * <p>As a term of a training step it is the sum of the losses of its layers. It takes one tap or
  * more, maps; channels, heights and widths may differ between student and teacher.
@@ -41,50 +41,75 @@ import org.retort.internal.TensorLists;
  * 2017, arXiv 1707.01219. The polynomial kernel's values are those of RepDistiller's {@code
  * distiller_zoo/NST.py}, which handles square maps only; no public code has the other two kernels,
  * which follow the paper. The paper halves the loss.
+ *
+ * @param kernel how two channels are compared
+ * @param degree of the polynomial kernel, between 1 and 16; 2 by default
+ * @param offset of the polynomial kernel, at least 0, as a kernel must have it, and finite; 0 by
+ *     default
+ * @param variance σ² of the Gaussian kernel, positive and finite; empty if each sample has its own
+ * @param teacherTerm whether mean k(t, t') is part of the value; see {@link #withTeacherTerm}
+ * @param deadChannelNorm the length below which a channel gets no gradient, at least 0 and finite;
+ *     1e-6 by default
  */
-public final class NstLoss implements DistillationLoss {
+public record NstLoss(
+    Kernel kernel,
+    long degree,
+    double offset,
+    OptionalDouble variance,
+    boolean teacherTerm,
+    double deadChannelNorm)
+    implements DistillationLoss {
   /** How two channels x, y are compared, as unit vectors of H W numbers. */
   public enum Kernel {
     /** xᵀy. */
-    LINEAR(NativeNstKernel.kLinear),
+    LINEAR,
     /** (xᵀy + offset)^degree; the paper's best and the only one in public code. */
-    POLYNOMIAL(NativeNstKernel.kPolynomial),
+    POLYNOMIAL,
     /** exp(−|x − y|² / (2 σ²)). */
-    GAUSSIAN(NativeNstKernel.kGaussian);
-
-    private final NativeNstKernel nativeKernel;
-
-    Kernel(NativeNstKernel nativeKernel) {
-      this.nativeKernel = nativeKernel;
-    }
+    GAUSSIAN
   }
 
+  static {
+    NativeCriteria.register(NstLoss.class, NstLoss::nativeOptions);
+  }
+
+  private static final String NAME = "NstLoss";
   private static final String COMPUTE = "NstLoss.compute";
   private static final long DEGREE = 2;
   private static final long MAX_DEGREE = 16;
   private static final double OFFSET = 0;
   private static final double DEAD_CHANNEL_NORM = 1e-6;
 
-  private final Kernel kernel;
-  private final long degree;
-  private final double offset;
-  private final OptionalDouble variance;
-  private final boolean hasTeacherTerm;
-  private final double deadChannelNorm;
-
-  private NstLoss(
-      Kernel kernel,
-      long degree,
-      double offset,
-      OptionalDouble variance,
-      boolean hasTeacherTerm,
-      double deadChannelNorm) {
-    this.kernel = kernel;
-    this.degree = degree;
-    this.offset = offset;
-    this.variance = variance;
-    this.hasTeacherTerm = hasTeacherTerm;
-    this.deadChannelNorm = deadChannelNorm;
+  /**
+   * Makes a loss.
+   *
+   * @param kernel how two channels are compared
+   * @param degree between 1 and 16; 2 unless the kernel is polynomial
+   * @param offset at least 0 and finite; 0 unless the kernel is polynomial
+   * @param variance σ², positive and finite; empty unless the kernel is Gaussian
+   * @param teacherTerm whether mean k(t, t') is part of the value
+   * @param deadChannelNorm at least 0 and finite
+   * @throws IllegalArgumentException if an argument is null or out of range
+   */
+  public NstLoss {
+    Arguments.notNull(kernel, NAME, "kernel");
+    Arguments.notNull(variance, NAME, "variance");
+    check(
+        degree >= 1 && degree <= MAX_DEGREE,
+        "NstLoss: degree must be between 1 and %s (got %s)",
+        MAX_DEGREE,
+        degree);
+    Arguments.notNegative(offset, NAME, "offset");
+    variance.ifPresent(value -> Arguments.positive(value, NAME, "variance"));
+    Arguments.notNegative(deadChannelNorm, NAME, "dead channel norm");
+    check(
+        kernel == Kernel.POLYNOMIAL || degree == DEGREE && offset == OFFSET,
+        "NstLoss: kernel must be POLYNOMIAL to have a degree or an offset (got %s)",
+        kernel);
+    check(
+        kernel == Kernel.GAUSSIAN || variance.isEmpty(),
+        "NstLoss: kernel must be GAUSSIAN to have a variance (got %s)",
+        kernel);
   }
 
   private static NstLoss of(Kernel kernel) {
@@ -121,33 +146,36 @@ public final class NstLoss implements DistillationLoss {
   }
 
   /**
-   * Sets the degree of the polynomial kernel; 2 by default.
+   * Changes the kernel.
+   *
+   * @param kernel how two channels are compared
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is null, or does not have the options that are set
+   */
+  public NstLoss withKernel(Kernel kernel) {
+    return new NstLoss(kernel, degree, offset, variance, teacherTerm, deadChannelNorm);
+  }
+
+  /**
+   * Changes the degree of the polynomial kernel; 2 by default.
    *
    * @param degree between 1 and 16
    * @return a changed copy
    * @throws IllegalArgumentException if the degree is out of range, or the kernel is another
    */
-  public NstLoss degree(long degree) {
-    checkKernel("NstLoss.degree", Kernel.POLYNOMIAL);
-    check(
-        degree >= 1 && degree <= MAX_DEGREE,
-        "NstLoss.degree: degree must be between 1 and %s (got %s)",
-        MAX_DEGREE,
-        degree);
-    return new NstLoss(kernel, degree, offset, variance, hasTeacherTerm, deadChannelNorm);
+  public NstLoss withDegree(long degree) {
+    return new NstLoss(kernel, degree, offset, variance, teacherTerm, deadChannelNorm);
   }
 
   /**
-   * Sets the offset of the polynomial kernel; 0 by default.
+   * Changes the offset of the polynomial kernel; 0 by default.
    *
    * @param offset at least 0, as a kernel must have it, and finite
    * @return a changed copy
    * @throws IllegalArgumentException if the offset is out of range, or the kernel is another
    */
-  public NstLoss offset(double offset) {
-    checkKernel("NstLoss.offset", Kernel.POLYNOMIAL);
-    Arguments.notNegative(offset, "NstLoss.offset", "offset");
-    return new NstLoss(kernel, degree, offset, variance, hasTeacherTerm, deadChannelNorm);
+  public NstLoss withOffset(double offset) {
+    return new NstLoss(kernel, degree, offset, variance, teacherTerm, deadChannelNorm);
   }
 
   /**
@@ -157,89 +185,33 @@ public final class NstLoss implements DistillationLoss {
    * @return a changed copy
    * @throws IllegalArgumentException if the variance is out of range, or the kernel is another
    */
-  public NstLoss variance(double variance) {
-    checkKernel("NstLoss.variance", Kernel.GAUSSIAN);
-    Arguments.positive(variance, "NstLoss.variance", "variance");
+  public NstLoss withVariance(double variance) {
     return new NstLoss(
-        kernel, degree, offset, OptionalDouble.of(variance), hasTeacherTerm, deadChannelNorm);
+        kernel, degree, offset, OptionalDouble.of(variance), teacherTerm, deadChannelNorm);
   }
 
   /**
-   * Leaves mean k(t, t') out of the value, which may then be negative, as in TuSimple's code, the
-   * paper's own. It is a constant to the student, whose gradient stays the same; RepDistiller has
-   * it.
+   * Changes whether mean k(t, t') is part of the value, which may be negative without it, as in
+   * TuSimple's code, the paper's own; by default it is, as in RepDistiller. It is a constant to the
+   * student, whose gradient stays the same.
    *
+   * @param teacherTerm whether it is
    * @return a changed copy
    */
-  public NstLoss withoutTeacherTerm() {
-    return new NstLoss(kernel, degree, offset, variance, false, deadChannelNorm);
+  public NstLoss withTeacherTerm(boolean teacherTerm) {
+    return new NstLoss(kernel, degree, offset, variance, teacherTerm, deadChannelNorm);
   }
 
   /**
-   * Sets the length below which a channel gets no gradient; 1e-6 by default.
+   * Changes the length below which a channel gets no gradient; 1e-6 by default.
    *
-   * @param norm at least 0 and finite; 0 gives the exact gradient of {@code
+   * @param deadChannelNorm at least 0 and finite; 0 gives the exact gradient of {@code
    *     torch.nn.functional.normalize}
    * @return a changed copy
    * @throws IllegalArgumentException if the norm is out of range
    */
-  public NstLoss deadChannelNorm(double norm) {
-    Arguments.notNegative(norm, "NstLoss.deadChannelNorm", "dead channel norm");
-    return new NstLoss(kernel, degree, offset, variance, hasTeacherTerm, norm);
-  }
-
-  /**
-   * The kernel.
-   *
-   * @return how two channels are compared
-   */
-  public Kernel kernel() {
-    return kernel;
-  }
-
-  /**
-   * The degree of the polynomial kernel.
-   *
-   * @return between 1 and 16; of no use to other kernels
-   */
-  public long degree() {
-    return degree;
-  }
-
-  /**
-   * The offset of the polynomial kernel.
-   *
-   * @return at least 0; of no use to other kernels
-   */
-  public double offset() {
-    return offset;
-  }
-
-  /**
-   * The fixed variance of the Gaussian kernel.
-   *
-   * @return σ²; empty if each sample has its own
-   */
-  public OptionalDouble variance() {
-    return variance;
-  }
-
-  /**
-   * Whether mean k(t, t') is part of the value.
-   *
-   * @return true by default
-   */
-  public boolean hasTeacherTerm() {
-    return hasTeacherTerm;
-  }
-
-  /**
-   * The length below which a channel gets no gradient.
-   *
-   * @return the norm
-   */
-  public double deadChannelNorm() {
-    return deadChannelNorm;
+  public NstLoss withDeadChannelNorm(double deadChannelNorm) {
+    return new NstLoss(kernel, degree, offset, variance, teacherTerm, deadChannelNorm);
   }
 
   /**
@@ -257,35 +229,26 @@ public final class NstLoss implements DistillationLoss {
    * @throws org.retort.RetortException if there is no map, or they don't fit
    */
   public List<Tensor> compute(List<Tensor> student, List<Tensor> teacher) {
-    NativeLibrary.load();
-    try (TensorVector students = TensorLists.toVector(student, COMPUTE, "student");
-        TensorVector teachers = TensorLists.toVector(teacher, COMPUTE, "teacher");
-        NativeNstOptions options = options();
-        TensorVector losses = retort.nst_loss(students, teachers, options)) {
-      return TensorLists.toList(losses);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () -> {
+          try (TensorVector students = TensorLists.toVector(student, COMPUTE, "student");
+              TensorVector teachers = TensorLists.toVector(teacher, COMPUTE, "teacher");
+              NativeNstOptions options = nativeOptions();
+              TensorVector losses = retort.nst_loss(students, teachers, options)) {
+            return TensorLists.toList(losses);
+          }
+        });
   }
 
-  @Override
-  public NativeCriterionOptions nativeOptions() {
+  NativeNstOptions nativeOptions() {
     NativeLibrary.load();
-    return options();
-  }
-
-  private NativeNstOptions options() {
     NativeNstOptions options =
-        new NativeNstOptions(kernel.nativeKernel)
+        new NativeNstOptions(NativeEnums.of(kernel, NativeNstKernel.class))
             .degree(degree)
             .offset(offset)
-            .teacher_term(hasTeacherTerm)
+            .teacher_term(teacherTerm)
             .dead_channel_norm(deadChannelNorm);
     variance.ifPresent(options.variance()::put);
     return options;
-  }
-
-  private void checkKernel(String function, Kernel required) {
-    check(kernel == required, "%s: kernel must be %s (got %s)", function, required, kernel);
   }
 }

@@ -5,6 +5,7 @@ import static org.retort.internal.Arguments.check;
 import java.nio.DoubleBuffer;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.DoubleStream;
 import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.StringVector;
@@ -12,16 +13,18 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
 import org.bytedeco.pytorch.global.torch.Layout;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.retort.bindings.NativeCriterionOptions;
 import org.retort.bindings.NativeOfdOptions;
 import org.retort.bindings.global.retort;
 import org.retort.bindings.global.retort.NativeOfdInit;
 import org.retort.bindings.global.retort.NativeOfdReduction;
 import org.retort.internal.Arguments;
-import org.retort.internal.Errors;
+import org.retort.internal.Native;
+import org.retort.internal.NativeCriteria;
+import org.retort.internal.NativeEnums;
 import org.retort.internal.NativeLibrary;
-import org.retort.internal.NetworkHolder;
+import org.retort.internal.NativeNetworks;
 import org.retort.internal.TensorLists;
+import org.retort.models.Network;
 
 /**
  * Overhaul of feature distillation: the student's response must reach the teacher's where that is
@@ -45,69 +48,80 @@ import org.retort.internal.TensorLists;
  * more, maps before their ReLU.
  *
  * <p>Layer i of n counts {@link #layerDecay()}^(n − i − 1) / {@link #scale()}. The official code's
- * loss is that of {@link #withTeacherMargins} with {@link Reduction#BATCH_MEAN}, a decay of 0.5 and
- * a scale of 1000 (CIFAR-100) or 10000 (ImageNet).
+ * loss is that of {@link #ofTeacherMargins} with {@link Reduction#BATCH_MEAN}, a decay of 0.5 and a
+ * scale of 1000 (CIFAR-100) or 10000 (ImageNet).
  *
  * <p>Source: Heo, Kim, Yun, Park, Kwak, Choi: A Comprehensive Overhaul of Feature Distillation,
  * ICCV 2019. The values are those of clovaai/overhaul-distillation with {@link Reduction#SUM}, of
  * the survey AberHu/Knowledge-Distillation-Zoo with {@link Reduction#MEAN}, and of mdistiller and
  * mmrazor with {@link Reduction#BATCH_MEAN}.
+ *
+ * @param margins one margin a layer, each with one number a channel of the teacher; empty for the
+ *     {@link #batchMargin} of each batch
+ * @param reduction how squared differences become one number; the mean by default
+ * @param layerDecay as a term of a training step, what a layer counts, compared with the one after
+ *     it, positive and finite; 1 by default, the official code has 0.5
+ * @param scale as a term of a training step, what the whole is divided by, positive and finite; 1
+ *     by default, the official code has 1000 for CIFAR-100 and 10000 for ImageNet
+ * @param init as a term of a training step, how the connectors' convolutions start; as in all
+ *     public code by default
  */
-public final class OfdLoss implements DistillationLoss {
+public record OfdLoss(
+    List<List<Double>> margins, Reduction reduction, double layerDecay, double scale, Init init)
+    implements DistillationLoss {
   /** How squared differences become one number. */
   public enum Reduction {
     /** The mean over all elements, as in the survey's code. */
-    MEAN(NativeOfdReduction.kMean),
+    MEAN,
     /** The sum over all elements, as in the official code, which divides by the batch later. */
-    SUM(NativeOfdReduction.kSum),
+    SUM,
     /** The sum over all elements, divided by the batch, as in mdistiller and mmrazor. */
-    BATCH_MEAN(NativeOfdReduction.kBatchMean);
-
-    private final NativeOfdReduction nativeReduction;
-
-    Reduction(NativeOfdReduction nativeReduction) {
-      this.nativeReduction = nativeReduction;
-    }
+    BATCH_MEAN
   }
 
   /** How a connector's convolution starts: normally distributed with mean 0 and this deviation. */
   public enum Init {
     /** √(2 / teacher channels), as in all public code. */
-    OFFICIAL(NativeOfdInit.kOfficial),
+    OFFICIAL,
     /** √(2 / student channels), Kaiming's for the number of inputs. */
-    KAIMING(NativeOfdInit.kKaiming);
-
-    private final NativeOfdInit nativeInit;
-
-    Init(NativeOfdInit nativeInit) {
-      this.nativeInit = nativeInit;
-    }
+    KAIMING
   }
 
+  static {
+    NativeCriteria.register(OfdLoss.class, OfdLoss::nativeOptions);
+  }
+
+  private static final String NAME = "OfdLoss";
   private static final String COMPUTE = "OfdLoss.compute";
-  private static final String WITH_MARGINS = "OfdLoss.withMargins";
+  private static final String OF_MARGINS = "OfdLoss.ofMargins";
   private static final String EXPECTED_MARGIN = "OfdLoss.expectedMargin";
   private static final String EXPECTED_MARGINS = "OfdLoss.expectedMargins";
 
-  /** One array a layer; none for the margins of each batch. */
-  private final double[][] margins;
-
-  private final Reduction reduction;
-  private final double layerDecay;
-  private final double scale;
-  private final Init init;
-
-  private OfdLoss(
-      double[][] margins, Reduction reduction, double layerDecay, double scale, Init init) {
-    this.margins = margins;
-    this.reduction = reduction;
-    this.layerDecay = layerDecay;
-    this.scale = scale;
-    this.init = init;
+  /**
+   * Makes a loss.
+   *
+   * @param margins one margin a layer; empty for that of each batch
+   * @param reduction the mean, the sum or the batch's mean
+   * @param layerDecay positive and finite
+   * @param scale positive and finite
+   * @param init official or Kaiming's
+   * @throws IllegalArgumentException if an argument or a margin is null or out of range
+   */
+  public OfdLoss {
+    margins = Arguments.list(margins, NAME, "margins").stream().map(OfdLoss::checked).toList();
+    Arguments.notNull(reduction, NAME, "reduction");
+    Arguments.positive(layerDecay, NAME, "layer decay");
+    Arguments.positive(scale, NAME, "scale");
+    Arguments.notNull(init, NAME, "init");
   }
 
-  private OfdLoss(double[][] margins) {
-    this(margins, Reduction.MEAN, 1, 1, Init.OFFICIAL);
+  private static List<Double> checked(List<Double> margin) {
+    check(!margin.isEmpty(), "%s: margins must have one number or more each (got none)", NAME);
+    return Arguments.list(margin, NAME, "margin");
+  }
+
+  private static OfdLoss of(List<List<Double>> margins) {
+    return new OfdLoss(margins, Reduction.MEAN, 1, 1, Init.OFFICIAL);
   }
 
   /**
@@ -115,8 +129,8 @@ public final class OfdLoss implements DistillationLoss {
    *
    * @return the loss
    */
-  public static OfdLoss withBatchMargin() {
-    return new OfdLoss(new double[0][]);
+  public static OfdLoss ofBatchMargins() {
+    return of(List.of());
   }
 
   /**
@@ -132,20 +146,20 @@ public final class OfdLoss implements DistillationLoss {
    *     not floating point or not of rank 1
    * @throws IllegalStateException if a tensor was closed
    */
-  public static OfdLoss withMargins(List<Tensor> margins) {
-    Tensor[] tensors = Arguments.tensors(margins, WITH_MARGINS, "margins");
-    check(tensors.length > 0, "%s: margins must be at least one (got none)", WITH_MARGINS);
-    return new OfdLoss(
+  public static OfdLoss ofMargins(List<Tensor> margins) {
+    Tensor[] tensors = Arguments.tensors(margins, OF_MARGINS, "margins");
+    check(tensors.length > 0, "%s: margins must be at least one (got none)", OF_MARGINS);
+    return of(
         IntStream.range(0, tensors.length)
             .mapToObj(i -> copy(tensors[i], "margins[" + i + "]"))
-            .toArray(double[][]::new));
+            .toList());
   }
 
   /**
    * The loss with the official margins of a teacher as it is now, see {@link #expectedMargins},
    * reduced by the mean.
    *
-   * @param teacher the teacher, a {@link org.retort.models.Network}
+   * @param teacher the teacher
    * @param norms the names of its BatchNorm layers before the taps' ReLU, one a tap, for example
    *     {@code "layer1.2.bn2"}; see {@link org.retort.models.Network#normBefore}
    * @return the loss
@@ -153,133 +167,105 @@ public final class OfdLoss implements DistillationLoss {
    * @throws IllegalStateException if the teacher was closed
    * @throws org.retort.RetortException if the teacher has no BatchNorm layer of that name
    */
-  public static OfdLoss withTeacherMargins(NetworkHolder teacher, String... norms) {
-    String function = "OfdLoss.withTeacherMargins";
+  public static OfdLoss ofTeacherMargins(Network teacher, String... norms) {
+    String function = "OfdLoss.ofTeacherMargins";
     checkTeacher(function, teacher, norms);
     List<Tensor> margins = expectedMargins(teacher, norms, false);
     try {
-      return withMargins(margins);
+      return ofMargins(margins);
     } finally {
       margins.forEach(Tensor::close);
     }
   }
 
-  private static double[] copy(Tensor margin, String argument) {
+  private static List<Double> copy(Tensor margin, String argument) {
     check(
         margin.is_floating_point(),
         "%s: %s must be floating point (got %s)",
-        WITH_MARGINS,
+        OF_MARGINS,
         argument,
         margin.scalar_type());
     check(
         margin.layout().intern() == Layout.Strided,
         "%s: %s must be dense (got %s)",
-        WITH_MARGINS,
+        OF_MARGINS,
         argument,
         margin.layout());
     check(
         margin.dim() == 1 && margin.numel() > 0,
         "%s: %s must be of shape [channels] (got %s)",
-        WITH_MARGINS,
+        OF_MARGINS,
         argument,
         Arrays.toString(margin.shape()));
-    try (Tensor values = margin.cpu();
-        Tensor doubles = values.to(ScalarType.Double);
-        Tensor dense = doubles.contiguous()) {
-      double[] copy = new double[(int) dense.numel()];
-      DoubleBuffer buffer = dense.createBuffer();
-      buffer.get(copy);
-      return copy;
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () -> {
+          try (Tensor values = margin.cpu();
+              Tensor doubles = values.to(ScalarType.Double);
+              Tensor dense = doubles.contiguous()) {
+            double[] copy = new double[(int) dense.numel()];
+            DoubleBuffer buffer = dense.createBuffer();
+            buffer.get(copy);
+            return DoubleStream.of(copy).boxed().toList();
+          }
+        });
   }
 
   /**
-   * Sets how squared differences become one number; the mean by default.
+   * Changes the margins.
+   *
+   * @param margins one margin a layer; empty for that of each batch
+   * @return a changed copy
+   * @throws IllegalArgumentException if a margin is null or empty
+   */
+  public OfdLoss withMargins(List<List<Double>> margins) {
+    return new OfdLoss(margins, reduction, layerDecay, scale, init);
+  }
+
+  /**
+   * Changes how squared differences become one number; the mean by default.
    *
    * @param reduction the mean, the sum or the batch's mean
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */
-  public OfdLoss reduction(Reduction reduction) {
-    Arguments.notNull(reduction, "OfdLoss.reduction", "reduction");
+  public OfdLoss withReduction(Reduction reduction) {
     return new OfdLoss(margins, reduction, layerDecay, scale, init);
   }
 
   /**
-   * As a term of a training step, sets what a layer counts, compared with the one after it; 1 by
+   * As a term of a training step, changes what a layer counts, compared with the one after it; 1 by
    * default, the official code has 0.5.
    *
    * @param layerDecay positive and finite
    * @return a changed copy
    * @throws IllegalArgumentException if it is out of range
    */
-  public OfdLoss layerDecay(double layerDecay) {
-    Arguments.positive(layerDecay, "OfdLoss.layerDecay", "layer decay");
+  public OfdLoss withLayerDecay(double layerDecay) {
     return new OfdLoss(margins, reduction, layerDecay, scale, init);
   }
 
   /**
-   * As a term of a training step, sets what the whole is divided by; 1 by default, the official
+   * As a term of a training step, changes what the whole is divided by; 1 by default, the official
    * code has 1000 for CIFAR-100 and 10000 for ImageNet.
    *
    * @param scale positive and finite
    * @return a changed copy
    * @throws IllegalArgumentException if it is out of range
    */
-  public OfdLoss scale(double scale) {
-    Arguments.positive(scale, "OfdLoss.scale", "scale");
+  public OfdLoss withScale(double scale) {
     return new OfdLoss(margins, reduction, layerDecay, scale, init);
   }
 
   /**
-   * As a term of a training step, sets how the connectors' convolutions start; as in all public
+   * As a term of a training step, changes how the connectors' convolutions start; as in all public
    * code by default.
    *
    * @param init official or Kaiming's
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */
-  public OfdLoss init(Init init) {
-    Arguments.notNull(init, "OfdLoss.init", "init");
+  public OfdLoss withInit(Init init) {
     return new OfdLoss(margins, reduction, layerDecay, scale, init);
-  }
-
-  /**
-   * How squared differences become one number.
-   *
-   * @return the mean, the sum or the batch's mean
-   */
-  public Reduction reduction() {
-    return reduction;
-  }
-
-  /**
-   * What a layer counts, compared with the one after it.
-   *
-   * @return the factor
-   */
-  public double layerDecay() {
-    return layerDecay;
-  }
-
-  /**
-   * What the whole is divided by.
-   *
-   * @return the divisor
-   */
-  public double scale() {
-    return scale;
-  }
-
-  /**
-   * How the connectors' convolutions start.
-   *
-   * @return official or Kaiming's
-   */
-  public Init init() {
-    return init;
   }
 
   /**
@@ -322,12 +308,10 @@ public final class OfdLoss implements DistillationLoss {
     Arguments.tensor(teacher, COMPUTE, "teacher");
     Arguments.tensor(margin, COMPUTE, "margin");
     Arguments.notNull(reduction, COMPUTE, "reduction");
-    NativeLibrary.load();
-    try {
-      return retort.ofd_loss(student, teacher, margin, reduction.nativeReduction);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () ->
+            retort.ofd_loss(
+                student, teacher, margin, NativeEnums.of(reduction, NativeOfdReduction.class)));
   }
 
   /**
@@ -348,12 +332,7 @@ public final class OfdLoss implements DistillationLoss {
    */
   public static Tensor batchMargin(Tensor teacher) {
     Arguments.tensor(teacher, "OfdLoss.batchMargin", "teacher");
-    NativeLibrary.load();
-    try {
-      return retort.ofd_batch_margin(teacher);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(() -> retort.ofd_batch_margin(teacher));
   }
 
   /**
@@ -399,12 +378,7 @@ public final class OfdLoss implements DistillationLoss {
   public static Tensor expectedMargin(Tensor bnWeight, Tensor bnBias, boolean stable) {
     Arguments.tensor(bnWeight, EXPECTED_MARGIN, "bn weight");
     Arguments.tensor(bnBias, EXPECTED_MARGIN, "bn bias");
-    NativeLibrary.load();
-    try {
-      return retort.ofd_expected_margin(bnWeight, bnBias, stable);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(() -> retort.ofd_expected_margin(bnWeight, bnBias, stable));
   }
 
   /**
@@ -414,28 +388,24 @@ public final class OfdLoss implements DistillationLoss {
    * <p>In a residual network that is the last BatchNorm of a stage's last block: what the shortcut
    * adds is not looked at, neither here nor in the official code.
    *
-   * @param teacher the teacher, a {@link org.retort.models.Network}
+   * @param teacher the teacher
    * @param norms the names of the layers in the order of the taps, for example {@code
    *     "layer1.2.bn2"}, at least one
    * @param stable whether to go without the official code's second case
-   * @return one margin [C] a layer, new tensors, which the caller closes, for {@link #withMargins}
+   * @return one margin [C] a layer, new tensors, which the caller closes, for {@link #ofMargins}
    * @throws IllegalArgumentException if there is no name, or an argument is null
    * @throws IllegalStateException if the teacher was closed
    * @throws org.retort.RetortException if the teacher has no BatchNorm layer of that name
    */
-  public static List<Tensor> expectedMargins(
-      NetworkHolder teacher, List<String> norms, boolean stable) {
+  public static List<Tensor> expectedMargins(Network teacher, List<String> norms, boolean stable) {
     Arguments.notNull(norms, EXPECTED_MARGINS, "norms");
     String[] names = norms.toArray(new String[0]);
     checkTeacher(EXPECTED_MARGINS, teacher, names);
     return expectedMargins(teacher, names, stable);
   }
 
-  private static List<Tensor> expectedMargins(
-      NetworkHolder teacher, String[] norms, boolean stable) {
-    NativeLibrary.load();
-    return teacher
-        .nativeHandle()
+  private static List<Tensor> expectedMargins(Network teacher, String[] norms, boolean stable) {
+    return NativeNetworks.of(teacher)
         .ask(
             network -> {
               try (StringVector names = new StringVector(norms);
@@ -445,7 +415,7 @@ public final class OfdLoss implements DistillationLoss {
             });
   }
 
-  private static void checkTeacher(String function, NetworkHolder teacher, String[] norms) {
+  private static void checkTeacher(String function, Network teacher, String[] norms) {
     Arguments.notNull(teacher, function, "teacher");
     Arguments.notNull(norms, function, "norms");
     check(norms.length > 0, "%s: norms must be at least one (got none)", function);
@@ -454,19 +424,23 @@ public final class OfdLoss implements DistillationLoss {
     }
   }
 
-  @Override
   @SuppressWarnings("try") // the scope works by being open
-  public NativeCriterionOptions nativeOptions() {
+  NativeOfdOptions nativeOptions() {
     NativeLibrary.load();
     NativeOfdOptions options =
         new NativeOfdOptions()
-            .reduction(reduction.nativeReduction)
+            .reduction(NativeEnums.of(reduction, NativeOfdReduction.class))
             .layer_decay(layerDecay)
             .scale(scale)
-            .init(init.nativeInit);
+            .init(NativeEnums.of(init, NativeOfdInit.class));
     try (PointerScope scope = new PointerScope()) {
-      Tensor[] tensors = Arrays.stream(margins).map(Tensor::create).toArray(Tensor[]::new);
-      return options.margins(new TensorVector(tensors));
+      Tensor[] tensors = margins.stream().map(OfdLoss::tensor).toArray(Tensor[]::new);
+      options.margins(new TensorVector(tensors));
     }
+    return options;
+  }
+
+  private static Tensor tensor(List<Double> margin) {
+    return Tensor.create(margin.stream().mapToDouble(Double::doubleValue).toArray());
   }
 }

@@ -19,7 +19,7 @@ import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
 import org.retort.internal.NamedTensors;
 import org.retort.internal.NativeHandle;
-import org.retort.internal.NetworkHolder;
+import org.retort.internal.NativeNetworks;
 import org.retort.internal.StringLists;
 
 /**
@@ -33,7 +33,7 @@ import org.retort.internal.StringLists;
  * wait. A training step keeps the native network alive, so a network may be closed before a step
  * built on it.
  */
-public abstract sealed class Network implements NetworkHolder, AutoCloseable
+public abstract sealed class Network implements AutoCloseable
     permits Mlp,
         MobileNetV2,
         NamedNetwork,
@@ -43,6 +43,10 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
         TorchScriptNetwork,
         Vgg,
         WideResNet {
+  static {
+    NativeNetworks.setHandles(network -> ((Network) network).handle);
+  }
+
   private final String name;
   private final String predict; // built once, so that calls allocate nothing
   private final NativeHandle<NativeNetwork> handle;
@@ -386,11 +390,6 @@ public abstract sealed class Network implements NetworkHolder, AutoCloseable
   @Override
   public final void close() {
     handle.close();
-  }
-
-  @Override
-  public final NativeHandle<NativeNetwork> nativeHandle() {
-    return handle;
   }
 
   private long sampleSize(NativeNetwork network, String method) {

@@ -24,7 +24,7 @@ final class CrdRecipe {
   static LossRecipe read(Fields fields) {
     UnaryOperator<CrdLoss> options = options(fields);
     if (fields.has("queue")) {
-      CrdLoss loss = fields.whole("queue", TRIAL, (trial, rows) -> CrdLoss.withQueue(rows));
+      CrdLoss loss = fields.whole("queue", TRIAL, (trial, rows) -> CrdLoss.forQueue(rows));
       if (fields.has("contrast")) {
         throw fields.wrong("contrast", "not be given with a queue", fields.text("contrast"));
       }
@@ -38,24 +38,24 @@ final class CrdRecipe {
     CrdLoss loss = CrdLoss.forSamples(labels.length);
     return switch (contrast) {
       case SAMPLES -> loss;
-      case CLASSES -> loss.classes(labels);
-      case RELAXED -> loss.classes(labels).relaxed();
+      case CLASSES -> loss.withClasses(labels);
+      case RELAXED -> loss.withClasses(labels).withRelaxed(true);
     };
   }
 
   private static UnaryOperator<CrdLoss> options(Fields fields) {
-    CrdLoss read = fields.whole("negatives", TRIAL, CrdLoss::negatives);
-    read = fields.whole("dimension", read, CrdLoss::dimension);
-    read = fields.number("temperature", read, CrdLoss::temperature);
-    read = fields.number("momentum", read, CrdLoss::momentum);
+    CrdLoss read = fields.whole("negatives", TRIAL, CrdLoss::withNegatives);
+    read = fields.whole("dimension", read, CrdLoss::withDimension);
+    read = fields.number("temperature", read, CrdLoss::withTemperature);
+    read = fields.number("momentum", read, CrdLoss::withMomentum);
     read = withZ(fields, read);
     CrdLoss options = read;
     return loss ->
-        withZ(loss, options)
-            .negatives(options.negatives())
-            .dimension(options.dimension())
-            .temperature(options.temperature())
-            .momentum(options.momentum());
+        loss.withZ(options.z())
+            .withNegatives(options.negatives())
+            .withDimension(options.dimension())
+            .withTemperature(options.temperature())
+            .withMomentum(options.momentum());
   }
 
   private static CrdLoss withZ(Fields fields, CrdLoss loss) {
@@ -64,21 +64,14 @@ final class CrdRecipe {
       if (isFixed) {
         throw fields.wrong("z_momentum", "not be given with a fixed Z", fields.text("z_momentum"));
       }
-      return fields.number("z_momentum", loss, CrdLoss::movingAverageZ);
+      return fields.number(
+          "z_momentum", loss, (base, momentum) -> base.withZ(CrdLoss.Z.movingAverage(momentum)));
     }
     if (!isFixed) {
       return loss;
     }
     double student = fields.number("z_student");
     double teacher = fields.number("z_teacher");
-    return fields.checked("z_student", () -> loss.fixedZ(student, teacher));
-  }
-
-  private static CrdLoss withZ(CrdLoss loss, CrdLoss options) {
-    return switch (options.zSource()) {
-      case FIRST_BATCH -> loss;
-      case FIXED -> loss.fixedZ(options.zStudent(), options.zTeacher());
-      case MOVING_AVERAGE -> loss.movingAverageZ(options.zMomentum());
-    };
+    return fields.checked("z_student", () -> loss.withZ(CrdLoss.Z.fixed(student, teacher)));
   }
 }

@@ -7,10 +7,10 @@ final class DkdRecipe {
   private DkdRecipe() {}
 
   static LossRecipe read(Fields fields) {
-    DkdLoss loss = fields.number("temperature", DkdLoss::withTemperature);
-    loss = fields.number("alpha", loss, DkdLoss::alpha);
-    loss = fields.number("beta", loss, DkdLoss::beta);
-    DkdLoss read = fields.flag("standardise", loss, changed -> changed.standardise(true));
+    DkdLoss loss = fields.number("temperature", DkdLoss::of);
+    loss = fields.number("alpha", loss, DkdLoss::withAlpha);
+    loss = fields.number("beta", loss, DkdLoss::withBeta);
+    DkdLoss read = loss.withStandardise(fields.flag("standardise", false));
     return context -> read;
   }
 }

@@ -8,8 +8,11 @@ import org.retort.data.DatasetBatches;
 import org.retort.data.ImageShape;
 import org.retort.models.Network;
 import org.retort.models.Networks;
+import org.retort.train.Schedule;
 import org.retort.train.Taps;
+import org.retort.train.Term;
 import org.retort.train.TrainingStep;
+import org.retort.train.TrainingStepBuilder;
 
 /**
  * A recipe with its data: makes the networks, batches and steps that it describes. For one thread.
@@ -55,8 +58,8 @@ public final class Experiment {
 
   /**
    * Chooses where networks are trained; the CPU before. On a GPU, steps are done by CUDA graphs and
-   * report late, see {@link TrainingStep.Builder#cudaGraph} and {@link
-   * TrainingStep.Builder#lateResults}.
+   * report late, see {@link TrainingStepBuilder#cudaGraph} and {@link
+   * TrainingStepBuilder#lateResults}.
    *
    * @param device {@code cpu}, {@code cuda} or, for example, {@code cuda:1}
    * @return an experiment with the same data
@@ -171,7 +174,7 @@ public final class Experiment {
    * @param seed of their order, and of which samples keep their labels
    * @return new batches, which the caller closes
    */
-  public DatasetBatches batches(Stage stage, long seed) {
+  public DatasetBatches batches(StageRecipe stage, long seed) {
     return data.batches(stage.hasTeacher(), seed);
   }
 
@@ -218,9 +221,9 @@ public final class Experiment {
    *     where it may be null
    * @return a new step, which the caller closes
    */
-  public TrainingStep step(Stage stage, Network student, Network teacher) {
+  public TrainingStep step(StageRecipe stage, Network student, Network teacher) {
     long steps = steps(stage);
-    TrainingStep.Builder builder =
+    TrainingStepBuilder builder =
         stage.hasTeacher() ? TrainingStep.builder(student, teacher) : TrainingStep.builder(student);
     onDevice(builder)
         .inputShape(inputShape())
@@ -228,22 +231,23 @@ public final class Experiment {
         .optimizer(stage.optimizer().orElse(recipe.optimizer()).optimizer(steps))
         .teacherBatchNorm(stage.teacherBatchNorm());
     if (stage.trainsBackbone()) {
-      builder.train(student.backbone().toArray(String[]::new));
+      builder.trainOnly(student.backbone().toArray(String[]::new));
     }
-    for (Term term : stage.terms()) {
+    for (TermRecipe term : stage.terms()) {
       Taps taps = term.taps().taps(student, teacher);
       LossContext context = new LossContext(data.labels(), teacher, taps.teacher());
-      builder.add(term.weight(), term.loss().loss(context), taps, term.schedule().schedule(steps));
+      Schedule schedule = term.schedule().schedule(steps);
+      builder.add(new Term(term.weight(), term.loss().loss(context), taps, schedule));
     }
     return builder.build();
   }
 
-  private TrainingStep.Builder onDevice(TrainingStep.Builder builder) {
+  private TrainingStepBuilder onDevice(TrainingStepBuilder builder) {
     boolean onGpu = !device.equals(CPU);
     return builder.lateResults(onGpu).cudaGraph(onGpu);
   }
 
-  private long steps(Stage stage) {
+  private long steps(StageRecipe stage) {
     return (long) stage.epochs() * data.stepsPerEpoch();
   }
 

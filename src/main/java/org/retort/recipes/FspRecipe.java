@@ -13,9 +13,9 @@ final class FspRecipe {
 
   static LossRecipe read(Fields fields) {
     FspLoss loss = fields.has("pairs") ? FspLoss.ofPairs(pairs(fields)) : FspLoss.consecutive();
-    loss = fields.choice("pooling", loss, FspLoss.Pooling.class, FspLoss::pooling);
-    loss = fields.choice("reduction", loss, FspLoss.Reduction.class, FspLoss::reduction);
-    FspLoss read = fields.flag("adapt_channels", loss, FspLoss::adaptChannels);
+    loss = fields.choice("pooling", loss, FspLoss.Pooling.class, FspLoss::withPooling);
+    loss = fields.choice("reduction", loss, FspLoss.Reduction.class, FspLoss::withReduction);
+    FspLoss read = loss.withAdaptChannels(fields.flag("adapt_channels", false));
     return context -> read;
   }
 

@@ -10,9 +10,9 @@ final class KdRecipe {
     KdLoss loss =
         fields.choice(
             "target",
-            fields.number("temperature", KdLoss::withTemperature),
+            fields.number("temperature", KdLoss::of),
             KdLoss.Target.class,
-            KdLoss::target);
+            KdLoss::withTarget);
     return context -> loss;
   }
 }

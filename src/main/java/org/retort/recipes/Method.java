@@ -10,14 +10,16 @@ import java.util.function.UnaryOperator;
  * @param title what the table and the plots call it
  * @param stages the trainings that the student goes through, one after the other
  */
-public record Method(String name, String title, List<Stage> stages) {
+public record Method(String name, String title, List<StageRecipe> stages) {
   /** Reads a method of a student that is trained for some epochs. */
   static Method read(String name, Fields fields, int epochs) {
     Method method =
         new Method(
             name,
             fields.text("title", name),
-            fields.mappings("stages").stream().map(stage -> Stage.read(stage, epochs)).toList());
+            fields.mappings("stages").stream()
+                .map(stage -> StageRecipe.read(stage, epochs))
+                .toList());
     fields.finish();
     return method;
   }
@@ -28,11 +30,11 @@ public record Method(String name, String title, List<Stage> stages) {
    * @return whether the method needs one
    */
   public boolean hasTeacher() {
-    return stages.stream().anyMatch(Stage::hasTeacher);
+    return stages.stream().anyMatch(StageRecipe::hasTeacher);
   }
 
   /** Returns a copy with changed stages. */
-  Method with(UnaryOperator<Stage> change) {
+  Method with(UnaryOperator<StageRecipe> change) {
     return new Method(name, title, stages.stream().map(change).toList());
   }
 }

@@ -16,11 +16,11 @@ final class NstRecipe {
           case POLYNOMIAL -> NstLoss.polynomial();
           case GAUSSIAN -> NstLoss.gaussian();
         };
-    loss = fields.whole("degree", loss, NstLoss::degree);
-    loss = fields.number("offset", loss, NstLoss::offset);
-    loss = fields.number("variance", loss, NstLoss::variance);
-    loss = fields.number("dead_channel_norm", loss, NstLoss::deadChannelNorm);
-    NstLoss read = fields.flag("teacher_term", true) ? loss : loss.withoutTeacherTerm();
+    loss = fields.whole("degree", loss, NstLoss::withDegree);
+    loss = fields.number("offset", loss, NstLoss::withOffset);
+    loss = fields.number("variance", loss, NstLoss::withVariance);
+    loss = fields.number("dead_channel_norm", loss, NstLoss::withDeadChannelNorm);
+    NstLoss read = loss.withTeacherTerm(fields.flag("teacher_term", true));
     return context -> read;
   }
 }

@@ -18,13 +18,13 @@ final class OfdRecipe {
   private OfdRecipe() {}
 
   static LossRecipe read(Fields fields) {
-    OfdLoss options = OfdLoss.withBatchMargin();
+    OfdLoss options = OfdLoss.ofBatchMargins();
     if (fields.has("reduction")) {
-      options = options.reduction(reduction(fields));
+      options = options.withReduction(reduction(fields));
     }
-    options = fields.number("layer_decay", options, OfdLoss::layerDecay);
-    options = fields.number("scale", options, OfdLoss::scale);
-    OfdLoss read = fields.choice("init", options, OfdLoss.Init.class, OfdLoss::init);
+    options = fields.number("layer_decay", options, OfdLoss::withLayerDecay);
+    options = fields.number("scale", options, OfdLoss::withScale);
+    OfdLoss read = fields.choice("init", options, OfdLoss.Init.class, OfdLoss::withInit);
     return switch (fields.choice("margins", Margins.class, Margins.BATCH)) {
       case BATCH -> context -> read;
       case TEACHER -> {
@@ -48,10 +48,7 @@ final class OfdRecipe {
         norms.isEmpty()
             ? context.taps().stream().map(context.teacher()::normBefore)
             : norms.stream();
-    return OfdLoss.withTeacherMargins(context.teacher(), names.toArray(String[]::new))
-        .reduction(options.reduction())
-        .layerDecay(options.layerDecay())
-        .scale(options.scale())
-        .init(options.init());
+    OfdLoss ofTeacher = OfdLoss.ofTeacherMargins(context.teacher(), names.toArray(String[]::new));
+    return options.withMargins(ofTeacher.margins());
   }
 }

@@ -30,13 +30,13 @@ interface OptimizerRecipe {
         switch (fields.choice("name", Kind.class, Kind.SGD)) {
           case SGD -> {
             Sgd sgd = sgd(fields);
-            Sgd read = decaysAll ? sgd : sgd.withoutDecayOfNormsAndBiases();
-            yield steps -> read.schedule(schedule.schedule(steps));
+            Sgd read = sgd.withDecayNormsAndBiases(decaysAll);
+            yield steps -> read.withSchedule(schedule.schedule(steps));
           }
           case ADAM -> {
             Adam adam = adam(fields);
-            Adam read = decaysAll ? adam : adam.withoutDecayOfNormsAndBiases();
-            yield steps -> read.schedule(schedule.schedule(steps));
+            Adam read = adam.withDecayNormsAndBiases(decaysAll);
+            yield steps -> read.withSchedule(schedule.schedule(steps));
           }
         };
     fields.finish();
@@ -44,27 +44,26 @@ interface OptimizerRecipe {
   }
 
   private static Sgd sgd(Fields fields) {
-    Sgd sgd = fields.number("learning_rate", Sgd::learningRate);
-    sgd = fields.number("momentum", sgd, Sgd::momentum);
-    sgd = fields.number("weight_decay", sgd, Sgd::weightDecay);
+    Sgd sgd = fields.number("learning_rate", Sgd::of);
+    sgd = fields.number("momentum", sgd, Sgd::withMomentum);
+    sgd = fields.number("weight_decay", sgd, Sgd::withWeightDecay);
     if (fields.flag("nesterov", false)
         && !(fields.has("momentum") && fields.number("momentum") > 0)) {
       throw fields.wrong("nesterov", "come with a momentum", "none");
     }
-    return fields.flag("nesterov", sgd, Sgd::nesterov);
+    return sgd.withNesterov(fields.flag("nesterov", false));
   }
 
   private static Adam adam(Fields fields) {
-    Adam adam = fields.number("learning_rate", Adam::learningRate);
+    Adam adam = fields.number("learning_rate", Adam::of);
     if (fields.has("beta1") | fields.has("beta2")) {
       double first = fields.number("beta1");
       double second = fields.number("beta2");
       Adam base = adam;
-      adam = fields.checked("beta1", () -> base.betas(first, second));
+      adam = fields.checked("beta1", () -> base.withBetas(first, second));
     }
-    adam = fields.number("epsilon", adam, Adam::epsilon);
-    return fields.flag("decoupled", false)
-        ? fields.number("weight_decay", adam, Adam::decoupledWeightDecay)
-        : fields.number("weight_decay", adam, Adam::weightDecay);
+    adam = fields.number("epsilon", adam, Adam::withEpsilon);
+    adam = adam.withDecoupled(fields.flag("decoupled", false));
+    return fields.number("weight_decay", adam, Adam::withWeightDecay);
   }
 }

@@ -52,7 +52,7 @@ public record Recipe(
     return weights;
   }
 
-  private Stream<Term> terms() {
+  private Stream<TermRecipe> terms() {
     return methods.stream()
         .flatMap(method -> method.stages().stream())
         .flatMap(stage -> stage.terms().stream());
@@ -171,7 +171,7 @@ public record Recipe(
     return new Recipe(name, title, source, text, data, teacher, student, optimizer, others);
   }
 
-  private Recipe withStages(UnaryOperator<Stage> change) {
+  private Recipe withStages(UnaryOperator<StageRecipe> change) {
     return withMethods(methods.stream().map(method -> method.with(change)).toList());
   }
 }

@@ -85,7 +85,7 @@ interface ScheduleRecipe {
     double length = fraction(fields, "warm_up", fields.number("warm_up"), epochs);
     // the whole of a very short stage would be warm-up
     return steps ->
-        schedule.schedule(steps).warmUp(Math.min(place(length, steps), steps - 1), from);
+        schedule.schedule(steps).withWarmup(Math.min(place(length, steps), steps - 1), from);
   }
 
   private static double fraction(Fields fields, String key, double place, int epochs) {

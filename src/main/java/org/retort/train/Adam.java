@@ -2,15 +2,13 @@ package org.retort.train;
 
 import static org.retort.internal.Arguments.check;
 
-import java.util.function.Consumer;
-import org.retort.bindings.NativeAdamOptions;
-import org.retort.bindings.NativeOptimizerOptions;
+import java.util.List;
 import org.retort.internal.Arguments;
 
 /**
- * Adam as in {@code torch.optim.Adam} or, with {@link #decoupledWeightDecay}, AdamW as in {@code
- * torch.optim.AdamW}. Immutable: each method returns a changed copy. The t-th update of a
- * parameter, at the rate {@code r = learningRate · schedule(step)}, is
+ * Adam as in {@code torch.optim.Adam} or, with {@linkplain #withDecoupled decoupled} weight decay,
+ * AdamW as in {@code torch.optim.AdamW}. The t-th update of a parameter, at the rate {@code r =
+ * learningRate · schedule(step)}, is
  *
  * <pre>{@code
  * g = gradient + (decoupled ? 0 : weightDecay · parameter)
@@ -21,10 +19,61 @@ import org.retort.internal.Arguments;
  *
  * <p>Sources: Kingma, Ba: Adam: A Method for Stochastic Optimization, ICLR 2015; Loshchilov,
  * Hutter: Decoupled Weight Decay Regularization, ICLR 2019.
+ *
+ * @param learningRate positive and finite
+ * @param beta1 β_1, the decay rate of the running average of the gradient, at least 0 and below 1;
+ *     0.9 by default
+ * @param beta2 β_2, the decay rate of the running average of its square, at least 0 and below 1;
+ *     0.999 by default
+ * @param epsilon ε, added to the denominator for numerical stability, positive and finite; 1e-8 by
+ *     default
+ * @param weightDecay at least 0 and finite; 0 by default
+ * @param decoupled whether the weight decay stays out of the running averages, as in AdamW; not by
+ *     default
+ * @param schedule what the learning rate is multiplied by; constant by default
+ * @param decayNormsAndBiases whether the weight decay also applies to parameters with fewer than
+ *     two dimensions; true by default
+ * @param groups parameters with a learning rate or weight decay of their own; none by default
  */
-public final class Adam extends CommonOptions<Adam, NativeAdamOptions> implements Optimizer {
-  private Adam(Consumer<NativeAdamOptions> settings) {
-    super(settings);
+public record Adam(
+    double learningRate,
+    double beta1,
+    double beta2,
+    double epsilon,
+    double weightDecay,
+    boolean decoupled,
+    Schedule schedule,
+    boolean decayNormsAndBiases,
+    List<ParameterGroup> groups)
+    implements Optimizer {
+  private static final String NAME = "Adam";
+
+  /**
+   * Makes an optimizer.
+   *
+   * @param learningRate positive and finite
+   * @param beta1 at least 0 and below 1
+   * @param beta2 at least 0 and below 1
+   * @param epsilon positive and finite
+   * @param weightDecay at least 0 and finite
+   * @param decoupled whether the weight decay is AdamW's
+   * @param schedule what the learning rate is multiplied by
+   * @param decayNormsAndBiases whether parameters with fewer than two dimensions decay
+   * @param groups parameters with a learning rate or weight decay of their own
+   * @throws IllegalArgumentException if an argument is null or out of range
+   */
+  public Adam {
+    Arguments.positive(learningRate, NAME, "learning rate");
+    check(
+        beta1 >= 0 && beta1 < 1 && beta2 >= 0 && beta2 < 1,
+        "%s: betas must be at least 0 and below 1 (got %s and %s)",
+        NAME,
+        beta1,
+        beta2);
+    Arguments.positive(epsilon, NAME, "epsilon");
+    Arguments.notNegative(weightDecay, NAME, "weight decay");
+    Arguments.notNull(schedule, NAME, "schedule");
+    groups = Arguments.list(groups, NAME, "groups");
   }
 
   /**
@@ -34,75 +83,172 @@ public final class Adam extends CommonOptions<Adam, NativeAdamOptions> implement
    * @return the optimizer
    * @throws IllegalArgumentException if the learning rate is out of range
    */
-  public static Adam learningRate(double learningRate) {
-    Arguments.positive(learningRate, "Adam.learningRate", "learning rate");
-    return new Adam(options -> options.learning_rate(learningRate));
+  public static Adam of(double learningRate) {
+    return new Adam(learningRate, 0.9, 0.999, 1e-8, 0, false, Schedule.constant(), true, List.of());
   }
 
   /**
-   * Sets the decay rates of the running averages of the gradient and of its square; 0.9 and 0.999
-   * by default.
+   * Changes the learning rate.
    *
-   * @param ofGradient β_1, at least 0 and below 1
-   * @param ofSquare β_2, at least 0 and below 1
+   * @param learningRate positive and finite
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is out of range
+   */
+  public Adam withLearningRate(double learningRate) {
+    return new Adam(
+        learningRate,
+        beta1,
+        beta2,
+        epsilon,
+        weightDecay,
+        decoupled,
+        schedule,
+        decayNormsAndBiases,
+        groups);
+  }
+
+  /**
+   * Changes the schedule of the learning rate; constant by default.
+   *
+   * @param schedule the schedule
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is null
+   */
+  public Adam withSchedule(Schedule schedule) {
+    return new Adam(
+        learningRate,
+        beta1,
+        beta2,
+        epsilon,
+        weightDecay,
+        decoupled,
+        schedule,
+        decayNormsAndBiases,
+        groups);
+  }
+
+  /**
+   * Changes whether the weight decay also applies to the parameters of BatchNorm and to biases,
+   * that is, to parameters with fewer than two dimensions; it does by default, as in PyTorch and
+   * the papers.
+   *
+   * @param decayNormsAndBiases whether it does
+   * @return a changed copy
+   */
+  public Adam withDecayNormsAndBiases(boolean decayNormsAndBiases) {
+    return new Adam(
+        learningRate,
+        beta1,
+        beta2,
+        epsilon,
+        weightDecay,
+        decoupled,
+        schedule,
+        decayNormsAndBiases,
+        groups);
+  }
+
+  /**
+   * Changes the groups of parameters with a learning rate or weight decay of their own; a parameter
+   * belongs to the first group that names it. No groups by default.
+   *
+   * @param groups the groups
+   * @return a changed copy
+   * @throws IllegalArgumentException if the array or a group is null
+   */
+  public Adam withGroups(ParameterGroup... groups) {
+    return new Adam(
+        learningRate,
+        beta1,
+        beta2,
+        epsilon,
+        weightDecay,
+        decoupled,
+        schedule,
+        decayNormsAndBiases,
+        Arguments.list(groups, NAME, "groups"));
+  }
+
+  /**
+   * Changes the decay rates of the running averages of the gradient and of its square; 0.9 and
+   * 0.999 by default.
+   *
+   * @param beta1 β_1, at least 0 and below 1
+   * @param beta2 β_2, at least 0 and below 1
    * @return a changed copy
    * @throws IllegalArgumentException if one is out of range
    */
-  public Adam betas(double ofGradient, double ofSquare) {
-    check(
-        ofGradient >= 0 && ofGradient < 1 && ofSquare >= 0 && ofSquare < 1,
-        "Adam.betas: betas must be at least 0 and below 1 (got %s and %s)",
-        ofGradient,
-        ofSquare);
-    return with(options -> options.beta1(ofGradient).beta2(ofSquare));
+  public Adam withBetas(double beta1, double beta2) {
+    return new Adam(
+        learningRate,
+        beta1,
+        beta2,
+        epsilon,
+        weightDecay,
+        decoupled,
+        schedule,
+        decayNormsAndBiases,
+        groups);
   }
 
   /**
-   * Sets the term that is added to the denominator for numerical stability; 1e-8 by default.
+   * Changes the term that is added to the denominator for numerical stability; 1e-8 by default.
    *
    * @param epsilon ε, positive and finite
    * @return a changed copy
    * @throws IllegalArgumentException if it is out of range
    */
-  public Adam epsilon(double epsilon) {
-    Arguments.positive(epsilon, "Adam.epsilon", "epsilon");
-    return with(options -> options.epsilon(epsilon));
+  public Adam withEpsilon(double epsilon) {
+    return new Adam(
+        learningRate,
+        beta1,
+        beta2,
+        epsilon,
+        weightDecay,
+        decoupled,
+        schedule,
+        decayNormsAndBiases,
+        groups);
   }
 
   /**
-   * Sets a weight decay that is added to the gradient, as in Adam; 0 by default.
+   * Changes the weight decay, which is added to the gradient, as in Adam, unless it is {@linkplain
+   * #withDecoupled decoupled}; 0 by default.
    *
    * @param weightDecay at least 0 and finite
    * @return a changed copy
-   * @throws IllegalArgumentException if the weight decay is out of range
+   * @throws IllegalArgumentException if it is out of range
    */
-  public Adam weightDecay(double weightDecay) {
-    return weightDecay(weightDecay, false, "Adam.weightDecay");
+  public Adam withWeightDecay(double weightDecay) {
+    return new Adam(
+        learningRate,
+        beta1,
+        beta2,
+        epsilon,
+        weightDecay,
+        decoupled,
+        schedule,
+        decayNormsAndBiases,
+        groups);
   }
 
   /**
-   * Sets a weight decay that does not enter the running averages, as in AdamW.
+   * Changes whether the weight decay stays out of the running averages, as in AdamW; not by
+   * default.
    *
-   * @param weightDecay at least 0 and finite
+   * @param decoupled whether it does
    * @return a changed copy
-   * @throws IllegalArgumentException if the weight decay is out of range
    */
-  public Adam decoupledWeightDecay(double weightDecay) {
-    return weightDecay(weightDecay, true, "Adam.decoupledWeightDecay");
-  }
-
-  private Adam weightDecay(double weightDecay, boolean decoupled, String function) {
-    Arguments.notNegative(weightDecay, function, "weight decay");
-    return with(options -> options.decoupled(decoupled).weight_decay(weightDecay));
-  }
-
-  @Override
-  public NativeOptimizerOptions nativeOptions() {
-    return writeTo(new NativeAdamOptions());
-  }
-
-  @Override
-  Adam copy(Consumer<NativeAdamOptions> settings) {
-    return new Adam(settings);
+  public Adam withDecoupled(boolean decoupled) {
+    return new Adam(
+        learningRate,
+        beta1,
+        beta2,
+        epsilon,
+        weightDecay,
+        decoupled,
+        schedule,
+        decayNormsAndBiases,
+        groups);
   }
 }

@@ -2,30 +2,56 @@ package org.retort.train;
 
 import static org.retort.internal.Arguments.check;
 
-import java.util.Arrays;
-import java.util.function.Consumer;
+import java.util.List;
 import java.util.stream.DoubleStream;
-import org.bytedeco.pytorch.DoubleVector;
-import org.retort.bindings.NativeCrossEntropyTerm;
 import org.retort.internal.Arguments;
 
 /**
  * The cross-entropy of the student's logits with the labels, over the labelled samples, as in
- * {@code torch.nn.functional.cross_entropy}. Immutable: each method returns a changed copy.
+ * {@code torch.nn.functional.cross_entropy}.
  *
  * <pre>{@code
  * loss = Σ_b u_b · [(1 − s) · −w_y ln p_y − s / C · Σ_c w_c ln p_c] / Σ_b u_b w_y
  * }</pre>
  *
  * <p>where p is the softmax of sample b's logits, y its label, u_b its weight ({@link
- * StepInput#weights}), w the class weights, s the label smoothing and C the number of classes. If
- * no labelled sample has a positive weight, the loss is 0.
+ * StepInput#withWeights}), w the class weights, s the label smoothing and C the number of classes.
+ * If no labelled sample has a positive weight, the loss is 0.
+ *
+ * @param weight its weight in the sum of losses, at least 0 and finite; 0 trains without labels
+ * @param labelSmoothing s, between 0 and 1; 0 by default
+ * @param classWeights w, one for each class, at least 0 and finite, not all 0; empty if all are 1,
+ *     the default
+ * @param schedule what the weight is multiplied by; constant by default
  */
-public final class CrossEntropy {
-  private final Consumer<NativeCrossEntropyTerm> settings;
+public record CrossEntropy(
+    double weight, double labelSmoothing, List<Double> classWeights, Schedule schedule) {
+  private static final String NAME = "CrossEntropy";
 
-  private CrossEntropy(Consumer<NativeCrossEntropyTerm> settings) {
-    this.settings = settings;
+  /**
+   * Makes a cross-entropy.
+   *
+   * @param weight at least 0 and finite
+   * @param labelSmoothing between 0 and 1
+   * @param classWeights one for each class, or none
+   * @param schedule what the weight is multiplied by
+   * @throws IllegalArgumentException if an argument is null or out of range
+   */
+  public CrossEntropy {
+    Arguments.notNegative(weight, NAME, "weight");
+    check(
+        labelSmoothing >= 0 && labelSmoothing <= 1,
+        "%s: label smoothing must be between 0 and 1 (got %s)",
+        NAME,
+        labelSmoothing);
+    classWeights = Arguments.list(classWeights, NAME, "class weights");
+    classWeights.forEach(value -> Arguments.notNegative(value, NAME, "class weight"));
+    check(
+        classWeights.isEmpty() || classWeights.stream().anyMatch(value -> value > 0),
+        "%s: class weights must not all be 0 (got %s)",
+        NAME,
+        classWeights);
+    Arguments.notNull(schedule, NAME, "schedule");
   }
 
   /**
@@ -35,69 +61,53 @@ public final class CrossEntropy {
    * @return the cross-entropy
    * @throws IllegalArgumentException if the weight is out of range
    */
-  public static CrossEntropy weight(double weight) {
-    Arguments.notNegative(weight, "CrossEntropy.weight", "weight");
-    return new CrossEntropy(term -> term.weight(weight));
+  public static CrossEntropy of(double weight) {
+    return new CrossEntropy(weight, 0, List.of(), Schedule.constant());
   }
 
   /**
-   * Sets the label smoothing s; 0 by default.
+   * Changes the weight in the sum of losses.
    *
-   * @param smoothing between 0 and 1
+   * @param weight at least 0 and finite; 0 trains without labels
    * @return a changed copy
    * @throws IllegalArgumentException if it is out of range
    */
-  public CrossEntropy labelSmoothing(double smoothing) {
-    check(
-        smoothing >= 0 && smoothing <= 1,
-        "CrossEntropy.labelSmoothing: smoothing must be between 0 and 1 (got %s)",
-        smoothing);
-    return with(term -> term.options().label_smoothing(smoothing));
+  public CrossEntropy withWeight(double weight) {
+    return new CrossEntropy(weight, labelSmoothing, classWeights, schedule);
   }
 
   /**
-   * Sets the weights w of the classes; all 1 by default.
+   * Changes the label smoothing s; 0 by default.
    *
-   * @param weights one for each class, at least 0 and finite, not all 0
+   * @param labelSmoothing between 0 and 1
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is out of range
+   */
+  public CrossEntropy withLabelSmoothing(double labelSmoothing) {
+    return new CrossEntropy(weight, labelSmoothing, classWeights, schedule);
+  }
+
+  /**
+   * Changes the weights w of the classes; all 1 by default.
+   *
+   * @param classWeights one for each class, at least 0 and finite, not all 0; none for the default
    * @return a changed copy
    * @throws IllegalArgumentException if the array is null or a weight is out of range
    */
-  public CrossEntropy classWeights(double... weights) {
-    String function = "CrossEntropy.classWeights";
-    double[] ofClasses = Arguments.notNull(weights, function, "weights").clone();
-    for (double weight : ofClasses) {
-      Arguments.notNegative(weight, function, "weight");
-    }
-    check(
-        DoubleStream.of(ofClasses).anyMatch(weight -> weight > 0),
-        "%s: weights must not all be 0 (got %s)",
-        function,
-        Arrays.toString(ofClasses));
-    return with(
-        term -> {
-          try (DoubleVector vector = new DoubleVector(ofClasses)) {
-            term.options().class_weights(vector);
-          }
-        });
+  public CrossEntropy withClassWeights(double... classWeights) {
+    Arguments.notNull(classWeights, NAME, "class weights");
+    return new CrossEntropy(
+        weight, labelSmoothing, DoubleStream.of(classWeights).boxed().toList(), schedule);
   }
 
   /**
-   * Sets the schedule of the cross-entropy's weight; constant by default.
+   * Changes the schedule of the weight; constant by default.
    *
    * @param schedule the schedule
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */
-  public CrossEntropy schedule(Schedule schedule) {
-    Arguments.notNull(schedule, "CrossEntropy.schedule", "schedule");
-    return with(term -> schedule.giveTo(term::schedule));
-  }
-
-  private CrossEntropy with(Consumer<NativeCrossEntropyTerm> setting) {
-    return new CrossEntropy(settings.andThen(setting));
-  }
-
-  void writeTo(NativeCrossEntropyTerm term) {
-    settings.accept(term);
+  public CrossEntropy withSchedule(Schedule schedule) {
+    return new CrossEntropy(weight, labelSmoothing, classWeights, schedule);
   }
 }

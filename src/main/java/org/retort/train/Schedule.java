@@ -2,28 +2,83 @@ package org.retort.train;
 
 import static org.retort.internal.Arguments.check;
 
-import java.util.Arrays;
-import java.util.function.Consumer;
-import java.util.function.Supplier;
+import java.util.List;
 import java.util.stream.IntStream;
-import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.LongVector;
-import org.retort.bindings.NativeSchedule;
+import java.util.stream.LongStream;
 import org.retort.internal.Arguments;
 
 /**
  * A factor of a learning rate or of the weight of a loss, as a function of the step. A step is a
- * completed update of the parameters; steps count from the start of the stage. Immutable.
+ * completed update of the parameters; steps count from the start of the stage.
+ *
+ * @param kind its shape
+ * @param factor of {@link Kind#STEP} and {@link Kind#MILESTONES}, positive and finite; otherwise 1
+ * @param period steps between two changes of {@link Kind#STEP}, or the whole length of {@link
+ *     Kind#COSINE}, warm-up included, positive; otherwise 0
+ * @param milestones of {@link Kind#MILESTONES}, positive and ascending; otherwise empty
+ * @param finalFactor of {@link Kind#COSINE}, at least 0 and finite; otherwise 0
+ * @param warmup length of the linear warm-up, 0 for none; below the period of {@link Kind#COSINE}
+ * @param warmupFactor the factor at the start of the warm-up, at least 0 and finite
  */
-public final class Schedule {
-  private final Supplier<NativeSchedule> maker;
+public record Schedule(
+    Kind kind,
+    double factor,
+    long period,
+    List<Long> milestones,
+    double finalFactor,
+    long warmup,
+    double warmupFactor) {
+  /** The shape of a schedule. */
+  public enum Kind {
+    /** Always 1. */
+    CONSTANT,
+    /** {@link #step}. */
+    STEP,
+    /** {@link #milestones(double, long...)}. */
+    MILESTONES,
+    /** {@link #cosine(long, double)}. */
+    COSINE
+  }
 
-  /** What a warm-up must be shorter than. */
-  private final long length;
+  private static final String NAME = "Schedule";
 
-  private Schedule(Supplier<NativeSchedule> maker, long length) {
-    this.maker = maker;
-    this.length = length;
+  /**
+   * Makes a schedule.
+   *
+   * @param kind its shape
+   * @param factor positive and finite
+   * @param period positive for steps and a cosine, otherwise 0
+   * @param milestones positive and ascending
+   * @param finalFactor at least 0 and finite
+   * @param warmup at least 0; below the period of a cosine
+   * @param warmupFactor at least 0 and finite
+   * @throws IllegalArgumentException if an argument is null or out of range
+   */
+  public Schedule {
+    Arguments.notNull(kind, NAME, "kind");
+    Arguments.positive(factor, NAME, "factor");
+    boolean hasPeriod = kind == Kind.STEP || kind == Kind.COSINE;
+    Arguments.atLeast(period, hasPeriod ? 1 : 0, NAME, "period");
+    milestones = Arguments.list(milestones, NAME, "milestones");
+    checkAscending(milestones);
+    Arguments.notNegative(finalFactor, NAME, "final factor");
+    Arguments.atLeast(warmup, 0, NAME, "warm-up");
+    check(
+        kind != Kind.COSINE || warmup < period,
+        "%s: warm-up must be below the length of the cosine, %s (got %s)",
+        NAME,
+        period,
+        warmup);
+    Arguments.notNegative(warmupFactor, NAME, "warm-up factor");
+  }
+
+  private static void checkAscending(List<Long> milestones) {
+    check(
+        IntStream.range(0, milestones.size())
+            .allMatch(i -> milestones.get(i) >= (i == 0 ? 1 : milestones.get(i - 1))),
+        "%s: milestones must be positive and ascending (got %s)",
+        NAME,
+        milestones);
   }
 
   /**
@@ -32,7 +87,7 @@ public final class Schedule {
    * @return the schedule
    */
   public static Schedule constant() {
-    return new Schedule(NativeSchedule::constant, Long.MAX_VALUE);
+    return new Schedule(Kind.CONSTANT, 1, 0, List.of(), 0, 0, 0);
   }
 
   /**
@@ -45,9 +100,7 @@ public final class Schedule {
    * @throws IllegalArgumentException if an argument is out of range
    */
   public static Schedule step(long period, double factor) {
-    Arguments.atLeast(period, 1, "Schedule.step", "period");
-    Arguments.positive(factor, "Schedule.step", "factor");
-    return new Schedule(() -> NativeSchedule.step(period, factor), Long.MAX_VALUE);
+    return new Schedule(Kind.STEP, factor, period, List.of(), 0, 0, 0);
   }
 
   /**
@@ -59,16 +112,9 @@ public final class Schedule {
    * @throws IllegalArgumentException if the factor or the steps are out of range
    */
   public static Schedule milestones(double factor, long... steps) {
-    String function = "Schedule.milestones";
-    Arguments.positive(factor, function, "factor");
-    long[] places = Arguments.notNull(steps, function, "steps").clone();
-    check(
-        IntStream.range(0, places.length).allMatch(i -> places[i] >= (i == 0 ? 1 : places[i - 1])),
-        "%s: steps must be positive and ascending (got %s)",
-        function,
-        Arrays.toString(places));
-    return new Schedule(
-        () -> NativeSchedule.at_milestones(new LongVector(places), factor), Long.MAX_VALUE);
+    Arguments.notNull(steps, NAME, "milestones");
+    List<Long> milestones = LongStream.of(steps).boxed().toList();
+    return new Schedule(Kind.MILESTONES, factor, 0, milestones, 0, 0, 0);
   }
 
   /**
@@ -94,20 +140,18 @@ public final class Schedule {
    * @throws IllegalArgumentException if an argument is out of range
    */
   public static Schedule cosine(long steps, double finalFactor) {
-    Arguments.atLeast(steps, 1, "Schedule.cosine", "steps");
-    Arguments.notNegative(finalFactor, "Schedule.cosine", "final factor");
-    return new Schedule(() -> NativeSchedule.cosine(steps, finalFactor), steps);
+    return new Schedule(Kind.COSINE, 1, steps, List.of(), finalFactor, 0, 0);
   }
 
   /**
-   * Adds a linear warm-up from 0, as {@link #warmUp(long, double)}.
+   * Adds a linear warm-up from 0, as {@link #withWarmup(long, double)}.
    *
    * @param steps its length, at least 0; below that of a cosine
    * @return a changed copy
    * @throws IllegalArgumentException if the length is out of range
    */
-  public Schedule warmUp(long steps) {
-    return warmUp(steps, 0);
+  public Schedule withWarmup(long steps) {
+    return withWarmup(steps, 0);
   }
 
   /**
@@ -119,22 +163,7 @@ public final class Schedule {
    * @return a changed copy
    * @throws IllegalArgumentException if an argument is out of range
    */
-  public Schedule warmUp(long steps, double from) {
-    Arguments.atLeast(steps, 0, "Schedule.warmUp", "steps");
-    check(
-        steps < length,
-        "Schedule.warmUp: steps must be below those of the cosine, %s (got %s)",
-        length,
-        steps);
-    Arguments.notNegative(from, "Schedule.warmUp", "from");
-    return new Schedule(() -> maker.get().with_warmup(steps, from), length);
-  }
-
-  /** Hands over a native schedule, which must be copied at once. */
-  @SuppressWarnings("try") // the scope works by being open
-  void giveTo(Consumer<NativeSchedule> setter) {
-    try (PointerScope scope = new PointerScope()) {
-      setter.accept(maker.get());
-    }
+  public Schedule withWarmup(long steps, double from) {
+    return new Schedule(kind, factor, period, milestones, finalFactor, steps, from);
   }
 }

@@ -2,23 +2,59 @@ package org.retort.train;
 
 import static org.retort.internal.Arguments.check;
 
-import java.util.function.Consumer;
-import org.retort.bindings.NativeOptimizerOptions;
-import org.retort.bindings.NativeSgdOptions;
+import java.util.List;
 import org.retort.internal.Arguments;
 
 /**
- * Stochastic gradient descent as in {@code torch.optim.SGD}, without dampening. Immutable: each
- * method returns a changed copy.
+ * Stochastic gradient descent as in {@code torch.optim.SGD}, without dampening.
  *
  * <pre>{@code
  * g = gradient + weightDecay · parameter;  v = momentum · v + g
  * parameter −= learningRate · schedule(step) · (nesterov ? g + momentum · v : v)
  * }</pre>
+ *
+ * @param learningRate positive and finite
+ * @param momentum at least 0 and below 1; 0 by default
+ * @param nesterov whether the momentum is Nesterov's, which takes a positive one; not by default
+ * @param weightDecay at least 0 and finite; 0 by default
+ * @param schedule what the learning rate is multiplied by; constant by default
+ * @param decayNormsAndBiases whether the weight decay also applies to parameters with fewer than
+ *     two dimensions; true by default
+ * @param groups parameters with a learning rate or weight decay of their own; none by default
  */
-public final class Sgd extends CommonOptions<Sgd, NativeSgdOptions> implements Optimizer {
-  private Sgd(Consumer<NativeSgdOptions> settings) {
-    super(settings);
+public record Sgd(
+    double learningRate,
+    double momentum,
+    boolean nesterov,
+    double weightDecay,
+    Schedule schedule,
+    boolean decayNormsAndBiases,
+    List<ParameterGroup> groups)
+    implements Optimizer {
+  private static final String NAME = "Sgd";
+
+  /**
+   * Makes an optimizer.
+   *
+   * @param learningRate positive and finite
+   * @param momentum at least 0 and below 1
+   * @param nesterov whether the momentum is Nesterov's
+   * @param weightDecay at least 0 and finite
+   * @param schedule what the learning rate is multiplied by
+   * @param decayNormsAndBiases whether parameters with fewer than two dimensions decay
+   * @param groups parameters with a learning rate or weight decay of their own
+   * @throws IllegalArgumentException if an argument is null or out of range
+   */
+  public Sgd {
+    Arguments.positive(learningRate, NAME, "learning rate");
+    check(
+        momentum >= 0 && momentum < 1,
+        "%s: momentum must be at least 0 and below 1 (got %s)",
+        NAME,
+        momentum);
+    Arguments.notNegative(weightDecay, NAME, "weight decay");
+    Arguments.notNull(schedule, NAME, "schedule");
+    groups = Arguments.list(groups, NAME, "groups");
   }
 
   /**
@@ -28,54 +64,98 @@ public final class Sgd extends CommonOptions<Sgd, NativeSgdOptions> implements O
    * @return the optimizer
    * @throws IllegalArgumentException if the learning rate is out of range
    */
-  public static Sgd learningRate(double learningRate) {
-    Arguments.positive(learningRate, "Sgd.learningRate", "learning rate");
-    return new Sgd(options -> options.learning_rate(learningRate));
+  public static Sgd of(double learningRate) {
+    return new Sgd(learningRate, 0, false, 0, Schedule.constant(), true, List.of());
   }
 
   /**
-   * Sets the momentum; 0 by default.
+   * Changes the learning rate.
+   *
+   * @param learningRate positive and finite
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is out of range
+   */
+  public Sgd withLearningRate(double learningRate) {
+    return new Sgd(
+        learningRate, momentum, nesterov, weightDecay, schedule, decayNormsAndBiases, groups);
+  }
+
+  /**
+   * Changes the schedule of the learning rate; constant by default.
+   *
+   * @param schedule the schedule
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is null
+   */
+  public Sgd withSchedule(Schedule schedule) {
+    return new Sgd(
+        learningRate, momentum, nesterov, weightDecay, schedule, decayNormsAndBiases, groups);
+  }
+
+  /**
+   * Changes whether the weight decay also applies to the parameters of BatchNorm and to biases,
+   * that is, to parameters with fewer than two dimensions; it does by default, as in PyTorch and
+   * the papers.
+   *
+   * @param decayNormsAndBiases whether it does
+   * @return a changed copy
+   */
+  public Sgd withDecayNormsAndBiases(boolean decayNormsAndBiases) {
+    return new Sgd(
+        learningRate, momentum, nesterov, weightDecay, schedule, decayNormsAndBiases, groups);
+  }
+
+  /**
+   * Changes the groups of parameters with a learning rate or weight decay of their own; a parameter
+   * belongs to the first group that names it. No groups by default.
+   *
+   * @param groups the groups
+   * @return a changed copy
+   * @throws IllegalArgumentException if the array or a group is null
+   */
+  public Sgd withGroups(ParameterGroup... groups) {
+    return new Sgd(
+        learningRate,
+        momentum,
+        nesterov,
+        weightDecay,
+        schedule,
+        decayNormsAndBiases,
+        Arguments.list(groups, NAME, "groups"));
+  }
+
+  /**
+   * Changes the momentum; 0 by default.
    *
    * @param momentum at least 0 and below 1
    * @return a changed copy
-   * @throws IllegalArgumentException if the momentum is out of range
+   * @throws IllegalArgumentException if it is out of range
    */
-  public Sgd momentum(double momentum) {
-    check(
-        momentum >= 0 && momentum < 1,
-        "Sgd.momentum: momentum must be at least 0 and below 1 (got %s)",
-        momentum);
-    return with(options -> options.momentum(momentum));
+  public Sgd withMomentum(double momentum) {
+    return new Sgd(
+        learningRate, momentum, nesterov, weightDecay, schedule, decayNormsAndBiases, groups);
   }
 
   /**
-   * Enables Nesterov momentum; the momentum must be positive.
+   * Changes whether the momentum is Nesterov's; not by default.
    *
+   * @param nesterov whether it is; the momentum must then be positive when a step is built
    * @return a changed copy
    */
-  public Sgd nesterov() {
-    return with(options -> options.nesterov(true));
+  public Sgd withNesterov(boolean nesterov) {
+    return new Sgd(
+        learningRate, momentum, nesterov, weightDecay, schedule, decayNormsAndBiases, groups);
   }
 
   /**
-   * Sets the weight decay; 0 by default.
+   * Changes the weight decay; 0 by default.
    *
    * @param weightDecay at least 0 and finite
    * @return a changed copy
-   * @throws IllegalArgumentException if the weight decay is out of range
+   * @throws IllegalArgumentException if it is out of range
    */
-  public Sgd weightDecay(double weightDecay) {
-    Arguments.notNegative(weightDecay, "Sgd.weightDecay", "weight decay");
-    return with(options -> options.weight_decay(weightDecay));
-  }
-
-  @Override
-  public NativeOptimizerOptions nativeOptions() {
-    return writeTo(new NativeSgdOptions());
-  }
-
-  @Override
-  Sgd copy(Consumer<NativeSgdOptions> settings) {
-    return new Sgd(settings);
+  public Sgd withWeightDecay(double weightDecay) {
+    return new Sgd(
+        learningRate, momentum, nesterov, weightDecay, schedule, decayNormsAndBiases, groups);
   }
 }

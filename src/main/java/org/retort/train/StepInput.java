@@ -1,38 +1,118 @@
 package org.retort.train;
 
-import java.util.HashMap;
+import java.nio.Buffer;
+import java.nio.ByteBuffer;
+import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
 import java.util.List;
-import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 import org.retort.internal.Arguments;
 
 /**
- * The tensors of one step, including those that the short forms of {@link
- * TrainingStep#run(StepInput, StepResult) run} lack. The caller keeps ownership of the tensors,
- * which must be open while the step runs. Immutable: each method returns a changed copy.
+ * All that a batch can consist of, for {@link TrainingStep#run(StepInput, StepResult)}: images and
+ * labels, and as far as losses need them indices, rows to contrast with, weights and the teacher's
+ * outputs; each a tensor, a direct buffer or an array, in any mixture. Immutable: each method
+ * returns a changed copy.
+ *
+ * <p>Nothing is copied before the step runs: until then, tensors must stay open, and the step reads
+ * what buffers and arrays hold by then. A buffer is read from its position to its limit, must be
+ * direct and of the native byte order. Of images in memory the number of elements tells the batch.
+ * An input of images, labels, indices and contrast in buffers alone can be run again and again,
+ * with other contents, and then the step creates no object.
  */
 public final class StepInput {
-  private final Map<String, Tensor> tensors;
+  private final Object images;
+  private final Object labels;
+  private final Object indices;
+  private final Object contrast;
+  private final Object weights;
+  private final Object teacherLogits;
   private final List<Tensor> teacherFeatures;
 
-  private StepInput(Map<String, Tensor> tensors, List<Tensor> teacherFeatures) {
-    this.tensors = tensors;
+  private StepInput(
+      Object images,
+      Object labels,
+      Object indices,
+      Object contrast,
+      Object weights,
+      Object teacherLogits,
+      List<Tensor> teacherFeatures) {
+    this.images = images;
+    this.labels = labels;
+    this.indices = indices;
+    this.contrast = contrast;
+    this.weights = weights;
+    this.teacherLogits = teacherLogits;
     this.teacherFeatures = teacherFeatures;
   }
 
+  private static StepInput of(Object images, Object labels) {
+    Arguments.notNull(images, "StepInput.of", "images");
+    return new StepInput(images, labels, null, null, null, null, List.of());
+  }
+
   /**
-   * Images and their labels.
+   * Images and their labels in tensors.
    *
    * @param images [B, …input shape], or [B, height, width, channels] with {@link
-   *     TrainingStep.Builder#imagesChannelsLast()}, in the student's dtype or uint8
+   *     TrainingStepBuilder#imagesChannelsLast()}, in the student's dtype or uint8
    * @param labels int64 [B], classes from 0, or −1 for an image without a label, which takes part
    *     in the distillation terms only; may be null if the weight of the cross-entropy is 0
    * @return the input
    * @throws IllegalArgumentException if the images are null
    */
   public static StepInput of(Tensor images, Tensor labels) {
-    Arguments.notNull(images, "StepInput.of", "images");
-    return new StepInput(Map.of(), List.of()).with("images", images).with("labels", labels);
+    return of((Object) images, labels);
+  }
+
+  /**
+   * Images and their labels in direct buffers, which are read without a copy.
+   *
+   * @param images whole images of the input shape, float32
+   * @param labels one class per image, or −1, as above; may be null
+   * @return the input
+   * @throws IllegalArgumentException if the images are null
+   */
+  public static StepInput of(FloatBuffer images, LongBuffer labels) {
+    return of((Object) images, labels);
+  }
+
+  /**
+   * Images of unsigned bytes, whose values are divided by 255, and their labels in direct buffers,
+   * which are read without a copy.
+   *
+   * @param images whole images of the input shape, uint8
+   * @param labels one class per image, or −1, as above; may be null
+   * @return the input
+   * @throws IllegalArgumentException if the images are null
+   */
+  public static StepInput of(ByteBuffer images, LongBuffer labels) {
+    return of((Object) images, labels);
+  }
+
+  /**
+   * Images and their labels in arrays, which are copied once per step.
+   *
+   * @param images whole images of the input shape
+   * @param labels one class per image, or −1, as above; may be null
+   * @return the input
+   * @throws IllegalArgumentException if the images are null
+   */
+  public static StepInput of(float[] images, long[] labels) {
+    return of((Object) images, labels);
+  }
+
+  /**
+   * Images of unsigned bytes, whose values are divided by 255, and their labels in arrays, which
+   * are copied once per step.
+   *
+   * @param images whole images of the input shape, uint8
+   * @param labels one class per image, or −1, as above; may be null
+   * @return the input
+   * @throws IllegalArgumentException if the images are null
+   */
+  public static StepInput of(byte[] images, long[] labels) {
+    return of((Object) images, labels);
   }
 
   /**
@@ -41,8 +121,33 @@ public final class StepInput {
    * @param indices int64 [B]; may be null if neither a term nor the teacher's cache needs them
    * @return a changed copy
    */
-  public StepInput indices(Tensor indices) {
-    return with("indices", indices);
+  public StepInput withIndices(Tensor indices) {
+    return indexed(indices);
+  }
+
+  /**
+   * Adds each image's row in the data set.
+   *
+   * @param indices B rows in a direct buffer; may be null if nothing needs them
+   * @return a changed copy
+   */
+  public StepInput withIndices(LongBuffer indices) {
+    return indexed(indices);
+  }
+
+  /**
+   * Adds each image's row in the data set.
+   *
+   * @param indices B rows; may be null if nothing needs them
+   * @return a changed copy
+   */
+  public StepInput withIndices(long[] indices) {
+    return indexed(indices);
+  }
+
+  private StepInput indexed(Object indices) {
+    return new StepInput(
+        images, labels, indices, contrast, weights, teacherLogits, teacherFeatures);
   }
 
   /**
@@ -51,47 +156,128 @@ public final class StepInput {
    * @param contrast int64 [B, K+1], the positive first; may be null if no term needs them
    * @return a changed copy
    */
-  public StepInput contrast(Tensor contrast) {
-    return with("contrast", contrast);
+  public StepInput withContrast(Tensor contrast) {
+    return contrasted(contrast);
   }
 
   /**
-   * Adds the sample weights of the cross-entropy and of losses that support them (KD).
+   * Adds the rows to contrast with.
+   *
+   * @param contrast K+1 rows per image in a direct buffer, the positive first; may be null if no
+   *     term needs them
+   * @return a changed copy
+   */
+  public StepInput withContrast(LongBuffer contrast) {
+    return contrasted(contrast);
+  }
+
+  /**
+   * Adds the rows to contrast with.
+   *
+   * @param contrast K+1 rows per image, the positive first; may be null if no term needs them
+   * @return a changed copy
+   */
+  public StepInput withContrast(long[] contrast) {
+    return contrasted(contrast);
+  }
+
+  private StepInput contrasted(Object contrast) {
+    return new StepInput(
+        images, labels, indices, contrast, weights, teacherLogits, teacherFeatures);
+  }
+
+  /**
+   * Adds the sample weights of the cross-entropy and of losses that support them (KD, DKD).
    *
    * @param weights [B], floating point, at least 0, not all 0; null if all samples have the same
    *     weight
    * @return a changed copy
    */
-  public StepInput weights(Tensor weights) {
-    return with("weights", weights);
+  public StepInput withWeights(Tensor weights) {
+    return weighted(weights);
+  }
+
+  /**
+   * Adds the sample weights of the cross-entropy and of losses that support them (KD, DKD).
+   *
+   * @param weights B numbers in a direct buffer, at least 0, not all 0; null if all samples have
+   *     the same weight
+   * @return a changed copy
+   */
+  public StepInput withWeights(FloatBuffer weights) {
+    return weighted(weights);
+  }
+
+  private StepInput weighted(Object weights) {
+    return new StepInput(
+        images, labels, indices, contrast, weights, teacherLogits, teacherFeatures);
   }
 
   /**
    * Adds the teacher's outputs for the images; the teacher then does not run.
    *
-   * @param logits [B, classes], floating point
-   * @param features floating point, in the order of {@link TrainingStep#teacherTaps()}
+   * @param logits [B, classes], floating point, on the student's device
+   * @param features floating point, on the student's device, in the order of {@link
+   *     TrainingStep#teacherTaps()}
    * @return a changed copy
    * @throws IllegalArgumentException if the logits, the array or a feature is null
    */
-  public StepInput teacher(Tensor logits, Tensor... features) {
-    Arguments.notNull(logits, "StepInput.teacher", "logits");
-    List<Tensor> ofTaps = Arguments.list(features, "StepInput.teacher", "features");
-    return new StepInput(with("teacher logits", logits).tensors, ofTaps);
+  public StepInput withTeacher(Tensor logits, Tensor... features) {
+    return taught(logits, Arguments.list(features, "StepInput.withTeacher", "features"));
   }
 
-  private StepInput with(String name, Tensor tensor) {
-    Map<String, Tensor> changed = new HashMap<>(tensors);
-    changed.put(name, tensor);
-    return new StepInput(changed, teacherFeatures);
+  /**
+   * Adds the teacher's logits for the images, as another engine may have computed them; the teacher
+   * then does not run.
+   *
+   * @param logits [B, classes] in a direct buffer
+   * @return a changed copy
+   * @throws IllegalArgumentException if the logits are null
+   */
+  public StepInput withTeacher(FloatBuffer logits) {
+    return taught(logits, List.of());
   }
 
-  /** Returns a tensor that must be open and defined, or null if there is none. */
-  Tensor tensor(String name, String function) {
-    return Arguments.optional(tensors.get(name), function, name);
+  private StepInput taught(Object logits, List<Tensor> features) {
+    Arguments.notNull(logits, "StepInput.withTeacher", "logits");
+    return new StepInput(images, labels, indices, contrast, weights, logits, features);
+  }
+
+  Object images() {
+    return images;
+  }
+
+  Object labels() {
+    return labels;
+  }
+
+  Object indices() {
+    return indices;
+  }
+
+  Object contrast() {
+    return contrast;
+  }
+
+  Object weights() {
+    return weights;
+  }
+
+  Object teacherLogits() {
+    return teacherLogits;
   }
 
   List<Tensor> teacherFeatures() {
     return teacherFeatures;
+  }
+
+  /** Whether there is nothing but images, labels and rows in buffers. */
+  boolean isInBuffers() {
+    return images instanceof Buffer
+        && (labels == null || labels instanceof Buffer)
+        && (indices == null || indices instanceof Buffer)
+        && (contrast == null || contrast instanceof Buffer)
+        && weights == null
+        && teacherLogits == null;
   }
 }

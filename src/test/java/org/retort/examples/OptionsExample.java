@@ -8,27 +8,35 @@ import org.retort.train.CrossEntropy;
 import org.retort.train.MemoryFormat;
 import org.retort.train.Precision;
 import org.retort.train.Schedule;
+import org.retort.train.Sgd;
+import org.retort.train.Stage;
 import org.retort.train.Taps;
 import org.retort.train.TrainingStep;
+import org.retort.train.TrainingStepBuilder;
 
 /** The README's second example: more of what a training step can do. */
 final class OptionsExample {
   private OptionsExample() {}
 
-  static TrainingStep.Builder builder(Network student, Network teacher, Path cache) {
+  static TrainingStepBuilder builder(Network student, Network teacher, Path cache) {
     return TrainingStep.builder(student, teacher)
         .inputShape(3, 32, 32)
         .normalize(new double[] {0.507, 0.487, 0.441}, new double[] {0.267, 0.256, 0.276})
-        .crossEntropy(0) // first the layers by FSP alone, as in its paper
-        .add(1, FspLoss.consecutive(), Taps.of("stem", "layer1", "layer2", "layer3"))
-        .train("conv1", "bn1", "layer1", "layer2", "layer3")
-        .nextStage(10_000) // then the whole student by the labels
-        .crossEntropy(CrossEntropy.weight(1).labelSmoothing(0.1))
-        .optimizer(
-            Adam.learningRate(1e-3)
-                .decoupledWeightDecay(0.05)
-                .withoutDecayOfNormsAndBiases()
-                .schedule(Schedule.cosine(90_000).warmUp(1_000)))
+        .stages(
+            // first the layers by FSP alone, as in its paper
+            Stage.of(Sgd.of(0.1))
+                .withCrossEntropy(0)
+                .add(1, FspLoss.consecutive(), Taps.of("stem", "layer1", "layer2", "layer3"))
+                .withTrainOnly("conv1", "bn1", "layer1", "layer2", "layer3")
+                .withSteps(10_000),
+            // then the whole student by the labels
+            Stage.of(
+                    Adam.of(1e-3)
+                        .withDecoupled(true)
+                        .withWeightDecay(0.05)
+                        .withDecayNormsAndBiases(false)
+                        .withSchedule(Schedule.cosine(90_000).withWarmup(1_000)))
+                .withCrossEntropy(CrossEntropy.of(1).withLabelSmoothing(0.1)))
         .accumulate(4)
         .clipNorm(1)
         .skipNonFinite()

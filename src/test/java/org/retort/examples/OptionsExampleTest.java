@@ -9,6 +9,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
+import org.retort.train.StepInput;
 import org.retort.train.StepResult;
 import org.retort.train.TrainingStep;
 
@@ -23,7 +24,10 @@ final class OptionsExampleTest {
             OptionsExample.builder(student, teacher, folder.resolve("cache")).build()) {
       StepResult result = step.newResult();
       for (int i = 0; i < 4; i++) {
-        step.run(new byte[2 * 3 * 32 * 32], new long[] {1, 2}, new long[] {7, 49_999}, result);
+        step.run(
+            StepInput.of(new byte[2 * 3 * 32 * 32], new long[] {1, 2})
+                .withIndices(new long[] {7, 49_999}),
+            result);
       }
       assertThat(result.updated()).isTrue();
     }

@@ -24,10 +24,10 @@ public final class ReadmeExample {
             TrainingStep.builder(student, teacher)
                 .inputShape(3, 32, 32)
                 .crossEntropy(0.1)
-                .add(0.9, KdLoss.withTemperature(4))
+                .add(0.9, KdLoss.of(4))
                 .add(50, NstLoss.polynomial(), Taps.of("layer2", "layer3"))
-                .add(0.8, CrdLoss.forSamples(50_000).negatives(4096), Taps.of("embedding"))
-                .optimizer(Sgd.learningRate(0.05).momentum(0.9).weightDecay(5e-4))
+                .add(0.8, CrdLoss.forSamples(50_000).withNegatives(4096), Taps.of("embedding"))
+                .optimizer(Sgd.of(0.05).withMomentum(0.9).withWeightDecay(5e-4))
                 .build()) {
       Batch batch = Batch.allocate(64, 3, 32, 32); // direct buffers, read without a copy
       StepResult result = step.newResult(); // reused: the loop allocates nothing

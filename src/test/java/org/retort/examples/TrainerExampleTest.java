@@ -42,7 +42,7 @@ final class TrainerExampleTest {
             TrainingStep.builder(student)
                 .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
                 .crossEntropy(1)
-                .optimizer(Sgd.learningRate(0.1))
+                .optimizer(Sgd.of(0.1))
                 .build()) {
       TrainingSummary summary =
           TrainerExample.train(step, batches, student, blank, folder, registry);

@@ -19,11 +19,12 @@ import org.retort.data.CsvDataset;
 import org.retort.data.Dataset;
 import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
-import org.retort.internal.NetworkHolder;
+import org.retort.models.Network;
 import org.retort.train.StepResult;
 import org.retort.train.Trainer;
 import org.retort.train.TrainingListener;
 import org.retort.train.TrainingStep;
+import org.retort.train.TrainingStepBuilder;
 
 /** Random arguments and receivers of calls. Retort's own types are made by Retort's own methods. */
 final class Arguments {
@@ -80,7 +81,7 @@ final class Arguments {
     if (type == Path.class) {
       return fixtures.file();
     }
-    if (NetworkHolder.class.isAssignableFrom(type)) {
+    if (Network.class.isAssignableFrom(type)) {
       return fixtures.network(type);
     }
     if (type == TrainingStep.class) {
@@ -126,7 +127,7 @@ final class Arguments {
   }
 
   private Object begun(Class<?> type) {
-    if (type == TrainingStep.Builder.class) {
+    if (type == TrainingStepBuilder.class) {
       return fixtures.builder();
     }
     if (type == DatasetBatches.Builder.class) {

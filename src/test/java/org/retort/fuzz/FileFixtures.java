@@ -6,6 +6,7 @@ import org.retort.losses.KdLoss;
 import org.retort.models.Network;
 import org.retort.models.TorchScriptNetwork;
 import org.retort.testing.Program;
+import org.retort.train.StepInput;
 import org.retort.train.TrainingStep;
 
 /** Writes and reads files of every kind, of networks that are the same in every run. */
@@ -50,11 +51,12 @@ final class FileFixtures implements AutoCloseable {
     try (TrainingStep cached =
         TrainingStep.builder(student, teacher)
             .inputShape(3, 2, 2)
-            .add(1, KdLoss.withTemperature(4))
+            .add(1, KdLoss.of(4))
             .cacheTeacher(4, file)
             .build()) {
       float[] images = new float[2 * (int) Program.INPUTS];
-      cached.run(images, new long[2], new long[] {0, 3}, cached.newResult());
+      cached.run(
+          StepInput.of(images, new long[2]).withIndices(new long[] {0, 3}), cached.newResult());
     }
   }
 

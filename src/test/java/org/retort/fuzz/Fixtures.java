@@ -18,9 +18,11 @@ import org.retort.models.ResNet;
 import org.retort.models.TorchScriptNetwork;
 import org.retort.testing.Program;
 import org.retort.train.Sgd;
+import org.retort.train.StepInput;
 import org.retort.train.StepResult;
 import org.retort.train.Trainer;
 import org.retort.train.TrainingStep;
+import org.retort.train.TrainingStepBuilder;
 
 /** What is too dear to be made for every call, and files of all kinds. */
 final class Fixtures implements AutoCloseable {
@@ -97,16 +99,16 @@ final class Fixtures implements AutoCloseable {
     Network teacher = TorchScriptNetwork.load(program());
     step = builder(torchScript, teacher).build();
     result = step.newResult();
-    step.run(new float[(int) IMAGE], new long[1], null, result);
+    step.run(StepInput.of(new float[(int) IMAGE], new long[1]), result);
     open.addAll(List.of(resNet, mlp, torchScript, teacher, step));
   }
 
-  private static TrainingStep.Builder builder(Network student, Network teacher) {
+  private static TrainingStepBuilder builder(Network student, Network teacher) {
     return TrainingStep.builder(student, teacher)
         .inputShape(3, 2, 2)
         .crossEntropy(0.5)
-        .add(0.5, KdLoss.withTemperature(4))
-        .optimizer(Sgd.learningRate(0.01));
+        .add(0.5, KdLoss.of(4))
+        .optimizer(Sgd.of(0.01));
   }
 
   private void renewObjects() {
@@ -138,7 +140,7 @@ final class Fixtures implements AutoCloseable {
   }
 
   /** Starts a step that can be built as it is. */
-  TrainingStep.Builder builder() {
+  TrainingStepBuilder builder() {
     return random.nextBoolean() ? builder(resNet, torchScript) : builder(torchScript, resNet);
   }
 

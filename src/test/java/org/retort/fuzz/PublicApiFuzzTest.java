@@ -75,7 +75,7 @@ final class PublicApiFuzzTest {
             "Sgd.schedule(Schedule)",
             "ResNet.predict(FloatBuffer)",
             "TorchScriptNetwork.predict(FloatBuffer)",
-            "TrainingStep.Builder.build()",
+            "TrainingStepBuilder.build()",
             "NstLoss.compute(List, List)",
             "Digits.labeled(long, int)")
         .doesNotHaveDuplicates();

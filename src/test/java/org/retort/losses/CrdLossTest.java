@@ -260,7 +260,7 @@ final class CrdLossTest {
     assertIllegal(() -> compute(1, 1, number), "CrdLoss.compute: temperature" + rule);
     assertIllegal(
         () -> CrdLoss.z(student, teacherMemory, contrast, number), "CrdLoss.z: temperature" + rule);
-    assertIllegal(() -> LOSS.temperature(number), "CrdLoss.temperature: temperature" + rule);
+    assertIllegal(() -> LOSS.withTemperature(number), "CrdLoss: temperature" + rule);
   }
 
   @Test
@@ -327,10 +327,8 @@ final class CrdLossTest {
   void options_tooSmall_areRejected() {
     assertIllegal(
         () -> CrdLoss.forSamples(1), "CrdLoss.forSamples: samples must be at least 2 (got 1)");
-    assertIllegal(
-        () -> LOSS.negatives(0), "CrdLoss.negatives: negatives must be at least 1 (got 0)");
-    assertIllegal(
-        () -> LOSS.dimension(-3), "CrdLoss.dimension: dimension must be at least 1 (got -3)");
+    assertIllegal(() -> LOSS.withNegatives(0), "CrdLoss: negatives must be at least 1 (got 0)");
+    assertIllegal(() -> LOSS.withDimension(-3), "CrdLoss: dimension must be at least 1 (got -3)");
     assertIllegal(
         () -> CrdLoss.contrast(rows(0), 1, 1), "CrdLoss.contrast: rows must be at least 2 (got 1)");
     assertIllegal(
@@ -339,62 +337,61 @@ final class CrdLossTest {
     assertIllegal(
         () -> CrdLoss.classContrast(rows(0), classes, 0, false),
         "CrdLoss.classContrast: negatives must be at least 1 (got 0)");
-    assertIllegal(() -> CrdLoss.withQueue(1), "CrdLoss.withQueue: rows must be at least 2 (got 1)");
+    assertIllegal(() -> CrdLoss.forQueue(1), "CrdLoss.forQueue: rows must be at least 2 (got 1)");
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {-0.1, 1, Double.NaN})
   void momentum_outOfRange_isRejected(double momentum) {
     assertIllegal(
-        () -> LOSS.momentum(momentum),
-        "CrdLoss.momentum: momentum must be at least 0 and below 1 (got " + momentum + ")");
+        () -> LOSS.withMomentum(momentum),
+        "CrdLoss: momentum must be at least 0 and below 1 (got " + momentum + ")");
     assertIllegal(
-        () -> LOSS.movingAverageZ(momentum),
-        "CrdLoss.movingAverageZ: momentum must be at least 0 and below 1 (got " + momentum + ")");
+        () -> LOSS.withZ(CrdLoss.Z.movingAverage(momentum)),
+        "CrdLoss.Z: momentum must be at least 0 and below 1 (got " + momentum + ")");
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY})
   void fixedZ_notPositiveAndFinite_isRejected(double z) {
     String rule = " must be positive and finite (got " + z + ")";
-    assertIllegal(() -> LOSS.fixedZ(z, 1), "CrdLoss.fixedZ: student" + rule);
-    assertIllegal(() -> LOSS.fixedZ(1, z), "CrdLoss.fixedZ: teacher" + rule);
+    assertIllegal(() -> LOSS.withZ(CrdLoss.Z.fixed(z, 1)), "CrdLoss.Z: student" + rule);
+    assertIllegal(() -> LOSS.withZ(CrdLoss.Z.fixed(1, z)), "CrdLoss.Z: teacher" + rule);
   }
 
   @Test
   void classes_thatDoNotFit_areRejected() {
     CrdLoss loss = CrdLoss.forSamples(3);
     assertIllegal(
-        () -> loss.classes((long[]) null), "CrdLoss.classes: classes must be given (got null)");
+        () -> loss.withClasses((long[]) null), "CrdLoss: classes must be given (got null)");
     assertIllegal(
-        () -> loss.classes(1, 2),
-        "CrdLoss.classes: classes must be one for each of the 3 samples (got 2)");
+        () -> loss.withClasses(1, 2),
+        "CrdLoss: classes must be one for each of the 3 samples (got 2)");
     assertIllegal(
-        () -> loss.classes(5, 5, 5),
-        "CrdLoss.classes: classes must be at least two different ones (got only 5)");
+        () -> loss.withClasses(5, 5, 5),
+        "CrdLoss: classes must be at least two different ones (got only 5)");
     assertIllegal(
-        () -> CrdLoss.withQueue(3).classes(1, 2, 3),
-        "CrdLoss.classes: loss must have no queue (got one of 3 rows)");
+        () -> CrdLoss.forQueue(3).withClasses(1, 2, 3),
+        "CrdLoss: classes must not be given with a queue (got some)");
     assertIllegal(loss::relaxed, "CrdLoss.relaxed: classes must be given before (got none)");
     assertIllegal(
-        CrdLoss.withQueue(3)::relaxed, "CrdLoss.relaxed: classes must be given before (got none)");
+        CrdLoss.forQueue(3)::relaxed, "CrdLoss.relaxed: classes must be given before (got none)");
   }
 
   @Test
   void classes_changedLater_keepTheirValues() {
     long[] given = {1, 2, 2};
-    CrdLoss loss = CrdLoss.forSamples(3).classes(given);
+    CrdLoss loss = CrdLoss.forSamples(3).withClasses(given);
 
     given[0] = 2;
-    loss.classes()[1] = 1;
 
-    assertThat(loss.classes()).containsExactly(1, 2, 2);
+    assertThat(loss.classes()).containsExactly(1L, 2L, 2L);
     assertPassedOn(loss);
   }
 
   @Test
   void options_set_areKeptAndPassedOn() {
-    CrdLoss loss = LOSS.negatives(7).dimension(9).temperature(0.2).momentum(0.25);
+    CrdLoss loss = LOSS.withNegatives(7).withDimension(9).withTemperature(0.2).withMomentum(0.25);
 
     assertThat(loss.samples()).isEqualTo(50);
     assertThat(loss.negatives()).isEqualTo(7);
@@ -407,42 +404,42 @@ final class CrdLossTest {
 
   @Test
   void options_ofVariants_areKeptAndPassedOn() {
-    CrdLoss queue = CrdLoss.withQueue(20).negatives(3);
-    CrdLoss relaxed = CrdLoss.forSamples(3).classes(1, 2, 2).relaxed().momentum(0);
-    CrdLoss fixed = LOSS.fixedZ(2, 3).dimension(4);
-    CrdLoss average = LOSS.movingAverageZ(0.75).temperature(1);
+    CrdLoss queue = CrdLoss.forQueue(20).withNegatives(3);
+    CrdLoss relaxed = CrdLoss.forSamples(3).withClasses(1, 2, 2).withRelaxed(true).withMomentum(0);
+    CrdLoss fixed = LOSS.withZ(CrdLoss.Z.fixed(2, 3)).withDimension(4);
+    CrdLoss average = LOSS.withZ(CrdLoss.Z.movingAverage(0.75)).withTemperature(1);
 
     assertThat(queue.queue()).isEqualTo(20);
     assertThat(queue.samples()).isZero();
     assertThat(queue.negatives()).isEqualTo(3);
-    assertThat(relaxed.classes()).containsExactly(1, 2, 2);
-    assertThat(relaxed.isRelaxed()).isTrue();
-    assertThat(LOSS.isRelaxed()).isFalse();
-    assertThat(fixed.zSource()).isEqualTo(ZSource.FIXED);
-    assertThat(fixed.zStudent()).isEqualTo(2);
-    assertThat(fixed.zTeacher()).isEqualTo(3);
-    assertThat(average.zSource()).isEqualTo(ZSource.MOVING_AVERAGE);
-    assertThat(average.zMomentum()).isEqualTo(0.75);
+    assertThat(relaxed.classes()).containsExactly(1L, 2L, 2L);
+    assertThat(relaxed.relaxed()).isTrue();
+    assertThat(LOSS.relaxed()).isFalse();
+    assertThat(fixed.z().source()).isEqualTo(ZSource.FIXED);
+    assertThat(fixed.z().student()).isEqualTo(2);
+    assertThat(fixed.z().teacher()).isEqualTo(3);
+    assertThat(average.z().source()).isEqualTo(ZSource.MOVING_AVERAGE);
+    assertThat(average.z().momentum()).isEqualTo(0.75);
     Stream.of(queue, relaxed, fixed, average).forEach(CrdLossTest::assertPassedOn);
   }
 
   private static void assertPassedOn(CrdLoss loss) {
-    try (NativeCrdOptions options = (NativeCrdOptions) loss.nativeOptions()) {
+    try (NativeCrdOptions options = loss.nativeOptions()) {
       assertThat(options.samples()).isEqualTo(loss.samples());
       assertThat(options.negatives()).isEqualTo(loss.negatives());
       assertThat(options.dimension()).isEqualTo(loss.dimension());
       assertThat(options.temperature()).isEqualTo(loss.temperature());
       assertThat(options.momentum()).isEqualTo(loss.momentum());
       assertThat(options.queue()).isEqualTo(loss.queue());
-      assertThat(options.classes().defined()).isEqualTo(loss.classes().length > 0);
+      assertThat(options.classes().defined()).isEqualTo(!loss.classes().isEmpty());
       if (options.classes().defined()) {
-        assertThat(values(options.classes())).isEqualTo(loss.classes());
+        assertThat(values(options.classes())).containsExactly(loss.classes().toArray(Long[]::new));
       }
-      assertThat(options.relaxed()).isEqualTo(loss.isRelaxed());
-      assertThat(options.z().intern()).isEqualTo(Z_SOURCES.get(loss.zSource()));
-      assertThat(options.z_student()).isEqualTo(loss.zStudent());
-      assertThat(options.z_teacher()).isEqualTo(loss.zTeacher());
-      assertThat(options.z_momentum()).isEqualTo(loss.zMomentum());
+      assertThat(options.relaxed()).isEqualTo(loss.relaxed());
+      assertThat(options.z().intern()).isEqualTo(Z_SOURCES.get(loss.z().source()));
+      assertThat(options.z_student()).isEqualTo(loss.z().student());
+      assertThat(options.z_teacher()).isEqualTo(loss.z().teacher());
+      assertThat(options.z_momentum()).isEqualTo(loss.z().momentum());
     }
   }
 
@@ -455,9 +452,9 @@ final class CrdLossTest {
       assertThat(LOSS.momentum()).isEqualTo(defaults.momentum());
       assertThat(LOSS.queue()).isEqualTo(defaults.queue());
       assertThat(defaults.classes().defined()).isFalse();
-      assertThat(LOSS.isRelaxed()).isEqualTo(defaults.relaxed());
-      assertThat(Z_SOURCES).containsEntry(LOSS.zSource(), defaults.z().intern());
-      assertThat(LOSS.zMomentum()).isEqualTo(defaults.z_momentum());
+      assertThat(LOSS.relaxed()).isEqualTo(defaults.relaxed());
+      assertThat(Z_SOURCES).containsEntry(LOSS.z().source(), defaults.z().intern());
+      assertThat(LOSS.z().momentum()).isEqualTo(defaults.z_momentum());
     }
   }
 

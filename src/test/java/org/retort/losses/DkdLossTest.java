@@ -27,7 +27,7 @@ import org.retort.testing.Gradients;
 import org.retort.testing.Precision;
 
 final class DkdLossTest {
-  private static final DkdLoss LOSS = DkdLoss.withTemperature(4);
+  private static final DkdLoss LOSS = DkdLoss.of(4);
 
   @AutoClose private final PointerScope scope = new PointerScope();
 
@@ -42,10 +42,10 @@ final class DkdLossTest {
     Tensor student = precision.trainable(golden.get("s"));
     Tensor teacher = precision.of(golden.get("t"));
     DkdLoss loss =
-        DkdLoss.withTemperature(golden.get("temperature").item_double())
-            .alpha(golden.get("alpha").item_double())
-            .beta(golden.get("beta").item_double())
-            .standardise(golden.containsKey("standardise"));
+        DkdLoss.of(golden.get("temperature").item_double())
+            .withAlpha(golden.get("alpha").item_double())
+            .withBeta(golden.get("beta").item_double())
+            .withStandardise(golden.containsKey("standardise"));
 
     Tensor value = loss.compute(student, teacher, golden.get("labels"));
     value.backward();
@@ -103,7 +103,7 @@ final class DkdLossTest {
 
   @Test
   void compute_standardised_doesNotDependOnTheRangeOfLogits() {
-    DkdLoss loss = LOSS.standardise(true);
+    DkdLoss loss = LOSS.withStandardise(true);
     Tensor student = logits(1);
     Tensor stretched = student.mul(new Scalar(5));
 
@@ -147,20 +147,20 @@ final class DkdLossTest {
   @ValueSource(doubles = {0, -4, Double.NaN, Double.POSITIVE_INFINITY})
   void temperature_notPositiveAndFinite_isRejected(double temperature) {
     String rule = ": temperature must be positive and finite (got " + temperature + ")";
-    assertIllegal(() -> DkdLoss.withTemperature(temperature), "DkdLoss.withTemperature" + rule);
+    assertIllegal(() -> DkdLoss.of(temperature), "DkdLoss" + rule);
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {-1, Double.NaN, Double.POSITIVE_INFINITY})
   void weights_outOfRange_areRejected(double weight) {
     String rule = " must be at least 0 and finite (got " + weight + ")";
-    assertIllegal(() -> LOSS.alpha(weight), "DkdLoss.alpha: alpha" + rule);
-    assertIllegal(() -> LOSS.beta(weight), "DkdLoss.beta: beta" + rule);
+    assertIllegal(() -> LOSS.withAlpha(weight), "DkdLoss: alpha" + rule);
+    assertIllegal(() -> LOSS.withBeta(weight), "DkdLoss: beta" + rule);
   }
 
   @Test
   void options_set_areKeptAndPassedOn() {
-    DkdLoss loss = DkdLoss.withTemperature(2.5).alpha(0.5).beta(3).standardise(true);
+    DkdLoss loss = DkdLoss.of(2.5).withAlpha(0.5).withBeta(3).withStandardise(true);
 
     assertPassedOn(LOSS);
     assertPassedOn(loss);
@@ -181,7 +181,7 @@ final class DkdLossTest {
   }
 
   private static void assertPassedOn(DkdLoss loss) {
-    try (NativeDkdOptions options = (NativeDkdOptions) loss.nativeOptions()) {
+    try (NativeDkdOptions options = loss.nativeOptions()) {
       assertThat(options.alpha()).isEqualTo(loss.alpha());
       assertThat(options.beta()).isEqualTo(loss.beta());
       assertThat(options.temperature()).isEqualTo(loss.temperature());

@@ -230,8 +230,8 @@ final class FspLossTest {
 
     Tensor loss =
         FspLoss.ofPairs(new Pair(0, 2))
-            .pooling(pooling)
-            .reduction(reduction)
+            .withPooling(pooling)
+            .withReduction(reduction)
             .compute(student, teacher)
             .get(0);
     loss.backward();
@@ -271,9 +271,8 @@ final class FspLossTest {
 
   @Test
   void options_unusable_areRejected() {
-    assertIllegal(() -> LOSS.pooling(null), "FspLoss.pooling: pooling must be given (got null)");
-    assertIllegal(
-        () -> LOSS.reduction(null), "FspLoss.reduction: reduction must be given (got null)");
+    assertIllegal(() -> LOSS.withPooling(null), "FspLoss: pooling must be given (got null)");
+    assertIllegal(() -> LOSS.withReduction(null), "FspLoss: reduction must be given (got null)");
     assertIllegal(
         () -> FspLoss.ofPairs(), "FspLoss.ofPairs: pairs must be at least one (got none)");
     assertIllegal(
@@ -288,27 +287,28 @@ final class FspLossTest {
   @Test
   void options_set_areKeptAndPassedOn() {
     FspLoss loss = FspLoss.ofPairs(new Pair(0, 2), new Pair(1, 3));
-    FspLoss changed = loss.pooling(Pooling.MAX).reduction(Reduction.TORCHDISTILL).adaptChannels();
+    FspLoss changed =
+        loss.withPooling(Pooling.MAX).withReduction(Reduction.TORCHDISTILL).withAdaptChannels(true);
 
     assertThat(changed.pairs()).containsExactly(new Pair(0, 2), new Pair(1, 3));
     assertThat(changed.pooling()).isEqualTo(Pooling.MAX);
     assertThat(changed.reduction()).isEqualTo(Reduction.TORCHDISTILL);
-    assertThat(changed.adaptsChannels()).isTrue();
-    assertThat(loss.adaptsChannels()).isFalse();
+    assertThat(changed.adaptChannels()).isTrue();
+    assertThat(loss.adaptChannels()).isFalse();
     assertPassedOn(LOSS, NativeFspPooling.kAverage, NativeFspReduction.kMean);
     assertPassedOn(loss, NativeFspPooling.kAverage, NativeFspReduction.kMean, 0, 2, 1, 3);
     assertPassedOn(changed, NativeFspPooling.kMax, NativeFspReduction.kTorchdistill, 0, 2, 1, 3);
     assertPassedOn(
-        LOSS.reduction(Reduction.PAPER), NativeFspPooling.kAverage, NativeFspReduction.kPaper);
+        LOSS.withReduction(Reduction.PAPER), NativeFspPooling.kAverage, NativeFspReduction.kPaper);
   }
 
   private static void assertPassedOn(
       FspLoss loss, NativeFspPooling pooling, NativeFspReduction reduction, long... pairs) {
-    try (NativeFspOptions options = (NativeFspOptions) loss.nativeOptions()) {
+    try (NativeFspOptions options = loss.nativeOptions()) {
       assertThat(options.pairs().get()).isEqualTo(pairs);
       assertThat(options.pooling().intern()).isEqualTo(pooling);
       assertThat(options.reduction().intern()).isEqualTo(reduction);
-      assertThat(options.adapt_channels()).isEqualTo(loss.adaptsChannels());
+      assertThat(options.adapt_channels()).isEqualTo(loss.adaptChannels());
     }
   }
 

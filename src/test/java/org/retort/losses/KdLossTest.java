@@ -31,8 +31,8 @@ import org.retort.testing.Gradients;
 import org.retort.testing.Precision;
 
 final class KdLossTest {
-  private static final KdLoss LOSS = KdLoss.withTemperature(4);
-  private static final KdLoss PROBABILITIES = LOSS.target(Target.PROBABILITIES);
+  private static final KdLoss LOSS = KdLoss.of(4);
+  private static final KdLoss PROBABILITIES = LOSS.withTarget(Target.PROBABILITIES);
 
   @AutoClose private final PointerScope scope = new PointerScope();
 
@@ -47,8 +47,7 @@ final class KdLossTest {
     Tensor student = precision.trainable(golden.get("s"));
     Tensor teacher = precision.of(golden.get("t"));
 
-    Tensor loss =
-        KdLoss.withTemperature(golden.get("temperature").item_double()).compute(student, teacher);
+    Tensor loss = KdLoss.of(golden.get("temperature").item_double()).compute(student, teacher);
     loss.backward();
 
     assertThat(loss.scalar_type().intern()).isEqualTo(precision.dtype());
@@ -69,8 +68,8 @@ final class KdLossTest {
     Tensor student = precision.trainable(golden.get("s"));
 
     Tensor loss =
-        KdLoss.withTemperature(golden.get("temperature").item_double())
-            .target(Target.STANDARDISED_LOGITS)
+        KdLoss.of(golden.get("temperature").item_double())
+            .withTarget(Target.STANDARDISED_LOGITS)
             .compute(student, precision.of(golden.get("t")));
     loss.backward();
 
@@ -260,29 +259,29 @@ final class KdLossTest {
   @ValueSource(doubles = {0, -4, Double.NaN, Double.POSITIVE_INFINITY})
   void temperature_notPositiveAndFinite_isRejected(double temperature) {
     String rule = ": temperature must be positive and finite (got " + temperature + ")";
-    assertIllegal(() -> KdLoss.withTemperature(temperature), "KdLoss.withTemperature" + rule);
+    assertIllegal(() -> KdLoss.of(temperature), "KdLoss" + rule);
   }
 
   @Test
   void target_null_isRejected() {
-    assertIllegal(() -> LOSS.target(null), "KdLoss.target: target must be given (got null)");
+    assertIllegal(() -> LOSS.withTarget(null), "KdLoss: target must be given (got null)");
   }
 
   @Test
   void options_set_areKeptAndPassedOn() {
-    KdLoss loss = KdLoss.withTemperature(2.5);
-    KdLoss changed = loss.target(Target.PROBABILITIES);
+    KdLoss loss = KdLoss.of(2.5);
+    KdLoss changed = loss.withTarget(Target.PROBABILITIES);
 
     assertThat(loss.target()).isEqualTo(Target.LOGITS);
     assertThat(changed.target()).isEqualTo(Target.PROBABILITIES);
     assertThat(changed.temperature()).isEqualTo(2.5);
     assertPassedOn(loss, NativeKdTarget.kLogits);
     assertPassedOn(changed, NativeKdTarget.kProbabilities);
-    assertPassedOn(loss.target(Target.STANDARDISED_LOGITS), NativeKdTarget.kStandardisedLogits);
+    assertPassedOn(loss.withTarget(Target.STANDARDISED_LOGITS), NativeKdTarget.kStandardisedLogits);
   }
 
   private static void assertPassedOn(KdLoss loss, NativeKdTarget target) {
-    try (NativeKdOptions options = (NativeKdOptions) loss.nativeOptions()) {
+    try (NativeKdOptions options = loss.nativeOptions()) {
       assertThat(options.temperature()).isEqualTo(loss.temperature());
       assertThat(options.target().intern()).isEqualTo(target);
     }

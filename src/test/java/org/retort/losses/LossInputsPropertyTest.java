@@ -99,10 +99,7 @@ final class LossInputsPropertyTest {
             && student.fits(teacher, 2)
             && temperature > 0,
         logits,
-        () ->
-            KdLoss.withTemperature(temperature)
-                .target(target)
-                .compute(logits, teacher(teacher, target)));
+        () -> KdLoss.of(temperature).withTarget(target).compute(logits, teacher(teacher, target)));
   }
 
   private static Tensor teacher(Kind kind, KdLoss.Target target) {
@@ -127,8 +124,8 @@ final class LossInputsPropertyTest {
         map,
         () ->
             FspLoss.consecutive()
-                .pooling(pooling)
-                .reduction(reduction)
+                .withPooling(pooling)
+                .withReduction(reduction)
                 .compute(
                     List.of(map, kinds.get(2).random()),
                     List.of(kinds.get(1).random(), kinds.get(3).random()))

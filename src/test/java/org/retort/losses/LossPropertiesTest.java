@@ -35,7 +35,7 @@ import org.retort.losses.OfdLoss.Reduction;
 /** What holds for all values and shapes. The same ones are tried every time, in float64. */
 final class LossPropertiesTest {
   private static final double TOLERANCE = 1e-11;
-  private static final KdLoss KD = KdLoss.withTemperature(4);
+  private static final KdLoss KD = KdLoss.of(4);
 
   /** A property whose tries are the same in every run. */
   @Property(seed = "20261124", tries = 200, edgeCases = EdgeCasesMode.NONE)
@@ -66,7 +66,8 @@ final class LossPropertiesTest {
     Tensor logits = random(seed, batch, classes);
     assertZero(KD.compute(logits, logits));
     Tensor probabilities = logits.div(new Scalar(4)).softmax(1);
-    assertThat(KD.target(KdLoss.Target.PROBABILITIES).compute(logits, probabilities).item_double())
+    assertThat(
+            KD.withTarget(KdLoss.Target.PROBABILITIES).compute(logits, probabilities).item_double())
         .isCloseTo(0, within(TOLERANCE));
   }
 
@@ -89,7 +90,7 @@ final class LossPropertiesTest {
       @ForAll @DoubleRange(min = 0.1, max = 20) double temperature,
       @ForAll @DoubleRange(min = 0.1, max = 20) double scale,
       @ForAll int seed) {
-    KdLoss loss = KdLoss.withTemperature(temperature).target(target);
+    KdLoss loss = KdLoss.of(temperature).withTarget(target);
     Tensor student = random(seed, batch + 2, classes);
     Tensor teacher = torch.randn_like(student);
     if (target == KdLoss.Target.PROBABILITIES) {
@@ -138,7 +139,7 @@ final class LossPropertiesTest {
   }
 
   private static FspLoss fsp(Pooling pooling, FspLoss.Reduction reduction) {
-    return FspLoss.ofPairs(new Pair(0, 1)).pooling(pooling).reduction(reduction);
+    return FspLoss.ofPairs(new Pair(0, 1)).withPooling(pooling).withReduction(reduction);
   }
 
   @Always
@@ -185,7 +186,7 @@ final class LossPropertiesTest {
   }
 
   private static Tensor teacherTerm(NstLoss loss, List<Tensor> student, List<Tensor> teacher) {
-    Tensor part = loss.withoutTeacherTerm().compute(student, teacher).get(0);
+    Tensor part = loss.withTeacherTerm(false).compute(student, teacher).get(0);
     return loss.compute(student, teacher).get(0).sub(part);
   }
 
@@ -193,9 +194,9 @@ final class LossPropertiesTest {
   static Arbitrary<NstLoss> nstLosses() {
     Arbitrary<NstLoss> polynomial =
         Combinators.combine(Arbitraries.longs().between(1, 6), Arbitraries.doubles().between(0, 1))
-            .as((degree, offset) -> NstLoss.polynomial().degree(degree).offset(offset));
+            .as((degree, offset) -> NstLoss.polynomial().withDegree(degree).withOffset(offset));
     Arbitrary<NstLoss> gaussian =
-        Arbitraries.doubles().between(0.05, 5).map(NstLoss.gaussian()::variance);
+        Arbitraries.doubles().between(0.05, 5).map(NstLoss.gaussian()::withVariance);
     return Arbitraries.oneOf(
         Arbitraries.of(NstLoss.linear(), NstLoss.polynomial(), NstLoss.gaussian()),
         polynomial,

@@ -33,6 +33,7 @@ import org.retort.testing.Program;
 import org.retort.train.StepResult;
 import org.retort.train.Taps;
 import org.retort.train.TrainingStep;
+import org.retort.train.TrainingStepBuilder;
 
 /** What each variant of a loss does as a term of a training step. */
 final class LossVariantsTest {
@@ -46,8 +47,8 @@ final class LossVariantsTest {
   private static final Taps UNLIKE =
       new Taps(List.of("stem", "layer2", "layer3"), List.of("layer1", "layer1", "layer3"));
 
-  private static final CrdLoss CRD = CrdLoss.forSamples(9).negatives(3).dimension(6);
-  private static final CrdLoss QUEUE = CrdLoss.withQueue(10).negatives(3).dimension(6);
+  private static final CrdLoss CRD = CrdLoss.forSamples(9).withNegatives(3).withDimension(6);
+  private static final CrdLoss QUEUE = CrdLoss.forQueue(10).withNegatives(3).withDimension(6);
 
   private final FloatBuffer images = Buffers.random(1, BATCH * 3 * 8 * 8);
   private final LongBuffer labels = Buffers.longs(0, 4, 2, 1);
@@ -58,32 +59,31 @@ final class LossVariantsTest {
   @AutoClose private final Network teacher = network(2);
 
   static List<Arguments> variants() {
-    CrdLoss classes = CRD.classes(0, 1, 2, 0, 1, 2, 0, 1, 2);
+    CrdLoss classes = CRD.withClasses(0, 1, 2, 0, 1, 2, 0, 1, 2);
     FspLoss pairs =
         FspLoss.ofPairs(new FspLoss.Pair(0, 2), new FspLoss.Pair(2, 1))
-            .pooling(FspLoss.Pooling.MAX);
-    OfdLoss ofd = OfdLoss.withBatchMargin();
+            .withPooling(FspLoss.Pooling.MAX);
+    OfdLoss ofd = OfdLoss.ofBatchMargins();
     NstLoss polynomial = NstLoss.polynomial();
     return List.of(
-        Arguments.of(KdLoss.withTemperature(4), Taps.of()),
-        Arguments.of(
-            KdLoss.withTemperature(2).target(KdLoss.Target.STANDARDISED_LOGITS), Taps.of()),
-        Arguments.of(DkdLoss.withTemperature(4), Taps.of()),
-        Arguments.of(DkdLoss.withTemperature(2).beta(2).standardise(true), Taps.of()),
-        Arguments.of(pairs.reduction(FspLoss.Reduction.PAPER), MAPS),
-        Arguments.of(pairs.reduction(FspLoss.Reduction.TORCHDISTILL), MAPS),
-        Arguments.of(pairs.adaptChannels(), UNLIKE),
-        Arguments.of(polynomial.degree(3).offset(0.5), MAPS),
-        Arguments.of(NstLoss.gaussian().variance(0.5), MAPS),
+        Arguments.of(KdLoss.of(4), Taps.of()),
+        Arguments.of(KdLoss.of(2).withTarget(KdLoss.Target.STANDARDISED_LOGITS), Taps.of()),
+        Arguments.of(DkdLoss.of(4), Taps.of()),
+        Arguments.of(DkdLoss.of(2).withBeta(2).withStandardise(true), Taps.of()),
+        Arguments.of(pairs.withReduction(FspLoss.Reduction.PAPER), MAPS),
+        Arguments.of(pairs.withReduction(FspLoss.Reduction.TORCHDISTILL), MAPS),
+        Arguments.of(pairs.withAdaptChannels(true), UNLIKE),
+        Arguments.of(polynomial.withDegree(3).withOffset(0.5), MAPS),
+        Arguments.of(NstLoss.gaussian().withVariance(0.5), MAPS),
         Arguments.of(classes, EMBEDDING),
-        Arguments.of(classes.relaxed(), EMBEDDING),
-        Arguments.of(CRD.fixedZ(20, 30), EMBEDDING),
-        Arguments.of(CRD.movingAverageZ(0.9), EMBEDDING),
+        Arguments.of(classes.withRelaxed(true), EMBEDDING),
+        Arguments.of(CRD.withZ(CrdLoss.Z.fixed(20, 30)), EMBEDDING),
+        Arguments.of(CRD.withZ(CrdLoss.Z.movingAverage(0.9)), EMBEDDING),
         Arguments.of(QUEUE, EMBEDDING),
-        Arguments.of(QUEUE.movingAverageZ(0.9), EMBEDDING),
-        Arguments.of(ofd.reduction(OfdLoss.Reduction.SUM).layerDecay(0.5), BEFORE_RELU),
-        Arguments.of(ofd.reduction(OfdLoss.Reduction.BATCH_MEAN).scale(100), BEFORE_RELU),
-        Arguments.of(ofd.init(OfdLoss.Init.KAIMING), BEFORE_RELU),
+        Arguments.of(QUEUE.withZ(CrdLoss.Z.movingAverage(0.9)), EMBEDDING),
+        Arguments.of(ofd.withReduction(OfdLoss.Reduction.SUM).withLayerDecay(0.5), BEFORE_RELU),
+        Arguments.of(ofd.withReduction(OfdLoss.Reduction.BATCH_MEAN).withScale(100), BEFORE_RELU),
+        Arguments.of(ofd.withInit(OfdLoss.Init.KAIMING), BEFORE_RELU),
         Arguments.of(ofd, new Taps(List.of("layer1.pre"), List.of("layer2.pre"))));
   }
 
@@ -120,9 +120,7 @@ final class LossVariantsTest {
   void kd_teacherOfProbabilities_isThatOfItsLogits() {
     String[] names = {"logits.ts", "softmax.ts"};
     String[] outputs = {"logits", "logits.softmax(1)"};
-    KdLoss[] losses = {
-      KdLoss.withTemperature(1), KdLoss.withTemperature(1).target(KdLoss.Target.PROBABILITIES)
-    };
+    KdLoss[] losses = {KdLoss.of(1), KdLoss.of(1).withTarget(KdLoss.Target.PROBABILITIES)};
     double[] terms = new double[2];
     for (int i = 0; i < 2; i++) {
       Path file =
@@ -148,7 +146,7 @@ final class LossVariantsTest {
 
   @Test
   void fsp_channelsThatDiffer_haveAdaptersThatAreTrained() {
-    try (Run run = new Run(FspLoss.consecutive().adaptChannels(), UNLIKE)) {
+    try (Run run = new Run(FspLoss.consecutive().withAdaptChannels(true), UNLIKE)) {
       Map<String, Tensor> state = run.step.state();
       assertThat(state.keySet().stream().filter(name -> name.startsWith("terms.")))
           .containsExactlyInAnyOrder("terms.0.adapters.1.weight", "terms.0.adapters.1.bias");
@@ -181,7 +179,7 @@ final class LossVariantsTest {
   @Test
   void nst_withoutTeacherTerm_changesTheValueOnly() {
     try (Run whole = new Run(NstLoss.linear(), MAPS);
-        Run part = new Run(NstLoss.linear().withoutTeacherTerm(), MAPS)) {
+        Run part = new Run(NstLoss.linear().withTeacherTerm(false), MAPS)) {
       whole.once(null);
       part.once(null);
       assertThat(part.term()).isLessThan(whole.term());
@@ -210,7 +208,7 @@ final class LossVariantsTest {
 
   @Test
   void crd_batchLargerThanTheQueue_isRefused() {
-    try (Run run = new Run(CrdLoss.withQueue(3).negatives(3), EMBEDDING)) {
+    try (Run run = new Run(CrdLoss.forQueue(3).withNegatives(3), EMBEDDING)) {
       assertRefused(
           () -> run.once(null), "crd_loss: batch must be at most the queue's 3 rows (got 4)");
     }
@@ -219,8 +217,8 @@ final class LossVariantsTest {
   static Stream<Arguments> zSources() {
     return Stream.of(
         Arguments.of(CRD, false, 0),
-        Arguments.of(CRD.fixedZ(20, 30), false, 20),
-        Arguments.of(CRD.movingAverageZ(0.5), true, 0));
+        Arguments.of(CRD.withZ(CrdLoss.Z.fixed(20, 30)), false, 20),
+        Arguments.of(CRD.withZ(CrdLoss.Z.movingAverage(0.5)), true, 0));
   }
 
   @ParameterizedTest
@@ -249,10 +247,10 @@ final class LossVariantsTest {
                 norm ->
                     OfdLoss.expectedMargin(state.get(norm + ".weight"), state.get(norm + ".bias")))
             .toList();
-    try (Run given = new Run(OfdLoss.withMargins(margins), BEFORE_RELU);
+    try (Run given = new Run(OfdLoss.ofMargins(margins), BEFORE_RELU);
         Run found =
             new Run(
-                OfdLoss.withTeacherMargins(teacher, "layer1.0.bn2", "layer2.0.bn2"), BEFORE_RELU)) {
+                OfdLoss.ofTeacherMargins(teacher, "layer1.0.bn2", "layer2.0.bn2"), BEFORE_RELU)) {
       given.once(null);
       found.once(null);
       assertThat(found.term()).isPositive().isEqualTo(given.term());
@@ -262,11 +260,11 @@ final class LossVariantsTest {
   @ParameterizedTest
   @ValueSource(doubles = {0.5, 3})
   void ofd_layerDecayAndScale_weighTheLayers(double decay) {
-    OfdLoss loss = OfdLoss.withBatchMargin();
-    double first = term(loss.layerDecay(1e-9), BEFORE_RELU);
+    OfdLoss loss = OfdLoss.ofBatchMargins();
+    double first = term(loss.withLayerDecay(1e-9), BEFORE_RELU);
     double both = term(loss, BEFORE_RELU) - first;
 
-    double decayed = term(loss.layerDecay(decay).scale(10), BEFORE_RELU);
+    double decayed = term(loss.withLayerDecay(decay).withScale(10), BEFORE_RELU);
 
     assertThat(decayed).isCloseTo((decay * both + first) / 10, withinPercentage(0.01));
   }
@@ -275,7 +273,7 @@ final class LossVariantsTest {
   @CsvSource({"OFFICIAL, 0.25", "KAIMING, 0.3536"})
   void ofd_init_isTheDeviationOfTheConnectors(OfdLoss.Init init, double deviation) {
     Taps widening = new Taps(List.of("layer1.pre"), List.of("layer2.pre"));
-    try (Run run = new Run(OfdLoss.withBatchMargin().init(init), widening)) {
+    try (Run run = new Run(OfdLoss.ofBatchMargins().withInit(init), widening)) {
       Tensor weight = run.step.state().get("terms.0.connectors.0.conv.weight");
       assertThat(weight.shape()).containsExactly(32, 16, 1, 1);
       assertThat(weight.std().item_double()).isCloseTo(deviation, withinPercentage(10));
@@ -301,7 +299,7 @@ final class LossVariantsTest {
     private final StepResult result;
 
     Run(DistillationLoss loss, Taps taps) {
-      TrainingStep.Builder builder =
+      TrainingStepBuilder builder =
           TrainingStep.builder(student, teacher).inputShape(3, 8, 8).crossEntropy(0);
       step = builder.add(1, loss, taps).build();
       result = step.newResult();

@@ -57,7 +57,7 @@ final class NstLossTest {
     GoldenMaps.check(
         GoldenCases.read(name),
         precision,
-        (student, teacher) -> LOSSES.get(kernel).deadChannelNorm(0).compute(student, teacher));
+        (student, teacher) -> LOSSES.get(kernel).withDeadChannelNorm(0).compute(student, teacher));
   }
 
   @ParameterizedTest
@@ -116,7 +116,7 @@ final class NstLossTest {
   @EnumSource
   void backward_deadChannel_getsNoGradientUnlessAskedFor(Kernel kernel) {
     assertThat(gradientOfDeadChannel(LOSSES.get(kernel))).isZero();
-    assertThat(gradientOfDeadChannel(LOSSES.get(kernel).deadChannelNorm(0))).isPositive();
+    assertThat(gradientOfDeadChannel(LOSSES.get(kernel).withDeadChannelNorm(0))).isPositive();
   }
 
   private static double gradientOfDeadChannel(NstLoss loss) {
@@ -185,43 +185,44 @@ final class NstLossTest {
   @ValueSource(doubles = {-1e-9, Double.NaN, Double.POSITIVE_INFINITY})
   void deadChannelNorm_negativeOrNotFinite_isRejected(double norm) {
     String rule = ": dead channel norm must be at least 0 and finite (got " + norm + ")";
-    assertIllegal(() -> NstLoss.linear().deadChannelNorm(norm), "NstLoss.deadChannelNorm" + rule);
+    assertIllegal(() -> NstLoss.linear().withDeadChannelNorm(norm), "NstLoss" + rule);
   }
 
   @ParameterizedTest
   @ValueSource(longs = {0, 17, -2})
   void degree_outOfRange_isRejected(long degree) {
     assertIllegal(
-        () -> NstLoss.polynomial().degree(degree),
-        "NstLoss.degree: degree must be between 1 and 16 (got " + degree + ")");
+        () -> NstLoss.polynomial().withDegree(degree),
+        "NstLoss: degree must be between 1 and 16 (got " + degree + ")");
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {-1e-9, Double.NaN, Double.POSITIVE_INFINITY})
   void offset_negativeOrNotFinite_isRejected(double offset) {
     assertIllegal(
-        () -> NstLoss.polynomial().offset(offset),
-        "NstLoss.offset: offset must be at least 0 and finite (got " + offset + ")");
+        () -> NstLoss.polynomial().withOffset(offset),
+        "NstLoss: offset must be at least 0 and finite (got " + offset + ")");
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY})
   void variance_notPositiveAndFinite_isRejected(double variance) {
     assertIllegal(
-        () -> NstLoss.gaussian().variance(variance),
-        "NstLoss.variance: variance must be positive and finite (got " + variance + ")");
+        () -> NstLoss.gaussian().withVariance(variance),
+        "NstLoss: variance must be positive and finite (got " + variance + ")");
   }
 
   @Test
   void options_ofAnotherKernel_areRejected() {
     assertIllegal(
-        () -> NstLoss.linear().degree(3), "NstLoss.degree: kernel must be POLYNOMIAL (got LINEAR)");
+        () -> NstLoss.linear().withDegree(3),
+        "NstLoss: kernel must be POLYNOMIAL to have a degree or an offset (got LINEAR)");
     assertIllegal(
-        () -> NstLoss.gaussian().offset(3),
-        "NstLoss.offset: kernel must be POLYNOMIAL (got GAUSSIAN)");
+        () -> NstLoss.gaussian().withOffset(3),
+        "NstLoss: kernel must be POLYNOMIAL to have a degree or an offset (got GAUSSIAN)");
     assertIllegal(
-        () -> NstLoss.polynomial().variance(3),
-        "NstLoss.variance: kernel must be GAUSSIAN (got POLYNOMIAL)");
+        () -> NstLoss.polynomial().withVariance(3),
+        "NstLoss: kernel must be GAUSSIAN to have a variance (got POLYNOMIAL)");
   }
 
   @ParameterizedTest
@@ -235,7 +236,7 @@ final class NstLossTest {
     Tensor gradient = student.grad().clone();
     student.grad().zero_();
 
-    Tensor part = loss.withoutTeacherTerm().compute(List.of(student), List.of(teacher)).get(0);
+    Tensor part = loss.withTeacherTerm(false).compute(List.of(student), List.of(teacher)).get(0);
     part.backward();
 
     assertThat(part.item_double()).isLessThan(whole.item_double());
@@ -248,9 +249,9 @@ final class NstLossTest {
     return List.of(
         Arguments.of(NstLoss.linear(), (Function<Tensor, Tensor>) x -> x),
         Arguments.of(NstLoss.polynomial(), (Function<Tensor, Tensor>) Tensor::square),
-        Arguments.of(NstLoss.polynomial().degree(3).offset(0.5), cube),
+        Arguments.of(NstLoss.polynomial().withDegree(3).withOffset(0.5), cube),
         // |x − y|² = 2 − 2 xᵀy
-        Arguments.of(NstLoss.gaussian().variance(0.4), gaussian));
+        Arguments.of(NstLoss.gaussian().withVariance(0.4), gaussian));
   }
 
   @ParameterizedTest
@@ -268,7 +269,7 @@ final class NstLossTest {
     Precision.FLOAT32.assertClose(
         "loss", loss.compute(students, teachers).get(0), ofStudent.add(mean(kernel, t, t)));
     Precision.FLOAT32.assertClose(
-        "without", loss.withoutTeacherTerm().compute(students, teachers).get(0), ofStudent);
+        "without", loss.withTeacherTerm(false).compute(students, teachers).get(0), ofStudent);
   }
 
   private static Tensor mean(Function<Tensor, Tensor> kernel, Tensor x, Tensor y) {
@@ -284,42 +285,42 @@ final class NstLossTest {
   @EnumSource
   void options_set_areKeptAndPassedOn(Kernel kernel) {
     NstLoss loss = LOSSES.get(kernel);
-    NstLoss changed = loss.deadChannelNorm(0.5).withoutTeacherTerm();
+    NstLoss changed = loss.withDeadChannelNorm(0.5).withTeacherTerm(false);
 
     assertThat(loss.kernel()).isEqualTo(kernel);
     assertThat(changed.kernel()).isEqualTo(kernel);
     assertThat(changed.deadChannelNorm()).isEqualTo(0.5);
-    assertThat(changed.hasTeacherTerm()).isFalse();
+    assertThat(changed.teacherTerm()).isFalse();
     assertThat(loss.deadChannelNorm()).isEqualTo(1e-6);
-    assertThat(loss.hasTeacherTerm()).isTrue();
+    assertThat(loss.teacherTerm()).isTrue();
     assertPassedOn(loss);
     assertPassedOn(changed);
   }
 
   @Test
   void options_ofOneKernel_areKeptAndPassedOn() {
-    NstLoss polynomial = NstLoss.polynomial().degree(5).offset(0.25);
-    NstLoss gaussian = NstLoss.gaussian().variance(0.75);
+    NstLoss polynomial = NstLoss.polynomial().withDegree(5).withOffset(0.25);
+    NstLoss gaussian = NstLoss.gaussian().withVariance(0.75);
 
     assertThat(polynomial.degree()).isEqualTo(5);
     assertThat(polynomial.offset()).isEqualTo(0.25);
-    assertThat(polynomial.withoutTeacherTerm().degree()).isEqualTo(5);
+    assertThat(polynomial.withTeacherTerm(false).degree()).isEqualTo(5);
     assertThat(gaussian.variance()).hasValue(0.75);
-    assertThat(gaussian.deadChannelNorm(0).variance()).hasValue(0.75);
+    assertThat(gaussian.withDeadChannelNorm(0).variance()).hasValue(0.75);
     assertThat(NstLoss.gaussian().variance()).isEmpty();
     assertPassedOn(polynomial);
     assertPassedOn(gaussian);
   }
 
   private static void assertPassedOn(NstLoss loss) {
-    try (NativeNstOptions options = (NativeNstOptions) loss.nativeOptions()) {
+    try (NativeNstOptions options = loss.nativeOptions()) {
       assertThat(options.kernel().intern().name().substring(1))
           .isEqualToIgnoringCase(loss.kernel().name());
       assertThat(options.degree()).isEqualTo(loss.degree());
       assertThat(options.offset()).isEqualTo(loss.offset());
       assertThat(options.variance().has_value()).isEqualTo(loss.variance().isPresent());
       loss.variance().ifPresent(x -> assertThat(options.variance().get()).isEqualTo(x));
-      assertThat(options.teacher_term()).isEqualTo(loss.hasTeacherTerm());
+      assertThat(options.teacher_term()).isEqualTo(loss.teacherTerm());
       assertThat(options.dead_channel_norm()).isEqualTo(loss.deadChannelNorm());
     }
   }
@@ -332,7 +333,7 @@ final class NstLossTest {
       assertThat(loss.degree()).isEqualTo(defaults.degree());
       assertThat(loss.offset()).isEqualTo(defaults.offset());
       assertThat(loss.variance().isPresent()).isEqualTo(defaults.variance().has_value());
-      assertThat(loss.hasTeacherTerm()).isEqualTo(defaults.teacher_term());
+      assertThat(loss.teacherTerm()).isEqualTo(defaults.teacher_term());
       assertThat(loss.deadChannelNorm()).isEqualTo(defaults.dead_channel_norm());
     }
   }

@@ -203,9 +203,9 @@ final class OfdLossTest {
           OfdLoss.expectedMargins(teacher, List.of("layer1.0.bn2", "layer2.0.bn2"), true);
 
       assertThat(margins).map(Bits::of).containsExactly(Bits.of(first), Bits.of(second));
-      OfdLoss loss = OfdLoss.withTeacherMargins(teacher, "layer2.0.bn2");
+      OfdLoss loss = OfdLoss.ofTeacherMargins(teacher, "layer2.0.bn2");
       state.get("layer2.0.bn2.bias").zero_();
-      try (NativeOfdOptions options = (NativeOfdOptions) loss.nativeOptions()) {
+      try (NativeOfdOptions options = loss.nativeOptions()) {
         double[] expected = new double[32];
         Arrays.fill(expected, -3);
         assertValues(options.margins().get(0), expected);
@@ -217,28 +217,28 @@ final class OfdLossTest {
   void expectedMargins_unusable_areRejected() {
     Network teacher = ResNet.cifar(8, 3);
     assertIllegal(
-        () -> OfdLoss.withTeacherMargins(null, "bn1"),
-        "OfdLoss.withTeacherMargins: teacher must be given (got null)");
+        () -> OfdLoss.ofTeacherMargins(null, "bn1"),
+        "OfdLoss.ofTeacherMargins: teacher must be given (got null)");
     assertIllegal(
-        () -> OfdLoss.withTeacherMargins(teacher),
-        "OfdLoss.withTeacherMargins: norms must be at least one (got none)");
+        () -> OfdLoss.ofTeacherMargins(teacher),
+        "OfdLoss.ofTeacherMargins: norms must be at least one (got none)");
     assertIllegal(
-        () -> OfdLoss.withTeacherMargins(teacher, "bn1", null),
-        "OfdLoss.withTeacherMargins: norms[1] must be given (got null)");
+        () -> OfdLoss.ofTeacherMargins(teacher, "bn1", null),
+        "OfdLoss.ofTeacherMargins: norms[1] must be given (got null)");
     assertIllegal(
         () -> OfdLoss.expectedMargins(teacher, null, true),
         "OfdLoss.expectedMargins: norms must be given (got null)");
     assertIllegal(
         () -> OfdLoss.expectedMargins(teacher, List.of(), true),
         "OfdLoss.expectedMargins: norms must be at least one (got none)");
-    assertThatThrownBy(() -> OfdLoss.withTeacherMargins(teacher, "layer9"))
+    assertThatThrownBy(() -> OfdLoss.ofTeacherMargins(teacher, "layer9"))
         .isExactlyInstanceOf(RetortException.class)
         .hasMessageStartingWith(
             "ofd_expected_margins: norms must be BatchNorm layers of the teacher")
         .hasMessageContaining("layer9");
     teacher.close();
     assertUnusable(
-        () -> OfdLoss.withTeacherMargins(teacher, "bn1"),
+        () -> OfdLoss.ofTeacherMargins(teacher, "bn1"),
         "ResNet: object must be open (got a closed one)");
   }
 
@@ -325,7 +325,7 @@ final class OfdLossTest {
     assertChecked("OfdLoss.expectedMargin: bn weight", x -> OfdLoss.expectedMargin(x, margin));
     assertChecked("OfdLoss.expectedMargin: bn bias", x -> OfdLoss.expectedMargin(margin, x));
     assertChecked(
-        "OfdLoss.withMargins: margins[1]", x -> OfdLoss.withMargins(Arrays.asList(margin, x)));
+        "OfdLoss.ofMargins: margins[1]", x -> OfdLoss.ofMargins(Arrays.asList(margin, x)));
   }
 
   @Test
@@ -373,10 +373,10 @@ final class OfdLossTest {
   @Test
   void options_null_areRejected() {
     assertIllegal(
-        () -> OfdLoss.withBatchMargin().init(null), "OfdLoss.init: init must be given (got null)");
+        () -> OfdLoss.ofBatchMargins().withInit(null), "OfdLoss: init must be given (got null)");
     assertIllegal(
-        () -> OfdLoss.withBatchMargin().reduction(null),
-        "OfdLoss.reduction: reduction must be given (got null)");
+        () -> OfdLoss.ofBatchMargins().withReduction(null),
+        "OfdLoss: reduction must be given (got null)");
     Tensor map = map(1);
     assertIllegal(
         () -> OfdLoss.compute(map, map, margin, null),
@@ -384,7 +384,7 @@ final class OfdLossTest {
   }
 
   @Test
-  void withMargins_unusable_isRejected() {
+  void ofMargins_unusable_isRejected() {
     assertMarginsRejected(null, "margins must be given (got null)");
     assertMarginsRejected(List.of(), "margins must be at least one (got none)");
     assertMarginsRejected(
@@ -397,14 +397,14 @@ final class OfdLossTest {
   }
 
   @Test
-  void withMargins_changedAndClosedLater_keepsTheirValues() {
+  void ofMargins_changedAndClosedLater_keepsTheirValues() {
     Tensor spread = torch.zeros(2, 2).select(1, 0).fill_(new Scalar(-2)).requires_grad_(true);
-    OfdLoss loss = OfdLoss.withMargins(List.of(margin, spread.to(ScalarType.Half)));
+    OfdLoss loss = OfdLoss.ofMargins(List.of(margin, spread.to(ScalarType.Half)));
 
     margin.fill_(new Scalar(-7));
     margin.close();
 
-    try (NativeOfdOptions options = (NativeOfdOptions) loss.nativeOptions()) {
+    try (NativeOfdOptions options = loss.nativeOptions()) {
       assertThat(options.margins().size()).isEqualTo(2);
       assertValues(options.margins().get(0), -0.5, 0, -1);
       assertValues(options.margins().get(1), -2, -2);
@@ -419,32 +419,35 @@ final class OfdLossTest {
   @ValueSource(doubles = {0, -1, Double.NaN, Double.POSITIVE_INFINITY})
   void layerDecayAndScale_notPositiveAndFinite_areRejected(double value) {
     String rule = " must be positive and finite (got " + value + ")";
-    OfdLoss loss = OfdLoss.withBatchMargin();
-    assertIllegal(() -> loss.layerDecay(value), "OfdLoss.layerDecay: layer decay" + rule);
-    assertIllegal(() -> loss.scale(value), "OfdLoss.scale: scale" + rule);
+    OfdLoss loss = OfdLoss.ofBatchMargins();
+    assertIllegal(() -> loss.withLayerDecay(value), "OfdLoss: layer decay" + rule);
+    assertIllegal(() -> loss.withScale(value), "OfdLoss: scale" + rule);
   }
 
   @Test
   void options_set_areKeptAndPassedOn() {
-    OfdLoss loss = OfdLoss.withMargins(List.of(margin));
+    OfdLoss loss = OfdLoss.ofMargins(List.of(margin));
     OfdLoss changed =
-        loss.reduction(Reduction.BATCH_MEAN).layerDecay(0.5).scale(1000).init(Init.KAIMING);
+        loss.withReduction(Reduction.BATCH_MEAN)
+            .withLayerDecay(0.5)
+            .withScale(1000)
+            .withInit(Init.KAIMING);
 
     assertThat(changed.reduction()).isEqualTo(Reduction.BATCH_MEAN);
     assertThat(changed.layerDecay()).isEqualTo(0.5);
     assertThat(changed.scale()).isEqualTo(1000);
     assertThat(changed.init()).isEqualTo(Init.KAIMING);
     assertThat(loss.init()).isEqualTo(Init.OFFICIAL);
-    assertPassedOn(OfdLoss.withBatchMargin(), NativeOfdReduction.kMean, NativeOfdInit.kOfficial, 0);
+    assertPassedOn(OfdLoss.ofBatchMargins(), NativeOfdReduction.kMean, NativeOfdInit.kOfficial, 0);
     assertPassedOn(loss, NativeOfdReduction.kMean, NativeOfdInit.kOfficial, 1);
     assertPassedOn(
-        loss.reduction(Reduction.SUM), NativeOfdReduction.kSum, NativeOfdInit.kOfficial, 1);
+        loss.withReduction(Reduction.SUM), NativeOfdReduction.kSum, NativeOfdInit.kOfficial, 1);
     assertPassedOn(changed, NativeOfdReduction.kBatchMean, NativeOfdInit.kKaiming, 1);
   }
 
   private static void assertPassedOn(
       OfdLoss loss, NativeOfdReduction reduction, NativeOfdInit init, long margins) {
-    try (NativeOfdOptions options = (NativeOfdOptions) loss.nativeOptions()) {
+    try (NativeOfdOptions options = loss.nativeOptions()) {
       assertThat(options.reduction().intern()).isEqualTo(reduction);
       assertThat(options.init().intern()).isEqualTo(init);
       assertThat(options.layer_decay()).isEqualTo(loss.layerDecay());
@@ -456,7 +459,7 @@ final class OfdLossTest {
   @Test
   void defaults_always_areTheNativeOnes() {
     try (NativeOfdOptions defaults = new NativeOfdOptions()) {
-      OfdLoss loss = OfdLoss.withBatchMargin();
+      OfdLoss loss = OfdLoss.ofBatchMargins();
       assertPassedOn(loss, defaults.reduction().intern(), defaults.init().intern(), 0);
       assertThat(loss.layerDecay()).isEqualTo(defaults.layer_decay());
       assertThat(loss.scale()).isEqualTo(defaults.scale());
@@ -470,7 +473,7 @@ final class OfdLossTest {
   }
 
   private static void assertMarginsRejected(List<Tensor> margins, String rule) {
-    assertIllegal(() -> OfdLoss.withMargins(margins), "OfdLoss.withMargins: " + rule);
+    assertIllegal(() -> OfdLoss.ofMargins(margins), "OfdLoss.ofMargins: " + rule);
   }
 
   private static void assertComputeRefused(

@@ -115,7 +115,7 @@ final class NetworksTest {
   void normBefore_ofEachFamily_givesOfdItsMargins(String name, String tap, String norm) {
     try (Network network = Networks.create(name, 5, 3)) {
       assertThat(network.normBefore(tap)).isEqualTo(norm);
-      assertThat(OfdLoss.withTeacherMargins(network, network.normBefore(tap))).isNotNull();
+      assertThat(OfdLoss.ofTeacherMargins(network, network.normBefore(tap))).isNotNull();
     }
   }
 

@@ -29,7 +29,7 @@ final class ExperimentTest {
     try (Network teacher = experiment.network(recipe.teacher().network(), 0);
         Network student = experiment.network(recipe.student().network(), 0)) {
       for (Method method : recipe.methods()) {
-        for (Stage stage : method.stages()) {
+        for (StageRecipe stage : method.stages()) {
           try (TrainingStep step = experiment.step(stage, student, teacher)) {
             assertThat(step.learningRate()).as(method.name()).isPositive();
             assertThat(step.teacherTaps().isEmpty())
@@ -48,7 +48,7 @@ final class ExperimentTest {
     Recipe recipe = experiment.recipe();
     try (Network teacher = experiment.network(recipe.teacher().network(), 0)) {
       for (Method method : recipe.methods()) {
-        Stage stage = method.stages().get(0);
+        StageRecipe stage = method.stages().get(0);
         try (Network student = experiment.network(recipe.student().network(), 0);
             DatasetBatches batches = experiment.batches(stage, 0);
             TrainingStep step = experiment.step(stage, student, teacher)) {
@@ -73,7 +73,7 @@ final class ExperimentTest {
     Experiment experiment =
         Experiment.onNoise(
             Recipes.load("cifar100-repdistiller").withTeacher("resnet20").withStudent("resnet8"));
-    Stage stage = method(experiment, "fsp").stages().get(0);
+    StageRecipe stage = method(experiment, "fsp").stages().get(0);
     assertThat(stage.epochs()).isEqualTo(30);
     try (Network teacher = experiment.network("resnet20", 0);
         Network student = experiment.network("resnet8", 0);

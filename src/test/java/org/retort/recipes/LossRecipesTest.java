@@ -6,11 +6,13 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.bindings.NativeCriterionOptions;
+import org.retort.internal.NativeCriteria;
 import org.retort.losses.CrdLoss;
 import org.retort.losses.DistillationLoss;
 import org.retort.losses.DkdLoss;
@@ -55,7 +57,7 @@ final class LossRecipesTest {
     assertThat(loss.pairs()).containsExactly(new FspLoss.Pair(0, 2));
     assertThat(loss.pooling()).isEqualTo(FspLoss.Pooling.MAX);
     assertThat(loss.reduction()).isEqualTo(FspLoss.Reduction.PAPER);
-    assertThat(loss.adaptsChannels()).isTrue();
+    assertThat(loss.adaptChannels()).isTrue();
   }
 
   @Test
@@ -68,7 +70,7 @@ final class LossRecipesTest {
     assertThat(polynomial.kernel()).isEqualTo(NstLoss.Kernel.POLYNOMIAL);
     assertThat(polynomial.degree()).isEqualTo(3);
     assertThat(polynomial.offset()).isEqualTo(0.5);
-    assertThat(polynomial.hasTeacherTerm()).isFalse();
+    assertThat(polynomial.teacherTerm()).isFalse();
     assertThat(polynomial.deadChannelNorm()).isEqualTo(1e-3);
     assertThat(((NstLoss) read("{loss: nst, kernel: linear}")).kernel())
         .isEqualTo(NstLoss.Kernel.LINEAR);
@@ -104,7 +106,7 @@ final class LossRecipesTest {
     Set<String> byOtherMeans = Set.of("pairs: []", "variance: none");
     String known =
         byOtherMeans.stream().reduce(yaml, (text, option) -> text.replace(", " + option, ""));
-    try (NativeCriterionOptions options = read(known).nativeOptions()) {
+    try (NativeCriterionOptions options = NativeCriteria.of(read(known))) {
       String description = options.description();
       List<String> inRecipe = options(yaml.replaceFirst("^\\{loss: \\w+, ", "{"));
       List<String> inNative =
@@ -142,23 +144,23 @@ final class LossRecipesTest {
                 "{loss: crd, contrast: relaxed, negatives: 3, dimension: 16, temperature: 0.1,"
                     + " momentum: 0.9, z_student: 2, z_teacher: 3}");
     assertThat(loss.samples()).isEqualTo(5);
-    assertThat(loss.classes()).containsExactly(LABELS);
-    assertThat(loss.isRelaxed()).isTrue();
+    assertThat(loss.classes()).containsExactlyElementsOf(LongStream.of(LABELS).boxed().toList());
+    assertThat(loss.relaxed()).isTrue();
     assertThat(loss.negatives()).isEqualTo(3);
     assertThat(loss.dimension()).isEqualTo(16);
     assertThat(loss.temperature()).isEqualTo(0.1);
     assertThat(loss.momentum()).isEqualTo(0.9);
-    assertThat(loss.zSource()).isEqualTo(CrdLoss.ZSource.FIXED);
-    assertThat(loss.zStudent()).isEqualTo(2);
-    assertThat(loss.zTeacher()).isEqualTo(3);
+    assertThat(loss.z().source()).isEqualTo(CrdLoss.ZSource.FIXED);
+    assertThat(loss.z().student()).isEqualTo(2);
+    assertThat(loss.z().teacher()).isEqualTo(3);
   }
 
   @Test
   void crd_queueAndMovingAverage_areTaken() {
     CrdLoss loss = (CrdLoss) read("{loss: crd, queue: 64, z_momentum: 0.5}");
     assertThat(loss.queue()).isEqualTo(64);
-    assertThat(loss.zSource()).isEqualTo(CrdLoss.ZSource.MOVING_AVERAGE);
-    assertThat(loss.zMomentum()).isEqualTo(0.5);
+    assertThat(loss.z().source()).isEqualTo(CrdLoss.ZSource.MOVING_AVERAGE);
+    assertThat(loss.z().momentum()).isEqualTo(0.5);
   }
 
   @ParameterizedTest

@@ -10,6 +10,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.retort.models.Mlp;
 import org.retort.models.Network;
+import org.retort.train.StepInput;
 import org.retort.train.StepResult;
 import org.retort.train.TrainingStep;
 import org.snakeyaml.engine.v2.api.LoadSettings;
@@ -92,7 +93,7 @@ final class OptimizerRecipeTest {
                 .build()) {
       StepResult result = step.newResult();
       for (int i = 0; i < STEPS; i++) {
-        step.run(new float[] {1, 2, 3, 4}, new long[] {1}, null, result);
+        step.run(StepInput.of(new float[] {1, 2, 3, 4}, new long[] {1}), result);
         rates[i] = result.learningRate();
       }
     }

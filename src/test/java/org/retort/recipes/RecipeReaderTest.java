@@ -43,11 +43,11 @@ final class RecipeReaderTest {
     Method method = recipe.methods().get(0);
     assertThat(method.title()).isEqualTo("two");
     assertThat(method.stages()).hasSize(2);
-    Stage first = method.stages().get(0);
+    StageRecipe first = method.stages().get(0);
     assertThat(first.epochs()).isEqualTo(3);
     assertThat(first.trainsBackbone()).isTrue();
     assertThat(first.teacherBatchNorm()).isEqualTo(TeacherBatchNorm.TRAINING);
-    Stage second = method.stages().get(1);
+    StageRecipe second = method.stages().get(1);
     assertThat(second.epochs()).isEqualTo(10);
     assertThat(second.trainsBackbone()).isFalse();
     assertThat(second.termNames()).containsExactly("kd", "maps");
@@ -58,7 +58,9 @@ final class RecipeReaderTest {
   void withEpochs_half_shortensStagesOfTheirOwnLength() {
     Recipe recipe = RecipeReader.read("a.yaml", RECIPE).withEpochs(5);
     assertThat(recipe.student().epochs()).isEqualTo(5);
-    assertThat(recipe.methods().get(0).stages()).extracting(Stage::epochs).containsExactly(2, 5);
+    assertThat(recipe.methods().get(0).stages())
+        .extracting(StageRecipe::epochs)
+        .containsExactly(2, 5);
     assertThat(recipe.teacher().epochs()).isEqualTo(20);
   }
 

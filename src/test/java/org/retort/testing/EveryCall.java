@@ -33,6 +33,7 @@ import org.retort.train.ParameterGroup;
 import org.retort.train.Precision;
 import org.retort.train.Schedule;
 import org.retort.train.Sgd;
+import org.retort.train.Stage;
 import org.retort.train.StepInput;
 import org.retort.train.StepResult;
 import org.retort.train.Taps;
@@ -81,8 +82,8 @@ public final class EveryCall {
   private static TrainingStep step(Network student, Network teacher) {
     return TrainingStep.builder(student, teacher)
         .inputShape(3, 2, 2)
-        .add(1, KdLoss.withTemperature(4))
-        .optimizer(Sgd.learningRate(0.1).momentum(0.9).schedule(Schedule.milestones(0.1, 1)))
+        .add(1, KdLoss.of(4))
+        .optimizer(Sgd.of(0.1).withMomentum(0.9).withSchedule(Schedule.milestones(0.1, 1)))
         .build();
   }
 
@@ -133,16 +134,16 @@ public final class EveryCall {
     try (Tensor tensor = torch.zeros(2, 3, 2, 2);
         Tensor labels = Tensor.create(1L, 2L)) {
       step.run(images, rows, null, result);
-      step.run(images, rows, rows, rows, result);
+      step.run(StepInput.of(images, rows).withIndices(rows).withContrast(rows), result);
       step.run(tensor, labels, null, result);
-      step.run(tensor, labels, labels, null, result);
+      step.run(StepInput.of(tensor, labels).withIndices(labels), result);
       step.run(StepInput.of(tensor, labels), result);
-      step.run(ByteBuffer.allocateDirect(24), rows, null, result);
-      step.run(new float[24], new long[2], null, result);
-      step.run(new byte[24], new long[2], new long[2], result);
+      step.run(StepInput.of(ByteBuffer.allocateDirect(24), rows), result);
+      step.run(StepInput.of(new float[24], new long[2]), result);
+      step.run(StepInput.of(new byte[24], new long[2]).withIndices(new long[2]), result);
       expectFailure(() -> step.run(images, Buffers.longs(1, 9), null, result));
       expectFailure(() -> step.run(tensor, tensor, null, result));
-      expectFailure(() -> step.run(new byte[24], new long[] {1, 9}, null, result));
+      expectFailure(() -> step.run(StepInput.of(new byte[24], new long[] {1, 9}), result));
     }
     System.out.println(step.steps() + " " + step.learningRate() + " " + result.total());
     System.out.println(step.stage() + " " + step.teacherTaps());
@@ -155,7 +156,7 @@ public final class EveryCall {
   }
 
   private static void useStages(Network student) {
-    Schedule schedule = Schedule.cosine(9).warmUp(1);
+    Schedule schedule = Schedule.cosine(9).withWarmup(1);
     try (Network teacher = ResNet.cifar(14, 5);
         Tensor images = torch.zeros(2, 2, 2, 3);
         Tensor labels = Tensor.create(1L, 2L);
@@ -165,31 +166,32 @@ public final class EveryCall {
         TrainingStep step =
             TrainingStep.builder(student, teacher)
                 .inputShape(3, 2, 2)
-                .crossEntropy(
-                    CrossEntropy.weight(1)
-                        .labelSmoothing(0.1)
-                        .classWeights(1, 2, 3, 4, 5)
-                        .schedule(Schedule.step(1, 0.5)))
-                .add(1, NstLoss.linear(), Taps.of("stem"), Schedule.constant())
-                .optimizer(
-                    Sgd.learningRate(0.1)
-                        .momentum(0.9)
-                        .nesterov()
-                        .schedule(schedule)
-                        .withoutDecayOfNormsAndBiases())
-                .train("fc", "layer3")
-                .nextStage(1)
-                .optimizer(
-                    Adam.learningRate(0.1)
-                        .betas(0.5, 0.5)
-                        .epsilon(1e-3)
-                        .weightDecay(0.1)
-                        .decoupledWeightDecay(0.1)
-                        .schedule(schedule)
-                        .group(
-                            ParameterGroup.of("student.fc")
-                                .learningRateFactor(2)
-                                .weightDecayFactor(0)))
+                .stages(
+                    Stage.of(
+                            Sgd.of(0.1)
+                                .withMomentum(0.9)
+                                .withNesterov(true)
+                                .withSchedule(schedule)
+                                .withDecayNormsAndBiases(false))
+                        .withCrossEntropy(
+                            CrossEntropy.of(1)
+                                .withLabelSmoothing(0.1)
+                                .withClassWeights(1, 2, 3, 4, 5)
+                                .withSchedule(Schedule.step(1, 0.5)))
+                        .add(1, NstLoss.linear(), Taps.of("stem"))
+                        .withTrainOnly("fc", "layer3")
+                        .withSteps(1),
+                    Stage.of(
+                        Adam.of(0.1)
+                            .withBetas(0.5, 0.5)
+                            .withEpsilon(1e-3)
+                            .withWeightDecay(0.1)
+                            .withDecoupled(true)
+                            .withSchedule(schedule)
+                            .withGroups(
+                                ParameterGroup.of("student.fc")
+                                    .withLearningRateFactor(2)
+                                    .withWeightDecayFactor(0))))
                 .accumulate(1)
                 .clipNorm(1)
                 .clipValue(1)
@@ -203,13 +205,13 @@ public final class EveryCall {
                 .imagesChannelsLast()
                 .build()) {
       StepResult result = step.newResult();
-      step.run(new byte[24], new long[2], new long[] {0, 2}, result);
+      step.run(StepInput.of(new byte[24], new long[2]).withIndices(new long[] {0, 2}), result);
       step.run(
           StepInput.of(images, labels)
-              .indices(labels)
-              .contrast(null)
-              .weights(weights)
-              .teacher(logits, map),
+              .withIndices(labels)
+              .withContrast((Tensor) null)
+              .withWeights(weights)
+              .withTeacher(logits, map),
           result);
     }
   }
@@ -221,21 +223,32 @@ public final class EveryCall {
             TrainingStep.builder(student, teacher)
                 .inputShape(3, 2, 2)
                 .add(1, FspLoss.consecutive(), Taps.of("stem", "layer1"))
-                .add(1, NstLoss.gaussian().deadChannelNorm(0), Taps.of("layer1", "layer2"))
-                .add(1, CrdLoss.forSamples(3).negatives(2).dimension(4), Taps.of("embedding"))
-                .add(1, OfdLoss.withBatchMargin(), Taps.of("layer2.pre"))
+                .add(1, NstLoss.gaussian().withDeadChannelNorm(0), Taps.of("layer1", "layer2"))
                 .add(
                     1,
-                    OfdLoss.withMargins(List.of(margin)).reduction(OfdLoss.Reduction.SUM),
+                    CrdLoss.forSamples(3).withNegatives(2).withDimension(4),
+                    Taps.of("embedding"))
+                .add(1, OfdLoss.ofBatchMargins(), Taps.of("layer2.pre"))
+                .add(
+                    1,
+                    OfdLoss.ofMargins(List.of(margin)).withReduction(OfdLoss.Reduction.SUM),
                     Taps.of("layer1.pre"))
                 .build()) {
       StepResult result = step.newResult();
       FloatBuffer images = Buffers.random(1, 24);
       LongBuffer rows = Buffers.longs(1, 2);
       step.run(images, rows, rows, result);
-      step.run(images, rows, rows, Buffers.longs(1, 0, 2, 1), result);
+      step.run(
+          StepInput.of(images, rows).withIndices(rows).withContrast(Buffers.longs(1, 0, 2, 1)),
+          result);
       expectFailure(() -> step.run(images, rows, null, result));
-      expectFailure(() -> step.run(images, rows, rows, Buffers.longs(1, 0, 2, 3), result));
+      expectFailure(
+          () ->
+              step.run(
+                  StepInput.of(images, rows)
+                      .withIndices(rows)
+                      .withContrast(Buffers.longs(1, 0, 2, 3)),
+                  result));
       step.state().values().forEach(Tensor::close);
     }
     useVariants(student);
@@ -254,22 +267,30 @@ public final class EveryCall {
                 .inputShape(3, 2, 2)
                 .add(
                     1,
-                    FspLoss.ofPairs(new FspLoss.Pair(1, 0)).adaptChannels(),
+                    FspLoss.ofPairs(new FspLoss.Pair(1, 0)).withAdaptChannels(true),
                     new Taps(List.of("stem", "layer2"), List.of("stem", "layer1")))
-                .add(1, NstLoss.gaussian().variance(1), Taps.of("layer1"))
-                .add(1, CrdLoss.withQueue(3).negatives(2).movingAverageZ(0.9), Taps.of("embedding"))
+                .add(1, NstLoss.gaussian().withVariance(1), Taps.of("layer1"))
                 .add(
                     1,
-                    CrdLoss.forSamples(3).classes(1, 2, 2).relaxed().fixedZ(3, 3).negatives(2),
+                    CrdLoss.forQueue(3).withNegatives(2).withZ(CrdLoss.Z.movingAverage(0.9)),
                     Taps.of("embedding"))
                 .add(
                     1,
-                    OfdLoss.withTeacherMargins(teacher, "layer1.1.bn2").init(OfdLoss.Init.KAIMING),
+                    CrdLoss.forSamples(3)
+                        .withClasses(1, 2, 2)
+                        .withRelaxed(true)
+                        .withZ(CrdLoss.Z.fixed(3, 3))
+                        .withNegatives(2),
+                    Taps.of("embedding"))
+                .add(
+                    1,
+                    OfdLoss.ofTeacherMargins(teacher, "layer1.1.bn2")
+                        .withInit(OfdLoss.Init.KAIMING),
                     Taps.of("layer1.pre"))
                 .build()) {
       StepResult result = step.newResult();
       step.run(Buffers.random(1, 24), Buffers.longs(1, 2), Buffers.longs(1, 2), result);
-      expectFailure(() -> OfdLoss.withTeacherMargins(teacher, "nothing"));
+      expectFailure(() -> OfdLoss.ofTeacherMargins(teacher, "nothing"));
     }
   }
 
@@ -277,22 +298,20 @@ public final class EveryCall {
     try (Tensor student = torch.randn(2, 5).requires_grad_(true);
         Tensor teacher = torch.randn(2, 5);
         Tensor weight = torch.ones(2);
-        Tensor loss = KdLoss.withTemperature(4).compute(student, teacher);
+        Tensor loss = KdLoss.of(4).compute(student, teacher);
         Tensor weighted =
-            KdLoss.withTemperature(4)
-                .target(KdLoss.Target.PROBABILITIES)
-                .compute(student, teacher, weight);
+            KdLoss.of(4).withTarget(KdLoss.Target.PROBABILITIES).compute(student, teacher, weight);
         Tensor other = torch.randn(2, 6)) {
       loss.backward();
       weighted.backward();
-      expectFailure(() -> KdLoss.withTemperature(4).compute(student, other));
-      expectFailure(() -> KdLoss.withTemperature(4).compute(student, teacher, other));
+      expectFailure(() -> KdLoss.of(4).compute(student, other));
+      expectFailure(() -> KdLoss.of(4).compute(student, teacher, other));
       useDkd(student, teacher, weight);
     }
   }
 
   private static void useDkd(Tensor student, Tensor teacher, Tensor weight) {
-    DkdLoss dkd = DkdLoss.withTemperature(4).alpha(0.5).beta(2).standardise(true);
+    DkdLoss dkd = DkdLoss.of(4).withAlpha(0.5).withBeta(2).withStandardise(true);
     try (Tensor labels = Tensor.create(1L, -1L);
         Tensor loss = dkd.compute(student, teacher, labels);
         Tensor weighted = dkd.compute(student, teacher, labels, weight)) {
@@ -311,8 +330,8 @@ public final class EveryCall {
           List.of(
               FspLoss.consecutive(),
               FspLoss.ofPairs(new FspLoss.Pair(1, 0))
-                  .pooling(FspLoss.Pooling.MAX)
-                  .reduction(FspLoss.Reduction.TORCHDISTILL))) {
+                  .withPooling(FspLoss.Pooling.MAX)
+                  .withReduction(FspLoss.Reduction.TORCHDISTILL))) {
         backward(fsp.compute(students, teachers));
         expectFailure(() -> fsp.compute(students, List.of()));
       }
@@ -322,9 +341,9 @@ public final class EveryCall {
       for (NstLoss nst :
           List.of(
               NstLoss.linear(),
-              NstLoss.polynomial().degree(3).offset(1).withoutTeacherTerm(),
-              NstLoss.gaussian().deadChannelNorm(0),
-              NstLoss.gaussian().variance(1))) {
+              NstLoss.polynomial().withDegree(3).withOffset(1).withTeacherTerm(false),
+              NstLoss.gaussian().withDeadChannelNorm(0),
+              NstLoss.gaussian().withVariance(1))) {
         backward(nst.compute(students, teachers));
         expectFailure(() -> nst.compute(List.of(), List.of()));
       }

@@ -14,7 +14,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 
 final class AdamTest {
   private static final double RATE = 0.01;
-  private static final Adam ADAM = Adam.learningRate(RATE);
+  private static final Adam ADAM = Adam.of(RATE);
 
   @TempDir private Path folder;
 
@@ -25,25 +25,24 @@ final class AdamTest {
 
   @Test
   void epsilon_large_slowsSmallGradients() {
-    assertFirstUpdate(ADAM.epsilon(1), gradient -> -RATE * gradient / (Math.abs(gradient) + 1));
+    assertFirstUpdate(ADAM.withEpsilon(1), gradient -> -RATE * gradient / (Math.abs(gradient) + 1));
   }
 
   @Test
   void weightDecay_isPartOfTheGradient() {
-    assertFirstUpdate(ADAM.weightDecay(9), gradient -> -RATE * Math.signum(gradient + 9));
-    assertFirstUpdate(
-        ADAM.decoupledWeightDecay(1).weightDecay(9), gradient -> -RATE * Math.signum(gradient + 9));
+    assertFirstUpdate(ADAM.withWeightDecay(9), gradient -> -RATE * Math.signum(gradient + 9));
   }
 
   @Test
   void decoupledWeightDecay_isNotPartOfTheGradient() {
     assertFirstUpdate(
-        ADAM.decoupledWeightDecay(9), gradient -> -RATE * 9 - RATE * Math.signum(gradient));
+        ADAM.withDecoupled(true).withWeightDecay(9),
+        gradient -> -RATE * 9 - RATE * Math.signum(gradient));
   }
 
   @Test
   void betas_zero_forgetEarlierGradients() {
-    try (LinearStep linear = LinearStep.with(folder, ADAM.betas(0, 0))) {
+    try (LinearStep linear = LinearStep.with(folder, ADAM.withBetas(0, 0))) {
       for (int i = 0; i < 3; i++) {
         assertThat(DoubleStream.of(linear.change(1, LinearStep.BIAS)).map(Math::abs).toArray())
             .containsExactly(new double[] {RATE, RATE, RATE}, within(1e-6));
@@ -54,10 +53,11 @@ final class AdamTest {
   @Test
   void commonOptions_areTaken() {
     Adam adam =
-        ADAM.decoupledWeightDecay(9)
-            .withoutDecayOfNormsAndBiases()
-            .schedule(Schedule.constant().warmUp(2, 0.5))
-            .group(ParameterGroup.of(LinearStep.BIAS).learningRateFactor(4));
+        ADAM.withDecoupled(true)
+            .withWeightDecay(9)
+            .withDecayNormsAndBiases(false)
+            .withSchedule(Schedule.constant().withWarmup(2, 0.5))
+            .withGroups(ParameterGroup.of(LinearStep.BIAS).withLearningRateFactor(4));
     assertFirstUpdate(adam, gradient -> -0.5 * 4 * RATE * Math.signum(gradient));
   }
 
@@ -72,7 +72,7 @@ final class AdamTest {
 
   /** Expects what an update changes the biases by, which are 1 before. */
   private void assertFirstUpdate(Adam adam, DoubleUnaryOperator changeOfGradient) {
-    try (LinearStep plain = LinearStep.with(folder, Sgd.learningRate(1));
+    try (LinearStep plain = LinearStep.with(folder, Sgd.of(1));
         LinearStep linear = LinearStep.with(folder, adam)) {
       double[] gradients =
           DoubleStream.of(plain.change(1, LinearStep.BIAS)).map(change -> -change).toArray();
@@ -86,23 +86,23 @@ final class AdamTest {
   @ValueSource(doubles = {0, -0.1, Double.NaN, Double.POSITIVE_INFINITY})
   void number_notPositiveAndFinite_isRejected(double value) {
     String rule = " must be positive and finite (got " + value + ")";
-    assertIllegal(() -> Adam.learningRate(value), "Adam.learningRate: learning rate" + rule);
-    assertIllegal(() -> ADAM.epsilon(value), "Adam.epsilon: epsilon" + rule);
+    assertIllegal(() -> Adam.of(value), "Adam: learning rate" + rule);
+    assertIllegal(() -> ADAM.withEpsilon(value), "Adam: epsilon" + rule);
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {-0.1, Double.NaN, Double.POSITIVE_INFINITY})
   void weightDecay_negativeOrNotFinite_isRejected(double decay) {
     String rule = ": weight decay must be at least 0 and finite (got " + decay + ")";
-    assertIllegal(() -> ADAM.weightDecay(decay), "Adam.weightDecay" + rule);
-    assertIllegal(() -> ADAM.decoupledWeightDecay(decay), "Adam.decoupledWeightDecay" + rule);
+    assertIllegal(() -> ADAM.withWeightDecay(decay), "Adam" + rule);
+    assertIllegal(() -> ADAM.withDecoupled(true).withWeightDecay(decay), "Adam" + rule);
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {1, -0.1, Double.NaN})
   void betas_outOfRange_areRejected(double beta) {
-    String rule = "Adam.betas: betas must be at least 0 and below 1 (got %s and %s)";
-    assertIllegal(() -> ADAM.betas(beta, 0.5), rule.formatted(beta, 0.5));
-    assertIllegal(() -> ADAM.betas(0.5, beta), rule.formatted(0.5, beta));
+    String rule = "Adam: betas must be at least 0 and below 1 (got %s and %s)";
+    assertIllegal(() -> ADAM.withBetas(beta, 0.5), rule.formatted(beta, 0.5));
+    assertIllegal(() -> ADAM.withBetas(0.5, beta), rule.formatted(0.5, beta));
   }
 }

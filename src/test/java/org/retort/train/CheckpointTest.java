@@ -88,10 +88,9 @@ final class CheckpointTest {
         folder,
         builder ->
             builder
-                .add(1, KdLoss.withTemperature(4))
-                .accumulate(2)
-                .nextStage(1)
-                .optimizer(Adam.learningRate(0.1)));
+                .stages(
+                    Stage.of(Sgd.of(0.1)).add(1, KdLoss.of(4)).withSteps(1), Stage.of(Adam.of(0.1)))
+                .accumulate(2));
   }
 
   @Test

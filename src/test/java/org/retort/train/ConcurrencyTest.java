@@ -104,10 +104,7 @@ final class ConcurrencyTest {
   }
 
   private static TrainingStep teach(Network student, Network teacher) {
-    return TrainingStep.builder(student, teacher)
-        .inputShape(3, 2, 2)
-        .add(1, KdLoss.withTemperature(4))
-        .build();
+    return TrainingStep.builder(student, teacher).inputShape(3, 2, 2).add(1, KdLoss.of(4)).build();
   }
 
   private static void runQuickSteps(TrainingStep step) {

@@ -17,21 +17,21 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 final class CrossEntropyTest {
-  private static final CrossEntropy PLAIN = CrossEntropy.weight(1);
+  private static final CrossEntropy PLAIN = CrossEntropy.of(1);
 
   @AutoClose private final PointerScope scope = new PointerScope();
   @TempDir private Path folder;
 
   @Test
   void labelSmoothing_isPyTorchs() {
-    assertValue(PLAIN.labelSmoothing(0.1), new TensorOptional(), 0.1);
+    assertValue(PLAIN.withLabelSmoothing(0.1), new TensorOptional(), 0.1);
   }
 
   @Test
   void classWeights_arePyTorchs() {
     TensorOptional weights = new TensorOptional(Tensor.create(1f, 0f, 3f));
-    assertValue(PLAIN.classWeights(1, 0, 3), weights, 0);
-    assertValue(PLAIN.classWeights(1, 0, 3).labelSmoothing(0.1), weights, 0.1);
+    assertValue(PLAIN.withClassWeights(1, 0, 3), weights, 0);
+    assertValue(PLAIN.withClassWeights(1, 0, 3).withLabelSmoothing(0.1), weights, 0.1);
   }
 
   private void assertValue(CrossEntropy crossEntropy, TensorOptional weights, double smoothing) {
@@ -49,7 +49,7 @@ final class CrossEntropyTest {
   @Test
   void weight_withASchedule_changesWithTheSteps() {
     try (LinearStep linear =
-        step(CrossEntropy.weight(2).schedule(Schedule.milestones(0.5, 1, 2)))) {
+        step(CrossEntropy.of(2).withSchedule(Schedule.milestones(0.5, 1, 2)))) {
       for (double weight : new double[] {2, 1, 0.5}) {
         linear.run();
         assertThat(linear.result.total())
@@ -61,7 +61,7 @@ final class CrossEntropyTest {
   @Test
   void classWeights_notOneAClass_areRefused() {
     assertRefused(
-        () -> step(PLAIN.classWeights(1, 2)),
+        () -> step(PLAIN.withClassWeights(1, 2)),
         "cross_entropy_loss: class_weights must be one for each of 3 classes (got 2)");
   }
 
@@ -72,28 +72,28 @@ final class CrossEntropyTest {
   @ParameterizedTest
   @ValueSource(doubles = {-0.1, Double.NaN, Double.POSITIVE_INFINITY})
   void weight_negativeOrNotFinite_isRejected(double weight) {
-    String rule = ": weight must be at least 0 and finite (got " + weight + ")";
-    assertIllegal(() -> CrossEntropy.weight(weight), "CrossEntropy.weight" + rule);
-    assertIllegal(() -> PLAIN.classWeights(1, weight), "CrossEntropy.classWeights" + rule);
+    String rule = "weight must be at least 0 and finite (got " + weight + ")";
+    assertIllegal(() -> CrossEntropy.of(weight), "CrossEntropy: " + rule);
+    assertIllegal(() -> PLAIN.withClassWeights(1, weight), "CrossEntropy: class " + rule);
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {-0.1, 1.1, Double.NaN})
   void labelSmoothing_outOfRange_isRejected(double smoothing) {
     assertIllegal(
-        () -> PLAIN.labelSmoothing(smoothing),
-        "CrossEntropy.labelSmoothing: smoothing must be between 0 and 1 (got " + smoothing + ")");
+        () -> PLAIN.withLabelSmoothing(smoothing),
+        "CrossEntropy: label smoothing must be between 0 and 1 (got " + smoothing + ")");
   }
 
   @Test
   void argument_missing_isRejected() {
     assertIllegal(
-        () -> PLAIN.classWeights(0, 0),
-        "CrossEntropy.classWeights: weights must not all be 0 (got [0.0, 0.0])");
+        () -> PLAIN.withClassWeights(0, 0),
+        "CrossEntropy: class weights must not all be 0 (got [0.0, 0.0])");
     assertIllegal(
-        () -> PLAIN.classWeights((double[]) null),
-        "CrossEntropy.classWeights: weights must be given (got null)");
+        () -> PLAIN.withClassWeights((double[]) null),
+        "CrossEntropy: class weights must be given (got null)");
     assertIllegal(
-        () -> PLAIN.schedule(null), "CrossEntropy.schedule: schedule must be given (got null)");
+        () -> PLAIN.withSchedule(null), "CrossEntropy: schedule must be given (got null)");
   }
 }

@@ -42,13 +42,16 @@ final class CudaStepTest {
     return network;
   }
 
-  private static TrainingStep.Builder builder(Network student, Network teacher) {
+  private static TrainingStepBuilder builder(Network student, Network teacher) {
     return TrainingStep.builder(student, teacher)
         .inputShape(INPUTS)
         .crossEntropy(1)
-        .add(0.5, KdLoss.withTemperature(4))
-        .add(0.1, CrdLoss.forSamples(10).negatives(3).fixedZ(20, 20), Taps.of("layer1"))
-        .optimizer(Sgd.learningRate(0.05).momentum(0.9));
+        .add(0.5, KdLoss.of(4))
+        .add(
+            0.1,
+            CrdLoss.forSamples(10).withNegatives(3).withZ(CrdLoss.Z.fixed(20, 20)),
+            Taps.of("layer1"))
+        .optimizer(Sgd.of(0.05).withMomentum(0.9));
   }
 
   @ParameterizedTest

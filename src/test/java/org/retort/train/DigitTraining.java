@@ -36,7 +36,7 @@ final class DigitTraining implements AutoCloseable {
   }
 
   /** The same with a change of the step. */
-  DigitTraining(long seed, UnaryOperator<TrainingStep.Builder> change) {
+  DigitTraining(long seed, UnaryOperator<TrainingStepBuilder> change) {
     Retort.manualSeed(1);
     teacher = network();
     Retort.manualSeed(seed);
@@ -47,15 +47,13 @@ final class DigitTraining implements AutoCloseable {
                 TrainingStep.builder(student, teacher)
                     .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
                     .crossEntropy(1)
-                    .add(1, KdLoss.withTemperature(4))
+                    .add(1, KdLoss.of(4))
                     .add(
                         0.8,
-                        CrdLoss.forSamples(Digits.TRAIN_SIZE).negatives(8),
+                        CrdLoss.forSamples(Digits.TRAIN_SIZE).withNegatives(8),
                         Taps.of("embedding"))
                     .optimizer(
-                        Sgd.learningRate(0.05)
-                            .momentum(0.9)
-                            .schedule(Schedule.milestones(0.1, 2, 4)))
+                        Sgd.of(0.05).withMomentum(0.9).withSchedule(Schedule.milestones(0.1, 2, 4)))
                     .accumulate(2))
             .build();
   }

@@ -101,9 +101,9 @@ final class ExitTest {
     private static TrainingStep build(Network student, Network teacher) {
       return TrainingStep.builder(student, teacher)
           .inputShape(3, 32, 32)
-          .add(1, KdLoss.withTemperature(4))
+          .add(1, KdLoss.of(4))
           .add(1, NstLoss.polynomial(), Taps.of("layer2"))
-          .add(1, CrdLoss.forSamples(99).negatives(8), Taps.of("embedding"))
+          .add(1, CrdLoss.forSamples(99).withNegatives(8), Taps.of("embedding"))
           .build();
     }
   }

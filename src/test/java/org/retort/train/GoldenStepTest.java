@@ -42,7 +42,7 @@ final class GoldenStepTest {
                   new Part(
                       "alpha",
                       Taps.of(),
-                      golden -> KdLoss.withTemperature(golden.get("temperature").item_double())),
+                      golden -> KdLoss.of(golden.get("temperature").item_double())),
               "fsp", new Part("beta_fsp", Taps.of("0", "1", "2"), golden -> FspLoss.consecutive()),
               "nst", new Part("beta_nst", Taps.of("1", "2"), golden -> NstLoss.polynomial()),
               "crd",
@@ -52,7 +52,7 @@ final class GoldenStepTest {
                       golden -> crdLoss(golden.get("crd_student_memory").shape())),
               "ofd",
                   new Part(
-                      "beta_ofd", Taps.of("3", "4", "5"), golden -> OfdLoss.withBatchMargin())));
+                      "beta_ofd", Taps.of("3", "4", "5"), golden -> OfdLoss.ofBatchMargins())));
 
   /** What a term's tensors are called in the cases, and by the term. */
   private static final Map<String, String> NAMES =
@@ -104,7 +104,10 @@ final class GoldenStepTest {
   }
 
   private static CrdLoss crdLoss(long... memory) {
-    return CrdLoss.forSamples(memory[0]).dimension(memory[1]).temperature(0.07).momentum(0.5);
+    return CrdLoss.forSamples(memory[0])
+        .withDimension(memory[1])
+        .withTemperature(0.07)
+        .withMomentum(0.5);
   }
 
   private record Part(
@@ -130,14 +133,14 @@ final class GoldenStepTest {
       student = load(name.replaceFirst("step_", "step_student_"));
       teacher = load("step_teacher");
       long[] images = golden.get("input0").shape();
-      TrainingStep.Builder builder =
+      TrainingStepBuilder builder =
           TrainingStep.builder(student, teacher)
               .inputShape(images[1], images[2], images[3])
               .crossEntropy(number("gamma"))
               .optimizer(
-                  Sgd.learningRate(number("lr"))
-                      .momentum(number("momentum"))
-                      .weightDecay(number("weight_decay")));
+                  Sgd.of(number("lr"))
+                      .withMomentum(number("momentum"))
+                      .withWeightDecay(number("weight_decay")));
       PARTS.forEach(
           (term, part) -> {
             if (part.weightIn(golden) > 0) {
@@ -187,19 +190,17 @@ final class GoldenStepTest {
 
     void stepOnTensors(int i) {
       step.run(
-          precision.of(golden.get("input" + i)),
-          golden.get("label" + i),
-          golden.get("index" + i),
-          golden.get("contrast" + i),
+          StepInput.of(precision.of(golden.get("input" + i)), golden.get("label" + i))
+              .withIndices(golden.get("index" + i))
+              .withContrast(golden.get("contrast" + i)),
           result);
     }
 
     void stepOnBuffers(int i) {
       step.run(
-          Buffers.floats(precision.of(golden.get("input" + i))),
-          longs("label" + i),
-          longs("index" + i),
-          longs("contrast" + i),
+          StepInput.of(Buffers.floats(precision.of(golden.get("input" + i))), longs("label" + i))
+              .withIndices(longs("index" + i))
+              .withContrast(longs("contrast" + i)),
           result);
     }
 

@@ -101,8 +101,8 @@ final class GradientsTest {
     try (LinearStep linear =
             new LinearStep(
                 folder,
-                builder -> builder.skipNonFinite().optimizer(Sgd.learningRate(0.1).momentum(0.9)));
-        LinearStep untroubled = LinearStep.with(folder, Sgd.learningRate(0.1).momentum(0.9))) {
+                builder -> builder.skipNonFinite().optimizer(Sgd.of(0.1).withMomentum(0.9)));
+        LinearStep untroubled = LinearStep.with(folder, Sgd.of(0.1).withMomentum(0.9))) {
       linear.run();
       FloatBuffer poisoned = Buffers.floats(LinearStep.BATCH * LinearStep.IMAGE).put(0, Float.NaN);
       linear.step.run(poisoned, linear.labels, null, linear.result);
@@ -123,16 +123,16 @@ final class GradientsTest {
     String rule = ": limit must be positive and finite (got " + limit + ")";
     assertIllegal(
         () -> new LinearStep(folder, builder -> builder.clipNorm(limit)),
-        "TrainingStep.Builder.clipNorm" + rule);
+        "TrainingStepBuilder.clipNorm" + rule);
     assertIllegal(
         () -> new LinearStep(folder, builder -> builder.clipValue(limit)),
-        "TrainingStep.Builder.clipValue" + rule);
+        "TrainingStepBuilder.clipValue" + rule);
   }
 
   @Test
   void accumulate_lessThanOne_isRejected() {
     assertIllegal(
         () -> new LinearStep(folder, builder -> builder.accumulate(0)),
-        "TrainingStep.Builder.accumulate: batches must be at least 1 (got 0)");
+        "TrainingStepBuilder.accumulate: batches must be at least 1 (got 0)");
   }
 }

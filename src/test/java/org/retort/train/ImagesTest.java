@@ -45,11 +45,12 @@ final class ImagesTest {
     LongBuffer classes = Buffers.longs(labels);
     Tensor tensor = Tensor.create(bytes, BATCH, CHANNELS, 2, 2).to(ScalarType.Byte);
     Tensor classTensor = Tensor.create(labels);
-    UnaryOperator<TrainingStep.Builder> plain = builder -> builder;
+    UnaryOperator<TrainingStepBuilder> plain = builder -> builder;
 
     double[] expected = trained(plain, linear -> run(linear, fractions));
     assertTrains(expected, plain, linear -> run(linear, bytes));
-    assertTrains(expected, plain, linear -> linear.step.run(direct, classes, null, linear.result));
+    assertTrains(
+        expected, plain, linear -> linear.step.run(StepInput.of(direct, classes), linear.result));
     assertTrains(
         expected, plain, linear -> linear.step.run(tensor, classTensor, null, linear.result));
   }
@@ -60,7 +61,7 @@ final class ImagesTest {
     float[] byHand =
         floats((value, channel) -> (value - (float) MEAN[channel]) / (float) DEVIATION[channel]);
     double[] expected = trained(builder -> builder, linear -> run(linear, byHand));
-    UnaryOperator<TrainingStep.Builder> normalized = builder -> builder.normalize(MEAN, DEVIATION);
+    UnaryOperator<TrainingStepBuilder> normalized = builder -> builder.normalize(MEAN, DEVIATION);
     assertTrains(expected, normalized, linear -> run(linear, bytes));
     assertTrains(expected, normalized, linear -> run(linear, fractions));
   }
@@ -88,8 +89,8 @@ final class ImagesTest {
     }
     Tensor tensor = Tensor.create(last, BATCH, 2, 2, CHANNELS).to(ScalarType.Byte);
     Tensor classes = Tensor.create(labels);
-    UnaryOperator<TrainingStep.Builder> normalized = builder -> builder.normalize(MEAN, DEVIATION);
-    UnaryOperator<TrainingStep.Builder> option =
+    UnaryOperator<TrainingStepBuilder> normalized = builder -> builder.normalize(MEAN, DEVIATION);
+    UnaryOperator<TrainingStepBuilder> option =
         builder -> normalized.apply(builder).imagesChannelsLast();
 
     double[] expected = trained(normalized, linear -> run(linear, bytes));
@@ -104,18 +105,18 @@ final class ImagesTest {
       float[] images = new float[bytes.length];
       buffers.images.get(0, images);
       buffers.run();
-      arrays.step.run(images, labels, null, arrays.result);
+      arrays.step.run(StepInput.of(images, labels), arrays.result);
       assertThat(arrays.numbers()).isEqualTo(buffers.numbers());
       assertThat(arrays.values(LinearStep.WEIGHT)).isEqualTo(buffers.values(LinearStep.WEIGHT));
     }
   }
 
   private void run(LinearStep linear, byte[] images) {
-    linear.step.run(images, labels, null, linear.result);
+    linear.step.run(StepInput.of(images, labels), linear.result);
   }
 
   private void run(LinearStep linear, float[] images) {
-    linear.step.run(images, labels, null, linear.result);
+    linear.step.run(StepInput.of(images, labels), linear.result);
   }
 
   /** What becomes of a byte divided by 255. */
@@ -132,7 +133,7 @@ final class ImagesTest {
   }
 
   /** Returns the weights after a step. */
-  private double[] trained(UnaryOperator<TrainingStep.Builder> option, Consumer<LinearStep> run) {
+  private double[] trained(UnaryOperator<TrainingStepBuilder> option, Consumer<LinearStep> run) {
     try (LinearStep linear = new LinearStep(folder, option)) {
       run.accept(linear);
       return linear.values(LinearStep.WEIGHT);
@@ -140,7 +141,7 @@ final class ImagesTest {
   }
 
   private void assertTrains(
-      double[] expected, UnaryOperator<TrainingStep.Builder> option, Consumer<LinearStep> run) {
+      double[] expected, UnaryOperator<TrainingStepBuilder> option, Consumer<LinearStep> run) {
     assertThat(trained(option, run)).containsExactly(expected, within(1e-5));
   }
 
@@ -150,36 +151,43 @@ final class ImagesTest {
       TrainingStep step = linear.step;
       StepResult result = linear.result;
       ByteBuffer direct = ByteBuffer.allocateDirect(bytes.length);
+      assertIllegal(
+          () -> StepInput.of((ByteBuffer) null, null),
+          "StepInput.of: images must be given (got null)");
       assertRejected(
-          () -> step.run((ByteBuffer) null, null, null, result), "images must be given (got null)");
-      assertRejected(
-          () -> step.run(ByteBuffer.wrap(bytes), null, null, result),
+          () -> step.run(StepInput.of(ByteBuffer.wrap(bytes), null), result),
           "images must be a direct buffer (got one on the heap)");
       assertRejected(
-          () -> step.run(direct.slice(0, 13), null, null, result),
+          () -> step.run(StepInput.of(direct.slice(0, 13), null), result),
           "images must hold a positive multiple of 12 elements (got 13)");
       assertRejected(
-          () -> step.run(direct, Buffers.longs(1), null, result),
+          () -> step.run(StepInput.of(direct, Buffers.longs(1)), result),
           "labels must hold 4 elements (got 1)");
       assertRejected(
-          () -> step.run(direct, linear.labels, LongBuffer.wrap(labels), result),
+          () ->
+              step.run(
+                  StepInput.of(direct, linear.labels).withIndices(LongBuffer.wrap(labels)), result),
           "indices must be a direct buffer (got one on the heap)");
+      assertIllegal(
+          () -> StepInput.of((byte[]) null, labels),
+          "StepInput.of: images must be given (got null)");
       assertRejected(
-          () -> step.run((byte[]) null, labels, null, result), "images must be given (got null)");
-      assertRejected(
-          () -> step.run(new byte[0], labels, null, result),
+          () -> step.run(StepInput.of(new byte[0], labels), result),
           "images must hold a positive multiple of 12 elements (got 0)");
       assertRejected(
-          () -> step.run(bytes, new long[3], null, result), "labels must hold 4 elements (got 3)");
+          () -> step.run(StepInput.of(bytes, new long[3]), result),
+          "labels must hold 4 elements (got 3)");
+      assertIllegal(
+          () -> StepInput.of((float[]) null, labels),
+          "StepInput.of: images must be given (got null)");
       assertRejected(
-          () -> step.run((float[]) null, labels, null, result), "images must be given (got null)");
-      assertRejected(
-          () -> step.run(new float[13], labels, null, result),
+          () -> step.run(StepInput.of(new float[13], labels), result),
           "images must hold a positive multiple of 12 elements (got 13)");
       assertRejected(
-          () -> step.run(new float[12], new long[1], labels, result),
+          () -> step.run(StepInput.of(new float[12], new long[1]).withIndices(labels), result),
           "indices must hold 1 elements (got 4)");
-      assertRejected(() -> step.run(bytes, labels, null, null), "result must be given (got null)");
+      assertRejected(
+          () -> step.run(StepInput.of(bytes, labels), null), "result must be given (got null)");
     }
   }
 
@@ -212,6 +220,6 @@ final class ImagesTest {
   private void assertNormalizing(double[] mean, double[] deviation, String rule) {
     assertIllegal(
         () -> new LinearStep(folder, builder -> builder.normalize(mean, deviation)),
-        "TrainingStep.Builder.normalize: " + rule);
+        "TrainingStepBuilder.normalize: " + rule);
   }
 }

@@ -21,7 +21,7 @@ final class LateResultsTest {
   @AutoClose private final SmallStep other = new SmallStep();
   @AutoClose private TrainingStep late = build(builder -> builder.lateResults(true));
 
-  private TrainingStep build(UnaryOperator<TrainingStep.Builder> option) {
+  private TrainingStep build(UnaryOperator<TrainingStepBuilder> option) {
     return option.apply(SmallStep.builder(other.student, other.teacher)).build();
   }
 

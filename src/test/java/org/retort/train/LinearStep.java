@@ -33,7 +33,7 @@ final class LinearStep implements AutoCloseable {
   final StepResult result;
 
   /** Builds a step of SGD at a rate of 1, and of what {@code options} add or change. */
-  LinearStep(Path folder, UnaryOperator<TrainingStep.Builder> options) {
+  LinearStep(Path folder, UnaryOperator<TrainingStepBuilder> options) {
     student =
         TorchScriptNetwork.load(
             Program.linear(CLASSES)
@@ -49,8 +49,8 @@ final class LinearStep implements AutoCloseable {
                     folder.resolve("teacher.ts"),
                     "self.runs.add_(1.0)",
                     "return torch.linear(x.flatten(1), self.weight) * 2.0, [x * 2.0]"));
-    TrainingStep.Builder plain =
-        TrainingStep.builder(student, teacher).inputShape(3, 2, 2).optimizer(Sgd.learningRate(1));
+    TrainingStepBuilder plain =
+        TrainingStep.builder(student, teacher).inputShape(3, 2, 2).optimizer(Sgd.of(1));
     step = options.apply(plain).build();
     result = step.newResult();
   }

@@ -28,7 +28,7 @@ final class MemoryFormatTest {
 
   /** Expects the formats, and the loss of the step without them. */
   private void assertStep(
-      UnaryOperator<TrainingStep.Builder> option, MemoryFormat ofStudent, MemoryFormat ofTeacher) {
+      UnaryOperator<TrainingStepBuilder> option, MemoryFormat ofStudent, MemoryFormat ofTeacher) {
     try (SmallStep same = new SmallStep();
         TrainingStep step = option.apply(SmallStep.builder(same.student, same.teacher)).build()) {
       StepResult result = step.newResult();
@@ -72,8 +72,8 @@ final class MemoryFormatTest {
 
   @Test
   void format_null_isRejected() {
-    TrainingStep.Builder builder = SmallStep.builder(small.student, small.teacher);
-    String rule = "TrainingStep.Builder.%s: format must be given (got null)";
+    TrainingStepBuilder builder = SmallStep.builder(small.student, small.teacher);
+    String rule = "TrainingStepBuilder.%s: format must be given (got null)";
     assertIllegal(() -> builder.memoryFormat(null), rule.formatted("memoryFormat"));
     assertIllegal(() -> builder.studentFormat(null), rule.formatted("studentFormat"));
     assertIllegal(() -> builder.teacherFormat(null), rule.formatted("teacherFormat"));

@@ -82,12 +82,9 @@ final class MicrometerListenerTest {
         new LinearStep(
             folder,
             builder ->
-                builder
-                    .crossEntropy(0)
-                    .add(1, KdLoss.withTemperature(4))
-                    .nextStage(1)
-                    .crossEntropy(1)
-                    .optimizer(Sgd.learningRate(1)))) {
+                builder.stages(
+                    Stage.of(Sgd.of(0.1)).withCrossEntropy(0).add(1, KdLoss.of(4)).withSteps(1),
+                    Stage.of(Sgd.of(1))))) {
       linear.run();
       listener.onStep(1, linear.result);
       assertThat(gauge("retort.loss.term", "term", "0")).isEqualTo(linear.result.term(0));

@@ -36,7 +36,7 @@ final class PrecisionTest {
     assertThat(actual).isNotEqualTo(exact).isCloseTo(exact, within(ROUNDING * exact));
   }
 
-  private static StepResult resultOf(UnaryOperator<TrainingStep.Builder> option) {
+  private static StepResult resultOf(UnaryOperator<TrainingStepBuilder> option) {
     try (SmallStep same = new SmallStep();
         TrainingStep step = option.apply(SmallStep.builder(same.student, same.teacher)).build()) {
       StepResult result = step.newResult();
@@ -49,8 +49,8 @@ final class PrecisionTest {
 
   @Test
   void precision_null_isRejected() {
-    TrainingStep.Builder builder = SmallStep.builder(small.student, small.teacher);
-    String rule = "TrainingStep.Builder.%s: precision must be given (got null)";
+    TrainingStepBuilder builder = SmallStep.builder(small.student, small.teacher);
+    String rule = "TrainingStepBuilder.%s: precision must be given (got null)";
     assertIllegal(() -> builder.studentPrecision(null), rule.formatted("studentPrecision"));
     assertIllegal(() -> builder.teacherPrecision(null), rule.formatted("teacherPrecision"));
   }

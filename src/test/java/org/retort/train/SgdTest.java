@@ -13,7 +13,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 
 final class SgdTest {
-  private static final Sgd SGD = Sgd.learningRate(0.1);
+  private static final Sgd SGD = Sgd.of(0.1);
 
   @TempDir private Path folder;
 
@@ -25,36 +25,37 @@ final class SgdTest {
     for (int i = 0; i < expected.length; i++) {
       expected[i] = both[i] + 0.5 * first[i];
     }
-    assertThat(change(SGD.momentum(0.5), 2)).containsExactly(expected, within(1e-6));
+    assertThat(change(SGD.withMomentum(0.5), 2)).containsExactly(expected, within(1e-6));
   }
 
   @Test
   void nesterov_firstUpdate_looksAhead() {
     double[] expected = DoubleStream.of(change(SGD, 1)).map(change -> 1.5 * change).toArray();
-    assertThat(change(SGD.momentum(0.5).nesterov(), 1)).containsExactly(expected, within(1e-6));
+    assertThat(change(SGD.withMomentum(0.5).withNesterov(true), 1))
+        .containsExactly(expected, within(1e-6));
   }
 
   @Test
   void nesterov_withoutMomentum_isRefused() {
     assertRefused(
-        () -> LinearStep.with(folder, SGD.nesterov()),
+        () -> LinearStep.with(folder, SGD.withNesterov(true)),
         "Sgd: momentum must be positive for Nesterov's (got 0)");
   }
 
   @Test
   void weightDecay_biases_decayUnlessKept() {
-    Sgd decaying = SGD.weightDecay(0.5);
+    Sgd decaying = SGD.withWeightDecay(0.5);
     double[] plain = change(SGD, 1);
     double[] decayed = DoubleStream.of(plain).map(change -> change - 0.1 * 0.5).toArray();
     assertThat(change(decaying, 1)).containsExactly(decayed, within(1e-6));
-    assertThat(change(decaying.withoutDecayOfNormsAndBiases(), 1)).isEqualTo(plain);
+    assertThat(change(decaying.withDecayNormsAndBiases(false), 1)).isEqualTo(plain);
   }
 
   @Test
   void options_ofACopy_leaveTheOriginal() {
-    Sgd original = SGD.momentum(0.5);
+    Sgd original = SGD.withMomentum(0.5);
     double[] before = change(original, 2);
-    original.weightDecay(0.5).momentum(0.1);
+    original.withWeightDecay(0.5).withMomentum(0.1);
     assertThat(change(original, 2)).isEqualTo(before);
   }
 
@@ -67,30 +68,29 @@ final class SgdTest {
 
   @Test
   void schedule_null_isRejected() {
-    assertIllegal(() -> SGD.schedule(null), "Sgd.schedule: schedule must be given (got null)");
+    assertIllegal(() -> SGD.withSchedule(null), "Sgd: schedule must be given (got null)");
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {0, -0.1, Double.NaN, Double.POSITIVE_INFINITY})
   void learningRate_notPositiveAndFinite_isRejected(double rate) {
     assertIllegal(
-        () -> Sgd.learningRate(rate),
-        "Sgd.learningRate: learning rate must be positive and finite (got " + rate + ")");
+        () -> Sgd.of(rate), "Sgd: learning rate must be positive and finite (got " + rate + ")");
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {1, -0.1, Double.NaN})
   void momentum_outOfRange_isRejected(double momentum) {
     assertIllegal(
-        () -> SGD.momentum(momentum),
-        "Sgd.momentum: momentum must be at least 0 and below 1 (got " + momentum + ")");
+        () -> SGD.withMomentum(momentum),
+        "Sgd: momentum must be at least 0 and below 1 (got " + momentum + ")");
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {-0.1, Double.NaN, Double.POSITIVE_INFINITY})
   void weightDecay_negativeOrNotFinite_isRejected(double decay) {
     assertIllegal(
-        () -> SGD.weightDecay(decay),
-        "Sgd.weightDecay: weight decay must be at least 0 and finite (got " + decay + ")");
+        () -> SGD.withWeightDecay(decay),
+        "Sgd: weight decay must be at least 0 and finite (got " + decay + ")");
   }
 }

@@ -35,12 +35,12 @@ final class SmallStep implements AutoCloseable {
   }
 
   /** Starts a step with cross-entropy, KD and momentum. */
-  static TrainingStep.Builder builder(Network student, Network teacher) {
+  static TrainingStepBuilder builder(Network student, Network teacher) {
     return TrainingStep.builder(student, teacher)
         .inputShape(SHAPE[0], SHAPE[1], SHAPE[2])
         .crossEntropy(0.1)
-        .add(0.9, KdLoss.withTemperature(4))
-        .optimizer(Sgd.learningRate(0.05).momentum(0.9).weightDecay(5e-4));
+        .add(0.9, KdLoss.of(4))
+        .optimizer(Sgd.of(0.05).withMomentum(0.9).withWeightDecay(5e-4));
   }
 
   void run() {

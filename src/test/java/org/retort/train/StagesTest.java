@@ -6,7 +6,6 @@ import static org.retort.testing.Failures.assertIllegal;
 import static org.retort.testing.Failures.assertRefused;
 
 import java.nio.file.Path;
-import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.retort.losses.KdLoss;
@@ -14,26 +13,26 @@ import org.retort.losses.NstLoss;
 
 /** What each stage of a training has for itself. */
 final class StagesTest {
-  private static final KdLoss KD = KdLoss.withTemperature(4);
+  private static final KdLoss KD = KdLoss.of(4);
+  private static final Stage STAGE = Stage.of(Sgd.of(0.1));
 
   @TempDir private Path folder;
 
   @Test
-  void nextStage_hasLossesAnOptimizerAndPartsOfItsOwn() {
+  void stages_haveLossesAnOptimizerAndPartsOfTheirOwn() {
     try (LinearStep linear =
         new LinearStep(
             folder,
             builder ->
-                builder
-                    .crossEntropy(0)
-                    .add(1, KD)
-                    .add(1, NstLoss.linear(), Taps.of("0"))
-                    .optimizer(Sgd.learningRate(0.5).momentum(0.9))
-                    .train("bias")
-                    .nextStage(2)
-                    .optimizer(Adam.learningRate(0.01))
-                    .nextStage(1)
-                    .add(2, KdLoss.withTemperature(1)))) {
+                builder.stages(
+                    Stage.of(Sgd.of(0.5).withMomentum(0.9))
+                        .withCrossEntropy(0)
+                        .add(1, KD)
+                        .add(1, NstLoss.linear(), Taps.of("0"))
+                        .withTrainOnly("bias")
+                        .withSteps(2),
+                    Stage.of(Adam.of(0.01)).withSteps(1),
+                    Stage.of(Sgd.of(0.1)).add(2, KdLoss.of(1))))) {
       for (int i = 0; i < 2; i++) {
         assertThat(linear.step.stage()).isZero();
         assertThat(linear.change(1, LinearStep.WEIGHT)).containsOnly(0);
@@ -67,7 +66,9 @@ final class StagesTest {
         new LinearStep(
             folder,
             builder ->
-                builder.crossEntropy(0).add(2, KD, Taps.of(), Schedule.constant().warmUp(2)))) {
+                builder
+                    .crossEntropy(0)
+                    .add(new Term(2, KD, Taps.of(), Schedule.constant().withWarmup(2))))) {
       for (double weight : new double[] {0, 1, 2}) {
         linear.run();
         assertThat(linear.result.term(0)).isPositive();
@@ -81,9 +82,9 @@ final class StagesTest {
     try (SmallStep small = new SmallStep();
         TrainingStep step =
             SmallStep.builder(small.student, small.teacher)
-                .add(1, NstLoss.linear(), Taps.of("layer2", "layer1"))
-                .nextStage(1)
-                .add(1, NstLoss.linear(), Taps.of("layer1", "layer3"))
+                .stages(
+                    STAGE.add(1, NstLoss.linear(), Taps.of("layer2", "layer1")).withSteps(1),
+                    STAGE.add(1, NstLoss.linear(), Taps.of("layer1", "layer3")))
                 .build()) {
       assertThat(step.teacherTaps()).containsExactly("layer2", "layer1", "layer3");
       assertThat(small.step.teacherTaps()).isEmpty();
@@ -91,27 +92,53 @@ final class StagesTest {
   }
 
   @Test
-  void train_unknownPart_isRefused() {
+  void trainOnly_unknownPart_isRefused() {
     assertRefused(
-        () -> new LinearStep(folder, builder -> builder.train("fc")),
+        () -> new LinearStep(folder, builder -> builder.trainOnly("fc")),
         "TrainingStep: trained part must be a parameter of the student or a module with one (got"
             + " fc)");
   }
 
   @Test
   void argument_wrong_isRejected() {
-    assertBuilding(builder -> builder.nextStage(0), "nextStage: steps must be at least 1 (got 0)");
-    assertBuilding(builder -> builder.train(), "train: parts must be at least one (got none)");
-    assertBuilding(
-        builder -> builder.train("weight", null), "train: parts[1] must be given (got null)");
-    assertBuilding(
-        builder -> builder.crossEntropy(null),
-        "crossEntropy: cross-entropy must be given (got null)");
-    assertBuilding(
-        builder -> builder.add(1, KD, Taps.of(), null), "add: schedule must be given (got null)");
+    assertIllegal(() -> STAGE.withSteps(-1), "Stage: steps must be at least 0 (got -1)");
+    assertIllegal(
+        () -> STAGE.withTrainOnly(), "Stage.withTrainOnly: parts must be at least one (got none)");
+    assertIllegal(
+        () -> STAGE.withTrainOnly("weight", null),
+        "Stage.withTrainOnly: parts[1] must be given (got null)");
+    assertIllegal(
+        () -> STAGE.withCrossEntropy(null), "Stage: cross-entropy must be given (got null)");
+    assertIllegal(() -> STAGE.withOptimizer(null), "Stage: optimizer must be given (got null)");
+    assertIllegal(
+        () -> new Term(1, KD, Taps.of(), null), "Term: schedule must be given (got null)");
   }
 
-  private void assertBuilding(UnaryOperator<TrainingStep.Builder> option, String message) {
-    assertIllegal(() -> new LinearStep(folder, option), "TrainingStep.Builder." + message);
+  @Test
+  void stages_thatDoNotFollowEachOther_areRejected() {
+    assertStages("stages must be at least one (got none)");
+    assertStages("stages[1] must be given (got null)", STAGE.withSteps(1), null);
+    assertStages(
+        "steps must be positive for all but the last stage (got 0 for stage 0)", STAGE, STAGE);
+    assertStages("steps must be 0 for the last stage (got 2 for stage 0)", STAGE.withSteps(2));
+  }
+
+  private void assertStages(String message, Stage... stages) {
+    assertIllegal(
+        () -> new LinearStep(folder, builder -> builder.stages(stages)),
+        "TrainingStepBuilder.stages: " + message);
+  }
+
+  @Test
+  void shortForms_changeTheOnlyStage() {
+    try (LinearStep linear =
+        new LinearStep(folder, builder -> builder.stages(STAGE).optimizer(Sgd.of(0.25)))) {
+      assertThat(linear.step.learningRate()).isEqualTo(0.25);
+    }
+    assertIllegal(
+        () ->
+            new LinearStep(
+                folder, builder -> builder.stages(STAGE.withSteps(1), STAGE).crossEntropy(0.5)),
+        "TrainingStepBuilder.crossEntropy: stages must be one (got 2)");
   }
 }

@@ -46,8 +46,7 @@ final class StepInputTest {
 
   private LinearStep step() {
     return new LinearStep(
-        folder,
-        builder -> builder.add(1, KdLoss.withTemperature(4)).add(1, NstLoss.linear(), TAPS));
+        folder, builder -> builder.add(1, KdLoss.of(4)).add(1, NstLoss.linear(), TAPS));
   }
 
   @Test
@@ -59,7 +58,7 @@ final class StepInputTest {
   void teacher_given_isTakenInsteadOfRunningIt() {
     Tensor logits = linear.teacher.predict(linear.images);
     int before = linear.teacherRuns();
-    assertSameAsShortForm(input.teacher(logits, images.mul(new Scalar(2))));
+    assertSameAsShortForm(input.withTeacher(logits, images.mul(new Scalar(2))));
     assertThat(linear.teacherRuns()).isEqualTo(before);
   }
 
@@ -76,12 +75,9 @@ final class StepInputTest {
   void teacher_given_isNotNeededAsANetwork() {
     try (LinearStep computed = step();
         TrainingStep alone =
-            TrainingStep.builder(linear.student)
-                .inputShape(3, 2, 2)
-                .add(1, KdLoss.withTemperature(4))
-                .build()) {
+            TrainingStep.builder(linear.student).inputShape(3, 2, 2).add(1, KdLoss.of(4)).build()) {
       StepResult result = alone.newResult();
-      alone.run(input.teacher(linear.teacher.predict(linear.images)), result);
+      alone.run(input.withTeacher(linear.teacher.predict(linear.images)), result);
       computed.run();
       assertThat(result.term(0)).isEqualTo(computed.result.term(0));
       assertShapeRefused(
@@ -93,7 +89,7 @@ final class StepInputTest {
 
   @Test
   void weights_ofOneSample_makeItTheOnlyOneThatCounts() {
-    linear.step.run(input.weights(Tensor.create(0f, 0f, 3f, 0f)), linear.result);
+    linear.step.run(input.withWeights(Tensor.create(0f, 0f, 3f, 0f)), linear.result);
     try (LinearStep one = step()) {
       one.step.run(images.narrow(0, 2, 1), labels.narrow(0, 2, 1), null, one.result);
       assertThat(linear.result.crossEntropy()).isCloseTo(one.result.crossEntropy(), within(1e-6));
@@ -103,7 +99,7 @@ final class StepInputTest {
 
   @Test
   void indicesAndContrast_reachTheTermThatNeedsThem() {
-    CrdLoss crd = CrdLoss.forSamples(9).negatives(1).dimension(4);
+    CrdLoss crd = CrdLoss.forSamples(9).withNegatives(1).withDimension(4);
     try (SmallStep small = new SmallStep();
         TrainingStep step =
             SmallStep.builder(small.student, small.teacher)
@@ -115,11 +111,11 @@ final class StepInputTest {
       assertShapeRefused(
           () -> step.run(maps, result),
           "crd_loss: indices must be given (got an undefined tensor)");
-      step.run(maps.indices(indices), result);
+      step.run(maps.withIndices(indices), result);
       assertThat(result.term(1)).isPositive();
       Tensor contrast = Tensor.create(7L, 1L, 3L, 2L, 0L, 1L, 5L, 9L).view(4, 2);
       assertRefused(
-          () -> step.run(maps.indices(indices).contrast(contrast), result),
+          () -> step.run(maps.withIndices(indices).withContrast(contrast), result),
           "crd_loss: contrast must be between 0 and 8 (got 9)");
     }
   }
@@ -130,18 +126,19 @@ final class StepInputTest {
 
   @Test
   void optional_null_isAbsent() {
-    assertSameAsShortForm(input.indices(null).contrast(null).weights(null));
+    assertSameAsShortForm(
+        input.withIndices((Tensor) null).withContrast((Tensor) null).withWeights((Tensor) null));
   }
 
   @Test
   void tensor_undefinedOrClosed_isRejected() {
     assertChecked("images", tensor -> StepInput.of(tensor, labels));
     assertChecked("labels", tensor -> StepInput.of(images, tensor));
-    assertChecked("indices", input::indices);
-    assertChecked("contrast", input::contrast);
-    assertChecked("weights", input::weights);
-    assertChecked("teacher logits", tensor -> input.teacher(tensor, images));
-    assertChecked("teacher features[0]", tensor -> input.teacher(images, tensor));
+    assertChecked("indices", input::withIndices);
+    assertChecked("contrast", input::withContrast);
+    assertChecked("weights", input::withWeights);
+    assertChecked("teacher logits", tensor -> input.withTeacher(tensor, images));
+    assertChecked("teacher features[0]", tensor -> input.withTeacher(images, tensor));
   }
 
   private void assertChecked(String argument, Function<Tensor, StepInput> withTensor) {
@@ -160,13 +157,15 @@ final class StepInputTest {
   @Test
   void argument_null_isRejected() {
     assertIllegal(
-        () -> StepInput.of(null, labels), "StepInput.of: images must be given (got null)");
-    assertIllegal(() -> input.teacher(null), "StepInput.teacher: logits must be given (got null)");
+        () -> StepInput.of((Tensor) null, labels), "StepInput.of: images must be given (got null)");
     assertIllegal(
-        () -> input.teacher(images, (Tensor) null),
-        "StepInput.teacher: features[0] must be given (got null)");
+        () -> input.withTeacher((Tensor) null),
+        "StepInput.withTeacher: logits must be given (got null)");
     assertIllegal(
-        () -> linear.step.run(null, linear.result),
+        () -> input.withTeacher(images, (Tensor) null),
+        "StepInput.withTeacher: features[0] must be given (got null)");
+    assertIllegal(
+        () -> linear.step.run((StepInput) null, linear.result),
         "TrainingStep.run: input must be given (got null)");
   }
 }

@@ -47,7 +47,7 @@ final class TeacherBatchNormTest {
     try (SmallStep small = new SmallStep()) {
       assertIllegal(
           () -> SmallStep.builder(small.student, small.teacher).teacherBatchNorm(null),
-          "TrainingStep.Builder.teacherBatchNorm: mode must be given (got null)");
+          "TrainingStepBuilder.teacherBatchNorm: mode must be given (got null)");
     }
   }
 }

@@ -52,15 +52,15 @@ final class TeacherCacheTest {
     }
   }
 
-  private LinearStep step(UnaryOperator<TrainingStep.Builder> option) {
+  private LinearStep step(UnaryOperator<TrainingStepBuilder> option) {
     return new LinearStep(
         folder,
         builder ->
             option.apply(
                 builder
-                    .add(1, KdLoss.withTemperature(4))
+                    .add(1, KdLoss.of(4))
                     .add(1, NstLoss.linear(), Taps.of("0"))
-                    .optimizer(Sgd.learningRate(0.1))));
+                    .optimizer(Sgd.of(0.1))));
   }
 
   @Test
@@ -87,7 +87,7 @@ final class TeacherCacheTest {
 
   @Test
   void argument_wrong_isRejected() {
-    String function = "TrainingStep.Builder.cacheTeacher: ";
+    String function = "TrainingStepBuilder.cacheTeacher: ";
     assertIllegal(
         () -> step(builder -> builder.cacheTeacher(0)),
         function + "samples must be at least 1 (got 0)");

@@ -381,7 +381,7 @@ final class TrainerTest {
         TrainingStep.builder(training.student)
             .inputShape(1, 8, 8)
             .crossEntropy(1)
-            .optimizer(Sgd.learningRate(0.1))
+            .optimizer(Sgd.of(0.1))
             .skipNonFinite()
             .build()) {
       run(Trainer.builder(step, notFinite).epochs(1));

@@ -26,14 +26,14 @@ import org.retort.models.TorchScriptNetwork;
 import org.retort.testing.Program;
 
 final class TrainingStepBuilderTest {
-  private static final KdLoss KD = KdLoss.withTemperature(4);
+  private static final KdLoss KD = KdLoss.of(4);
 
   @AutoClose private final PointerScope scope = new PointerScope();
   @AutoClose private final Network student = ResNet.cifar(8, 5);
   @AutoClose private final Network teacher = ResNet.cifar(8, 5);
   @TempDir private Path folder;
 
-  private TrainingStep.Builder builder() {
+  private TrainingStepBuilder builder() {
     return TrainingStep.builder(student, teacher).inputShape(3, 8, 8);
   }
 
@@ -51,52 +51,47 @@ final class TrainingStepBuilderTest {
 
   @Test
   void inputShape_notPositive_isRejected() {
-    String rule = "TrainingStep.Builder.inputShape: shape must have positive sizes (got %s)";
+    String rule = "TrainingStepBuilder.inputShape: shape must have positive sizes (got %s)";
     assertIllegal(() -> builder().inputShape(), rule.formatted("[]"));
     assertIllegal(() -> builder().inputShape(3, 0, 8), rule.formatted("[3, 0, 8]"));
     assertIllegal(() -> builder().inputShape(-3, 8, 8), rule.formatted("[-3, 8, 8]"));
     assertIllegal(
         () -> builder().inputShape((long[]) null),
-        "TrainingStep.Builder.inputShape: shape must be given (got null)");
+        "TrainingStepBuilder.inputShape: shape must be given (got null)");
   }
 
   @ParameterizedTest
   @ValueSource(doubles = {-0.1, Double.NaN, Double.POSITIVE_INFINITY})
   void weight_negativeOrNotFinite_isRejected(double weight) {
     String rule = ": weight must be at least 0 and finite (got " + weight + ")";
-    assertIllegal(() -> builder().crossEntropy(weight), "TrainingStep.Builder.crossEntropy" + rule);
-    assertIllegal(() -> builder().add(weight, KD), "TrainingStep.Builder.add" + rule);
+    assertIllegal(() -> builder().crossEntropy(weight), "CrossEntropy" + rule);
+    assertIllegal(() -> builder().add(weight, KD), "Term" + rule);
   }
 
   @Test
   void add_null_isRejected() {
-    assertIllegal(
-        () -> builder().add(1, null), "TrainingStep.Builder.add: loss must be given (got null)");
-    assertIllegal(
-        () -> builder().add(1, KD, null),
-        "TrainingStep.Builder.add: taps must be given (got null)");
+    assertIllegal(() -> builder().add(1, null), "Term: loss must be given (got null)");
+    assertIllegal(() -> builder().add(1, KD, null), "Term: taps must be given (got null)");
   }
 
   @Test
   void optimizer_null_isRejected() {
-    assertIllegal(
-        () -> builder().optimizer(null),
-        "TrainingStep.Builder.optimizer: optimizer must be given (got null)");
+    assertIllegal(() -> builder().optimizer(null), "Stage: optimizer must be given (got null)");
   }
 
   @Test
   void build_noInputShape_isRejected() {
     assertIllegal(
         () -> TrainingStep.builder(student).build(),
-        "TrainingStep.Builder.build: input shape must be given (got null)");
+        "TrainingStepBuilder.build: input shape must be given (got null)");
   }
 
   @Test
   void build_closedNetwork_isRejected() {
     Network closed = ResNet.cifar(8, 5);
     closed.close();
-    for (TrainingStep.Builder builder :
-        new TrainingStep.Builder[] {
+    for (TrainingStepBuilder builder :
+        new TrainingStepBuilder[] {
           TrainingStep.builder(closed, teacher), TrainingStep.builder(student, closed)
         }) {
       assertUnusable(
@@ -162,7 +157,7 @@ final class TrainingStepBuilderTest {
         builder().add(1, CrdLoss.forSamples(9), Taps.of("layer1", "embedding")),
         "crd_loss: taps must be one of each network (got 2 and 2)");
     assertBuildRefused(
-        builder().add(1, OfdLoss.withBatchMargin(), Taps.of("embedding")),
+        builder().add(1, OfdLoss.ofBatchMargins(), Taps.of("embedding")),
         "ofd_loss: tap student[0] must be a map [channels, height, width] (got [64])");
     assertBuildRefused(
         builder().add(1, FspLoss.ofPairs(new FspLoss.Pair(0, 2)), Taps.of("layer1", "layer2")),
@@ -171,7 +166,7 @@ final class TrainingStepBuilderTest {
 
   @Test
   void build_marginsThatDoNotFit_isRefused() {
-    OfdLoss loss = OfdLoss.withMargins(List.of(torch.zeros(16)));
+    OfdLoss loss = OfdLoss.ofMargins(List.of(torch.zeros(16)));
     assertBuildRefused(
         builder().add(1, loss, Taps.of("stem", "layer1.pre")),
         "ofd_loss: margins must be one per tap (got 1 for 2 taps)");
@@ -218,7 +213,7 @@ final class TrainingStepBuilderTest {
     }
   }
 
-  private static void assertBuildRefused(TrainingStep.Builder builder, String message) {
+  private static void assertBuildRefused(TrainingStepBuilder builder, String message) {
     assertRefused(builder::build, message);
   }
 }

@@ -112,13 +112,15 @@ final class TrainingStepErrorsTest {
         () -> step.run(images, labels, Buffers.longs(1, 2, 3), result),
         "indices must hold 4 elements (got 3)");
     assertIllegal(
-        () -> step.run(images, labels, null, (LongBuffer) null, result),
-        "contrast must be given (got null)");
-    assertIllegal(
-        () -> step.run(images, labels, null, LongBuffer.allocate(2 * BATCH), result),
+        () ->
+            step.run(
+                StepInput.of(images, labels).withContrast(LongBuffer.allocate(2 * BATCH)), result),
         "contrast must be a direct buffer (got one on the heap)");
     assertIllegal(
-        () -> step.run(images, labels, null, Buffers.longs(1, 2, 3, 4, 5, 6, 7), result),
+        () ->
+            step.run(
+                StepInput.of(images, labels).withContrast(Buffers.longs(1, 2, 3, 4, 5, 6, 7)),
+                result),
         "contrast must hold 4 elements (got 7)");
   }
 
@@ -128,7 +130,7 @@ final class TrainingStepErrorsTest {
     assertIllegal(
         () -> step.run(imageTensor, labelTensor, null, null), "result must be given (got null)");
     try (TrainingStep more =
-        SmallStep.builder(small.student, small.teacher).add(1, KdLoss.withTemperature(1)).build()) {
+        SmallStep.builder(small.student, small.teacher).add(1, KdLoss.of(1)).build()) {
       assertIllegal(
           () -> more.run(images, labels, null, result),
           "result must have room for 2 terms (got room for 1)");
@@ -183,7 +185,9 @@ final class TrainingStepErrorsTest {
         () -> step.run(imageTensor, labelTensor, new Tensor(), result),
         "indices must be defined (got an undefined tensor)");
     assertClosed(tensor -> step.run(imageTensor, labelTensor, tensor, result), "indices");
-    assertClosed(tensor -> step.run(imageTensor, labelTensor, null, tensor, result), "contrast");
+    assertClosed(
+        tensor -> step.run(StepInput.of(imageTensor, labelTensor).withContrast(tensor), result),
+        "contrast");
     assertRefused(
         () -> step.run(imageTensor, labelTensor, floats, result),
         "TrainingStep: indices must be int64 (got Float)");
@@ -191,10 +195,10 @@ final class TrainingStepErrorsTest {
         () -> step.run(imageTensor, labelTensor, three, result),
         "TrainingStep: indices must be of rank 1 with the batch of 4 first (got [3, 2])");
     assertRefused(
-        () -> step.run(imageTensor, labelTensor, null, labelTensor, result),
+        () -> step.run(StepInput.of(imageTensor, labelTensor).withContrast(labelTensor), result),
         "TrainingStep: contrast must be of rank 2 with the batch of 4 first (got [4])");
     assertRefused(
-        () -> step.run(imageTensor, labelTensor, null, three, result),
+        () -> step.run(StepInput.of(imageTensor, labelTensor).withContrast(three), result),
         "TrainingStep: contrast must be of rank 2 with the batch of 4 first (got [3, 2])");
   }
 
@@ -287,7 +291,7 @@ final class TrainingStepErrorsTest {
         TrainingStep program =
             TrainingStep.builder(student)
                 .inputShape(3, 2, 2)
-                .optimizer(Sgd.learningRate(0.1).momentum(0.9))
+                .optimizer(Sgd.of(0.1).withMomentum(0.9))
                 .build()) {
       StepResult numbers = program.newResult();
       program.run(good, labels, null, numbers);

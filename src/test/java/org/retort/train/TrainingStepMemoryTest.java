@@ -44,7 +44,10 @@ final class TrainingStepMemoryTest {
   @Test
   void run_byteBuffers_takesNoMemory() {
     ByteBuffer images = ByteBuffer.allocateDirect(SmallStep.BATCH * SmallStep.IMAGE);
-    assertTakesNoMemory(() -> small.step.run(images, small.labels, small.indices, small.result));
+    assertTakesNoMemory(
+        () ->
+            small.step.run(
+                StepInput.of(images, small.labels).withIndices(small.indices), small.result));
   }
 
   @Test
@@ -54,8 +57,8 @@ final class TrainingStepMemoryTest {
     long[] rows = {0, 4, 2, 1};
     assertTakesNoMemory(
         () -> {
-          small.step.run(floats, rows, rows, small.result);
-          small.step.run(bytes, rows, rows, small.result);
+          small.step.run(StepInput.of(floats, rows).withIndices(rows), small.result);
+          small.step.run(StepInput.of(bytes, rows).withIndices(rows), small.result);
         });
   }
 

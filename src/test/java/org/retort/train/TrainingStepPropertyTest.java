@@ -50,13 +50,15 @@ final class TrainingStepPropertyTest {
     }
 
     TrainingStep build(Mlp student, Mlp teacher) {
-      Optimizer optimizer =
-          isAdam ? Adam.learningRate(learningRate) : Sgd.learningRate(learningRate).momentum(0.9);
+      Optimizer optimizer = isAdam ? Adam.of(learningRate) : Sgd.of(learningRate).withMomentum(0.9);
       return TrainingStep.builder(student, teacher)
           .inputShape(INPUTS)
           .crossEntropy(crossEntropy)
-          .add(kd, KdLoss.withTemperature(temperature))
-          .add(crd, CrdLoss.forSamples(SAMPLES).negatives(4).dimension(4), Taps.of("embedding"))
+          .add(kd, KdLoss.of(temperature))
+          .add(
+              crd,
+              CrdLoss.forSamples(SAMPLES).withNegatives(4).withDimension(4),
+              Taps.of("embedding"))
           .optimizer(optimizer)
           .clipNorm(clipNorm)
           .accumulate(accumulate)
@@ -119,7 +121,7 @@ final class TrainingStepPropertyTest {
     Map<String, String> before = state(step);
     StepResult result = step.newResult();
     try {
-      step.run(batch.images(), batch.labels, batch.indices, result);
+      step.run(StepInput.of(batch.images(), batch.labels).withIndices(batch.indices), result);
     } catch (IllegalArgumentException | RetortException refused) {
       assertNamed(refused);
       assertThat(batch.fits()).as(refused.getMessage()).isFalse();

@@ -109,7 +109,7 @@ final class TrainingStepTest {
   @Test
   void run_twoTerms_areReportedInOrder() {
     try (TrainingStep step =
-        SmallStep.builder(small.student, small.teacher).add(0, KdLoss.withTemperature(1)).build()) {
+        SmallStep.builder(small.student, small.teacher).add(0, KdLoss.of(1)).build()) {
       StepResult result = step.newResult();
       step.run(small.images, small.labels, null, result);
       assertThat(result.terms()).isEqualTo(2);
@@ -150,7 +150,9 @@ final class TrainingStepTest {
   @Test
   void run_contrastGiven_isTaken() {
     LongBuffer contrast = Buffers.longs(7, 1, 3, 2, 0, 4, 5, 6);
-    small.step.run(small.images, small.labels, small.indices, contrast, small.result);
+    small.step.run(
+        StepInput.of(small.images, small.labels).withIndices(small.indices).withContrast(contrast),
+        small.result);
     assertSameAsPlainRun(1);
   }
 

@@ -59,8 +59,8 @@ final class OnlineModel implements AutoCloseable {
     return TrainingStep.builder(student, teacher)
         .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
         .crossEntropy(0.5)
-        .add(1, KdLoss.withTemperature(4))
-        .optimizer(Adam.learningRate(3e-3))
+        .add(1, KdLoss.of(4))
+        .optimizer(Adam.of(3e-3))
         .skipNonFinite()
         .build();
   }

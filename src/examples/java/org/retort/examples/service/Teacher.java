@@ -45,7 +45,7 @@ final class Teacher {
             TrainingStep.builder(teacher)
                 .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
                 .crossEntropy(1)
-                .optimizer(Adam.learningRate(2e-3))
+                .optimizer(Adam.of(2e-3))
                 .build()) {
       Trainer.builder(step, batches).epochs(epochs).build().run();
     }

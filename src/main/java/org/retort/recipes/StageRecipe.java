@@ -15,10 +15,10 @@ import org.retort.train.TeacherBatchNorm;
  * @param trainsBackbone whether the classifier stays as it is
  * @param teacherBatchNorm what the teacher's BatchNorms do
  */
-public record Stage(
+public record StageRecipe(
     int epochs,
     CrossEntropy crossEntropy,
-    List<Term> terms,
+    List<TermRecipe> terms,
     Optional<OptimizerRecipe> optimizer,
     boolean trainsBackbone,
     TeacherBatchNorm teacherBatchNorm) {
@@ -29,15 +29,17 @@ public record Stage(
   }
 
   /** Reads a stage of a student that is trained for some epochs. */
-  static Stage read(Fields fields, int studentEpochs) {
+  static StageRecipe read(Fields fields, int studentEpochs) {
     int epochs = fields.whole("epochs", 1, StudentRecipe.MAX_EPOCHS, studentEpochs);
-    CrossEntropy crossEntropy = CrossEntropy.weight(fields.notNegative("cross_entropy", 1));
-    Stage stage =
-        new Stage(
+    CrossEntropy crossEntropy = CrossEntropy.of(fields.notNegative("cross_entropy", 1));
+    StageRecipe stage =
+        new StageRecipe(
             epochs,
-            fields.number("label_smoothing", crossEntropy, CrossEntropy::labelSmoothing),
+            fields.number("label_smoothing", crossEntropy, CrossEntropy::withLabelSmoothing),
             fields.has("terms")
-                ? fields.mappings("terms").stream().map(term -> Term.read(term, epochs)).toList()
+                ? fields.mappings("terms").stream()
+                    .map(term -> TermRecipe.read(term, epochs))
+                    .toList()
                 : List.of(),
             fields.has("optimizer")
                 ? Optional.of(OptimizerRecipe.read(fields.mapping("optimizer"), epochs))
@@ -64,16 +66,17 @@ public record Stage(
    * @return the names, in the order of the results of a step
    */
   public List<String> termNames() {
-    return terms.stream().map(Term::name).toList();
+    return terms.stream().map(TermRecipe::name).toList();
   }
 
   /** Returns a copy of another length. */
-  Stage withEpochs(int other) {
-    return new Stage(other, crossEntropy, terms, optimizer, trainsBackbone, teacherBatchNorm);
+  StageRecipe withEpochs(int other) {
+    return new StageRecipe(other, crossEntropy, terms, optimizer, trainsBackbone, teacherBatchNorm);
   }
 
   /** Returns a copy with other terms. */
-  Stage withTerms(List<Term> other) {
-    return new Stage(epochs, crossEntropy, other, optimizer, trainsBackbone, teacherBatchNorm);
+  StageRecipe withTerms(List<TermRecipe> other) {
+    return new StageRecipe(
+        epochs, crossEntropy, other, optimizer, trainsBackbone, teacherBatchNorm);
   }
 }

@@ -10,11 +10,12 @@ package org.retort.recipes;
  * @param taps what it compares
  * @param schedule what the weight is multiplied by
  */
-record Term(String name, double weight, LossRecipe loss, TapsRecipe taps, ScheduleRecipe schedule) {
+record TermRecipe(
+    String name, double weight, LossRecipe loss, TapsRecipe taps, ScheduleRecipe schedule) {
   /** Reads a term of a stage of some epochs. */
-  static Term read(Fields fields, int epochs) {
-    Term term =
-        new Term(
+  static TermRecipe read(Fields fields, int epochs) {
+    TermRecipe term =
+        new TermRecipe(
             fields.has("name") ? fields.name("name") : fields.text("loss"),
             fields.notNegative("weight", 1),
             LossRecipes.read(fields),
@@ -25,7 +26,7 @@ record Term(String name, double weight, LossRecipe loss, TapsRecipe taps, Schedu
   }
 
   /** Returns a copy of another weight. */
-  Term withWeight(double other) {
-    return new Term(name, other, loss, taps, schedule);
+  TermRecipe withWeight(double other) {
+    return new TermRecipe(name, other, loss, taps, schedule);
   }
 }

@@ -1,0 +1,453 @@
+package org.retort.train;
+
+import static org.retort.internal.Arguments.check;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
+import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.DoubleVector;
+import org.bytedeco.pytorch.LongVector;
+import org.retort.bindings.NativeNetwork;
+import org.retort.bindings.NativeStageVector;
+import org.retort.bindings.NativeTrainingStep;
+import org.retort.bindings.NativeTrainingStepOptions;
+import org.retort.bindings.global.retort.NativeMemoryFormat;
+import org.retort.bindings.global.retort.NativePrecision;
+import org.retort.bindings.global.retort.NativeTeacherBatchNorm;
+import org.retort.internal.Arguments;
+import org.retort.internal.Native;
+import org.retort.internal.NativeEnums;
+import org.retort.internal.NativeNetworks;
+import org.retort.losses.DistillationLoss;
+import org.retort.models.Network;
+
+/**
+ * Collects the options of a {@link TrainingStep}.
+ *
+ * <p>A training has one stage, which {@link #crossEntropy}, {@link #add}, {@link #optimizer} and
+ * {@link #trainOnly} change, or several, given to {@link #stages}; those four are refused then.
+ */
+public final class TrainingStepBuilder {
+  private static final String NAME = "TrainingStepBuilder";
+
+  private final Network student;
+  private final Network teacher;
+  private Consumer<NativeTrainingStepOptions> common = options -> {};
+  private List<Stage> stages = List.of(Stage.of(Sgd.of(0.1)));
+  private long[] inputShape;
+  private boolean channelsLast;
+
+  TrainingStepBuilder(Network student, Network teacher) {
+    this.student = student;
+    this.teacher = teacher;
+  }
+
+  /**
+   * Sets the shape of one image. Required.
+   *
+   * @param shape without the batch and channels first, for example 3, 32, 32
+   * @return this builder
+   * @throws IllegalArgumentException if a size is not positive
+   */
+  public TrainingStepBuilder inputShape(long... shape) {
+    Arguments.shape(shape, NAME + ".inputShape", "shape");
+    inputShape = shape.clone();
+    return this;
+  }
+
+  /**
+   * Sets the stages of the training, in their order, instead of those set before.
+   *
+   * @param stages at least one; each but the last with the number of its {@link Stage#steps}
+   * @return this builder
+   * @throws IllegalArgumentException if there is no stage, one is null, or a stage that is not the
+   *     last has no number of steps, or the last has one
+   */
+  public TrainingStepBuilder stages(Stage... stages) {
+    String function = NAME + ".stages";
+    List<Stage> all = Arguments.list(stages, function, "stages");
+    check(!all.isEmpty(), "%s: stages must be at least one (got none)", function);
+    for (int i = 0; i < all.size(); i++) {
+      boolean isLast = i == all.size() - 1;
+      check(
+          all.get(i).steps() > 0 != isLast,
+          "%s: steps must be %s (got %s for stage %s)",
+          function,
+          isLast ? "0 for the last stage" : "positive for all but the last stage",
+          all.get(i).steps(),
+          i);
+    }
+    this.stages = all;
+    return this;
+  }
+
+  /**
+   * Sets the weight of the plain cross-entropy with the labels; 1 by default.
+   *
+   * @param weight at least 0 and finite; 0 trains without labels
+   * @return this builder
+   * @throws IllegalArgumentException if the weight is out of range
+   */
+  public TrainingStepBuilder crossEntropy(double weight) {
+    return crossEntropy(CrossEntropy.of(weight));
+  }
+
+  /**
+   * Sets the cross-entropy with the labels; the plain one with a weight of 1 by default.
+   *
+   * @param crossEntropy the cross-entropy
+   * @return this builder
+   * @throws IllegalArgumentException if it is null
+   */
+  public TrainingStepBuilder crossEntropy(CrossEntropy crossEntropy) {
+    return only("crossEntropy", stage -> stage.withCrossEntropy(crossEntropy));
+  }
+
+  /**
+   * Adds a distillation loss on logits.
+   *
+   * @param weight at least 0 and finite
+   * @param loss the loss
+   * @return this builder
+   * @throws IllegalArgumentException if the weight is out of range or the loss is null
+   */
+  public TrainingStepBuilder add(double weight, DistillationLoss loss) {
+    return only("add", stage -> stage.add(weight, loss));
+  }
+
+  /**
+   * Adds a distillation loss on features.
+   *
+   * @param weight at least 0 and finite
+   * @param loss the loss
+   * @param taps the features that it compares
+   * @return this builder
+   * @throws IllegalArgumentException if the weight is out of range or an argument is null
+   */
+  public TrainingStepBuilder add(double weight, DistillationLoss loss, Taps taps) {
+    return only("add", stage -> stage.add(weight, loss, taps));
+  }
+
+  /**
+   * Adds a distillation loss with a weight that follows a schedule.
+   *
+   * @param term the loss, its weight, taps and schedule
+   * @return this builder
+   * @throws IllegalArgumentException if it is null
+   */
+  public TrainingStepBuilder add(Term term) {
+    return only("add", stage -> stage.add(term));
+  }
+
+  /**
+   * Sets the optimizer; SGD with a learning rate of 0.1 by default.
+   *
+   * @param optimizer the optimizer
+   * @return this builder
+   * @throws IllegalArgumentException if it is null
+   */
+  public TrainingStepBuilder optimizer(Optimizer optimizer) {
+    return only("optimizer", stage -> stage.withOptimizer(optimizer));
+  }
+
+  /**
+   * Trains only parts of the student; all of it by default. The others stay as they are, and
+   * modules among them are in evaluation mode. Parameters of the losses are always trained.
+   *
+   * @param parts names of the student's parameters or modules, for example {@code layer1}
+   * @return this builder
+   * @throws IllegalArgumentException if there is no name or one is null
+   */
+  public TrainingStepBuilder trainOnly(String... parts) {
+    return only("trainOnly", stage -> stage.withTrainOnly(parts));
+  }
+
+  /**
+   * Sets the number of batches whose mean gradient makes one update; 1 by default.
+   *
+   * @param batches at least 1
+   * @return this builder
+   * @throws IllegalArgumentException if the number is out of range
+   */
+  public TrainingStepBuilder accumulate(long batches) {
+    Arguments.atLeast(batches, 1, NAME + ".accumulate", "batches");
+    return with(options -> options.accumulate(batches));
+  }
+
+  /**
+   * Limits the norm of all gradients together, as {@code torch.nn.utils.clip_grad_norm_} does; no
+   * limit by default.
+   *
+   * @param limit positive and finite
+   * @return this builder
+   * @throws IllegalArgumentException if the limit is out of range
+   */
+  public TrainingStepBuilder clipNorm(double limit) {
+    Arguments.positive(limit, NAME + ".clipNorm", "limit");
+    return with(options -> options.clip_norm(limit));
+  }
+
+  /**
+   * Limits the absolute value of each element of a gradient, before {@link #clipNorm}; no limit by
+   * default.
+   *
+   * @param limit positive and finite
+   * @return this builder
+   * @throws IllegalArgumentException if the limit is out of range
+   */
+  public TrainingStepBuilder clipValue(double limit) {
+    Arguments.positive(limit, NAME + ".clipValue", "limit");
+    return with(options -> options.clip_value(limit));
+  }
+
+  /**
+   * Skips a batch whose loss or gradient is not finite, with {@link StepResult#skipped} set,
+   * instead of throwing a {@link org.retort.NonFiniteException}.
+   *
+   * @return this builder
+   */
+  public TrainingStepBuilder skipNonFinite() {
+    return with(options -> options.skip_non_finite(true));
+  }
+
+  /**
+   * Sets whether steps are asynchronous: {@code run} returns once its work is enqueued on the
+   * device, and reports the result of the previous step, or one of 0 samples if there was none. If
+   * that step has failed, {@code run} throws its error and ignores the new batch. {@link #finish}
+   * waits for the last step. Useful on a GPU; off by default.
+   *
+   * <p>While a step is pending, BatchNorm's statistics may be those of a step that will fail;
+   * parameters never are. All methods of this class, {@link #publish}, {@link #save}, {@link
+   * #state} and {@link #close} among them, and those of the networks wait for the pending step
+   * first. Until then, another step that shares the student throws.
+   *
+   * @param late whether results are late
+   * @return this builder
+   */
+  public TrainingStepBuilder lateResults(boolean late) {
+    return with(options -> options.late_results(late));
+  }
+
+  /**
+   * Sets whether a step on a GPU is recorded as a CUDA graph once three consecutive batches have
+   * had the same tensors with the same shapes, and replayed for further batches of this kind, which
+   * takes a fraction of the CPU time; off by default. Other batches run without the graph. The
+   * learning rate is rounded to float32.
+   *
+   * <p>A graph does not support several batches per update, a cache of the teacher's outputs,
+   * teacher outputs that come with the batch, CRD's Z as a moving average, or networks that draw
+   * random numbers (dropout), wait for the device or change attributes of their own. {@link
+   * #graphObstacle} reports which; {@link StepResult#graph} reports whether a step ran as a graph.
+   *
+   * @param graph whether to record
+   * @return this builder; {@link #build} throws if the student is not on a GPU
+   */
+  public TrainingStepBuilder cudaGraph(boolean graph) {
+    return with(options -> options.cuda_graph(graph));
+  }
+
+  /**
+   * Sets how the maps of both networks lie in memory; contiguous by default.
+   *
+   * @param format the format
+   * @return this builder
+   * @throws IllegalArgumentException if it is null
+   */
+  public TrainingStepBuilder memoryFormat(MemoryFormat format) {
+    Arguments.notNull(format, NAME + ".memoryFormat", "format");
+    return studentFormat(format).teacherFormat(format);
+  }
+
+  /**
+   * Sets how the student's maps lie in memory; contiguous by default.
+   *
+   * @param format the format
+   * @return this builder
+   * @throws IllegalArgumentException if it is null
+   */
+  public TrainingStepBuilder studentFormat(MemoryFormat format) {
+    Arguments.notNull(format, NAME + ".studentFormat", "format");
+    return with(
+        options -> options.student_format(NativeEnums.of(format, NativeMemoryFormat.class)));
+  }
+
+  /**
+   * Sets how the teacher's maps lie in memory; contiguous by default.
+   *
+   * @param format the format
+   * @return this builder
+   * @throws IllegalArgumentException if it is null
+   */
+  public TrainingStepBuilder teacherFormat(MemoryFormat format) {
+    Arguments.notNull(format, NAME + ".teacherFormat", "format");
+    return with(
+        options -> options.teacher_format(NativeEnums.of(format, NativeMemoryFormat.class)));
+  }
+
+  /**
+   * Sets the arithmetic of the student's forward pass; that of its dtype by default.
+   *
+   * @param precision the precision
+   * @return this builder
+   * @throws IllegalArgumentException if it is null
+   */
+  public TrainingStepBuilder studentPrecision(Precision precision) {
+    Arguments.notNull(precision, NAME + ".studentPrecision", "precision");
+    return with(
+        options -> options.student_precision(NativeEnums.of(precision, NativePrecision.class)));
+  }
+
+  /**
+   * Sets the arithmetic of the teacher's forward pass; that of its dtype by default.
+   *
+   * @param precision the precision
+   * @return this builder
+   * @throws IllegalArgumentException if it is null
+   */
+  public TrainingStepBuilder teacherPrecision(Precision precision) {
+    Arguments.notNull(precision, NAME + ".teacherPrecision", "precision");
+    return with(
+        options -> options.teacher_precision(NativeEnums.of(precision, NativePrecision.class)));
+  }
+
+  /**
+   * Sets the mode of the teacher's BatchNorms; evaluation by default.
+   *
+   * @param mode the mode
+   * @return this builder
+   * @throws IllegalArgumentException if it is null
+   */
+  public TrainingStepBuilder teacherBatchNorm(TeacherBatchNorm mode) {
+    Arguments.notNull(mode, NAME + ".teacherBatchNorm", "mode");
+    return with(
+        options -> options.teacher_batch_norm(NativeEnums.of(mode, NativeTeacherBatchNorm.class)));
+  }
+
+  /**
+   * Caches the teacher's outputs in memory, keyed by the samples' rows in the data set, so that
+   * each output is computed once. Requires data without augmentation and a teacher that does not
+   * change; each step then needs indices.
+   *
+   * @param samples number of rows of the data set, positive
+   * @return this builder
+   * @throws IllegalArgumentException if the number is out of range
+   */
+  public TrainingStepBuilder cacheTeacher(long samples) {
+    Arguments.atLeast(samples, 1, NAME + ".cacheTeacher", "samples");
+    return with(options -> options.teacher_cache().samples(samples));
+  }
+
+  /**
+   * Caches the teacher's outputs in a file, for later processes; otherwise as {@link
+   * #cacheTeacher(long)}.
+   *
+   * @param samples number of rows of the data set, positive
+   * @param file belongs to one teacher, data set, selection of taps and preparation of images; of
+   *     the data set only the number of rows is checked. Created if it is missing.
+   * @return this builder
+   * @throws IllegalArgumentException if the number is out of range or the file is null
+   */
+  public TrainingStepBuilder cacheTeacher(long samples, Path file) {
+    Arguments.notNull(file, NAME + ".cacheTeacher", "file");
+    return cacheTeacher(samples).with(options -> options.teacher_cache().file(file.toString()));
+  }
+
+  /**
+   * Normalises images: channel c becomes {@code (value − mean[c]) / deviation[c]}, where bytes are
+   * divided by 255 first. By default the images are normalised already.
+   *
+   * @param mean finite, one for each channel or one for all, for example CIFAR-100's 0.5071,
+   *     0.4867, 0.4408
+   * @param deviation positive and finite, the same number of values
+   * @return this builder
+   * @throws IllegalArgumentException if an array is null or empty, the two differ in length, or a
+   *     value is out of range
+   */
+  public TrainingStepBuilder normalize(double[] mean, double[] deviation) {
+    String function = NAME + ".normalize";
+    double[] means = Arguments.notNull(mean, function, "mean").clone();
+    double[] deviations = Arguments.notNull(deviation, function, "deviation").clone();
+    check(
+        means.length > 0 && means.length == deviations.length,
+        "%s: mean and deviation must have the same length, at least 1 (got %s and %s)",
+        function,
+        means.length,
+        deviations.length);
+    for (int i = 0; i < means.length; i++) {
+      check(Double.isFinite(means[i]), "%s: mean must be finite (got %s)", function, means[i]);
+      Arguments.positive(deviations[i], function, "deviation");
+    }
+    return with(
+        options ->
+            options.images().mean(new DoubleVector(means)).deviation(new DoubleVector(deviations)));
+  }
+
+  /**
+   * Takes images as [B, height, width, channels] instead of [B, channels, height, width].
+   *
+   * @return this builder
+   */
+  public TrainingStepBuilder imagesChannelsLast() {
+    channelsLast = true;
+    return with(options -> options.images().channels_last(true));
+  }
+
+  /**
+   * Builds the step: probes both networks with the input shape, builds the losses for the shapes of
+   * their taps and prepares the optimizers of all stages.
+   *
+   * @return a new step, which the caller closes
+   * @throws IllegalArgumentException if the input shape is missing
+   * @throws IllegalStateException if a network was closed
+   * @throws org.retort.ShapeException if a loss does not fit its taps, or images their options
+   * @throws org.retort.FileException if the cache file is not a cache or belongs to another teacher
+   * @throws org.retort.RetortException if an option is out of range, a tap or a named part does not
+   *     exist, a network does not return logits and features, or nothing is left to train
+   */
+  @SuppressWarnings("try") // the scope works by being open
+  public TrainingStep build() {
+    Arguments.notNull(inputShape, NAME + ".build", "input shape");
+    List<Stage> all = stages;
+    return Native.call(
+        () -> {
+          try (PointerScope scope = new PointerScope()) {
+            NativeTrainingStepOptions options = new NativeTrainingStepOptions();
+            share(student, options::student);
+            if (teacher != null) {
+              share(teacher, options::teacher);
+            }
+            options.input_shape(new LongVector(inputShape));
+            common.accept(options);
+            NativeStageVector later = options.later_stages();
+            later.resize(all.size() - 1);
+            for (int i = 0; i < all.size(); i++) {
+              NativeStages.write(all.get(i), i == 0 ? options : later.get(i - 1));
+            }
+            int mostTerms = all.stream().mapToInt(one -> one.terms().size()).max().orElseThrow();
+            return new TrainingStep(
+                new NativeTrainingStep(options), inputShape, channelsLast, mostTerms);
+          }
+        });
+  }
+
+  private TrainingStepBuilder only(String method, UnaryOperator<Stage> change) {
+    check(stages.size() == 1, "%s.%s: stages must be one (got %s)", NAME, method, stages.size());
+    stages = List.of(change.apply(stages.get(0)));
+    return this;
+  }
+
+  private TrainingStepBuilder with(Consumer<NativeTrainingStepOptions> setting) {
+    common = common.andThen(setting);
+    return this;
+  }
+
+  /**
+   * Lets the options share a network. Its handle is held only meanwhile, since another step may
+   * acquire the same networks in reverse order.
+   */
+  private static void share(Network network, Consumer<NativeNetwork> options) {
+    NativeNetworks.of(network).use(options);
+  }
+}
