@@ -16,6 +16,8 @@
 #include <retort/models/mobilenet_v2.h>
 #include <retort/models/network.h>
 #include <retort/models/networks.h>
+#include <retort/models/predictor.h>
+#include <retort/models/preprocessing.h>
 #include <retort/models/resnet.h>
 #include <retort/models/shufflenet_v1.h>
 #include <retort/models/shufflenet_v2.h>

@@ -72,32 +72,40 @@ NetworkOutput Network::forward(const at::Tensor& images) {
   return output;
 }
 
-NetworkOutput Network::evaluate(const at::Tensor& images) {
+NetworkOutput Network::evaluate(const at::Tensor& input) {
   const at::NoGradGuard no_grad;
   const ModulePlan evaluation(*this, /*trains=*/false);
   const ModuleMode mode(evaluation);
-  return forward(images.defined() ? images.to(tensor_options().device()) : images);
+  return forward(input);
 }
 
 at::Tensor Network::predict(const at::Tensor& images) {
   static CallSite site;
   const RunningCall running(site);
-  auto version = state_->serving().version();
+  return state_->predict(images);
+}
+
+at::Tensor NetworkState::predict(const at::Tensor& images, const Preprocessor* given) {
+  auto version = serving_.version();
   if (!version || version->is_by_itself()) {
-    if (const auto lock = version ? state_->try_lock_settled() : state_->lock_settled()) {
+    if (const auto lock = version ? try_lock_settled() : lock_settled()) {
       const bool is_first = !version;
-      state_->synchronise();
-      version = state_->serving().publish_itself(*this);
+      synchronise();
+      version = serving_.publish_itself(*network_);
       // By running, a TorchScript network learns the names of its taps.
-      const bool must_learn = is_first && state_->shapes().current_tap_names().empty();
-      if (!version || must_learn) return evaluate(images).logits;
+      const bool must_learn = is_first && shapes_.current_tap_names().empty();
+      if (!version || must_learn) {
+        const Preprocessor& current = given ? *given : *preprocessor_;
+        return network_->evaluate(current.input_for(images, network_->tensor_options())).logits;
+      }
     }
   }
   adopt_threads();
   check_batch(images);
-  check_images(images);
-  at::Tensor logits = version->predict(images, [&](const std::string& reason) { state_->refuse(images, reason); });
-  check_logits(logits, images.size(0));
+  const at::Tensor input = version->input_for(images, given);
+  network_->check_images(input);
+  at::Tensor logits = version->predict(input, [&](const std::string& reason) { refuse(input, reason); });
+  check_logits(logits, input.size(0));
   return logits;
 }
 
@@ -105,7 +113,7 @@ double Network::accuracy(const at::Tensor& images, const at::Tensor& labels) {
   static CallSite site;
   const RunningCall running(site);
   const auto lock = state_->lock_settled();
-  const at::Tensor logits = evaluate(images).logits;
+  const at::Tensor logits = evaluate(state_->preprocessor()->input_for(images, tensor_options())).logits;
   const int64_t labeled = check_labels("Network.accuracy", labels, logits.size(0), logits.size(1));
   RETORT_CHECK(labeled > 0, "Network.accuracy: labels must name at least one class (got none)");
   const at::Tensor correct = at::empty({}, logits.options().dtype(at::kDouble));
@@ -118,6 +126,18 @@ void Network::publish() {
   const RunningCall running(site);
   const auto lock = state_->lock_settled();
   state_->publish();
+}
+
+Preprocessing Network::preprocessing() const {
+  return state_->preprocessor()->options();
+}
+
+void Network::set_preprocessing(const Preprocessing& preprocessing) {
+  static CallSite site;
+  const RunningCall running(site);
+  auto preprocessor = std::make_shared<const Preprocessor>("Network.set_preprocessing", preprocessing);
+  const auto lock = state_->lock_settled();
+  state_->set_preprocessor(std::move(preprocessor));
 }
 
 void Network::probe(const std::vector<int64_t>& input_shape) {

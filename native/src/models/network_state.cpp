@@ -37,6 +37,12 @@ void NetworkState::publish() {
   serving_.publish(*network_);
 }
 
+void NetworkState::set_preprocessor(std::shared_ptr<const Preprocessor> preprocessor) {
+  if (preprocessor->options() == preprocessor_->options()) return;
+  note_change();
+  std::atomic_store(&preprocessor_, std::move(preprocessor));
+}
+
 std::unique_ptr<NetworkSnapshot> NetworkState::new_snapshot() {
   return std::make_unique<NetworkSnapshot>(*network_);
 }

@@ -11,6 +11,7 @@
 
 #include "models/network_shapes.h"
 #include "models/network_snapshot.h"
+#include "models/preprocessor.h"
 #include "models/serving.h"
 
 namespace retort {
@@ -50,6 +51,13 @@ class NetworkState {
   torch::OrderedDict<std::string, at::Tensor> entries();
   /// Network::publish.
   void publish();
+  /// Network::predict.
+  /// @param given how images are prepared in place of the network's own preprocessing; may be null
+  at::Tensor predict(const at::Tensor& images, const Preprocessor* given = nullptr);
+
+  /// How images are prepared with the current weights. Waits for nothing and needs no mutex.
+  std::shared_ptr<const Preprocessor> preprocessor() const { return std::atomic_load(&preprocessor_); }
+  void set_preprocessor(std::shared_ptr<const Preprocessor> preprocessor);
 
   // ---- what a forward pass may change -------------------------------------------------------------------------------
 
@@ -115,6 +123,7 @@ class NetworkState {
   Network* network_ = nullptr;
   NetworkShapes shapes_;
   Serving serving_;
+  std::shared_ptr<const Preprocessor> preprocessor_ = std::make_shared<Preprocessor>("Network", Preprocessing());
   int64_t probes_ = 0;
   std::weak_ptr<PendingOwner> pending_;
   int64_t revision_ = 0;

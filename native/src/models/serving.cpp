@@ -91,8 +91,8 @@ void Serving::make_version(Network& network, bool by_itself) {
     program_ = std::move(program);
   }
   std::atomic_store(
-      &version_,
-      std::make_shared<const Version>(*program_, state_check_, network.tensor_options().device(), by_itself));
+      &version_, std::make_shared<const Version>(
+                     *program_, state_check_, state.preprocessor(), network.tensor_options(), by_itself));
   fingerprint_ = {state.revision(), state.packed_attributes(), {}};
   for (const std::vector<at::Tensor>& tensors : {network.parameters(), network.buffers()}) {
     for (const at::Tensor& tensor : tensors) fingerprint_.tensors.emplace_back(tensor, changes_of(tensor));
@@ -107,19 +107,21 @@ bool Serving::is_current(const Network& network) const {
 }
 
 Serving::Version::Version(
-    const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check, at::Device device, bool by_itself)
+    const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check,
+    std::shared_ptr<const Preprocessor> preprocessor, at::TensorOptions tensors, bool by_itself)
     : program_(copy_for_evaluation(program)),
       state_check_(std::move(state_check)),
-      device_(device),
+      preprocessor_(std::move(preprocessor)),
+      tensors_(tensors),
       by_itself_(by_itself) {}
 
-at::Tensor Serving::Version::predict(const at::Tensor& images, const Refusal& refuse) const {
+at::Tensor Serving::Version::predict(const at::Tensor& input, const Refusal& refuse) const {
   const at::NoGradGuard no_grad;
   // As written: the optimizer profiles and compiles anew in the first passes, for little in a network.
   const torch::jit::GraphOptimizerEnabledGuard no_optimizer(false);
   std::unique_lock<std::mutex> alone(one_at_a_time_, std::defer_lock);
   if (state_check_->changes_itself(program_)) alone.lock();
-  return run_program(program_, images.to(device_), refuse).logits;
+  return run_program(program_, input, refuse).logits;
 }
 
 }  // namespace retort

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "models/preprocessor.h"
 #include "models/torchscript/program.h"
 
 namespace retort {
@@ -57,19 +58,26 @@ class Serving {
 class Serving::Version {
  public:
   Version(
-      const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check, at::Device device, bool by_itself);
+      const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check,
+      std::shared_ptr<const Preprocessor> preprocessor, at::TensorOptions tensors, bool by_itself);
 
   /// Whether the network has published it by itself.
   bool is_by_itself() const { return by_itself_; }
 
+  /// The input for images, prepared as the network did when it was published, or as is `given`.
+  at::Tensor input_for(const at::Tensor& images, const Preprocessor* given) const {
+    return (given ? *given : *preprocessor_).input_for(images, tensors_);
+  }
+
   /// Logits without gradients. Any number of threads may ask at once; if the program changes its own state, they take
   /// turns.
-  at::Tensor predict(const at::Tensor& images, const Refusal& refuse) const;
+  at::Tensor predict(const at::Tensor& input, const Refusal& refuse) const;
 
  private:
   torch::jit::Module program_;
   std::shared_ptr<StateCheck> state_check_;
-  at::Device device_;
+  std::shared_ptr<const Preprocessor> preprocessor_;
+  at::TensorOptions tensors_;
   bool by_itself_;
   mutable std::mutex one_at_a_time_;
 };

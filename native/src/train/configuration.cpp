@@ -134,7 +134,7 @@ std::string configuration_of(const TrainingStepOptions& options) {
                        {"teacher_batch_norm", static_cast<int64_t>(options.teacher_batch_norm)},
                        {"stages", static_cast<int64_t>(options.later_stages.size() + 1)}})
        << '\n'
-       << options.images.description() << '\n';
+       << options.preprocessing.description() << '\n';
   describe_stage(options, text);
   for (const Stage& stage : options.later_stages) describe_stage(stage, text);
   return text.str();

@@ -13,10 +13,10 @@
 #include <vector>
 
 #include "models/network_state.h"
+#include "models/preprocessor.h"
 #include "train/bound_stage.h"
 #include "train/format_choice.h"
 #include "train/gradients.h"
-#include "train/images.h"
 #include "train/loss_scale.h"
 #include "train/numbers.h"
 #include "train/participants.h"
@@ -150,7 +150,7 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   const int64_t classes;
 
   // What a batch goes through:
-  ImagePreparation images;
+  Preprocessor images;
   Staging staging;
   Teacher teacher;
   std::vector<BoundStage> stages;

@@ -44,17 +44,37 @@ void check_formats(const TrainingStepOptions& options) {
   }
 }
 
+/// That of the options or, if there is none, what a network was trained with.
+Preprocessing preprocessing_of(const TrainingStepOptions& options) {
+  Preprocessing chosen = options.preprocessing;
+  if (chosen.is_identity()) chosen = options.student->preprocessing();
+  const Preprocessing of_teacher = options.teacher ? options.teacher->preprocessing() : Preprocessing();
+  if (chosen.is_identity()) chosen = of_teacher;
+  chosen.input_shape = options.input_shape;
+  RETORT_CHECK(
+      of_teacher.is_identity() || of_teacher.normalizes_as(chosen), kName,
+      ": preprocessing must normalise as the teacher's, ", of_teacher.description(), " (got ", chosen.description(),
+      ")");
+  return chosen;
+}
+
 /// Checks what needs no network's shapes, after it has probed the networks, for members that need them.
 TrainingStepOptions probed(TrainingStepOptions options) {
   RETORT_CHECK(options.student, kName, ": student must be given (got null)");
   RETORT_CHECK(
       options.teacher != options.student, kName, ": teacher must be another network than the student (got the same)");
+  const std::vector<int64_t>& shape = options.preprocessing.input_shape;
+  if (options.input_shape.empty()) options.input_shape = shape;
+  RETORT_CHECK(
+      shape.empty() || shape == options.input_shape, kName, ": input shape must be that of the preprocessing, ",
+      at::IntArrayRef(shape), " (got ", at::IntArrayRef(options.input_shape), ")");
   options.student->probe(options.input_shape);
   if (options.teacher) options.teacher->probe(options.input_shape);
   RETORT_CHECK(options.accumulate >= 1, kName, ": accumulate must be at least 1 (got ", options.accumulate, ")");
   check_limit("limit of the gradient's norm", options.clip_norm);
   check_limit("limit of a gradient's values", options.clip_value);
   check_formats(options);
+  options.preprocessing = preprocessing_of(options);
   check_stages(stages_of(options));
   const c10::Device device = options.student->tensor_options().device();
   RETORT_CHECK(
@@ -109,7 +129,7 @@ TrainingStep::Impl::Impl(TrainingStepOptions options_given)
       device(student_tensors.device()),
       sample_of_student(first_floating_point(*options.student)),
       classes(options.student->classes()),
-      images(options.images, options.input_shape),
+      images(kName, options.preprocessing),
       staging(device),
       teacher(options, taps_of_teacher(stages_of(options)), student_tensors),
       stages(bind_stages(options, teacher)),

@@ -30,7 +30,7 @@ bool is_batch_norm(const torch::nn::Module& module) {
 uint64_t fingerprint(const TrainingStepOptions& options, const std::vector<std::string>& taps) {
   uint64_t sum = checksum(describe(
       "teacher", {{"input_shape", options.input_shape},
-                  {"images", options.images.description()},
+                  {"images", options.preprocessing.description()},
                   {"precision", static_cast<int64_t>(options.teacher_precision)},
                   {"taps", taps}}));
   const NetworkState& state = NetworkState::of(*options.teacher);
@@ -127,7 +127,7 @@ void Teacher::join(Transaction& transaction) {
   has_joined_ = true;
 }
 
-NetworkOutput Teacher::outputs(const Batch& batch, const ImagePreparation& images, Transaction& transaction) {
+NetworkOutput Teacher::outputs(const Batch& batch, const Preprocessor& images, Transaction& transaction) {
   const at::NoGradGuard no_gradients;
   NetworkOutput output = batch.teacher_logits.defined() ? NetworkOutput{batch.teacher_logits, batch.teacher_features}
                          : cache_                       ? cached(batch, images, transaction)
@@ -140,8 +140,7 @@ NetworkOutput Teacher::outputs(const Batch& batch, const ImagePreparation& image
   return output;
 }
 
-NetworkOutput Teacher::computed(
-    const at::Tensor& images, const ImagePreparation& preparation, Transaction& transaction) {
+NetworkOutput Teacher::computed(const at::Tensor& images, const Preprocessor& preparation, Transaction& transaction) {
   const Stopwatch watch;
   if (!has_joined_) join(transaction);
   ran_ = true;
@@ -156,7 +155,7 @@ NetworkOutput Teacher::computed(
   return output;
 }
 
-NetworkOutput Teacher::cached(const Batch& batch, const ImagePreparation& preparation, Transaction& transaction) {
+NetworkOutput Teacher::cached(const Batch& batch, const Preprocessor& preparation, Transaction& transaction) {
   const at::Tensor indices = batch.indices.cpu();
   const std::vector<int64_t> missing = cache_->missing(indices);
   const auto as_output = [](std::vector<at::Tensor> rows) {

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "models/module_mode.h"
+#include "models/preprocessor.h"
 #include "train/format_choice.h"
-#include "train/images.h"
 #include "train/participants.h"
 #include "train/teacher_cache.h"
 
@@ -34,7 +34,7 @@ class Teacher {
   void begin(const Batch& batch, Transaction& transaction);
   /// Logits and the features of taps(), not to be changed. With a cache it is known only now whether the network runs,
   /// and so joins the transaction.
-  NetworkOutput outputs(const Batch& batch, const ImagePreparation& images, Transaction& transaction);
+  NetworkOutput outputs(const Batch& batch, const Preprocessor& images, Transaction& transaction);
   /// Whether the network has joined the transaction of the step that was begun last.
   bool has_joined() const { return has_joined_; }
 
@@ -53,8 +53,8 @@ class Teacher {
 
  private:
   void join(Transaction& transaction);
-  NetworkOutput computed(const at::Tensor& images, const ImagePreparation& preparation, Transaction& transaction);
-  NetworkOutput cached(const Batch& batch, const ImagePreparation& preparation, Transaction& transaction);
+  NetworkOutput computed(const at::Tensor& images, const Preprocessor& preparation, Transaction& transaction);
+  NetworkOutput cached(const Batch& batch, const Preprocessor& preparation, Transaction& transaction);
 
   std::shared_ptr<Network> network_;
   std::vector<std::string> taps_;

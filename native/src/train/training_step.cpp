@@ -15,6 +15,11 @@ TrainingStep::TrainingStep(TrainingStepOptions options) {
   static CallSite site;
   const RunningCall running(site);
   impl_ = std::make_shared<Impl>(std::move(options));
+  const TrainingStepOptions& built = impl_->options;
+  built.student->set_preprocessing(built.preprocessing);
+  if (built.teacher && built.teacher->preprocessing().is_identity()) {
+    built.teacher->set_preprocessing(built.preprocessing);
+  }
 }
 
 TrainingStep::~TrainingStep() {

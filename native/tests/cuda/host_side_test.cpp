@@ -324,8 +324,8 @@ TEST_F(CudaHostSideOfWaits, StepWaitsOnce) {
                options.late_results = late;
                options.clip_value = 0.5;
                options.clip_norm = 0.5;
-               options.images.mean = {0.4, 0.5, 0.6};
-               options.images.deviation = {0.2, 0.2, 0.2};
+               options.preprocessing.mean = {0.4, 0.5, 0.6};
+               options.preprocessing.deviation = {0.2, 0.2, 0.2};
                options.terms = all_losses();
              }}),
         1);
@@ -389,14 +389,14 @@ TEST_F(CudaHostSideOfGraph, TakesTheWholeStep) {
               options.student_precision = options.teacher_precision = Precision::kFloat16;
               options.student_format = options.teacher_format = MemoryFormat::kChannelsLast;
             }},
-           {"Bytes", &resnet, [](TrainingStepOptions& options) { options.images.channels_last = true; }},
+           {"Bytes", &resnet, [](TrainingStepOptions& options) { options.preprocessing.channels_last = true; }},
            {"TrainingTeacher", &resnet,
             [](TrainingStepOptions& options) { options.teacher_batch_norm = TeacherBatchNorm::kTraining; }},
            {"BatchStatistics", &resnet,
             [](TrainingStepOptions& options) { options.teacher_batch_norm = TeacherBatchNorm::kBatchStatistics; }}}) {
     SCOPED_TRACE(variant.name);
     Rig rig = rig_of(variant.network, variant.change);
-    if (rig.options.images.channels_last) {
+    if (rig.options.preprocessing.channels_last) {
       rig.given.images = rig.given.images.permute({0, 2, 3, 1}).mul(100).to(at::kByte);
     }
     if (variant.name == "Losses") rig.given.contrast = at::Tensor();

@@ -70,8 +70,8 @@ class Training {
     options.student = network(dtype);
     options.teacher = network(dtype);
     options.input_shape = {3, 8, 8};
-    options.images.mean = {0.1};
-    options.images.deviation = {0.9};
+    options.preprocessing.mean = {0.1};
+    options.preprocessing.deviation = {0.9};
     const std::vector<std::string> maps = {"layer1", "layer2"};
     options.terms = {
         {0.5, std::make_shared<KdOptions>(), {}, {}},

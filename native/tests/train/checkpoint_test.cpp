@@ -173,8 +173,8 @@ TEST_F(CheckpointTest, OfAnotherConfigurationIsRefused) {
       {[](TrainingStepOptions& options) { options.terms.push_back(options.terms[0]); }, "nothing more"},
       {[](TrainingStepOptions& options) { options.trained = {"head"}; }, "trained=[]"},
       {[](TrainingStepOptions& options) {
-         options.images.mean = {0.5};
-         options.images.deviation = {0.5};
+         options.preprocessing.mean = {0.5};
+         options.preprocessing.deviation = {0.5};
        },
        "mean=[]"},
       {[](TrainingStepOptions& options) { options.teacher_precision = Precision::kBFloat16; }, "teacher_precision=0"},

@@ -317,8 +317,8 @@ TEST_F(TeacherCacheInAStepTest, FileOfAnotherTeacherIsRefused) {
       teacher);
   EXPECT_EQ(
       error_after([](TrainingStepOptions& options) {
-        options.images.mean = {0.5};
-        options.images.deviation = {1};
+        options.preprocessing.mean = {0.5};
+        options.preprocessing.deviation = {1};
       }),
       teacher);
   EXPECT_EQ(error_after(kd_only), outputs);

@@ -5,6 +5,7 @@
 #include <retort/data/augmentation.h>
 #include <retort/errors.h>
 #include <retort/models/network.h>
+#include <retort/models/predictor.h>
 #include <retort/train/training_step.h>
 
 #include <algorithm>
@@ -138,22 +139,27 @@ inline int64_t sample_size(const retort::Network& network) {
 
 /// Images in memory of `elements` numbers, of the shape that the network was probed with. The shape is read once:
 /// another thread may probe the network meanwhile.
-inline at::Tensor images_for(const retort::Network& network, const float* data, int64_t elements) {
+inline at::Tensor images_for(
+    const retort::Network& network, bool channels_last, const void* data, int64_t elements, at::ScalarType dtype) {
   std::vector<int64_t> shape = network.input_shape();
   const int64_t size = c10::multiply_integers(shape);
   if (shape.empty() || elements % size != 0) {
     throw retort::ShapeError("Network: images must be of the shape given to probe (got another size)", nullptr);
   }
-  return images_of(data, elements / size, std::move(shape), at::kFloat);
+  if (channels_last) std::rotate(shape.begin(), shape.begin() + 1, shape.end());
+  return images_of(data, elements / size, std::move(shape), dtype);
+}
+
+inline at::Tensor images_for(const retort::Network& network, const float* data, int64_t elements) {
+  return images_for(network, network.preprocessing().channels_last, data, elements, at::kFloat);
 }
 
 inline at::Tensor predict(retort::Network& network, const float* images, int64_t elements) {
   return network.predict(images_for(network, images, elements));
 }
 
-/// Predicts into memory of `size` numbers, which Java has measured by the classes it knows.
-inline void predict(retort::Network& network, const float* images, float* logits, int64_t elements, int64_t size) {
-  const at::Tensor predicted = network.predict(images_for(network, images, elements));
+/// Copies predictions into memory of `size` numbers, which Java has measured by the classes it knows.
+inline void copy_into(float* numbers, int64_t size, const at::Tensor& predicted) {
   if (predicted.scalar_type() != at::kFloat || predicted.numel() != size) {
     throw retort::ShapeError(
         c10::str(
@@ -161,7 +167,42 @@ inline void predict(retort::Network& network, const float* images, float* logits
             predicted.scalar_type(), ")"),
         nullptr);
   }
-  at::from_blob(logits, predicted.sizes()).copy_(predicted);
+  at::from_blob(numbers, predicted.sizes()).copy_(predicted);
+}
+
+inline void predict(retort::Network& network, const float* images, float* logits, int64_t elements, int64_t size) {
+  copy_into(logits, size, network.predict(images_for(network, images, elements)));
+}
+
+inline void predict_on_memory(
+    const retort::Predictor& predictor, const void* images, at::ScalarType dtype, float* numbers, int64_t elements,
+    int64_t size, bool as_probabilities) {
+  const at::Tensor given =
+      images_for(*predictor.network(), predictor.preprocessing().channels_last, images, elements, dtype);
+  copy_into(numbers, size, as_probabilities ? predictor.probabilities(given) : predictor.logits(given));
+}
+
+/// The number of elements of an image, 0 before the network was probed.
+inline int64_t sample_size(const retort::Predictor& predictor) {
+  return sample_size(*predictor.network());
+}
+
+inline int64_t classes(const retort::Predictor& predictor) {
+  return predictor.network()->classes();
+}
+
+/// Predicts logits or probabilities for images in memory.
+inline void predict(
+    const retort::Predictor& predictor, const float* images, float* numbers, int64_t elements, int64_t size,
+    bool as_probabilities) {
+  predict_on_memory(predictor, images, at::kFloat, numbers, elements, size, as_probabilities);
+}
+
+/// The same for bytes.
+inline void predict(
+    const retort::Predictor& predictor, const uint8_t* images, float* numbers, int64_t elements, int64_t size,
+    bool as_probabilities) {
+  predict_on_memory(predictor, images, at::kByte, numbers, elements, size, as_probabilities);
 }
 
 inline double accuracy(

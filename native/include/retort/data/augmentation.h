@@ -25,7 +25,7 @@ struct RETORT_API AugmentationOptions {
   /// The probability of a horizontal flip, from 0 to 1; usually 0.5 or, for digits, 0.
   double flip = 0;
   /// Channel c becomes (value - mean[c]) / deviation[c]: one for each channel, or one for all; empty for no change, for
-  /// example if the step normalises, see ImageOptions.
+  /// example if the step normalises, see Preprocessing.
   std::vector<double> mean;
   /// The same number of values, > 0 and finite.
   std::vector<double> deviation;

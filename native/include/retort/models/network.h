@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <retort/export.h>
+#include <retort/models/preprocessing.h>
 #include <torch/nn/module.h>
 #include <torch/ordered_dict.h>
 
@@ -62,7 +63,8 @@ class RETORT_API Network : public torch::nn::Module {
   /// @throws c10::ValueError if the output is not (logits [B, classes], one feature with the batch first for each tap)
   NetworkOutput forward(const at::Tensor& images);
 
-  /// Logits [B, classes] in evaluation mode, without gradients, computed with the weights that were last published. Any
+  /// Logits [B, classes] in evaluation mode, without gradients, computed with the weights that were last published, of
+  /// images that are prepared as preprocessing() says, of floating point or bytes. Any
   /// number of threads may predict at once, and none waits for a training step, but for the first call on a network
   /// that was never published.
   ///
@@ -87,6 +89,13 @@ class RETORT_API Network : public torch::nn::Module {
   /// @throws c10::ValueError if the network is of a class of your own that does not implement to_torchscript(); the
   ///     weights published before stay in use then
   void publish();
+
+  /// How predict() and accuracy() prepare images, and what a TrainingStep on the network takes by default. Building a
+  /// step with a preprocessing of its own sets it. By default floating point images stay as they are.
+  Preprocessing preprocessing() const;
+  /// Sets how images are prepared. Published weights keep the preprocessing that they were published with.
+  /// @throws c10::ValueError if a value is out of range
+  void set_preprocessing(const Preprocessing& preprocessing);
 
   /// Determines the output shapes for an input shape, by one forward pass in evaluation mode without side effects.
   /// @param input_shape without the batch, e.g. {3, 32, 32}
@@ -176,7 +185,7 @@ class RETORT_API Network : public torch::nn::Module {
  private:
   friend class NetworkState;
 
-  NetworkOutput evaluate(const at::Tensor& images);
+  NetworkOutput evaluate(const at::Tensor& input);
 
   std::unique_ptr<NetworkState> state_;
 };

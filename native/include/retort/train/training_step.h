@@ -4,7 +4,7 @@
 #include <retort/export.h>
 #include <retort/losses/criterion.h>
 #include <retort/models/network.h>
-#include <retort/train/images.h>
+#include <retort/models/preprocessing.h>
 #include <retort/train/stage.h>
 #include <torch/ordered_dict.h>
 
@@ -66,9 +66,11 @@ struct RETORT_API TrainingStepOptions : Stage {
   /// The network to learn from; may be null if there are no terms, or if no term has taps of the teacher and each batch
   /// includes the teacher's logits.
   std::shared_ptr<Network> teacher;
-  /// Shape of one input, without the batch; channels first.
+  /// Shape of one input, without the batch; channels first. May be empty if the preprocessing has it.
   std::vector<int64_t> input_shape;
-  ImageOptions images;
+  /// How the images of a batch are prepared for both networks, which keep it: see Network::preprocessing. By default
+  /// that of the student or, if it has none, of the teacher. The teacher's, if it has one, must normalise alike.
+  Preprocessing preprocessing;
   /// The stages after the first.
   std::vector<Stage> later_stages;
 
@@ -104,7 +106,7 @@ struct RETORT_API TrainingStepOptions : Stage {
 
 /// The tensors of one step. They are read, never changed or kept.
 struct RETORT_API Batch {
-  /// [B, ...input_shape], or [B, height, width, channels] if ImageOptions::channels_last; of the student's dtype or
+  /// [B, ...input_shape], or [B, height, width, channels] if Preprocessing::channels_last; of the student's dtype or
   /// uint8. This and the following tensors may be on the student's device or the CPU, unless noted otherwise.
   at::Tensor images;
   /// int64 [B], classes from 0, or -1 for a sample without a label, which takes part in the distillation terms only.

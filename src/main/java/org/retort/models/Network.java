@@ -14,12 +14,14 @@ import org.bytedeco.pytorch.StringVector;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.retort.bindings.NativeNetwork;
+import org.retort.bindings.NativePreprocessing;
 import org.retort.bindings.global.retort;
 import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
 import org.retort.internal.NamedTensors;
 import org.retort.internal.NativeHandle;
 import org.retort.internal.NativeNetworks;
+import org.retort.internal.NativePreprocessings;
 import org.retort.internal.StringLists;
 
 /**
@@ -89,6 +91,42 @@ public abstract sealed class Network implements AutoCloseable
             network.probe(shape);
           }
         });
+  }
+
+  /**
+   * How {@link #predict}, {@link #accuracy} and predictors prepare images, and what a training step
+   * on the network takes by default: that of the last training step that was built on it with one,
+   * or of the file that weights were loaded from. By default floats stay as they are.
+   *
+   * @return the preprocessing; without an input shape before it is known
+   */
+  public final Preprocessing preprocessing() {
+    return handle.ask(
+        network -> {
+          try (NativePreprocessing options = network.preprocessing()) {
+            return Preprocessing.of(options);
+          }
+        });
+  }
+
+  /**
+   * Sets how images are prepared, for a network that was trained elsewhere. Published weights keep
+   * the preprocessing that they were published with.
+   *
+   * @param preprocessing the preprocessing
+   * @throws IllegalArgumentException if it is null
+   * @throws IllegalStateException if the network was closed
+   */
+  public final void setPreprocessing(Preprocessing preprocessing) {
+    Arguments.notNull(preprocessing, name + ".setPreprocessing", "preprocessing");
+    handle.use(
+        network ->
+            NativePreprocessings.give(
+                preprocessing.inputShape(),
+                preprocessing.mean(),
+                preprocessing.deviation(),
+                preprocessing.channelsLast(),
+                network::set_preprocessing));
   }
 
   /**
@@ -201,7 +239,7 @@ public abstract sealed class Network implements AutoCloseable
    * <p>Predictions are serialised only if the program of a {@link TorchScriptNetwork} changes its
    * own state in evaluation mode; such changes affect the published version alone.
    *
-   * @param images [B, …], in the network's dtype
+   * @param images [B, …], in the network's dtype or uint8, prepared by the {@link #preprocessing}
    * @return new logits [B, classes], which the caller closes
    * @throws IllegalArgumentException if the tensor is null or undefined
    * @throws IllegalStateException if the tensor or the network was closed
@@ -260,7 +298,7 @@ public abstract sealed class Network implements AutoCloseable
   /**
    * The fraction of the labelled images whose label has the largest logit, in evaluation mode.
    *
-   * @param images [B, …], in the network's dtype
+   * @param images [B, …], in the network's dtype or uint8, prepared by the {@link #preprocessing}
    * @param labels int64 [B]; −1 marks an unlabelled image, which is ignored
    * @return between 0 and 1
    * @throws IllegalArgumentException if a tensor is null or undefined

@@ -36,10 +36,12 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/losses/nst.h",
               "retort/losses/crd.h",
               "retort/losses/ofd.h",
+              "retort/models/preprocessing.h",
               "retort/models/network.h",
               "retort/models/mlp.h",
               "retort/models/mobilenet_v2.h",
               "retort/models/networks.h",
+              "retort/models/predictor.h",
               "retort/models/resnet.h",
               "retort/models/shufflenet_v1.h",
               "retort/models/shufflenet_v2.h",
@@ -50,7 +52,6 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/train/optimizer.h",
               "retort/train/sgd.h",
               "retort/train/adam.h",
-              "retort/train/images.h",
               "retort/train/stage.h",
               "retort/train/training_step.h",
               "retort_bridge.h"
@@ -107,6 +108,10 @@ public class retort implements InfoMapper {
         .put(
             new Info(
                     "retort::NetworkOutput",
+                    "retort::Preprocessor",
+                    "retort::operator==",
+                    "retort::operator!=",
+                    "retort::Predictor::network",
                     "retort::NetworkStructure",
                     "retort::NormBefore",
                     "retort::FeatureShapes",
@@ -139,7 +144,7 @@ public class retort implements InfoMapper {
                     "retort::Optimizer",
                     "retort::OptimizerOptions::build",
                     "retort::OptimizerOptions::description",
-                    "retort::ImageOptions::description",
+                    "retort::Preprocessing::description",
                     "retort::TrainingStep::run",
                     "retort::TrainingStep::finish",
                     "retort::TrainingStep::save",
@@ -150,6 +155,8 @@ public class retort implements InfoMapper {
                     "retort_jni::images_of",
                     "retort_jni::step_on_memory",
                     "retort_jni::images_for",
+                    "retort_jni::copy_into",
+                    "retort_jni::predict_on_memory",
                     "retort_jni::StepValue")
                 .skip());
     struct(map, "MlpOptions");
@@ -161,7 +168,8 @@ public class retort implements InfoMapper {
     struct(map, "WideResNetOptions");
     struct(map, "Schedule");
     struct(map, "CrossEntropyTerm");
-    struct(map, "ImageOptions");
+    struct(map, "Preprocessing");
+    struct(map, "Predictor");
     struct(map, "TeacherCacheOptions");
     struct(map, "TrainingStep");
     struct(map, "TrainingStepOptions");

@@ -6,8 +6,8 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
+import java.util.stream.LongStream;
 import org.bytedeco.javacpp.PointerScope;
-import org.bytedeco.pytorch.DoubleVector;
 import org.bytedeco.pytorch.LongVector;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativeStageVector;
@@ -20,8 +20,10 @@ import org.retort.internal.Arguments;
 import org.retort.internal.Native;
 import org.retort.internal.NativeEnums;
 import org.retort.internal.NativeNetworks;
+import org.retort.internal.NativePreprocessings;
 import org.retort.losses.DistillationLoss;
 import org.retort.models.Network;
+import org.retort.models.Preprocessing;
 
 /**
  * Collects the options of a {@link TrainingStep}.
@@ -36,8 +38,8 @@ public final class TrainingStepBuilder {
   private final Network teacher;
   private Consumer<NativeTrainingStepOptions> common = options -> {};
   private List<Stage> stages = List.of(Stage.of(Sgd.of(0.1)));
-  private long[] inputShape;
-  private boolean channelsLast;
+  private Preprocessing preprocessing = Preprocessing.of();
+  private List<Long> inputShape = List.of();
 
   TrainingStepBuilder(Network student, Network teacher) {
     this.student = student;
@@ -45,7 +47,7 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets the shape of one image. Required.
+   * Sets the shape of one image. Required, unless the {@link #preprocessing} has it.
    *
    * @param shape without the batch and channels first, for example 3, 32, 32
    * @return this builder
@@ -53,7 +55,7 @@ public final class TrainingStepBuilder {
    */
   public TrainingStepBuilder inputShape(long... shape) {
     Arguments.shape(shape, NAME + ".inputShape", "shape");
-    inputShape = shape.clone();
+    inputShape = LongStream.of(shape).boxed().toList();
     return this;
   }
 
@@ -355,43 +357,18 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Normalises images: channel c becomes {@code (value − mean[c]) / deviation[c]}, where bytes are
-   * divided by 255 first. By default the images are normalised already.
+   * Sets the size of images, and what is done to them before the networks see them. Both networks
+   * keep it, for {@link Network#predict}, {@link Network#accuracy} and {@link
+   * org.retort.models.Predictor}. By default the preprocessing is the student's or, if it has none,
+   * the teacher's; the teacher's, if it has one, must normalise alike.
    *
-   * @param mean finite, one for each channel or one for all, for example CIFAR-100's 0.5071,
-   *     0.4867, 0.4408
-   * @param deviation positive and finite, the same number of values
+   * @param preprocessing the preprocessing; its input shape counts if it has one
    * @return this builder
-   * @throws IllegalArgumentException if an array is null or empty, the two differ in length, or a
-   *     value is out of range
+   * @throws IllegalArgumentException if it is null
    */
-  public TrainingStepBuilder normalize(double[] mean, double[] deviation) {
-    String function = NAME + ".normalize";
-    double[] means = Arguments.notNull(mean, function, "mean").clone();
-    double[] deviations = Arguments.notNull(deviation, function, "deviation").clone();
-    check(
-        means.length > 0 && means.length == deviations.length,
-        "%s: mean and deviation must have the same length, at least 1 (got %s and %s)",
-        function,
-        means.length,
-        deviations.length);
-    for (int i = 0; i < means.length; i++) {
-      check(Double.isFinite(means[i]), "%s: mean must be finite (got %s)", function, means[i]);
-      Arguments.positive(deviations[i], function, "deviation");
-    }
-    return with(
-        options ->
-            options.images().mean(new DoubleVector(means)).deviation(new DoubleVector(deviations)));
-  }
-
-  /**
-   * Takes images as [B, height, width, channels] instead of [B, channels, height, width].
-   *
-   * @return this builder
-   */
-  public TrainingStepBuilder imagesChannelsLast() {
-    channelsLast = true;
-    return with(options -> options.images().channels_last(true));
+  public TrainingStepBuilder preprocessing(Preprocessing preprocessing) {
+    this.preprocessing = Arguments.notNull(preprocessing, NAME + ".preprocessing", "preprocessing");
+    return this;
   }
 
   /**
@@ -408,7 +385,7 @@ public final class TrainingStepBuilder {
    */
   @SuppressWarnings("try") // the scope works by being open
   public TrainingStep build() {
-    Arguments.notNull(inputShape, NAME + ".build", "input shape");
+    long[] shape = shape();
     List<Stage> all = stages;
     return Native.call(
         () -> {
@@ -418,7 +395,13 @@ public final class TrainingStepBuilder {
             if (teacher != null) {
               share(teacher, options::teacher);
             }
-            options.input_shape(new LongVector(inputShape));
+            options.input_shape(new LongVector(shape));
+            NativePreprocessings.give(
+                preprocessing.inputShape(),
+                preprocessing.mean(),
+                preprocessing.deviation(),
+                preprocessing.channelsLast(),
+                options::preprocessing);
             common.accept(options);
             NativeStageVector later = options.later_stages();
             later.resize(all.size() - 1);
@@ -426,10 +409,16 @@ public final class TrainingStepBuilder {
               NativeStages.write(all.get(i), i == 0 ? options : later.get(i - 1));
             }
             int mostTerms = all.stream().mapToInt(one -> one.terms().size()).max().orElseThrow();
-            return new TrainingStep(
-                new NativeTrainingStep(options), inputShape, channelsLast, mostTerms);
+            NativeTrainingStep step = new NativeTrainingStep(options);
+            return new TrainingStep(step, shape, student.preprocessing().channelsLast(), mostTerms);
           }
         });
+  }
+
+  private long[] shape() {
+    List<Long> shape = inputShape.isEmpty() ? preprocessing.inputShape() : inputShape;
+    check(!shape.isEmpty(), "%s.build: input shape must be given (got none)", NAME);
+    return shape.stream().mapToLong(Long::longValue).toArray();
   }
 
   private TrainingStepBuilder only(String method, UnaryOperator<Stage> change) {

@@ -1,4 +1,4 @@
-#include "train/images.h"
+#include "models/preprocessor.h"
 
 #include <ATen/Dispatch.h>
 #include <ATen/OpMathType.h>
@@ -58,45 +58,65 @@ at::Tensor with_flat_pixels(const at::Tensor& images) {
 
 }  // namespace
 
-ImagePreparation::ImagePreparation(const ImageOptions& options, std::vector<int64_t> input_shape)
-    : input_shape_(std::move(input_shape)),
-      channels_last_(options.channels_last),
-      normalization_("TrainingStep", options.mean, options.deviation, input_shape_[0]) {
+Preprocessor::Preprocessor(const char* function, const Preprocessing& options)
+    : function_(function),
+      options_(options),
+      image_shape_(options.input_shape),
+      normalization_(
+          function, options.mean, options.deviation,
+          image_shape_.empty() ? static_cast<int64_t>(options.mean.size()) : image_shape_[0]) {
+  if (!options_.channels_last || image_shape_.empty()) return;
   RETORT_CHECK_AS(
-      ShapeError, !channels_last_ || input_shape_.size() == 3,
-      "TrainingStep: input shape must be [channels, height, width] for images with channels last (got ",
-      at::IntArrayRef(input_shape_), ")");
+      ShapeError, image_shape_.size() == 3, function_,
+      ": input shape must be [channels, height, width] for images with channels last (got ",
+      at::IntArrayRef(image_shape_), ")");
+  std::rotate(image_shape_.begin(), image_shape_.begin() + 1, image_shape_.end());
 }
 
-std::vector<int64_t> ImagePreparation::shape_of_batch(int64_t batch) const {
-  std::vector<int64_t> shape = input_shape_;
-  if (channels_last_) std::rotate(shape.begin(), shape.begin() + 1, shape.end());
-  shape.insert(shape.begin(), batch);
-  return shape;
+bool Preprocessor::has_wanted_shape(const at::Tensor& images) const {
+  if (!image_shape_.empty()) {
+    return images.dim() > 0 && images.sizes().slice(1) == at::IntArrayRef(image_shape_);
+  }
+  const int64_t channels = options_.channels_last ? 3 : 1;
+  return (options_.channels_last ? images.dim() == 4 : images.dim() >= 2) &&
+         (options_.mean.size() <= 1 || images.size(channels) == static_cast<int64_t>(options_.mean.size()));
 }
 
-void ImagePreparation::check(const at::Tensor& images, const at::TensorOptions& like) const {
-  RETORT_CHECK_AS(ShapeError, images.defined(), "TrainingStep: images must be given (got an undefined tensor)");
-  const std::vector<int64_t> shape = shape_of_batch(images.dim() > 0 ? images.size(0) : 0);
-  RETORT_CHECK_AS(
-      ShapeError, images.sizes() == at::IntArrayRef(shape), "TrainingStep: images must be of shape [batch, ",
-      c10::Join(", ", at::IntArrayRef(shape).slice(1)), "] (got ", images.sizes(), ")");
-  RETORT_CHECK_AS(ShapeError, images.size(0) > 0, "TrainingStep: images must not be empty (got ", images.sizes(), ")");
-  RETORT_CHECK_AS(
-      ShapeError, images.dtype() == like.dtype() || images.scalar_type() == at::kByte,
-      "TrainingStep: images must be of the student's dtype ", like.dtype().toScalarType(), " or bytes (got ",
-      images.scalar_type(), ")");
-  RETORT_CHECK_AS(
-      ShapeError, images.is_cpu() || images.device() == like.device(),
-      "TrainingStep: images must be on the student's device ", like.device(),
-      like.device().is_cpu() ? "" : " or the CPU", " (got ", images.device(), ")");
-  RETORT_CHECK_AS(
-      ShapeError, images.layout() == at::kStrided, "TrainingStep: images must be dense (got ", images.layout(), ")");
+std::string Preprocessor::wanted_shape() const {
+  if (!image_shape_.empty()) return c10::Join(", ", image_shape_);
+  const std::string channels = options_.mean.size() > 1 ? std::to_string(options_.mean.size()) : "channels";
+  return options_.channels_last ? "height, width, " + channels : channels + ", ...";
 }
 
-at::Tensor ImagePreparation::prepare(
+void Preprocessor::check(const at::Tensor& images, const at::TensorOptions& like) const {
+  RETORT_CHECK_AS(ShapeError, images.defined(), function_, ": images must be given (got an undefined tensor)");
+  RETORT_CHECK_AS(
+      ShapeError, has_wanted_shape(images), function_, ": images must be of shape [batch, ", wanted_shape(), "] (got ",
+      images.sizes(), ")");
+  RETORT_CHECK_AS(ShapeError, images.size(0) > 0, function_, ": images must not be empty (got ", images.sizes(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, images.dtype() == like.dtype() || images.scalar_type() == at::kByte, function_,
+      ": images must be of the network's dtype ", like.dtype().toScalarType(), " or bytes (got ", images.scalar_type(),
+      ")");
+  RETORT_CHECK_AS(
+      ShapeError, images.is_cpu() || images.device() == like.device(), function_,
+      ": images must be on the network's device ", like.device(), like.device().is_cpu() ? "" : " or the CPU", " (got ",
+      images.device(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, images.layout() == at::kStrided, function_, ": images must be dense (got ", images.layout(), ")");
+}
+
+at::Tensor Preprocessor::input_for(const at::Tensor& images, const at::TensorOptions& like) const {
+  if (options_.is_identity() && (!images.defined() || images.scalar_type() != at::kByte)) {
+    return images.defined() ? images.to(like.device()) : images;
+  }
+  check(images, like);
+  return prepare(images.to(like.device()), like, at::MemoryFormat::Contiguous);
+}
+
+at::Tensor Preprocessor::prepare(
     const at::Tensor& images, const at::TensorOptions& like, at::MemoryFormat format) const {
-  const at::Tensor channels_first = channels_last_ ? images.permute({0, 3, 1, 2}) : images;
+  const at::Tensor channels_first = options_.channels_last ? images.permute({0, 3, 1, 2}) : images;
   const bool is_bytes = images.scalar_type() == at::kByte;
   if (normalization_.scale.empty() && !is_bytes) {
     const bool is_ready = channels_first.dtype() == like.dtype() && channels_first.device() == like.device() &&
@@ -116,7 +136,7 @@ at::Tensor ImagePreparation::prepare(
   return prepared;
 }
 
-ImagePreparation::Transformation ImagePreparation::transformation(bool of_bytes) const {
+Preprocessor::Transformation Preprocessor::transformation(bool of_bytes) const {
   const bool is_empty = normalization_.scale.empty();
   Transformation result = {
       is_empty ? std::vector<double>{1} : normalization_.scale,
@@ -127,9 +147,10 @@ ImagePreparation::Transformation ImagePreparation::transformation(bool of_bytes)
   return result;
 }
 
-at::Tensor ImagePreparation::transformed_on_device(const at::Tensor& from) const {
+at::Tensor Preprocessor::transformed_on_device(const at::Tensor& from) const {
   const bool is_bytes = from.scalar_type() == at::kByte;
   const at::ScalarType dtype = from.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const std::lock_guard<std::mutex> lock(on_devices_mutex_);
   TransformationOnDevice& known = on_devices_[{is_bytes, dtype, from.get_device()}];
   if (!known.scale.defined()) {
     std::vector<int64_t> shape(static_cast<size_t>(from.dim()) - 1, 1);
@@ -143,7 +164,7 @@ at::Tensor ImagePreparation::transformed_on_device(const at::Tensor& from) const
   return from.to(dtype) * known.scale + known.shift;
 }
 
-std::string ImageOptions::description() const {
+std::string Preprocessing::description() const {
   return describe("images", {{"mean", mean}, {"deviation", deviation}, {"channels_last", channels_last}});
 }
 

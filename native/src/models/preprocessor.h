@@ -2,10 +2,12 @@
 
 #include <ATen/core/Tensor.h>
 #include <c10/core/MemoryFormat.h>
-#include <retort/train/images.h>
+#include <retort/models/preprocessing.h>
 
 #include <cstdint>
 #include <map>
+#include <mutex>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -13,15 +15,21 @@
 
 namespace retort {
 
-/// Prepares a batch's images for the networks.
-class ImagePreparation {
+/// Prepares a batch's images for networks. Any number of threads may use one.
+class Preprocessor {
  public:
-  /// @param input_shape of one image, channels first
-  /// @throws c10::ValueError if an option is out of range or does not fit the shape
-  ImagePreparation(const ImageOptions& options, std::vector<int64_t> input_shape);
+  /// @param function the caller's name, for error messages
+  /// @throws c10::ValueError if an option is out of range or does not fit the input shape
+  Preprocessor(const char* function, const Preprocessing& options);
+
+  const Preprocessing& options() const { return options_; }
 
   /// Requires images of the right shape, floating point as `like` or uint8, and on its device or the CPU.
   void check(const at::Tensor& images, const at::TensorOptions& like) const;
+
+  /// What a network of tensors `like` takes for images: themselves on its device if nothing is to be done, otherwise
+  /// checked and prepared ones.
+  at::Tensor input_for(const at::Tensor& images, const at::TensorOptions& like) const;
 
   /// [B, ...input_shape] of dtype `like` in a memory format; without a copy if nothing is to be changed.
   at::Tensor prepare(const at::Tensor& images, const at::TensorOptions& like, at::MemoryFormat format) const;
@@ -35,16 +43,19 @@ class ImagePreparation {
     at::Tensor scale, shift;
   };
 
-  std::vector<int64_t> shape_of_batch(int64_t batch) const;
+  std::string wanted_shape() const;
+  bool has_wanted_shape(const at::Tensor& images) const;
   Transformation transformation(bool of_bytes) const;
   /// On other devices than the CPU, in float32 or better.
   at::Tensor transformed_on_device(const at::Tensor& from) const;
 
-  std::vector<int64_t> input_shape_;
-  bool channels_last_;
+  const char* function_;
+  Preprocessing options_;
+  std::vector<int64_t> image_shape_;  // as it lies in memory; empty if not known
   Normalization normalization_;
   /// By what they are applied to: sent to a device once, and kept, since a CUDA graph reads them where they are.
   mutable std::map<std::tuple<bool, at::ScalarType, int>, TransformationOnDevice> on_devices_;
+  mutable std::mutex on_devices_mutex_;
 };
 
 }  // namespace retort

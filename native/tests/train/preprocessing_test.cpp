@@ -1,4 +1,4 @@
-#include "train/images.h"
+#include "models/preprocessor.h"
 
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
@@ -19,16 +19,22 @@ using test::close;
 using test::error_of;
 using test::same_bits;
 
-ImageOptions options_of(std::vector<double> mean = {}, std::vector<double> deviation = {}, bool channels_last = false) {
-  ImageOptions options;
+Preprocessing options_of(
+    std::vector<double> mean = {}, std::vector<double> deviation = {}, bool channels_last = false) {
+  Preprocessing options;
   options.mean = std::move(mean);
   options.deviation = std::move(deviation);
   options.channels_last = channels_last;
   return options;
 }
 
+Preprocessor preprocessor_of(Preprocessing options, std::vector<int64_t> input_shape) {
+  options.input_shape = std::move(input_shape);
+  return Preprocessor("TrainingStep", options);
+}
+
 /// As the header says, in float64.
-at::Tensor naive(const ImageOptions& options, const at::Tensor& images) {
+at::Tensor naive(const Preprocessing& options, const at::Tensor& images) {
   at::Tensor values = (options.channels_last ? images.permute({0, 3, 1, 2}) : images).to(at::kDouble).clone();
   if (images.scalar_type() == at::kByte) values.div_(255);
   for (int64_t c = 0; c < values.size(1) && !options.mean.empty(); ++c) {
@@ -49,7 +55,7 @@ TEST_F(ImagesTest, MatchesTheFormula) {
   for (const auto& options :
        {options_of(), options_of({0.4}, {0.3}), options_of({0.5, 0.4, 0.3}, {0.2, 0.3, 0.5}), options_of({}, {}, true),
         options_of({0.4}, {0.3}, true), options_of({0.5, 0.4, 0.3}, {0.2, 0.3, 0.5}, true)}) {
-    const ImagePreparation preparation(options, {3, 4, 6});
+    const Preprocessor preparation = preprocessor_of(options, {3, 4, 6});
     for (at::ScalarType like : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16}) {
       for (at::ScalarType from : {at::kByte, like}) {
         const std::vector<int64_t>& shape = options.channels_last ? last : first;
@@ -77,8 +83,8 @@ TEST_F(ImagesTest, MatchesTheFormula) {
 TEST_F(ImagesTest, OfAnyRank) {
   for (const std::vector<int64_t>& shape :
        std::vector<std::vector<int64_t>>{{2, 3}, {2, 3, 7}, {2, 3, 2, 3, 4}, {2, 3, 1, 1}, {1, 3, 1, 5}}) {
-    const ImageOptions options = options_of({0.5, 0.4, 0.3}, {0.2, 0.3, 0.5});
-    const ImagePreparation preparation(options, {shape.begin() + 1, shape.end()});
+    const Preprocessing options = options_of({0.5, 0.4, 0.3}, {0.2, 0.3, 0.5});
+    const Preprocessor preparation = preprocessor_of(options, {shape.begin() + 1, shape.end()});
     for (at::ScalarType from : {at::kByte, at::kFloat}) {
       const at::Tensor images = random_images(shape, from);
       preparation.check(images, at::kFloat);
@@ -92,13 +98,13 @@ TEST_F(ImagesTest, OfAnyRank) {
 TEST_F(ImagesTest, SourceStaysAsItIs) {
   const at::Tensor images = random_images({2, 3, 4, 6}, at::kFloat);
   const at::Tensor before = images.clone();
-  ImagePreparation(options_of({0.4}, {0.3}), {3, 4, 6}).prepare(images, at::kFloat, at::MemoryFormat::Contiguous);
+  preprocessor_of(options_of({0.4}, {0.3}), {3, 4, 6}).prepare(images, at::kFloat, at::MemoryFormat::Contiguous);
   EXPECT_TRUE(same_bits(images, before));
 }
 
 TEST_F(ImagesTest, NothingToChangeIsNoCopy) {
-  const auto is_copied = [](const ImageOptions& options, const at::Tensor& images, at::MemoryFormat format) {
-    const ImagePreparation preparation(options, {3, 4, 6});
+  const auto is_copied = [](const Preprocessing& options, const at::Tensor& images, at::MemoryFormat format) {
+    const Preprocessor preparation = preprocessor_of(options, {3, 4, 6});
     return preparation.prepare(images, at::kFloat, format).const_data_ptr() != images.const_data_ptr();
   };
   const auto contiguous = at::MemoryFormat::Contiguous, channels_last = at::MemoryFormat::ChannelsLast;
@@ -114,12 +120,12 @@ TEST_F(ImagesTest, NothingToChangeIsNoCopy) {
 // ---- in a step ------------------------------------------------------------------------------------------------------
 
 /// The state after two steps on these images.
-test::NamedTensors trained_on(const ImageOptions& options_of_images, const at::Tensor& images) {
+test::NamedTensors trained_on(const Preprocessing& options_of_images, const at::Tensor& images) {
   manual_seed(1);
   TrainingStepOptions options;
   options.student = std::make_shared<test::TinyNetwork>();
   options.input_shape = {3, 4, 6};
-  options.images = options_of_images;
+  options.preprocessing = options_of_images;
   TrainingStep step(options);
   Batch batch;
   batch.images = images;
@@ -136,7 +142,7 @@ TEST_F(ImagesTest, StepOnBytesIsThatOnFloats) {
   EXPECT_TRUE(same_bits(trained_on(options_of(), bytes), expected));
   EXPECT_TRUE(same_bits(trained_on(options_of({}, {}, true), bytes.permute({0, 2, 3, 1}).contiguous()), expected));
 
-  const ImageOptions normalised = options_of({0.5, 0.4, 0.3}, {0.2, 0.3, 0.5});
+  const Preprocessing normalised = options_of({0.5, 0.4, 0.3}, {0.2, 0.3, 0.5});
   const test::NamedTensors of_bytes = trained_on(normalised, bytes);
   const test::NamedTensors by_hand = trained_on(options_of(), naive(normalised, bytes).to(at::kFloat));
   for (const auto& entry : by_hand) EXPECT_TRUE(close(of_bytes[entry.key()], entry.value(), 1e-4)) << entry.key();
@@ -146,8 +152,8 @@ TEST_F(ImagesTest, StepOnBytesIsThatOnFloats) {
 // ---- errors ---------------------------------------------------------------------------------------------------------
 
 TEST_F(ImagesTest, RejectsOptions) {
-  const auto error_after = [](const ImageOptions& options, const std::vector<int64_t>& shape = {3, 4, 6}) {
-    return error_of([&] { ImagePreparation(options, shape); });
+  const auto error_after = [](const Preprocessing& options, const std::vector<int64_t>& shape = {3, 4, 6}) {
+    return error_of([&] { preprocessor_of(options, shape); });
   };
   EXPECT_EQ(
       error_after(options_of({0.5}, {})), "TrainingStep: mean and deviation must have the same length (got 1 and 0)");
@@ -172,8 +178,8 @@ TEST_F(ImagesTest, RejectsOptions) {
 }
 
 TEST_F(ImagesTest, RejectsImages) {
-  const auto error_of_images = [](const at::Tensor& images, const ImageOptions& options = {}) {
-    const ImagePreparation preparation(options, {3, 4, 6});
+  const auto error_of_images = [](const at::Tensor& images, const Preprocessing& options = {}) {
+    const Preprocessor preparation = preprocessor_of(options, {3, 4, 6});
     const auto check = [&] { preparation.check(images, at::kFloat); };
     EXPECT_THROW(check(), ShapeError);
     return error_of(check);
@@ -190,11 +196,11 @@ TEST_F(ImagesTest, RejectsImages) {
   for (at::ScalarType dtype : {at::kDouble, at::kHalf, at::kChar, at::kInt}) {
     EXPECT_EQ(
         error_of_images(at::ones({2, 3, 4, 6}, dtype)),
-        c10::str("TrainingStep: images must be of the student's dtype Float or bytes (got ", dtype, ")"));
+        c10::str("TrainingStep: images must be of the network's dtype Float or bytes (got ", dtype, ")"));
   }
   EXPECT_EQ(
       error_of_images(at::rand({2, 3, 4, 6}, at::kMeta)),
-      "TrainingStep: images must be on the student's device cpu (got meta)");
+      "TrainingStep: images must be on the network's device cpu (got meta)");
   EXPECT_EQ(error_of_images(at::rand({2, 3, 4, 6}).to_sparse()), "TrainingStep: images must be dense (got Sparse)");
 }
 

@@ -1,0 +1,49 @@
+#include <ATen/ops/softmax.h>
+#include <retort/models/predictor.h>
+
+#include <utility>
+
+#include "models/network_state.h"
+#include "runtime/exit_gate.h"
+#include "tensor/check.h"
+
+namespace retort {
+namespace {
+
+constexpr const char* kName = "Predictor";
+
+std::shared_ptr<Network> given(std::shared_ptr<Network> network) {
+  RETORT_CHECK(network, kName, ": network must be given (got null)");
+  return network;
+}
+
+}  // namespace
+
+Predictor::Predictor(std::shared_ptr<Network> network) : network_(given(std::move(network))) {}
+
+Predictor::Predictor(std::shared_ptr<Network> network, const Preprocessing& preprocessing)
+    : network_(given(std::move(network))), preprocessor_(std::make_shared<Preprocessor>(kName, preprocessing)) {
+  const Preprocessing trained = network_->preprocessing();
+  RETORT_CHECK(
+      trained.is_identity() || trained.normalizes_as(preprocessing), kName,
+      ": preprocessing must normalise as the network's, ", trained.description(), " (got ", preprocessing.description(),
+      ")");
+}
+
+at::Tensor Predictor::logits(const at::Tensor& images) const {
+  static CallSite site;
+  const RunningCall running(site);
+  return NetworkState::of(*network_).predict(images, preprocessor_.get());
+}
+
+at::Tensor Predictor::probabilities(const at::Tensor& images) const {
+  static CallSite site;
+  const RunningCall running(site);
+  return at::softmax(NetworkState::of(*network_).predict(images, preprocessor_.get()), /*dim=*/1);
+}
+
+Preprocessing Predictor::preprocessing() const {
+  return preprocessor_ ? preprocessor_->options() : network_->preprocessing();
+}
+
+}  // namespace retort

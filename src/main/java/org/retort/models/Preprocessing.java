@@ -1,0 +1,133 @@
+package org.retort.models;
+
+import static org.retort.internal.Arguments.check;
+
+import java.util.List;
+import java.util.stream.DoubleStream;
+import java.util.stream.LongStream;
+import org.bytedeco.pytorch.DoubleVector;
+import org.bytedeco.pytorch.LongVector;
+import org.retort.bindings.NativePreprocessing;
+import org.retort.internal.Arguments;
+
+/**
+ * How images become the input of networks, their size and what is done to them: what a training
+ * step and a {@link Predictor} take, as floats or as unsigned bytes, which are divided by 255.
+ * Normalised, channel c becomes {@code (value − mean[c]) / deviation[c]}.
+ *
+ * <p>A network keeps the preprocessing that it was trained with, in files, too: {@link
+ * Network#predict}, {@link Network#accuracy}, {@link org.retort.train.Evaluation} and predictors
+ * prepare images as training did.
+ *
+ * @param inputShape the shape of one image, without the batch and channels first, for example 3,
+ *     32, 32; empty if it is not known
+ * @param mean one for each channel or one for all, for example CIFAR-100's 0.5071, 0.4867, 0.4408;
+ *     empty if images are normalised already
+ * @param deviation positive, as many as there are means
+ * @param channelsLast whether images lie in memory as [B, height, width, channels] instead of [B,
+ *     channels, height, width]
+ */
+public record Preprocessing(
+    List<Long> inputShape, List<Double> mean, List<Double> deviation, boolean channelsLast) {
+  private static final String NAME = "Preprocessing";
+
+  /**
+   * Makes a preprocessing.
+   *
+   * @param inputShape positive sizes, or none
+   * @param mean one for each channel, one for all, or none
+   * @param deviation positive, as many as there are means
+   * @param channelsLast whether the channels of a pixel lie side by side
+   * @throws IllegalArgumentException if an argument is null or out of range, or there are not as
+   *     many means as deviations
+   */
+  public Preprocessing {
+    inputShape = Arguments.list(inputShape, NAME, "input shape");
+    check(
+        inputShape.stream().allMatch(size -> size > 0),
+        "%s: input shape must have positive sizes (got %s)",
+        NAME,
+        inputShape);
+    mean = Arguments.list(mean, NAME, "mean");
+    deviation = Arguments.list(deviation, NAME, "deviation");
+    check(
+        mean.size() == deviation.size(),
+        "%s: mean and deviation must have the same length (got %s and %s)",
+        NAME,
+        mean.size(),
+        deviation.size());
+    for (double value : mean) {
+      check(Double.isFinite(value), "%s: mean must be finite (got %s)", NAME, value);
+    }
+    for (double value : deviation) {
+      Arguments.positive(value, NAME, "deviation");
+    }
+  }
+
+  /**
+   * Of images that are normalised already, with their channels first.
+   *
+   * @param inputShape the shape of one image, for example 3, 32, 32; none if it is not known
+   * @return the preprocessing
+   * @throws IllegalArgumentException if a size is not positive
+   */
+  public static Preprocessing of(long... inputShape) {
+    Arguments.notNull(inputShape, NAME, "input shape");
+    return new Preprocessing(
+        LongStream.of(inputShape).boxed().toList(), List.of(), List.of(), false);
+  }
+
+  /**
+   * Changes the shape of one image.
+   *
+   * @param inputShape without the batch and channels first; none if it is not known
+   * @return a changed copy
+   * @throws IllegalArgumentException if a size is not positive
+   */
+  public Preprocessing withInputShape(long... inputShape) {
+    Arguments.notNull(inputShape, NAME, "input shape");
+    return new Preprocessing(
+        LongStream.of(inputShape).boxed().toList(), mean, deviation, channelsLast);
+  }
+
+  /**
+   * Changes how channels are normalised.
+   *
+   * @param mean finite, one for each channel or one for all
+   * @param deviation positive and finite, the same number of values
+   * @return a changed copy
+   * @throws IllegalArgumentException if an array is null, the two differ in length, or a value is
+   *     out of range
+   */
+  public Preprocessing withNormalization(double[] mean, double[] deviation) {
+    Arguments.notNull(mean, NAME, "mean");
+    Arguments.notNull(deviation, NAME, "deviation");
+    return new Preprocessing(
+        inputShape,
+        DoubleStream.of(mean).boxed().toList(),
+        DoubleStream.of(deviation).boxed().toList(),
+        channelsLast);
+  }
+
+  /**
+   * Changes how images lie in memory; with their channels first by default.
+   *
+   * @param channelsLast whether the channels of a pixel lie side by side, as in decoded pictures
+   * @return a changed copy
+   */
+  public Preprocessing withChannelsLast(boolean channelsLast) {
+    return new Preprocessing(inputShape, mean, deviation, channelsLast);
+  }
+
+  static Preprocessing of(NativePreprocessing options) {
+    try (LongVector shape = options.input_shape();
+        DoubleVector mean = options.mean();
+        DoubleVector deviation = options.deviation()) {
+      return new Preprocessing(
+          LongStream.of(shape.get()).boxed().toList(),
+          DoubleStream.of(mean.get()).boxed().toList(),
+          DoubleStream.of(deviation.get()).boxed().toList(),
+          options.channels_last());
+    }
+  }
+}
