@@ -3,6 +3,7 @@ package org.retort.data;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import org.retort.bindings.global.retort;
+import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
 import org.retort.internal.NativeLibrary;
 
@@ -143,7 +144,7 @@ public final class Augmentation {
      * @throws IllegalArgumentException if the number is out of range
      */
     public Builder crop(int padding) {
-      return crop("crop: padding", padding, false);
+      return crop("crop", "padding", padding, false);
     }
 
     /**
@@ -155,7 +156,7 @@ public final class Augmentation {
      * @throws IllegalArgumentException if the number is out of range
      */
     public Builder reflectedCrop(int padding) {
-      return crop("reflectedCrop: padding", padding, true);
+      return crop("reflectedCrop", "padding", padding, true);
     }
 
     /**
@@ -167,11 +168,11 @@ public final class Augmentation {
      * @throws IllegalArgumentException if the number is out of range
      */
     public Builder shift(int pixels) {
-      return crop("shift: pixels", pixels, false);
+      return crop("shift", "pixels", pixels, false);
     }
 
-    private Builder crop(String argument, int pixels, boolean isReflected) {
-      Arguments.requireBetween(NAME + "." + argument, pixels, 0, MOST_PADDING);
+    private Builder crop(String method, String argument, int pixels, boolean isReflected) {
+      Arguments.between(pixels, 0, MOST_PADDING, NAME + "." + method, argument);
       padding = pixels;
       reflect = isReflected;
       return this;
@@ -203,8 +204,8 @@ public final class Augmentation {
      * @throws IllegalArgumentException if an argument is null or out of its range
      */
     public Builder normalize(double[] mean, double[] deviation) {
-      Arguments.requireGiven(NAME + ".normalize: mean", mean);
-      Arguments.requireGiven(NAME + ".normalize: deviation", deviation);
+      Arguments.notNull(mean, NAME + ".normalize", "mean");
+      Arguments.notNull(deviation, NAME + ".normalize", "deviation");
       if (mean.length != deviation.length || mean.length == 0) {
         throw new IllegalArgumentException(
             NAME

@@ -4,6 +4,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
+import org.retort.internal.Arguments;
 
 /**
  * One batch of images in direct buffers of native byte order, filled again and again: who keeps a
@@ -36,10 +37,10 @@ public final class Batch {
    * @throws IllegalArgumentException if one of them is below 1, or the images need more than 2 GiB
    */
   public static Batch allocate(int size, int channels, int height, int width) {
-    Arguments.requireAtLeast("Batch.allocate: size", size, 1);
-    Arguments.requireAtLeast("Batch.allocate: channels", channels, 1);
-    Arguments.requireAtLeast("Batch.allocate: height", height, 1);
-    Arguments.requireAtLeast("Batch.allocate: width", width, 1);
+    Arguments.atLeast(size, 1, "Batch.allocate", "size");
+    Arguments.atLeast(channels, 1, "Batch.allocate", "channels");
+    Arguments.atLeast(height, 1, "Batch.allocate", "height");
+    Arguments.atLeast(width, 1, "Batch.allocate", "width");
     try {
       int values = Math.multiplyExact(Math.multiplyExact(channels, height), width);
       Math.multiplyExact(Math.multiplyExact(size, values), Float.BYTES);
@@ -59,7 +60,7 @@ public final class Batch {
    * @throws java.io.UncheckedIOException if an image can't be read
    */
   public static Batch of(Dataset dataset) {
-    Arguments.requireGiven("Batch.of: dataset", dataset);
+    Arguments.notNull(dataset, "Batch.of", "dataset");
     ImageShape shape = dataset.shape();
     Batch batch = allocate(dataset.size(), shape.channels(), shape.height(), shape.width());
     for (int i = 0; i < dataset.size(); i++) {

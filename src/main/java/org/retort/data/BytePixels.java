@@ -2,6 +2,7 @@ package org.retort.data;
 
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
+import org.retort.internal.Arguments;
 
 /** Turns bytes as they are in a file into values from 0 to 1. */
 final class BytePixels {
@@ -32,11 +33,11 @@ final class BytePixels {
 
   /** Throws unless {@code image} can be written and has room for {@code count} values. */
   static void requireRoom(FloatBuffer image, int count) {
-    Arguments.requireGiven("Dataset.read: image", image);
+    Arguments.notNull(image, "Dataset.read", "image");
     if (image.isReadOnly()) {
       throw new IllegalArgumentException(
           "Dataset.read: image must be writable (got a read-only buffer)");
     }
-    Arguments.requireAtLeast("Dataset.read: image.remaining()", image.remaining(), count);
+    Arguments.atLeast(image.remaining(), count, "Dataset.read", "image.remaining()");
   }
 }

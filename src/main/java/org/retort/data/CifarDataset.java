@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.retort.internal.Arguments;
 
 /**
  * CIFAR-10 or CIFAR-100 in the binary version: for each image one byte with its class, or two with
@@ -28,8 +29,8 @@ public final class CifarDataset implements Dataset {
   private final List<String> classNames;
 
   private CifarDataset(String function, Path[] paths, int classes, int labelBytes, String names) {
-    Arguments.requireGiven(function + ": files", paths);
-    Arguments.requireAtLeast(function + ": files.length", paths.length, 1);
+    Arguments.notNull(paths, function, "files");
+    Arguments.atLeast(paths.length, 1, function, "files.length");
     this.classes = classes;
     this.labelBytes = labelBytes;
     firsts = new int[paths.length + 1];
@@ -125,14 +126,14 @@ public final class CifarDataset implements Dataset {
 
   @Override
   public int label(int index) {
-    Arguments.requireBetween("CifarDataset.label: index", index, 0, size() - 1);
+    Arguments.between(index, 0, size() - 1, "CifarDataset.label", "index");
     int file = fileOf(index);
     return files.get(file).get((index - firsts[file]) * record() + labelBytes - 1) & 0xff;
   }
 
   @Override
   public void read(int index, FloatBuffer image) {
-    Arguments.requireBetween("CifarDataset.read: index", index, 0, size() - 1);
+    Arguments.between(index, 0, size() - 1, "CifarDataset.read", "index");
     int file = fileOf(index);
     int offset = (index - firsts[file]) * record() + labelBytes;
     PIXELS.append(files.get(file), offset, SHAPE.values(), image);

@@ -9,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.retort.internal.Arguments;
 
 /**
  * Images in a text file, compressed by gzip or not: a line for each, with its class in one column
@@ -43,7 +44,7 @@ public final class CsvDataset implements Dataset {
    */
   public static Builder builder(Path file, ImageShape shape) {
     DataFile checked = DataFile.of("CsvDataset.builder", file);
-    Arguments.requireGiven("CsvDataset.builder: shape", shape);
+    Arguments.notNull(shape, "CsvDataset.builder", "shape");
     return new Builder(checked.path(), shape);
   }
 
@@ -64,13 +65,13 @@ public final class CsvDataset implements Dataset {
 
   @Override
   public int label(int index) {
-    Arguments.requireBetween("CsvDataset.label: index", index, 0, lines.size() - 1);
+    Arguments.between(index, 0, lines.size() - 1, "CsvDataset.label", "index");
     return lines.get(index).label();
   }
 
   @Override
   public void read(int index, FloatBuffer image) {
-    Arguments.requireBetween("CsvDataset.read: index", index, 0, lines.size() - 1);
+    Arguments.between(index, 0, lines.size() - 1, "CsvDataset.read", "index");
     pixels.append(lines.get(index).pixels(), image);
   }
 
@@ -190,7 +191,7 @@ public final class CsvDataset implements Dataset {
      * @throws IllegalArgumentException if the column is out of range
      */
     public Builder labelColumn(int column) {
-      Arguments.requireBetween("CsvDataset.Builder.labelColumn: column", column, 0, shape.values());
+      Arguments.between(column, 0, shape.values(), "CsvDataset.Builder.labelColumn", "column");
       labelColumn = column;
       return this;
     }
@@ -224,7 +225,7 @@ public final class CsvDataset implements Dataset {
      * @throws IllegalArgumentException if the value is out of range
      */
     public Builder white(int value) {
-      Arguments.requireBetween("CsvDataset.Builder.white: value", value, 1, 255);
+      Arguments.between(value, 1, 255, "CsvDataset.Builder.white", "value");
       white = value;
       return this;
     }
@@ -237,7 +238,7 @@ public final class CsvDataset implements Dataset {
      * @throws IllegalArgumentException if the number is out of range
      */
     public Builder classes(int count) {
-      Arguments.requireBetween("CsvDataset.Builder.classes: count", count, 1, MOST_CLASSES);
+      Arguments.between(count, 1, MOST_CLASSES, "CsvDataset.Builder.classes", "count");
       classes = count;
       return this;
     }

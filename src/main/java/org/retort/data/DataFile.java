@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.zip.GZIPInputStream;
+import org.retort.internal.Arguments;
 
 /** A file that a data set is read from, and the errors that name it. */
 record DataFile(String function, Path path) {
@@ -21,7 +22,7 @@ record DataFile(String function, Path path) {
 
   /** Requires the file to be there; {@code function} is the caller's name. */
   static DataFile of(String function, Path path) {
-    Arguments.requireGiven(function + ": file", path);
+    Arguments.notNull(path, function, "file");
     if (!Files.isRegularFile(path)) {
       throw new IllegalArgumentException(function + ": file must exist (got " + path + ")");
     }

@@ -2,6 +2,7 @@ package org.retort.data;
 
 import java.util.NoSuchElementException;
 import java.util.stream.IntStream;
+import org.retort.internal.Arguments;
 
 /**
  * Batches of a data set, in a random order of its own in each epoch, augmented and read ahead:
@@ -41,7 +42,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
    * @throws IllegalArgumentException if it is null
    */
   public static Builder builder(Dataset dataset) {
-    Arguments.requireGiven(NAME + ".builder: dataset", dataset);
+    Arguments.notNull(dataset, NAME + ".builder", "dataset");
     return new Builder(dataset);
   }
 
@@ -69,8 +70,8 @@ public final class DatasetBatches implements Batches, AutoCloseable {
    * @throws IllegalArgumentException if the data set is null or the size is out of its range
    */
   public static DatasetBatches inOrder(Dataset dataset, int size, Augmentation augmentation) {
-    Arguments.requireGiven(NAME + ".inOrder: dataset", dataset);
-    Arguments.requireAtLeast(NAME + ".inOrder: size", size, 1);
+    Arguments.notNull(dataset, NAME + ".inOrder", "dataset");
+    Arguments.atLeast(size, 1, NAME + ".inOrder", "size");
     if (augmentation != null) {
       augmentation.check(NAME + ".inOrder", dataset.shape());
     }
@@ -88,7 +89,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
 
   @Override
   public void startEpoch(int epoch) {
-    Arguments.requireAtLeast(NAME + ".startEpoch: epoch", epoch, 0);
+    Arguments.atLeast(epoch, 0, NAME + ".startEpoch", "epoch");
     this.epoch = epoch;
     goTo(0, "startEpoch");
   }
@@ -103,7 +104,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
    */
   @Override
   public void skip(int count) {
-    Arguments.requireAtLeast(NAME + ".skip: count", count, 0);
+    Arguments.atLeast(count, 0, NAME + ".skip", "count");
     requireOpen("skip");
     if (count > 0) {
       requireLeft("skip", count);
@@ -226,7 +227,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
      * @throws IllegalArgumentException if the number is out of range
      */
     public Builder size(int images) {
-      Arguments.requireAtLeast(NAME + ".Builder.size: images", images, 1);
+      Arguments.atLeast(images, 1, NAME + ".Builder.size", "images");
       size = images;
       return this;
     }
@@ -250,7 +251,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
      * @throws IllegalArgumentException if it is null
      */
     public Builder augmentation(Augmentation augmentation) {
-      Arguments.requireGiven(NAME + ".Builder.augmentation: augmentation", augmentation);
+      Arguments.notNull(augmentation, NAME + ".Builder.augmentation", "augmentation");
       this.augmentation = augmentation;
       return this;
     }
@@ -264,7 +265,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
      * @throws IllegalArgumentException if the number is out of range
      */
     public Builder prefetch(int batches) {
-      Arguments.requireBetween(NAME + ".Builder.prefetch: batches", batches, 0, MOST_PREFETCH);
+      Arguments.between(batches, 0, MOST_PREFETCH, NAME + ".Builder.prefetch", "batches");
       prefetch = batches;
       return this;
     }
@@ -284,13 +285,12 @@ public final class DatasetBatches implements Batches, AutoCloseable {
      */
     public Builder labeled(int[] indices, int perBatch) {
       String function = NAME + ".Builder.labeled";
-      Arguments.requireGiven(function + ": indices", indices);
-      Arguments.requireBetween(
-          function + ": indices.length", indices.length, 1, dataset.size() - 1L);
-      Arguments.requireAtLeast(function + ": perBatch", perBatch, 1);
+      Arguments.notNull(indices, function, "indices");
+      Arguments.between(indices.length, 1, dataset.size() - 1L, function, "indices.length");
+      Arguments.atLeast(perBatch, 1, function, "perBatch");
       boolean[] isLabeled = new boolean[dataset.size()];
       for (int index : indices) {
-        Arguments.requireBetween(function + ": indices", index, 0, dataset.size() - 1L);
+        Arguments.between(index, 0, dataset.size() - 1L, function, "indices");
         if (isLabeled[index]) {
           throw new IllegalArgumentException(
               function + ": indices must not repeat one (got " + index + " twice)");
@@ -333,7 +333,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
             function + ": withoutOthers must come with labeled (got none)");
       }
       int[] others = others();
-      Arguments.requireBetween(function + ": size", size, 1, others.length);
+      Arguments.between(size, 1, others.length, function, "size");
       int steps = others.length / size;
       BatchPart pass = BatchPart.shuffled(others, size, steps * size, labeled == null);
       return new DatasetBatches(

@@ -6,6 +6,7 @@ import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.stream.IntStream;
+import org.retort.internal.Arguments;
 
 /**
  * The UCI optical digits, 1,797 grey images of 8×8 pixels in ten classes, with the fixed split of
@@ -154,8 +155,8 @@ public final class Digits {
    * @throws IllegalArgumentException if an argument is out of its range
    */
   public int[] labeled(long seed, int perClass) {
-    Arguments.requireAtLeast("Digits.labeled: seed", seed, 0);
+    Arguments.atLeast(seed, 0, "Digits.labeled", "seed");
     int[] labels = IntStream.range(0, TRAIN_SIZE).map(train::label).toArray();
-    return Subset.ofEachClass("Digits.labeled: perClass", labels, CLASSES, perClass, seed);
+    return Subset.ofEachClass("Digits.labeled", "perClass", labels, CLASSES, perClass, seed);
   }
 }

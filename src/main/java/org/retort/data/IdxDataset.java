@@ -3,6 +3,7 @@ package org.retort.data;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.nio.file.Path;
+import org.retort.internal.Arguments;
 
 /**
  * MNIST and what is distributed in its format, such as Fashion-MNIST: a file of grey images and one
@@ -79,7 +80,7 @@ public final class IdxDataset implements Dataset {
    *     the number
    */
   public static IdxDataset open(Path images, Path labels, int classes) {
-    Arguments.requireBetween("IdxDataset.open: classes", classes, 1, 256);
+    Arguments.between(classes, 1, 256, "IdxDataset.open", "classes");
     return open("IdxDataset.open", images, labels, classes);
   }
 
@@ -137,13 +138,13 @@ public final class IdxDataset implements Dataset {
 
   @Override
   public int label(int index) {
-    Arguments.requireBetween("IdxDataset.label: index", index, 0, size - 1);
+    Arguments.between(index, 0, size - 1, "IdxDataset.label", "index");
     return labels.get(headerSize(LABELS) + index) & 0xff;
   }
 
   @Override
   public void read(int index, FloatBuffer image) {
-    Arguments.requireBetween("IdxDataset.read: index", index, 0, size - 1);
+    Arguments.between(index, 0, size - 1, "IdxDataset.read", "index");
     PIXELS.append(images, headerSize(IMAGES) + index * shape.values(), shape.values(), image);
   }
 }

@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.retort.internal.Arguments;
 
 /**
  * JPEG and PNG files in a folder for each class; classes are numbered by the names of their
@@ -62,8 +63,8 @@ public final class ImageFolder implements Dataset {
    * @throws UncheckedIOException if a folder can't be listed
    */
   public static ImageFolder open(Path folder, ImageShape shape) {
-    Arguments.requireGiven(OPEN + ": folder", folder);
-    Arguments.requireGiven(OPEN + ": shape", shape);
+    Arguments.notNull(folder, OPEN, "folder");
+    Arguments.notNull(shape, OPEN, "shape");
     if (!Files.isDirectory(folder)) {
       throw new IllegalArgumentException(OPEN + ": folder must exist (got " + folder + ")");
     }
@@ -123,7 +124,7 @@ public final class ImageFolder implements Dataset {
 
   @Override
   public int label(int index) {
-    Arguments.requireBetween("ImageFolder.label: index", index, 0, files.size() - 1);
+    Arguments.between(index, 0, files.size() - 1, "ImageFolder.label", "index");
     int label = 0;
     while (lasts[label] <= index) {
       label++;
@@ -139,13 +140,13 @@ public final class ImageFolder implements Dataset {
    * @throws IllegalArgumentException if there is no such image
    */
   public Path file(int index) {
-    Arguments.requireBetween("ImageFolder.file: index", index, 0, files.size() - 1);
+    Arguments.between(index, 0, files.size() - 1, "ImageFolder.file", "index");
     return files.get(index);
   }
 
   @Override
   public void read(int index, FloatBuffer image) {
-    Arguments.requireBetween("ImageFolder.read: index", index, 0, files.size() - 1);
+    Arguments.between(index, 0, files.size() - 1, "ImageFolder.read", "index");
     BytePixels.requireRoom(image, shape.values());
     Picture picture = Picture.read(new DataFile("ImageFolder.read", files.get(index)));
     picture.covering(shape.height(), shape.width()).append(shape.channels(), image);

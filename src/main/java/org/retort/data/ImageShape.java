@@ -1,5 +1,7 @@
 package org.retort.data;
 
+import org.retort.internal.Arguments;
+
 /**
  * The shape of an image.
  *
@@ -18,9 +20,9 @@ public record ImageShape(int channels, int height, int width) {
    *     float32
    */
   public ImageShape {
-    Arguments.requireAtLeast("ImageShape: channels", channels, 1);
-    Arguments.requireAtLeast("ImageShape: height", height, 1);
-    Arguments.requireAtLeast("ImageShape: width", width, 1);
+    Arguments.atLeast(channels, 1, "ImageShape", "channels");
+    Arguments.atLeast(height, 1, "ImageShape", "height");
+    Arguments.atLeast(width, 1, "ImageShape", "width");
     long most = Integer.MAX_VALUE / Float.BYTES;
     if (height > most / width || channels > most / ((long) height * width)) {
       throw new IllegalArgumentException(

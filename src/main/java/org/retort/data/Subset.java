@@ -3,6 +3,7 @@ package org.retort.data;
 import java.nio.FloatBuffer;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.retort.internal.Arguments;
 
 /**
  * Some images of a data set, for example for an experiment that is to be short. They have indices
@@ -27,11 +28,11 @@ public final class Subset implements Dataset {
    *     range
    */
   public static Subset of(Dataset dataset, int... indices) {
-    Arguments.requireGiven("Subset.of: dataset", dataset);
-    Arguments.requireGiven("Subset.of: indices", indices);
-    Arguments.requireAtLeast("Subset.of: indices.length", indices.length, 1);
+    Arguments.notNull(dataset, "Subset.of", "dataset");
+    Arguments.notNull(indices, "Subset.of", "indices");
+    Arguments.atLeast(indices.length, 1, "Subset.of", "indices.length");
     for (int index : indices) {
-      Arguments.requireBetween("Subset.of: index", index, 0, dataset.size() - 1);
+      Arguments.between(index, 0, dataset.size() - 1, "Subset.of", "index");
     }
     return new Subset(dataset, indices.clone());
   }
@@ -47,22 +48,23 @@ public final class Subset implements Dataset {
    * @throws IllegalArgumentException if an argument is null or out of its range
    */
   public static Subset perClass(Dataset dataset, int count, long seed) {
-    Arguments.requireGiven("Subset.perClass: dataset", dataset);
-    Arguments.requireAtLeast("Subset.perClass: seed", seed, 0);
+    Arguments.notNull(dataset, "Subset.perClass", "dataset");
+    Arguments.atLeast(seed, 0, "Subset.perClass", "seed");
     int[] labels = IntStream.range(0, dataset.size()).map(dataset::label).toArray();
     return new Subset(
-        dataset, ofEachClass("Subset.perClass: count", labels, dataset.classes(), count, seed));
+        dataset, ofEachClass("Subset.perClass", "count", labels, dataset.classes(), count, seed));
   }
 
-  /** The rule of {@link #perClass}; {@code name} is {@code Class.method: argument} of the count. */
-  static int[] ofEachClass(String name, int[] labels, int classes, int count, long seed) {
+  /** The rule of {@link #perClass}; {@code function} and {@code argument} name the count. */
+  static int[] ofEachClass(
+      String function, String argument, int[] labels, int classes, int count, long seed) {
     int[] sizes = new int[classes];
     for (int label : labels) {
       if (label != UNLABELED) {
         sizes[label]++;
       }
     }
-    Arguments.requireBetween(name, count, 1, IntStream.of(sizes).min().getAsInt());
+    Arguments.between(count, 1, IntStream.of(sizes).min().getAsInt(), function, argument);
     return HashOrder.smallest(seed + 1, labels, classes, size -> count);
   }
 
@@ -74,7 +76,7 @@ public final class Subset implements Dataset {
    * @throws IllegalArgumentException if there is no such image
    */
   public int indexInWhole(int index) {
-    Arguments.requireBetween("Subset.indexInWhole: index", index, 0, indices.length - 1);
+    Arguments.between(index, 0, indices.length - 1, "Subset.indexInWhole", "index");
     return indices[index];
   }
 
@@ -95,13 +97,13 @@ public final class Subset implements Dataset {
 
   @Override
   public int label(int index) {
-    Arguments.requireBetween("Subset.label: index", index, 0, indices.length - 1);
+    Arguments.between(index, 0, indices.length - 1, "Subset.label", "index");
     return whole.label(indices[index]);
   }
 
   @Override
   public void read(int index, FloatBuffer image) {
-    Arguments.requireBetween("Subset.read: index", index, 0, indices.length - 1);
+    Arguments.between(index, 0, indices.length - 1, "Subset.read", "index");
     whole.read(indices[index], image);
   }
 

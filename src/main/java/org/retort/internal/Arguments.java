@@ -172,13 +172,35 @@ public final class Arguments {
    * @param argument the argument's name
    */
   public static void atLeast(long value, long minimum, String function, String argument) {
-    check(
-        value >= minimum,
-        "%s: %s must be at least %s (got %s)",
-        function,
-        argument,
-        minimum,
-        value);
+    if (value < minimum) { // not check(), whose array would be garbage
+      throw new IllegalArgumentException(
+          function + ": " + argument + " must be at least " + minimum + " (got " + value + ")");
+    }
+  }
+
+  /**
+   * Requires a number to be within a range.
+   *
+   * @param value the argument
+   * @param low the smallest that is allowed
+   * @param high the largest that is allowed
+   * @param function the caller's name
+   * @param argument the argument's name
+   */
+  public static void between(long value, long low, long high, String function, String argument) {
+    if (value < low || value > high) { // not check(), whose array would be garbage
+      throw new IllegalArgumentException(
+          function
+              + ": "
+              + argument
+              + " must be between "
+              + low
+              + " and "
+              + high
+              + " (got "
+              + value
+              + ")");
+    }
   }
 
   /**
