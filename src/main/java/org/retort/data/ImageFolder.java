@@ -19,9 +19,13 @@ import org.retort.internal.Arguments;
  *
  * <p>An image is scaled, its sides in proportion, to the smallest size that covers the shape
  * (bilinear, in steps of at most one half, so that every pixel counts), and cropped around its
- * centre. Grey is 0.299 red + 0.587 green + 0.114 blue. Transparency is dropped, and the
- * orientation that a camera notes in a file is not heeded. Files of more than 2²⁶ pixels are
- * refused.
+ * centre. Grey is 0.299 red + 0.587 green + 0.114 blue. Files of more than 2²⁶ pixels are refused.
+ *
+ * <p>Colors are those that Pillow's {@code convert("RGB")} gives: the values in the file, whatever
+ * color profile or gamma it names. Of samples of 16 bits the upper eight are taken (Pillow clips
+ * grey ones). Cyan, magenta, yellow and black are multiplied, (1 − c)(1 − k), and taken for
+ * inverted, as Adobe's programs write them. Transparency is dropped, and the orientation that a
+ * camera notes in a file is not heeded.
  */
 public final class ImageFolder implements Dataset {
   private static final String OPEN = "ImageFolder.open";

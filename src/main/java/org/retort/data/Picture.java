@@ -3,7 +3,6 @@ package org.retort.data;
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
 import java.awt.image.BufferedImage;
-import java.awt.image.IndexColorModel;
 import java.awt.image.Raster;
 import java.io.IOException;
 import java.io.UncheckedIOException;
@@ -30,14 +29,16 @@ final class Picture {
   static Picture read(DataFile file) {
     try (ImageInputStream in = new FileImageInputStream(file.path().toFile())) {
       Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
-      if (!readers.hasNext()) {
-        throw file.damagedAt(0, "the content", "be a JPEG or PNG image", "something else");
-      }
-      ImageReader reader = readers.next();
+      ImageReader reader = readers.hasNext() ? readers.next() : null;
       try {
+        if (reader == null || !isJpeg(reader) && !isPng(reader)) {
+          throw file.damagedAt(0, "the content", "be a JPEG or PNG image", "something else");
+        }
         return decode(file, in, reader);
       } finally {
-        reader.dispose();
+        if (reader != null) {
+          reader.dispose();
+        }
       }
     } catch (IOException e) {
       throw file.unreadable(e);
@@ -49,23 +50,40 @@ final class Picture {
     String[] cut = {null};
     reader.addIIOReadWarningListener(
         (source, warning) -> cut[0] = warning.contains(CUT_SHORT) ? warning : cut[0]);
-    BufferedImage decoded;
     try {
       reader.setInput(in, true, true);
       long pixels = (long) reader.getWidth(0) * reader.getHeight(0);
       if (pixels > MOST_PIXELS) {
         throw file.damaged("the image", "have at most " + MOST_PIXELS + " pixels", "" + pixels);
       }
-      decoded = reader.read(0);
+      Picture picture = isJpeg(reader) ? jpeg(in, reader) : png(reader);
+      if (cut[0] != null) {
+        throw damaged(file, in, cut[0]);
+      }
+      return picture;
     } catch (UncheckedIOException e) {
       throw e;
     } catch (IOException | RuntimeException e) { // readers fail in many ways on damaged files
       throw damaged(file, in, String.valueOf(e.getMessage()));
     }
-    if (cut[0] != null) {
-      throw damaged(file, in, cut[0]);
-    }
-    return new Picture(isGrey(decoded) ? colored(decoded) : plain(decoded));
+  }
+
+  private static boolean isJpeg(ImageReader reader) throws IOException {
+    return reader.getFormatName().equalsIgnoreCase("jpeg");
+  }
+
+  private static boolean isPng(ImageReader reader) throws IOException {
+    return reader.getFormatName().equalsIgnoreCase("png");
+  }
+
+  private static Picture jpeg(ImageInputStream in, ImageReader reader) throws IOException {
+    Raster raster = reader.readRaster(0, null); // without Java's conversion of colors
+    return of(raster, JpegHeader.read(in).colors());
+  }
+
+  private static Picture png(ImageReader reader) throws IOException {
+    BufferedImage decoded = reader.read(0);
+    return of(decoded.getRaster(), PixelColors.of(decoded));
   }
 
   private static UncheckedIOException damaged(DataFile file, ImageInputStream in, String reason)
@@ -74,37 +92,20 @@ final class Picture {
         in.getStreamPosition(), "the image", "be whole", reason.lines().findFirst().orElse(""));
   }
 
-  private static boolean isGrey(BufferedImage decoded) {
-    return decoded.getRaster().getNumBands() <= 2
-        && !(decoded.getColorModel() instanceof IndexColorModel);
-  }
-
-  /** Takes grey as it is in the file: Java would convert it from linear light. */
-  private static BufferedImage colored(BufferedImage grey) {
-    Raster raster = grey.getRaster();
+  private static Picture of(Raster raster, PixelColors colors) {
     int width = raster.getWidth();
-    int shift = grey.getColorModel().getComponentSize(0) - Byte.SIZE;
+    int bands = raster.getNumBands();
+    int[] samples = new int[width * bands];
     int[] row = new int[width];
     BufferedImage image = new BufferedImage(width, raster.getHeight(), BufferedImage.TYPE_INT_RGB);
     for (int y = 0; y < raster.getHeight(); y++) {
-      raster.getSamples(0, y, width, 1, 0, row);
+      raster.getPixels(0, y, width, 1, samples);
       for (int x = 0; x < width; x++) {
-        row[x] = (row[x] >>> shift) * 0x010101;
+        row[x] = colors.rgb(samples, x * bands);
       }
-      image.setRGB(0, y, width, 1, row, 0, width);
+      image.getRaster().setDataElements(0, y, width, 1, row);
     }
-    return image;
-  }
-
-  private static BufferedImage plain(BufferedImage decoded) {
-    int width = decoded.getWidth();
-    int[] row = new int[width];
-    BufferedImage image = new BufferedImage(width, decoded.getHeight(), BufferedImage.TYPE_INT_RGB);
-    for (int y = 0; y < decoded.getHeight(); y++) {
-      decoded.getRGB(0, y, width, 1, row, 0, width);
-      image.setRGB(0, y, width, 1, row, 0, width);
-    }
-    return image;
+    return new Picture(image);
   }
 
   /** The picture scaled to cover a size, and cropped around its centre. */

@@ -1,0 +1,140 @@
+package org.retort.data;
+
+import java.io.IOException;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import javax.imageio.stream.ImageInputStream;
+
+/**
+ * What a JPEG file says of its components, of which Java's reader refuses or misreads some kinds.
+ * Colors are decided and computed as by libjpeg. Four components are inks, inverted as Adobe's
+ * programs write them whether the file says so or not, as Pillow takes them.
+ */
+final class JpegHeader {
+  private static final int START_OF_SCAN = 0xda;
+  private static final int JFIF_SEGMENT = 0xe0;
+  private static final int ADOBE_SEGMENT = 0xee;
+
+  private boolean isJfif;
+  private int adobeTransform = -1; // if nothing is said
+  private byte[] components = {}; // their identifiers
+
+  private JpegHeader() {}
+
+  /** Reads a file from its start to the first scan, and goes back to where it was. */
+  static JpegHeader read(ImageInputStream in) throws IOException {
+    JpegHeader header = new JpegHeader();
+    long position = in.getStreamPosition();
+    in.seek(Short.BYTES); // after the marker of the start
+    in.setByteOrder(ByteOrder.BIG_ENDIAN);
+    for (int marker = marker(in); marker != START_OF_SCAN; marker = marker(in)) {
+      byte[] segment = new byte[in.readUnsignedShort() - Short.BYTES];
+      in.readFully(segment);
+      header.take(marker, segment);
+    }
+    in.seek(position);
+    return header;
+  }
+
+  /** The next marker, which any number of fill bytes may precede. */
+  private static int marker(ImageInputStream in) throws IOException {
+    int value = in.readUnsignedByte();
+    while (value != 0xff) {
+      value = in.readUnsignedByte();
+    }
+    while (value == 0xff) {
+      value = in.readUnsignedByte();
+    }
+    return value;
+  }
+
+  private void take(int marker, byte[] segment) {
+    if (marker == JFIF_SEGMENT && begins(segment, "JFIF\0", 14)) {
+      isJfif = true;
+    } else if (marker == ADOBE_SEGMENT && begins(segment, "Adobe", 12)) {
+      adobeTransform = segment[11] & 0xff;
+    } else if (isFrame(marker)) {
+      // After precision, height, width and their number, three bytes for each.
+      components = new byte[segment[5]];
+      for (int i = 0; i < components.length; i++) {
+        components[i] = segment[6 + 3 * i];
+      }
+    }
+  }
+
+  private static boolean begins(byte[] segment, String name, int leastSize) {
+    byte[] bytes = name.getBytes(StandardCharsets.US_ASCII);
+    return segment.length >= leastSize
+        && Arrays.equals(segment, 0, bytes.length, bytes, 0, bytes.length);
+  }
+
+  /** Whether a segment describes a frame, which three of those numbers do not stand for. */
+  private static boolean isFrame(int marker) {
+    return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
+  }
+
+  /** What the components, as they are in the file, mean. */
+  PixelColors colors() {
+    return switch (components.length) {
+      case 3 -> isLuminanceAndChrominance() ? JpegHeader::fromYcc : PixelColors.color(0);
+      case 4 -> adobeTransform > 0 ? JpegHeader::fromYcck : JpegHeader::fromCmyk;
+      default -> PixelColors.grey(0);
+    };
+  }
+
+  private boolean isLuminanceAndChrominance() {
+    if (isJfif) {
+      return true;
+    }
+    return adobeTransform >= 0
+        ? adobeTransform > 0
+        : !Arrays.equals(components, new byte[] {'R', 'G', 'B'});
+  }
+
+  private static int fromYcc(int[] samples, int at) {
+    return PixelColors.pack(red(samples, at), green(samples, at), blue(samples, at));
+  }
+
+  private static int fromCmyk(int[] samples, int at) {
+    int light = samples[at + 3];
+    return PixelColors.pack(
+        through(255 - samples[at], light),
+        through(255 - samples[at + 1], light),
+        through(255 - samples[at + 2], light));
+  }
+
+  /** Cyan, magenta and yellow are what is left of red, green and blue. */
+  private static int fromYcck(int[] samples, int at) {
+    int light = samples[at + 3];
+    return PixelColors.pack(
+        through(red(samples, at), light),
+        through(green(samples, at), light),
+        through(blue(samples, at), light));
+  }
+
+  /** How much of the light that black lets through an ink does; all are at most 255. */
+  private static int through(int ink, int light) {
+    int product = ink * light + 128;
+    return light - ((product >> 8) + product >> 8);
+  }
+
+  // The factors are 2^16 times 1.402, 0.34414, 0.71414 and 1.772, rounded.
+
+  private static int red(int[] samples, int at) {
+    return clipped(samples[at] + (91881 * (samples[at + 2] - 128) + 32768 >> 16));
+  }
+
+  private static int green(int[] samples, int at) {
+    int part = -22554 * (samples[at + 1] - 128) - 46802 * (samples[at + 2] - 128);
+    return clipped(samples[at] + (part + 32768 >> 16));
+  }
+
+  private static int blue(int[] samples, int at) {
+    return clipped(samples[at] + (116130 * (samples[at + 1] - 128) + 32768 >> 16));
+  }
+
+  private static int clipped(int value) {
+    return Math.max(0, Math.min(255, value));
+  }
+}
