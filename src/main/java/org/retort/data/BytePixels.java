@@ -8,10 +8,10 @@ import org.retort.internal.Arguments;
 final class BytePixels {
   private final float[] values = new float[256];
 
-  /** A byte of {@code white} becomes 1. */
-  BytePixels(int white) {
+  /** A byte of {@code maxPixelValue} becomes 1. */
+  BytePixels(int maxPixelValue) {
     for (int i = 0; i < values.length; i++) {
-      values[i] = (float) i / white;
+      values[i] = (float) i / maxPixelValue;
     }
   }
 

@@ -28,7 +28,7 @@ public final class CsvDataset implements Dataset {
 
   private CsvDataset(Builder builder) {
     shape = builder.shape;
-    pixels = new BytePixels(builder.white);
+    pixels = new BytePixels(builder.maxPixelValue);
     lines = new LineReader(builder).read();
     int largest = lines.stream().mapToInt(Line::label).max().orElse(Dataset.UNLABELED);
     classes = builder.classes > 0 ? builder.classes : Math.max(0, largest) + 1;
@@ -132,7 +132,7 @@ public final class CsvDataset implements Dataset {
           label = wholeNumber(field, column, Dataset.UNLABELED, most);
         } else {
           int pixel = column - (column > options.labelColumn ? 1 : 0);
-          pixels[pixel] = (byte) wholeNumber(field, column, 0, options.white);
+          pixels[pixel] = (byte) wholeNumber(field, column, 0, options.maxPixelValue);
         }
       }
       return new Line(pixels, label);
@@ -175,7 +175,7 @@ public final class CsvDataset implements Dataset {
     private int labelColumn;
     private boolean header;
     private char separator = ',';
-    private int white = 255;
+    private int maxPixelValue = 255;
     private int classes;
 
     private Builder(Path file, ImageShape shape) {
@@ -218,15 +218,16 @@ public final class CsvDataset implements Dataset {
     }
 
     /**
-     * Sets the largest value of a pixel, which becomes 1; 255 by default.
+     * Sets the largest value that a pixel can have. All are divided by it, so that they are from 0
+     * to 1; 255 by default.
      *
      * @param value from 1 to 255
      * @return this builder
      * @throws IllegalArgumentException if the value is out of range
      */
-    public Builder white(int value) {
-      Arguments.between(value, 1, 255, "CsvDataset.Builder.white", "value");
-      white = value;
+    public Builder maxPixelValue(int value) {
+      Arguments.between(value, 1, 255, "CsvDataset.Builder.maxPixelValue", "value");
+      maxPixelValue = value;
       return this;
     }
 

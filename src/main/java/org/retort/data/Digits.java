@@ -46,7 +46,7 @@ public final class Digits {
   /** All images, in the order of the file. */
   private static final class Whole implements Dataset {
     private static final ImageShape SHAPE = new ImageShape(CHANNELS, SIDE, SIDE);
-    private static final BytePixels PIXELS = new BytePixels(DigitsFile.WHITE);
+    private static final BytePixels PIXELS = new BytePixels(DigitsFile.MAX_PIXEL_VALUE);
 
     private final ByteBuffer pixels;
     private final int[] labels;

@@ -16,11 +16,11 @@ final class DigitsFile {
   static final String NAME = "digits.csv.gz";
   static final int COUNT = 1797;
   static final int PIXELS = 64;
-  static final int WHITE = 16;
+  static final int MAX_PIXEL_VALUE = 16;
   private static final String SHA256 =
       "09f66e6debdee2cd2b5ae59e0d6abbb73fc2b0e0185d2e1957e9ebb51e23aa22";
 
-  /** Values from 0 to {@link #WHITE}, [1797, 64]. */
+  /** Values from 0 to {@link #MAX_PIXEL_VALUE}, [1797, 64]. */
   final byte[] pixels = new byte[COUNT * PIXELS];
 
   /** Classes, [1797]. */

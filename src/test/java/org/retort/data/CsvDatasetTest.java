@@ -38,12 +38,13 @@ final class CsvDatasetTest {
     CsvDataset data =
         open(
             "a;b;c;d;class\n0;16;8;4;5\n",
-            builder -> builder.header().separator(';').white(16).labelColumn(4).classes(10));
+            builder ->
+                builder.header().separator(';').maxPixelValue(16).labelColumn(4).classes(10));
     assertThat(data.size()).isEqualTo(1);
     assertThat(data.classes()).isEqualTo(10);
     assertThat(data.label(0)).isEqualTo(5);
     assertThat(Values.of(data, 0)).containsExactly(0, 1, 0.5f, 0.25f);
-    CsvDataset middle = open("0,16,5,8,4", builder -> builder.white(16).labelColumn(2));
+    CsvDataset middle = open("0,16,5,8,4", builder -> builder.maxPixelValue(16).labelColumn(2));
     assertThat(middle.label(0)).isEqualTo(5);
     assertThat(Values.of(middle, 0)).containsExactly(0, 1, 0.5f, 0.25f);
   }
@@ -85,8 +86,8 @@ final class CsvDatasetTest {
         .hasMessage("CsvDataset.builder: file must exist (got %s)", none);
     assertThatThrownBy(() -> open("", builder -> builder.labelColumn(5)))
         .hasMessage("CsvDataset.Builder.labelColumn: column must be between 0 and 4 (got 5)");
-    assertThatThrownBy(() -> open("", builder -> builder.white(256)))
-        .hasMessage("CsvDataset.Builder.white: value must be between 1 and 255 (got 256)");
+    assertThatThrownBy(() -> open("", builder -> builder.maxPixelValue(256)))
+        .hasMessage("CsvDataset.Builder.maxPixelValue: value must be between 1 and 255 (got 256)");
     assertThatThrownBy(() -> open("", builder -> builder.classes(0)))
         .hasMessage("CsvDataset.Builder.classes: count must be between 1 and 1048576 (got 0)");
     assertThatThrownBy(() -> new ImageShape(1, 0, 3))
