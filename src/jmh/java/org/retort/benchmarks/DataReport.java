@@ -62,11 +62,11 @@ public final class DataReport {
 
   private static void report(CifarDataset data, int prefetch, int steps) {
     Augmentation augmentation =
-        Augmentation.builder()
-            .crop(4)
-            .flip(0.5)
-            .normalize(new double[] {0.4914, 0.4822, 0.4465}, new double[] {0.247, 0.2435, 0.2616})
-            .build();
+        Augmentation.none()
+            .withCrop(4)
+            .withFlip(0.5)
+            .withNormalization(
+                new double[] {0.4914, 0.4822, 0.4465}, new double[] {0.247, 0.2435, 0.2616});
     try (Network teacher = ResNet.cifar(20, Samples.CLASSES);
         Network student = ResNet.cifar(8, Samples.CLASSES);
         TrainingStep step =

@@ -13,9 +13,9 @@ final class BatchReader {
   private final ImageShape shape;
   private final int stepsPerEpoch;
   private final long seed;
-  private final Augmentation augmentation;
+  private final Augmenter augmenter; // null if nothing is augmented
   private final BatchPart[] parts;
-  private final FloatBuffer raw; // what is augmented; null if nothing is
+  private final FloatBuffer raw; // what is augmented
   private final int batchSize;
   private long epoch;
   private int step;
@@ -29,7 +29,6 @@ final class BatchReader {
     this.dataset = dataset;
     this.stepsPerEpoch = stepsPerEpoch;
     this.seed = seed;
-    this.augmentation = augmentation;
     this.parts = parts;
     shape = dataset.shape();
     int size = 0;
@@ -37,7 +36,9 @@ final class BatchReader {
       size += part.count();
     }
     batchSize = size;
-    raw = augmentation == null ? null : newBatch().images();
+    boolean augments = !augmentation.equals(Augmentation.none());
+    augmenter = augments ? new Augmenter(augmentation, shape) : null;
+    raw = augments ? newBatch().images() : null;
   }
 
   /** A batch that {@link #read} can fill. */
@@ -74,13 +75,13 @@ final class BatchReader {
   /** Reads and augments the images whose indices are there from {@code first} on. */
   private void fill(Batch batch, int first, long round) {
     int end = batch.indices().position();
-    FloatBuffer target = raw == null ? batch.images() : raw.clear();
+    FloatBuffer target = augmenter == null ? batch.images() : raw.clear();
     for (int i = first; i < end; i++) {
       int before = target.position();
       dataset.read((int) batch.indices().get(i), target);
       requireWhole(target.position() - before);
     }
-    if (raw != null) {
+    if (augmenter != null) {
       augment(batch, first, end, round);
     }
   }
@@ -91,7 +92,7 @@ final class BatchReader {
     raw.flip();
     window(images, first * values, end * values);
     window(batch.indices(), first, end);
-    augmentation.apply(raw, batch.indices(), images, shape, seed, round);
+    augmenter.apply(raw, batch.indices(), images, seed, round);
     window(images, end * values, images.capacity());
     window(batch.indices(), end, batch.indices().capacity());
   }

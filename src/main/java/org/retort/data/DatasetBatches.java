@@ -56,7 +56,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
    * @throws IllegalArgumentException if an argument is null or out of its range
    */
   public static DatasetBatches inOrder(Dataset dataset, int size) {
-    return inOrder(dataset, size, null);
+    return inOrder(dataset, size, Augmentation.none());
   }
 
   /**
@@ -64,17 +64,16 @@ public final class DatasetBatches implements Batches, AutoCloseable {
    *
    * @param dataset the data
    * @param size images per batch, at least 1
-   * @param augmentation for example {@link Augmentation#withoutDraws} of that of the training; null
-   *     for none
+   * @param augmentation for example {@link Augmentation#withoutDraws} of that of the training
    * @return the batches
-   * @throws IllegalArgumentException if the data set is null or the size is out of its range
+   * @throws IllegalArgumentException if an argument is null or out of its range, or the
+   *     augmentation does not fit the images
    */
   public static DatasetBatches inOrder(Dataset dataset, int size, Augmentation augmentation) {
     Arguments.notNull(dataset, NAME + ".inOrder", "dataset");
     Arguments.atLeast(size, 1, NAME + ".inOrder", "size");
-    if (augmentation != null) {
-      augmentation.check(NAME + ".inOrder", dataset.shape());
-    }
+    Arguments.notNull(augmentation, NAME + ".inOrder", "augmentation");
+    augmentation.check(NAME + ".inOrder", dataset.shape());
     int count = Math.min(size, dataset.size());
     int steps = (dataset.size() - 1) / count + 1;
     BatchPart all = BatchPart.inOrder(IntStream.range(0, dataset.size()).toArray(), count);
@@ -208,7 +207,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     private final Dataset dataset;
     private int size;
     private long seed;
-    private Augmentation augmentation;
+    private Augmentation augmentation = Augmentation.none();
     private int prefetch = DEFAULT_PREFETCH;
     private int[] labeled;
     private int labeledSize;
@@ -325,9 +324,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
      */
     public DatasetBatches build() {
       String function = NAME + ".Builder.build";
-      if (augmentation != null) {
-        augmentation.check(function, dataset.shape());
-      }
+      augmentation.check(function, dataset.shape());
       if (withoutOthers && labeled == null) {
         throw new IllegalArgumentException(
             function + ": withoutOthers must come with labeled (got none)");

@@ -17,28 +17,28 @@ final class AugmentationRecipe {
 
   /** Reads the keys {@code normalization} and {@code augmentation}, as far as they are there. */
   static Augmentation read(Fields data) {
-    Augmentation.Builder augmentation = Augmentation.builder();
+    Augmentation augmentation = Augmentation.none();
     if (data.has("augmentation")) {
-      readAugmentation(data.mapping("augmentation"), augmentation);
+      augmentation = readAugmentation(data.mapping("augmentation"));
     }
     if (data.has("normalization")) {
-      readNormalization(data.mapping("normalization"), augmentation);
+      augmentation = readNormalization(data.mapping("normalization"), augmentation);
     }
-    return augmentation.build();
+    return augmentation;
   }
 
-  private static void readAugmentation(Fields fields, Augmentation.Builder augmentation) {
+  private static Augmentation readAugmentation(Fields fields) {
     int crop = fields.whole("crop", 0, MAX_CROP, 0);
-    if (fields.choice("padding", Padding.class, Padding.ZERO) == Padding.REFLECT) {
-      augmentation.reflectedCrop(crop);
-    } else {
-      augmentation.crop(crop);
-    }
-    augmentation.flip(fields.flag("flip", false) ? 0.5 : 0);
+    Padding padding = fields.choice("padding", Padding.class, Padding.ZERO);
+    double flip = fields.flag("flip", false) ? 0.5 : 0;
     fields.finish();
+    return (padding == Padding.REFLECT
+            ? Augmentation.none().withReflectedCrop(crop)
+            : Augmentation.none().withCrop(crop))
+        .withFlip(flip);
   }
 
-  private static void readNormalization(Fields fields, Augmentation.Builder augmentation) {
+  private static Augmentation readNormalization(Fields fields, Augmentation augmentation) {
     double[] mean = fields.numbers("mean");
     double[] deviation = fields.numbers("deviation");
     for (double value : deviation) {
@@ -49,7 +49,7 @@ final class AugmentationRecipe {
     if (mean.length != deviation.length) {
       throw fields.wrong("deviation", "have the same length as mean", deviation.length);
     }
-    augmentation.normalize(mean, deviation);
     fields.finish();
+    return augmentation.withNormalization(mean, deviation);
   }
 }

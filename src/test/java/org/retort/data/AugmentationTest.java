@@ -3,8 +3,12 @@ package org.retort.data;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
+import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.Test;
 
 /** What C++ tests of the draws themselves is not repeated here. */
@@ -27,14 +31,14 @@ final class AugmentationTest {
   @Test
   void crop_image_isAsShifted() {
     for (int round = 0; round < 20; round++) {
-      assertThat(augment(Augmentation.builder().crop(2).build(), 3, 1, round))
+      assertThat(augment(Augmentation.none().withCrop(2), 3, 1, round))
           .isEqualTo(augment(Augmentation.shift(2), 3, 1, round));
     }
   }
 
   @Test
   void reflectedCrop_image_isFilledWithItsMirrorImage() {
-    Augmentation augmentation = Augmentation.builder().reflectedCrop(3).build();
+    Augmentation augmentation = Augmentation.none().withReflectedCrop(3);
     Set<String> moves = new HashSet<>();
     for (int round = 0; round < 500; round++) {
       moves.add(moveOf(augment(augmentation, 3, 1, round), 3, true, false));
@@ -44,9 +48,9 @@ final class AugmentationTest {
 
   @Test
   void flip_image_isMirroredWithThatProbability() {
-    assertThat(moveOf(augment(Augmentation.builder().flip(1).build(), 3, 1, 0), 0, false, true))
+    assertThat(moveOf(augment(Augmentation.none().withFlip(1), 3, 1, 0), 0, false, true))
         .isEqualTo("0 0");
-    Augmentation sometimes = Augmentation.builder().flip(0.5).build();
+    Augmentation sometimes = Augmentation.none().withFlip(0.5);
     int mirrored = 0;
     for (int round = 0; round < 1000; round++) {
       mirrored += augment(sometimes, 3, 1, round)[0] == value(0, 0, 0) ? 0 : 1;
@@ -57,10 +61,8 @@ final class AugmentationTest {
   @Test
   void normalize_channels_areShiftedAndScaled() {
     Augmentation augmentation =
-        Augmentation.builder()
-            .shift(1)
-            .normalize(new double[] {0.5, 0.25}, new double[] {0.5, 0.125})
-            .build();
+        Augmentation.shift(1)
+            .withNormalization(new double[] {0.5, 0.25}, new double[] {0.5, 0.125});
     float[] plain = augment(Augmentation.shift(1), 3, 1, 0);
     float[] normalized = augment(augmentation, 3, 1, 0);
     for (int i = 0; i < VALUES; i++) {
@@ -75,7 +77,7 @@ final class AugmentationTest {
 
   @Test
   void apply_seedRoundAndIndex_decide() {
-    Augmentation augmentation = Augmentation.builder().reflectedCrop(3).flip(0.5).build();
+    Augmentation augmentation = Augmentation.none().withReflectedCrop(3).withFlip(0.5);
     float[] augmented = augment(augmentation, 3, 1, 2);
     assertThat(augment(augmentation, 3, 1, 2)).isEqualTo(augmented);
     assertThat(augment(augmentation, 4, 1, 2)).isNotEqualTo(augmented);
@@ -84,41 +86,80 @@ final class AugmentationTest {
   }
 
   @Test
-  void builder_badArguments_throw() {
-    Augmentation.Builder builder = Augmentation.builder();
-    assertThatThrownBy(() -> builder.crop(-1))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("Augmentation.Builder.crop: padding must be between 0 and 1048576 (got -1)");
-    assertThatThrownBy(() -> builder.reflectedCrop(-1))
-        .hasMessageContaining("Augmentation.Builder.reflectedCrop: padding must be");
-    assertThatThrownBy(() -> builder.shift(1 << 21))
-        .hasMessageContaining("Augmentation.Builder.shift: pixels must be");
-    assertThatThrownBy(() -> builder.flip(Double.NaN))
-        .hasMessage("Augmentation.Builder.flip: probability must be between 0 and 1 (got NaN)");
-    assertThatThrownBy(() -> builder.normalize(new double[1], new double[2]))
-        .hasMessage(
-            "Augmentation.Builder.normalize: mean and deviation must have the same length, at least 1"
-                + " (got 1 and 2)");
-    assertThatThrownBy(() -> builder.normalize(new double[] {1}, new double[] {0}))
-        .hasMessage(
-            "Augmentation.Builder.normalize: deviation must be positive and finite (got 0.0)");
-    assertThatThrownBy(() -> builder.normalize(new double[] {1 / 0.0}, new double[] {1}))
-        .hasMessage("Augmentation.Builder.normalize: mean must be finite (got Infinity)");
-    assertThatThrownBy(() -> builder.normalize(null, new double[] {1}))
-        .hasMessage("Augmentation.Builder.normalize: mean must be given (got null)");
+  void with_otherValue_changesThatOnly() {
+    Augmentation augmentation =
+        Augmentation.none()
+            .withReflectedCrop(3)
+            .withFlip(0.25)
+            .withNormalization(new double[] {0.5}, new double[] {2});
+    assertThat(augmentation)
+        .isEqualTo(new Augmentation(3, true, 0.25, List.of(0.5), List.of(2.0)))
+        .hasToString(
+            "Augmentation[padding=3, reflected=true, flipProbability=0.25, mean=[0.5],"
+                + " deviation=[2.0]]");
+    assertThat(augmentation.withCrop(4).withFlip(1))
+        .isEqualTo(new Augmentation(4, false, 1, List.of(0.5), List.of(2.0)));
+    assertThat(augmentation.withShift(4)).isEqualTo(augmentation.withCrop(4));
+    assertThat(augmentation.withNormalization(new double[0], new double[0]))
+        .isEqualTo(Augmentation.none().withReflectedCrop(3).withFlip(0.25));
+    assertThat(augmentation.withoutDraws())
+        .isEqualTo(new Augmentation(0, false, 0, List.of(0.5), List.of(2.0)));
+    assertThat(Augmentation.none())
+        .isEqualTo(new Augmentation(0, false, 0, List.of(), List.of()))
+        .isNotEqualTo(augmentation);
+  }
+
+  @Test
+  void constructor_listThatChanges_isCopied() {
+    List<Double> values = new ArrayList<>(List.of(0.5));
+    Augmentation augmentation = new Augmentation(0, false, 0, values, values);
+    values.set(0, 2.0);
+    assertThat(augmentation.mean()).containsExactly(0.5);
+    assertThat(augmentation.deviation()).containsExactly(0.5);
+  }
+
+  @Test
+  void with_badArguments_throws() {
+    Augmentation none = Augmentation.none();
+    String padding = "Augmentation: padding must be between 0 and 1048576 (got %s)";
+    assertRefused(() -> none.withCrop(-1), padding.formatted(-1));
+    assertRefused(() -> none.withReflectedCrop(-2), padding.formatted(-2));
+    assertRefused(() -> Augmentation.shift(1 << 21), padding.formatted(1 << 21));
+    assertRefused(
+        () -> none.withFlip(Double.NaN),
+        "Augmentation: flipProbability must be between 0 and 1 (got NaN)");
+    assertRefused(
+        () -> none.withNormalization(new double[1], new double[2]),
+        "Augmentation: mean and deviation must have the same length (got 1 and 2)");
+    assertRefused(
+        () -> none.withNormalization(new double[] {1}, new double[] {0}),
+        "Augmentation: deviation must be positive and finite (got 0.0)");
+    assertRefused(
+        () -> none.withNormalization(new double[] {1 / 0.0}, new double[] {1}),
+        "Augmentation: mean must be finite (got Infinity)");
+    assertRefused(
+        () -> none.withNormalization(null, new double[] {1}),
+        "Augmentation.withNormalization: mean must be given (got null)");
+    assertRefused(
+        () -> new Augmentation(0, false, 0, Arrays.asList(1.0, null), List.of(1.0, 1.0)),
+        "Augmentation: mean[1] must be given (got null)");
+  }
+
+  private static void assertRefused(ThrowingCallable call, String message) {
+    assertThatThrownBy(call).isInstanceOf(IllegalArgumentException.class).hasMessage(message);
   }
 
   @Test
   void augmentation_thatDoesNotFitTheImages_isRefusedByTheBatches() {
     NumberedDataset data = new NumberedDataset(9);
-    Augmentation reflected = Augmentation.builder().reflectedCrop(3).build();
+    Augmentation reflected = Augmentation.none().withReflectedCrop(3);
     assertThatThrownBy(() -> DatasetBatches.builder(data).size(3).augmentation(reflected).build())
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage(
             "DatasetBatches.Builder.build: padding must be less than the images' rows and columns"
                 + " to be reflected (got 3 for 3)");
     Augmentation three =
-        Augmentation.builder().normalize(new double[3], new double[] {1, 1, 1}).build();
+        Augmentation.none().withNormalization(new double[3], new double[] {1, 1, 1});
     assertThatThrownBy(() -> DatasetBatches.inOrder(data, 3, three))
         .hasMessage(
             "DatasetBatches.inOrder: mean must be one for each of 2 channels, or one (got 3)");
@@ -135,7 +176,8 @@ final class AugmentationTest {
     }
     from.indices().put(0, index);
     Batch to = Batch.allocate(1, 2, HEIGHT, WIDTH);
-    augmentation.apply(from.images(), from.indices(), to.images(), SHAPE, seed, round);
+    new Augmenter(augmentation, SHAPE)
+        .apply(from.images(), from.indices(), to.images(), seed, round);
     float[] augmented = new float[VALUES];
     to.images().get(0, augmented);
     return augmented;

@@ -31,7 +31,7 @@ final class DatasetBatchesTest {
   private static final int SIZE = 100;
   private static final int[] LABELED = {3, 17, 40, 41, 99};
   private static final Augmentation AUGMENTATION =
-      Augmentation.builder().reflectedCrop(2).flip(0.5).build();
+      Augmentation.none().withReflectedCrop(2).withFlip(0.5);
 
   private final List<DatasetBatches> open = new ArrayList<>();
   private final NumberedDataset data = new NumberedDataset(SIZE);
@@ -138,6 +138,7 @@ final class DatasetBatchesTest {
   @Test
   void augmentation_images_areThoseOfTheAugmentationAlone() {
     DatasetBatches batches = batches(builder -> builder.size(9).seed(4).augmentation(AUGMENTATION));
+    Augmenter augmenter = new Augmenter(AUGMENTATION, data.shape());
     Batch one = Batch.allocate(1, 2, 3, 4);
     Batch expected = Batch.allocate(1, 2, 3, 4);
     for (int i = 0; i < 2 * batches.stepsPerEpoch(); i++) {
@@ -146,13 +147,8 @@ final class DatasetBatchesTest {
         long index = batch.indices().get(b);
         one.images().put(0, NumberedDataset.valuesOf((int) index));
         one.indices().put(0, index);
-        AUGMENTATION.apply(
-            one.images(),
-            one.indices(),
-            expected.images(),
-            data.shape(),
-            4,
-            i / batches.stepsPerEpoch());
+        augmenter.apply(
+            one.images(), one.indices(), expected.images(), 4, i / batches.stepsPerEpoch());
         assertThat(batch.images().slice(b * 24, 24)).isEqualTo(expected.images());
       }
     }
@@ -281,10 +277,9 @@ final class DatasetBatchesTest {
   @Test
   void inOrder_augmentation_isThatWithoutDraws() {
     Augmentation normalized =
-        Augmentation.builder()
-            .reflectedCrop(2)
-            .normalize(new double[] {0.5}, new double[] {0.25})
-            .build();
+        Augmentation.none()
+            .withReflectedCrop(2)
+            .withNormalization(new double[] {0.5}, new double[] {0.25});
     DatasetBatches batches = open(DatasetBatches.inOrder(data, 60, normalized.withoutDraws()));
     batches.startEpoch(0);
     batches.next();
@@ -515,6 +510,9 @@ final class DatasetBatchesTest {
     assertRejected(
         () -> DatasetBatches.inOrder(data, 0),
         "DatasetBatches.inOrder: size must be at least 1 (got 0)");
+    assertRejected(
+        () -> DatasetBatches.inOrder(data, 5, null),
+        "DatasetBatches.inOrder: augmentation must be given (got null)");
   }
 
   private static void assertRejected(ThrowingCallable call, String message) {

@@ -13,7 +13,6 @@ import java.util.Random;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
-import org.retort.data.Augmentation;
 import org.retort.data.Batches;
 import org.retort.data.CsvDataset;
 import org.retort.data.Dataset;
@@ -135,9 +134,6 @@ final class Arguments {
     }
     if (type == CsvDataset.Builder.class) {
       return fixtures.data().csv();
-    }
-    if (type == Augmentation.Builder.class) {
-      return Augmentation.builder();
     }
     return type == Trainer.Builder.class ? fixtures.trainer() : made(type);
   }
