@@ -54,7 +54,7 @@ final class ArchitectureTest {
    * training passes through it: the generated function takes buffers, so that data need no class of
    * JavaCPP's, and reading them without augmentation loads no native code.
    */
-  @ArchTest static final ArchRule DATA_USES = mayUse("data", "bindings", "internal");
+  @ArchTest static final ArchRule DATA_USES = mayUse("data", "", "bindings", "internal");
 
   @ArchTest
   static final ArchRule RECIPES_USE = mayUse("recipes", "", "losses", "models", "train", "data");

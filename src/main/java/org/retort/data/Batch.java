@@ -57,7 +57,7 @@ public final class Batch {
    * @param dataset the data
    * @return a new batch, in the order of the data set
    * @throws IllegalArgumentException if it is null or the images need more than 2 GiB
-   * @throws java.io.UncheckedIOException if an image can't be read
+   * @throws org.retort.FileException if an image can't be read
    */
   public static Batch of(Dataset dataset) {
     Arguments.notNull(dataset, "Batch.of", "dataset");

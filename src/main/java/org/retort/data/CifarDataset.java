@@ -11,10 +11,11 @@ import org.retort.internal.Arguments;
 
 /**
  * CIFAR-10 or CIFAR-100 in the binary version: for each image one byte with its class, or two with
- * the coarse and the fine one, then 3,072 bytes, [3, 32, 32]. Files are mapped into memory and
- * pixels stay bytes; an index counts through the files in the order given.
+ * the coarse and the fine one, then 3,072 bytes, [3, 32, 32]. Pixels stay bytes; an index counts
+ * through the files in the order given.
  *
- * <p>Files must stay as they are as long as the data set is used.
+ * <p>Files are mapped into memory, those of other file systems than the default read into it. They
+ * must stay as they are as long as the data set is used.
  *
  * <p>Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
  */
@@ -36,7 +37,7 @@ public final class CifarDataset implements Dataset {
     firsts = new int[paths.length + 1];
     for (int i = 0; i < paths.length; i++) {
       DataFile file = DataFile.of(function, paths[i]);
-      ByteBuffer bytes = file.map();
+      ByteBuffer bytes = file.bytes();
       check(file, bytes);
       files.add(bytes);
       firsts[i + 1] = Math.addExact(firsts[i], bytes.capacity() / record());
@@ -50,9 +51,9 @@ public final class CifarDataset implements Dataset {
    *
    * @param files at least one
    * @return the data set
-   * @throws IllegalArgumentException if a file is null or does not exist
-   * @throws java.io.UncheckedIOException if one can't be read, or is not of CIFAR-10; the message
-   *     has the file and the offset
+   * @throws IllegalArgumentException if a file is null, or there is none
+   * @throws org.retort.FileException if one is missing, can't be read, or is not of CIFAR-10; the
+   *     message has the file and the offset
    */
   public static CifarDataset cifar10(Path... files) {
     return new CifarDataset("CifarDataset.cifar10", files, 10, 1, "batches.meta.txt");
@@ -64,9 +65,9 @@ public final class CifarDataset implements Dataset {
    *
    * @param files at least one
    * @return the data set
-   * @throws IllegalArgumentException if a file is null or does not exist
-   * @throws java.io.UncheckedIOException if one can't be read, or is not of CIFAR-100; the message
-   *     has the file and the offset
+   * @throws IllegalArgumentException if a file is null, or there is none
+   * @throws org.retort.FileException if one is missing, can't be read, or is not of CIFAR-100; the
+   *     message has the file and the offset
    */
   public static CifarDataset cifar100(Path... files) {
     return new CifarDataset("CifarDataset.cifar100", files, 100, 2, "fine_label_names.txt");

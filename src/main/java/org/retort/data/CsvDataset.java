@@ -3,12 +3,12 @@ package org.retort.data;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
-import java.io.UncheckedIOException;
 import java.nio.FloatBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import org.retort.FileException;
 import org.retort.internal.Arguments;
 
 /**
@@ -40,7 +40,8 @@ public final class CsvDataset implements Dataset {
    * @param file what to read
    * @param shape of each image; a line has one field more than an image has values
    * @return a new builder
-   * @throws IllegalArgumentException if an argument is null, or the file does not exist
+   * @throws IllegalArgumentException if an argument is null
+   * @throws FileException if the file is missing
    */
   public static Builder builder(Path file, ImageShape shape) {
     DataFile checked = DataFile.of("CsvDataset.builder", file);
@@ -101,7 +102,7 @@ public final class CsvDataset implements Dataset {
           }
         }
       } catch (IOException e) {
-        throw new UncheckedIOException(
+        throw new FileException(
             file.function()
                 + ": line "
                 + (number + 1)
@@ -248,8 +249,8 @@ public final class CsvDataset implements Dataset {
      * Reads the file.
      *
      * @return the data set
-     * @throws UncheckedIOException if the file can't be read, or a line is not an image; the
-     *     message has the file, the line and the column, from 0
+     * @throws FileException if the file can't be read, or a line is not an image; the message has
+     *     the file, the line and the column, from 0
      */
     public CsvDataset open() {
       return new CsvDataset(this);

@@ -3,19 +3,23 @@ package org.retort.data;
 import java.io.BufferedInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.channels.FileChannel;
 import java.nio.channels.FileChannel.MapMode;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.zip.GZIPInputStream;
+import org.retort.FileException;
 import org.retort.internal.Arguments;
 
 /** A file that a data set is read from, and the errors that name it. */
 record DataFile(String function, Path path) {
   private static final int GZIP_MAGIC = 0x1f8b;
+
+  /** The largest array. */
+  private static final int MOST_BYTES = Integer.MAX_VALUE - 8;
 
   /** No gzip file holds more than this for each of its bytes. */
   private static final long BEST_COMPRESSION = 1032;
@@ -24,21 +28,30 @@ record DataFile(String function, Path path) {
   static DataFile of(String function, Path path) {
     Arguments.notNull(path, function, "file");
     if (!Files.isRegularFile(path)) {
-      throw new IllegalArgumentException(function + ": file must exist (got " + path + ")");
+      String rule = Files.exists(path) ? "be a regular file" : "exist";
+      throw new FileException(function + ": file must " + rule + " (got " + path + ")", null);
     }
     return new DataFile(function, path);
   }
 
-  /** The bytes of the whole file, which is mapped into memory. */
-  ByteBuffer map() {
-    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
-      long size = channel.size();
-      if (size > Integer.MAX_VALUE) {
+  /** The bytes of the whole file: mapped into memory, or read if it is not the system's own. */
+  ByteBuffer bytes() {
+    try {
+      long size = Files.size(path);
+      if (size > MOST_BYTES) {
         throw damaged("the file", "have at most 2 GiB", size + " bytes");
       }
-      return channel.map(MapMode.READ_ONLY, 0, size);
+      return path.getFileSystem() == FileSystems.getDefault()
+          ? map()
+          : ByteBuffer.wrap(Files.readAllBytes(path));
     } catch (IOException e) {
       throw unreadable(e);
+    }
+  }
+
+  private ByteBuffer map() throws IOException {
+    try (FileChannel channel = FileChannel.open(path, StandardOpenOption.READ)) {
+      return channel.map(MapMode.READ_ONLY, 0, channel.size());
     }
   }
 
@@ -63,11 +76,11 @@ record DataFile(String function, Path path) {
   }
 
   /**
-   * The whole content: mapped, or inflated into memory. {@code headerSize} bytes tell how many
-   * there must be, to {@code sizeOf}, which checks them.
+   * The whole content: {@link #bytes}, or inflated into memory. {@code headerSize} bytes tell how
+   * many there must be, to {@code sizeOf}, which checks them.
    */
   ByteBuffer content(int headerSize, ContentSize sizeOf) {
-    return isGzip() ? inflate(headerSize, sizeOf) : mapped(headerSize, sizeOf);
+    return isGzip() ? inflate(headerSize, sizeOf) : plain(headerSize, sizeOf);
   }
 
   /** How large a file must be by its header. */
@@ -76,8 +89,8 @@ record DataFile(String function, Path path) {
     long of(ByteBuffer header);
   }
 
-  private ByteBuffer mapped(int headerSize, ContentSize sizeOf) {
-    ByteBuffer bytes = map();
+  private ByteBuffer plain(int headerSize, ContentSize sizeOf) {
+    ByteBuffer bytes = bytes();
     requireBytes(headerSize, bytes.capacity());
     long size = sizeOf.of(bytes);
     requireBytes(size, bytes.capacity());
@@ -93,7 +106,7 @@ record DataFile(String function, Path path) {
       requireBytes(headerSize, header.length);
       long size = sizeOf.of(ByteBuffer.wrap(header));
       // Before memory is taken on the word of a damaged header.
-      long most = Math.min(BEST_COMPRESSION * Files.size(path), Integer.MAX_VALUE - 8);
+      long most = Math.min(BEST_COMPRESSION * Files.size(path), MOST_BYTES);
       if (size > most) {
         throw damaged("the header", "announce at most " + most + " bytes", String.valueOf(size));
       }
@@ -103,7 +116,7 @@ record DataFile(String function, Path path) {
       try {
         read += in.readNBytes(content, headerSize, content.length - headerSize);
       } catch (IOException e) {
-        throw new UncheckedIOException(
+        throw new FileException(
             function + ": " + path + " must be whole (got " + e.getMessage() + ")", e);
       }
       requireBytes(size, read);
@@ -122,25 +135,24 @@ record DataFile(String function, Path path) {
     }
   }
 
-  private UncheckedIOException tooLong(long wanted, String got) {
+  private FileException tooLong(long wanted, String got) {
     return damaged("the file", "end at byte " + wanted, got);
   }
 
   /** The error for bytes that are not what they should be. */
-  UncheckedIOException damagedAt(long offset, String what, String rule, Object got) {
+  FileException damagedAt(long offset, String what, String rule, Object got) {
     return damaged(what + " at byte " + offset, rule, String.valueOf(got));
   }
 
   /** The error for content that is not what it should be. */
-  UncheckedIOException damaged(String what, String rule, String got) {
-    String message =
-        function + ": " + what + " of " + path + " must " + rule + " (got " + got + ")";
-    return new UncheckedIOException(message, new IOException(message));
+  FileException damaged(String what, String rule, String got) {
+    return new FileException(
+        function + ": " + what + " of " + path + " must " + rule + " (got " + got + ")", null);
   }
 
   /** The error for a file that the system does not let us read. */
-  UncheckedIOException unreadable(IOException cause) {
-    return new UncheckedIOException(
+  FileException unreadable(IOException cause) {
+    return new FileException(
         function + ": " + path + " must be readable (got " + cause.getMessage() + ")", cause);
   }
 }

@@ -51,7 +51,7 @@ public interface Dataset {
    * @param index from 0 to size − 1
    * @param image where to put them; its position moves on by the number of values
    * @throws IllegalArgumentException if there is no such image, or no room for it
-   * @throws java.io.UncheckedIOException if the image can't be read
+   * @throws org.retort.FileException if the image can't be read
    */
   void read(int index, FloatBuffer image);
 

@@ -2,10 +2,10 @@ package org.retort.data;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.util.stream.IntStream;
+import org.retort.FileException;
 import org.retort.internal.Arguments;
 
 /**
@@ -101,7 +101,7 @@ public final class Digits {
    * Reads the data, which the class path holds.
    *
    * @return the data
-   * @throws UncheckedIOException if the file is missing or is not the one it should be
+   * @throws FileException if the file is missing or is not the one it should be
    */
   public static Digits load() {
     return load(Digits.class.getResourceAsStream(DigitsFile.NAME));
@@ -115,7 +115,7 @@ public final class Digits {
       }
       return new Digits(DigitsFile.read(resource));
     } catch (IOException e) {
-      throw new UncheckedIOException("Digits.load: " + e.getMessage(), e);
+      throw new FileException("Digits.load: " + e.getMessage(), e);
     }
   }
 

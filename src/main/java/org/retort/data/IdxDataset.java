@@ -8,9 +8,10 @@ import org.retort.internal.Arguments;
 /**
  * MNIST and what is distributed in its format, such as Fashion-MNIST: a file of grey images and one
  * of classes, both IDX files of bytes, compressed by gzip or not. Images are [1, rows, columns] as
- * they are in the file. A file that is not compressed is mapped into memory; pixels stay bytes.
+ * they are in the file; pixels stay bytes.
  *
- * <p>Files that are not compressed must stay as they are as long as the data set is used.
+ * <p>A file that is not compressed is mapped into memory, or read into it from another file system
+ * than the default. It must stay as it is as long as the data set is used.
  *
  * <p>Source: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits", 1998.
  */
@@ -59,9 +60,9 @@ public final class IdxDataset implements Dataset {
    * @param images for example {@code train-images-idx3-ubyte.gz}
    * @param labels for example {@code train-labels-idx1-ubyte.gz}
    * @return the data set
-   * @throws IllegalArgumentException if a file is null or does not exist
-   * @throws java.io.UncheckedIOException if one can't be read, is damaged or does not fit the
-   *     other; the message has the file and the offset, for a compressed file after inflating
+   * @throws IllegalArgumentException if a file is null
+   * @throws org.retort.FileException if one is missing, can't be read, is damaged or does not fit
+   *     the other; the message has the file and the offset, for a compressed file after inflating
    */
   public static IdxDataset open(Path images, Path labels) {
     return open("IdxDataset.open", images, labels, 0);
@@ -74,10 +75,9 @@ public final class IdxDataset implements Dataset {
    * @param labels for example {@code train-labels-idx1-ubyte.gz}
    * @param classes from 1 to 256
    * @return the data set
-   * @throws IllegalArgumentException if a file is null or does not exist, or the number is out of
-   *     range
-   * @throws java.io.UncheckedIOException as {@link #open(Path, Path)}, and if a class is not below
-   *     the number
+   * @throws IllegalArgumentException if a file is null, or the number is out of range
+   * @throws org.retort.FileException as {@link #open(Path, Path)}, and if a class is not below the
+   *     number
    */
   public static IdxDataset open(Path images, Path labels, int classes) {
     Arguments.between(classes, 1, 256, "IdxDataset.open", "classes");

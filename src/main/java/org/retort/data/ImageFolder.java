@@ -10,6 +10,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Set;
 import java.util.stream.Stream;
+import org.retort.FileException;
 import org.retort.internal.Arguments;
 
 /**
@@ -43,16 +44,14 @@ public final class ImageFolder implements Dataset {
     for (Path ofClass : folders) {
       List<Path> images = sorted(ofClass, ImageFolder::isImage);
       if (images.isEmpty()) {
-        throw new IllegalArgumentException(
-            OPEN + ": folder of a class must have JPEG or PNG files (got none in " + ofClass + ")");
+        throw wrong("folder of a class must have JPEG or PNG files (got none in " + ofClass + ")");
       }
       files.addAll(images);
       lasts[classNames.size()] = files.size();
       classNames.add(ofClass.getFileName().toString());
     }
     if (files.isEmpty()) {
-      throw new IllegalArgumentException(
-          OPEN + ": folder must have a folder for each class (got none in " + folder + ")");
+      throw wrong("folder must have a folder for each class (got none in " + folder + ")");
     }
   }
 
@@ -62,15 +61,17 @@ public final class ImageFolder implements Dataset {
    * @param folder has a folder for each class; hidden ones and other files are skipped
    * @param shape what images are made to, with one channel or three
    * @return the data set
-   * @throws IllegalArgumentException if an argument is null, the folder does not exist or has no
-   *     classes, a class has no image, or the shape has another number of channels
-   * @throws UncheckedIOException if a folder can't be listed
+   * @throws IllegalArgumentException if an argument is null, or the shape has another number of
+   *     channels
+   * @throws FileException if the folder is missing or has no classes, a class has no image, or a
+   *     folder can't be listed
    */
   public static ImageFolder open(Path folder, ImageShape shape) {
     Arguments.notNull(folder, OPEN, "folder");
     Arguments.notNull(shape, OPEN, "shape");
     if (!Files.isDirectory(folder)) {
-      throw new IllegalArgumentException(OPEN + ": folder must exist (got " + folder + ")");
+      String rule = Files.exists(folder) ? "be a directory" : "exist";
+      throw wrong("folder must " + rule + " (got " + folder + ")");
     }
     if (shape.channels() != 1 && shape.channels() != 3) {
       throw new IllegalArgumentException(
@@ -79,9 +80,12 @@ public final class ImageFolder implements Dataset {
     try {
       return new ImageFolder(folder, shape);
     } catch (IOException e) {
-      throw new UncheckedIOException(
-          OPEN + ": folder must be readable (got " + e.getMessage() + ")", e);
+      throw new FileException(OPEN + ": folder must be readable (got " + e.getMessage() + ")", e);
     }
+  }
+
+  private static FileException wrong(String message) {
+    return new FileException(OPEN + ": " + message, null);
   }
 
   /** What of a folder is to be used. */

@@ -5,13 +5,15 @@ import java.awt.RenderingHints;
 import java.awt.image.BufferedImage;
 import java.awt.image.Raster;
 import java.io.IOException;
-import java.io.UncheckedIOException;
+import java.io.InputStream;
 import java.nio.FloatBuffer;
+import java.nio.file.Files;
 import java.util.Iterator;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
-import javax.imageio.stream.FileImageInputStream;
 import javax.imageio.stream.ImageInputStream;
+import javax.imageio.stream.MemoryCacheImageInputStream;
+import org.retort.FileException;
 
 /** A decoded picture, of eight bits each of red, green and blue. */
 final class Picture {
@@ -27,7 +29,8 @@ final class Picture {
   }
 
   static Picture read(DataFile file) {
-    try (ImageInputStream in = new FileImageInputStream(file.path().toFile())) {
+    try (InputStream content = Files.newInputStream(file.path());
+        ImageInputStream in = new MemoryCacheImageInputStream(content)) {
       Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
       ImageReader reader = readers.hasNext() ? readers.next() : null;
       try {
@@ -61,7 +64,7 @@ final class Picture {
         throw damaged(file, in, cut[0]);
       }
       return picture;
-    } catch (UncheckedIOException e) {
+    } catch (FileException e) {
       throw e;
     } catch (IOException | RuntimeException e) { // readers fail in many ways on damaged files
       throw damaged(file, in, String.valueOf(e.getMessage()));
@@ -86,7 +89,7 @@ final class Picture {
     return of(decoded.getRaster(), PixelColors.of(decoded));
   }
 
-  private static UncheckedIOException damaged(DataFile file, ImageInputStream in, String reason)
+  private static FileException damaged(DataFile file, ImageInputStream in, String reason)
       throws IOException {
     return file.damagedAt(
         in.getStreamPosition(), "the image", "be whole", reason.lines().findFirst().orElse(""));

@@ -7,5 +7,8 @@
  * <p>Batches are direct buffers that {@code TrainingStep.run} takes without a copy. Everything is
  * seeded: the same seed and epoch give the same batches. Only {@link org.retort.data.Augmentation}
  * needs native code.
+ *
+ * <p>Files may be in any {@link java.nio.file.FileSystem}, such as that of a zip file. One that is
+ * missing, damaged or unreadable leads to a {@link org.retort.FileException}.
  */
 package org.retort.data;

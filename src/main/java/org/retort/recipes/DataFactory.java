@@ -1,6 +1,5 @@
 package org.retort.recipes;
 
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
@@ -8,6 +7,7 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
+import org.retort.FileException;
 import org.retort.data.CifarDataset;
 import org.retort.data.Dataset;
 import org.retort.data.Digits;
@@ -72,7 +72,7 @@ final class DataFactory {
     try {
       Parts parts = SOURCES.get(name).opener().open(folder.orElse(null));
       return new ExperimentData(recipe, parts.train(), parts.test(), parts.credit());
-    } catch (IllegalArgumentException | UncheckedIOException wrong) {
+    } catch (IllegalArgumentException | FileException wrong) {
       throw new RecipeException(wrong.getMessage());
     }
   }

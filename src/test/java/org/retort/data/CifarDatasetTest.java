@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,6 +13,7 @@ import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.retort.FileException;
 
 final class CifarDatasetTest {
   private static final int PIXELS = 3 * 32 * 32;
@@ -67,7 +67,7 @@ final class CifarDatasetTest {
     byte[] content = images(3, 1, 10);
     Path cut = write("cut.bin", Arrays.copyOf(content, 5000));
     assertThatThrownBy(() -> CifarDataset.cifar10(cut))
-        .isInstanceOf(UncheckedIOException.class)
+        .isInstanceOf(FileException.class)
         .hasMessageContaining(
             "CifarDataset.cifar10: the file of %s must be whole images of 3073 bytes (got its end"
                 + " at byte 5000, within image 1)",
@@ -77,7 +77,7 @@ final class CifarDatasetTest {
     content[2 * 3073] = (byte) 200;
     Path wrong = write("wrong.bin", content);
     assertThatThrownBy(() -> CifarDataset.cifar10(wrong))
-        .isInstanceOf(UncheckedIOException.class)
+        .isInstanceOf(FileException.class)
         .hasMessageContaining(
             "CifarDataset.cifar10: the class at byte 6146 of %s must be between 0 and 9 (got 200)",
             wrong);
@@ -89,7 +89,7 @@ final class CifarDatasetTest {
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("CifarDataset.cifar10: files.length must be at least 1 (got 0)");
     assertThatThrownBy(() -> CifarDataset.cifar100(folder.resolve("none.bin")))
-        .isInstanceOf(IllegalArgumentException.class)
+        .isInstanceOf(FileException.class)
         .hasMessage("CifarDataset.cifar100: file must exist (got %s)", folder.resolve("none.bin"));
     CifarDataset data = CifarDataset.cifar10(write("a.bin", images(3, 1, 10)));
     assertThatThrownBy(() -> data.label(3))

@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.io.OutputStream;
-import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -14,6 +13,7 @@ import java.util.function.UnaryOperator;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.retort.FileException;
 
 final class CsvDatasetTest {
   private static final ImageShape SHAPE = new ImageShape(1, 2, 2);
@@ -59,7 +59,7 @@ final class CsvDatasetTest {
     assertThat(Values.of(data, 0)).containsExactly(0, 1, 0.2f, 0.4f);
     Files.write(file, Arrays.copyOf(Files.readAllBytes(file), 22));
     assertThatThrownBy(() -> CsvDataset.builder(file, SHAPE).open())
-        .isInstanceOf(UncheckedIOException.class)
+        .isInstanceOf(FileException.class)
         .hasMessageContaining("line 1 of " + file + " must be readable");
   }
 
@@ -82,7 +82,7 @@ final class CsvDatasetTest {
   void builder_badArguments_throw() throws IOException {
     Path none = folder.resolve("none");
     assertThatThrownBy(() -> CsvDataset.builder(none, SHAPE))
-        .isInstanceOf(IllegalArgumentException.class)
+        .isInstanceOf(FileException.class)
         .hasMessage("CsvDataset.builder: file must exist (got %s)", none);
     assertThatThrownBy(() -> open("", builder -> builder.labelColumn(5)))
         .hasMessage("CsvDataset.Builder.labelColumn: column must be between 0 and 4 (got 5)");
@@ -98,7 +98,7 @@ final class CsvDatasetTest {
 
   private void assertBad(String content, String where, String rule, String got) {
     assertThatThrownBy(() -> open(content, builder -> builder))
-        .isInstanceOf(UncheckedIOException.class)
+        .isInstanceOf(FileException.class)
         .hasMessageContaining(
             "CsvDataset.Builder.open: %s of %s must %s (got %s)",
             where, folder.resolve("data.csv"), rule, got);

@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.util.Arrays;
 import java.util.Set;
 import java.util.stream.Collectors;
@@ -14,6 +13,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.retort.FileException;
 
 final class DigitsTest {
   private static final Digits DIGITS = Digits.load();
@@ -110,7 +110,7 @@ final class DigitsTest {
   @Test
   void load_noFile_saysSo() {
     assertThatThrownBy(() -> Digits.load(null))
-        .isInstanceOf(UncheckedIOException.class)
+        .isInstanceOf(FileException.class)
         .hasMessage("Digits.load: digits.csv.gz must be on the class path (got nothing)");
   }
 
@@ -122,7 +122,7 @@ final class DigitsTest {
     }
     content[content.length / 2] ^= 1;
     assertThatThrownBy(() -> Digits.load(new ByteArrayInputStream(content)))
-        .isInstanceOf(UncheckedIOException.class)
+        .isInstanceOf(FileException.class)
         .hasMessageStartingWith("Digits.load: digits.csv.gz must have the SHA-256 09f66e6d")
         .hasMessageEndingWith("): it is damaged")
         .hasMessageNotContaining("\n");

@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -17,6 +16,7 @@ import java.util.stream.IntStream;
 import java.util.zip.GZIPOutputStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.retort.FileException;
 
 final class IdxDatasetTest {
   private static final byte[] LABELS = {3, 0, 5, 1};
@@ -54,7 +54,7 @@ final class IdxDatasetTest {
     Path labels = write("labels", idx(LABELS, 4));
     assertThat(IdxDataset.open(images, labels, 62).classes()).isEqualTo(62);
     assertThatThrownBy(() -> IdxDataset.open(images, labels, 5))
-        .isInstanceOf(UncheckedIOException.class)
+        .isInstanceOf(FileException.class)
         .hasMessageContaining(
             "IdxDataset.open: the class at byte 10 of %s must be between 0 and 4 (got 5)", labels);
     assertThatThrownBy(() -> IdxDataset.open(images, labels, 257))
@@ -86,7 +86,7 @@ final class IdxDatasetTest {
     Path images = write("images.gz", gzip(with(idx(pixels, 4, 5, 3), 4, 100_000_000)));
     Path labels = write("labels", idx(LABELS, 4));
     assertThatThrownBy(() -> IdxDataset.open(images, labels))
-        .isInstanceOf(UncheckedIOException.class)
+        .isInstanceOf(FileException.class)
         .hasMessageContaining("the header of %s must announce at most", images)
         .hasMessageContaining("got 1500000016");
   }
@@ -98,7 +98,7 @@ final class IdxDatasetTest {
     for (int length : new int[] {12, 40, whole.length - 9}) {
       Path images = write("images.gz", Arrays.copyOf(whole, length));
       assertThatThrownBy(() -> IdxDataset.open(images, labels))
-          .isInstanceOf(UncheckedIOException.class)
+          .isInstanceOf(FileException.class)
           .hasMessageContaining(images.toString());
     }
   }
@@ -108,7 +108,7 @@ final class IdxDatasetTest {
     Path images = write("images", idx(pixels, 4, 5, 3));
     Path labels = write("labels", idx(Arrays.copyOf(LABELS, 3), 3));
     assertThatThrownBy(() -> IdxDataset.open(images, labels))
-        .isInstanceOf(UncheckedIOException.class)
+        .isInstanceOf(FileException.class)
         .hasMessageContaining(
             "the count at byte 4 of %s must be that of the images in %s, 4 (got 3)",
             labels, images);
@@ -119,7 +119,7 @@ final class IdxDatasetTest {
     Path images = write("images", idx(pixels, 4, 5, 3));
     Path none = folder.resolve("none");
     assertThatThrownBy(() -> IdxDataset.open(images, none))
-        .isInstanceOf(IllegalArgumentException.class)
+        .isInstanceOf(FileException.class)
         .hasMessage("IdxDataset.open: file must exist (got %s)", none);
     assertThatThrownBy(() -> IdxDataset.open(null, images))
         .isInstanceOf(IllegalArgumentException.class)
@@ -170,7 +170,7 @@ final class IdxDatasetTest {
     for (boolean compressed : new boolean[] {false, true}) {
       Path images = write("images", compressed ? gzip(content) : content);
       assertThatThrownBy(() -> IdxDataset.open(images, labels))
-          .isInstanceOf(UncheckedIOException.class)
+          .isInstanceOf(FileException.class)
           .hasMessageContaining("IdxDataset.open: " + rule, images)
           .hasMessageContaining(got);
     }

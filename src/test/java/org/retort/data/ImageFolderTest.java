@@ -6,7 +6,6 @@ import static org.assertj.core.api.Assertions.within;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -15,6 +14,7 @@ import java.util.function.IntBinaryOperator;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.retort.FileException;
 
 final class ImageFolderTest {
   @TempDir private Path folder;
@@ -143,7 +143,7 @@ final class ImageFolderTest {
     ImageFolder data = ImageFolder.open(folder, new ImageShape(3, 2, 2));
     Files.delete(folder.resolve("a/image.png"));
     assertThatThrownBy(() -> data.read(0, FloatBuffer.allocate(12)))
-        .isInstanceOf(UncheckedIOException.class)
+        .isInstanceOf(FileException.class)
         .hasMessageContaining(folder.resolve("a/image.png") + " must be readable");
   }
 
@@ -151,15 +151,15 @@ final class ImageFolderTest {
   void open_badArguments_throw() throws IOException {
     ImageShape shape = new ImageShape(3, 2, 2);
     assertThatThrownBy(() -> ImageFolder.open(folder.resolve("none"), shape))
-        .isInstanceOf(IllegalArgumentException.class)
+        .isInstanceOf(FileException.class)
         .hasMessage("ImageFolder.open: folder must exist (got %s)", folder.resolve("none"));
     assertThatThrownBy(() -> ImageFolder.open(folder, shape))
-        .isInstanceOf(IllegalArgumentException.class)
+        .isInstanceOf(FileException.class)
         .hasMessage(
             "ImageFolder.open: folder must have a folder for each class (got none in %s)", folder);
     Files.createDirectories(folder.resolve("a"));
     assertThatThrownBy(() -> ImageFolder.open(folder, shape))
-        .isInstanceOf(IllegalArgumentException.class)
+        .isInstanceOf(FileException.class)
         .hasMessage(
             "ImageFolder.open: folder of a class must have JPEG or PNG files (got none in %s)",
             folder.resolve("a"));
@@ -171,7 +171,7 @@ final class ImageFolderTest {
   private void assertUnreadable(Path file, String rule) {
     ImageFolder data = ImageFolder.open(folder, new ImageShape(3, 8, 8));
     assertThatThrownBy(() -> data.read(0, FloatBuffer.allocate(192)))
-        .isInstanceOf(UncheckedIOException.class)
+        .isInstanceOf(FileException.class)
         .hasMessageContaining("ImageFolder.read: ")
         .hasMessageContaining("at byte ")
         .hasMessageContaining(file.toString())

@@ -6,7 +6,6 @@ import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.OutputStream;
-import java.io.UncheckedIOException;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +18,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.retort.FileException;
 import org.retort.data.CifarDataset;
 import org.retort.data.CsvDataset;
 import org.retort.data.Dataset;
@@ -112,7 +112,7 @@ final class DataFileFuzzTest {
         assertThat(image.hasRemaining()).isFalse();
       }
       return true;
-    } catch (UncheckedIOException error) {
+    } catch (FileException error) {
       assertThat(error.getMessage())
           .hasLineCount(1)
           .contains(file.toString())

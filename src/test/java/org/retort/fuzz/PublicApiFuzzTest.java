@@ -5,7 +5,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import com.code_intelligence.jazzer.api.FuzzedDataProvider;
 import com.code_intelligence.jazzer.junit.FuzzTest;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.lang.reflect.Executable;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
@@ -152,8 +151,7 @@ final class PublicApiFuzzTest {
     return error.getClass() == IllegalArgumentException.class
         || error.getClass() == IllegalStateException.class
         || error.getClass() == NoSuchElementException.class
-        || error instanceof RetortException
-        || error instanceof UncheckedIOException;
+        || error instanceof RetortException;
   }
 
   private static boolean isOneLine(String message) {
