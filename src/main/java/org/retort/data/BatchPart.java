@@ -33,6 +33,11 @@ final class BatchPart {
     return new BatchPart(pool, count, pool.length, true, true);
   }
 
+  /** Adds all that decides what is drawn. */
+  void addTo(Fingerprint fingerprint) {
+    fingerprint.add(pool).add(count).add(perPass).add(labeled).add(inOrder);
+  }
+
   int count() {
     return count;
   }

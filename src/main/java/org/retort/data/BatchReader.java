@@ -9,10 +9,14 @@ import java.util.SplittableRandom;
  * no garbage within an epoch, but for what the data set leaves.
  */
 final class BatchReader {
+  /** To be counted up when the same options give other batches than they did. */
+  private static final int ALGORITHM = 1;
+
   private final Dataset dataset;
   private final ImageShape shape;
   private final int stepsPerEpoch;
   private final long seed;
+  private final Augmentation augmentation;
   private final Augmenter augmenter; // null if nothing is augmented
   private final BatchPart[] parts;
   private final FloatBuffer raw; // what is augmented
@@ -29,6 +33,7 @@ final class BatchReader {
     this.dataset = dataset;
     this.stepsPerEpoch = stepsPerEpoch;
     this.seed = seed;
+    this.augmentation = augmentation;
     this.parts = parts;
     shape = dataset.shape();
     int size = 0;
@@ -48,6 +53,26 @@ final class BatchReader {
 
   int stepsPerEpoch() {
     return stepsPerEpoch;
+  }
+
+  /** A hash of all that decides what is read. */
+  long fingerprint() {
+    Fingerprint fingerprint =
+        new Fingerprint()
+            .add(ALGORITHM)
+            .add(dataset.fingerprint())
+            .add(stepsPerEpoch)
+            .add(seed)
+            .add(augmentation.padding())
+            .add(augmentation.reflected())
+            .add(augmentation.flipProbability())
+            .add(augmentation.mean().size());
+    augmentation.mean().forEach(fingerprint::add);
+    augmentation.deviation().forEach(fingerprint::add);
+    for (BatchPart part : parts) {
+      part.addTo(fingerprint);
+    }
+    return fingerprint.value();
   }
 
   /** Goes to the batch {@code firstStep} of an epoch. Reads nothing. */

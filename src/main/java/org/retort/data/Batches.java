@@ -45,4 +45,15 @@ public interface Batches {
       next();
     }
   }
+
+  /**
+   * Identifies what the batches consist of: two sources with the same fingerprint give the same
+   * batches in every epoch. A checkpoint holds it, and a training is resumed only with batches of
+   * the same fingerprint.
+   *
+   * @return a hash; 0 if it is not known, which matches any
+   */
+  default long fingerprint() {
+    return 0;
+  }
 }

@@ -152,4 +152,14 @@ public final class CifarDataset implements Dataset {
   public List<String> classNames() {
     return classNames;
   }
+
+  /**
+   * A hash of the labels, the names of the classes and the content of all files, in their order.
+   */
+  @Override
+  public long fingerprint() {
+    Fingerprint fingerprint = Fingerprint.of(this);
+    files.forEach(fingerprint::add);
+    return fingerprint.value();
+  }
 }

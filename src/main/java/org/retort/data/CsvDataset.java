@@ -3,6 +3,7 @@ package org.retort.data;
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -22,13 +23,15 @@ public final class CsvDataset implements Dataset {
   private record Line(byte[] pixels, int label) {}
 
   private final ImageShape shape;
+  private final int maxPixelValue;
   private final BytePixels pixels;
   private final int classes;
   private final List<Line> lines;
 
   private CsvDataset(Builder builder) {
     shape = builder.shape;
-    pixels = new BytePixels(builder.maxPixelValue);
+    maxPixelValue = builder.maxPixelValue;
+    pixels = new BytePixels(maxPixelValue);
     lines = new LineReader(builder).read();
     int largest = lines.stream().mapToInt(Line::label).max().orElse(Dataset.UNLABELED);
     classes = builder.classes > 0 ? builder.classes : Math.max(0, largest) + 1;
@@ -74,6 +77,14 @@ public final class CsvDataset implements Dataset {
   public void read(int index, FloatBuffer image) {
     Arguments.between(index, 0, lines.size() - 1, "CsvDataset.read", "index");
     pixels.append(lines.get(index).pixels(), image);
+  }
+
+  /** A hash of the labels, all pixels and what they are divided by. */
+  @Override
+  public long fingerprint() {
+    Fingerprint fingerprint = Fingerprint.of(this).add(maxPixelValue);
+    lines.forEach(line -> fingerprint.add(ByteBuffer.wrap(line.pixels())));
+    return fingerprint.value();
   }
 
   /** Reads the lines of a file. */

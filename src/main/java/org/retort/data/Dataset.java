@@ -63,4 +63,16 @@ public interface Dataset {
   default List<String> classNames() {
     return List.of();
   }
+
+  /**
+   * Identifies the images: two data sets with the same fingerprint have the same images at the same
+   * indices. By default a hash of size, shape, classes, their names and all labels, none of an
+   * image; a data set that knows a cheap sign of its images' content adds it.
+   *
+   * @return a hash, the same in every process and on every machine
+   * @throws org.retort.FileException if a file that it depends on can't be read
+   */
+  default long fingerprint() {
+    return Fingerprint.of(this).value();
+  }
 }

@@ -25,6 +25,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   private final Batch batch; // of next() without prefetching
   private int epoch = -1;
   private int step;
+  private long fingerprint; // 0 until it is asked for
   private volatile boolean closed;
   private volatile long waited;
 
@@ -152,6 +153,22 @@ public final class DatasetBatches implements Batches, AutoCloseable {
       reader.start(epoch, step);
       throw e;
     }
+  }
+
+  /**
+   * Identifies what the batches consist of: a hash of {@link Dataset#fingerprint}, seed,
+   * augmentation, number of images of a batch, and which of them are labelled. How many batches are
+   * made ahead does not matter. Computed by the first call.
+   *
+   * @return a hash, the same in every process and on every machine; never 0
+   * @throws org.retort.FileException if a file that the data set depends on can't be read
+   */
+  @Override
+  public long fingerprint() {
+    if (fingerprint == 0) {
+      fingerprint = reader.fingerprint();
+    }
+    return fingerprint;
   }
 
   /**

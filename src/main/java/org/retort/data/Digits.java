@@ -80,6 +80,11 @@ public final class Digits {
     public void read(int index, FloatBuffer image) {
       PIXELS.append(pixels, index * SHAPE.values(), SHAPE.values(), image);
     }
+
+    @Override
+    public long fingerprint() {
+      return Fingerprint.of(this).add(pixels).value();
+    }
   }
 
   private final int[] testIndices;

@@ -147,4 +147,10 @@ public final class IdxDataset implements Dataset {
     Arguments.between(index, 0, size - 1, "IdxDataset.read", "index");
     PIXELS.append(images, headerSize(IMAGES) + index * shape.values(), shape.values(), image);
   }
+
+  /** A hash of the labels and all pixels. */
+  @Override
+  public long fingerprint() {
+    return Fingerprint.of(this).add(images).value();
+  }
 }

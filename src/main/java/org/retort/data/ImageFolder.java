@@ -6,6 +6,7 @@ import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
@@ -133,11 +134,8 @@ public final class ImageFolder implements Dataset {
   @Override
   public int label(int index) {
     Arguments.between(index, 0, files.size() - 1, "ImageFolder.label", "index");
-    int label = 0;
-    while (lasts[label] <= index) {
-      label++;
-    }
-    return label;
+    int found = Arrays.binarySearch(lasts, index + 1);
+    return found >= 0 ? found : -found - 1;
   }
 
   /**
@@ -163,5 +161,22 @@ public final class ImageFolder implements Dataset {
   @Override
   public List<String> classNames() {
     return List.copyOf(classNames);
+  }
+
+  /**
+   * A hash of the names of the classes and the names and sizes of all files, whose content is not
+   * read; where the folder is does not matter.
+   */
+  @Override
+  public long fingerprint() {
+    Fingerprint fingerprint = Fingerprint.of(this);
+    for (Path file : files) {
+      try {
+        fingerprint.add(nameOf(file)).add(Files.size(file));
+      } catch (IOException e) {
+        throw new DataFile("ImageFolder.fingerprint", file).unreadable(e);
+      }
+    }
+    return fingerprint.value();
   }
 }

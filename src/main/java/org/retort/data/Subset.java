@@ -111,4 +111,10 @@ public final class Subset implements Dataset {
   public List<String> classNames() {
     return whole.classNames();
   }
+
+  /** A hash of the whole's, the indices in it, and the labels. */
+  @Override
+  public long fingerprint() {
+    return Fingerprint.of(this).add(whole.fingerprint()).add(indices).value();
+  }
 }
