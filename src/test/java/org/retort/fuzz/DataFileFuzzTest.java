@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThat;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
@@ -83,6 +84,17 @@ final class DataFileFuzzTest {
       image.setRGB(i % 12, i / 12, i * 77_777);
     }
     ImageIO.write(image, format, file.toFile());
+    assertAnyIsReadOrRefused(file, damaged -> ImageFolder.open(classes, SHAPE));
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"cmyk.jpg", "ycc_unmarked_from_0.jpg", "palette_transparent.png"})
+  void rareImage_damagedAtRandom_isReadOrRefused(String name) throws IOException {
+    Path classes = folder.resolve("photos");
+    Path file = Files.createDirectories(classes.resolve("one")).resolve(name);
+    try (InputStream image = ImageFolder.class.getResourceAsStream("pictures/" + name)) {
+      Files.copy(image, file);
+    }
     assertAnyIsReadOrRefused(file, damaged -> ImageFolder.open(classes, SHAPE));
   }
 
