@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "io/checkpoint_file.h"
 #include "models/network_state.h"
 #include "models/preprocessor.h"
 #include "train/bound_stage.h"
@@ -82,6 +83,9 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   void run(const Batch& batch, StepResult& result);
   bool finish(StepResult& result);
   void save(const std::string& path, const std::string& note);
+  /// Copies what save() writes.
+  /// @param function the caller's name, for error messages
+  Checkpoint copy_state(const char* function, const std::string& note);
   std::string load(const std::string& path);
   std::unique_lock<std::mutex> settle_and_lock(const Network& network, bool waits) override;
 

@@ -1,4 +1,4 @@
-// TrainingStep::save and load.
+// TrainingStep::save, checkpoint and load.
 #include <ATen/Context.h>
 #include <ATen/core/Generator.h>
 #include <ATen/core/grad_mode.h>
@@ -12,6 +12,8 @@
 #include <utility>
 
 #include "io/checkpoint_file.h"
+#include "io/state_dict_file.h"
+#include "runtime/exit_gate.h"
 #include "tensor/check.h"
 #include "train/configuration.h"
 #include "train/step.h"
@@ -22,6 +24,7 @@ namespace {
 using Tensors = torch::OrderedDict<std::string, at::Tensor>;
 
 constexpr const char* kSave = "TrainingStep.save";
+constexpr const char* kCheckpoint = "TrainingStep.checkpoint";
 constexpr const char* kLoad = "TrainingStep.load";
 
 /// Gives networks attributes, all or none.
@@ -98,6 +101,7 @@ constexpr const char* kRandomName = "random";
 constexpr const char* kNoteName = "note";
 constexpr const char* kLossScaleName = "loss_scale";
 constexpr size_t kMostNoteBytes = 1 << 20;
+const std::string kStudentPrefix = "student.";
 const std::string kAccumulatedPrefix = "accumulated.";
 const std::string kAttributesPrefix = "attributes.";
 
@@ -156,7 +160,7 @@ torch::OrderedDict<std::string, at::Tensor> changing(
 torch::OrderedDict<std::string, at::Tensor> TrainingStep::Impl::state(int64_t at_stage) const {
   torch::OrderedDict<std::string, at::Tensor> state;
   for (const auto& entry : NetworkState::of(*options.student).entries()) {
-    state.insert("student." + entry.key(), entry.value());
+    state.insert(kStudentPrefix + entry.key(), entry.value());
   }
   for (size_t i = 0; i < criteria.size(); ++i) {
     const std::string prefix = "terms." + std::to_string(i) + ".";
@@ -170,15 +174,15 @@ torch::OrderedDict<std::string, at::Tensor> TrainingStep::Impl::state(int64_t at
   return state;
 }
 
-void TrainingStep::Impl::save(const std::string& path, const std::string& note) {
+Checkpoint TrainingStep::Impl::copy_state(const char* function, const std::string& note) {
   RETORT_CHECK(
-      note.size() <= kMostNoteBytes, kSave, ": note must be of at most ", kMostNoteBytes, " bytes (got ", note.size(),
-      ")");
+      note.size() <= kMostNoteBytes, function, ": note must be of at most ", kMostNoteBytes, " bytes (got ",
+      note.size(), ")");
   Checkpoint checkpoint{configuration, Tensors()};
   {
     const auto lock = lock_settled();
     const auto add = [&](const std::string& name, const at::Tensor& value) {
-      checkpoint.tensors.insert(name, value.detach().clone());
+      checkpoint.tensors.insert(name, value.detach().to(at::kCPU, /*non_blocking=*/false, /*copy=*/true));
     };
     for (const auto& entry : changing(options, state(progress.stage))) add(entry.key(), entry.value());
     for (size_t i = 0; i < accumulation.sum().size(); ++i) {
@@ -206,7 +210,11 @@ void TrainingStep::Impl::save(const std::string& path, const std::string& note) 
     checkpoint.tensors.insert(kRandomName, random.get_state());
   }
   if (!note.empty()) checkpoint.tensors.insert(kNoteName, to_tensor(note));
-  write_checkpoint(kSave, checkpoint, path);
+  return checkpoint;
+}
+
+void TrainingStep::Impl::save(const std::string& path, const std::string& note) {
+  write_checkpoint(kSave, copy_state(kSave, note), path);
 }
 
 std::string TrainingStep::Impl::load(const std::string& path) {
@@ -274,6 +282,44 @@ std::string TrainingStep::Impl::load(const std::string& path) {
   finished.reset();
   failure = nullptr;
   return note;
+}
+
+struct StepCheckpoint::Impl {
+  Checkpoint checkpoint;
+};
+
+StepCheckpoint::StepCheckpoint(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+
+StepCheckpoint::~StepCheckpoint() {
+  static CallSite site;
+  const FinalCall call(site);
+  // Else LibTorch is being destroyed: what is kept for ever needs nothing of it.
+  if (!call.has_begun()) new std::shared_ptr<const Impl>(std::move(impl_));
+  impl_.reset();
+}
+
+void StepCheckpoint::write(const std::string& path) const {
+  static CallSite site;
+  const RunningCall running(site);
+  write_checkpoint("StepCheckpoint.write", impl_->checkpoint, path);
+}
+
+void StepCheckpoint::write_student(const std::string& path) const {
+  static CallSite site;
+  const RunningCall running(site);
+  Tensors student;
+  for (const auto& entry : impl_->checkpoint.tensors) {
+    if (entry.key().compare(0, kStudentPrefix.size(), kStudentPrefix) != 0) continue;
+    student.insert(entry.key().substr(kStudentPrefix.size()), entry.value());
+  }
+  write_state_dict("StepCheckpoint.write_student", student, path);
+}
+
+StepCheckpoint TrainingStep::checkpoint(const std::string& note) {
+  static CallSite site;
+  const RunningCall running(site);
+  return StepCheckpoint(
+      std::make_shared<StepCheckpoint::Impl>(StepCheckpoint::Impl{impl_->copy_state(kCheckpoint, note)}));
 }
 
 }  // namespace retort

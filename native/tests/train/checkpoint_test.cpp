@@ -1,4 +1,4 @@
-// TrainingStep::save and load.
+// TrainingStep::save, checkpoint and load.
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
 #include <retort/models/torchscript.h>
@@ -370,6 +370,33 @@ TEST_F(CheckpointTest, DamagedIsRefusedAndChangesNothing) {
   EXPECT_EQ(error_of_load(rig), "TrainingStep.load: path must be an existing file (got " + path() + ")");
 }
 
+TEST_P(ResumedStepTest, CopyIsWrittenAsItWasTaken) {
+  StepRig rig(GetParam().change);
+  for (uint64_t i = 0; i < 3; ++i) rig.run(i);
+  rig.step->save(path(), "note");
+  const std::string student = folder_.file("student.pt");
+  rig.student->save_state_dict(student);
+
+  const StepCheckpoint copy = rig.step->checkpoint("note");
+  for (uint64_t i = 3; i < 6; ++i) rig.run(i);
+  copy.write(folder_.file("copy.retort"));
+  copy.write_student(folder_.file("copy.pt"));
+  EXPECT_TRUE(test::bytes_of(folder_.file("copy.retort")) == test::bytes_of(path()));
+  EXPECT_TRUE(test::bytes_of(folder_.file("copy.pt")) == test::bytes_of(student));
+}
+
+TEST_F(CheckpointTest, CopyOutlivesItsStep) {
+  auto rig = std::make_unique<StepRig>();
+  rig->run(1);
+  const test::NamedTensors state = rig->photograph();
+  const StepCheckpoint copy = rig->step->checkpoint();
+  rig.reset();
+  copy.write(path());
+  StepRig other;
+  EXPECT_EQ(other.step->load(path()), "");
+  EXPECT_TRUE(same_bits(other.photograph(), state));
+}
+
 TEST_F(CheckpointTest, KeepsANote) {
   StepRig rig;
   rig.run(1);
@@ -397,6 +424,9 @@ TEST_F(CheckpointTest, TooLongANoteIsRefusedAndLeavesTheFile) {
   EXPECT_EQ(
       test::error_of([&] { rig.step->save(path(), std::string((1 << 20) + 1, 'x')); }),
       "TrainingStep.save: note must be of at most 1048576 bytes (got 1048577)");
+  EXPECT_EQ(
+      test::error_of([&] { rig.step->checkpoint(std::string((1 << 20) + 1, 'x')); }),
+      "TrainingStep.checkpoint: note must be of at most 1048576 bytes (got 1048577)");
   EXPECT_EQ(rig.step->load(path()), "short");
 }
 
@@ -424,6 +454,10 @@ TEST_F(CheckpointTest, ThatCannotBeWrittenIsAnError) {
   EXPECT_EQ(
       checkpoint_error_of([&] { rig.step->save(nowhere); }),
       "TrainingStep.save: path must be a file that can be written (got " + nowhere + ": No such file or directory)");
+  const StepCheckpoint copy = rig.step->checkpoint();
+  EXPECT_EQ(
+      checkpoint_error_of([&] { copy.write(nowhere); }),
+      "StepCheckpoint.write: path must be a file that can be written (got " + nowhere + ": No such file or directory)");
 }
 
 }  // namespace

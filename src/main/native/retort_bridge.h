@@ -127,6 +127,10 @@ inline void save(retort::TrainingStep& step, const std::string& path, const int8
   step.save(path, Note(reinterpret_cast<const char*>(note), static_cast<size_t>(size)));
 }
 
+inline retort::StepCheckpoint checkpoint(retort::TrainingStep& step, const int8_t* note, int64_t size) {
+  return step.checkpoint(Note(reinterpret_cast<const char*>(note), static_cast<size_t>(size)));
+}
+
 inline Note load(retort::TrainingStep& step, const std::string& path) {
   return step.load(path);
 }

@@ -163,6 +163,30 @@ struct RETORT_API StepResult {
   int64_t nanoseconds = 0;
 };
 
+/// A copy of everything that a training step changes, as TrainingStep::checkpoint takes it, to be written while the
+/// next steps run. It takes as much of the CPU's memory as the file. Safe under threads.
+class RETORT_API StepCheckpoint {
+ public:
+  ~StepCheckpoint();
+  StepCheckpoint(const StepCheckpoint&) = delete;
+  StepCheckpoint& operator=(const StepCheckpoint&) = delete;
+
+  /// Writes the file that TrainingStep::save would have written when the copy was taken.
+  /// @throws CheckpointError if the file cannot be written
+  void write(const std::string& path) const;
+
+  /// Writes the file that Network::save_state_dict of the student would have written.
+  /// @throws c10::ValueError if the file cannot be written
+  void write_student(const std::string& path) const;
+
+ private:
+  friend class TrainingStep;
+  struct Impl;
+  explicit StepCheckpoint(std::shared_ptr<const Impl> impl);
+
+  std::shared_ptr<const Impl> impl_;
+};
+
 /// Trains a student with a teacher: teacher forward, student forward, weighted losses, backward, checks, clipping,
 /// optimizer.
 ///
@@ -234,6 +258,12 @@ class RETORT_API TrainingStep {
   /// @throws CheckpointError if the file cannot be written
   /// @throws c10::ValueError if the note is longer
   void save(const std::string& path, const std::string& note = {});
+
+  /// Copies what save() writes, so that the file can be written while further steps run. Waits for a running step, then
+  /// takes as long as the copy.
+  /// @param note as above
+  /// @throws c10::ValueError if the note is longer
+  StepCheckpoint checkpoint(const std::string& note = {});
 
   /// Resumes from a checkpoint: on the same machine, with the same number of threads and, if there is one, the same
   /// file of the teacher's cache, the next steps compute the same bits as after save(). A result or an error that

@@ -129,6 +129,7 @@ final class OwnershipTest {
           () -> step.run(StepInput.of(new float[192], new long[1]), result),
           () -> step.run(StepInput.of(new byte[192], new long[1]), result),
           () -> step.save(folder.resolve("step")),
+          () -> step.checkpoint(""),
           () -> step.load(folder),
           step::newResult,
           step::publish,

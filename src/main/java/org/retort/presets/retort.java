@@ -148,6 +148,7 @@ public class retort implements InfoMapper {
                     "retort::TrainingStep::run",
                     "retort::TrainingStep::finish",
                     "retort::TrainingStep::save",
+                    "retort::TrainingStep::checkpoint",
                     "retort::TrainingStep::load",
                     "retort_jni::write",
                     "retort_jni::step_into",
@@ -171,6 +172,7 @@ public class retort implements InfoMapper {
     struct(map, "Preprocessing");
     struct(map, "Predictor");
     struct(map, "TeacherCacheOptions");
+    struct(map, "StepCheckpoint");
     struct(map, "TrainingStep");
     struct(map, "TrainingStepOptions");
     listed(map, "ParameterGroup");

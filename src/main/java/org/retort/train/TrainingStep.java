@@ -318,6 +318,23 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
+   * Copies what {@link #save(Path, String)} writes, so that another thread can write it while
+   * further steps run. Waits for a running step, and then takes as long as the copy: about 1 ms for
+   * a ResNet-20 with momentum, whose step on a batch of 64 takes 20 ms or more.
+   *
+   * @param note as in {@link #save(Path, String)}
+   * @return a new checkpoint, which the caller closes
+   * @throws IllegalArgumentException if the note is null
+   * @throws IllegalStateException if the step was closed
+   * @throws org.retort.RetortException if the note is too long, or memory is short
+   */
+  public StepCheckpoint checkpoint(String note) {
+    Arguments.notNull(note, "TrainingStep.checkpoint", "note");
+    byte[] bytes = note.getBytes(StandardCharsets.UTF_8);
+    return new StepCheckpoint(handle.ask(step -> retort.checkpoint(step, bytes, bytes.length)));
+  }
+
+  /**
    * Resumes from a checkpoint: on the same machine, with the same number of threads and, if there
    * is one, the same file of the teacher's cache, the next steps compute the same bits as after
    * {@link #save}. Published weights stay as they are.

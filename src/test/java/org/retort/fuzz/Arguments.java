@@ -19,6 +19,7 @@ import org.retort.data.Dataset;
 import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
 import org.retort.models.Network;
+import org.retort.train.StepCheckpoint;
 import org.retort.train.StepResult;
 import org.retort.train.Trainer;
 import org.retort.train.TrainingListener;
@@ -85,6 +86,9 @@ final class Arguments {
     }
     if (type == TrainingStep.class) {
       return fixtures.step();
+    }
+    if (type == StepCheckpoint.class) {
+      return fixtures.checkpoint();
     }
     if (type == StepResult.class) {
       return fixtures.result();

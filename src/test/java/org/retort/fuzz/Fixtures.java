@@ -18,6 +18,7 @@ import org.retort.models.ResNet;
 import org.retort.models.TorchScriptNetwork;
 import org.retort.testing.Program;
 import org.retort.train.Sgd;
+import org.retort.train.StepCheckpoint;
 import org.retort.train.StepInput;
 import org.retort.train.StepResult;
 import org.retort.train.Trainer;
@@ -41,6 +42,7 @@ final class Fixtures implements AutoCloseable {
   private Network mlp;
   private Network torchScript;
   private TrainingStep step;
+  private StepCheckpoint checkpoint;
   private StepResult result;
   private int uses;
 
@@ -100,7 +102,8 @@ final class Fixtures implements AutoCloseable {
     step = builder(torchScript, teacher).build();
     result = step.newResult();
     step.run(StepInput.of(new float[(int) IMAGE], new long[1]), result);
-    open.addAll(List.of(resNet, mlp, torchScript, teacher, step));
+    checkpoint = step.checkpoint("note");
+    open.addAll(List.of(resNet, mlp, torchScript, teacher, step, checkpoint));
   }
 
   private static TrainingStepBuilder builder(Network student, Network teacher) {
@@ -133,6 +136,10 @@ final class Fixtures implements AutoCloseable {
 
   TrainingStep step() {
     return step;
+  }
+
+  StepCheckpoint checkpoint() {
+    return checkpoint;
   }
 
   StepResult result() {

@@ -3,6 +3,7 @@ package org.retort.train;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.retort.testing.Failures.assertIllegal;
+import static org.retort.testing.Failures.assertUnusable;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -17,6 +18,7 @@ import org.retort.FileException;
 import org.retort.losses.KdLoss;
 import org.retort.testing.ChildJvm;
 import org.retort.testing.Failures;
+import org.retort.testing.Threads;
 
 final class CheckpointTest {
   private static final int STEPS = 3;
@@ -143,8 +145,11 @@ final class CheckpointTest {
   @Test
   void save_whereNothingCanBeWritten_isRefused() {
     try (SmallStep small = new SmallStep()) {
-      assertThatThrownBy(() -> small.step.save(folder.resolve("nowhere").resolve("step")))
-          .isInstanceOf(FileException.class);
+      Path file = folder.resolve("nowhere").resolve("step");
+      assertThatThrownBy(() -> small.step.save(file)).isInstanceOf(FileException.class);
+      try (StepCheckpoint checkpoint = small.step.checkpoint("")) {
+        assertThatThrownBy(() -> checkpoint.write(file)).isInstanceOf(FileException.class);
+      }
     }
   }
 
@@ -167,6 +172,75 @@ final class CheckpointTest {
       Failures.assertRefused(
           () -> small.step.save(folder.resolve("step"), "ä".repeat(1 << 20)),
           "TrainingStep.save: note must be of at most 1048576 bytes (got 2097152)");
+      Failures.assertRefused(
+          () -> small.step.checkpoint("ä".repeat(1 << 20)),
+          "TrainingStep.checkpoint: note must be of at most 1048576 bytes (got 2097152)");
+      assertThat(folder).isEmptyDirectory();
+    }
+  }
+
+  @Test
+  void checkpoint_writtenLater_isOfTheMomentItWasTaken() {
+    Path saved = folder.resolve("saved");
+    Path student = folder.resolve("student");
+    Path copy = folder.resolve("copy");
+    Path studentOfCopy = folder.resolve("studentOfCopy");
+    try (SmallStep small = new SmallStep()) {
+      small.runSteps(STEPS);
+      small.step.save(saved, "ä");
+      small.student.saveStateDict(student);
+      try (StepCheckpoint checkpoint = small.step.checkpoint("ä")) {
+        small.runSteps(STEPS);
+        checkpoint.write(copy);
+        checkpoint.writeStudent(studentOfCopy);
+      }
+    }
+    assertThat(copy).hasSameBinaryContentAs(saved);
+    assertThat(studentOfCopy).hasSameBinaryContentAs(student);
+  }
+
+  @Test
+  void checkpoint_writtenWhileStepsRun_disturbsNeither() throws Exception {
+    Path file = folder.resolve("step");
+    try (SmallStep small = new SmallStep();
+        SmallStep alone = new SmallStep();
+        StepCheckpoint checkpoint = small.step.checkpoint("")) {
+      Threads.runAll(
+          () -> small.runSteps(STEPS),
+          () -> checkpoint.write(file),
+          () -> checkpoint.writeStudent(folder.resolve("student")));
+      assertThat(small.state()).isEqualTo(alone.stateAfter(STEPS));
+      small.step.load(file);
+      try (SmallStep fresh = new SmallStep()) {
+        assertThat(small.state()).isEqualTo(fresh.state());
+      }
+    }
+  }
+
+  @Test
+  void checkpoint_everythingElseClosed_isWritten() {
+    Path file = folder.resolve("step");
+    SmallStep small = new SmallStep();
+    Map<String, ByteBuffer> state = small.stateAfter(STEPS);
+    StepCheckpoint checkpoint = small.step.checkpoint("note");
+    small.close();
+    checkpoint.write(file);
+    checkpoint.close();
+    try (SmallStep other = new SmallStep()) {
+      assertThat(other.step.load(file)).isEqualTo("note");
+      assertThat(other.state()).isEqualTo(state);
+    }
+  }
+
+  @Test
+  void checkpoint_closed_refusesEverything() {
+    try (SmallStep small = new SmallStep()) {
+      StepCheckpoint checkpoint = small.step.checkpoint("");
+      checkpoint.close();
+      checkpoint.close();
+      String message = "StepCheckpoint: object must be open (got a closed one)";
+      assertUnusable(() -> checkpoint.write(folder.resolve("step")), message);
+      assertUnusable(() -> checkpoint.writeStudent(folder.resolve("student")), message);
       assertThat(folder).isEmptyDirectory();
     }
   }
@@ -183,6 +257,16 @@ final class CheckpointTest {
           () -> small.step.save(null), "TrainingStep.save: file must be given (got null)");
       assertIllegal(
           () -> small.step.load(null), "TrainingStep.load: file must be given (got null)");
+      assertIllegal(
+          () -> small.step.checkpoint(null),
+          "TrainingStep.checkpoint: note must be given (got null)");
+      try (StepCheckpoint checkpoint = small.step.checkpoint("")) {
+        assertIllegal(
+            () -> checkpoint.write(null), "StepCheckpoint.write: file must be given (got null)");
+        assertIllegal(
+            () -> checkpoint.writeStudent(null),
+            "StepCheckpoint.writeStudent: file must be given (got null)");
+      }
     }
   }
 }

@@ -1,0 +1,56 @@
+package org.retort.train;
+
+import java.nio.file.Path;
+import org.retort.bindings.NativeStepCheckpoint;
+import org.retort.internal.Arguments;
+import org.retort.internal.NativeHandle;
+
+/**
+ * A copy of everything that a training step changes, which another thread can write to a file while
+ * the next steps run. {@link TrainingStep#checkpoint} makes it.
+ *
+ * <p>Until it is closed, a copy takes as much native memory as the file: the bytes of the student,
+ * the optimizer and the losses' memories. It is thread-safe, and independent of the step and the
+ * networks, which may be closed.
+ */
+public final class StepCheckpoint implements AutoCloseable {
+  private final NativeHandle<NativeStepCheckpoint> handle;
+
+  StepCheckpoint(NativeStepCheckpoint checkpoint) {
+    handle = new NativeHandle<>("StepCheckpoint", checkpoint);
+  }
+
+  /**
+   * Writes the checkpoint, as {@link TrainingStep#save(Path, String)} would have done when it was
+   * made.
+   *
+   * @param file where to write, atomically; for {@link TrainingStep#load}
+   * @throws IllegalArgumentException if it is null
+   * @throws IllegalStateException if the checkpoint was closed
+   * @throws org.retort.FileException if the file can't be written
+   */
+  public void write(Path file) {
+    Arguments.notNull(file, "StepCheckpoint.write", "file");
+    handle.use(checkpoint -> checkpoint.write(file.toString()));
+  }
+
+  /**
+   * Writes the student's state dict, as {@link org.retort.models.Network#saveStateDict} would have
+   * done when the checkpoint was made.
+   *
+   * @param file where to write, atomically
+   * @throws IllegalArgumentException if it is null
+   * @throws IllegalStateException if the checkpoint was closed
+   * @throws org.retort.RetortException if the file can't be written
+   */
+  public void writeStudent(Path file) {
+    Arguments.notNull(file, "StepCheckpoint.writeStudent", "file");
+    handle.use(checkpoint -> checkpoint.write_student(file.toString()));
+  }
+
+  /** Frees the copy once a running write has ended. Closing it again has no effect. */
+  @Override
+  public void close() {
+    handle.close();
+  }
+}
