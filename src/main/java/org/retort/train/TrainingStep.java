@@ -43,13 +43,20 @@ import org.retort.models.Network;
 public final class TrainingStep implements AutoCloseable {
   private static final String RUN = "TrainingStep.run";
 
+  private final Network student;
   private final NativeHandle<NativeTrainingStep> handle;
   private final long[] imageShape; // as images lie in memory
   private final long sampleSize;
   private final boolean channelsLast;
   private final int mostTerms;
 
-  TrainingStep(NativeTrainingStep step, long[] inputShape, boolean channelsLast, int mostTerms) {
+  TrainingStep(
+      Network student,
+      NativeTrainingStep step,
+      long[] inputShape,
+      boolean channelsLast,
+      int mostTerms) {
+    this.student = student;
     handle = new NativeHandle<>("TrainingStep", step);
     imageShape = inputShape.clone();
     if (channelsLast) {
@@ -86,6 +93,15 @@ public final class TrainingStep implements AutoCloseable {
     return new TrainingStepBuilder(
         Arguments.notNull(student, "TrainingStep.builder", "student"),
         Arguments.notNull(teacher, "TrainingStep.builder", "teacher"));
+  }
+
+  /**
+   * The network that the step trains.
+   *
+   * @return the object that was given to {@link #builder(Network)}
+   */
+  public Network student() {
+    return student;
   }
 
   /**

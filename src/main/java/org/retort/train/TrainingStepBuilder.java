@@ -410,7 +410,8 @@ public final class TrainingStepBuilder {
             }
             int mostTerms = all.stream().mapToInt(one -> one.terms().size()).max().orElseThrow();
             NativeTrainingStep step = new NativeTrainingStep(options);
-            return new TrainingStep(step, shape, student.preprocessing().channelsLast(), mostTerms);
+            boolean channelsLast = student.preprocessing().channelsLast();
+            return new TrainingStep(student, step, shape, channelsLast, mostTerms);
           }
         });
   }

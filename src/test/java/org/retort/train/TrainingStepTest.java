@@ -33,6 +33,13 @@ final class TrainingStepTest {
   }
 
   @Test
+  void student_isTheOneThatWasGiven() {
+    assertThat(small.step.student()).isSameAs(small.student);
+    small.step.close();
+    assertThat(small.step.student()).isSameAs(small.student);
+  }
+
+  @Test
   void run_once_changesAllStateAndNothingOfTheTeacher() {
     Map<String, ByteBuffer> before = small.state();
     Map<String, ByteBuffer> teacher = Bits.of(small.teacher.stateDict());
