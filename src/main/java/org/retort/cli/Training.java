@@ -142,7 +142,7 @@ final class Training {
         Trainer.builder(step, batches)
             .epochs(epochs)
             .evaluate(() -> experiment.accuracy(network))
-            .keep(network, output.checkpoints(run, stage))
+            .keep(output.checkpoints(run, stage))
             .resume()
             .listener(listener)
             .build();

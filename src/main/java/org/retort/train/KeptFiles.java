@@ -9,10 +9,9 @@ import org.retort.models.Network;
 /**
  * What a trainer writes.
  *
- * @param student the network that the step trains
  * @param folder where the files are
  */
-record KeptFiles(Network student, Path folder) {
+record KeptFiles(Path folder) {
   /** Creates the folder if it does not exist. */
   void makeFolder() {
     try {
@@ -24,19 +23,32 @@ record KeptFiles(Network student, Path folder) {
     }
   }
 
+  /** Requires the folder to take a checkpoint, by writing one and removing it again. */
+  void probe(StepCheckpoint checkpoint) {
+    Path file = folder.resolve("probe.checkpoint");
+    checkpoint.write(file);
+    try {
+      Files.delete(file);
+    } catch (IOException error) {
+      throw new FileException(
+          "Trainer.run: folder must be one whose files can be replaced (got " + folder + ")",
+          error);
+    }
+  }
+
   /** Returns where the state of the training is. */
   Path checkpoint() {
     return folder.resolve("last.checkpoint");
   }
 
   /** Keeps the student as the best one. */
-  void saveBest() {
+  void saveBest(Network student) {
     student.saveStateDict(folder.resolve("best.pt"));
   }
 
   /** Keeps the student as the last one, then all that is needed to resume. */
-  void saveLast(TrainingStep step, Progress progress) {
-    student.saveStateDict(folder.resolve("last.pt"));
-    step.save(checkpoint(), progress.note());
+  void saveLast(StepCheckpoint checkpoint) {
+    checkpoint.writeStudent(folder.resolve("last.pt"));
+    checkpoint.write(checkpoint());
   }
 }

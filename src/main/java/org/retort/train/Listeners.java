@@ -39,23 +39,31 @@ final class Listeners implements TrainingListener {
     }
   }
 
-  /** Calls every listener, even if others throw; then throws the first exception. */
+  /** Calls every listener, even if others throw; then throws the first exception or error. */
   @Override
   public void onEnd(TrainingSummary training) {
-    RuntimeException first = null;
-    for (TrainingListener listener : all) {
+    onEnd(training, 0);
+  }
+
+  private void onEnd(TrainingSummary training, int from) {
+    for (int i = from; i < all.length; i++) {
       try {
-        listener.onEnd(training);
-      } catch (RuntimeException error) {
-        if (first == null) {
-          first = error;
-        } else {
-          first.addSuppressed(error);
+        all[i].onEnd(training);
+      } catch (RuntimeException | Error first) {
+        try {
+          onEnd(training, i + 1);
+        } catch (RuntimeException | Error another) {
+          addSuppressed(first, another);
         }
+        throw first;
       }
     }
-    if (first != null) {
-      throw first;
+  }
+
+  /** Adds a failure to another; one that several listeners throw can't be its own. */
+  static void addSuppressed(Throwable first, Throwable another) {
+    if (another != first) {
+      first.addSuppressed(another);
     }
   }
 }

@@ -15,6 +15,7 @@ final class Progress {
   private static final String KIND = "retort.trainer=1";
 
   private final int stepsPerEpoch;
+  private final long fingerprint;
   private int epoch;
   private int step;
   private int skipped;
@@ -26,13 +27,19 @@ final class Progress {
   private int bestEpoch = -1;
   private int sinceBest;
 
-  /** Starts at the first step. */
-  Progress(int stepsPerEpoch) {
+  /**
+   * Starts at the first step.
+   *
+   * @param stepsPerEpoch of the batches
+   * @param fingerprint of the batches
+   */
+  Progress(int stepsPerEpoch, long fingerprint) {
     this.stepsPerEpoch = stepsPerEpoch;
+    this.fingerprint = fingerprint;
   }
 
-  private Progress(Properties values) {
-    stepsPerEpoch = whole(values, "stepsPerEpoch");
+  private Progress(Properties values, int stepsPerEpoch, long fingerprint) {
+    this(stepsPerEpoch, fingerprint);
     epoch = whole(values, "epoch");
     step = whole(values, "step");
     skipped = whole(values, "skipped");
@@ -51,6 +58,7 @@ final class Progress {
         "\n",
         KIND,
         "stepsPerEpoch=" + stepsPerEpoch,
+        "batches=" + fingerprint,
         "epoch=" + epoch,
         "step=" + step,
         "skipped=" + skipped,
@@ -63,20 +71,35 @@ final class Progress {
         "sinceBest=" + sinceBest);
   }
 
-  /** Resumes from the note of {@code file}. */
-  static Progress of(String note, int stepsPerEpoch, Path file) {
+  /**
+   * Resumes from the note of {@code file}. A note without a fingerprint, or with 0, goes with any
+   * batches of the same number of steps: it is older than fingerprints, or of batches that have
+   * none.
+   */
+  static Progress of(String note, int stepsPerEpoch, long fingerprint, Path file) {
     if (!note.startsWith(KIND + "\n")) {
       throw refused(file, "of a trainer", note.isEmpty() ? "no note" : "another note");
     }
+    Properties values = values(note);
     Progress progress;
+    int notedSteps;
+    long notedFingerprint;
     try {
-      progress = new Progress(values(note));
+      notedSteps = whole(values, "stepsPerEpoch");
+      notedFingerprint = Long.parseLong(values.getProperty("batches", "0"));
+      progress = new Progress(values, stepsPerEpoch, fingerprint);
     } catch (NumberFormatException error) {
       throw refused(file, "of a trainer", "a note without all numbers");
     }
-    if (progress.stepsPerEpoch != stepsPerEpoch) {
+    if (notedSteps != stepsPerEpoch) {
+      throw refused(file, "of batches with " + stepsPerEpoch + " steps per epoch", notedSteps);
+    }
+    if (notedFingerprint != 0 && notedFingerprint != fingerprint) {
       throw refused(
-          file, "of batches with " + stepsPerEpoch + " steps per epoch", progress.stepsPerEpoch);
+          file,
+          "of batches with these data, labels, seed, size and augmentation, whose fingerprint is "
+              + Long.toHexString(fingerprint),
+          Long.toHexString(notedFingerprint));
     }
     return progress;
   }

@@ -4,6 +4,7 @@ import static org.retort.internal.Arguments.check;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -13,7 +14,6 @@ import java.util.function.DoubleSupplier;
 import org.retort.data.Batch;
 import org.retort.data.Batches;
 import org.retort.internal.Arguments;
-import org.retort.models.Network;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -39,13 +39,21 @@ public final class Trainer {
   private final int evaluateEvery;
   private final int patience;
   private final KeptFiles files;
-  private final int checkpointEvery;
+  private final int checkpointEveryEpochs;
+  private final long checkpointEverySteps;
+  private final long checkpointEveryNanos;
   private final boolean resume;
   private final int publishEvery;
   private final Listeners listeners;
 
+  private final CheckpointWriter writer;
   private final AtomicBoolean started = new AtomicBoolean();
   private volatile boolean stopped;
+
+  /** What the last checkpoint was taken of, and when. */
+  private String lastNote;
+
+  private long lastTime;
 
   private Trainer(Builder builder) {
     step = builder.step;
@@ -55,7 +63,10 @@ public final class Trainer {
     evaluateEvery = builder.evaluateEvery;
     patience = builder.patience;
     files = builder.files;
-    checkpointEvery = builder.checkpointEvery;
+    writer = new CheckpointWriter(files);
+    checkpointEveryEpochs = builder.checkpointEveryEpochs;
+    checkpointEverySteps = builder.checkpointEverySteps;
+    checkpointEveryNanos = builder.checkpointEveryNanos;
     resume = builder.resume;
     publishEvery = builder.publishEvery;
     listeners = new Listeners(builder.listeners);
@@ -77,36 +88,37 @@ public final class Trainer {
 
   /**
    * Trains until all epochs are done, the score stops improving, {@link #stop} is called, or the
-   * thread is interrupted (its interrupt flag stays set).
+   * thread is interrupted (its interrupt flag stays set). Returns once the last checkpoint is
+   * written.
    *
    * @return the results, and why the training ended
    * @throws IllegalStateException if the trainer has run before, or the step or the student is
    *     closed
-   * @throws org.retort.FileException if the files can't be written, or the checkpoint to resume
-   *     from is damaged, or belongs to another step, to other batches or not to a trainer
+   * @throws org.retort.FileException if the files can't be written, which is tried before the first
+   *     step, or the checkpoint to resume from is damaged, or belongs to another step, to other
+   *     batches or not to a trainer
    * @throws org.retort.RetortException if a step fails, for example with a {@link
    *     org.retort.NonFiniteException}
-   * @throws RuntimeException whatever batches, evaluation or listeners throw
+   * @throws RuntimeException whatever batches, evaluation or listeners throw, errors such as {@link
+   *     OutOfMemoryError} included
    */
   public TrainingSummary run() {
     if (!started.compareAndSet(false, true)) {
       throw new IllegalStateException("Trainer.run: trainer must be new (got one that has run)");
     }
     long start = System.nanoTime();
+    lastTime = start;
     Progress progress = begin();
     TrainingSummary summary;
     try {
       listeners.onStart(progress.steps(), (long) epochs * batches.stepsPerEpoch());
       publishIf(publishEvery > 0);
       TrainingSummary.End end = train(progress);
+      awaitCheckpoint();
       publishIf(publishEvery > 0);
       summary = progress.end(end, secondsSince(start));
     } catch (RuntimeException | Error failure) {
-      try {
-        listeners.onEnd(progress.end(TrainingSummary.End.FAILED, secondsSince(start)));
-      } catch (RuntimeException another) {
-        failure.addSuppressed(another);
-      }
+      endFailed(progress, start, failure);
       throw failure;
     }
     LOG.info(
@@ -117,6 +129,19 @@ public final class Trainer {
         rounded(summary.seconds()));
     listeners.onEnd(summary);
     return summary;
+  }
+
+  private void endFailed(Progress progress, long start, Throwable failure) {
+    try {
+      writer.await();
+    } catch (RuntimeException | Error another) {
+      Listeners.addSuppressed(failure, another);
+    }
+    try {
+      listeners.onEnd(progress.end(TrainingSummary.End.FAILED, secondsSince(start)));
+    } catch (RuntimeException | Error another) {
+      Listeners.addSuppressed(failure, another);
+    }
   }
 
   /**
@@ -130,21 +155,32 @@ public final class Trainer {
 
   private Progress begin() {
     int stepsPerEpoch = batches.stepsPerEpoch();
-    if (files != null) {
-      files.makeFolder();
-    }
-    if (!resume || !Files.exists(files.checkpoint())) {
+    Progress progress =
+        files == null ? new Progress(stepsPerEpoch, 0) : beginWithFiles(stepsPerEpoch);
+    if (progress.steps() == 0) {
       LOG.info("training for {} epochs of {} steps", epochs, stepsPerEpoch);
-      return new Progress(stepsPerEpoch);
+    } else {
+      LOG.info(
+          "training for {} epochs of {} steps, resuming from step {} of epoch {}",
+          epochs,
+          stepsPerEpoch,
+          progress.step(),
+          progress.epoch());
     }
+    return progress;
+  }
+
+  private Progress beginWithFiles(int stepsPerEpoch) {
+    files.makeFolder();
     Path file = files.checkpoint();
-    Progress progress = Progress.of(step.load(file), stepsPerEpoch, file);
-    LOG.info(
-        "training for {} epochs of {} steps, resuming from step {} of epoch {}",
-        epochs,
-        stepsPerEpoch,
-        progress.step(),
-        progress.epoch());
+    long fingerprint = batches.fingerprint();
+    Progress progress =
+        resume && Files.exists(file)
+            ? Progress.of(step.load(file), stepsPerEpoch, fingerprint, file)
+            : new Progress(stepsPerEpoch, fingerprint);
+    try (StepCheckpoint checkpoint = step.checkpoint("")) {
+      files.probe(checkpoint);
+    }
     return progress;
   }
 
@@ -153,7 +189,7 @@ public final class Trainer {
     while (!isOver(progress)) {
       long start = System.nanoTime();
       if (!trainEpoch(progress, result)) {
-        saveLast(progress);
+        save(progress);
         return TrainingSummary.End.STOPPED;
       }
       endEpoch(progress, secondsSince(start));
@@ -169,20 +205,34 @@ public final class Trainer {
 
   /** Runs the rest of the epoch; returns false if it was stopped. */
   private boolean trainEpoch(Progress progress, StepResult result) {
-    batches.startEpoch(progress.epoch());
-    batches.skip(progress.step());
     int steps = batches.stepsPerEpoch();
-    for (int begun = progress.step(); begun < steps && !isStopped(); begun++) {
+    int begun = progress.step();
+    if (begun < steps) { // else only its evaluation is left
+      batches.startEpoch(progress.epoch());
+      batches.skip(begun);
+    }
+    while (begun < steps && !isStopped()) {
       Batch batch = batches.next();
       step.run(batch.images(), batch.labels(), batch.indices(), result);
+      begun++;
       if (result.samples() > 0) { // 0 if there was no previous step
         endStep(progress, result);
       }
+      if (isTimeToSave((long) progress.epoch() * steps + begun)) {
+        finishPending(progress, result);
+        save(progress);
+      } else if (writer.isDone()) {
+        awaitCheckpoint();
+      }
     }
+    finishPending(progress, result);
+    return !isStopped();
+  }
+
+  private void finishPending(Progress progress, StepResult result) {
     if (step.finish(result)) {
       endStep(progress, result);
     }
-    return !isStopped();
   }
 
   private void endStep(Progress progress, StepResult result) {
@@ -204,16 +254,17 @@ public final class Trainer {
   private void endEpoch(Progress progress, double seconds) {
     OptionalDouble score = OptionalDouble.empty();
     if (evaluation != null && isTime(progress.epoch() + 1, evaluateEvery)) {
+      save(progress);
       score = OptionalDouble.of(evaluation.getAsDouble());
       if (progress.evaluated(score.getAsDouble()) && files != null) {
-        files.saveBest();
+        files.saveBest(step.student());
       }
     }
     EpochSummary summary = progress.endEpoch(score, seconds);
     log(summary);
     listeners.onEpoch(summary);
-    if (isOver(progress) || isTime(progress.epoch(), checkpointEvery)) {
-      saveLast(progress);
+    if (isOver(progress) || isTime(progress.epoch(), checkpointEveryEpochs)) {
+      save(progress);
     }
   }
 
@@ -222,10 +273,28 @@ public final class Trainer {
     return epochsDone % every == 0 || epochsDone == epochs;
   }
 
-  private void saveLast(Progress progress) {
-    if (files != null) {
-      files.saveLast(step, progress);
-      LOG.debug("checkpoint {} after {} steps", files.checkpoint(), progress.steps());
+  private boolean isTimeToSave(long steps) {
+    return files != null
+        && (steps % checkpointEverySteps == 0
+            || System.nanoTime() - lastTime >= checkpointEveryNanos);
+  }
+
+  /** Begins to write a checkpoint, unless there is one of the same moment. */
+  private void save(Progress progress) {
+    String note = progress.note();
+    if (files == null || note.equals(lastNote)) {
+      return;
+    }
+    awaitCheckpoint(); // so that no more than one is in memory
+    writer.start(step.checkpoint(note), progress.steps());
+    lastNote = note;
+    lastTime = System.nanoTime();
+  }
+
+  /** Waits for the checkpoint that is being written, if there is one, and tells of it. */
+  private void awaitCheckpoint() {
+    if (writer.await()) {
+      LOG.debug("checkpoint {} after {} steps", files.checkpoint(), writer.steps());
       listeners.onCheckpoint(files.checkpoint());
     }
   }
@@ -258,6 +327,7 @@ public final class Trainer {
   /** Collects the options of a training. */
   public static final class Builder {
     private static final String NAME = "Trainer.Builder";
+    private static final Duration LONGEST = Duration.ofNanos(Long.MAX_VALUE);
 
     private final TrainingStep step;
     private final Batches batches;
@@ -267,7 +337,9 @@ public final class Trainer {
     private int evaluateEvery = 1;
     private int patience = Integer.MAX_VALUE;
     private KeptFiles files;
-    private int checkpointEvery = 1;
+    private int checkpointEveryEpochs = 1;
+    private long checkpointEverySteps = Long.MAX_VALUE;
+    private long checkpointEveryNanos = Long.MAX_VALUE;
     private boolean resume;
     private int publishEvery;
 
@@ -324,8 +396,8 @@ public final class Trainer {
      * @return this builder
      * @throws IllegalArgumentException if the number is out of range
      */
-    public Builder stopAfter(int evaluations) {
-      Arguments.atLeast(evaluations, 1, NAME + ".stopAfter", "evaluations");
+    public Builder patience(int evaluations) {
+      Arguments.atLeast(evaluations, 1, NAME + ".patience", "evaluations");
       patience = evaluations;
       return this;
     }
@@ -336,36 +408,75 @@ public final class Trainer {
      * last.pt}, its state dict at each checkpoint, and {@code last.checkpoint}, all that is needed
      * to resume. By default nothing is saved.
      *
-     * @param student the network that the step trains
-     * @param folder where the files are; created by {@link Trainer#run} if it is missing
+     * <p>Checkpoints are taken before each evaluation, so that one that fails or takes long loses
+     * nothing, when {@link #checkpointEveryEpochs}, {@link #checkpointEverySteps} and {@link
+     * #checkpointEvery} say so, and at the end of the training, unless it fails. Training waits
+     * only while its state is copied, see {@link TrainingStep#checkpoint}: another thread writes
+     * the files meanwhile, which takes as much memory as the checkpoint. A checkpoint waits for the
+     * one before. If one can't be written, the training ends after the step that runs then.
+     *
+     * @param folder where the files are; created by {@link Trainer#run} if it is missing. Before
+     *     the first step, a checkpoint is written there and removed again, so that a folder that is
+     *     full or read-only is found at once.
      * @return this builder
-     * @throws IllegalArgumentException if one of them is null
+     * @throws IllegalArgumentException if it is null
      */
-    public Builder keep(Network student, Path folder) {
-      files =
-          new KeptFiles(
-              Arguments.notNull(student, NAME + ".keep", "student"),
-              Arguments.notNull(folder, NAME + ".keep", "folder"));
+    public Builder keep(Path folder) {
+      files = new KeptFiles(Arguments.notNull(folder, NAME + ".keep", "folder"));
       return this;
     }
 
     /**
-     * Sets the number of epochs between checkpoints; 1 by default. A checkpoint is always written
-     * at the end of the training, unless it fails.
+     * Sets the number of epochs between checkpoints; 1 by default.
      *
      * @param epochs at least 1
      * @return this builder
      * @throws IllegalArgumentException if the number is out of range
      */
-    public Builder checkpointEvery(int epochs) {
-      Arguments.atLeast(epochs, 1, NAME + ".checkpointEvery", "epochs");
-      checkpointEvery = epochs;
+    public Builder checkpointEveryEpochs(int epochs) {
+      Arguments.atLeast(epochs, 1, NAME + ".checkpointEveryEpochs", "epochs");
+      checkpointEveryEpochs = epochs;
+      return this;
+    }
+
+    /**
+     * Sets the number of steps after which there is a checkpoint, too, counted through all epochs;
+     * off by default.
+     *
+     * @param steps at least 1
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public Builder checkpointEverySteps(long steps) {
+      Arguments.atLeast(steps, 1, NAME + ".checkpointEverySteps", "steps");
+      checkpointEverySteps = steps;
+      return this;
+    }
+
+    /**
+     * Sets the time after which there is a checkpoint, too, counted from the last one to the end of
+     * a step; off by default.
+     *
+     * @param time positive
+     * @return this builder
+     * @throws IllegalArgumentException if the time is null or not positive
+     */
+    public Builder checkpointEvery(Duration time) {
+      String function = NAME + ".checkpointEvery";
+      Arguments.notNull(time, function, "time");
+      check(
+          !time.isNegative() && !time.isZero(),
+          "%s: time must be positive (got %s)",
+          function,
+          time);
+      checkpointEveryNanos = time.compareTo(LONGEST) < 0 ? time.toNanos() : Long.MAX_VALUE;
       return this;
     }
 
     /**
      * Resumes from the checkpoint in the folder of {@link #keep}, if there is one; by default the
-     * training starts from scratch.
+     * training starts from scratch. Batches must have the {@linkplain Batches#fingerprint
+     * fingerprint} of those of the checkpoint, unless it was not known.
      *
      * @return this builder
      */
@@ -376,9 +487,9 @@ public final class Trainer {
 
     /**
      * Publishes the student when the training begins, every {@code steps} steps and at the end,
-     * unless the training fails: {@link Network#predict} then uses those weights, from any number
-     * of threads, and never waits for a step. Off by default. With late results, the weights are
-     * those after the pending step, for which publishing waits.
+     * unless the training fails: {@link org.retort.models.Network#predict} then uses those weights,
+     * from any number of threads, and never waits for a step. Off by default. With late results,
+     * the weights are those after the pending step, for which publishing waits.
      *
      * @param steps at least 1
      * @return this builder
@@ -406,14 +517,14 @@ public final class Trainer {
      * Builds the trainer. Nothing is read or written yet.
      *
      * @return a new trainer
-     * @throws IllegalArgumentException if the number of epochs is missing, {@link #stopAfter} is
+     * @throws IllegalArgumentException if the number of epochs is missing, {@link #patience} is
      *     without {@link #evaluate}, or {@link #resume} without {@link #keep}
      */
     public Trainer build() {
       check(epochs > 0, "%s.build: epochs must be given (got none)", NAME);
       check(
           evaluation != null || patience == Integer.MAX_VALUE,
-          "%s.build: stopAfter must come with evaluate (got none)",
+          "%s.build: patience must come with evaluate (got none)",
           NAME);
       check(files != null || !resume, "%s.build: resume must come with keep (got none)", NAME);
       return new Trainer(this);

@@ -45,7 +45,7 @@ public record TrainingSummary(
     /** All epochs are done. */
     FINISHED,
     /**
-     * There was no new best for the number of evaluations that {@link Trainer.Builder#stopAfter}
+     * There was no new best for the number of evaluations that {@link Trainer.Builder#patience}
      * allows.
      */
     STOPPED_EARLY,

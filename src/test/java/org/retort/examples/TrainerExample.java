@@ -25,8 +25,8 @@ final class TrainerExample {
         Trainer.builder(step, batches)
             .epochs(100)
             .evaluate(() -> student.accuracy(test.images(), test.labels())) // after each epoch
-            .stopAfter(5) // evaluations without a new best
-            .keep(student, folder) // best.pt, last.pt and last.checkpoint
+            .patience(5) // evaluations without a new best
+            .keep(folder) // best.pt, last.pt and last.checkpoint
             .resume() // if last.checkpoint is there
             .publishEvery(1000) // steps, for student.predict in other threads
             .listener(new MicrometerListener(registry))

@@ -8,6 +8,7 @@ import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
@@ -86,6 +87,7 @@ final class Values {
     plain.put(DoubleSupplier.class, () -> orNull(() -> (DoubleSupplier) this::real));
     plain.put(OptionalDouble.class, () -> orNull(() -> OptionalDouble.of(real())));
     plain.put(OptionalInt.class, () -> orNull(() -> OptionalInt.of(integer())));
+    plain.put(Duration.class, () -> orNull(() -> Duration.ofNanos(number())));
     plain.put(MeterRegistry.class, () -> orNull(SimpleMeterRegistry::new));
     plain.put(Tag.class, () -> orNull(() -> Tag.of("key", string())));
     plain.put(int[].class, () -> orNull(() -> ints().toArray()));

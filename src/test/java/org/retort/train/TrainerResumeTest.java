@@ -1,14 +1,21 @@
 package org.retort.train;
 
+import static java.nio.charset.StandardCharsets.ISO_8859_1;
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.retort.testing.Failures.assertFails;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
+import java.util.NoSuchElementException;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -43,7 +50,7 @@ final class TrainerResumeTest {
           training
               .trainer(epochs)
               .evaluate(training::accuracy)
-              .keep(training.student, files)
+              .keep(files)
               .resume()
               .listener(record);
       Trainer[] trainer = new Trainer[1];
@@ -88,6 +95,93 @@ final class TrainerResumeTest {
     assertThat(straight.steps).hasSize(EPOCHS * DigitTraining.STEPS).doesNotHaveDuplicates();
   }
 
+  /** Copies what a process that is killed would leave, whenever a checkpoint has been written. */
+  private final class Copies implements TrainingListener {
+    private final List<Path> folders = new ArrayList<>();
+
+    @Override
+    public void onCheckpoint(Path file) {
+      Path copy = folder.resolve("copy" + folders.size());
+      folders.add(copy);
+      try (Stream<Path> files = Files.list(file.getParent())) {
+        Files.createDirectory(copy);
+        for (Path each : files.toList()) {
+          Files.copy(each, copy.resolve(each.getFileName()));
+        }
+      } catch (IOException error) {
+        throw new UncheckedIOException(error);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void resume_fromAnyCheckpoint_isAsIfItHadNeverStopped(boolean late) {
+    Copies copies = new Copies();
+    TrainingRecord straight = new TrainingRecord();
+    Map<String, ByteBuffer> state = trainOften("straight", 2, late, straight, copies);
+    // Before and after each evaluation, and wherever else a number of steps is even.
+    assertThat(straight.checkpoints)
+        .containsExactly("0:2", "0:3", "1:0", "1:1", "1:3", "2:0", "2:2", "2:3", "3:0");
+    assertThat(copies.folders).hasSameSizeAs(straight.checkpoints);
+    for (int i = 0; i < copies.folders.size(); i++) {
+      TrainingRecord resumed = new TrainingRecord();
+      assertThat(trainOften("copy" + i, 7, late, resumed, new TrainingListener() {}))
+          .as(straight.checkpoints.get(i))
+          .isEqualTo(state);
+      String[] position = straight.checkpoints.get(i).split(":");
+      int epochs = Integer.parseInt(position[0]);
+      int steps = epochs * DigitTraining.STEPS + Integer.parseInt(position[1]);
+      // What was left of steps and evaluations came once.
+      assertThat(resumed.steps).isEqualTo(straight.steps.subList(steps, straight.steps.size()));
+      assertThat(resumed.epochs).isEqualTo(straight.epochs.subList(epochs, EPOCHS));
+      assertThat(resumed.ends).isEqualTo(straight.ends);
+      for (String file : List.of("best.pt", "last.pt", "last.checkpoint")) {
+        assertThat(copies.folders.get(i).resolve(file))
+            .hasSameBinaryContentAs(folder.resolve("straight").resolve(file));
+      }
+    }
+  }
+
+  /** Trains to the end with many checkpoints; returns the state. */
+  private Map<String, ByteBuffer> trainOften(
+      String name, long seed, boolean late, TrainingRecord record, TrainingListener listener) {
+    try (DigitTraining training = new DigitTraining(seed, builder -> builder.lateResults(late))) {
+      training
+          .trainer(EPOCHS)
+          .evaluate(training::accuracy)
+          .checkpointEverySteps(2)
+          .keep(folder.resolve(name))
+          .resume()
+          .listener(record)
+          .listener(listener)
+          .build()
+          .run();
+      return training.state();
+    }
+  }
+
+  @Test
+  void resume_evaluationThatFailed_losesNothing() throws IOException {
+    Outcome straight = train("straight", 2, EPOCHS, -1, new TrainingRecord());
+    try (DigitTraining training = new DigitTraining(2)) {
+      Iterator<Double> scores = List.of(straight.epochs.get(0).score().getAsDouble()).iterator();
+      Trainer failing =
+          training
+              .trainer(EPOCHS)
+              .evaluate(scores::next)
+              .checkpointEveryEpochs(9)
+              .keep(folder.resolve("failed"))
+              .build();
+      assertThatThrownBy(failing::run).isInstanceOf(NoSuchElementException.class);
+    }
+    TrainingRecord record = new TrainingRecord();
+    Outcome resumed = train("failed", 7, EPOCHS, -1, record);
+    assertThat(record.calls).startsWith("start 6 of 9", "epoch 1", "step 7");
+    assertThat(resumed.state).isEqualTo(straight.state);
+    assertThat(resumed.checkpoint).isEqualTo(straight.checkpoint);
+  }
+
   @Test
   void resume_stoppedAtEveryStep_isAsIfItHadNeverStopped() throws IOException {
     Outcome straight = train("straight", 2, EPOCHS, -1, new TrainingRecord());
@@ -126,8 +220,8 @@ final class TrainerResumeTest {
             training
                 .trainer(9)
                 .evaluate(() -> 0.5)
-                .stopAfter(2)
-                .keep(training.student, folder)
+                .patience(2)
+                .keep(folder)
                 .resume()
                 .listener(record)
                 .build()
@@ -145,7 +239,7 @@ final class TrainerResumeTest {
     for (int run = 0; run < 2; run++) {
       TrainingRecord record = new TrainingRecord();
       try (DigitTraining training = new DigitTraining(2)) {
-        training.trainer(1).keep(training.student, folder).listener(record).build().run();
+        training.trainer(1).keep(folder).listener(record).build().run();
       }
       assertThat(record.calls).startsWith("start 0 of 3", "step 1");
     }
@@ -162,7 +256,7 @@ final class TrainerResumeTest {
       training.step.save(file, "retort.trainer=1\nstepsPerEpoch=3\nepoch=0");
       assertRefused(
           training, DigitTraining.batches(), "of a trainer (got a note without all numbers)");
-      training.trainer(1).keep(training.student, folder).build().run();
+      training.trainer(1).keep(folder).build().run();
       assertRefused(
           training,
           DatasetBatches.builder(Digits.load().train()).size(1000).build(),
@@ -170,13 +264,92 @@ final class TrainerResumeTest {
     }
   }
 
+  @Test
+  void resume_batchesOfAnotherFingerprint_isRefused() {
+    TrainingRecord record = new TrainingRecord();
+    runWith(0, record); // as a note that is older than fingerprints
+    runWith(0xabc, record);
+    runWith(0xabc, record);
+    for (long other : new long[] {0xdef, 0}) {
+      assertFails(
+          () -> runWith(other, record),
+          FileException.class,
+          "Trainer.run: "
+              + folder.resolve("last.checkpoint")
+              + " must be a checkpoint of batches with these data, labels, seed, size and"
+              + " augmentation, whose fingerprint is "
+              + Long.toHexString(other)
+              + " (got abc)");
+    }
+    assertThat(record.calls)
+        .containsExactly(
+            "start 0 of 3",
+            "step 1",
+            "end STOPPED",
+            "start 1 of 3",
+            "step 2",
+            "end STOPPED",
+            "start 2 of 3",
+            "step 3",
+            "end STOPPED");
+  }
+
+  @Test
+  void resume_noteOlderThanFingerprints_isAccepted() {
+    try (DigitTraining training = new DigitTraining(2)) {
+      String zeros =
+          String.join(
+              "\n",
+              "epoch=0",
+              "step=0",
+              "skipped=0",
+              "loss=0.0",
+              "correct=0",
+              "labeled=0",
+              "learningRate=0.0",
+              "bestScore=-Infinity",
+              "bestEpoch=-1",
+              "sinceBest=0");
+      training.step.save(
+          folder.resolve("last.checkpoint"), "retort.trainer=1\nstepsPerEpoch=3\n" + zeros);
+    }
+    runWith(0xabc, new TrainingRecord());
+    assertThat(folder.resolve("last.checkpoint")).content(ISO_8859_1).contains("\nbatches=2748\n");
+  }
+
+  /** Resumes for one step with batches of a fingerprint. */
+  private void runWith(long fingerprint, TrainingRecord record) {
+    Batches batches = DigitTraining.batches();
+    Batches known =
+        new ForwardingBatches(batches) {
+          @Override
+          public long fingerprint() {
+            return fingerprint;
+          }
+        };
+    try (DigitTraining training = new DigitTraining(2)) {
+      Trainer[] trainer = new Trainer[1];
+      trainer[0] =
+          Trainer.builder(training.step, known)
+              .epochs(1)
+              .keep(folder)
+              .resume()
+              .listener(record)
+              .listener(
+                  new TrainingListener() {
+                    @Override
+                    public void onStep(long step, StepResult result) {
+                      trainer[0].stop();
+                    }
+                  })
+              .build();
+      trainer[0].run();
+    }
+  }
+
   private void assertRefused(DigitTraining training, Batches batches, String rule) {
     Trainer trainer =
-        Trainer.builder(training.step, batches)
-            .epochs(1)
-            .keep(training.student, folder)
-            .resume()
-            .build();
+        Trainer.builder(training.step, batches).epochs(1).keep(folder).resume().build();
     assertFails(
         trainer::run,
         FileException.class,

@@ -13,24 +13,31 @@ import ch.qos.logback.classic.spi.ILoggingEvent;
 import ch.qos.logback.core.read.ListAppender;
 import com.sun.management.ThreadMXBean;
 import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.lang.management.ManagementFactory;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.OptionalDouble;
 import java.util.concurrent.CountDownLatch;
 import java.util.function.DoubleSupplier;
-import java.util.regex.Pattern;
 import java.util.stream.DoubleStream;
+import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.MethodSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.FileException;
 import org.retort.NonFiniteException;
 import org.retort.Retort;
+import org.retort.RetortException;
 import org.retort.data.Batch;
 import org.retort.data.Batches;
 import org.retort.testing.Bits;
@@ -64,7 +71,7 @@ final class TrainerTest {
 
   @Test
   void run_twoEpochs_tellsListenersInOrder() {
-    run(training.trainer(2).evaluate(training::accuracy).keep(training.student, folder));
+    run(training.trainer(2).evaluate(training::accuracy).keep(folder));
     assertThat(record.calls)
         .containsExactly(
             "start 0 of 6",
@@ -72,13 +79,29 @@ final class TrainerTest {
             "step 2",
             "step 3",
             "epoch 0",
-            "checkpoint last.checkpoint",
             "step 4",
             "step 5",
             "step 6",
             "epoch 1",
-            "checkpoint last.checkpoint",
             "end FINISHED");
+  }
+
+  @Test
+  void run_evaluation_hasACheckpointBeforeAndAfter() {
+    List<String> atEvaluation = new ArrayList<>();
+    run(
+        training
+            .trainer(2)
+            .evaluate(
+                () -> {
+                  atEvaluation.add(String.join(" ", record.calls.subList(1, record.calls.size())));
+                  return 0;
+                })
+            .keep(folder));
+    assertThat(record.checkpoints).containsExactly("0:3", "1:0", "1:3", "2:0");
+    assertThat(atEvaluation)
+        .containsExactly(
+            "step 1 step 2 step 3", "step 1 step 2 step 3 epoch 0 step 4 step 5 step 6");
   }
 
   @Test
@@ -164,28 +187,27 @@ final class TrainerTest {
   }
 
   @Test
-  void stopAfter_twoWithoutANewBest_endsEarly() {
+  void patience_twoWithoutANewBest_endsEarly() {
     TrainingSummary summary =
         run(
             training
                 .trainer(9)
                 .evaluate(scores(0.1, Double.NaN, 0.3, 0.3, 0.2, 0.9))
-                .stopAfter(2)
-                .checkpointEvery(9)
-                .keep(training.student, folder));
+                .patience(2)
+                .checkpointEveryEpochs(9)
+                .keep(folder));
     assertThat(summary.end()).isEqualTo(End.STOPPED_EARLY);
     assertThat(summary.epochs()).isEqualTo(5);
     assertThat(summary.steps()).isEqualTo(15);
     assertThat(summary.bestScore()).hasValue(0.3);
     assertThat(summary.bestEpoch()).hasValue(2);
-    assertThat(record.calls)
-        .endsWith("epoch 4", "checkpoint last.checkpoint", "end STOPPED_EARLY")
-        .containsOnlyOnce("checkpoint last.checkpoint");
+    assertThat(record.calls).endsWith("epoch 4", "end STOPPED_EARLY");
+    assertThat(record.checkpoints).containsExactly("0:3", "1:3", "2:3", "3:3", "4:3", "5:0");
   }
 
   @Test
   void run_noEvaluation_hasNoBest() throws IOException {
-    TrainingSummary summary = run(training.trainer(1).keep(training.student, folder));
+    TrainingSummary summary = run(training.trainer(1).keep(folder));
     assertThat(summary.bestScore()).isEmpty();
     assertThat(summary.bestEpoch()).isEmpty();
     assertThat(record.epochs.get(0).best()).isFalse();
@@ -205,12 +227,7 @@ final class TrainerTest {
           }
         };
     Path files = folder.resolve("some").resolve("where");
-    run(
-        training
-            .trainer(3)
-            .evaluate(scores(0.1, 0.3, 0.2))
-            .keep(training.student, files)
-            .listener(saving));
+    run(training.trainer(3).evaluate(scores(0.1, 0.3, 0.2)).keep(files).listener(saving));
     assertThat(files.resolve("best.pt")).hasSameBinaryContentAs(folder.resolve("epoch1"));
     assertThat(files.resolve("last.pt")).hasSameBinaryContentAs(folder.resolve("epoch2"));
     assertThat(folder.resolve("epoch1")).isNotEmptyFile();
@@ -218,18 +235,36 @@ final class TrainerTest {
   }
 
   @Test
-  void checkpointEvery_two_writesThenAndAtTheEnd() {
-    run(training.trainer(5).checkpointEvery(2).keep(training.student, folder));
-    assertThat(record.calls.stream().filter(call -> call.matches("epoch.*|checkpoint.*")))
-        .containsExactly(
-            "epoch 0",
-            "epoch 1",
-            "checkpoint last.checkpoint",
-            "epoch 2",
-            "epoch 3",
-            "checkpoint last.checkpoint",
-            "epoch 4",
-            "checkpoint last.checkpoint");
+  void checkpointEveryEpochs_two_writesThenAndAtTheEnd() {
+    run(training.trainer(5).checkpointEveryEpochs(2).keep(folder));
+    assertThat(record.checkpoints).containsExactly("2:0", "4:0", "5:0");
+  }
+
+  @ParameterizedTest
+  @ValueSource(booleans = {false, true})
+  void checkpointEverySteps_two_countsThroughAllEpochs(boolean late) {
+    try (DigitTraining each = new DigitTraining(2, builder -> builder.lateResults(late))) {
+      run(each.trainer(3).checkpointEverySteps(2).checkpointEveryEpochs(9).keep(folder));
+    }
+    assertThat(record.checkpoints).containsExactly("0:2", "1:1", "1:3", "2:2", "3:0");
+    assertThat(record.steps).hasSize(9);
+  }
+
+  @Test
+  void checkpointEvery_timeThatEveryStepTakes_writesAfterEveryStep() {
+    run(
+        training
+            .trainer(1)
+            .evaluate(training::accuracy)
+            .checkpointEvery(Duration.ofNanos(1))
+            .keep(folder));
+    assertThat(record.checkpoints).containsExactly("0:1", "0:2", "0:3", "1:0");
+  }
+
+  @Test
+  void checkpointEvery_timeThatDoesNotPass_writesNothingMore() {
+    run(training.trainer(1).checkpointEvery(Duration.ofSeconds(Long.MAX_VALUE)).keep(folder));
+    assertThat(record.checkpoints).containsExactly("1:0");
   }
 
   @Test
@@ -242,12 +277,7 @@ final class TrainerTest {
           awaitQuietly(stopped);
         };
     Trainer trainer =
-        training
-            .trainer(1000)
-            .keep(training.student, folder)
-            .listener(record)
-            .listener(waiting)
-            .build();
+        training.trainer(1000).keep(folder).listener(record).listener(waiting).build();
     Thread stopping =
         new Thread(
             () -> {
@@ -261,8 +291,8 @@ final class TrainerTest {
     assertThat(summary.end()).isEqualTo(End.STOPPED);
     assertThat(summary.steps()).isEqualTo(1);
     assertThat(summary.epochs()).isZero();
-    assertThat(record.calls)
-        .containsExactly("start 0 of 3000", "step 1", "checkpoint last.checkpoint", "end STOPPED");
+    assertThat(record.calls).containsExactly("start 0 of 3000", "step 1", "end STOPPED");
+    assertThat(record.checkpoints).containsExactly("0:1");
   }
 
   private static void awaitQuietly(CountDownLatch latch) {
@@ -304,8 +334,7 @@ final class TrainerTest {
             Thread.currentThread().interrupt();
           }
         };
-    TrainingSummary summary =
-        run(training.trainer(9).keep(training.student, folder).listener(interrupting));
+    TrainingSummary summary = run(training.trainer(9).keep(folder).listener(interrupting));
     assertThat(Thread.interrupted()).isTrue();
     assertThat(summary.end()).isEqualTo(End.STOPPED);
     assertThat(summary.steps()).isEqualTo(4);
@@ -330,13 +359,7 @@ final class TrainerTest {
           }
         };
     assertThatThrownBy(
-            () ->
-                run(
-                    training
-                        .trainer(2)
-                        .keep(training.student, folder)
-                        .listener(failing)
-                        .listener(failingToo)))
+            () -> run(training.trainer(2).keep(folder).listener(failing).listener(failingToo)))
         .isSameAs(failure)
         .hasSuppressedException(another);
     // The failing one came first.
@@ -346,22 +369,75 @@ final class TrainerTest {
   }
 
   @Test
-  void listener_throwsAtTheEnd_othersAreToldAndItIsPassedOn() {
-    RuntimeException first = new IllegalStateException("first");
-    RuntimeException second = new IllegalStateException("second");
-    List<RuntimeException> failures = List.of(first, second);
+  void listener_throwsAnError_endsTheTrainingAndTellsEveryone() {
+    Error failure = new StackOverflowError("listener");
+    Error another = new LinkageError("end");
+    TrainingListener failing =
+        new TrainingListener() {
+          @Override
+          public void onStep(long step, StepResult result) {
+            throw failure;
+          }
+
+          @Override
+          public void onEnd(TrainingSummary summary) {
+            throw another;
+          }
+        };
+    assertThatThrownBy(() -> run(training.trainer(2).listener(failing).listener(failing)))
+        .isSameAs(failure)
+        .hasSuppressedException(another);
+    assertThat(record.calls).containsExactly("start 0 of 6", "end FAILED");
+  }
+
+  @Test
+  void listener_throwsAtTheEndWhatEndedIt_isNotSuppressedByItself() {
+    Error failure = new StackOverflowError("listener");
+    TrainingListener failing =
+        new TrainingListener() {
+          @Override
+          public void onStep(long step, StepResult result) {
+            throw failure;
+          }
+
+          @Override
+          public void onEnd(TrainingSummary summary) {
+            throw failure;
+          }
+        };
+    assertThatThrownBy(() -> run(training.trainer(2).listener(failing).listener(failing)))
+        .isSameAs(failure)
+        .hasNoSuppressedExceptions();
+  }
+
+  @ParameterizedTest
+  @MethodSource("pairsOfFailures")
+  void listener_throwsAtTheEnd_othersAreToldAndItIsPassedOn(Throwable first, Throwable second) {
     Trainer.Builder trainer = training.trainer(1);
-    failures.forEach(
-        failure ->
-            trainer.listener(
-                new TrainingListener() {
-                  @Override
-                  public void onEnd(TrainingSummary summary) {
-                    throw failure;
-                  }
-                }));
+    List.of(first, second)
+        .forEach(
+            failure ->
+                trainer.listener(
+                    new TrainingListener() {
+                      @Override
+                      public void onEnd(TrainingSummary summary) {
+                        sneakyThrow(failure);
+                      }
+                    }));
     assertThatThrownBy(() -> run(trainer)).isSameAs(first).hasSuppressedException(second);
     assertThat(record.calls).endsWith("end FINISHED");
+  }
+
+  static Stream<Arguments> pairsOfFailures() {
+    return Stream.of(
+        Arguments.of(new IllegalStateException("first"), new IllegalStateException("second")),
+        Arguments.of(new IllegalStateException("first"), new OutOfMemoryError("second")),
+        Arguments.of(new OutOfMemoryError("first"), new IllegalStateException("second")));
+  }
+
+  @SuppressWarnings("unchecked")
+  private static <T extends Throwable> void sneakyThrow(Throwable failure) throws T {
+    throw (T) failure;
   }
 
   @Test
@@ -435,7 +511,7 @@ final class TrainerTest {
   }
 
   @Test
-  void run_log_hasALineAnEpochAndACheckpoint() {
+  void run_log_hasALineForEachEpochAndCheckpoint() {
     Logger log = (Logger) LoggerFactory.getLogger(Trainer.class);
     ListAppender<ILoggingEvent> lines = new ListAppender<>();
     Level level = log.getLevel();
@@ -444,25 +520,35 @@ final class TrainerTest {
     log.addAppender(lines);
     lines.start();
     try {
-      run(training.trainer(2).evaluate(scores(0.25, 0.125)).keep(training.student, folder));
+      run(training.trainer(2).evaluate(scores(0.25, 0.125)).keep(folder));
     } finally {
       log.detachAppender(lines);
       log.setAdditive(true);
       log.setLevel(level);
     }
-    String file = Pattern.quote(folder.resolve("last.checkpoint").toString());
     String epoch = ": loss \\S+, accuracy \\S+, score ";
-    assertThat(lines.list)
-        .extracting(event -> event.getLevel() + " " + event.getFormattedMessage())
+    assertThat(linesOf(lines, Level.INFO))
         .zipSatisfy(
             List.of(
-                "INFO training for 2 epochs of 3 steps",
-                "INFO epoch 0" + epoch + "0.2500, the best so far, \\S+ s",
-                "DEBUG checkpoint " + file + " after 3 steps",
-                "INFO epoch 1" + epoch + "0.1250, \\S+ s",
-                "DEBUG checkpoint " + file + " after 6 steps",
-                "INFO FINISHED after 2 epochs, 6 steps and \\S+ s"),
+                "training for 2 epochs of 3 steps",
+                "epoch 0" + epoch + "0.2500, the best so far, \\S+ s",
+                "epoch 1" + epoch + "0.1250, \\S+ s",
+                "FINISHED after 2 epochs, 6 steps and \\S+ s"),
             (line, expected) -> assertThat(line).matches(expected));
+    String checkpoint = "checkpoint " + folder.resolve("last.checkpoint") + " after ";
+    assertThat(linesOf(lines, Level.DEBUG))
+        .containsExactly(
+            checkpoint + "3 steps",
+            checkpoint + "3 steps",
+            checkpoint + "6 steps",
+            checkpoint + "6 steps");
+  }
+
+  private static List<String> linesOf(ListAppender<ILoggingEvent> lines, Level level) {
+    return lines.list.stream()
+        .filter(line -> line.getLevel().equals(level))
+        .map(ILoggingEvent::getFormattedMessage)
+        .toList();
   }
 
   @Test
@@ -473,12 +559,66 @@ final class TrainerTest {
   }
 
   @Test
-  void run_folderThatCannotBeMade_isRefused() throws IOException {
+  void run_folderThatCannotBeMade_isRefusedBeforeTheFirstStep() throws IOException {
     Path file = Files.createFile(folder.resolve("file"));
+    for (Path wrong : List.of(file, file.resolve("below"))) {
+      assertFails(
+          training.trainer(1).keep(wrong).listener(record).build()::run,
+          FileException.class,
+          "Trainer.run: folder must be one that is there or can be made (got " + wrong + ")");
+    }
+    assertThat(record.calls).isEmpty();
+  }
+
+  @Test
+  void run_folderThatCannotBeWritten_isRefusedBeforeTheFirstStep() {
+    // not even by root
     assertFails(
-        training.trainer(1).keep(training.student, file).build()::run,
+        training.trainer(1).keep(Path.of("/proc")).listener(record).build()::run,
         FileException.class,
-        "Trainer.run: folder must be one that is there or can be made (got " + file + ")");
+        "StepCheckpoint.write: path must be a file that can be written"
+            + " (got /proc/probe.checkpoint: No such file or directory)");
+    assertThat(record.calls).isEmpty();
+  }
+
+  @Test
+  void run_folderGoneLater_endsTheTrainingAtANextStep() {
+    AfterStep breaking = step -> replaceByFile(step, 1);
+    assertThatThrownBy(
+            () ->
+                run(
+                    training
+                        .trainer(9)
+                        .checkpointEverySteps(1)
+                        .keep(folder.resolve("files"))
+                        .listener(breaking)))
+        .isInstanceOf(RetortException.class)
+        .hasMessageStartingWith("StepCheckpoint.write");
+    // Written after the first step, told of at the latest when the next is to be written.
+    assertThat(record.calls).containsSequence("step 1", "step 2", "end FAILED");
+    assertThat(record.checkpoints).isEmpty();
+  }
+
+  @Test
+  void run_folderGoneAtTheEnd_fails() {
+    AfterStep breaking = step -> replaceByFile(step, 3);
+    assertThatThrownBy(
+            () -> run(training.trainer(1).keep(folder.resolve("files")).listener(breaking)))
+        .isInstanceOf(RetortException.class);
+    assertThat(record.calls).endsWith("epoch 0", "end FAILED");
+  }
+
+  /** Puts a file in the place of the trainer's empty folder when a step is the one. */
+  private void replaceByFile(long step, long when) {
+    Path files = folder.resolve("files");
+    try {
+      if (step == when) {
+        Files.delete(files);
+        Files.createFile(files);
+      }
+    } catch (IOException error) {
+      throw new UncheckedIOException(error);
+    }
   }
 
   /** The same batch again and again. */
@@ -555,16 +695,24 @@ final class TrainerTest {
         () -> builder.evaluateEvery(0),
         "Trainer.Builder.evaluateEvery: epochs must be at least 1 (got 0)");
     assertIllegal(
-        () -> builder.stopAfter(0),
-        "Trainer.Builder.stopAfter: evaluations must be at least 1 (got 0)");
+        () -> builder.patience(0),
+        "Trainer.Builder.patience: evaluations must be at least 1 (got 0)");
     assertIllegal(
-        () -> builder.keep(null, folder), "Trainer.Builder.keep: student must be given (got null)");
+        () -> builder.keep(null), "Trainer.Builder.keep: folder must be given (got null)");
     assertIllegal(
-        () -> builder.keep(training.student, null),
-        "Trainer.Builder.keep: folder must be given (got null)");
+        () -> builder.checkpointEveryEpochs(0),
+        "Trainer.Builder.checkpointEveryEpochs: epochs must be at least 1 (got 0)");
     assertIllegal(
-        () -> builder.checkpointEvery(0),
-        "Trainer.Builder.checkpointEvery: epochs must be at least 1 (got 0)");
+        () -> builder.checkpointEverySteps(0),
+        "Trainer.Builder.checkpointEverySteps: steps must be at least 1 (got 0)");
+    assertIllegal(
+        () -> builder.checkpointEvery(null),
+        "Trainer.Builder.checkpointEvery: time must be given (got null)");
+    for (Duration time : List.of(Duration.ZERO, Duration.ofNanos(-1))) {
+      assertIllegal(
+          () -> builder.checkpointEvery(time),
+          "Trainer.Builder.checkpointEvery: time must be positive (got " + time + ")");
+    }
     assertIllegal(
         () -> builder.publishEvery(0),
         "Trainer.Builder.publishEvery: steps must be at least 1 (got 0)");
@@ -574,9 +722,9 @@ final class TrainerTest {
     builder.epochs(1);
     assertIllegal(
         builder.resume()::build, "Trainer.Builder.build: resume must come with keep (got none)");
-    builder.keep(training.student, folder);
+    builder.keep(folder);
     assertIllegal(
-        builder.stopAfter(1)::build,
-        "Trainer.Builder.build: stopAfter must come with evaluate (got none)");
+        builder.patience(1)::build,
+        "Trainer.Builder.build: patience must come with evaluate (got none)");
   }
 }

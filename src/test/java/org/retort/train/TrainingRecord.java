@@ -1,13 +1,26 @@
 package org.retort.train;
 
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
 
 /** Writes down what a listener is told, but for what depends on the clock. */
 final class TrainingRecord implements TrainingListener {
-  /** The calls in their order. */
+  private static final Pattern POSITION = Pattern.compile("\nepoch=(\\d+)\nstep=(\\d+)\n");
+
+  /** The calls in their order, without those of checkpoints, which are told of when written. */
   final List<String> calls = new ArrayList<>();
+
+  /** For each checkpoint, its {@code epoch:step}. */
+  final List<String> checkpoints = new ArrayList<>();
 
   /** The numbers of each step. */
   final List<List<Double>> steps = new ArrayList<>();
@@ -36,7 +49,18 @@ final class TrainingRecord implements TrainingListener {
 
   @Override
   public void onCheckpoint(Path file) {
-    calls.add("checkpoint " + file.getFileName());
+    checkpoints.add(position(file));
+  }
+
+  /** Returns the {@code epoch:step} of a checkpoint. */
+  static String position(Path file) {
+    try {
+      Matcher note = POSITION.matcher(Files.readString(file, StandardCharsets.ISO_8859_1));
+      assertThat(note.find()).isTrue();
+      return note.group(1) + ":" + note.group(2);
+    } catch (IOException error) {
+      throw new UncheckedIOException(error);
+    }
   }
 
   @Override
