@@ -130,8 +130,17 @@ final class ArchitectureTest {
           .orShould()
           .accessField(System.class, "err")
           .orShould()
-          .callMethod(System.class, "exit", int.class)
-          .orShould()
+          .callMethod(System.class, "exit", int.class);
+
+  /** A trainer does so only when it is told to, and for as long as it runs. */
+  @ArchTest
+  static final ArchRule ONLY_THE_COMMAND_LINE_AND_TRAINERS_WATCH_THE_END_OF_THE_PROCESS =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage(ROOT + ".cli..")
+          .and()
+          .doNotHaveFullyQualifiedName(ROOT + ".train.ShutdownStop")
+          .should()
           .callMethod(Runtime.class, "addShutdownHook", Thread.class);
 
   /**

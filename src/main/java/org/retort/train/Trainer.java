@@ -26,8 +26,8 @@ import org.slf4j.LoggerFactory;
  * TrainingStep#load}.
  *
  * <p>A trainer runs once, on one thread; {@link #stop} may be called from any. It does not own the
- * step and the batches. Within an epoch it allocates nothing. It logs epochs at level INFO and
- * checkpoints at DEBUG.
+ * step and the batches. But for checkpoints it allocates nothing within an epoch. It logs epochs at
+ * level INFO and checkpoints at DEBUG.
  */
 public final class Trainer {
   private static final Logger LOG = LoggerFactory.getLogger(Trainer.class);
@@ -43,6 +43,7 @@ public final class Trainer {
   private final long checkpointEverySteps;
   private final long checkpointEveryNanos;
   private final boolean resume;
+  private final boolean stopOnInterrupt;
   private final int publishEvery;
   private final Listeners listeners;
 
@@ -68,6 +69,7 @@ public final class Trainer {
     checkpointEverySteps = builder.checkpointEverySteps;
     checkpointEveryNanos = builder.checkpointEveryNanos;
     resume = builder.resume;
+    stopOnInterrupt = builder.stopOnInterrupt;
     publishEvery = builder.publishEvery;
     listeners = new Listeners(builder.listeners);
   }
@@ -102,10 +104,17 @@ public final class Trainer {
    * @throws RuntimeException whatever batches, evaluation or listeners throw, errors such as {@link
    *     OutOfMemoryError} included
    */
+  @SuppressWarnings("try") // the hook works by being there
   public TrainingSummary run() {
     if (!started.compareAndSet(false, true)) {
       throw new IllegalStateException("Trainer.run: trainer must be new (got one that has run)");
     }
+    try (ShutdownStop hook = stopOnInterrupt ? ShutdownStop.install(this::stop) : null) {
+      return runOnce();
+    }
+  }
+
+  private TrainingSummary runOnce() {
     long start = System.nanoTime();
     lastTime = start;
     Progress progress = begin();
@@ -341,6 +350,7 @@ public final class Trainer {
     private long checkpointEverySteps = Long.MAX_VALUE;
     private long checkpointEveryNanos = Long.MAX_VALUE;
     private boolean resume;
+    private boolean stopOnInterrupt;
     private int publishEvery;
 
     private Builder(TrainingStep step, Batches batches) {
@@ -482,6 +492,23 @@ public final class Trainer {
      */
     public Builder resume() {
       resume = true;
+      return this;
+    }
+
+    /**
+     * Stops the training when the process is to end, by Ctrl-C, SIGTERM or {@link System#exit}:
+     * {@link Trainer#run} installs a shutdown hook for as long as it runs, which calls {@link
+     * Trainer#stop} and lets the process wait, however long that takes, until the step or
+     * evaluation that is running has ended and the checkpoint is written. The process then ends
+     * with its usual status, 130 after Ctrl-C and 143 after SIGTERM. Off by default.
+     *
+     * <p>Other hooks run at the same time, and must not close what the training uses. If the thread
+     * of the training itself calls {@link System#exit}, from a listener, nothing is waited for.
+     *
+     * @return this builder
+     */
+    public Builder stopOnInterrupt() {
+      stopOnInterrupt = true;
       return this;
     }
 

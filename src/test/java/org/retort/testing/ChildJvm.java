@@ -82,7 +82,12 @@ public final class ChildJvm implements AutoCloseable {
 
   /** Sends SIGINT. */
   public void interrupt() throws IOException, InterruptedException {
-    Process kill = new ProcessBuilder("kill", "-INT", Long.toString(process.pid())).start();
+    signal("INT");
+  }
+
+  /** Sends a signal, for example {@code TERM}. */
+  public void signal(String name) throws IOException, InterruptedException {
+    Process kill = new ProcessBuilder("kill", "-" + name, Long.toString(process.pid())).start();
     if (kill.waitFor() != 0) {
       throw new AssertionError("kill failed");
     }
