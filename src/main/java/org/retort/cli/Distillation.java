@@ -148,7 +148,7 @@ final class Distillation {
   }
 
   private Training training(String run) throws IOException {
-    return new Training(run, experiment, output, progress, interruption);
+    return new Training(run, experiment, output, progress);
   }
 
   private static Run finish(String name, Training training, Network network, long seed)

@@ -5,12 +5,13 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Ends the work in good order on SIGINT or SIGTERM: the process must not end while native code runs
- * or a file is being written. While this is open, the signal only sets a flag that the work looks
- * at after each step, and the process ends once the work has closed this.
+ * Ends the work between two trainings in good order on SIGINT or SIGTERM: the process must not end
+ * while a file is being written. While this is open, the signal only sets a flag that the work
+ * looks at, and the process ends once the work has closed this, or after some time: nothing is lost
+ * but the time of what was not done. A trainer makes the process wait by itself.
  */
 final class Interruption implements AutoCloseable {
-  /** A step takes some milliseconds; the process shall end within a second in any case. */
+  /** What is not a training shall not keep the process for longer. */
   private static final long PATIENCE_MILLIS = 800;
 
   private final CountDownLatch closed = new CountDownLatch(1);
@@ -24,11 +25,6 @@ final class Interruption implements AutoCloseable {
     Interruption interruption = new Interruption();
     Runtime.getRuntime().addShutdownHook(interruption.hook);
     return interruption;
-  }
-
-  /** Returns whether the process has been asked to end. */
-  boolean isRequested() {
-    return requested;
   }
 
   /** Throws if the process has been asked to end. */

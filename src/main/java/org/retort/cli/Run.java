@@ -21,7 +21,8 @@ record Run(
     String file,
     List<Epoch> history) {
   /**
-   * What came out of an epoch. Means are over the steps of the process that ended it.
+   * What came out of an epoch. Means are over the steps of the process that ended it, NaN if it did
+   * none.
    *
    * @param stage its stage, from 0
    * @param epoch its number in the stage, from 0

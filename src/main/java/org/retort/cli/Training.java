@@ -2,11 +2,13 @@ package org.retort.cli;
 
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.concurrent.CancellationException;
 import org.retort.data.Batches;
 import org.retort.models.Network;
 import org.retort.recipes.Experiment;
@@ -22,26 +24,22 @@ import org.retort.train.TrainingSummary;
  * stops with a checkpoint when the process shall end.
  */
 final class Training {
+  /** What a process that is killed loses at most. */
+  private static final Duration CHECKPOINT_INTERVAL = Duration.ofMinutes(5);
+
   private final String run;
   private final Experiment experiment;
   private final OutputFolder output;
   private final Progress progress;
-  private final Interruption interruption;
   private final List<Run.Epoch> history;
 
   /** Prepares a run, which goes on from its checkpoints, if there are any. */
-  Training(
-      String run,
-      Experiment experiment,
-      OutputFolder output,
-      Progress progress,
-      Interruption interruption)
+  Training(String run, Experiment experiment, OutputFolder output, Progress progress)
       throws IOException {
     this.run = run;
     this.experiment = experiment;
     this.output = output;
     this.progress = progress;
-    this.interruption = interruption;
     history = new ArrayList<>(output.history(run));
   }
 
@@ -53,7 +51,6 @@ final class Training {
     private final double[] sums;
     private double crossEntropy;
     private int counted;
-    private Trainer trainer;
 
     Listener(int stage, List<String> terms, int stepsPerEpoch) {
       this.stage = stage;
@@ -83,13 +80,12 @@ final class Training {
           sums[i] += result.term(i);
         }
       }
-      if (interruption.isRequested()) {
-        trainer.stop();
-      }
     }
 
     @Override
     public void onEpoch(EpochSummary epoch) {
+      // of a process that ended after it had written this and before the next checkpoint
+      history.removeIf(old -> old.stage() == stage && old.epoch() >= epoch.epoch());
       history.add(summary(epoch));
       try {
         output.keepHistory(run, history);
@@ -137,18 +133,19 @@ final class Training {
       List<String> terms,
       Batches batches,
       int epochs) {
-    Listener listener = new Listener(stage, terms, batches.stepsPerEpoch());
-    Trainer trainer =
+    TrainingSummary summary =
         Trainer.builder(step, batches)
             .epochs(epochs)
             .evaluate(() -> experiment.accuracy(network))
             .keep(output.checkpoints(run, stage))
+            .checkpointEvery(CHECKPOINT_INTERVAL)
             .resume()
-            .listener(listener)
-            .build();
-    listener.trainer = trainer;
-    if (trainer.run().end() == TrainingSummary.End.STOPPED) {
-      interruption.check();
+            .stopOnInterrupt()
+            .listener(new Listener(stage, terms, batches.stepsPerEpoch()))
+            .build()
+            .run();
+    if (summary.end() == TrainingSummary.End.STOPPED) {
+      throw new CancellationException("the process is about to end");
     }
   }
 
