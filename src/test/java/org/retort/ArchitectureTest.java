@@ -89,6 +89,16 @@ final class ArchitectureTest {
           .dependOnClassesThat()
           .resideInAPackage("io.micrometer..");
 
+  /** A runtime may lack the module jdk.jfr. */
+  @ArchTest
+  static final ArchRule FLIGHT_RECORDER_IS_NEEDED_BY_EVENTS_ONLY =
+      noClasses()
+          .that()
+          .haveSimpleNameNotEndingWith("Event")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("jdk.jfr..");
+
   @ArchTest
   static final ArchRule OWNERS_OF_NATIVE_MEMORY_ARE_CLOSED_BY_THE_USER =
       classes()

@@ -18,10 +18,13 @@ import org.retort.bindings.NativePreprocessing;
 import org.retort.bindings.global.retort;
 import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
+import org.retort.internal.FlightRecorder;
+import org.retort.internal.LoadEvent;
 import org.retort.internal.NamedTensors;
 import org.retort.internal.NativeHandle;
 import org.retort.internal.NativeNetworks;
 import org.retort.internal.NativePreprocessings;
+import org.retort.internal.PublishEvent;
 import org.retort.internal.StringLists;
 
 /**
@@ -224,7 +227,11 @@ public abstract sealed class Network implements AutoCloseable
    *     weights published before stay in use then
    */
   public final void publish() {
+    PublishEvent event = FlightRecorder.isAvailable() ? PublishEvent.start() : null;
     handle.use(NativeNetwork::publish);
+    if (event != null) {
+      event.commit(getClass().getSimpleName());
+    }
   }
 
   /**
@@ -419,7 +426,11 @@ public abstract sealed class Network implements AutoCloseable
   public final void loadStateDict(Path file) {
     Arguments.notNull(file, name + ".loadStateDict", "file");
     check(Files.isRegularFile(file), "%s.loadStateDict: file must exist (got %s)", name, file);
+    LoadEvent event = FlightRecorder.isAvailable() ? LoadEvent.start() : null;
     handle.use(network -> network.load_state_dict(file.toString()));
+    if (event != null) {
+      event.commit(file);
+    }
   }
 
   /**

@@ -9,6 +9,8 @@ import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.global.retort;
 import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
+import org.retort.internal.FlightRecorder;
+import org.retort.internal.LoadEvent;
 import org.retort.internal.NativeLibrary;
 
 /**
@@ -46,8 +48,14 @@ public final class TorchScriptNetwork extends Network {
       Arguments.notNull(tap, function, "tap");
     }
     check(Files.isRegularFile(file), "%s: file must exist (got %s)", function, file);
+    LoadEvent event = FlightRecorder.isAvailable() ? LoadEvent.start() : null;
     try (StringVector names = new StringVector(taps)) {
-      return new TorchScriptNetwork(retort.load_torchscript(file.toString(), names));
+      TorchScriptNetwork network =
+          new TorchScriptNetwork(retort.load_torchscript(file.toString(), names));
+      if (event != null) {
+        event.commit(file);
+      }
+      return network;
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     }

@@ -3,6 +3,7 @@ package org.retort.train;
 import java.nio.file.Path;
 import org.retort.bindings.NativeStepCheckpoint;
 import org.retort.internal.Arguments;
+import org.retort.internal.FlightRecorder;
 import org.retort.internal.NativeHandle;
 
 /**
@@ -31,7 +32,11 @@ public final class StepCheckpoint implements AutoCloseable {
    */
   public void write(Path file) {
     Arguments.notNull(file, "StepCheckpoint.write", "file");
+    CheckpointEvent event = FlightRecorder.isAvailable() ? CheckpointEvent.start() : null;
     handle.use(checkpoint -> checkpoint.write(file.toString()));
+    if (event != null) {
+      event.commit(file);
+    }
   }
 
   /**

@@ -20,8 +20,11 @@ import org.retort.bindings.global.retort;
 import org.retort.data.Batch;
 import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
+import org.retort.internal.FlightRecorder;
+import org.retort.internal.LoadEvent;
 import org.retort.internal.NamedTensors;
 import org.retort.internal.NativeHandle;
+import org.retort.internal.PublishEvent;
 import org.retort.internal.StringLists;
 import org.retort.internal.TensorLists;
 import org.retort.models.Network;
@@ -211,6 +214,7 @@ public final class TrainingStep implements AutoCloseable {
     long width = contrast == null ? 0 : Arguments.contrastWidth(contrast.remaining(), batch);
     Arguments.rows(contrast, RUN, "contrast", batch * width);
     double[] values = valuesOf(result, RUN);
+    StepEvent event = FlightRecorder.isAvailable() ? StepEvent.start() : null;
     NativeTrainingStep step = handle.acquire(); // not use(), whose lambda would be garbage
     try {
       if (images instanceof ByteBuffer bytes) {
@@ -223,6 +227,9 @@ public final class TrainingStep implements AutoCloseable {
       throw Errors.translate(error);
     } finally {
       handle.release();
+    }
+    if (event != null) {
+      event.commit(result);
     }
   }
 
@@ -240,10 +247,14 @@ public final class TrainingStep implements AutoCloseable {
       TensorVector features =
           TensorLists.toVector(input.teacherFeatures(), RUN, "teacher features");
       double[] values = valuesOf(result, RUN);
+      StepEvent event = FlightRecorder.isAvailable() ? StepEvent.start() : null;
       handle.use(
           step ->
               retort.run(
                   step, images, labels, indices, contrast, weights, logits, features, values));
+      if (event != null) {
+        event.commit(result);
+      }
     }
   }
 
@@ -296,7 +307,11 @@ public final class TrainingStep implements AutoCloseable {
    * @throws IllegalStateException if the step was closed
    */
   public void publish() {
+    PublishEvent event = FlightRecorder.isAvailable() ? PublishEvent.start() : null;
     handle.use(NativeTrainingStep::publish);
+    if (event != null) {
+      event.commit(student.getClass().getSimpleName());
+    }
   }
 
   /**
@@ -330,13 +345,17 @@ public final class TrainingStep implements AutoCloseable {
     Arguments.notNull(file, "TrainingStep.save", "file");
     Arguments.notNull(note, "TrainingStep.save", "note");
     byte[] bytes = note.getBytes(StandardCharsets.UTF_8);
+    CheckpointEvent event = FlightRecorder.isAvailable() ? CheckpointEvent.start() : null;
     handle.use(step -> retort.save(step, file.toString(), bytes, bytes.length));
+    if (event != null) {
+      event.commit(file);
+    }
   }
 
   /**
    * Copies what {@link #save(Path, String)} writes, so that another thread can write it while
    * further steps run. Waits for a running step, and then takes as long as the copy: about 1 ms for
-   * a ResNet-20 with momentum, whose step on a batch of 64 takes 20 ms or more.
+   * a ResNet-20 with momentum, less than 1 % of its step on a batch of 64 on a CPU.
    *
    * @param note as in {@link #save(Path, String)}
    * @return a new checkpoint, which the caller closes
@@ -365,14 +384,20 @@ public final class TrainingStep implements AutoCloseable {
    */
   public String load(Path file) {
     Arguments.notNull(file, "TrainingStep.load", "file");
-    return handle.ask(
-        step -> {
-          try (BytePointer note = retort.load(step, file.toString())) {
-            return note == null // JavaCPP returns null for an empty string
-                ? ""
-                : StandardCharsets.UTF_8.decode(note.asByteBuffer()).toString();
-          }
-        });
+    LoadEvent event = FlightRecorder.isAvailable() ? LoadEvent.start() : null;
+    String note =
+        handle.ask(
+            step -> {
+              try (BytePointer saved = retort.load(step, file.toString())) {
+                return saved == null // JavaCPP returns null for an empty string
+                    ? ""
+                    : StandardCharsets.UTF_8.decode(saved.asByteBuffer()).toString();
+              }
+            });
+    if (event != null) {
+      event.commit(file);
+    }
+    return note;
   }
 
   /**

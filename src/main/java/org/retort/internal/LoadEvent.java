@@ -1,0 +1,48 @@
+package org.retort.internal;
+
+import java.nio.file.Path;
+import jdk.jfr.Category;
+import jdk.jfr.Description;
+import jdk.jfr.Event;
+import jdk.jfr.Label;
+import jdk.jfr.Name;
+import jdk.jfr.StackTrace;
+
+/** The reading of a file in the flight recorder. */
+@Name("org.retort.Load")
+@Label("Load")
+@Description("Checkpoint, state dict or TorchScript module read")
+@Category("Retort")
+@StackTrace(false)
+public final class LoadEvent extends Event {
+  private static final LoadEvent ANY = new LoadEvent();
+
+  @Label("File")
+  private String file;
+
+  private LoadEvent() {}
+
+  /**
+   * Begins an event.
+   *
+   * @return a new event, or null if nobody records such
+   */
+  public static LoadEvent start() {
+    if (!ANY.isEnabled()) {
+      return null;
+    }
+    LoadEvent event = new LoadEvent();
+    event.begin();
+    return event;
+  }
+
+  /**
+   * Records the event.
+   *
+   * @param loadedFile what was read
+   */
+  public void commit(Path loadedFile) {
+    file = loadedFile.toString();
+    commit();
+  }
+}
