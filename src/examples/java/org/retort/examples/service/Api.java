@@ -7,6 +7,7 @@ import java.nio.FloatBuffer;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 
 /** What the service can be asked for; an answer is any object that Gson can write. */
 final class Api {
@@ -31,6 +32,8 @@ final class Api {
   private record Accepted(int accepted) {}
 
   private record Saved(long steps) {}
+
+  private record Health(String status) {}
 
   private record Status(Learner.Progress learned, int queued) {}
 
@@ -59,8 +62,23 @@ final class Api {
     return Map.of(
         "/predict", new Route("POST", this::predict),
         "/learn", new Route("POST", this::learn),
+        "/health", new Route("GET", body -> health()),
         "/save", new Route("POST", body -> new Saved(model.save())),
         "/status", new Route("GET", body -> new Status(learner.progress(), learner.queued())));
+  }
+
+  private Health health() throws RequestException {
+    requireLearner();
+    return new Health("up");
+  }
+
+  private void requireLearner() throws RequestException {
+    Optional<Throwable> end = learner.end();
+    if (end.isPresent()) {
+      throw new RequestException(
+          UNAVAILABLE,
+          "learner must be running (got its end by " + end.get().getClass().getSimpleName() + ")");
+    }
   }
 
   private Predictions predict(byte[] body) throws RequestException {
@@ -97,6 +115,7 @@ final class Api {
 
   private Accepted learn(byte[] body) throws RequestException {
     List<Sample> samples = scratch.get().reader.readSamples(body);
+    requireLearner();
     if (!learner.offer(samples)) {
       throw new RequestException(UNAVAILABLE, "queue must have room for the samples (got none)");
     }

@@ -3,6 +3,7 @@ package org.retort.examples.service;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.util.List;
+import java.util.Optional;
 import java.util.concurrent.ArrayBlockingQueue;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.ExecutorService;
@@ -45,6 +46,7 @@ final class Learner implements AutoCloseable {
   private final ExecutorService thread =
       Executors.newSingleThreadExecutor(work -> new Thread(work, "learner"));
   private volatile Progress progress;
+  private volatile Throwable end;
   private volatile boolean closed;
 
   private Learner(OnlineModel model, Settings settings) {
@@ -78,6 +80,13 @@ final class Learner implements AutoCloseable {
     return progress;
   }
 
+  /**
+   * Returns what has ended the thread, for example an {@link OutOfMemoryError}, if it has ended.
+   */
+  Optional<Throwable> end() {
+    return Optional.ofNullable(end);
+  }
+
   /** Ends the running step and the thread, and writes a checkpoint. What still waits is dropped. */
   @Override
   public void close() {
@@ -86,7 +95,17 @@ final class Learner implements AutoCloseable {
     model.save();
   }
 
+  /** Nobody waits for the thread: if it ended in silence, the service would seem to be well. */
   private void work() {
+    try {
+      learnUntilClosed();
+    } catch (Throwable e) {
+      end = e;
+      LOG.error("nothing is learned any more", e);
+    }
+  }
+
+  private void learnUntilClosed() {
     StepResult result = model.newResult();
     while (!closed) {
       try {

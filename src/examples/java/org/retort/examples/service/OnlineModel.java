@@ -16,7 +16,7 @@ import org.retort.train.TrainingStep;
  * A student that predicts while it learns. Any number of threads may predict: they see the weights
  * last published and wait for no step. Steps and saves wait for each other.
  */
-final class OnlineModel implements AutoCloseable {
+class OnlineModel implements AutoCloseable {
   static final int CLASSES = Digits.CLASSES;
   static final int VALUES = Digits.CHANNELS * Digits.SIDE * Digits.SIDE;
 

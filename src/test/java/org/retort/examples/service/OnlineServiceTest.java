@@ -13,6 +13,7 @@ import java.net.InetSocketAddress;
 import java.net.ServerSocket;
 import java.net.http.HttpResponse;
 import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -27,7 +28,9 @@ import org.retort.data.Augmentation;
 import org.retort.data.Batch;
 import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
+import org.retort.models.Network;
 import org.retort.testing.Threads;
+import org.retort.train.StepResult;
 
 /** Clients of a service on the loopback interface, several at once. */
 final class OnlineServiceTest {
@@ -155,6 +158,42 @@ final class OnlineServiceTest {
   }
 
   @Test
+  void learn_error_makesTheServiceUnhealthyAndNotMore() throws Exception {
+    Settings settings = settings(64, new InetSocketAddress("127.0.0.1", 0));
+    try (Network teacher = Teacher.load(shared.resolve("teacher.pt"), TEACHER_EPOCHS);
+        OnlineModel model = new FailingModel(teacher, folder.resolve("checkpoint.retort"));
+        Learner learner = Learner.start(model, settings);
+        HttpFrontEnd frontEnd =
+            HttpFrontEnd.start(new Api(model, learner), settings.address(), 2)) {
+      Client client = new Client(frontEnd.address());
+      assertThat(client.send("GET", "/health", "").body()).isEqualTo("{\"status\":\"up\"}");
+
+      float[][] images = images(Batch.of(Digits.load().test()));
+      client.learn(Arrays.copyOf(images, 1), new Long[1]);
+      while (client.send("GET", "/health", "").statusCode() == 200) {
+        Thread.sleep(5);
+      }
+      String error = "learner must be running (got its end by StackOverflowError)";
+      assertError(client.send("GET", "/health", ""), 503, error);
+      assertError(client.learn(Arrays.copyOf(images, 1), new Long[1]), 503, error);
+      assertThat(predictTest(client)).isNotEmpty();
+    }
+    assertThat(folder.resolve("checkpoint.retort")).isNotEmptyFile();
+  }
+
+  /** Fails as a step does that Java or JavaCPP has no memory for. */
+  private static final class FailingModel extends OnlineModel {
+    FailingModel(Network teacher, Path checkpoint) {
+      super(teacher, checkpoint);
+    }
+
+    @Override
+    synchronized void learn(FloatBuffer images, LongBuffer labels, StepResult result) {
+      throw new StackOverflowError("a test");
+    }
+  }
+
+  @Test
   void start_onTakenPort_failsAndLeavesNothingRunning() throws Exception {
     try (ServerSocket taken = new ServerSocket(0)) {
       InetSocketAddress address = new InetSocketAddress("127.0.0.1", taken.getLocalPort());
@@ -179,8 +218,11 @@ final class OnlineServiceTest {
     if (!Files.exists(teacher)) {
       Files.copy(shared.resolve("teacher.pt"), teacher);
     }
-    return OnlineService.start(
-        new Settings(address, folder, TEACHER_EPOCHS, 4, queueCapacity, BATCH, 5, 20));
+    return OnlineService.start(settings(queueCapacity, address));
+  }
+
+  private Settings settings(int queueCapacity, InetSocketAddress address) {
+    return new Settings(address, folder, TEACHER_EPOCHS, 4, queueCapacity, BATCH, 5, 20);
   }
 
   /** Makes batches without a thread, which need not be closed. */
