@@ -4,8 +4,8 @@ import java.nio.file.Path;
 
 /**
  * Receives the events of a {@link Trainer}, on the training thread and between steps, so that a
- * listener may use the student and may end the training by {@link Trainer#stop}. An exception ends
- * the training and is rethrown.
+ * listener may use the student and may end the training by {@link Trainer#stop}. An exception or
+ * error ends the training and is rethrown.
  */
 public interface TrainingListener {
   /**
@@ -32,7 +32,8 @@ public interface TrainingListener {
   default void onEpoch(EpochSummary epoch) {}
 
   /**
-   * A checkpoint has been written, together with the student.
+   * A checkpoint has been written, together with the student. As another thread writes it, further
+   * steps have been done meanwhile.
    *
    * @param file the checkpoint
    */

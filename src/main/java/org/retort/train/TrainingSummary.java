@@ -51,7 +51,7 @@ public record TrainingSummary(
     STOPPED_EARLY,
     /** By {@link Trainer#stop}, or the thread was interrupted. */
     STOPPED,
-    /** By an exception, which {@link Trainer#run} rethrows. */
+    /** By an exception or error, which {@link Trainer#run} rethrows. */
     FAILED
   }
 }

@@ -2,6 +2,7 @@ package org.retort.examples;
 
 import io.micrometer.core.instrument.MeterRegistry;
 import java.nio.file.Path;
+import java.time.Duration;
 import org.retort.data.Batch;
 import org.retort.data.Batches;
 import org.retort.models.Network;
@@ -27,7 +28,9 @@ final class TrainerExample {
             .evaluate(() -> student.accuracy(test.images(), test.labels())) // after each epoch
             .patience(5) // evaluations without a new best
             .keep(folder) // best.pt, last.pt and last.checkpoint
+            .checkpointEvery(Duration.ofMinutes(10)) // and after each epoch
             .resume() // if last.checkpoint is there
+            .stopOnInterrupt() // Ctrl-C and SIGTERM end it after a step, and lose nothing
             .publishEvery(1000) // steps, for student.predict in other threads
             .listener(new MicrometerListener(registry))
             .build();
