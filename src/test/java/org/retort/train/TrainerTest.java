@@ -41,6 +41,7 @@ import org.retort.RetortException;
 import org.retort.data.Batch;
 import org.retort.data.Batches;
 import org.retort.testing.Bits;
+import org.retort.testing.ChildJvm;
 import org.retort.train.TrainingSummary.End;
 import org.slf4j.LoggerFactory;
 
@@ -579,6 +580,47 @@ final class TrainerTest {
         "StepCheckpoint.write: path must be a file that can be written"
             + " (got /proc/probe.checkpoint: No such file or directory)");
     assertThat(record.calls).isEmpty();
+  }
+
+  @Test
+  void run_diskWithoutRoom_isRefusedBeforeTheFirstStep() throws Exception {
+    Path files = folder.resolve("files");
+    try (ChildJvm child = ChildJvm.start(folder, WithoutRoom.class, files.toString())) {
+      assertThat(child.await()).as(child.output()).isZero();
+      assertThat(child.output())
+          .contains(
+              "StepCheckpoint.write: path must be a file that can be written"
+                  + " (got "
+                  + files.resolve("probe.checkpoint")
+                  + ": File too large), after []");
+    }
+    assertThat(files).isEmptyDirectory();
+  }
+
+  /**
+   * Trains where files can be of half a checkpoint's size only, as on a disk that is nearly full.
+   */
+  static final class WithoutRoom {
+    private static final int MOST_BYTES = 1_000_000;
+
+    private WithoutRoom() {}
+
+    public static void main(String[] arguments) throws Exception {
+      TrainingRecord calls = new TrainingRecord();
+      try (DigitTraining training = new DigitTraining(2)) {
+        String pid = Long.toString(ProcessHandle.current().pid());
+        Process limiting =
+            new ProcessBuilder("prlimit", "--fsize=" + MOST_BYTES, "--pid", pid)
+                .inheritIO()
+                .start();
+        assertThat(limiting.waitFor()).isZero();
+        Trainer trainer = training.trainer(1).keep(Path.of(arguments[0])).listener(calls).build();
+        assertThatThrownBy(trainer::run)
+            .isInstanceOf(FileException.class)
+            .satisfies(
+                refused -> System.out.println(refused.getMessage() + ", after " + calls.calls));
+      }
+    }
   }
 
   @Test
