@@ -14,14 +14,23 @@ RETORT_API std::string version();
 /// for every other thread from its next call that makes Retort compute something. Changing it often is slow, since
 /// OpenMP starts and stops threads.
 ///
-/// OpenBLAS, where LibTorch uses it, is limited to one thread as soon as Retort is loaded: its idle threads would take
-/// cores from ATen's, in this library's losses and in convolutions. Programs that depend more on large parallel matrix
-/// products can call `openblas_set_num_threads` afterwards.
+/// OpenBLAS, where LibTorch uses it, is limited to one thread: see set_openblas_threads().
 /// @throws c10::ValueError if `threads` is not between 1 and 4096
 RETORT_API void set_threads(int64_t threads);
 
 /// The number of intra-op threads.
 RETORT_API int64_t threads();
+
+/// Sets the number of threads that OpenBLAS is limited to, where LibTorch uses it, for the whole process. Without this
+/// call it is one, from the first call on that makes Retort compute something: idle threads of OpenBLAS would take
+/// cores from ATen's, in this library's losses and in convolutions. set_threads() sets it again. Java calls this as
+/// soon as Retort is loaded, with the value of the system property `org.retort.openblas.threads`.
+/// @param threads the number of threads; 0 leaves OpenBLAS as it is
+/// @throws c10::ValueError if `threads` is not between 0 and 4096
+RETORT_API void set_openblas_threads(int64_t threads);
+
+/// The number of threads that OpenBLAS uses; 0 if LibTorch does not use OpenBLAS.
+RETORT_API int64_t openblas_threads();
 
 /// Seeds the default generator, from which networks and criteria are initialised.
 RETORT_API void manual_seed(uint64_t seed);

@@ -14,29 +14,30 @@
 namespace retort {
 namespace {
 
-/// Holds OpenBLAS, which Bytedeco's LibTorch is linked to, to one thread. Its threads wait for their next product
-/// spinning, for some 25 ms, on cores that ATen's threads need: a step with a linear layer takes ten times as long.
-bool hold_openblas_to_one_thread() {
+/// What OpenBLAS, which Bytedeco's LibTorch is linked to, is limited to; 0 leaves it as it is. Its threads wait for
+/// their next product spinning, for some 25 ms, on cores that ATen's threads need: a step with a linear layer takes ten
+/// times as long.
+std::atomic<int> openblas_limit{1};
+
+void limit_openblas() {
   using SetThreads = void (*)(int);
-  const auto set_threads = reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
-  if (set_threads) set_threads(1);
-  return set_threads != nullptr;
+  static const auto set_threads = reinterpret_cast<SetThreads>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
+  const int limit = openblas_limit;
+  if (set_threads && limit > 0) set_threads(limit);
 }
 
-/// When the library is loaded, LibTorch already is.
-[[maybe_unused]] const bool kOpenblasIsHeld = hold_openblas_to_one_thread();
-
-/// What set_threads() was last given, and what this thread has; 0 for LibTorch's own choice.
+/// What set_threads() was last given, and what this thread has; 0 for LibTorch's own choice, -1 before it has asked.
 std::atomic<int> wanted_threads{0};
-thread_local int adopted_threads = 0;
+thread_local int adopted_threads = -1;
 
 }  // namespace
 
 void adopt_threads() {
   // Again if another number has come meanwhile: what ATen hears last, threads that are yet to start begin with.
   while (adopted_threads != wanted_threads) {
+    [[maybe_unused]] static const bool openblas_is_limited = (limit_openblas(), true);
     adopted_threads = wanted_threads;
-    at::set_num_threads(adopted_threads);
+    if (adopted_threads > 0) at::set_num_threads(adopted_threads);
   }
 }
 
@@ -49,12 +50,25 @@ void set_threads(int64_t threads) {
   wanted_threads = static_cast<int>(threads);
   adopted_threads = 0;  // in case somebody has told ATen otherwise
   adopt_threads();
-  hold_openblas_to_one_thread();
+  limit_openblas();
 }
 
 int64_t threads() {
   adopt_threads();
   return at::get_num_threads();
+}
+
+void set_openblas_threads(int64_t threads) {
+  RETORT_CHECK(
+      threads >= 0 && threads <= 4096, "set_openblas_threads: threads must be between 0 and 4096 (got ", threads, ")");
+  openblas_limit = static_cast<int>(threads);
+  limit_openblas();
+}
+
+int64_t openblas_threads() {
+  using GetThreads = int (*)();
+  const auto get_threads = reinterpret_cast<GetThreads>(dlsym(RTLD_DEFAULT, "openblas_get_num_threads"));
+  return get_threads ? get_threads() : 0;
 }
 
 void manual_seed(uint64_t seed) {

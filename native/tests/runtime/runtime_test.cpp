@@ -1,5 +1,6 @@
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
+#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <retort/losses/kd.h>
 #include <retort/runtime.h>
@@ -59,6 +60,34 @@ TEST(RuntimeTest, RejectsThreads) {
   EXPECT_EQ(error_of([] { set_threads(-2); }), "set_threads: threads must be between 1 and 4096 (got -2)");
   EXPECT_EQ(error_of([] { set_threads(5000); }), "set_threads: threads must be between 1 and 4096 (got 5000)");
   EXPECT_EQ(threads(), before);
+}
+
+TEST(RuntimeTest, OpenblasKeepsToItsLimit) {
+  if (openblas_threads() == 0) GTEST_SKIP() << "LibTorch does not use OpenBLAS";
+  const int64_t before = threads();
+  const at::Tensor logits = at::randn({4, 10});
+  kd_loss(logits, logits, 1);
+  EXPECT_EQ(openblas_threads(), 1);
+
+  set_openblas_threads(2);
+  EXPECT_EQ(openblas_threads(), 2);
+  set_threads(3);
+  EXPECT_EQ(openblas_threads(), 2);
+
+  set_openblas_threads(1);
+  EXPECT_EQ(openblas_threads(), 1);
+  set_openblas_threads(0);  // from now on it is left alone
+  const auto set_otherwise = reinterpret_cast<void (*)(int)>(dlsym(RTLD_DEFAULT, "openblas_set_num_threads"));
+  set_otherwise(2);
+  set_threads(before);
+  EXPECT_EQ(openblas_threads(), 2);
+  set_openblas_threads(1);
+}
+
+TEST(RuntimeTest, RejectsThreadsOfOpenblas) {
+  const char* rule = "set_openblas_threads: threads must be between 0 and 4096 (got ";
+  EXPECT_EQ(error_of([] { set_openblas_threads(-1); }), std::string(rule) + "-1)");
+  EXPECT_EQ(error_of([] { set_openblas_threads(4097); }), std::string(rule) + "4097)");
 }
 
 TEST(RuntimeTest, SeedDecidesTheRandomNumbers) {
