@@ -13,13 +13,37 @@ import org.retort.internal.NativeLibrary;
  * libretort.so} are there once, and so are the number of threads, the default generator and the
  * memory that losses keep: what one application sets here holds for all. Networks, steps and
  * tensors can't be handed from one to the other. The natives stay loaded until the process ends.
+ *
+ * <p>The first use of a class that needs the natives loads them. If they can't be loaded, every use
+ * throws an {@link UnsatisfiedLinkError} with the same one-line message, until the process ends.
+ * {@link #isAvailable} and {@link #unavailabilityCause} never throw.
+ *
+ * <p>Retort refuses to be loaded beside another LibTorch than the one it brings, which LibTorch
+ * itself would answer by ending the process. Bytedeco's classes check nothing: where the process
+ * may have another, call {@link #isAvailable} before the first {@code Tensor}.
  */
 public final class Retort {
-  static {
-    NativeLibrary.load();
+  private Retort() {}
+
+  /**
+   * Tells whether the natives are loaded, and loads them if nothing has done so yet.
+   *
+   * @return whether the rest of Retort can be used; always the same
+   */
+  public static boolean isAvailable() {
+    return NativeLibrary.failure() == null;
   }
 
-  private Retort() {}
+  /**
+   * The reason why the natives can't be loaded: artifacts are missing or belong to other versions,
+   * a folder can't be written, native access is denied, the process has another LibTorch. The
+   * message is one line that says what to change.
+   *
+   * @return the reason, or null if {@link #isAvailable}
+   */
+  public static Throwable unavailabilityCause() {
+    return NativeLibrary.failure();
+  }
 
   /**
    * The version of the native library.
@@ -27,6 +51,7 @@ public final class Retort {
    * @return for example {@code 0.1.0}
    */
   public static String version() {
+    NativeLibrary.load();
     return retort.version();
   }
 
@@ -36,9 +61,9 @@ public final class Retort {
    * runs something. To change it often costs time, since OpenMP starts and ends its threads.
    *
    * <p>OpenBLAS is held to one thread, from the moment Retort is loaded on: its idle threads would
-   * take the cores from ATen's, in the losses and in convolutions. Who needs parallel products of
-   * large matrices more than that can call Bytedeco's {@code
-   * openblas_nolapack.blas_set_num_threads} afterwards.
+   * take the cores from ATen's, in the losses and in convolutions. The system property {@code
+   * org.retort.openblas.threads}, read when Retort is loaded, holds it to another number between 1
+   * and 4096, or leaves OpenBLAS as it is if it is 0.
    *
    * @param threads between 1 and 4096
    * @throws IllegalArgumentException if it is not
@@ -48,6 +73,7 @@ public final class Retort {
         threads >= 1 && threads <= 4096,
         "Retort.threads: threads must be between 1 and 4096 (got %s)",
         threads);
+    NativeLibrary.load();
     retort.set_threads(threads);
   }
 
@@ -57,6 +83,7 @@ public final class Retort {
    * @return at least 1
    */
   public static int threads() {
+    NativeLibrary.load();
     return (int) retort.threads();
   }
 
@@ -66,6 +93,7 @@ public final class Retort {
    * costs more time than the losses themselves.
    */
   public static void releaseMemory() {
+    NativeLibrary.load();
     retort.release_memory();
   }
 
@@ -75,6 +103,7 @@ public final class Retort {
    * @param seed any number
    */
   public static void manualSeed(long seed) {
+    NativeLibrary.load();
     retort.manual_seed(seed);
   }
 
@@ -86,6 +115,7 @@ public final class Retort {
    * @return whether {@link #requireCuda} would pass
    */
   public static boolean isCudaAvailable() {
+    NativeLibrary.load();
     return retort.is_cuda_available();
   }
 
@@ -96,6 +126,7 @@ public final class Retort {
    * @throws RetortException if they can't; the message names what is missing
    */
   public static void requireCuda() {
+    NativeLibrary.load();
     try {
       retort.require_cuda();
     } catch (RuntimeException error) {
@@ -109,6 +140,7 @@ public final class Retort {
    * @return {@code baseline}, {@code avx2} or {@code avx512}
    */
   public static String cpuKernels() {
+    NativeLibrary.load();
     return retort.cpu_kernels();
   }
 }

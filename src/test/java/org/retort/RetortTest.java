@@ -33,6 +33,12 @@ final class RetortTest {
   }
 
   @Test
+  void isAvailable_loaded_isTrueWithoutACause() {
+    assertThat(Retort.isAvailable()).isTrue();
+    assertThat(Retort.unavailabilityCause()).isNull();
+  }
+
+  @Test
   void cpuKernels_always_isAnInstructionSet() {
     assertThat(Retort.cpuKernels()).isIn("baseline", "avx2", "avx512");
   }

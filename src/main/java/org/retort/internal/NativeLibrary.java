@@ -1,47 +1,164 @@
 package org.retort.internal;
 
+import java.util.ArrayList;
+import java.util.List;
+import java.util.TreeSet;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Loader;
+import org.bytedeco.openblas.global.openblas;
+import org.bytedeco.pytorch.global.torch;
 import org.retort.bindings.global.retort;
 
-/** Loads LibTorch and Retort's native library. */
+/**
+ * Loads LibTorch and Retort's native library, once. What keeps them from being loaded is named
+ * before it can crash the process, and in the same words whenever it is asked for.
+ */
 public final class NativeLibrary {
   private static final String PLATFORM = "linux-x86_64";
   private static final String EXTENSION = "org.bytedeco.javacpp.platform.extension";
   private static final String GPU = "-gpu";
+  private static final String OPENBLAS_THREADS = "org.retort.openblas.threads";
 
-  static {
-    String platform = Loader.getPlatform();
-    if (!platform.equals(PLATFORM)) {
-      throw new UnsatisfiedLinkError(
-          "Retort: platform must be " + PLATFORM + " (got " + platform + ")");
-    }
-    try {
-      Loader.load(retort.class);
-    } catch (LinkageError error) {
-      UnsatisfiedLinkError explained =
-          new UnsatisfiedLinkError(
-              "Retort: class path must have the "
-                  + PLATFORM
-                  + " artifacts of retort, pytorch 2.10, openblas and javacpp"
-                  + (GPU.equals(System.getProperty(EXTENSION))
-                      ? ", of the first two those with " + GPU + ", and CUDA's libraries be found"
-                      : "")
-                  + " (got "
-                  + firstLine(error)
-                  + ")");
-      explained.initCause(error);
-      throw explained;
-    }
-  }
+  /** What the system's loader says of a file on a file system that is mounted noexec. */
+  private static final String NOT_EXECUTABLE = "failed to map segment from shared object";
+
+  /** A class whose initialiser throws can't be used again, so it must not. */
+  private static final UnsatisfiedLinkError FAILURE = tryToLoad();
 
   private NativeLibrary() {}
 
-  /** Makes sure that the native library is loaded. */
+  /**
+   * Makes sure that the native library is loaded.
+   *
+   * @throws UnsatisfiedLinkError if it can't be
+   */
   public static void load() {
-    // The static initialiser does it, once.
+    if (FAILURE != null) {
+      // Anew, so that the stack is that of the caller.
+      throw error(FAILURE.getMessage(), FAILURE);
+    }
+  }
+
+  /**
+   * Loads the native library, if that is possible.
+   *
+   * @return why it can't be loaded, or null if it is
+   */
+  public static Throwable failure() {
+    return FAILURE;
+  }
+
+  private static UnsatisfiedLinkError tryToLoad() {
+    try {
+      checkPlatform();
+      int openblasThreads = openblasThreads();
+      NativeVersions.checkJars();
+      ForeignLibraries.check();
+      Loader.load(torch.class);
+      checkLibTorch();
+      Loader.load(retort.class);
+      NativeVersions.checkNatives(retort.version());
+      retort.set_openblas_threads(openblasThreads);
+      return null;
+    } catch (Obstacle obstacle) {
+      return error("Retort: " + obstacle.getMessage(), null);
+    } catch (Throwable error) { // whatever it is, it is for the user to see
+      return error("Retort: " + explain(error), error);
+    }
+  }
+
+  private static void checkPlatform() {
+    String platform = Loader.getPlatform();
+    if (!platform.equals(PLATFORM)) {
+      throw new Obstacle("platform must be " + PLATFORM + " (got " + platform + ")");
+    }
+  }
+
+  private static int openblasThreads() {
+    String value = System.getProperty(OPENBLAS_THREADS, "1");
+    if (!value.matches("\\d{1,4}") || Integer.parseInt(value) > 4096) {
+      throw new Obstacle(
+          OPENBLAS_THREADS + " must be a number between 0 and 4096 (got " + value + ")");
+    }
+    return Integer.parseInt(value);
+  }
+
+  private static void checkLibTorch() {
+    try (BytePointer configuration = torch.show_config()) {
+      NativeVersions.checkLibTorch(configuration.getString());
+    }
+  }
+
+  private static String explain(Throwable error) {
+    List<Throwable> causes = causes(error);
+    for (Throwable cause : causes) {
+      if (cause instanceof IllegalCallerException) {
+        return "native access must be enabled (got "
+            + firstLine(cause)
+            + "): start the JVM with --enable-native-access="
+            + modules();
+      }
+      if (cause instanceof UnsatisfiedLinkError && firstLine(cause).contains(NOT_EXECUTABLE)) {
+        return "folder of natives must not be mounted noexec (got "
+            + firstLine(cause)
+            + "): "
+            + NativeFiles.MOVE_CACHE;
+      }
+    }
+    return NativeFiles.whyNotUnpacked()
+        .orElseGet(
+            () ->
+                "class path must have the "
+                    + PLATFORM
+                    + " artifacts of retort, pytorch 2.10, openblas and javacpp"
+                    + (GPU.equals(System.getProperty(EXTENSION))
+                        ? ", of the first two those with " + GPU + ", and CUDA's libraries be found"
+                        : "")
+                    + " (got "
+                    + firstLine(causes.get(causes.size() - 1))
+                    + ")");
+  }
+
+  /** Returns the error, its cause, that one's cause and so on. */
+  private static List<Throwable> causes(Throwable error) {
+    List<Throwable> causes = new ArrayList<>();
+    for (Throwable cause = error;
+        cause != null && !causes.contains(cause);
+        cause = cause.getCause()) {
+      causes.add(cause);
+    }
+    return causes;
+  }
+
+  /** Returns what has native methods or loads libraries, as the JVM's option names it. */
+  private static String modules() {
+    return Stream.of(Loader.class, openblas.class, torch.class, NativeLibrary.class)
+        .map(Class::getModule)
+        .map(module -> module.isNamed() ? module.getName() : "ALL-UNNAMED")
+        .collect(Collectors.toCollection(TreeSet::new))
+        .stream()
+        .collect(Collectors.joining(","));
+  }
+
+  private static UnsatisfiedLinkError error(String message, Throwable cause) {
+    UnsatisfiedLinkError error = new UnsatisfiedLinkError(message);
+    error.initCause(cause);
+    return error;
   }
 
   private static String firstLine(Throwable error) {
-    return String.valueOf(error.getMessage()).lines().findFirst().orElse("");
+    String message = error.getMessage() == null ? error.toString() : error.getMessage();
+    return message.lines().findFirst().orElse("");
+  }
+
+  /** What is known to stand in the way. */
+  static final class Obstacle extends RuntimeException {
+    private static final long serialVersionUID = 1;
+
+    Obstacle(String message) {
+      super(message);
+    }
   }
 }

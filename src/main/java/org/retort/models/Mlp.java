@@ -25,10 +25,6 @@ import org.retort.internal.NativeLibrary;
  * generator as PyTorch's {@code Linear} draws them, see {@link org.retort.Retort#manualSeed}.
  */
 public final class Mlp extends Network {
-  static {
-    NativeLibrary.load();
-  }
-
   private Mlp(NativeNetwork network) {
     super("Mlp", network);
   }
@@ -47,6 +43,7 @@ public final class Mlp extends Network {
         sizes.length >= 2 && LongStream.of(sizes).allMatch(size -> size > 0),
         "Mlp.of: sizes must be at least two, all of them positive (got %s)",
         Arrays.toString(sizes));
+    NativeLibrary.load();
     try (NativeMlpOptions options = new NativeMlpOptions();
         LongVector layers = new LongVector(sizes)) {
       return new Mlp(retort.make_mlp(options.sizes(layers)));

@@ -26,10 +26,6 @@ import org.retort.internal.NativeLibrary;
  * Bottlenecks, CVPR 2018.
  */
 public final class MobileNetV2 extends Network {
-  static {
-    NativeLibrary.load();
-  }
-
   private MobileNetV2(NativeNetwork network) {
     super("MobileNetV2", network);
   }
@@ -62,6 +58,7 @@ public final class MobileNetV2 extends Network {
         function,
         width);
     Networks.checkCounts(function, classes, inputChannels);
+    NativeLibrary.load();
     try (NativeMobileNetV2Options options = new NativeMobileNetV2Options()) {
       options.width(width).classes(classes).input_channels(inputChannels);
       return new MobileNetV2(retort.make_mobilenet_v2(options));

@@ -12,10 +12,6 @@ import org.retort.internal.StringLists;
 
 /** Native networks for images by the names that RepDistiller gives them. */
 public final class Networks {
-  static {
-    NativeLibrary.load();
-  }
-
   private Networks() {}
 
   /**
@@ -25,6 +21,7 @@ public final class Networks {
    *     ShuffleV1}, {@code ShuffleV2}
    */
   public static List<String> names() {
+    NativeLibrary.load();
     try (StringVector names = retort.network_names()) {
       return StringLists.toList(names);
     } catch (RuntimeException error) {
@@ -48,6 +45,7 @@ public final class Networks {
     String function = "Networks.create";
     Arguments.notNull(name, function, "name");
     checkCounts(function, classes, inputChannels);
+    NativeLibrary.load();
     try {
       return new NamedNetwork(retort.make_network(name, classes, inputChannels));
     } catch (RuntimeException error) {

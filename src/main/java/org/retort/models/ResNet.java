@@ -25,10 +25,6 @@ import org.retort.internal.NativeLibrary;
  * 4.2.
  */
 public final class ResNet extends Network {
-  static {
-    NativeLibrary.load();
-  }
-
   private ResNet(NativeNetwork network) {
     super("ResNet", network);
   }
@@ -79,6 +75,7 @@ public final class ResNet extends Network {
         function,
         depth);
     Networks.checkCounts(function, classes, inputChannels);
+    NativeLibrary.load();
     try (NativeResNetOptions options = new NativeResNetOptions();
         LongVector channels = new LongVector(filters)) {
       options.depth(depth).classes(classes).input_channels(inputChannels).filters(channels);

@@ -25,10 +25,6 @@ import org.retort.internal.NativeLibrary;
  * for Mobile Devices, CVPR 2018.
  */
 public final class ShuffleNetV1 extends Network {
-  static {
-    NativeLibrary.load();
-  }
-
   private ShuffleNetV1(NativeNetwork network) {
     super("ShuffleNetV1", network);
   }
@@ -54,6 +50,7 @@ public final class ShuffleNetV1 extends Network {
    */
   public static ShuffleNetV1 cifar(int classes, int inputChannels) {
     Networks.checkCounts("ShuffleNetV1.cifar", classes, inputChannels);
+    NativeLibrary.load();
     try (NativeShuffleNetV1Options options = new NativeShuffleNetV1Options()) {
       options.classes(classes).input_channels(inputChannels);
       return new ShuffleNetV1(retort.make_shufflenet_v1(options));

@@ -26,10 +26,6 @@ import org.retort.internal.NativeLibrary;
  * Architecture Design, ECCV 2018.
  */
 public final class ShuffleNetV2 extends Network {
-  static {
-    NativeLibrary.load();
-  }
-
   private ShuffleNetV2(NativeNetwork network) {
     super("ShuffleNetV2", network);
   }
@@ -55,6 +51,7 @@ public final class ShuffleNetV2 extends Network {
    */
   public static ShuffleNetV2 cifar(int classes, int inputChannels) {
     Networks.checkCounts("ShuffleNetV2.cifar", classes, inputChannels);
+    NativeLibrary.load();
     try (NativeShuffleNetV2Options options = new NativeShuffleNetV2Options()) {
       options.classes(classes).input_channels(inputChannels);
       return new ShuffleNetV2(retort.make_shufflenet_v2(options));

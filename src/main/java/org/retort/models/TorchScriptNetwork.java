@@ -22,10 +22,6 @@ import org.retort.internal.NativeLibrary;
  * {@code "0"}, {@code "1"}, … unless names are given.
  */
 public final class TorchScriptNetwork extends Network {
-  static {
-    NativeLibrary.load();
-  }
-
   private TorchScriptNetwork(NativeNetwork network) {
     super("TorchScriptNetwork", network);
   }
@@ -48,6 +44,7 @@ public final class TorchScriptNetwork extends Network {
       Arguments.notNull(tap, function, "tap");
     }
     check(Files.isRegularFile(file), "%s: file must exist (got %s)", function, file);
+    NativeLibrary.load();
     LoadEvent event = FlightRecorder.isAvailable() ? LoadEvent.start() : null;
     try (StringVector names = new StringVector(taps)) {
       TorchScriptNetwork network =

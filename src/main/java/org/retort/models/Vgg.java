@@ -27,10 +27,6 @@ import org.retort.internal.NativeLibrary;
  * Recognition, ICLR 2015.
  */
 public final class Vgg extends Network {
-  static {
-    NativeLibrary.load();
-  }
-
   private Vgg(NativeNetwork network) {
     super("Vgg", network);
   }
@@ -64,6 +60,7 @@ public final class Vgg extends Network {
         function,
         depth);
     Networks.checkCounts(function, classes, inputChannels);
+    NativeLibrary.load();
     try (NativeVggOptions options = new NativeVggOptions()) {
       options.depth(depth).classes(classes).input_channels(inputChannels);
       return new Vgg(retort.make_vgg(options));

@@ -26,10 +26,6 @@ import org.retort.internal.NativeLibrary;
  * <p>Source: Zagoruyko, Komodakis: Wide Residual Networks, BMVC 2016.
  */
 public final class WideResNet extends Network {
-  static {
-    NativeLibrary.load();
-  }
-
   private WideResNet(NativeNetwork network) {
     super("WideResNet", network);
   }
@@ -67,6 +63,7 @@ public final class WideResNet extends Network {
     check(
         width >= 1 && width <= 64, "%s: width must be between 1 and 64 (got %s)", function, width);
     Networks.checkCounts(function, classes, inputChannels);
+    NativeLibrary.load();
     try (NativeWideResNetOptions options = new NativeWideResNetOptions()) {
       options.depth(depth).width(width).classes(classes).input_channels(inputChannels);
       return new WideResNet(retort.make_wide_resnet(options));

@@ -41,10 +41,17 @@ public final class ChildJvm implements AutoCloseable {
   /** Starts a program in a virtual machine with options of its own. */
   public static ChildJvm start(
       Path folder, List<String> options, Class<?> program, String... arguments) throws IOException {
+    return start(Path.of(System.getProperty("java.home")), folder, options, program, arguments);
+  }
+
+  /** Starts a program in a virtual machine of another JDK. */
+  public static ChildJvm start(
+      Path jdk, Path folder, List<String> options, Class<?> program, String... arguments)
+      throws IOException {
     List<String> command = new ArrayList<>();
     // a shell that starts the build in the background lets its children ignore SIGINT
     command.addAll(List.of("env", "--default-signal=INT"));
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    command.add(jdk.resolve("bin").resolve("java").toString());
     command.addAll(List.of("-ea", "-Xcheck:jni", "-XX:-CreateCoredumpOnCrash"));
     String extension = System.getProperty(EXTENSION);
     if (extension != null) {
