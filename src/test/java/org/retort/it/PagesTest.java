@@ -34,8 +34,10 @@ class PagesTest {
 
   @Test
   void blocksForCppTeams_areTheExamplesThatAreTested() throws IOException {
+    // TeamLibraryIT builds and runs the one after these.
     assertThat(new Page("docs/cpp.md").blocks("cpp"))
-        .containsExactly(
+        .hasSize(3)
+        .startsWith(
             Files.readString(CONSUMER.resolve("own_loop.cpp")),
             Files.readString(CONSUMER.resolve("own_network.cpp")));
   }
