@@ -23,11 +23,12 @@ class RETORT_API NonFiniteError : public c10::ValueError {
   ~NonFiniteError() override;
 };
 
-/// A checkpoint is damaged, is not a checkpoint, belongs to another configuration, or can't be written.
-class RETORT_API CheckpointError : public c10::ValueError {
+/// A file or stream is missing, damaged, of another kind or of another network or configuration, or can't be read or
+/// written.
+class RETORT_API FileError : public c10::ValueError {
  public:
   using c10::ValueError::ValueError;
-  ~CheckpointError() override;
+  ~FileError() override;
 };
 
 }  // namespace retort

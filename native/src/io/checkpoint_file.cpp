@@ -37,19 +37,19 @@ void write_checkpoint(const char* function, const Checkpoint& checkpoint, const 
   const std::string_view rest = std::string_view(file).substr(sizeof(Header));
   const Header header({checkpoint.configuration.size(), rest.size(), checksum(rest)});
   file.replace(0, sizeof header, header.bytes());
-  write_whole_file<CheckpointError>(function, path, file);
+  write_whole_file(function, path, file);
 }
 
 Checkpoint read_checkpoint(const char* function, const std::string& path) {
   std::error_code error;
   RETORT_CHECK_AS(
-      CheckpointError, std::filesystem::is_regular_file(path, error), function, ": path must be an existing file (got ",
-      path, ")");
+      FileError, std::filesystem::is_regular_file(path, error), function, ": path must be an existing file (got ", path,
+      ")");
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   const auto require = [&](bool success) {
     RETORT_CHECK_AS(
-        CheckpointError, success, function, ": path must be a file that can be read (got ", path, ": ",
-        std::strerror(errno), ")");
+        FileError, success, function, ": path must be a file that can be read (got ", path, ": ", std::strerror(errno),
+        ")");
   };
   require(file.get() >= 0);
   Header header;
@@ -58,17 +58,17 @@ Checkpoint read_checkpoint(const char* function, const std::string& path) {
   const int64_t size = file.size();
   require(size >= 0);
   RETORT_CHECK_AS(
-      CheckpointError, static_cast<uint64_t>(size) - sizeof header == fields.bytes, function, ": file must be of ",
+      FileError, static_cast<uint64_t>(size) - sizeof header == fields.bytes, function, ": file must be of ",
       sizeof header + fields.bytes, " bytes (got ", size, " in ", path, ")");
 
   const at::DataPtr data = c10::GetCPUAllocator()->allocate(fields.bytes);
   const std::string_view rest(static_cast<const char*>(data.get()), fields.bytes);
   require(file.read_at(sizeof header, static_cast<char*>(data.get()), rest.size()) >= 0);
   RETORT_CHECK_AS(
-      CheckpointError, checksum(rest) == fields.checksum && fields.configuration_bytes <= rest.size(), function,
+      FileError, checksum(rest) == fields.checksum && fields.configuration_bytes <= rest.size(), function,
       ": file must not be damaged (got ", path, ")");
   auto tensors = parse_archive(rest.substr(fields.configuration_bytes));
-  RETORT_CHECK_AS(CheckpointError, tensors, function, ": file must hold tensors that can be read (got ", path, ")");
+  RETORT_CHECK_AS(FileError, tensors, function, ": file must hold tensors that can be read (got ", path, ")");
   return {std::string(rest.substr(0, fields.configuration_bytes)), *std::move(tensors)};
 }
 

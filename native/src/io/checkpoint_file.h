@@ -18,12 +18,12 @@ struct Checkpoint {
 /// Writes a checkpoint as one file that is complete or not there, in place of the one that was there. A process that is
 /// killed meanwhile may leave a temporary file beside it (see write_whole_file).
 /// @param function the caller's name, for error messages
-/// @throws CheckpointError if the file cannot be written
+/// @throws FileError if the file cannot be written
 void write_checkpoint(const char* function, const Checkpoint& checkpoint, const std::string& path);
 
 /// Reads what write_checkpoint wrote. The tensors are on the CPU, and each owns its memory.
 /// @param function the caller's name, for error messages
-/// @throws CheckpointError if the file is not there, not a checkpoint, of another version of the format, or damaged in
+/// @throws FileError if the file is not there, not a checkpoint, of another version of the format, or damaged in
 ///     any way
 Checkpoint read_checkpoint(const char* function, const std::string& path);
 

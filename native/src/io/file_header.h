@@ -33,15 +33,14 @@ class FileHeader {
   /// Requires a header that was read to be one, and returns what it says.
   const Fields& checked(const char* function, const std::string& path) const {
     RETORT_CHECK_AS(
-        CheckpointError, std::string_view(magic_, sizeof magic_) == Fields::kMagic, function, ": path must be ",
+        FileError, std::string_view(magic_, sizeof magic_) == Fields::kMagic, function, ": file must be ",
         Fields::kKind, " of Retort (got ", path, ")");
     // Files of the first versions have another checksum.
     if (version_ != kFirstVersion) {
-      RETORT_CHECK_AS(
-          CheckpointError, checksum_ == computed(), function, ": file must not be damaged (got ", path, ")");
+      RETORT_CHECK_AS(FileError, checksum_ == computed(), function, ": file must not be damaged (got ", path, ")");
     }
     RETORT_CHECK_AS(
-        CheckpointError, version_ == Fields::kVersion, function, ": file must be of format version ", Fields::kVersion,
+        FileError, version_ == Fields::kVersion, function, ": file must be of format version ", Fields::kVersion,
         " (got ", version_, " in ", path, ")");
     return fields_;
   }

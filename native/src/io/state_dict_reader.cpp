@@ -64,11 +64,13 @@ Tensors parse(const std::function<Unpickler::Archive()>& open) {
 
 torch::OrderedDict<std::string, at::Tensor> read_state_dict(const char* function, const std::string& path) {
   std::error_code error;
-  RETORT_CHECK(
-      std::filesystem::is_regular_file(path, error), function, ": path must be an existing file (got ", path, ")");
+  RETORT_CHECK_AS(
+      FileError, std::filesystem::is_regular_file(path, error), function, ": path must be an existing file (got ", path,
+      ")");
   Tensors tensors = parse([&] { return std::make_shared<caffe2::serialize::FileAdapter>(path); });
-  RETORT_CHECK(
-      tensors, function, ": path must be a dict of tensors saved by torch.save in its zip format (got ", path, ")");
+  RETORT_CHECK_AS(
+      FileError, tensors, function, ": file must be a dict of tensors saved by torch.save in its zip format (got ",
+      path, ")");
   return *std::move(tensors);
 }
 

@@ -13,12 +13,11 @@
 
 namespace retort {
 
-template <typename Error>
 void write_whole_file(const char* function, const std::string& path, std::string_view bytes) {
   const auto require = [&](bool success) {
     RETORT_CHECK_AS(
-        Error, success, function, ": path must be a file that can be written (got ", path, ": ", std::strerror(errno),
-        ")");
+        FileError, success, function, ": path must be a file that can be written (got ", path, ": ",
+        std::strerror(errno), ")");
   };
   sweep_temporary_files(path);
   TemporaryFile temporary(path);
@@ -31,8 +30,5 @@ void write_whole_file(const char* function, const std::string& path, std::string
   const Descriptor directory(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() >= 0) ::fsync(directory.get());
 }
-
-template void write_whole_file<c10::ValueError>(const char*, const std::string&, std::string_view);
-template void write_whole_file<CheckpointError>(const char*, const std::string&, std::string_view);
 
 }  // namespace retort

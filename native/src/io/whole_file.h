@@ -1,7 +1,5 @@
 #pragma once
 
-#include <c10/util/Exception.h>
-
 #include <string>
 #include <string_view>
 
@@ -13,8 +11,7 @@ namespace retort {
 /// A process that is killed meanwhile leaves the temporary file, retort-NUMBER.tmp, which the next call that writes
 /// into the same folder removes.
 /// @param function the caller's name, for error messages
-/// @throws Error, which is c10::ValueError or CheckpointError, if it cannot be written
-template <typename Error = c10::ValueError>
+/// @throws FileError if it cannot be written
 void write_whole_file(const char* function, const std::string& path, std::string_view bytes);
 
 }  // namespace retort

@@ -20,15 +20,16 @@ using StateDict = torch::OrderedDict<std::string, at::Tensor>;
 void check_fits(const StateDict& loaded, const StateDict& state, const std::string& path) {
   for (const auto& entry : state) {
     const at::Tensor* tensor = loaded.find(entry.key());
-    RETORT_CHECK(tensor, "Network.load_state_dict: ", path, " must have the entry ", entry.key(), " (got none)");
-    RETORT_CHECK(
-        tensor->sizes() == entry.value().sizes(), "Network.load_state_dict: ", entry.key(), " must be of shape ",
-        entry.value().sizes(), " (got ", tensor->sizes(), ")");
+    RETORT_CHECK_AS(
+        FileError, tensor, "Network.load_state_dict: ", path, " must have the entry ", entry.key(), " (got none)");
+    RETORT_CHECK_AS(
+        FileError, tensor->sizes() == entry.value().sizes(), "Network.load_state_dict: ", entry.key(),
+        " must be of shape ", entry.value().sizes(), " (got ", tensor->sizes(), ")");
   }
   for (const auto& entry : loaded) {
-    RETORT_CHECK(
-        state.contains(entry.key()), "Network.load_state_dict: ", path, " must have the network's entries only (got ",
-        entry.key(), ")");
+    RETORT_CHECK_AS(
+        FileError, state.contains(entry.key()), "Network.load_state_dict: ", path,
+        " must have the network's entries only (got ", entry.key(), ")");
   }
 }
 

@@ -6,6 +6,6 @@ ShapeError::~ShapeError() = default;
 
 NonFiniteError::~NonFiniteError() = default;
 
-CheckpointError::~CheckpointError() = default;
+FileError::~FileError() = default;
 
 }  // namespace retort

@@ -37,7 +37,7 @@ void exchange_attributes(
     for (; done < attributes.size(); ++done) attributes[done].first->unpack_attributes(attributes[done].second);
   } catch (const c10::ValueError& error) {
     while (done-- > 0) attributes[done].first->unpack_attributes(before[done]);
-    fail<CheckpointError>(
+    fail<FileError>(
         kLoad, ": attributes of ", path, " must be those of the networks (", error.what_without_backtrace(), ")");
   }
 }
@@ -47,14 +47,14 @@ void check_random_state(const at::Generator& generator, const at::Tensor& state,
   try {
     generator.clone().set_state(state);
   } catch (const std::exception&) {
-    fail<CheckpointError>(kLoad, ": random of ", path, " must be a state of the generator (got another)");
+    fail<FileError>(kLoad, ": random of ", path, " must be a state of the generator (got another)");
   }
 }
 
 void check_configuration(const std::string& saved, const std::string& own, const std::string& path) {
   const auto difference = find_difference(own, saved);
   RETORT_CHECK_AS(
-      CheckpointError, !difference, kLoad, ": ", path, " must be of a step with ", difference->own, " (got ",
+      FileError, !difference, kLoad, ": ", path, " must be of a step with ", difference->own, " (got ",
       difference->other, ")");
 }
 
@@ -77,14 +77,14 @@ enum Number : int64_t { kSteps, kStage, kStepsOfStage, kAccumulated, kStudentFor
 void check_numbers(const int64_t* number, const TrainingStepOptions& options, const std::string& path) {
   const auto check = [&](const char* what, int64_t value, int64_t end) {
     RETORT_CHECK_AS(
-        CheckpointError, value >= 0 && value < end, kLoad, ": ", what, " of ", path, " must be ",
+        FileError, value >= 0 && value < end, kLoad, ": ", what, " of ", path, " must be ",
         end == kNoEnd ? "at least 0" : c10::str("between 0 and ", end - 1), " (got ", value, ")");
   };
   const auto check_format = [&](const char* what, int64_t value, MemoryFormat wanted) {
     const auto format = static_cast<MemoryFormat>(value);
     const bool is_one = format == MemoryFormat::kContiguous || format == MemoryFormat::kChannelsLast;
     RETORT_CHECK_AS(
-        CheckpointError, format == wanted || (wanted == MemoryFormat::kAuto && is_one), kLoad, ": ", what, " of ", path,
+        FileError, format == wanted || (wanted == MemoryFormat::kAuto && is_one), kLoad, ": ", what, " of ", path,
         " must be one that the step may use (got ", value, ")");
   };
   check("stage", number[kStage], static_cast<int64_t>(options.later_stages.size()) + 1);
@@ -114,8 +114,8 @@ class Reader {
   at::Tensor take(const std::string& name, const at::Tensor& like) {
     const at::Tensor tensor = take(name, like.scalar_type());
     RETORT_CHECK_AS(
-        CheckpointError, tensor.sizes() == like.sizes(), kLoad, ": ", name, " of ", path_, " must be of shape ",
-        like.sizes(), " (got ", tensor.sizes(), ")");
+        FileError, tensor.sizes() == like.sizes(), kLoad, ": ", name, " of ", path_, " must be of shape ", like.sizes(),
+        " (got ", tensor.sizes(), ")");
     // What is left to do must not allocate.
     return tensor.strides() == like.strides() ? tensor : at::empty_like(like).copy_(tensor);
   }
@@ -123,9 +123,9 @@ class Reader {
   /// @param dtype that it must have
   at::Tensor take(const std::string& name, at::ScalarType dtype) {
     const at::Tensor* tensor = tensors_.find(name);
-    RETORT_CHECK_AS(CheckpointError, tensor, kLoad, ": ", path_, " must have the entry ", name, " (got none)");
+    RETORT_CHECK_AS(FileError, tensor, kLoad, ": ", path_, " must have the entry ", name, " (got none)");
     RETORT_CHECK_AS(
-        CheckpointError, tensor->scalar_type() == dtype, kLoad, ": ", name, " of ", path_, " must be ", dtype, " (got ",
+        FileError, tensor->scalar_type() == dtype, kLoad, ": ", name, " of ", path_, " must be ", dtype, " (got ",
         tensor->scalar_type(), ")");
     ++taken_;
     return *tensor;
@@ -135,8 +135,8 @@ class Reader {
 
   void finish() const {
     RETORT_CHECK_AS(
-        CheckpointError, taken_ == tensors_.size(), kLoad, ": ", path_, " must have ", taken_,
-        " entries for this step (got ", tensors_.size(), ")");
+        FileError, taken_ == tensors_.size(), kLoad, ": ", path_, " must have ", taken_, " entries for this step (got ",
+        tensors_.size(), ")");
   }
 
  private:
@@ -253,14 +253,14 @@ std::string TrainingStep::Impl::load(const std::string& path) {
     const at::Tensor saved = reader.take(kLossScaleName, at::empty({2}, at::kLong));
     const auto* saved_number = saved.const_data_ptr<int64_t>();
     RETORT_CHECK_AS(
-        CheckpointError, LossScale::is_possible(saved_number[0], saved_number[1]), kLoad, ": loss_scale of ", path,
+        FileError, LossScale::is_possible(saved_number[0], saved_number[1]), kLoad, ": loss_scale of ", path,
         " must be a power of two and a number of batches (got ", saved_number[0], " and ", saved_number[1], ")");
     scale.restore(saved_number[0], saved_number[1]);
   }
   // Files that were written before there were notes have none.
   std::string note = reader.has(kNoteName) ? to_bytes(reader.take(kNoteName, at::kByte)) : std::string();
   RETORT_CHECK_AS(
-      CheckpointError, note.size() <= kMostNoteBytes, kLoad, ": note of ", path, " must be of at most ", kMostNoteBytes,
+      FileError, note.size() <= kMostNoteBytes, kLoad, ": note of ", path, " must be of at most ", kMostNoteBytes,
       " bytes (got ", note.size(), ")");
   reader.finish();
 

@@ -41,7 +41,7 @@ class Teacher {
   /// Whether there are new outputs to be cached.
   bool has_new_outputs() const { return !fresh_.empty(); }
   /// Caches them, for good: the step must not fail any more.
-  /// @throws CheckpointError if the file of the cache cannot be written
+  /// @throws FileError if the file of the cache cannot be written
   void cache_outputs();
 
   /// Lets the choice of a format learn what the last outputs() took, when the step has succeeded.

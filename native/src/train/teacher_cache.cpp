@@ -76,8 +76,8 @@ TeacherCache::TeacherCache(int64_t samples, std::vector<Output> outputs, const s
       file_(open_file(path)) {
   require(file_.get() >= 0);
   RETORT_CHECK_AS(
-      CheckpointError, ::flock(file_.get(), LOCK_EX | LOCK_NB) == 0, kName,
-      ": file must be in use by this cache only (got ", path, ": ", std::strerror(errno), ")");
+      FileError, ::flock(file_.get(), LOCK_EX | LOCK_NB) == 0, kName, ": file must be in use by this cache only (got ",
+      path, ": ", std::strerror(errno), ")");
   const Fields fields = {static_cast<uint64_t>(samples), checksum_of(outputs_), fingerprint};
   const auto bytes = static_cast<int64_t>(offset(samples));
   const int64_t size = file_.size();
@@ -90,18 +90,18 @@ TeacherCache::TeacherCache(int64_t samples, std::vector<Output> outputs, const s
     require(file_.read_at(0, header.data(), sizeof header) >= 0);
     const Fields& found = header.checked(kName, path);
     RETORT_CHECK_AS(
-        CheckpointError, found.samples == fields.samples, kName, ": file must be of ", samples, " samples (got ",
+        FileError, found.samples == fields.samples, kName, ": file must be of ", samples, " samples (got ",
         found.samples, " in ", path, ")");
     RETORT_CHECK_AS(
-        CheckpointError, found.outputs == fields.outputs, kName, ": file must be of the same outputs (got others in ",
-        path, ")");
+        FileError, found.outputs == fields.outputs, kName, ": file must be of the same outputs (got others in ", path,
+        ")");
     RETORT_CHECK_AS(
-        CheckpointError, found.fingerprint == fingerprint, kName, ": file must be of the same teacher (got another in ",
-        path, ")");
+        FileError, found.fingerprint == fingerprint, kName, ": file must be of the same teacher (got another in ", path,
+        ")");
     // Only the header is there if a process was killed right after it wrote it.
     RETORT_CHECK_AS(
-        CheckpointError, size == bytes || size == sizeof header, kName, ": file must be of ", bytes, " bytes (got ",
-        size, " in ", path, ")");
+        FileError, size == bytes || size == sizeof header, kName, ": file must be of ", bytes, " bytes (got ", size,
+        " in ", path, ")");
   }
   require(::ftruncate(file_.get(), bytes) == 0);
   states_.assign(static_cast<size_t>(samples), size == 0 ? State::kMissing : State::kUnknown);
@@ -193,7 +193,7 @@ uint64_t TeacherCache::offset(int64_t sample) const {
 
 void TeacherCache::require(bool success) const {
   RETORT_CHECK_AS(
-      CheckpointError, success, kName, ": path must be a file that can be read and written (got ",
+      FileError, success, kName, ": path must be a file that can be read and written (got ",
       path_.empty() ? "memory" : path_, ": ", std::strerror(errno), ")");
 }
 

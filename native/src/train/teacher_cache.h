@@ -26,7 +26,7 @@ class TeacherCache {
   /// Opens a file or creates it, for this cache alone until its end.
   /// @param path empty: in memory
   /// @param fingerprint of the teacher's weights and everything else the outputs depend on
-  /// @throws CheckpointError if the file is in use, cannot be opened or is not of these samples, outputs and
+  /// @throws FileError if the file is in use, cannot be opened or is not of these samples, outputs and
   ///     fingerprint; it is as it was then
   TeacherCache(int64_t samples, std::vector<Output> outputs, const std::string& path, uint64_t fingerprint);
 
@@ -39,7 +39,7 @@ class TeacherCache {
   std::vector<at::Tensor> read(const at::Tensor& indices) const;
 
   /// Remembers rows [B, shape...], one tensor for each output, in the cache's dtypes; each sample's last row wins.
-  /// @throws CheckpointError if the disk is full or fails; each sample of the batch is then whole or not there
+  /// @throws FileError if the disk is full or fails; each sample of the batch is then whole or not there
   void write(const at::Tensor& indices, const std::vector<at::Tensor>& rows);
 
  private:

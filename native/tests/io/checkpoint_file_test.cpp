@@ -16,8 +16,8 @@ namespace retort {
 namespace {
 
 using test::bytes_of;
-using test::checkpoint_error_of;
 using test::error_of;
+using test::file_error_of;
 using test::NamedTensors;
 using test::same_bits;
 
@@ -42,7 +42,7 @@ class CheckpointFileTest : public test::SeededTest {
   }
 
   std::string error_of_reading(const std::string& path) const {
-    return checkpoint_error_of([&] { read_checkpoint("load", path); });
+    return file_error_of([&] { read_checkpoint("load", path); });
   }
 
   std::string error_of_bytes(const std::string& bytes) const {
@@ -123,7 +123,7 @@ TEST_F(CheckpointFileTest, EveryChangedBitIsNoticed) {
     file.seekp(static_cast<std::streamoff>(position)).put(static_cast<char>(byte)).flush();
   };
   for (size_t i = 0; i < bytes.size(); ++i) {
-    const std::string rule = i < 8 ? "path must be a checkpoint of Retort" : "file must not be damaged";
+    const std::string rule = i < 8 ? "file must be a checkpoint of Retort" : "file must not be damaged";
     for (int bit = 0; bit < 8; ++bit) {
       put_at(i, bytes[i] ^ 1 << bit);
       ASSERT_EQ(error_of_reading(changed_), "load: " + rule + " (got " + changed_ + ")")
@@ -142,7 +142,7 @@ TEST_F(CheckpointFileTest, EveryOtherLengthIsNoticed) {
     if (length == size) continue;
     std::string rule = c10::str("file must be of ", size, " bytes (got ", length, " in ", changed_, ")");
     if (length < kHeader) rule = "file must not be damaged (got " + changed_ + ")";
-    if (length < 8) rule = "path must be a checkpoint of Retort (got " + changed_ + ")";
+    if (length < 8) rule = "file must be a checkpoint of Retort (got " + changed_ + ")";
     ASSERT_EQ(error_of_reading(changed_), "load: " + rule);
   }
 }
@@ -152,7 +152,7 @@ TEST_F(CheckpointFileTest, RejectsForeignFiles) {
   for (const std::string& path :
        {folder_.write("empty", ""), folder_.write("text", std::string(5000, 'x')), folder_.file("student.pt"),
         (test::golden_dir() / "step_teacher.ts").string()}) {
-    EXPECT_EQ(error_of_reading(path), "load: path must be a checkpoint of Retort (got " + path + ")");
+    EXPECT_EQ(error_of_reading(path), "load: file must be a checkpoint of Retort (got " + path + ")");
   }
   for (const std::string& path : {folder_.file("missing"), folder_.path().string(), std::string()}) {
     EXPECT_EQ(error_of_reading(path), "load: path must be an existing file (got " + path + ")");
@@ -184,7 +184,7 @@ TEST_F(CheckpointFileTest, RejectsForgedFiles) {
 
 TEST_F(CheckpointFileTest, RejectsAPathThatCannotBeWritten) {
   const std::string nowhere = folder_.file("nowhere") + "/checkpoint";
-  const auto error = checkpoint_error_of([&] { write_checkpoint("save", {"", tensors_}, nowhere); });
+  const auto error = file_error_of([&] { write_checkpoint("save", {"", tensors_}, nowhere); });
   EXPECT_EQ(error, "save: path must be a file that can be written (got " + nowhere + ": No such file or directory)");
 }
 

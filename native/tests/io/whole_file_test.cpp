@@ -104,7 +104,7 @@ TEST_F(WholeFileTest, ForeignFilesStay) {
 TEST_F(WholeFileTest, FailureLeavesNothing) {
   std::filesystem::create_directories(folder_.file("student.pt") + "/inside");
   EXPECT_EQ(
-      test::error_of([&] { write("whole"); }),
+      test::file_error_of([&] { write("whole"); }),
       "save: path must be a file that can be written (got " + path_ + ": Is a directory)");
   EXPECT_EQ(names(), std::set<std::string>{"student.pt"});
 }

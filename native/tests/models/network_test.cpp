@@ -25,6 +25,7 @@ using test::bytes_of;
 using test::close;
 using test::copy_of;
 using test::error_of;
+using test::file_error_of;
 using test::NamedTensors;
 using test::same_bits;
 using test::TinyNetwork;
@@ -278,8 +279,8 @@ TEST_F(NetworkTest, LoadsWhatMachinesOfAnyByteOrderSave) {
   }
   test::PythonFile().byte_order("middle").state_dict(state).save(path);
   EXPECT_EQ(
-      error_of([&] { network_.load_state_dict(path); }),
-      "Network.load_state_dict: path must be a dict of tensors saved by torch.save in its zip format (got " + path +
+      file_error_of([&] { network_.load_state_dict(path); }),
+      "Network.load_state_dict: file must be a dict of tensors saved by torch.save in its zip format (got " + path +
           ")");
 }
 
@@ -301,7 +302,7 @@ TEST_F(NetworkTest, LoadsFromCheckpoints) {
 
 TEST_F(NetworkTest, LoadRejectsFilesAndChangesNothing) {
   const auto before = copy_of(network_.state_dict());
-  const auto load = [this](const std::string& path) { return error_of([&] { network_.load_state_dict(path); }); };
+  const auto load = [this](const std::string& path) { return file_error_of([&] { network_.load_state_dict(path); }); };
   const auto load_changed = [&](const std::function<void(NamedTensors&)>& change) {
     NamedTensors other = copy_of(std::make_shared<TinyNetwork>()->state_dict());
     change(other);
@@ -317,7 +318,7 @@ TEST_F(NetworkTest, LoadRejectsFilesAndChangesNothing) {
       "Network.load_state_dict: path must be an existing file (got " + folder_.path().string() + ")");
 
   const auto not_a_dict = [](const std::string& path) {
-    return "Network.load_state_dict: path must be a dict of tensors saved by torch.save in its zip format (got " +
+    return "Network.load_state_dict: file must be a dict of tensors saved by torch.save in its zip format (got " +
            path + ")";
   };
   const std::string empty = folder_.write("empty.pt", "");
@@ -361,7 +362,9 @@ TEST_F(NetworkTest, LoadRejectsFilesAndChangesNothing) {
 }
 
 TEST_F(NetworkTest, SaveWritesAWholeFileOrNone) {
-  const auto save_error = [this](const std::string& path) { return error_of([&] { network_.save_state_dict(path); }); };
+  const auto save_error = [this](const std::string& path) {
+    return file_error_of([&] { network_.save_state_dict(path); });
+  };
   const std::string nowhere = folder_.file("nowhere") + "/student.pt";
   EXPECT_EQ(
       save_error(nowhere), "Network.save_state_dict: path must be a file that can be written (got " + nowhere +
@@ -394,7 +397,7 @@ TEST_F(NetworkTest, SaveLeavesTheOldFileIfTheDiskIsFull) {
   const rlimit limit{100, before.rlim_max};
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0);
-  const std::string error = error_of([&] { network_.save_state_dict(path); });
+  const std::string error = file_error_of([&] { network_.save_state_dict(path); });
   ::setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
   EXPECT_EQ(

@@ -9,6 +9,7 @@
 
 #include "expect.h"
 #include "export_test.h"
+#include "files.h"
 #include "seeded_test.h"
 
 namespace retort {
@@ -238,7 +239,7 @@ TEST_F(ResNetProgramTest, IsNotReachedByLaterTraining) {
 TEST_F(ResNetProgramTest, RejectsPaths) {
   const std::string nowhere = folder_.file("nowhere") + "/network.ts";
   EXPECT_EQ(
-      error_of([&] { make_resnet(options_of(8))->save_torchscript(nowhere); }),
+      test::file_error_of([&] { make_resnet(options_of(8))->save_torchscript(nowhere); }),
       "Network.save_torchscript: path must be a file that can be written (got " + nowhere +
           ": No such file or directory)");
 }

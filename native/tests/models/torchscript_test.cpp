@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "expect.h"
+#include "files.h"
 #include "models/network_state.h"
 #include "networks.h"
 #include "seeded_test.h"
@@ -20,6 +21,7 @@ namespace {
 using test::close;
 using test::copy_of;
 using test::error_of;
+using test::file_error_of;
 using test::same_bits;
 
 /// What the scripts of these tests have in common: for images [B, 3, height, width] a map `f` [B, 4, height, width],
@@ -388,7 +390,7 @@ TEST_F(TorchScriptTest, ConvertsTheModule) {
 TEST_F(TorchScriptTest, RejectsFiles) {
   const std::string missing = folder_.file("missing.ts");
   EXPECT_EQ(
-      error_of([&] { load_torchscript(missing); }),
+      file_error_of([&] { load_torchscript(missing); }),
       "load_torchscript: path must be an existing file (got " + missing + ")");
   std::make_shared<test::TinyNetwork>()->save_state_dict(folder_.file("state.pt"));
   std::ostringstream whole;
@@ -398,8 +400,8 @@ TEST_F(TorchScriptTest, RejectsFiles) {
        {folder_.write("empty.ts", ""), folder_.write("text.ts", "not a module"), folder_.write("half.ts", half),
         folder_.file("state.pt")}) {
     EXPECT_EQ(
-        error_of([&] { load_torchscript(path); }),
-        "load_torchscript: path must be a TorchScript module saved by torch.jit.save (got " + path + ")");
+        file_error_of([&] { load_torchscript(path); }),
+        "load_torchscript: file must be a TorchScript module saved by torch.jit.save (got " + path + ")");
   }
 }
 

@@ -21,9 +21,9 @@ inline std::string bytes_of(const std::string& path) {
   return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
 }
 
-/// error_of an action that must throw a CheckpointError every time.
-inline std::string checkpoint_error_of(const std::function<void()>& action) {
-  EXPECT_THROW(action(), CheckpointError);
+/// error_of an action that must throw a FileError every time.
+inline std::string file_error_of(const std::function<void()>& action) {
+  EXPECT_THROW(action(), FileError);
   return error_of(action);
 }
 

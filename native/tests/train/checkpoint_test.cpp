@@ -19,7 +19,7 @@
 namespace retort {
 namespace {
 
-using test::checkpoint_error_of;
+using test::file_error_of;
 using test::same_bits;
 using test::StepRig;
 
@@ -35,7 +35,7 @@ class CheckpointTest : public test::SeededTest {
   std::string path() const { return folder_.file("step.retort"); }
 
   std::string error_of_load(StepRig& rig) const {
-    return checkpoint_error_of([&] { rig.step->load(path()); });
+    return file_error_of([&] { rig.step->load(path()); });
   }
 
   test::TemporaryFolder folder_;
@@ -452,7 +452,7 @@ TEST_F(CheckpointTest, ThatCannotBeWrittenIsAnError) {
   const StepRig rig;
   const std::string nowhere = folder_.file("nowhere/step.retort");
   EXPECT_EQ(
-      checkpoint_error_of([&] { rig.step->save(nowhere); }),
+      file_error_of([&] { rig.step->save(nowhere); }),
       "TrainingStep.save: path must be a file that can be written (got " + nowhere + ": No such file or directory)");
   const StepCheckpoint copy = rig.step->checkpoint();
   EXPECT_EQ(

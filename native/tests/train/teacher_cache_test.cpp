@@ -16,8 +16,8 @@ namespace retort {
 namespace {
 
 using test::bytes_of;
-using test::checkpoint_error_of;
 using test::error_of;
+using test::file_error_of;
 using test::same_bits;
 using Positions = std::vector<int64_t>;
 
@@ -35,7 +35,7 @@ class TeacherCacheTest : public test::SeededTest {
 
   std::string error_of_opening() const {
     const std::string before = bytes_of(path_);
-    const std::string error = checkpoint_error_of([&] { open(path_); });
+    const std::string error = file_error_of([&] { open(path_); });
     EXPECT_EQ(bytes_of(path_), before);
     return error;
   }
@@ -148,7 +148,7 @@ TEST_F(TeacherCacheTest, RejectsFilesAndChangesNothing) {
     return error_of_opening();
   };
   const std::string end = path_ + ")";
-  const std::string foreign = "TeacherCache: path must be a teacher's cache of Retort (got " + end;
+  const std::string foreign = "TeacherCache: file must be a teacher's cache of Retort (got " + end;
   EXPECT_EQ(error_of_bytes("x"), foreign);
   EXPECT_EQ(error_of_bytes(std::string(whole.size(), '\0')), foreign);
   for (size_t i = 0; i < kHeader; ++i) {
@@ -171,7 +171,7 @@ TEST_F(TeacherCacheTest, RejectsFilesAndChangesNothing) {
   folder_.write("cache", whole);
   const auto error_of_others = [&](int64_t samples, const std::vector<TeacherCache::Output>& outputs,
                                    uint64_t teacher) {
-    return checkpoint_error_of([&] { TeacherCache(samples, outputs, path_, teacher); });
+    return file_error_of([&] { TeacherCache(samples, outputs, path_, teacher); });
   };
   EXPECT_EQ(error_of_others(21, kOutputs, 7), "TeacherCache: file must be of 21 samples (got 20 in " + end);
   EXPECT_EQ(error_of_others(20, kOutputs, 8), "TeacherCache: file must be of the same teacher (got another in " + end);
@@ -189,12 +189,12 @@ TEST_F(TeacherCacheTest, RejectsFilesAndChangesNothing) {
 TEST_F(TeacherCacheTest, RejectsPathsThatCannotBeOpened) {
   const std::string nowhere = folder_.file("nowhere") + "/cache";
   const std::string rule = "TeacherCache: path must be a file that can be read and written (got ";
-  EXPECT_EQ(checkpoint_error_of([&] { open(nowhere); }), rule + nowhere + ": No such file or directory)");
+  EXPECT_EQ(file_error_of([&] { open(nowhere); }), rule + nowhere + ": No such file or directory)");
   const std::string folder = folder_.path();
-  EXPECT_EQ(checkpoint_error_of([&] { open(folder); }), rule + folder + ": Is a directory)");
+  EXPECT_EQ(file_error_of([&] { open(folder); }), rule + folder + ": Is a directory)");
   const std::string pipe = folder_.file("pipe");
   ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
-  EXPECT_EQ(checkpoint_error_of([&] { open(pipe); }), rule + pipe + ": Illegal seek)");
+  EXPECT_EQ(file_error_of([&] { open(pipe); }), rule + pipe + ": Illegal seek)");
 }
 
 TEST_F(TeacherCacheTest, AFileIsOpenedOnce) {
@@ -224,7 +224,7 @@ TEST_F(TeacherCacheTest, AFullDiskIsAnError) {
   const auto handler = std::signal(SIGXFSZ, SIG_IGN);
   const struct rlimit small { kHeader + 5 * kRecord + 9, before.rlim_max };
   ASSERT_EQ(::setrlimit(RLIMIT_FSIZE, &small), 0);
-  const std::string error = checkpoint_error_of([&] { cache->write(indices({4, 5, 6}), random_rows(3)); });
+  const std::string error = file_error_of([&] { cache->write(indices({4, 5, 6}), random_rows(3)); });
   ::setrlimit(RLIMIT_FSIZE, &before);
   std::signal(SIGXFSZ, handler);
   EXPECT_EQ(

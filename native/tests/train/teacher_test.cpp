@@ -17,9 +17,9 @@
 namespace retort {
 namespace {
 
-using test::checkpoint_error_of;
 using test::close;
 using test::error_of;
+using test::file_error_of;
 using test::NamedTensors;
 using test::same_bits;
 using test::StepRig;
@@ -301,9 +301,7 @@ TEST_F(TeacherCacheInAStepTest, FileServesTheNextStep) {
 
 TEST_F(TeacherCacheInAStepTest, FileOfAnotherTeacherIsRefused) {
   { CachedRig rig(path()); }
-  const auto error_after = [&](const Change& change) {
-    return checkpoint_error_of([&] { CachedRig(path(), change); });
-  };
+  const auto error_after = [&](const Change& change) { return file_error_of([&] { CachedRig(path(), change); }); };
   const std::string teacher = "TeacherCache: file must be of the same teacher (got another in " + path() + ")";
   const std::string outputs = "TeacherCache: file must be of the same outputs (got others in " + path() + ")";
   EXPECT_EQ(
@@ -348,7 +346,7 @@ TEST_F(TeacherCacheInAStepTest, FileOfAnotherProgramIsRefused) {
   { StepRig rig(with_program); }
   save_program("0.4");
   EXPECT_EQ(
-      checkpoint_error_of([&] { StepRig rig(with_program); }),
+      file_error_of([&] { StepRig rig(with_program); }),
       "TeacherCache: file must be of the same teacher (got another in " + path() + ")");
 }
 

@@ -24,7 +24,7 @@ inline std::string marked(const std::exception& error) {
   const std::string message = torch_error ? torch_error->what_without_backtrace() : error.what();
   if (is<retort::ShapeError>(error)) return "ShapeError: " + message;
   if (is<retort::NonFiniteError>(error)) return "NonFiniteError: " + message;
-  if (is<retort::CheckpointError>(error)) return "CheckpointError: " + message;
+  if (is<retort::FileError>(error)) return "FileError: " + message;
   if (is<c10::OutOfMemoryError>(error)) return "OutOfMemoryError: " + message;
   return message;
 }

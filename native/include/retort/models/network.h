@@ -132,19 +132,21 @@ class RETORT_API Network : public torch::nn::Module {
   torch::OrderedDict<std::string, at::Tensor> state_dict();
   /// Writes state_dict() as a file that Python reads with `torch.load(path, weights_only=True)`. The write is atomic:
   /// the file is written under a temporary name, synced and renamed.
+  /// @throws FileError if it cannot be written; a previous file stays then
   void save_state_dict(const std::string& path);
   /// Loads a state dict written by save_state_dict or by Python's `torch.save`, alone or under the key "model" or
   /// "state_dict" of a checkpoint, and publishes it if the network has been published. Names and shapes must match
   /// exactly; dtypes are converted.
-  /// @throws c10::ValueError if the file or one of its entries does not fit; nothing is changed then
+  /// @throws FileError if the file is missing, not a state dict, or one of its entries does not fit; nothing is changed
+  /// then
   void load_state_dict(const std::string& path);
 
   /// Writes the network as a TorchScript module for Python's `torch.jit.load`, LibTorch or load_torchscript. Parameters
   /// and buffers have the names of state_dict(); the module is in the network's mode. A native network's module returns
   /// `(logits, features)` with the tap names as keys; a TorchScript network's module returns what the loaded one
   /// returned. The write is atomic.
-  /// @throws c10::ValueError if the network is of a class of your own that does not implement to_torchscript(), or if
-  /// the file cannot be written
+  /// @throws FileError if it cannot be written
+  /// @throws c10::ValueError if the network is of a class of your own that does not implement to_torchscript()
   void save_torchscript(const std::string& path);
 
   /// The number of elements of all parameters.

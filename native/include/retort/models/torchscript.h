@@ -18,7 +18,7 @@ namespace retort {
 ///
 /// @param path file written by `torch.jit.save`; its tensors are moved to the CPU
 /// @param tap_names one name for each feature of a list, or a selection of a dict's keys; empty for the names above
-/// @throws c10::ValueError if the file does not exist or is not a TorchScript module
+/// @throws FileError if the file is missing or not a TorchScript module
 RETORT_API std::shared_ptr<Network> load_torchscript(
     const std::string& path, const std::vector<std::string>& tap_names = {});
 

@@ -218,7 +218,7 @@ class RETORT_API TrainingStep {
  public:
   /// Probes the networks, builds the criteria and prepares the optimizers of all stages.
   /// @throws ShapeError if a loss does not fit its taps, or images their options
-  /// @throws CheckpointError if the cache file is not a cache or belongs to another teacher
+  /// @throws FileError if the cache file is not a cache or belongs to another teacher
   /// @throws c10::ValueError if an option is missing or out of range, a tap does not exist, a network does not return
   ///     logits and features, or nothing is left to train
   explicit TrainingStep(TrainingStepOptions options);
@@ -232,6 +232,7 @@ class RETORT_API TrainingStep {
   ///     previous step, or to an empty result (of 0 samples) if there was none since the last finish()
   /// @throws ShapeError if a tensor of the batch is missing or does not fit; found before anything runs
   /// @throws NonFiniteError if the loss or a gradient is not finite
+  /// @throws FileError if the file of the teacher's cache cannot be read or written
   /// @throws c10::ValueError if a value of the batch is out of range
   /// @throws c10::Error if LibTorch fails
   void run(const Batch& batch, StepResult& result);
@@ -255,7 +256,7 @@ class RETORT_API TrainingStep {
   /// counters and choice of formats. The write is atomic: a previous file stays until the new one is synced. The cache
   /// of the teacher's outputs is not part of it.
   /// @param note text of the caller, for example the position in the epoch, which load() returns; at most 1 MiB
-  /// @throws CheckpointError if the file cannot be written
+  /// @throws FileError if the file cannot be written
   /// @throws c10::ValueError if the note is longer
   void save(const std::string& path, const std::string& note = {});
 
@@ -269,7 +270,7 @@ class RETORT_API TrainingStep {
   /// file of the teacher's cache, the next steps compute the same bits as after save(). A result or an error that
   /// finish() has not reported yet is dropped.
   /// @return the note that was saved; empty if there was none
-  /// @throws CheckpointError if the file is missing, damaged, not a checkpoint, of a newer format, or from a step with
+  /// @throws FileError if the file is missing, damaged, not a checkpoint, of a newer format, or from a step with
   ///     different options (the message names the first difference); nothing has changed then. The published weights
   ///     stay as they are in any case
   std::string load(const std::string& path);

@@ -198,14 +198,14 @@ class TorchScriptNetwork final : public Mirrored<Network> {
 
 torch::jit::Module read_program(const std::string& path) {
   std::error_code error;
-  RETORT_CHECK(
-      std::filesystem::is_regular_file(path, error), "load_torchscript: path must be an existing file (got ", path,
-      ")");
+  RETORT_CHECK_AS(
+      FileError, std::filesystem::is_regular_file(path, error), "load_torchscript: path must be an existing file (got ",
+      path, ")");
   try {
     return torch::jit::load(path, at::kCPU);
   } catch (const std::exception&) {
     // What LibTorch says about a foreign file speaks of its reader's internals.
-    fail("load_torchscript: path must be a TorchScript module saved by torch.jit.save (got ", path, ")");
+    fail<FileError>("load_torchscript: file must be a TorchScript module saved by torch.jit.save (got ", path, ")");
   }
 }
 

@@ -42,7 +42,7 @@ public final class Errors {
       case "ShapeError" -> new ShapeException(message, error);
       case "OutOfMemoryError" -> new OutOfMemoryException(message, error);
       case "NonFiniteError" -> new NonFiniteException(message, error);
-      case "CheckpointError" -> new FileException(message, error);
+      case "FileError" -> new FileException(message, error);
       default -> new RetortException(line, error);
     };
   }

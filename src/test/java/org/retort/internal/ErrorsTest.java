@@ -14,7 +14,7 @@ final class ErrorsTest {
     "ShapeError, ShapeException",
     "OutOfMemoryError, OutOfMemoryException",
     "NonFiniteError, NonFiniteException",
-    "CheckpointError, FileException"
+    "FileError, FileException"
   })
   void translate_kind_becomesTheClass(String kind, String type) {
     RuntimeException error = new RuntimeException(kind + ": f: x must be: so (got no)");

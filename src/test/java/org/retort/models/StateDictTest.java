@@ -87,7 +87,7 @@ final class StateDictTest {
       assertLoadRefused(
           file,
           LOAD
-              + "path must be a dict of tensors saved by torch.save in its zip format (got "
+              + "file must be a dict of tensors saved by torch.save in its zip format (got "
               + file
               + ")");
     }

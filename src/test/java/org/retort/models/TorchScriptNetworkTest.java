@@ -186,7 +186,7 @@ final class TorchScriptNetworkTest {
     for (Path file : new Path[] {text, empty, stateDict, cut}) {
       assertRefused(
           () -> TorchScriptNetwork.load(file),
-          "load_torchscript: path must be a TorchScript module saved by torch.jit.save (got "
+          "load_torchscript: file must be a TorchScript module saved by torch.jit.save (got "
               + file
               + ")");
     }
