@@ -28,16 +28,36 @@ struct Fields {
 };
 using Header = FileHeader<Fields>;
 
+void check_size(const char* function, const Fields& fields, uint64_t size, const std::string& name) {
+  RETORT_CHECK_AS(
+      FileError, size - sizeof(Header) == fields.bytes, function, ": file must be of ", sizeof(Header) + fields.bytes,
+      " bytes (got ", size, " in ", name, ")");
+}
+
+/// @param rest everything after the header, of the right size
+Checkpoint unpack(const char* function, const Fields& fields, std::string_view rest, const std::string& name) {
+  RETORT_CHECK_AS(
+      FileError, checksum(rest) == fields.checksum && fields.configuration_bytes <= rest.size(), function,
+      ": file must not be damaged (got ", name, ")");
+  auto tensors = parse_archive(rest.substr(fields.configuration_bytes));
+  RETORT_CHECK_AS(FileError, tensors, function, ": file must hold tensors that can be read (got ", name, ")");
+  return {std::string(rest.substr(0, fields.configuration_bytes)), *std::move(tensors)};
+}
+
 }  // namespace
 
-void write_checkpoint(const char* function, const Checkpoint& checkpoint, const std::string& path) {
+std::string packed(const Checkpoint& checkpoint) {
   std::string file(sizeof(Header), '\0');
   file += checkpoint.configuration;
   append_archive(checkpoint.tensors, file);
   const std::string_view rest = std::string_view(file).substr(sizeof(Header));
   const Header header({checkpoint.configuration.size(), rest.size(), checksum(rest)});
   file.replace(0, sizeof header, header.bytes());
-  write_whole_file(function, path, file);
+  return file;
+}
+
+void write_checkpoint(const char* function, const Checkpoint& checkpoint, const std::string& path) {
+  write_whole_file(function, path, packed(checkpoint));
 }
 
 Checkpoint read_checkpoint(const char* function, const std::string& path) {
@@ -57,19 +77,20 @@ Checkpoint read_checkpoint(const char* function, const std::string& path) {
   const Fields& fields = header.checked(function, path);
   const int64_t size = file.size();
   require(size >= 0);
-  RETORT_CHECK_AS(
-      FileError, static_cast<uint64_t>(size) - sizeof header == fields.bytes, function, ": file must be of ",
-      sizeof header + fields.bytes, " bytes (got ", size, " in ", path, ")");
+  check_size(function, fields, static_cast<uint64_t>(size), path);
 
   const at::DataPtr data = c10::GetCPUAllocator()->allocate(fields.bytes);
   const std::string_view rest(static_cast<const char*>(data.get()), fields.bytes);
   require(file.read_at(sizeof header, static_cast<char*>(data.get()), rest.size()) >= 0);
-  RETORT_CHECK_AS(
-      FileError, checksum(rest) == fields.checksum && fields.configuration_bytes <= rest.size(), function,
-      ": file must not be damaged (got ", path, ")");
-  auto tensors = parse_archive(rest.substr(fields.configuration_bytes));
-  RETORT_CHECK_AS(FileError, tensors, function, ": file must hold tensors that can be read (got ", path, ")");
-  return {std::string(rest.substr(0, fields.configuration_bytes)), *std::move(tensors)};
+  return unpack(function, fields, rest, path);
+}
+
+Checkpoint parse_checkpoint(const char* function, std::string_view bytes, const std::string& name) {
+  Header header;
+  bytes.copy(header.data(), sizeof header);
+  const Fields& fields = header.checked(function, name);
+  check_size(function, fields, bytes.size(), name);
+  return unpack(function, fields, bytes.substr(sizeof header), name);
 }
 
 }  // namespace retort

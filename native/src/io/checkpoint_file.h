@@ -4,6 +4,7 @@
 #include <torch/ordered_dict.h>
 
 #include <string>
+#include <string_view>
 
 namespace retort {
 
@@ -14,6 +15,9 @@ struct Checkpoint {
   /// Dense tensors of any dtype, shape and strides.
   torch::OrderedDict<std::string, at::Tensor> tensors;
 };
+
+/// A checkpoint as the bytes of its file.
+std::string packed(const Checkpoint& checkpoint);
 
 /// Writes a checkpoint as one file that is complete or not there, in place of the one that was there. A process that is
 /// killed meanwhile may leave a temporary file beside it (see write_whole_file).
@@ -26,5 +30,9 @@ void write_checkpoint(const char* function, const Checkpoint& checkpoint, const 
 /// @throws FileError if the file is not there, not a checkpoint, of another version of the format, or damaged in
 ///     any way
 Checkpoint read_checkpoint(const char* function, const std::string& path);
+
+/// Reads the same from the bytes of such a file, which may go afterwards.
+/// @param name what error messages call it
+Checkpoint parse_checkpoint(const char* function, std::string_view bytes, const std::string& name);
 
 }  // namespace retort

@@ -31,17 +31,18 @@ class FileHeader {
   std::string_view bytes() const { return {reinterpret_cast<const char*>(this), sizeof *this}; }
 
   /// Requires a header that was read to be one, and returns what it says.
-  const Fields& checked(const char* function, const std::string& path) const {
+  /// @param name of the file, for error messages
+  const Fields& checked(const char* function, const std::string& name) const {
     RETORT_CHECK_AS(
         FileError, std::string_view(magic_, sizeof magic_) == Fields::kMagic, function, ": file must be ",
-        Fields::kKind, " of Retort (got ", path, ")");
+        Fields::kKind, " of Retort (got ", name, ")");
     // Files of the first versions have another checksum.
     if (version_ != kFirstVersion) {
-      RETORT_CHECK_AS(FileError, checksum_ == computed(), function, ": file must not be damaged (got ", path, ")");
+      RETORT_CHECK_AS(FileError, checksum_ == computed(), function, ": file must not be damaged (got ", name, ")");
     }
     RETORT_CHECK_AS(
         FileError, version_ == Fields::kVersion, function, ": file must be of format version ", Fields::kVersion,
-        " (got ", version_, " in ", path, ")");
+        " (got ", version_, " in ", name, ")");
     return fields_;
   }
 

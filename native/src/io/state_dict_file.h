@@ -9,21 +9,22 @@
 
 namespace retort {
 
-/// Writes tensors as a file that Python reads with `torch.load(path, weights_only=True)`, complete or not at all.
-/// @param function the caller's name, for error messages
-void write_state_dict(
-    const char* function, const torch::OrderedDict<std::string, at::Tensor>& tensors, const std::string& path);
-
-/// Reads a dict of tensors written by write_state_dict or by Python's `torch.save`, alone or under the key "model" or
-/// "state_dict" of a checkpoint. Nothing in the file is executed: of Python's classes only tensors and dicts are
-/// known, anything else is skipped.
-/// @param function the caller's name, for error messages
-torch::OrderedDict<std::string, at::Tensor> read_state_dict(const char* function, const std::string& path);
-
-/// Appends tensors as the archive that write_state_dict makes a file.
+/// Appends tensors as an archive that Python reads with `torch.load(path, weights_only=True)`.
 void append_archive(const torch::OrderedDict<std::string, at::Tensor>& tensors, std::string& bytes);
 
-/// What read_state_dict finds in an archive in memory, which may go afterwards; nothing in a foreign or damaged one.
+/// Reads a file with a dict of tensors, written by append_archive or by Python's `torch.save`, alone or under the key
+/// "model" or "state_dict" of a checkpoint. Nothing in the file is executed: of Python's classes only tensors and dicts
+/// are known, anything else is skipped.
+/// @param function the caller's name, for error messages
+/// @throws FileError if the file is missing or not such a dict
+torch::OrderedDict<std::string, at::Tensor> read_state_dict(const char* function, const std::string& path);
+
+/// Reads the same from memory, which may go afterwards.
+/// @param name what error messages call it
+torch::OrderedDict<std::string, at::Tensor> parse_state_dict(
+    const char* function, std::string_view bytes, const std::string& name);
+
+/// What parse_state_dict finds; nothing in a foreign or damaged archive.
 std::optional<torch::OrderedDict<std::string, at::Tensor>> parse_archive(std::string_view bytes);
 
 }  // namespace retort

@@ -1,13 +1,13 @@
 #include <ATen/core/Dict.h>
 #include <caffe2/serialize/file_adapter.h>
 
-#include <algorithm>
 #include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "io/memory_adapter.h"
 #include "io/state_dict_file.h"
 #include "io/unpickler.h"
 #include "tensor/check.h"
@@ -16,20 +16,6 @@ namespace retort {
 namespace {
 
 using Tensors = std::optional<torch::OrderedDict<std::string, at::Tensor>>;
-
-class MemoryAdapter final : public caffe2::serialize::ReadAdapterInterface {
- public:
-  explicit MemoryAdapter(std::string_view bytes) : bytes_(bytes) {}
-
-  size_t size() const override { return bytes_.size(); }
-
-  size_t read(uint64_t position, void* to, size_t count, const char*) const override {
-    return bytes_.copy(static_cast<char*>(to), count, std::min<uint64_t>(position, bytes_.size()));
-  }
-
- private:
-  std::string_view bytes_;
-};
 
 Tensors tensors_of(const c10::IValue& value) {
   if (!value.isGenericDict()) return std::nullopt;
@@ -60,6 +46,13 @@ Tensors parse(const std::function<Unpickler::Archive()>& open) {
   }
 }
 
+torch::OrderedDict<std::string, at::Tensor> required(const char* function, Tensors tensors, const std::string& name) {
+  RETORT_CHECK_AS(
+      FileError, tensors, function, ": file must be a dict of tensors saved by torch.save in its zip format (got ",
+      name, ")");
+  return *std::move(tensors);
+}
+
 }  // namespace
 
 torch::OrderedDict<std::string, at::Tensor> read_state_dict(const char* function, const std::string& path) {
@@ -67,11 +60,12 @@ torch::OrderedDict<std::string, at::Tensor> read_state_dict(const char* function
   RETORT_CHECK_AS(
       FileError, std::filesystem::is_regular_file(path, error), function, ": path must be an existing file (got ", path,
       ")");
-  Tensors tensors = parse([&] { return std::make_shared<caffe2::serialize::FileAdapter>(path); });
-  RETORT_CHECK_AS(
-      FileError, tensors, function, ": file must be a dict of tensors saved by torch.save in its zip format (got ",
-      path, ")");
-  return *std::move(tensors);
+  return required(function, parse([&] { return std::make_shared<caffe2::serialize::FileAdapter>(path); }), path);
+}
+
+torch::OrderedDict<std::string, at::Tensor> parse_state_dict(
+    const char* function, std::string_view bytes, const std::string& name) {
+  return required(function, parse_archive(bytes), name);
 }
 
 Tensors parse_archive(std::string_view bytes) {

@@ -5,8 +5,6 @@
 #include <torch/csrc/jit/serialization/pickler.h>
 #include <torch/csrc/jit/serialization/pickler_helper.h>
 
-#include "io/whole_file.h"
-
 namespace retort {
 
 // Tensors are saved as the CPU's, so that machines without their device can read them. `pickle_save` would do
@@ -36,13 +34,6 @@ void append_archive(const torch::OrderedDict<std::string, at::Tensor>& tensors, 
     writer.writeRecord("data/" + std::to_string(index++), data.data(), data.sizeInBytes());
   }
   writer.writeEndOfFile();
-}
-
-void write_state_dict(
-    const char* function, const torch::OrderedDict<std::string, at::Tensor>& tensors, const std::string& path) {
-  std::string bytes;
-  append_archive(tensors, bytes);
-  write_whole_file(function, path, bytes);
 }
 
 }  // namespace retort

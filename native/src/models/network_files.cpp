@@ -1,4 +1,4 @@
-// The files that a network is written to and read from.
+// The files and streams that a network is written to and read from.
 #include <ATen/core/grad_mode.h>
 #include <retort/models/network.h>
 #include <torch/csrc/jit/api/module.h>
@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "io/state_dict_file.h"
+#include "io/stream.h"
 #include "io/whole_file.h"
 #include "models/network_state.h"
 #include "runtime/exit_gate.h"
@@ -16,25 +17,64 @@ namespace {
 
 using StateDict = torch::OrderedDict<std::string, at::Tensor>;
 
+constexpr const char* kSaveStateDict = "Network.save_state_dict";
+constexpr const char* kLoadStateDict = "Network.load_state_dict";
+constexpr const char* kSaveTorchScript = "Network.save_torchscript";
+
 /// Requires the entries of a file to be those of a network, but for their dtypes.
-void check_fits(const StateDict& loaded, const StateDict& state, const std::string& path) {
+void check_fits(const StateDict& loaded, const StateDict& state, const std::string& name) {
   for (const auto& entry : state) {
     const at::Tensor* tensor = loaded.find(entry.key());
+    RETORT_CHECK_AS(FileError, tensor, kLoadStateDict, ": ", name, " must have the entry ", entry.key(), " (got none)");
     RETORT_CHECK_AS(
-        FileError, tensor, "Network.load_state_dict: ", path, " must have the entry ", entry.key(), " (got none)");
-    RETORT_CHECK_AS(
-        FileError, tensor->sizes() == entry.value().sizes(), "Network.load_state_dict: ", entry.key(),
-        " must be of shape ", entry.value().sizes(), " (got ", tensor->sizes(), ")");
+        FileError, tensor->sizes() == entry.value().sizes(), kLoadStateDict, ": ", entry.key(), " must be of shape ",
+        entry.value().sizes(), " (got ", tensor->sizes(), ")");
   }
   for (const auto& entry : loaded) {
     RETORT_CHECK_AS(
-        FileError, state.contains(entry.key()), "Network.load_state_dict: ", path,
+        FileError, state.contains(entry.key()), kLoadStateDict, ": ", name,
         " must have the network's entries only (got ", entry.key(), ")");
   }
 }
 
 void copy(const StateDict& from, const StateDict& to) {
   for (const auto& entry : to) at::Tensor(entry.value()).copy_(from[entry.key()]);
+}
+
+/// Does not hold the mutex any more when the bytes are written: a disk or a stream may take its time.
+std::string packed_entries(NetworkState& state) {
+  std::string bytes;
+  const auto lock = state.lock_settled();
+  append_archive(state.entries(), bytes);
+  return bytes;
+}
+
+std::string packed_program(NetworkState& state) {
+  std::ostringstream bytes;
+  const auto lock = state.lock_settled();
+  state.program().save(bytes);
+  return bytes.str();
+}
+
+/// @param name of what was loaded, for error messages
+void take_over(Network& network, const StateDict& loaded, const std::string& name) {
+  NetworkState& state = NetworkState::of(network);
+  const auto lock = state.lock_settled();
+  const StateDict entries = state.entries();
+  check_fits(loaded, entries, name);
+  const at::NoGradGuard no_grad;
+  StateDict before;
+  if (state.serving().version()) {
+    for (const auto& entry : entries) before.insert(entry.key(), entry.value().clone());
+  }
+  state.note_change();
+  copy(loaded, entries);
+  try {
+    state.serving().publish_again(network);
+  } catch (...) {
+    copy(before, entries);
+    throw;
+  }
 }
 
 }  // namespace
@@ -49,41 +89,44 @@ torch::OrderedDict<std::string, at::Tensor> Network::state_dict() {
 void Network::save_state_dict(const std::string& path) {
   static CallSite site;
   const RunningCall running(site);
-  const auto lock = state_->lock_settled();
-  write_state_dict("Network.save_state_dict", state_->entries(), path);
+  write_whole_file(kSaveStateDict, path, packed_entries(*state_));
+}
+
+void Network::save_state_dict(std::ostream& stream) {
+  const auto pack = [this] {
+    static CallSite site;
+    const RunningCall running(site);
+    return packed_entries(*state_);
+  };
+  write_stream(kSaveStateDict, stream, pack());
 }
 
 void Network::load_state_dict(const std::string& path) {
   static CallSite site;
   const RunningCall running(site);
-  const StateDict loaded = read_state_dict("Network.load_state_dict", path);
-  const auto lock = state_->lock_settled();
-  const StateDict state = state_->entries();
-  check_fits(loaded, state, path);
-  const at::NoGradGuard no_grad;
-  StateDict before;
-  if (state_->serving().version()) {
-    for (const auto& entry : state) before.insert(entry.key(), entry.value().clone());
-  }
-  state_->note_change();
-  copy(loaded, state);
-  try {
-    state_->serving().publish_again(*this);
-  } catch (...) {
-    copy(before, state);
-    throw;
-  }
+  take_over(*this, read_state_dict(kLoadStateDict, path), path);
+}
+
+void Network::load_state_dict(std::istream& stream, const std::string& name) {
+  const std::string bytes = read_stream(kLoadStateDict, stream, name);
+  static CallSite site;
+  const RunningCall running(site);
+  take_over(*this, parse_state_dict(kLoadStateDict, bytes, name), name);
 }
 
 void Network::save_torchscript(const std::string& path) {
   static CallSite site;
   const RunningCall running(site);
-  std::ostringstream bytes;
-  {
-    const auto lock = state_->lock_settled();
-    state_->program().save(bytes);
-  }
-  write_whole_file("Network.save_torchscript", path, bytes.str());
+  write_whole_file(kSaveTorchScript, path, packed_program(*state_));
+}
+
+void Network::save_torchscript(std::ostream& stream) {
+  const auto pack = [this] {
+    static CallSite site;
+    const RunningCall running(site);
+    return packed_program(*state_);
+  };
+  write_stream(kSaveTorchScript, stream, pack());
 }
 
 }  // namespace retort

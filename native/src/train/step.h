@@ -82,11 +82,12 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
 
   void run(const Batch& batch, StepResult& result);
   bool finish(StepResult& result);
-  void save(const std::string& path, const std::string& note);
-  /// Copies what save() writes.
+  /// Copies what TrainingStep::save writes.
   /// @param function the caller's name, for error messages
   Checkpoint copy_state(const char* function, const std::string& note);
-  std::string load(const std::string& path);
+  /// TrainingStep::load of what was read.
+  /// @param name of the file, for error messages
+  std::string resume(Checkpoint checkpoint, const std::string& name);
   std::unique_lock<std::mutex> settle_and_lock(const Network& network, bool waits) override;
 
   // ---- the acts of a step, in step.cpp ------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-// TrainingStep::save, checkpoint and load.
+// What TrainingStep::save writes and load restores.
 #include <ATen/Context.h>
 #include <ATen/core/Generator.h>
 #include <ATen/core/grad_mode.h>
@@ -23,13 +23,12 @@ namespace {
 
 using Tensors = torch::OrderedDict<std::string, at::Tensor>;
 
-constexpr const char* kSave = "TrainingStep.save";
 constexpr const char* kCheckpoint = "TrainingStep.checkpoint";
 constexpr const char* kLoad = "TrainingStep.load";
 
 /// Gives networks attributes, all or none.
 void exchange_attributes(
-    const std::vector<std::pair<NetworkState*, std::string>>& attributes, const std::string& path) {
+    const std::vector<std::pair<NetworkState*, std::string>>& attributes, const std::string& name) {
   std::vector<std::string> before;
   for (const auto& [network, bytes] : attributes) before.push_back(network->packed_attributes());
   size_t done = 0;
@@ -38,23 +37,23 @@ void exchange_attributes(
   } catch (const c10::ValueError& error) {
     while (done-- > 0) attributes[done].first->unpack_attributes(before[done]);
     fail<FileError>(
-        kLoad, ": attributes of ", path, " must be those of the networks (", error.what_without_backtrace(), ")");
+        kLoad, ": attributes of ", name, " must be those of the networks (", error.what_without_backtrace(), ")");
   }
 }
 
 /// Requires what the generator takes as its state.
-void check_random_state(const at::Generator& generator, const at::Tensor& state, const std::string& path) {
+void check_random_state(const at::Generator& generator, const at::Tensor& state, const std::string& name) {
   try {
     generator.clone().set_state(state);
   } catch (const std::exception&) {
-    fail<FileError>(kLoad, ": random of ", path, " must be a state of the generator (got another)");
+    fail<FileError>(kLoad, ": random of ", name, " must be a state of the generator (got another)");
   }
 }
 
-void check_configuration(const std::string& saved, const std::string& own, const std::string& path) {
+void check_configuration(const std::string& saved, const std::string& own, const std::string& name) {
   const auto difference = find_difference(own, saved);
   RETORT_CHECK_AS(
-      FileError, !difference, kLoad, ": ", path, " must be of a step with ", difference->own, " (got ",
+      FileError, !difference, kLoad, ": ", name, " must be of a step with ", difference->own, " (got ",
       difference->other, ")");
 }
 
@@ -74,17 +73,17 @@ constexpr int64_t kNoEnd = std::numeric_limits<int64_t>::max();
 enum Number : int64_t { kSteps, kStage, kStepsOfStage, kAccumulated, kStudentFormat, kTeacherFormat, kNumbers };
 
 /// Requires numbers that a step with these options could have saved.
-void check_numbers(const int64_t* number, const TrainingStepOptions& options, const std::string& path) {
+void check_numbers(const int64_t* number, const TrainingStepOptions& options, const std::string& name) {
   const auto check = [&](const char* what, int64_t value, int64_t end) {
     RETORT_CHECK_AS(
-        FileError, value >= 0 && value < end, kLoad, ": ", what, " of ", path, " must be ",
+        FileError, value >= 0 && value < end, kLoad, ": ", what, " of ", name, " must be ",
         end == kNoEnd ? "at least 0" : c10::str("between 0 and ", end - 1), " (got ", value, ")");
   };
   const auto check_format = [&](const char* what, int64_t value, MemoryFormat wanted) {
     const auto format = static_cast<MemoryFormat>(value);
     const bool is_one = format == MemoryFormat::kContiguous || format == MemoryFormat::kChannelsLast;
     RETORT_CHECK_AS(
-        FileError, format == wanted || (wanted == MemoryFormat::kAuto && is_one), kLoad, ": ", what, " of ", path,
+        FileError, format == wanted || (wanted == MemoryFormat::kAuto && is_one), kLoad, ": ", what, " of ", name,
         " must be one that the step may use (got ", value, ")");
   };
   check("stage", number[kStage], static_cast<int64_t>(options.later_stages.size()) + 1);
@@ -108,13 +107,13 @@ const std::string kAttributesPrefix = "attributes.";
 /// Takes tensors out of a checkpoint, each once and as it must be.
 class Reader {
  public:
-  Reader(Tensors tensors, const std::string& path) : tensors_(std::move(tensors)), path_(path) {}
+  Reader(Tensors tensors, std::string file) : tensors_(std::move(tensors)), file_(std::move(file)) {}
 
   /// @param like shape and dtype that it must have
   at::Tensor take(const std::string& name, const at::Tensor& like) {
     const at::Tensor tensor = take(name, like.scalar_type());
     RETORT_CHECK_AS(
-        FileError, tensor.sizes() == like.sizes(), kLoad, ": ", name, " of ", path_, " must be of shape ", like.sizes(),
+        FileError, tensor.sizes() == like.sizes(), kLoad, ": ", name, " of ", file_, " must be of shape ", like.sizes(),
         " (got ", tensor.sizes(), ")");
     // What is left to do must not allocate.
     return tensor.strides() == like.strides() ? tensor : at::empty_like(like).copy_(tensor);
@@ -123,9 +122,9 @@ class Reader {
   /// @param dtype that it must have
   at::Tensor take(const std::string& name, at::ScalarType dtype) {
     const at::Tensor* tensor = tensors_.find(name);
-    RETORT_CHECK_AS(FileError, tensor, kLoad, ": ", path_, " must have the entry ", name, " (got none)");
+    RETORT_CHECK_AS(FileError, tensor, kLoad, ": ", file_, " must have the entry ", name, " (got none)");
     RETORT_CHECK_AS(
-        FileError, tensor->scalar_type() == dtype, kLoad, ": ", name, " of ", path_, " must be ", dtype, " (got ",
+        FileError, tensor->scalar_type() == dtype, kLoad, ": ", name, " of ", file_, " must be ", dtype, " (got ",
         tensor->scalar_type(), ")");
     ++taken_;
     return *tensor;
@@ -135,13 +134,13 @@ class Reader {
 
   void finish() const {
     RETORT_CHECK_AS(
-        FileError, taken_ == tensors_.size(), kLoad, ": ", path_, " must have ", taken_, " entries for this step (got ",
+        FileError, taken_ == tensors_.size(), kLoad, ": ", file_, " must have ", taken_, " entries for this step (got ",
         tensors_.size(), ")");
   }
 
  private:
   Tensors tensors_;
-  const std::string& path_;
+  std::string file_;
   size_t taken_ = 0;
 };
 
@@ -213,14 +212,9 @@ Checkpoint TrainingStep::Impl::copy_state(const char* function, const std::strin
   return checkpoint;
 }
 
-void TrainingStep::Impl::save(const std::string& path, const std::string& note) {
-  write_checkpoint(kSave, copy_state(kSave, note), path);
-}
-
-std::string TrainingStep::Impl::load(const std::string& path) {
-  Checkpoint checkpoint = read_checkpoint(kLoad, path);
-  check_configuration(checkpoint.configuration, configuration, path);
-  Reader reader(std::move(checkpoint.tensors), path);
+std::string TrainingStep::Impl::resume(Checkpoint checkpoint, const std::string& name) {
+  check_configuration(checkpoint.configuration, configuration, name);
+  Reader reader(std::move(checkpoint.tensors), name);
   // Attributes that are tensors must be as good in any mode of the caller's.
   const c10::InferenceMode no_inference(false);
   const at::NoGradGuard no_gradients;
@@ -228,7 +222,7 @@ std::string TrainingStep::Impl::load(const std::string& path) {
 
   const at::Tensor numbers = reader.take(kNumbersName, at::empty({kNumbers}, at::kLong));
   const auto* number = numbers.const_data_ptr<int64_t>();
-  check_numbers(number, options, path);
+  check_numbers(number, options, name);
   std::vector<std::pair<at::Tensor, at::Tensor>> copies;
   for (const auto& entry : changing(options, state(number[kStage]))) {
     copies.emplace_back(entry.value(), reader.take(entry.key(), entry.value()));
@@ -236,35 +230,35 @@ std::string TrainingStep::Impl::load(const std::string& path) {
   const Optimizer& optimizer = *stages[static_cast<size_t>(number[kStage])].optimizer;
   Gradients sum(number[kAccumulated] > 0 ? optimizer.names().size() : 0);
   for (size_t i = 0; i < sum.size(); ++i) {
-    const std::string name = kAccumulatedPrefix + optimizer.names()[i];
+    const std::string entry = kAccumulatedPrefix + optimizer.names()[i];
     const at::Tensor& parameter = optimizer.parameters()[i];
-    if (reader.has(name)) sum[i] = reader.take(name, parameter.detach()).to(parameter.device());
+    if (reader.has(entry)) sum[i] = reader.take(entry, parameter.detach()).to(parameter.device());
   }
   std::vector<std::pair<NetworkState*, std::string>> attributes;
-  for (const auto& [name, network] : networks()) {
-    attributes.emplace_back(&NetworkState::of(*network), to_bytes(reader.take(kAttributesPrefix + name, at::kByte)));
+  for (const auto& [role, network] : networks()) {
+    attributes.emplace_back(&NetworkState::of(*network), to_bytes(reader.take(kAttributesPrefix + role, at::kByte)));
   }
   at::Generator random = at::globalContext().defaultGenerator(device);
   const std::lock_guard<std::mutex> random_lock(random.mutex());
   const at::Tensor random_state = reader.take(kRandomName, random.get_state());
-  check_random_state(random, random_state, path);
+  check_random_state(random, random_state, name);
   LossScale scale = loss_scale;
   if (scale.is_used()) {
     const at::Tensor saved = reader.take(kLossScaleName, at::empty({2}, at::kLong));
     const auto* saved_number = saved.const_data_ptr<int64_t>();
     RETORT_CHECK_AS(
-        FileError, LossScale::is_possible(saved_number[0], saved_number[1]), kLoad, ": loss_scale of ", path,
+        FileError, LossScale::is_possible(saved_number[0], saved_number[1]), kLoad, ": loss_scale of ", name,
         " must be a power of two and a number of batches (got ", saved_number[0], " and ", saved_number[1], ")");
     scale.restore(saved_number[0], saved_number[1]);
   }
   // Files that were written before there were notes have none.
   std::string note = reader.has(kNoteName) ? to_bytes(reader.take(kNoteName, at::kByte)) : std::string();
   RETORT_CHECK_AS(
-      FileError, note.size() <= kMostNoteBytes, kLoad, ": note of ", path, " must be of at most ", kMostNoteBytes,
+      FileError, note.size() <= kMostNoteBytes, kLoad, ": note of ", name, " must be of at most ", kMostNoteBytes,
       " bytes (got ", note.size(), ")");
   reader.finish();
 
-  exchange_attributes(attributes, path);
+  exchange_attributes(attributes, name);
   // Nothing in what follows can fail.
   for (const auto& [network, bytes] : attributes) network->note_change();
   for (auto& [own, saved] : copies) own.copy_(saved);

@@ -1,5 +1,6 @@
 #include <retort/train/training_step.h>
 
+#include "io/stream.h"
 #include "runtime/exit_gate.h"
 #include "tensor/check.h"
 #include "train/step.h"
@@ -8,6 +9,8 @@ namespace retort {
 namespace {
 
 constexpr const char* kName = "TrainingStep";
+constexpr const char* kSave = "TrainingStep.save";
+constexpr const char* kLoad = "TrainingStep.load";
 
 }  // namespace
 
@@ -68,13 +71,29 @@ void TrainingStep::publish() {
 void TrainingStep::save(const std::string& path, const std::string& note) {
   static CallSite site;
   const RunningCall running(site);
-  impl_->save(path, note);
+  write_checkpoint(kSave, impl_->copy_state(kSave, note), path);
+}
+
+void TrainingStep::save(std::ostream& stream, const std::string& note) {
+  const auto pack = [&] {
+    static CallSite site;
+    const RunningCall running(site);
+    return packed(impl_->copy_state(kSave, note));
+  };
+  write_stream(kSave, stream, pack());
 }
 
 std::string TrainingStep::load(const std::string& path) {
   static CallSite site;
   const RunningCall running(site);
-  return impl_->load(path);
+  return impl_->resume(read_checkpoint(kLoad, path), path);
+}
+
+std::string TrainingStep::load(std::istream& stream, const std::string& name) {
+  const std::string bytes = read_stream(kLoad, stream, name);
+  static CallSite site;
+  const RunningCall running(site);
+  return impl_->resume(parse_checkpoint(kLoad, bytes, name), name);
 }
 
 const std::vector<int64_t>& TrainingStep::input_shape() const {

@@ -148,7 +148,9 @@ TEST_F(CheckpointFileTest, EveryOtherLengthIsNoticed) {
 }
 
 TEST_F(CheckpointFileTest, RejectsForeignFiles) {
-  write_state_dict("save", tensors_, folder_.file("student.pt"));
+  std::string state_dict;
+  append_archive(tensors_, state_dict);
+  folder_.write("student.pt", state_dict);
   for (const std::string& path :
        {folder_.write("empty", ""), folder_.write("text", std::string(5000, 'x')), folder_.file("student.pt"),
         (test::golden_dir() / "step_teacher.ts").string()}) {

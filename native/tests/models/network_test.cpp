@@ -8,8 +8,10 @@
 #include <algorithm>
 #include <csignal>
 #include <filesystem>
+#include <sstream>
 #include <thread>
 
+#include "bad_streams.h"
 #include "expect.h"
 #include "files.h"
 #include "models/network_state.h"
@@ -250,6 +252,64 @@ TEST_F(NetworkTest, StateDictRoundTrip) {
   other->load_state_dict(path);
   EXPECT_TRUE(same_bits(other->state_dict(), network_.state_dict()));
   EXPECT_TRUE(same_bits(other->predict(images_), network_.predict(images_)));
+}
+
+TEST_F(NetworkTest, StateDictRoundTripByStreams) {
+  network_.forward(images_);
+  const std::string path = folder_.file("student.pt");
+  network_.save_state_dict(path);
+  std::stringstream stream;
+  network_.save_state_dict(stream);
+  EXPECT_EQ(stream.str(), bytes_of(path));
+  const auto other = std::make_shared<TinyNetwork>();
+  other->load_state_dict(stream);
+  EXPECT_TRUE(same_bits(other->state_dict(), network_.state_dict()));
+}
+
+TEST_F(NetworkTest, LoadRejectsStreamsAndChangesNothing) {
+  const auto before = copy_of(network_.state_dict());
+  const auto load = [this](const std::string& bytes) {
+    return file_error_of([&] {
+      std::istringstream stream(bytes);
+      network_.load_state_dict(stream);
+    });
+  };
+  const std::string rule = "Network.load_state_dict: file must be a dict of tensors saved by torch.save in its zip ";
+  const std::string not_a_dict = rule + "format (got the stream)";
+  std::ostringstream saved;
+  std::make_shared<TinyNetwork>()->save_state_dict(saved);
+  const std::string whole = saved.str();
+  for (size_t length : {size_t{0}, size_t{1}, whole.size() / 2, whole.size() - 1}) {
+    EXPECT_EQ(load(whole.substr(0, length)), not_a_dict) << length;
+  }
+  EXPECT_EQ(load(std::string(5000, 'x')), not_a_dict);
+  std::ostringstream others;
+  std::make_shared<TinyNetwork>(4)->save_state_dict(others);
+  EXPECT_EQ(load(others.str()), "Network.load_state_dict: head.weight must be of shape [5, 4] (got [4, 4])");
+  test::BreakingBuffer half(whole.substr(0, whole.size() / 2));
+  std::istream breaking(&half);
+  EXPECT_EQ(
+      file_error_of([&] { network_.load_state_dict(breaking, "the upload"); }),
+      "Network.load_state_dict: stream must be one that can be read (got the upload)");
+  EXPECT_TRUE(same_bits(network_.state_dict(), before));
+}
+
+TEST_F(NetworkTest, NobodyWaitsForAStream) {
+  test::AskingBuffer slow([this] {
+    bool is_free = false;
+    std::thread([&] { is_free = std::unique_lock<std::mutex>(network_.mutex(), std::try_to_lock).owns_lock(); }).join();
+    return is_free;
+  });
+  std::ostream stream(&slow);
+  network_.save_state_dict(stream);
+  EXPECT_FALSE(slow.bytes().empty());
+}
+
+TEST_F(NetworkTest, MessagesAreOfOneLine) {
+  const std::string missing = folder_.file("odd\nname\x01.pt");
+  EXPECT_EQ(
+      file_error_of([&] { network_.load_state_dict(missing); }),
+      "Network.load_state_dict: path must be an existing file (got " + folder_.file("odd\\nname\\x01.pt") + ")");
 }
 
 TEST_F(NetworkTest, LoadConvertsTheDtype) {

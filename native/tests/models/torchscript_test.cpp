@@ -8,6 +8,7 @@
 #include <limits>
 #include <sstream>
 
+#include "bad_streams.h"
 #include "expect.h"
 #include "files.h"
 #include "models/network_state.h"
@@ -385,6 +386,35 @@ TEST_F(TorchScriptTest, ConvertsTheModule) {
   EXPECT_EQ(logits.scalar_type(), at::kDouble);
   EXPECT_TRUE(close(logits, expected, 1e-5));
   EXPECT_EQ(loaded->state_dict()["n"].scalar_type(), at::kLong);
+}
+
+TEST_F(TorchScriptTest, RoundTripByStreams) {
+  const auto network = load_torchscript(save(program("    return y, {'map': f, 'mean': e}")));
+  const at::Tensor images = at::randn({2, 3, 6, 6});
+  std::stringstream stream;
+  network->save_torchscript(stream);
+  const auto loaded = load_torchscript(stream, {"mean"});
+  EXPECT_EQ(loaded->tap_names(), std::vector<std::string>{"mean"});
+  EXPECT_TRUE(same_bits(loaded->state_dict(), network->state_dict()));
+  EXPECT_TRUE(same_bits(loaded->predict(images), network->predict(images)));
+}
+
+TEST_F(TorchScriptTest, RejectsStreams) {
+  std::ostringstream whole;
+  program("    return y, [f]").save(whole);
+  for (const std::string& bytes : {std::string(), std::string("not a module"), whole.str().substr(0, 500)}) {
+    EXPECT_EQ(
+        file_error_of([&] {
+          std::istringstream stream(bytes);
+          load_torchscript(stream, {}, "the upload");
+        }),
+        "load_torchscript: file must be a TorchScript module saved by torch.jit.save (got the upload)");
+  }
+  test::BreakingBuffer half(whole.str().substr(0, 500));
+  std::istream breaking(&half);
+  EXPECT_EQ(
+      file_error_of([&] { load_torchscript(breaking); }),
+      "load_torchscript: stream must be one that can be read (got the stream)");
 }
 
 TEST_F(TorchScriptTest, RejectsFiles) {

@@ -9,7 +9,10 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <sstream>
+#include <thread>
 
+#include "bad_streams.h"
 #include "files.h"
 #include "io/checkpoint_file.h"
 #include "seeded_test.h"
@@ -448,6 +451,64 @@ TEST_F(CheckpointTest, ForgedNoteIsRefusedAndChangesNothing) {
   }
 }
 
+TEST_F(CheckpointTest, GoesOnFromAStream) {
+  StepRig rig;
+  rig.run(1);
+  rig.step->save(path(), "note");
+  std::stringstream stream;
+  rig.step->save(stream, "note");
+  EXPECT_EQ(stream.str(), test::bytes_of(path()));
+  StepRig other;
+  EXPECT_EQ(other.step->load(stream), "note");
+  EXPECT_TRUE(same_bits(other.photograph(), rig.photograph()));
+  EXPECT_EQ(rig.run(2).total, other.run(2).total);
+}
+
+TEST_F(CheckpointTest, DamagedStreamIsRefusedAndChangesNothing) {
+  StepRig rig;
+  std::ostringstream saved;
+  rig.step->save(saved);
+  const std::string whole = saved.str();
+  rig.run(1);
+  const test::NamedTensors before = rig.photograph();
+  const auto refusal = [&](const std::string& bytes) {
+    const std::string error = file_error_of([&] {
+      std::istringstream stream(bytes);
+      rig.step->load(stream, "s3://steps/1");
+    });
+    EXPECT_TRUE(same_bits(rig.photograph(), before));
+    return error;
+  };
+  for (size_t at = 0; at < whole.size(); at += 97) {
+    std::string damaged = whole;
+    damaged[at] = static_cast<char>(damaged[at] ^ 1 << at % 8);
+    const std::string rule = at < 8 ? "be a checkpoint of Retort" : "not be damaged";
+    ASSERT_EQ(refusal(damaged), "TrainingStep.load: file must " + rule + " (got s3://steps/1)") << at;
+  }
+  for (size_t length : {size_t{0}, size_t{7}, size_t{8}, size_t{47}, size_t{48}, whole.size() - 1}) {
+    ASSERT_EQ(refusal(whole.substr(0, length)).find("TrainingStep.load: file must "), 0) << length;
+  }
+  EXPECT_EQ(
+      refusal(whole + "x"),
+      c10::str(
+          "TrainingStep.load: file must be of ", whole.size(), " bytes (got ", whole.size() + 1, " in s3://steps/1)"));
+}
+
+TEST_F(CheckpointTest, NobodyWaitsForAStream) {
+  StepRig rig;
+  test::AskingBuffer slow([&] {
+    std::thread([&] { rig.run(1); }).join();
+    return true;
+  });
+  std::ostream stream(&slow);
+  StepRig before;
+  rig.step->save(stream);
+  EXPECT_EQ(rig.step->steps(), 1);
+  std::istringstream saved(slow.bytes());
+  rig.step->load(saved);
+  EXPECT_TRUE(same_bits(rig.photograph(), before.photograph()));
+}
+
 TEST_F(CheckpointTest, ThatCannotBeWrittenIsAnError) {
   const StepRig rig;
   const std::string nowhere = folder_.file("nowhere/step.retort");
@@ -456,8 +517,11 @@ TEST_F(CheckpointTest, ThatCannotBeWrittenIsAnError) {
       "TrainingStep.save: path must be a file that can be written (got " + nowhere + ": No such file or directory)");
   const StepCheckpoint copy = rig.step->checkpoint();
   EXPECT_EQ(
-      checkpoint_error_of([&] { copy.write(nowhere); }),
+      file_error_of([&] { copy.write(nowhere); }),
       "StepCheckpoint.write: path must be a file that can be written (got " + nowhere + ": No such file or directory)");
+  test::AskingBuffer full([] { return false; });
+  std::ostream stream(&full);
+  EXPECT_THROW(rig.step->save(stream), FileError);
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <torch/ordered_dict.h>
 
 #include <cstdint>
+#include <iosfwd>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -134,12 +135,19 @@ class RETORT_API Network : public torch::nn::Module {
   /// the file is written under a temporary name, synced and renamed.
   /// @throws FileError if it cannot be written; a previous file stays then
   void save_state_dict(const std::string& path);
+  /// Writes the same to a stream, in one piece and without holding the mutex.
+  /// @throws FileError if the stream fails
+  void save_state_dict(std::ostream& stream);
   /// Loads a state dict written by save_state_dict or by Python's `torch.save`, alone or under the key "model" or
   /// "state_dict" of a checkpoint, and publishes it if the network has been published. Names and shapes must match
   /// exactly; dtypes are converted.
   /// @throws FileError if the file is missing, not a state dict, or one of its entries does not fit; nothing is changed
   /// then
   void load_state_dict(const std::string& path);
+  /// Loads the same from a stream, which is read to its end before anything else happens.
+  /// @param name what error messages call the stream
+  /// @throws FileError as above, and if the stream fails
+  void load_state_dict(std::istream& stream, const std::string& name = "the stream");
 
   /// Writes the network as a TorchScript module for Python's `torch.jit.load`, LibTorch or load_torchscript. Parameters
   /// and buffers have the names of state_dict(); the module is in the network's mode. A native network's module returns
@@ -148,6 +156,10 @@ class RETORT_API Network : public torch::nn::Module {
   /// @throws FileError if it cannot be written
   /// @throws c10::ValueError if the network is of a class of your own that does not implement to_torchscript()
   void save_torchscript(const std::string& path);
+  /// Writes the same to a stream, in one piece and without holding the mutex.
+  /// @throws FileError if the stream fails
+  /// @throws c10::ValueError as above
+  void save_torchscript(std::ostream& stream);
 
   /// The number of elements of all parameters.
   int64_t parameter_count() const;

@@ -3,6 +3,7 @@
 #include <retort/export.h>
 #include <retort/models/network.h>
 
+#include <iosfwd>
 #include <memory>
 #include <string>
 #include <vector>
@@ -21,5 +22,11 @@ namespace retort {
 /// @throws FileError if the file is missing or not a TorchScript module
 RETORT_API std::shared_ptr<Network> load_torchscript(
     const std::string& path, const std::vector<std::string>& tap_names = {});
+
+/// Loads a TorchScript module as above from a stream, which is read to its end and need not be seekable.
+/// @param name what error messages call the stream
+/// @throws FileError if the stream fails or is not a TorchScript module
+RETORT_API std::shared_ptr<Network> load_torchscript(
+    std::istream& stream, const std::vector<std::string>& tap_names = {}, const std::string& name = "the stream");
 
 }  // namespace retort

@@ -259,6 +259,10 @@ class RETORT_API TrainingStep {
   /// @throws FileError if the file cannot be written
   /// @throws c10::ValueError if the note is longer
   void save(const std::string& path, const std::string& note = {});
+  /// Writes the same to a stream, in one piece; other calls on the step and its networks do not wait for the stream.
+  /// @throws FileError if the stream fails
+  /// @throws c10::ValueError as above
+  void save(std::ostream& stream, const std::string& note = {});
 
   /// Copies what save() writes, so that the file can be written while further steps run. Waits for a running step, then
   /// takes as long as the copy.
@@ -274,6 +278,10 @@ class RETORT_API TrainingStep {
   ///     different options (the message names the first difference); nothing has changed then. The published weights
   ///     stay as they are in any case
   std::string load(const std::string& path);
+  /// Resumes as above from a stream, which is read to its end before anything else happens.
+  /// @param name what error messages call the stream
+  /// @throws FileError as above, and if the stream fails
+  std::string load(std::istream& stream, const std::string& name = "the stream");
 
   /// Shape of one input, without the batch.
   const std::vector<int64_t>& input_shape() const;

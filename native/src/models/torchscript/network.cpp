@@ -12,6 +12,8 @@
 #include <optional>
 #include <utility>
 
+#include "io/memory_adapter.h"
+#include "io/stream.h"
 #include "models/network_state.h"
 #include "models/torchscript/attributes.h"
 #include "models/torchscript/program.h"
@@ -196,17 +198,20 @@ class TorchScriptNetwork final : public Mirrored<Network> {
   }
 };
 
-torch::jit::Module read_program(const std::string& path) {
-  std::error_code error;
-  RETORT_CHECK_AS(
-      FileError, std::filesystem::is_regular_file(path, error), "load_torchscript: path must be an existing file (got ",
-      path, ")");
+constexpr const char* kLoad = "load_torchscript";
+
+/// @param name of the program, for error messages
+std::shared_ptr<Network> network_of(
+    const std::function<torch::jit::Module()>& read, const std::vector<std::string>& tap_names,
+    const std::string& name) {
+  torch::jit::Module program;
   try {
-    return torch::jit::load(path, at::kCPU);
+    program = read();
   } catch (const std::exception&) {
     // What LibTorch says about a foreign file speaks of its reader's internals.
-    fail<FileError>("load_torchscript: file must be a TorchScript module saved by torch.jit.save (got ", path, ")");
+    fail<FileError>(kLoad, ": file must be a TorchScript module saved by torch.jit.save (got ", name, ")");
   }
+  return std::make_shared<TorchScriptNetwork>(program, tap_names);
 }
 
 }  // namespace
@@ -214,7 +219,20 @@ torch::jit::Module read_program(const std::string& path) {
 std::shared_ptr<Network> load_torchscript(const std::string& path, const std::vector<std::string>& tap_names) {
   static CallSite site;
   const RunningCall running(site);
-  return std::make_shared<TorchScriptNetwork>(read_program(path), tap_names);
+  std::error_code error;
+  RETORT_CHECK_AS(
+      FileError, std::filesystem::is_regular_file(path, error), kLoad, ": path must be an existing file (got ", path,
+      ")");
+  return network_of([&] { return torch::jit::load(path, at::kCPU); }, tap_names, path);
+}
+
+std::shared_ptr<Network> load_torchscript(
+    std::istream& stream, const std::vector<std::string>& tap_names, const std::string& name) {
+  const std::string bytes = read_stream(kLoad, stream, name);
+  static CallSite site;
+  const RunningCall running(site);
+  return network_of(
+      [&] { return torch::jit::load(std::make_shared<MemoryAdapter>(bytes), at::kCPU); }, tap_names, name);
 }
 
 }  // namespace retort
