@@ -1,6 +1,8 @@
 #include "train/configuration.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <map>
 #include <sstream>
 #include <string_view>
 #include <utility>
@@ -11,7 +13,7 @@
 namespace retort {
 namespace {
 
-using Pair = std::pair<std::string, std::string>;
+constexpr std::string_view kNothing = "nothing";
 
 /// `name(key=value, key=value)`, taken apart.
 struct Call {
@@ -51,27 +53,92 @@ std::string_view value_of(std::string_view option) {
   return option.substr(std::min(option.size(), key_of(option).size() + 1));
 }
 
-/// The whole of something, but not more than fits a line.
-std::string shortened(std::string_view text) {
-  if (const auto call = parse(text)) return std::string(call->name) + "(...)";
-  constexpr size_t kMost = 60;
-  return text.size() <= kMost ? std::string(text) : std::string(text.substr(0, kMost)) + "...";
+/// The names of an enum's values, by the option that has them.
+std::string named(std::string_view key, std::string_view value) {
+  static const std::map<std::string_view, std::vector<const char*>> kNames = {
+      {"student_format", {"contiguous", "channels_last", "auto"}},
+      {"teacher_format", {"contiguous", "channels_last", "auto"}},
+      {"student_precision", {"full", "bfloat16", "float16"}},
+      {"teacher_precision", {"full", "bfloat16", "float16"}},
+      {"teacher_batch_norm", {"evaluation", "training", "batch_statistics"}}};
+  const auto names = kNames.find(key);
+  if (names == kNames.end()) return std::string(value);
+  for (size_t i = 0; i < names->second.size(); ++i) {
+    if (value == std::to_string(i)) return names->second[i];
+  }
+  return std::string(value);
 }
 
-/// Of two different texts what they differ in.
-Pair difference_of(std::string_view own, std::string_view other) {
+/// A value as a message shows it: of a call its name, and no more than fits a line.
+std::string shown(std::string_view key, std::string_view value) {
+  if (const auto call = parse(value)) return std::string(call->name);
+  constexpr size_t kMost = 60;
+  return value.size() <= kMost ? named(key, value) : std::string(value.substr(0, kMost)) + "...";
+}
+
+std::optional<std::string_view> value_in(const Call& call, std::string_view key) {
+  const auto found = std::find_if(
+      call.options.begin(), call.options.end(), [&](std::string_view option) { return key_of(option) == key; });
+  return found == call.options.end() ? std::nullopt : std::optional(value_of(*found));
+}
+
+/// Of two different values of an option what they differ in.
+/// @param place what the option is of, e.g. " of kd_loss of term 0"
+ConfigurationDifference difference_of(
+    std::string_view key, std::string_view own, std::string_view other, const std::string& place) {
   const auto one = parse(own), two = parse(other);
-  if (one && two && one->name == two->name && one->options.size() == two->options.size()) {
-    for (size_t i = 0; i < one->options.size(); ++i) {
-      const std::string_view mine = one->options[i], others = two->options[i];
-      if (mine == others) continue;
-      if (key_of(mine) != key_of(others)) break;
-      const Pair inner = difference_of(value_of(mine), value_of(others));
-      const std::string start = c10::str(one->name, '(', key_of(mine), '=');
-      return {start + inner.first + ')', start + inner.second + ')'};
+  if (one && two && one->name == two->name) {
+    std::string inner = place;
+    if (key == "criterion" || key == "optimizer") {
+      inner = c10::str(" of ", one->name, place);
+    } else if (key != "step" && key != "stage" && key != "options") {
+      inner = c10::str(" of ", key, place);
+    }
+    for (const Call* call : {&*one, &*two}) {
+      for (const std::string_view option : call->options) {
+        const std::string_view name = key_of(option);
+        const auto mine = value_in(*one, name), others = value_in(*two, name);
+        if (mine != others) return difference_of(name, mine.value_or(kNothing), others.value_or(kNothing), inner);
+      }
     }
   }
-  return {shortened(own), shortened(other)};
+  return {std::string(key) + place, shown(key, own), shown(key, other)};
+}
+
+/// A line of a configuration.
+struct Line {
+  /// What it tells of, e.g. "term 0", and of which stage that is, e.g. " of stage 1".
+  std::string key;
+  std::string place;
+  std::string text;
+};
+
+/// A stage's lines are followed by those of its terms, whose number is told before.
+std::vector<Line> lines_of(const std::string& configuration) {
+  std::istringstream texts(configuration);
+  std::vector<Line> lines;
+  std::string text, place;
+  int64_t stage = -1, line_of_stage = 0;
+  size_t number = 0;
+  while (std::getline(texts, text)) {
+    const auto call = parse(text);
+    const std::string name(call ? call->name : std::string_view("configuration"));
+    if (name == "stage") {
+      line_of_stage = 0;
+      if (++stage > 0) place = " of stage " + std::to_string(stage);
+      lines.push_back({"number of terms", place, "0"});
+      number = lines.size() - 1;
+    }
+    std::string key = name;
+    if (stage >= 0 && line_of_stage == 2) key = "optimizer";
+    if (stage >= 0 && line_of_stage > 2) {
+      lines[number].text = std::to_string(line_of_stage - 2);
+      key = "term " + std::to_string(line_of_stage - 3);
+    }
+    lines.push_back({std::move(key), place, text});
+    ++line_of_stage;
+  }
+  return lines;
 }
 
 void describe_stage(const Stage& stage, std::ostream& text) {
@@ -92,31 +159,6 @@ void describe_stage(const Stage& stage, std::ostream& text) {
          << '\n';
   }
 }
-
-/// Where the lines of a configuration belong.
-class Place {
- public:
-  void next(const std::string& line) {
-    const auto call = parse(line);
-    const std::string_view name = call ? call->name : std::string_view();
-    is_term_ = name == "term";
-    if (is_term_) ++term_;
-    if (name == "stage") {
-      ++stage_;
-      term_ = -1;
-    }
-  }
-
-  std::string text() const {
-    const std::string of_term = is_term_ ? " as term " + std::to_string(term_) : "";
-    return stage_ > 0 ? of_term + " of stage " + std::to_string(stage_) : of_term;
-  }
-
- private:
-  int64_t stage_ = -1;
-  int64_t term_ = -1;
-  bool is_term_ = false;
-};
 
 }  // namespace
 
@@ -141,22 +183,17 @@ std::string configuration_of(const TrainingStepOptions& options) {
 }
 
 std::optional<ConfigurationDifference> find_difference(const std::string& own, const std::string& other) {
-  std::istringstream own_lines(own), other_lines(other);
-  std::string own_line, other_line;
-  Place place;
-  do {
-    own_line.clear();
-    other_line.clear();
-    std::getline(own_lines, own_line);
-    std::getline(other_lines, other_line);
-    place.next(own_line);
-    if (own_line == other_line) continue;
-    if (own_line.empty()) return ConfigurationDifference{"no more parts", shortened(other_line)};
-    if (other_line.empty()) return ConfigurationDifference{shortened(own_line) + place.text(), "nothing more"};
-    auto [mine, others] = difference_of(own_line, other_line);
-    return ConfigurationDifference{mine + place.text(), std::move(others)};
-  } while (own_lines && other_lines);
-  return std::nullopt;
+  if (own == other) return std::nullopt;
+  const std::vector<Line> others = lines_of(other);
+  for (const Line& line : lines_of(own)) {
+    const auto found = std::find_if(others.begin(), others.end(), [&](const Line& candidate) {
+      return candidate.key == line.key && candidate.place == line.place;
+    });
+    const std::string_view text = found == others.end() ? kNothing : std::string_view(found->text);
+    if (text != line.text) return difference_of(line.key, line.text, text, line.place);
+  }
+  // Only a forged file has more lines than its step, with all of those among them.
+  return ConfigurationDifference{"configuration", "of no more lines", "more"};
 }
 
 }  // namespace retort

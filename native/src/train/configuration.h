@@ -12,9 +12,10 @@ std::string configuration_of(const TrainingStepOptions& options);
 
 /// One option that two configurations do not agree on.
 struct ConfigurationDifference {
-  /// With the names of what it belongs to, e.g. `sgd(learning_rate=0.2)`, and which term or stage it is of.
+  /// Its name and what it is of, e.g. `temperature of kd_loss of term 0`.
+  std::string option;
+  /// Its values, which fit a line.
   std::string own;
-  /// `sgd(learning_rate=0.1)`
   std::string other;
 };
 

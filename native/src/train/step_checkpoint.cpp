@@ -53,8 +53,8 @@ void check_random_state(const at::Generator& generator, const at::Tensor& state,
 void check_configuration(const std::string& saved, const std::string& own, const std::string& name) {
   const auto difference = find_difference(own, saved);
   RETORT_CHECK_AS(
-      FileError, !difference, kLoad, ": ", name, " must be of a step with ", difference->own, " (got ",
-      difference->other, ")");
+      FileError, !difference, kLoad, ": ", difference->option, " must be ", difference->own, ", as in this step (got ",
+      difference->other, " in ", name, ")");
 }
 
 at::Tensor to_tensor(const std::string& bytes) {
