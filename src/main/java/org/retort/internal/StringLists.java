@@ -1,5 +1,6 @@
 package org.retort.internal;
 
+import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.stream.LongStream;
@@ -17,9 +18,26 @@ public final class StringLists {
    * @param setter must copy it at once
    */
   public static void give(List<String> strings, Consumer<StringVector> setter) {
-    try (StringVector vector = new StringVector(strings.toArray(new String[0]))) {
+    try (StringVector vector = toVector(strings)) {
       setter.accept(vector);
     }
+  }
+
+  /**
+   * Makes a native list.
+   *
+   * @param strings its elements
+   * @return a new list, in UTF-8, which the caller closes
+   */
+  public static StringVector toVector(List<String> strings) {
+    StringVector vector = new StringVector(strings.size());
+    for (int i = 0; i < strings.size(); i++) {
+      // as a String it would come in the charset of the platform
+      try (BytePointer string = new BytePointer(strings.get(i), StandardCharsets.UTF_8)) {
+        vector.put(i, string);
+      }
+    }
+    return vector;
   }
 
   /**
@@ -35,7 +53,7 @@ public final class StringLists {
   /** Reads a native string and frees it. */
   static String take(BytePointer copy) {
     try (copy) {
-      return copy.getString();
+      return copy.getString(StandardCharsets.UTF_8);
     }
   }
 }

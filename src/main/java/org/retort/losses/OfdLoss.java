@@ -23,6 +23,7 @@ import org.retort.internal.NativeCriteria;
 import org.retort.internal.NativeEnums;
 import org.retort.internal.NativeLibrary;
 import org.retort.internal.NativeNetworks;
+import org.retort.internal.StringLists;
 import org.retort.internal.TensorLists;
 import org.retort.models.Network;
 
@@ -408,7 +409,7 @@ public record OfdLoss(
     return NativeNetworks.of(teacher)
         .ask(
             network -> {
-              try (StringVector names = new StringVector(norms);
+              try (StringVector names = StringLists.toVector(List.of(norms));
                   TensorVector margins = retort.ofd_expected_margins(network, names, stable)) {
                 return TensorLists.toList(margins);
               }

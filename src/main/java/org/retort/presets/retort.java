@@ -21,6 +21,8 @@ import org.bytedeco.javacpp.tools.InfoMapper;
             define = {
               "SHARED_PTR_NAMESPACE std",
               "UNIQUE_PTR_NAMESPACE std",
+              // Otherwise strings and messages would be in the charset of the platform.
+              "STRING_BYTES_CHARSET \"UTF-8\"",
               "GENERIC_EXCEPTION_CLASS std::exception",
               "GENERIC_EXCEPTION_TOSTRING operator=(e) | retort_jni::text"
             },
