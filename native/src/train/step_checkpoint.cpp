@@ -278,42 +278,4 @@ std::string TrainingStep::Impl::resume(Checkpoint checkpoint, const std::string&
   return note;
 }
 
-struct StepCheckpoint::Impl {
-  Checkpoint checkpoint;
-};
-
-StepCheckpoint::StepCheckpoint(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
-
-StepCheckpoint::~StepCheckpoint() {
-  static CallSite site;
-  const FinalCall call(site);
-  // Else LibTorch is being destroyed: what is kept for ever needs nothing of it.
-  if (!call.has_begun()) new std::shared_ptr<const Impl>(std::move(impl_));
-  impl_.reset();
-}
-
-void StepCheckpoint::write(const std::string& path) const {
-  static CallSite site;
-  const RunningCall running(site);
-  write_checkpoint("StepCheckpoint.write", impl_->checkpoint, path);
-}
-
-void StepCheckpoint::write_student(const std::string& path) const {
-  static CallSite site;
-  const RunningCall running(site);
-  Tensors student;
-  for (const auto& entry : impl_->checkpoint.tensors) {
-    if (entry.key().compare(0, kStudentPrefix.size(), kStudentPrefix) != 0) continue;
-    student.insert(entry.key().substr(kStudentPrefix.size()), entry.value());
-  }
-  write_state_dict("StepCheckpoint.write_student", student, path);
-}
-
-StepCheckpoint TrainingStep::checkpoint(const std::string& note) {
-  static CallSite site;
-  const RunningCall running(site);
-  return StepCheckpoint(
-      std::make_shared<StepCheckpoint::Impl>(StepCheckpoint::Impl{impl_->copy_state(kCheckpoint, note)}));
-}
-
 }  // namespace retort

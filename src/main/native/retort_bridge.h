@@ -6,10 +6,15 @@
 #include <retort/errors.h>
 #include <retort/models/network.h>
 #include <retort/models/predictor.h>
+#include <retort/models/torchscript.h>
 #include <retort/train/training_step.h>
 
 #include <algorithm>
 #include <cstdint>
+#include <istream>
+#include <memory>
+#include <ostream>
+#include <streambuf>
 #include <string>
 #include <vector>
 
@@ -119,20 +124,164 @@ inline void run(
        teacher_features});
 }
 
-/// The note that a checkpoint comes with, in bytes: a String of JavaCPP's ends at a zero and is in the platform's
-/// charset.
+/// The name of a file, in the bytes that the system knows it by.
+class FileName {
+ public:
+  FileName(const int8_t* name, int64_t size) : name_(reinterpret_cast<const char*>(name), static_cast<size_t>(size)) {}
+
+  const std::string& get() const { return name_; }
+
+ private:
+  std::string name_;
+};
+
+/// What a stream of Java's gave or will get, so that native code need not wait for it.
+class Bytes {
+ public:
+  Bytes() = default;
+
+  /// What error messages call the stream.
+  void name(const std::string& name) { name_ = name; }
+
+  int64_t size() const { return static_cast<int64_t>(bytes_.size()); }
+
+  void append(const int8_t* bytes, int64_t size) {
+    bytes_.append(reinterpret_cast<const char*>(bytes), static_cast<size_t>(size));
+  }
+
+  void copy(int64_t offset, int8_t* to, int64_t size) const {
+    bytes_.copy(reinterpret_cast<char*>(to), static_cast<size_t>(size), static_cast<size_t>(offset));
+  }
+
+  /// Appends what an action writes to a stream.
+  template <typename Action>
+  void write(const Action& action) {
+    Appender buffer(bytes_);
+    std::ostream stream(&buffer);
+    action(stream);
+  }
+
+  /// Lets an action read a stream, which it is told the name of.
+  template <typename Action>
+  auto read(const Action& action) const {
+    View buffer(bytes_);
+    std::istream stream(&buffer);
+    return action(stream, name_);
+  }
+
+ private:
+  class Appender final : public std::streambuf {
+   public:
+    explicit Appender(std::string& bytes) : bytes_(bytes) {}
+
+   protected:
+    std::streamsize xsputn(const char* bytes, std::streamsize count) override {
+      bytes_.append(bytes, static_cast<size_t>(count));
+      return count;
+    }
+
+    int_type overflow(int_type byte) override {
+      if (byte != traits_type::eof()) bytes_.push_back(traits_type::to_char_type(byte));
+      return traits_type::not_eof(byte);
+    }
+
+   private:
+    std::string& bytes_;
+  };
+
+  class View final : public std::streambuf {
+   public:
+    explicit View(const std::string& bytes) {
+      // Never written to.
+      char* begin = const_cast<char*>(bytes.data());
+      setg(begin, begin, begin + bytes.size());
+    }
+  };
+
+  std::string name_ = "the stream";
+  std::string bytes_;
+};
+
+inline void set_file(retort::TeacherCacheOptions& cache, const FileName& file) {
+  cache.file = file.get();
+}
+
+inline void save_state_dict(retort::Network& network, const FileName& file) {
+  network.save_state_dict(file.get());
+}
+
+inline void save_state_dict(retort::Network& network, Bytes& bytes) {
+  bytes.write([&](std::ostream& stream) { network.save_state_dict(stream); });
+}
+
+inline void load_state_dict(retort::Network& network, const FileName& file) {
+  network.load_state_dict(file.get());
+}
+
+inline void load_state_dict(retort::Network& network, const Bytes& bytes) {
+  bytes.read([&](std::istream& stream, const std::string& name) { network.load_state_dict(stream, name); });
+}
+
+inline void save_torchscript(retort::Network& network, const FileName& file) {
+  network.save_torchscript(file.get());
+}
+
+inline void save_torchscript(retort::Network& network, Bytes& bytes) {
+  bytes.write([&](std::ostream& stream) { network.save_torchscript(stream); });
+}
+
+inline std::shared_ptr<retort::Network> load_torchscript(
+    const FileName& file, const std::vector<std::string>& tap_names) {
+  return retort::load_torchscript(file.get(), tap_names);
+}
+
+inline std::shared_ptr<retort::Network> load_torchscript(
+    const Bytes& bytes, const std::vector<std::string>& tap_names) {
+  return bytes.read(
+      [&](std::istream& stream, const std::string& name) { return retort::load_torchscript(stream, tap_names, name); });
+}
+
+/// The note that a checkpoint comes with, in bytes: a String of JavaCPP's ends at a zero.
 using Note = std::string;
 
-inline void save(retort::TrainingStep& step, const std::string& path, const int8_t* note, int64_t size) {
-  step.save(path, Note(reinterpret_cast<const char*>(note), static_cast<size_t>(size)));
+inline Note note_of(const int8_t* note, int64_t size) {
+  return Note(reinterpret_cast<const char*>(note), static_cast<size_t>(size));
 }
 
 inline retort::StepCheckpoint checkpoint(retort::TrainingStep& step, const int8_t* note, int64_t size) {
-  return step.checkpoint(Note(reinterpret_cast<const char*>(note), static_cast<size_t>(size)));
+  return step.checkpoint(note_of(note, size));
 }
 
-inline Note load(retort::TrainingStep& step, const std::string& path) {
-  return step.load(path);
+inline void save(retort::TrainingStep& step, const FileName& file, const int8_t* note, int64_t size) {
+  step.save(file.get(), note_of(note, size));
+}
+
+inline void save(retort::TrainingStep& step, Bytes& bytes, const int8_t* note, int64_t size) {
+  bytes.write([&](std::ostream& stream) { step.save(stream, note_of(note, size)); });
+}
+
+inline void write(const retort::StepCheckpoint& checkpoint, const FileName& file) {
+  checkpoint.write(file.get());
+}
+
+inline void write(const retort::StepCheckpoint& checkpoint, Bytes& bytes) {
+  bytes.write([&](std::ostream& stream) { checkpoint.write(stream); });
+}
+
+inline void write_student(const retort::StepCheckpoint& checkpoint, const FileName& file) {
+  checkpoint.write_student(file.get());
+}
+
+inline void write_student(const retort::StepCheckpoint& checkpoint, Bytes& bytes) {
+  bytes.write([&](std::ostream& stream) { checkpoint.write_student(stream); });
+}
+
+inline Note load(retort::TrainingStep& step, const FileName& file) {
+  return step.load(file.get());
+}
+
+inline Note load(retort::TrainingStep& step, const Bytes& bytes) {
+  return bytes.read([&](std::istream& stream, const std::string& name) { return step.load(stream, name); });
 }
 
 /// The number of elements of an image, 0 before the network was probed.

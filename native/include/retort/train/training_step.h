@@ -172,12 +172,18 @@ class RETORT_API StepCheckpoint {
   StepCheckpoint& operator=(const StepCheckpoint&) = delete;
 
   /// Writes the file that TrainingStep::save would have written when the copy was taken.
-  /// @throws CheckpointError if the file cannot be written
+  /// @throws FileError if the file cannot be written
   void write(const std::string& path) const;
+  /// The same to a stream.
+  /// @throws FileError if the stream fails
+  void write(std::ostream& stream) const;
 
   /// Writes the file that Network::save_state_dict of the student would have written.
-  /// @throws c10::ValueError if the file cannot be written
+  /// @throws FileError if the file cannot be written
   void write_student(const std::string& path) const;
+  /// The same to a stream.
+  /// @throws FileError if the stream fails
+  void write_student(std::ostream& stream) const;
 
  private:
   friend class TrainingStep;

@@ -68,9 +68,9 @@ final class ForeignLibraries {
     String name = file.substring(file.lastIndexOf('/') + 1);
     List<Path> own;
     if (LIBTORCH.containsKey(name)) {
-      own = NativeFiles.files(torch.class, LIBTORCH.get(name), name);
+      own = LibraryFiles.files(torch.class, LIBTORCH.get(name), name);
     } else if (LIBRETORT.matcher(name).matches()) {
-      own = NativeFiles.files(retort.class, "retort@.0.1", name);
+      own = LibraryFiles.files(retort.class, "retort@.0.1", name);
     } else {
       return false;
     }

@@ -1,176 +1,304 @@
 package org.retort.internal;
 
-import java.io.File;
 import java.io.IOException;
-import java.net.URI;
-import java.net.URL;
+import java.io.InputStream;
+import java.io.OutputStream;
+import java.nio.file.AtomicMoveNotSupportedException;
+import java.nio.file.ClosedFileSystemException;
+import java.nio.file.FileSystemException;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.LinkedHashMap;
-import java.util.List;
-import java.util.Locale;
-import java.util.Map;
-import java.util.Optional;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import java.util.stream.Stream;
-import org.bytedeco.javacpp.ClassProperties;
-import org.bytedeco.javacpp.Loader;
-import org.bytedeco.openblas.global.openblas;
-import org.bytedeco.openblas.global.openblas_nolapack;
-import org.bytedeco.pytorch.global.torch;
-import org.retort.bindings.global.retort;
+import java.nio.file.StandardCopyOption;
+import java.nio.file.StandardOpenOption;
+import java.util.concurrent.ThreadLocalRandom;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.stream.Collectors;
+import org.retort.FileException;
+import org.retort.bindings.NativeBytes;
+import org.retort.bindings.NativeFileName;
 
-/** Where JavaCPP takes native libraries from, and where it unpacks them. */
-final class NativeFiles {
-  private static final String JAVACPP = "org.bytedeco.javacpp.";
-
-  /** What a user can do. */
-  static final String MOVE_CACHE = "-D" + JAVACPP + "cachedir=<folder> moves it";
-
-  private static final Pattern JAR = Pattern.compile(".*/([^/]+)!/.*");
+/**
+ * Files and streams for native code, which opens the files of the default file system itself. It
+ * never waits for a stream or for another file system: what it saves is complete in memory before
+ * it is written, what it loads is read to its end before.
+ */
+public final class NativeFiles {
+  private static final int PART = 1 << 16;
 
   private NativeFiles() {}
 
-  /**
-   * Finds a library as JavaCPP does when it loads it.
-   *
-   * @param owner the class that has the library in its properties
-   * @param library the name in these properties, for example {@code c10} or {@code retort@.0.1}
-   * @return where it is, in the order in which JavaCPP tries; nothing if that is left to {@link
-   *     System#loadLibrary}
-   */
-  static List<URL> find(Class<?> owner, String library) {
-    return isOn("findLibraries", true)
-        ? List.of(Loader.findLibrary(owner, properties(owner), library, isOn("pathsFirst", false)))
-        : List.of();
+  private interface Work {
+    void run() throws IOException;
   }
 
   /**
-   * Returns the files that JavaCPP would load for a library, which it unpacks if need be.
+   * Saves to a file, which is complete or as it was.
    *
-   * @param owner the class that has the library in its properties
-   * @param library the name in these properties
-   * @param fileName the library's file name, for folders that are searched by it
-   * @return the files, of which the first that can be loaded will be
-   * @throws IOException if one can't be unpacked
+   * @param function the caller's name, for error messages
+   * @param file where to write
+   * @param toFile writes the file of this name
+   * @param toMemory writes what the file is to hold
+   * @throws FileException if the file can't be written
    */
-  static List<Path> files(Class<?> owner, String library, String fileName) throws IOException {
-    List<Path> files = new ArrayList<>();
-    for (URL place : find(owner, library)) {
-      if (place.getProtocol().equals("file") && place.getRef() == null) {
-        files.add(Path.of(URI.create(place.toString())));
-      } else if (isOn("cacheLibraries", true)) {
-        files.add(Loader.cacheResource(place).toPath());
+  public static void save(
+      String function, Path file, Consumer<NativeFileName> toFile, Consumer<NativeBytes> toMemory) {
+    Arguments.notNull(file, function, "file");
+    NativeLibrary.load();
+    if (isNative(file)) {
+      try (NativeFileName name = nameOf(file)) {
+        toFile.accept(name);
       }
+      return;
     }
-    // Then System.loadLibrary is asked, and what that does not find may be found by the name with
-    // the version.
-    String plainName = System.mapLibraryName(library.replaceFirst("@.*", ""));
-    for (String name : List.of(plainName, fileName)) {
-      for (String folder : libraryPath()) {
-        Path file = Path.of(folder, name);
-        if (files.isEmpty() && Files.exists(file)) {
-          files.add(file);
-        }
-      }
-    }
-    return files;
+    inMemory(
+        bytes -> {
+          toMemory.accept(bytes);
+          attempt(
+              function + ": file must be one that can be written (got " + file + ": ",
+              () -> replace(file, bytes));
+          return file;
+        });
   }
 
   /**
-   * Tells why libraries could not be unpacked, which JavaCPP does not: it goes on and fails later,
-   * where one of them is missed.
+   * Saves to a stream.
    *
-   * @return a message, unless all can be
+   * @param function the caller's name, for error messages
+   * @param stream flushed, but not closed
+   * @param toMemory writes what the stream is to get
+   * @throws FileException if the stream throws an {@link IOException}
    */
-  static Optional<String> whyNotUnpacked() {
-    if (!isOn("cacheLibraries", true)) {
-      return Optional.empty();
+  public static void save(String function, OutputStream stream, Consumer<NativeBytes> toMemory) {
+    Arguments.notNull(stream, function, "stream");
+    NativeLibrary.load();
+    inMemory(
+        bytes -> {
+          toMemory.accept(bytes);
+          attempt(
+              function + ": stream must be one that can be written (got ",
+              () -> write(bytes, stream));
+          return stream;
+        });
+  }
+
+  /**
+   * Loads a file.
+   *
+   * @param function the caller's name, for error messages
+   * @param file what to read
+   * @param fromFile reads the file of this name
+   * @param fromMemory reads what the file holds
+   * @param <T> what is loaded
+   * @return what is loaded
+   * @throws FileException if the file is missing or can't be read
+   */
+  public static <T> T load(
+      String function,
+      Path file,
+      Function<NativeFileName, T> fromFile,
+      Function<NativeBytes, T> fromMemory) {
+    Arguments.notNull(file, function, "file");
+    NativeLibrary.load();
+    LoadEvent event = FlightRecorder.isAvailable() ? LoadEvent.start() : null;
+    T loaded = loaded(function, file, fromFile, fromMemory);
+    if (event != null) {
+      event.commit(file);
     }
-    String folder = "";
+    return loaded;
+  }
+
+  private static <T> T loaded(
+      String function,
+      Path file,
+      Function<NativeFileName, T> fromFile,
+      Function<NativeBytes, T> fromMemory) {
+    if (isNative(file)) {
+      try (NativeFileName name = nameOf(file)) {
+        return fromFile.apply(name);
+      }
+    }
+    return inMemory(
+        bytes -> {
+          bytes.name(file.toString());
+          attempt(
+              function + ": file must be one that can be read (got " + file + ": ",
+              () -> {
+                try (InputStream stream = Files.newInputStream(file)) {
+                  read(stream, bytes);
+                }
+              });
+          return fromMemory.apply(bytes);
+        });
+  }
+
+  /**
+   * Loads what a stream gives until its end.
+   *
+   * @param function the caller's name, for error messages
+   * @param stream read to its end, but not closed
+   * @param fromMemory reads what the stream gave
+   * @param <T> what is loaded
+   * @return what is loaded
+   * @throws FileException if the stream throws an {@link IOException}
+   */
+  public static <T> T load(
+      String function, InputStream stream, Function<NativeBytes, T> fromMemory) {
+    Arguments.notNull(stream, function, "stream");
+    NativeLibrary.load();
+    return inMemory(
+        bytes -> {
+          attempt(
+              function + ": stream must be one that can be read (got ", () -> read(stream, bytes));
+          return fromMemory.apply(bytes);
+        });
+  }
+
+  /**
+   * Loads what is in memory.
+   *
+   * @param function the caller's name, for error messages
+   * @param content what a file holds
+   * @param fromMemory reads it
+   * @param <T> what is loaded
+   * @return what is loaded
+   */
+  public static <T> T load(String function, byte[] content, Function<NativeBytes, T> fromMemory) {
+    Arguments.notNull(content, function, "bytes");
+    NativeLibrary.load();
+    return inMemory(
+        bytes -> {
+          bytes.name(content.length + " bytes");
+          append(bytes, content, content.length);
+          return fromMemory.apply(bytes);
+        });
+  }
+
+  /**
+   * Requires a file that native code can open itself.
+   *
+   * @param function the caller's name, for error messages
+   * @param file the file
+   * @param reason why it must
+   * @return the file
+   * @throws IllegalArgumentException if it is null or of another file system
+   */
+  public static Path requireNative(String function, Path file, String reason) {
+    Arguments.notNull(file, function, "file");
+    Arguments.check(
+        isNative(file),
+        "%s: file must be of the default file system, %s (got %s of %s)",
+        function,
+        reason,
+        file,
+        file.getFileSystem().provider().getScheme());
+    return file;
+  }
+
+  /**
+   * The name by which the system knows a file: the bytes that {@link Files} uses, whatever charset
+   * native code or JavaCPP would choose.
+   *
+   * @param file a file of the default file system
+   * @return its absolute name, which the caller closes
+   */
+  public static NativeFileName nameOf(Path file) {
+    String escaped = file.toUri().getRawPath();
+    byte[] name = new byte[escaped.length()];
+    int size = 0;
+    for (int i = 0; i < escaped.length(); i++) {
+      char letter = escaped.charAt(i);
+      if (letter == '%') {
+        name[size++] = (byte) Integer.parseInt(escaped, i + 1, i + 3, 16);
+        i += 2;
+      } else {
+        name[size++] = (byte) letter;
+      }
+    }
+    // the URI of a folder ends so
+    if (size > 1 && name[size - 1] == '/') {
+      size--;
+    }
+    return new NativeFileName(name, size);
+  }
+
+  private static <T> T inMemory(Function<NativeBytes, T> use) {
+    NativeBytes bytes = new NativeBytes();
     try {
-      folder = Loader.getCacheDir().toString();
-      for (Map.Entry<Class<?>, List<String>> entry : libraries().entrySet()) {
-        for (String library : entry.getValue()) {
-          for (URL place : find(entry.getKey(), library)) {
-            if (!place.getProtocol().equals("file")) {
-              Loader.cacheResource(place);
-            }
-          }
-        }
+      return use.apply(bytes);
+    } finally {
+      bytes.deallocate(); // close() would leave it to a PointerScope that is open
+    }
+  }
+
+  private static boolean isNative(Path file) {
+    return file.getFileSystem().equals(FileSystems.getDefault())
+        && file.getFileSystem().provider().getScheme().equals("file");
+  }
+
+  /** Replaces a file of any file system. */
+  private static void replace(Path file, NativeBytes bytes) throws IOException {
+    if (Files.isDirectory(file)) {
+      throw new FileSystemException(file.toString(), null, "Is a directory");
+    }
+    Path temporary =
+        file.resolveSibling(
+            String.format("retort-%016x.tmp", ThreadLocalRandom.current().nextLong()));
+    try {
+      try (OutputStream stream =
+          Files.newOutputStream(
+              temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
+        write(bytes, stream);
       }
-      return Optional.empty();
-    } catch (LinkageError | RuntimeException error) {
-      return Optional.empty(); // artifacts are missing
-    } catch (IOException error) {
-      return Optional.of(
-          "cache of natives must be writable and large enough (got "
-              + error.getMessage()
-              + " in "
-              + (folder.isEmpty() ? String.join(", ", folders()) : folder)
-              + "): "
-              + MOVE_CACHE);
-    }
-  }
-
-  /**
-   * Returns the name of the jar that something is in.
-   *
-   * @param place a file in a jar
-   * @return its name without folders
-   */
-  static String jar(URL place) {
-    Matcher matcher = JAR.matcher(place.toString());
-    return matcher.matches() ? matcher.group(1) : place.toString();
-  }
-
-  private static Map<Class<?>, List<String>> libraries() {
-    Map<Class<?>, List<String>> libraries = new LinkedHashMap<>();
-    for (Class<?> owner :
-        List.of(Loader.class, openblas_nolapack.class, openblas.class, torch.class, retort.class)) {
-      ClassProperties properties = properties(owner);
-      List<String> names = new ArrayList<>(properties.get("platform.preload"));
-      names.addAll(properties.get("platform.link"));
-      names.add(properties.getProperty("platform.library"));
-      libraries.put(owner, names);
-    }
-    return libraries;
-  }
-
-  private static ClassProperties properties(Class<?> owner) {
-    return Loader.loadProperties(owner, Loader.loadProperties(), true);
-  }
-
-  private static List<String> libraryPath() {
-    return Stream.of("sun.boot.library.path", "java.library.path")
-        .flatMap(property -> Stream.of(System.getProperty(property, "").split(File.pathSeparator)))
-        .filter(folder -> !folder.isEmpty())
-        .toList();
-  }
-
-  /** Returns the folders that JavaCPP tries. */
-  private static List<String> folders() {
-    List<String> folders = new ArrayList<>();
-    for (String property : List.of(JAVACPP + "cachedir", JAVACPP + "cacheDir")) {
-      if (System.getProperty(property) != null) {
-        folders.add(System.getProperty(property));
+      try {
+        Files.move(
+            temporary, file, StandardCopyOption.ATOMIC_MOVE, StandardCopyOption.REPLACE_EXISTING);
+      } catch (AtomicMoveNotSupportedException error) {
+        Files.move(temporary, file, StandardCopyOption.REPLACE_EXISTING);
       }
+    } catch (IOException | RuntimeException error) {
+      try {
+        Files.deleteIfExists(temporary);
+      } catch (IOException | RuntimeException another) {
+        error.addSuppressed(another);
+      }
+      throw error;
     }
-    folders.add(System.getProperty("user.home") + "/.javacpp/cache");
-    folders.add(
-        System.getProperty("java.io.tmpdir")
-            + "/.javacpp-"
-            + System.getProperty("user.name")
-            + "/cache");
-    return folders;
   }
 
-  /** Returns one of JavaCPP's settings, by its rules. */
-  private static boolean isOn(String setting, boolean preset) {
-    String lowerCase = System.getProperty(JAVACPP + setting.toLowerCase(Locale.ROOT), "" + preset);
-    String value = System.getProperty(JAVACPP + setting, lowerCase).toLowerCase(Locale.ROOT);
-    return List.of("true", "t", "").contains(value);
+  private static void write(NativeBytes bytes, OutputStream stream) throws IOException {
+    byte[] part = new byte[PART];
+    for (long done = 0; done < bytes.size(); done += PART) {
+      int size = (int) Math.min(PART, bytes.size() - done);
+      bytes.copy(done, part, size);
+      stream.write(part, 0, size);
+    }
+    stream.flush();
+  }
+
+  private static void read(InputStream stream, NativeBytes bytes) throws IOException {
+    byte[] part = new byte[PART];
+    for (int size = stream.read(part); size >= 0; size = stream.read(part)) {
+      append(bytes, part, size);
+    }
+  }
+
+  private static void append(NativeBytes bytes, byte[] part, int size) {
+    try {
+      bytes.append(part, size);
+    } catch (RuntimeException error) {
+      throw Errors.translate(error);
+    }
+  }
+
+  /** Read-only file systems throw UnsupportedOperationException. */
+  private static void attempt(String message, Work work) {
+    try {
+      work.run();
+    } catch (IOException | UnsupportedOperationException | ClosedFileSystemException error) {
+      String lines = message + error + ")";
+      throw new FileException(lines.lines().collect(Collectors.joining("\\n")), error);
+    }
   }
 }

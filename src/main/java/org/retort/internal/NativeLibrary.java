@@ -104,10 +104,10 @@ public final class NativeLibrary {
         return "folder of natives must not be mounted noexec (got "
             + firstLine(cause)
             + "): "
-            + NativeFiles.MOVE_CACHE;
+            + LibraryFiles.MOVE_CACHE;
       }
     }
-    return NativeFiles.whyNotUnpacked()
+    return LibraryFiles.whyNotUnpacked()
         .orElseGet(
             () ->
                 "class path must have the "

@@ -28,10 +28,10 @@ final class NativeVersions {
   static void checkJars() {
     check("javacpp", "org.bytedeco", classFile(Loader.class));
     check("pytorch", "org.bytedeco", classFile(torch.class));
-    for (URL natives : NativeFiles.find(torch.class, "jnitorch")) {
+    for (URL natives : LibraryFiles.find(torch.class, "jnitorch")) {
       check("pytorch", "org.bytedeco", natives);
     }
-    for (URL natives : NativeFiles.find(retort.class, "jniretort")) {
+    for (URL natives : LibraryFiles.find(retort.class, "jniretort")) {
       check("retort", "org.retort", natives);
     }
   }
@@ -65,7 +65,7 @@ final class NativeVersions {
     String version = version(place, group + "/" + artifact);
     String expected = BUILT_WITH.getProperty(artifact);
     if (version != null && !version.equals(expected)) {
-      throw mismatch(artifact, expected, version, NativeFiles.jar(place));
+      throw mismatch(artifact, expected, version, LibraryFiles.jar(place));
     }
   }
 

@@ -1,10 +1,9 @@
 package org.retort.models;
 
-import static org.retort.internal.Arguments.check;
-
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
@@ -13,6 +12,7 @@ import org.bytedeco.pytorch.StringTensorDict;
 import org.bytedeco.pytorch.StringVector;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.retort.bindings.NativeBytes;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativePreprocessing;
 import org.retort.bindings.global.retort;
@@ -21,6 +21,7 @@ import org.retort.internal.Errors;
 import org.retort.internal.FlightRecorder;
 import org.retort.internal.LoadEvent;
 import org.retort.internal.NamedTensors;
+import org.retort.internal.NativeFiles;
 import org.retort.internal.NativeHandle;
 import org.retort.internal.NativeNetworks;
 import org.retort.internal.NativePreprocessings;
@@ -386,15 +387,93 @@ public abstract sealed class Network implements AutoCloseable
   /**
    * Writes {@link #stateDict()} as a file that Python reads with {@code torch.load(path,
    * weights_only=True)}. The write is atomic: the file is written under a temporary name, synced
-   * and renamed.
+   * and renamed. In another file system than the default, such as that of a zip file, it is written
+   * under a temporary name and moved.
    *
    * @param file where to write
    * @throws IllegalArgumentException if it is null
-   * @throws org.retort.RetortException if it can't be written
+   * @throws IllegalStateException if the network was closed
+   * @throws org.retort.FileException if it can't be written; a previous file stays then
    */
   public final void saveStateDict(Path file) {
-    Arguments.notNull(file, name + ".saveStateDict", "file");
-    handle.use(network -> network.save_state_dict(file.toString()));
+    NativeFiles.save(
+        name + ".saveStateDict",
+        file,
+        path -> handle.use(network -> retort.save_state_dict(network, path)),
+        bytes -> handle.use(network -> retort.save_state_dict(network, bytes)));
+  }
+
+  /**
+   * Writes what {@link #saveStateDict(Path)} does to a stream. Nothing waits for the stream:
+   * training steps go on meanwhile.
+   *
+   * @param stream where to write; flushed, but not closed
+   * @throws IllegalArgumentException if it is null
+   * @throws IllegalStateException if the network was closed
+   * @throws org.retort.FileException if the stream throws an {@link java.io.IOException}, which is
+   *     the cause
+   */
+  public final void saveStateDict(OutputStream stream) {
+    NativeFiles.save(
+        name + ".saveStateDict",
+        stream,
+        bytes -> handle.use(network -> retort.save_state_dict(network, bytes)));
+  }
+
+  /**
+   * Loads a state dict written by {@link #saveStateDict} or by Python's {@code torch.save}, alone
+   * or under the key {@code model} or {@code state_dict} of a checkpoint, and publishes the weights
+   * if the network has been published. Names and shapes must match exactly; dtypes are converted.
+   *
+   * @param file what to read, in any file system
+   * @throws IllegalArgumentException if it is null
+   * @throws IllegalStateException if the network was closed
+   * @throws org.retort.FileException if the file is missing, not a state dict, or one of its
+   *     entries does not fit; nothing is changed then
+   */
+  public final void loadStateDict(Path file) {
+    NativeFiles.load(
+        name + ".loadStateDict",
+        file,
+        path ->
+            handle.ask(
+                network -> {
+                  retort.load_state_dict(network, path);
+                  return this;
+                }),
+        this::loaded);
+  }
+
+  /**
+   * Loads a state dict as {@link #loadStateDict(Path)} does from a stream, which is read to its end
+   * before anything else happens.
+   *
+   * @param stream what to read; not closed
+   * @throws IllegalArgumentException if it is null
+   * @throws IllegalStateException if the network was closed
+   * @throws org.retort.FileException if the stream throws an {@link java.io.IOException}, which is
+   *     the cause, is not a state dict, or one of its entries does not fit; nothing is changed then
+   */
+  public final void loadStateDict(InputStream stream) {
+    NativeFiles.load(name + ".loadStateDict", stream, this::loaded);
+  }
+
+  /**
+   * Loads a state dict as {@link #loadStateDict(Path)} does from memory.
+   *
+   * @param bytes the whole content of a file
+   * @throws IllegalArgumentException if they are null
+   * @throws IllegalStateException if the network was closed
+   * @throws org.retort.FileException if they are not a state dict, or one of its entries does not
+   *     fit; nothing is changed then
+   */
+  public final void loadStateDict(byte[] bytes) {
+    NativeFiles.load(name + ".loadStateDict", bytes, this::loaded);
+  }
+
+  private Network loaded(NativeBytes bytes) {
+    handle.use(network -> retort.load_state_dict(network, bytes));
+    return this;
   }
 
   /**
@@ -402,35 +481,36 @@ public abstract sealed class Network implements AutoCloseable
    * TorchScriptNetwork#load}, Python's {@code torch.jit.load} or LibTorch. Parameters and buffers
    * have the names of {@link #stateDict()}. The module of a native network returns {@code (logits,
    * features)} with the tap names as keys; that of a {@link TorchScriptNetwork} returns what the
-   * loaded one returned. The write is atomic.
+   * loaded one returned. The write is atomic, as that of {@link #saveStateDict(Path)}.
    *
    * @param file where to write
    * @throws IllegalArgumentException if it is null
-   * @throws org.retort.RetortException if it can't be written
+   * @throws IllegalStateException if the network was closed
+   * @throws org.retort.FileException if it can't be written; a previous file stays then
    */
   public final void saveTorchScript(Path file) {
-    Arguments.notNull(file, name + ".saveTorchScript", "file");
-    handle.use(network -> network.save_torchscript(file.toString()));
+    NativeFiles.save(
+        name + ".saveTorchScript",
+        file,
+        path -> handle.use(network -> retort.save_torchscript(network, path)),
+        bytes -> handle.use(network -> retort.save_torchscript(network, bytes)));
   }
 
   /**
-   * Loads a state dict written by {@link #saveStateDict} or by Python's {@code torch.save}, alone
-   * or under the key {@code model} or {@code state_dict} of a checkpoint, and publishes them if the
-   * network has been published. Names and shapes must match exactly; dtypes are converted.
+   * Writes what {@link #saveTorchScript(Path)} does to a stream. Nothing waits for the stream:
+   * training steps go on meanwhile.
    *
-   * @param file what to read
-   * @throws IllegalArgumentException if it is null or does not exist
-   * @throws org.retort.RetortException if the file or one of its entries does not fit; nothing is
-   *     changed then
+   * @param stream where to write; flushed, but not closed
+   * @throws IllegalArgumentException if it is null
+   * @throws IllegalStateException if the network was closed
+   * @throws org.retort.FileException if the stream throws an {@link java.io.IOException}, which is
+   *     the cause
    */
-  public final void loadStateDict(Path file) {
-    Arguments.notNull(file, name + ".loadStateDict", "file");
-    check(Files.isRegularFile(file), "%s.loadStateDict: file must exist (got %s)", name, file);
-    LoadEvent event = FlightRecorder.isAvailable() ? LoadEvent.start() : null;
-    handle.use(network -> network.load_state_dict(file.toString()));
-    if (event != null) {
-      event.commit(file);
-    }
+  public final void saveTorchScript(OutputStream stream) {
+    NativeFiles.save(
+        name + ".saveTorchScript",
+        stream,
+        bytes -> handle.use(network -> retort.save_torchscript(network, bytes)));
   }
 
   /**

@@ -1,17 +1,16 @@
 package org.retort.models;
 
-import static org.retort.internal.Arguments.check;
-
-import java.nio.file.Files;
+import java.io.InputStream;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.function.Function;
 import org.bytedeco.pytorch.StringVector;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.global.retort;
 import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
-import org.retort.internal.FlightRecorder;
-import org.retort.internal.LoadEvent;
-import org.retort.internal.NativeLibrary;
+import org.retort.internal.NativeFiles;
+import org.retort.internal.StringLists;
 
 /**
  * A TorchScript module, to train or to learn from. <b>A TorchScript file is a program: load only
@@ -22,6 +21,8 @@ import org.retort.internal.NativeLibrary;
  * {@code "0"}, {@code "1"}, … unless names are given.
  */
 public final class TorchScriptNetwork extends Network {
+  private static final String LOAD = "TorchScriptNetwork.load";
+
   private TorchScriptNetwork(NativeNetwork network) {
     super("TorchScriptNetwork", network);
   }
@@ -29,30 +30,66 @@ public final class TorchScriptNetwork extends Network {
   /**
    * Loads a file written by {@code torch.jit.save}; its tensors are brought to the CPU.
    *
-   * @param file the file
+   * @param file the file, in any file system
    * @param taps one name for each feature of a list, or a selection of a dict's keys; none for the
    *     names above
    * @return a new network
-   * @throws IllegalArgumentException if the file or a name is null or the file does not exist
-   * @throws org.retort.RetortException if the file is not a TorchScript module
+   * @throws IllegalArgumentException if the file or a name is null
+   * @throws org.retort.FileException if the file is missing or not a TorchScript module
    */
   public static TorchScriptNetwork load(Path file, String... taps) {
-    String function = "TorchScriptNetwork.load";
-    Arguments.notNull(file, function, "file");
-    Arguments.notNull(taps, function, "taps");
+    List<String> names = names(taps);
+    return NativeFiles.load(
+        LOAD,
+        file,
+        path -> load(names, list -> retort.load_torchscript(path, list)),
+        bytes -> load(names, list -> retort.load_torchscript(bytes, list)));
+  }
+
+  /**
+   * Loads a TorchScript module as {@link #load(Path, String...)} does from a stream, which is read
+   * to its end before anything else happens.
+   *
+   * @param stream what to read; not closed
+   * @param taps as above
+   * @return a new network
+   * @throws IllegalArgumentException if the stream or a name is null
+   * @throws org.retort.FileException if the stream throws an {@link java.io.IOException}, which is
+   *     the cause, or is not a TorchScript module
+   */
+  public static TorchScriptNetwork load(InputStream stream, String... taps) {
+    List<String> names = names(taps);
+    return NativeFiles.load(
+        LOAD, stream, bytes -> load(names, list -> retort.load_torchscript(bytes, list)));
+  }
+
+  /**
+   * Loads a TorchScript module as {@link #load(Path, String...)} does from memory.
+   *
+   * @param bytes the whole content of a file
+   * @param taps as above
+   * @return a new network
+   * @throws IllegalArgumentException if the bytes or a name are null
+   * @throws org.retort.FileException if the bytes are not a TorchScript module
+   */
+  public static TorchScriptNetwork load(byte[] bytes, String... taps) {
+    List<String> names = names(taps);
+    return NativeFiles.load(
+        LOAD, bytes, content -> load(names, list -> retort.load_torchscript(content, list)));
+  }
+
+  private static List<String> names(String[] taps) {
+    Arguments.notNull(taps, LOAD, "taps");
     for (String tap : taps) {
-      Arguments.notNull(tap, function, "tap");
+      Arguments.notNull(tap, LOAD, "tap");
     }
-    check(Files.isRegularFile(file), "%s: file must exist (got %s)", function, file);
-    NativeLibrary.load();
-    LoadEvent event = FlightRecorder.isAvailable() ? LoadEvent.start() : null;
-    try (StringVector names = new StringVector(taps)) {
-      TorchScriptNetwork network =
-          new TorchScriptNetwork(retort.load_torchscript(file.toString(), names));
-      if (event != null) {
-        event.commit(file);
-      }
-      return network;
+    return List.of(taps);
+  }
+
+  private static TorchScriptNetwork load(
+      List<String> taps, Function<StringVector, NativeNetwork> loader) {
+    try (StringVector names = StringLists.toVector(taps)) {
+      return new TorchScriptNetwork(loader.apply(names));
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     }

@@ -106,6 +106,8 @@ public class retort implements InfoMapper {
                 .cast()
                 .valueTypes("double")
                 .pointerTypes("double[]"))
+        .put(new Info("retort_jni::Bytes").pointerTypes("NativeBytes"))
+        .put(new Info("retort_jni::FileName").pointerTypes("NativeFileName"))
         // Served by the bridge, or of no use in Java.
         .put(
             new Info(
@@ -131,6 +133,10 @@ public class retort implements InfoMapper {
                     "retort::Network::check_images",
                     "retort::Network::structure",
                     "retort::Network::to_torchscript",
+                    "retort::Network::save_state_dict",
+                    "retort::Network::load_state_dict",
+                    "retort::Network::save_torchscript",
+                    "retort::load_torchscript",
                     "torch::jit::Module",
                     "retort::Criterion::check_batch",
                     "retort::Criterion::applies",
@@ -152,6 +158,10 @@ public class retort implements InfoMapper {
                     "retort::TrainingStep::save",
                     "retort::TrainingStep::checkpoint",
                     "retort::TrainingStep::load",
+                    "retort_jni::FileName::get",
+                    "retort_jni::Bytes::write",
+                    "retort_jni::Bytes::read",
+                    "retort_jni::note_of",
                     "retort_jni::write",
                     "retort_jni::step_into",
                     "retort_jni::tensor_of",

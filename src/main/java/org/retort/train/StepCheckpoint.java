@@ -2,8 +2,9 @@ package org.retort.train;
 
 import java.nio.file.Path;
 import org.retort.bindings.NativeStepCheckpoint;
-import org.retort.internal.Arguments;
+import org.retort.bindings.global.retort;
 import org.retort.internal.FlightRecorder;
+import org.retort.internal.NativeFiles;
 import org.retort.internal.NativeHandle;
 
 /**
@@ -31,9 +32,12 @@ public final class StepCheckpoint implements AutoCloseable {
    * @throws org.retort.FileException if the file can't be written
    */
   public void write(Path file) {
-    Arguments.notNull(file, "StepCheckpoint.write", "file");
     CheckpointEvent event = FlightRecorder.isAvailable() ? CheckpointEvent.start() : null;
-    handle.use(checkpoint -> checkpoint.write(file.toString()));
+    NativeFiles.save(
+        "StepCheckpoint.write",
+        file,
+        name -> handle.use(checkpoint -> retort.write(checkpoint, name)),
+        memory -> handle.use(checkpoint -> retort.write(checkpoint, memory)));
     if (event != null) {
       event.commit(file);
     }
@@ -46,11 +50,14 @@ public final class StepCheckpoint implements AutoCloseable {
    * @param file where to write, atomically
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the checkpoint was closed
-   * @throws org.retort.RetortException if the file can't be written
+   * @throws org.retort.FileException if the file can't be written
    */
   public void writeStudent(Path file) {
-    Arguments.notNull(file, "StepCheckpoint.writeStudent", "file");
-    handle.use(checkpoint -> checkpoint.write_student(file.toString()));
+    NativeFiles.save(
+        "StepCheckpoint.writeStudent",
+        file,
+        name -> handle.use(checkpoint -> retort.write_student(checkpoint, name)),
+        memory -> handle.use(checkpoint -> retort.write_student(checkpoint, memory)));
   }
 
   /** Frees the copy once a running write has ended. Closing it again has no effect. */

@@ -1,5 +1,7 @@
 package org.retort.train;
 
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
@@ -21,8 +23,8 @@ import org.retort.data.Batch;
 import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
 import org.retort.internal.FlightRecorder;
-import org.retort.internal.LoadEvent;
 import org.retort.internal.NamedTensors;
+import org.retort.internal.NativeFiles;
 import org.retort.internal.NativeHandle;
 import org.retort.internal.PublishEvent;
 import org.retort.internal.StringLists;
@@ -45,6 +47,8 @@ import org.retort.models.Network;
  */
 public final class TrainingStep implements AutoCloseable {
   private static final String RUN = "TrainingStep.run";
+  private static final String SAVE = "TrainingStep.save";
+  private static final String LOAD = "TrainingStep.load";
 
   private final Network student;
   private final NativeHandle<NativeTrainingStep> handle;
@@ -318,7 +322,8 @@ public final class TrainingStep implements AutoCloseable {
    * Saves everything that a step changes, which is all that is needed to resume, to one file:
    * student, buffers, optimizer, accumulated gradients, losses, the teacher's running statistics if
    * they are updated, random state, counters and choice of formats. The write is atomic: a previous
-   * file stays until the new one is synced. The cache of the teacher's outputs is not part of it.
+   * file stays until the new one is synced. In another file system than the default, it stays until
+   * the new one is complete. The cache of the teacher's outputs is not part of the checkpoint.
    *
    * @param file where to write
    * @throws IllegalArgumentException if it is null
@@ -342,11 +347,13 @@ public final class TrainingStep implements AutoCloseable {
    * @throws org.retort.RetortException if the note is too long
    */
   public void save(Path file, String note) {
-    Arguments.notNull(file, "TrainingStep.save", "file");
-    Arguments.notNull(note, "TrainingStep.save", "note");
-    byte[] bytes = note.getBytes(StandardCharsets.UTF_8);
+    byte[] bytes = bytesOf(SAVE, note);
     CheckpointEvent event = FlightRecorder.isAvailable() ? CheckpointEvent.start() : null;
-    handle.use(step -> retort.save(step, file.toString(), bytes, bytes.length));
+    NativeFiles.save(
+        SAVE,
+        file,
+        path -> handle.use(step -> retort.save(step, path, bytes, bytes.length)),
+        memory -> handle.use(step -> retort.save(step, memory, bytes, bytes.length)));
     if (event != null) {
       event.commit(file);
     }
@@ -364,9 +371,42 @@ public final class TrainingStep implements AutoCloseable {
    * @throws org.retort.RetortException if the note is too long, or memory is short
    */
   public StepCheckpoint checkpoint(String note) {
-    Arguments.notNull(note, "TrainingStep.checkpoint", "note");
-    byte[] bytes = note.getBytes(StandardCharsets.UTF_8);
+    byte[] bytes = bytesOf("TrainingStep.checkpoint", note);
     return new StepCheckpoint(handle.ask(step -> retort.checkpoint(step, bytes, bytes.length)));
+  }
+
+  /**
+   * Writes a checkpoint as {@link #save(Path)} does to a stream, without a note.
+   *
+   * @param stream as in {@link #save(OutputStream, String)}
+   * @throws IllegalArgumentException as there
+   * @throws IllegalStateException as there
+   * @throws org.retort.FileException as there
+   */
+  public void save(OutputStream stream) {
+    save(stream, "");
+  }
+
+  /**
+   * Writes a checkpoint as {@link #save(Path, String)} does to a stream. Nothing waits for the
+   * stream: steps go on meanwhile.
+   *
+   * @param stream where to write; flushed, but not closed
+   * @param note as above
+   * @throws IllegalArgumentException if one of them is null
+   * @throws IllegalStateException if the step was closed
+   * @throws org.retort.FileException if the stream throws an {@link java.io.IOException}, which is
+   *     the cause
+   * @throws org.retort.RetortException if the note is too long
+   */
+  public void save(OutputStream stream, String note) {
+    byte[] bytes = bytesOf(SAVE, note);
+    NativeFiles.save(
+        SAVE, stream, memory -> handle.use(step -> retort.save(step, memory, bytes, bytes.length)));
+  }
+
+  private static byte[] bytesOf(String function, String note) {
+    return Arguments.notNull(note, function, "note").getBytes(StandardCharsets.UTF_8);
   }
 
   /**
@@ -374,30 +414,58 @@ public final class TrainingStep implements AutoCloseable {
    * is one, the same file of the teacher's cache, the next steps compute the same bits as after
    * {@link #save}. Published weights stay as they are.
    *
-   * @param file a file of a step with the same options
+   * @param file a file of a step with the same options, in any file system
    * @return the note that was saved with it; empty if there was none
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the step was closed
    * @throws org.retort.FileException if it is missing, damaged, not a checkpoint, of a newer
-   *     format, or from a step with different options (the message names the first difference);
-   *     nothing has changed then
+   *     format, or from a step with different options (the message names the first option that
+   *     differs, and both values); nothing has changed then
    */
   public String load(Path file) {
-    Arguments.notNull(file, "TrainingStep.load", "file");
-    LoadEvent event = FlightRecorder.isAvailable() ? LoadEvent.start() : null;
-    String note =
-        handle.ask(
-            step -> {
-              try (BytePointer saved = retort.load(step, file.toString())) {
-                return saved == null // JavaCPP returns null for an empty string
-                    ? ""
-                    : StandardCharsets.UTF_8.decode(saved.asByteBuffer()).toString();
-              }
-            });
-    if (event != null) {
-      event.commit(file);
+    return NativeFiles.load(
+        LOAD,
+        file,
+        path -> handle.ask(step -> noteOf(retort.load(step, path))),
+        memory -> handle.ask(step -> noteOf(retort.load(step, memory))));
+  }
+
+  /**
+   * Resumes as {@link #load(Path)} does from a stream, which is read to its end before anything
+   * else happens.
+   *
+   * @param stream what to read; not closed
+   * @return as above
+   * @throws IllegalArgumentException if it is null
+   * @throws IllegalStateException if the step was closed
+   * @throws org.retort.FileException as above, or if the stream throws an {@link
+   *     java.io.IOException}, which is the cause
+   */
+  public String load(InputStream stream) {
+    return NativeFiles.load(
+        LOAD, stream, memory -> handle.ask(step -> noteOf(retort.load(step, memory))));
+  }
+
+  /**
+   * Resumes as {@link #load(Path)} does from memory.
+   *
+   * @param bytes the whole content of a file
+   * @return as above
+   * @throws IllegalArgumentException if they are null
+   * @throws IllegalStateException if the step was closed
+   * @throws org.retort.FileException as above
+   */
+  public String load(byte[] bytes) {
+    return NativeFiles.load(
+        LOAD, bytes, memory -> handle.ask(step -> noteOf(retort.load(step, memory))));
+  }
+
+  private static String noteOf(BytePointer bytes) {
+    try (bytes) {
+      return bytes == null // JavaCPP returns null for an empty string
+          ? ""
+          : StandardCharsets.UTF_8.decode(bytes.asByteBuffer()).toString();
     }
-    return note;
   }
 
   /**

@@ -9,16 +9,19 @@ import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.LongVector;
+import org.retort.bindings.NativeFileName;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativeStageVector;
 import org.retort.bindings.NativeTrainingStep;
 import org.retort.bindings.NativeTrainingStepOptions;
+import org.retort.bindings.global.retort;
 import org.retort.bindings.global.retort.NativeMemoryFormat;
 import org.retort.bindings.global.retort.NativePrecision;
 import org.retort.bindings.global.retort.NativeTeacherBatchNorm;
 import org.retort.internal.Arguments;
 import org.retort.internal.Native;
 import org.retort.internal.NativeEnums;
+import org.retort.internal.NativeFiles;
 import org.retort.internal.NativeNetworks;
 import org.retort.internal.NativePreprocessings;
 import org.retort.losses.DistillationLoss;
@@ -349,11 +352,18 @@ public final class TrainingStepBuilder {
    * @param file belongs to one teacher, data set, selection of taps and preparation of images; of
    *     the data set only the number of rows is checked. Created if it is missing.
    * @return this builder
-   * @throws IllegalArgumentException if the number is out of range or the file is null
+   * @throws IllegalArgumentException if the number is out of range, or the file is null or not of
+   *     the default file system
    */
   public TrainingStepBuilder cacheTeacher(long samples, Path file) {
-    Arguments.notNull(file, NAME + ".cacheTeacher", "file");
-    return cacheTeacher(samples).with(options -> options.teacher_cache().file(file.toString()));
+    NativeFiles.requireNative(NAME + ".cacheTeacher", file, "since it is read and written in place");
+    return cacheTeacher(samples)
+        .with(
+            options -> {
+              try (NativeFileName name = NativeFiles.nameOf(file)) {
+                retort.set_file(options.teacher_cache(), name);
+              }
+            });
   }
 
   /**

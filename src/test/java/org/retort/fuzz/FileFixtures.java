@@ -1,5 +1,6 @@
 package org.retort.fuzz;
 
+import java.io.ByteArrayInputStream;
 import java.nio.file.Path;
 import org.bytedeco.pytorch.global.torch;
 import org.retort.losses.KdLoss;
@@ -44,6 +45,15 @@ final class FileFixtures implements AutoCloseable {
       case STATE_DICT -> student.loadStateDict(file);
       case CHECKPOINT -> step.load(file);
       case TEACHER_CACHE -> runWithCache(file);
+    }
+  }
+
+  /** Reads what a file holds from memory; not a teacher's cache, which must be a file. */
+  void read(FileKind kind, byte[] content) {
+    switch (kind) {
+      case STATE_DICT -> student.loadStateDict(content);
+      case CHECKPOINT -> step.load(new ByteArrayInputStream(content));
+      case TEACHER_CACHE -> throw new IllegalArgumentException("TEACHER_CACHE");
     }
   }
 

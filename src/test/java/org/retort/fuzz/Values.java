@@ -3,6 +3,10 @@ package org.retort.fuzz;
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.Tag;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.lang.reflect.Array;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -95,6 +99,9 @@ final class Values {
     plain.put(double[].class, () -> orNull(() -> doubles(size()).toArray()));
     plain.put(float[].class, () -> orNull(this::floats));
     plain.put(byte[].class, () -> orNull(() -> new byte[imageSize()]));
+    plain.put(
+        InputStream.class, () -> orNull(() -> new ByteArrayInputStream(new byte[imageSize()])));
+    plain.put(OutputStream.class, () -> orNull(ByteArrayOutputStream::new));
     plain.put(FloatBuffer.class, () -> orNull(this::floatBuffer));
     plain.put(LongBuffer.class, () -> orNull(this::longBuffer));
     plain.put(ByteBuffer.class, () -> orNull(() -> bytes(imageSize())));

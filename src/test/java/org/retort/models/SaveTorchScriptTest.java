@@ -2,8 +2,8 @@ package org.retort.models;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.retort.testing.Failures.assertFileRefused;
 import static org.retort.testing.Failures.assertIllegal;
-import static org.retort.testing.Failures.assertRefused;
 
 import java.io.IOException;
 import java.nio.file.Path;
@@ -54,7 +54,7 @@ final class SaveTorchScriptTest {
   @Test
   void saveTorchScript_whereItCant_isRefusedAndLeavesNothing() {
     Path nowhere = folder.resolve("nowhere").resolve("network.ts");
-    assertRefused(
+    assertFileRefused(
         () -> network.saveTorchScript(nowhere),
         "Network.save_torchscript: path must be a file that can be written (got "
             + nowhere
@@ -65,7 +65,7 @@ final class SaveTorchScriptTest {
   @Test
   void saveTorchScript_noFile_isRejected() {
     assertIllegal(
-        () -> network.saveTorchScript(null),
+        () -> network.saveTorchScript((Path) null),
         "ResNet.saveTorchScript: file must be given (got null)");
   }
 

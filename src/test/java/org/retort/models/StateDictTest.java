@@ -1,8 +1,8 @@
 package org.retort.models;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.retort.testing.Failures.assertFileRefused;
 import static org.retort.testing.Failures.assertIllegal;
-import static org.retort.testing.Failures.assertRefused;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
@@ -48,13 +48,13 @@ final class StateDictTest {
   @Test
   void saveStateDict_whereItCant_isRefusedAndLeavesNothing() throws IOException {
     Path nowhere = folder.resolve("nowhere").resolve("state.pt");
-    assertRefused(
+    assertFileRefused(
         () -> network.saveStateDict(nowhere),
         "Network.save_state_dict: path must be a file that can be written (got "
             + nowhere
             + ": No such file or directory)");
     Path directory = Files.createDirectory(folder.resolve("directory"));
-    assertRefused(
+    assertFileRefused(
         () -> network.saveStateDict(directory),
         "Network.save_state_dict: path must be a file that can be written (got "
             + directory
@@ -65,13 +65,15 @@ final class StateDictTest {
   @Test
   void saveAndLoad_noFile_isRejected() {
     assertIllegal(
-        () -> network.saveStateDict(null), "ResNet.saveStateDict: file must be given (got null)");
+        () -> network.saveStateDict((Path) null),
+        "ResNet.saveStateDict: file must be given (got null)");
     assertIllegal(
-        () -> network.loadStateDict(null), "ResNet.loadStateDict: file must be given (got null)");
+        () -> network.loadStateDict((Path) null),
+        "ResNet.loadStateDict: file must be given (got null)");
     for (Path file : new Path[] {folder.resolve("nowhere.pt"), folder}) {
-      assertIllegal(
+      assertFileRefused(
           () -> network.loadStateDict(file),
-          "ResNet.loadStateDict: file must exist (got " + file + ")");
+          LOAD + "path must be an existing file (got " + file + ")");
     }
   }
 
@@ -103,7 +105,7 @@ final class StateDictTest {
     assertLoadRefused(moreClasses, LOAD + "fc.weight must be of shape [5, 64] (got [6, 64])");
     Path file = save(ResNet.cifar(8, 5));
     try (Network larger = ResNet.cifar(14, 5)) {
-      assertRefused(
+      assertFileRefused(
           () -> larger.loadStateDict(file),
           LOAD + file + " must have the entry layer1.1.conv1.weight (got none)");
     }
@@ -140,7 +142,7 @@ final class StateDictTest {
 
   private void assertLoadRefused(Path file, String message) {
     Map<String, ByteBuffer> before = Bits.of(network.stateDict());
-    assertRefused(() -> network.loadStateDict(file), message);
+    assertFileRefused(() -> network.loadStateDict(file), message);
     assertThat(Bits.of(network.stateDict())).isEqualTo(before);
   }
 }

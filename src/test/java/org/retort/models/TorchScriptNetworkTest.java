@@ -2,6 +2,7 @@ package org.retort.models;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.retort.testing.Failures.assertFileRefused;
 import static org.retort.testing.Failures.assertIllegal;
 import static org.retort.testing.Failures.assertRefused;
 
@@ -154,7 +155,7 @@ final class TorchScriptNetworkTest {
   void load_null_isRejected() {
     Path file = folder.resolve("any.ts");
     assertIllegal(
-        () -> TorchScriptNetwork.load(null),
+        () -> TorchScriptNetwork.load((Path) null),
         "TorchScriptNetwork.load: file must be given (got null)");
     assertIllegal(
         () -> TorchScriptNetwork.load(file, (String[]) null),
@@ -167,9 +168,9 @@ final class TorchScriptNetworkTest {
   @Test
   void load_noFile_isRejected() {
     for (Path file : new Path[] {folder.resolve("nowhere.ts"), folder}) {
-      assertIllegal(
+      assertFileRefused(
           () -> TorchScriptNetwork.load(file),
-          "TorchScriptNetwork.load: file must exist (got " + file + ")");
+          "load_torchscript: path must be an existing file (got " + file + ")");
     }
   }
 
@@ -184,7 +185,7 @@ final class TorchScriptNetworkTest {
     byte[] whole = Files.readAllBytes(program("return logits, [x]"));
     Path cut = Files.write(folder.resolve("cut.ts"), Arrays.copyOf(whole, whole.length / 2));
     for (Path file : new Path[] {text, empty, stateDict, cut}) {
-      assertRefused(
+      assertFileRefused(
           () -> TorchScriptNetwork.load(file),
           "load_torchscript: file must be a TorchScript module saved by torch.jit.save (got "
               + file

@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
@@ -41,12 +42,38 @@ public final class ChildJvm implements AutoCloseable {
   /** Starts a program in a virtual machine with options of its own. */
   public static ChildJvm start(
       Path folder, List<String> options, Class<?> program, String... arguments) throws IOException {
-    return start(Path.of(System.getProperty("java.home")), folder, options, program, arguments);
+    return start(javaHome(), folder, Map.of(), options, program, arguments);
   }
 
   /** Starts a program in a virtual machine of another JDK. */
   public static ChildJvm start(
       Path jdk, Path folder, List<String> options, Class<?> program, String... arguments)
+      throws IOException {
+    return start(jdk, folder, Map.of(), options, program, arguments);
+  }
+
+  /** Starts a program with variables of the environment, too. */
+  public static ChildJvm start(
+      Path folder,
+      Map<String, String> environment,
+      List<String> options,
+      Class<?> program,
+      String... arguments)
+      throws IOException {
+    return start(javaHome(), folder, environment, options, program, arguments);
+  }
+
+  private static Path javaHome() {
+    return Path.of(System.getProperty("java.home"));
+  }
+
+  private static ChildJvm start(
+      Path jdk,
+      Path folder,
+      Map<String, String> environment,
+      List<String> options,
+      Class<?> program,
+      String... arguments)
       throws IOException {
     List<String> command = new ArrayList<>();
     // a shell that starts the build in the background lets its children ignore SIGINT
@@ -62,8 +89,10 @@ public final class ChildJvm implements AutoCloseable {
     command.addAll(List.of(arguments));
     Path out = folder.resolve("stdout");
     Path err = folder.resolve("stderr");
+    ProcessBuilder builder = new ProcessBuilder(command);
+    builder.environment().putAll(environment);
     Process process =
-        new ProcessBuilder(command)
+        builder
             .directory(folder.toFile())
             .redirectInput(ProcessBuilder.Redirect.from(Path.of("/dev/null").toFile()))
             .redirectOutput(out.toFile())

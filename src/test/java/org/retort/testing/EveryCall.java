@@ -96,6 +96,12 @@ public final class EveryCall {
     network.saveTorchScript(file);
     network.saveStateDict(file);
     network.loadStateDict(file);
+    network.loadStateDict(Streams.of(Streams.written(network::saveStateDict)));
+    TorchScriptNetwork.load(Streams.written(network::saveTorchScript), "x").close();
+    expectFailure(() -> network.loadStateDict(new byte[8]));
+    expectFailure(() -> network.saveStateDict(Path.of("nowhere", "state")));
+    expectFailure(() -> TorchScriptNetwork.load(new byte[8]));
+    expectFailure(() -> TorchScriptNetwork.load(Path.of("nothing")));
     network.stateDict().values().forEach(Tensor::close);
     FloatBuffer images = Buffers.random(1, 24);
     try (Tensor tensor = torch.zeros(2, 3, 2, 2);
@@ -151,7 +157,9 @@ public final class EveryCall {
     Path file = Path.of("step");
     step.save(file);
     step.load(file);
+    step.load(Streams.written(stream -> step.save(stream, "note")));
     step.publish();
+    expectFailure(() -> step.load(new byte[8]));
     expectFailure(() -> step.load(Path.of("nothing")));
   }
 

@@ -6,9 +6,10 @@ import java.util.function.Consumer;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.retort.FileException;
 import org.retort.RetortException;
 
-/** The three ways in which Retort says no, each with its whole message. */
+/** The ways in which Retort says no, each with its whole message. */
 public final class Failures {
   private Failures() {}
 
@@ -25,6 +26,11 @@ public final class Failures {
   /** Expects what native code finds to be wrong. */
   public static void assertRefused(ThrowingCallable call, String message) {
     assertFails(call, RetortException.class, message);
+  }
+
+  /** Expects a file or stream to be wrong. */
+  public static void assertFileRefused(ThrowingCallable call, String message) {
+    assertFails(call, FileException.class, message);
   }
 
   /**

@@ -6,6 +6,8 @@ import static org.retort.testing.Failures.assertIllegal;
 import static org.retort.testing.Failures.assertUnusable;
 
 import java.io.IOException;
+import java.io.InputStream;
+import java.io.OutputStream;
 import java.nio.ByteBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -19,6 +21,7 @@ import org.retort.losses.KdLoss;
 import org.retort.testing.ChildJvm;
 import org.retort.testing.Failures;
 import org.retort.testing.Threads;
+import org.retort.testing.Streams;
 
 final class CheckpointTest {
   private static final int STEPS = 3;
@@ -143,6 +146,82 @@ final class CheckpointTest {
   }
 
   @Test
+  void load_stepWithOtherOptions_namesTheOption() {
+    Path file = folder.resolve("step");
+    try (SmallStep small = new SmallStep();
+        TrainingStep warmer =
+            TrainingStep.builder(small.student, small.teacher)
+                .inputShape(SmallStep.SHAPE[0], SmallStep.SHAPE[1], SmallStep.SHAPE[2])
+                .crossEntropy(0.1)
+                .add(0.9, KdLoss.withTemperature(2))
+                .optimizer(Sgd.learningRate(0.05).momentum(0.9).weightDecay(5e-4))
+                .build()) {
+      small.step.save(file);
+      Failures.assertFileRefused(
+          () -> warmer.load(file),
+          "TrainingStep.load: temperature of kd_loss of term 0 must be 2, as in this step (got 4 in "
+              + file
+              + ")");
+    }
+  }
+
+  @Test
+  void stream_inANewStep_goesOnBitForBit() {
+    try (SmallStep first = new SmallStep();
+        SmallStep second = new SmallStep();
+        SmallStep third = new SmallStep()) {
+      first.runSteps(STEPS);
+      byte[] bytes = Streams.written(stream -> first.step.save(stream, "ä\u0000€"));
+      assertThat(second.step.load(Streams.of(bytes))).isEqualTo("ä\u0000€");
+      assertThat(third.step.load(bytes)).isEqualTo("ä\u0000€");
+      Map<String, ByteBuffer> state = first.stateAfter(STEPS);
+      assertThat(second.stateAfter(STEPS)).isEqualTo(state);
+      assertThat(third.stateAfter(STEPS)).isEqualTo(state);
+      assertThat(first.step.load(Streams.written(first.step::save))).isEmpty();
+    }
+  }
+
+  @Test
+  void stream_damagedOrBroken_isRefusedAndChangesNothing() {
+    try (SmallStep small = new SmallStep()) {
+      byte[] whole = Streams.written(small.step::save);
+      small.runSteps(1);
+      Map<String, ByteBuffer> before = small.state();
+      for (int place : new int[] {0, 20, whole.length / 2, whole.length - 1}) {
+        byte[] damaged = whole.clone();
+        damaged[place] ^= 4;
+        String rule = place == 0 ? "be a checkpoint of Retort" : "not be damaged";
+        Failures.assertFileRefused(
+            () -> small.step.load(Streams.of(damaged)),
+            "TrainingStep.load: file must " + rule + " (got the stream)");
+      }
+      for (int size : new int[] {0, 8, 48, whole.length - 1, whole.length + 1}) {
+        byte[] cut = Arrays.copyOf(whole, size);
+        assertThatThrownBy(() -> small.step.load(cut))
+            .isInstanceOf(FileException.class)
+            .hasMessageContaining(size + " bytes");
+      }
+      Failures.assertFileRefused(
+          () -> small.step.load(Streams.breaking(whole)),
+          "TrainingStep.load: stream must be one that can be read (got java.io.IOException:"
+              + " connection lost)");
+      Failures.assertFileRefused(
+          () -> small.step.save(Streams.full(1000), "note"),
+          "TrainingStep.save: stream must be one that can be written (got java.io.IOException: no"
+              + " space left)");
+      assertThat(small.state()).isEqualTo(before);
+    }
+  }
+
+  @Test
+  void save_toAStreamThatBlocks_letsStepsRun() {
+    try (SmallStep small = new SmallStep()) {
+      small.step.save(Streams.after(small::run));
+      assertThat(small.step.steps()).isPositive();
+    }
+  }
+
+  @Test
   void save_whereNothingCanBeWritten_isRefused() {
     try (SmallStep small = new SmallStep()) {
       Path file = folder.resolve("nowhere").resolve("step");
@@ -249,12 +328,13 @@ final class CheckpointTest {
   void file_null_isRejected() {
     try (SmallStep small = new SmallStep()) {
       assertIllegal(
-          () -> small.step.save(null, "note"), "TrainingStep.save: file must be given (got null)");
+          () -> small.step.save((Path) null, "note"),
+          "TrainingStep.save: file must be given (got null)");
       assertIllegal(
           () -> small.step.save(folder.resolve("step"), null),
           "TrainingStep.save: note must be given (got null)");
       assertIllegal(
-          () -> small.step.save(null), "TrainingStep.save: file must be given (got null)");
+          () -> small.step.save((Path) null), "TrainingStep.save: file must be given (got null)");
       assertIllegal(
           () -> small.step.load(null), "TrainingStep.load: file must be given (got null)");
       assertIllegal(
@@ -267,6 +347,16 @@ final class CheckpointTest {
             () -> checkpoint.writeStudent(null),
             "StepCheckpoint.writeStudent: file must be given (got null)");
       }
+          () -> small.step.load((Path) null), "TrainingStep.load: file must be given (got null)");
+      assertIllegal(
+          () -> small.step.save((OutputStream) null),
+          "TrainingStep.save: stream must be given (got null)");
+      assertIllegal(
+          () -> small.step.load((InputStream) null),
+          "TrainingStep.load: stream must be given (got null)");
+      assertIllegal(
+          () -> small.step.load((byte[]) null),
+          "TrainingStep.load: bytes must be given (got null)");
     }
   }
 }
