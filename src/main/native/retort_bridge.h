@@ -260,11 +260,11 @@ inline void save(retort::TrainingStep& step, Bytes& bytes, const int8_t* note, i
   bytes.write([&](std::ostream& stream) { step.save(stream, note_of(note, size)); });
 }
 
-inline void write(const retort::StepCheckpoint& checkpoint, const FileName& file) {
+inline void write_checkpoint(const retort::StepCheckpoint& checkpoint, const FileName& file) {
   checkpoint.write(file.get());
 }
 
-inline void write(const retort::StepCheckpoint& checkpoint, Bytes& bytes) {
+inline void write_checkpoint(const retort::StepCheckpoint& checkpoint, Bytes& bytes) {
   bytes.write([&](std::ostream& stream) { checkpoint.write(stream); });
 }
 

@@ -31,6 +31,7 @@ import org.retort.losses.KdLoss;
 import org.retort.losses.NstLoss;
 import org.retort.losses.OfdLoss;
 import org.retort.models.Network;
+import org.retort.models.Preprocessing;
 import org.retort.models.ResNet;
 import org.retort.models.TorchScriptNetwork;
 import org.retort.testing.Buffers;
@@ -311,7 +312,8 @@ final class OwnershipTest {
             TrainingStep.builder(student, teacher)
                 .inputShape(3, 8, 8)
                 .stages(first, second)
-                .normalize(new double[] {0}, new double[] {1})
+                .preprocessing(
+                    Preprocessing.of().withNormalization(new double[] {0}, new double[] {1}))
                 .cacheTeacher(9)
                 .build()
                 .close();

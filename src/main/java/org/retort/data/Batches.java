@@ -51,7 +51,8 @@ public interface Batches {
    * batches in every epoch. A checkpoint holds it, and a training is resumed only with batches of
    * the same fingerprint.
    *
-   * @return a hash; 0 if it is not known, which matches any
+   * @return a hash; 0 if it is not known. A training that began with unknown batches resumes with
+   *     any, but not one that began with known ones
    */
   default long fingerprint() {
     return 0;

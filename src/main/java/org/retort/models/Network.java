@@ -19,7 +19,6 @@ import org.retort.bindings.global.retort;
 import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
 import org.retort.internal.FlightRecorder;
-import org.retort.internal.LoadEvent;
 import org.retort.internal.NamedTensors;
 import org.retort.internal.NativeFiles;
 import org.retort.internal.NativeHandle;

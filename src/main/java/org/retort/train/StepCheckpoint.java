@@ -36,8 +36,8 @@ public final class StepCheckpoint implements AutoCloseable {
     NativeFiles.save(
         "StepCheckpoint.write",
         file,
-        name -> handle.use(checkpoint -> retort.write(checkpoint, name)),
-        memory -> handle.use(checkpoint -> retort.write(checkpoint, memory)));
+        name -> handle.use(checkpoint -> retort.write_checkpoint(checkpoint, name)),
+        memory -> handle.use(checkpoint -> retort.write_checkpoint(checkpoint, memory)));
     if (event != null) {
       event.commit(file);
     }

@@ -356,7 +356,8 @@ public final class TrainingStepBuilder {
    *     the default file system
    */
   public TrainingStepBuilder cacheTeacher(long samples, Path file) {
-    NativeFiles.requireNative(NAME + ".cacheTeacher", file, "since it is read and written in place");
+    NativeFiles.requireNative(
+        NAME + ".cacheTeacher", file, "since it is read and written in place");
     return cacheTeacher(samples)
         .with(
             options -> {

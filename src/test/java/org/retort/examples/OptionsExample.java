@@ -3,6 +3,7 @@ package org.retort.examples;
 import java.nio.file.Path;
 import org.retort.losses.FspLoss;
 import org.retort.models.Network;
+import org.retort.models.Preprocessing;
 import org.retort.train.Adam;
 import org.retort.train.CrossEntropy;
 import org.retort.train.MemoryFormat;
@@ -20,8 +21,10 @@ final class OptionsExample {
 
   static TrainingStepBuilder builder(Network student, Network teacher, Path cache) {
     return TrainingStep.builder(student, teacher)
-        .inputShape(3, 32, 32)
-        .normalize(new double[] {0.507, 0.487, 0.441}, new double[] {0.267, 0.256, 0.276})
+        .preprocessing(
+            Preprocessing.of(3, 32, 32)
+                .withNormalization(
+                    new double[] {0.507, 0.487, 0.441}, new double[] {0.267, 0.256, 0.276}))
         .stages(
             // first the layers by FSP alone, as in its paper
             Stage.of(Sgd.of(0.1))

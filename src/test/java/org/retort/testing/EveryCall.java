@@ -20,6 +20,7 @@ import org.retort.models.Mlp;
 import org.retort.models.MobileNetV2;
 import org.retort.models.Network;
 import org.retort.models.Networks;
+import org.retort.models.Preprocessing;
 import org.retort.models.ResNet;
 import org.retort.models.ShuffleNetV1;
 import org.retort.models.ShuffleNetV2;
@@ -209,8 +210,10 @@ public final class EveryCall {
                 .teacherPrecision(Precision.FULL)
                 .teacherBatchNorm(TeacherBatchNorm.EVALUATION)
                 .cacheTeacher(3, Path.of("cache"))
-                .normalize(new double[] {0.5}, new double[] {0.25})
-                .imagesChannelsLast()
+                .preprocessing(
+                    Preprocessing.of()
+                        .withNormalization(new double[] {0.5}, new double[] {0.25})
+                        .withChannelsLast(true))
                 .build()) {
       StepResult result = step.newResult();
       step.run(StepInput.of(new byte[24], new long[2]).withIndices(new long[] {0, 2}), result);

@@ -20,8 +20,8 @@ import org.retort.FileException;
 import org.retort.losses.KdLoss;
 import org.retort.testing.ChildJvm;
 import org.retort.testing.Failures;
-import org.retort.testing.Threads;
 import org.retort.testing.Streams;
+import org.retort.testing.Threads;
 
 final class CheckpointTest {
   private static final int STEPS = 3;
@@ -153,8 +153,8 @@ final class CheckpointTest {
             TrainingStep.builder(small.student, small.teacher)
                 .inputShape(SmallStep.SHAPE[0], SmallStep.SHAPE[1], SmallStep.SHAPE[2])
                 .crossEntropy(0.1)
-                .add(0.9, KdLoss.withTemperature(2))
-                .optimizer(Sgd.learningRate(0.05).momentum(0.9).weightDecay(5e-4))
+                .add(0.9, KdLoss.of(2))
+                .optimizer(Sgd.of(0.05).withMomentum(0.9).withWeightDecay(5e-4))
                 .build()) {
       small.step.save(file);
       Failures.assertFileRefused(
@@ -336,8 +336,6 @@ final class CheckpointTest {
       assertIllegal(
           () -> small.step.save((Path) null), "TrainingStep.save: file must be given (got null)");
       assertIllegal(
-          () -> small.step.load(null), "TrainingStep.load: file must be given (got null)");
-      assertIllegal(
           () -> small.step.checkpoint(null),
           "TrainingStep.checkpoint: note must be given (got null)");
       try (StepCheckpoint checkpoint = small.step.checkpoint("")) {
@@ -347,6 +345,7 @@ final class CheckpointTest {
             () -> checkpoint.writeStudent(null),
             "StepCheckpoint.writeStudent: file must be given (got null)");
       }
+      assertIllegal(
           () -> small.step.load((Path) null), "TrainingStep.load: file must be given (got null)");
       assertIllegal(
           () -> small.step.save((OutputStream) null),

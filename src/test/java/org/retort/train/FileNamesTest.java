@@ -96,8 +96,8 @@ final class FileNamesTest {
       assertThatThrownBy(() -> network.tapShape("ä\uD83C\uDF77"))
           .isInstanceOf(RetortException.class)
           .hasMessage("Network: tap must be one of " + TAP + " (got ä\uD83C\uDF77)");
-      TrainingStep.Builder builder =
-          TrainingStep.builder(network).inputShape(3, 2, 2).train("ä\uD83C\uDF77");
+      TrainingStepBuilder builder =
+          TrainingStep.builder(network).inputShape(3, 2, 2).trainOnly("ä\uD83C\uDF77");
       assertThatThrownBy(builder::build)
           .isInstanceOf(RetortException.class)
           .hasMessageContaining("(got ä\uD83C\uDF77)");

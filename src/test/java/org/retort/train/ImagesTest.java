@@ -18,6 +18,7 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.retort.models.Preprocessing;
 import org.retort.testing.Buffers;
 
 /** The forms in which images may come: each trains as the floats that it stands for. */
@@ -27,6 +28,8 @@ final class ImagesTest {
   private static final int PIXELS = LinearStep.IMAGE / CHANNELS;
   private static final double[] MEAN = {0.5, 0.4, 0.3};
   private static final double[] DEVIATION = {0.25, 0.5, 2};
+  private static final Preprocessing NORMALIZED =
+      Preprocessing.of().withNormalization(MEAN, DEVIATION);
 
   @AutoClose private final PointerScope scope = new PointerScope();
   @TempDir private Path folder;
@@ -61,7 +64,7 @@ final class ImagesTest {
     float[] byHand =
         floats((value, channel) -> (value - (float) MEAN[channel]) / (float) DEVIATION[channel]);
     double[] expected = trained(builder -> builder, linear -> run(linear, byHand));
-    UnaryOperator<TrainingStepBuilder> normalized = builder -> builder.normalize(MEAN, DEVIATION);
+    UnaryOperator<TrainingStepBuilder> normalized = builder -> builder.preprocessing(NORMALIZED);
     assertTrains(expected, normalized, linear -> run(linear, bytes));
     assertTrains(expected, normalized, linear -> run(linear, fractions));
   }
@@ -72,7 +75,9 @@ final class ImagesTest {
     double[] expected = trained(builder -> builder, linear -> run(linear, byHand));
     assertTrains(
         expected,
-        builder -> builder.normalize(new double[] {0.5}, new double[] {0.25}),
+        builder ->
+            builder.preprocessing(
+                Preprocessing.of().withNormalization(new double[] {0.5}, new double[] {0.25})),
         linear -> run(linear, bytes));
   }
 
@@ -89,9 +94,9 @@ final class ImagesTest {
     }
     Tensor tensor = Tensor.create(last, BATCH, 2, 2, CHANNELS).to(ScalarType.Byte);
     Tensor classes = Tensor.create(labels);
-    UnaryOperator<TrainingStepBuilder> normalized = builder -> builder.normalize(MEAN, DEVIATION);
+    UnaryOperator<TrainingStepBuilder> normalized = builder -> builder.preprocessing(NORMALIZED);
     UnaryOperator<TrainingStepBuilder> option =
-        builder -> normalized.apply(builder).imagesChannelsLast();
+        builder -> builder.preprocessing(NORMALIZED.withChannelsLast(true));
 
     double[] expected = trained(normalized, linear -> run(linear, bytes));
     assertTrains(expected, option, linear -> run(linear, last));
@@ -196,30 +201,29 @@ final class ImagesTest {
   }
 
   @Test
-  void normalize_argumentsWrong_areRejected() {
+  void preprocessing_argumentsWrong_areRejected() {
     assertNormalizing(null, MEAN, "mean must be given (got null)");
     assertNormalizing(MEAN, null, "deviation must be given (got null)");
     assertNormalizing(
-        new double[0],
-        new double[0],
-        "mean and deviation must have the same length, at least 1 (got 0 and 0)");
-    assertNormalizing(
-        MEAN,
-        new double[] {1},
-        "mean and deviation must have the same length, at least 1 (got 3 and 1)");
+        MEAN, new double[] {1}, "mean and deviation must have the same length (got 3 and 1)");
     assertNormalizing(new double[] {Double.NaN}, new double[] {1}, "mean must be finite (got NaN)");
     assertNormalizing(
         new double[] {0}, new double[] {0}, "deviation must be positive and finite (got 0.0)");
+    assertIllegal(
+        () -> Preprocessing.of(3, 0, 2),
+        "Preprocessing: input shape must have positive sizes (got [3, 0, 2])");
+    Preprocessing ofTwo =
+        Preprocessing.of().withNormalization(new double[] {0, 0}, new double[] {1, 1});
     assertRefused(
-        () ->
-            new LinearStep(
-                folder, builder -> builder.normalize(new double[] {0, 0}, new double[] {1, 1})),
+        () -> new LinearStep(folder, builder -> builder.preprocessing(ofTwo)),
         "TrainingStep: mean must be one for each of 3 channels, or one (got 2)");
+    assertRefused(
+        () -> new LinearStep(folder, builder -> builder.preprocessing(Preprocessing.of(3, 4, 4))),
+        "TrainingStep: input shape must be that of the preprocessing, [3, 4, 4] (got [3, 2, 2])");
   }
 
-  private void assertNormalizing(double[] mean, double[] deviation, String rule) {
+  private static void assertNormalizing(double[] mean, double[] deviation, String rule) {
     assertIllegal(
-        () -> new LinearStep(folder, builder -> builder.normalize(mean, deviation)),
-        "TrainingStepBuilder.normalize: " + rule);
+        () -> Preprocessing.of().withNormalization(mean, deviation), "Preprocessing: " + rule);
   }
 }
