@@ -38,9 +38,11 @@ c10::IValue unwrap(const c10::IValue& value) {
 }
 
 /// Nothing of a foreign archive: what its reader says about it does not help its user.
-Tensors parse(const std::function<Unpickler::Archive()>& open) {
+Tensors parse(const std::function<Unpickler::Archive()>& open, ExtraRecord* extra = nullptr) {
   try {
-    return tensors_of(unwrap(Unpickler(open()).load()));
+    Unpickler unpickler(open());
+    if (extra) extra->text = unpickler.record(extra->name);
+    return tensors_of(unwrap(unpickler.load()));
   } catch (const std::exception&) {
     return std::nullopt;
   }
@@ -55,17 +57,18 @@ torch::OrderedDict<std::string, at::Tensor> required(const char* function, Tenso
 
 }  // namespace
 
-torch::OrderedDict<std::string, at::Tensor> read_state_dict(const char* function, const std::string& path) {
+torch::OrderedDict<std::string, at::Tensor> read_state_dict(
+    const char* function, const std::string& path, ExtraRecord* extra) {
   std::error_code error;
   RETORT_CHECK_AS(
       FileError, std::filesystem::is_regular_file(path, error), function, ": path must be an existing file (got ", path,
       ")");
-  return required(function, parse([&] { return std::make_shared<caffe2::serialize::FileAdapter>(path); }), path);
+  return required(function, parse([&] { return std::make_shared<caffe2::serialize::FileAdapter>(path); }, extra), path);
 }
 
 torch::OrderedDict<std::string, at::Tensor> parse_state_dict(
-    const char* function, std::string_view bytes, const std::string& name) {
-  return required(function, parse_archive(bytes), name);
+    const char* function, std::string_view bytes, const std::string& name, ExtraRecord* extra) {
+  return required(function, parse([&] { return std::make_shared<MemoryAdapter>(bytes); }, extra), name);
 }
 
 Tensors parse_archive(std::string_view bytes) {

@@ -9,7 +9,9 @@ namespace retort {
 
 // Tensors are saved as the CPU's, so that machines without their device can read them. `pickle_save` would do
 // otherwise, were it not for the type tags it adds to a dict, which `weights_only=True` refuses.
-void append_archive(const torch::OrderedDict<std::string, at::Tensor>& tensors, std::string& bytes) {
+void append_archive(
+    const torch::OrderedDict<std::string, at::Tensor>& tensors, std::string& bytes,
+    const std::vector<ExtraRecord>& extras) {
   c10::Dict<std::string, at::Tensor> dict;
   for (const auto& entry : tensors) dict.insert(entry.key(), entry.value().detach().cpu().resolve_conj().resolve_neg());
 
@@ -33,6 +35,7 @@ void append_archive(const torch::OrderedDict<std::string, at::Tensor>& tensors, 
     const auto data = torch::jit::getWriteableTensorData(tensor);
     writer.writeRecord("data/" + std::to_string(index++), data.data(), data.sizeInBytes());
   }
+  for (const ExtraRecord& extra : extras) writer.writeRecord(extra.name, extra.text.data(), extra.text.size());
   writer.writeEndOfFile();
 }
 

@@ -53,6 +53,10 @@ Unpickler::Unpickler(Archive archive)
       is_big_endian_(is_big_endian(archive_)),
       pickle_(read_record(archive_, "data.pkl")) {}
 
+std::string Unpickler::record(const std::string& name) {
+  return archive_.hasRecord(name) ? read_record(archive_, name) : std::string();
+}
+
 Unpickler::~Unpickler() {
   for (const c10::IValue& container : containers_) {
     if (container.isTuple()) {

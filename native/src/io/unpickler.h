@@ -26,6 +26,8 @@ class Unpickler {
   Unpickler(const Unpickler&) = delete;
   Unpickler& operator=(const Unpickler&) = delete;
 
+  /// The bytes of another record; none if there is no such record.
+  std::string record(const std::string& name);
   /// The value is whole for as long as the unpickler lives.
   c10::IValue load();
 

@@ -9,6 +9,7 @@
 #include "io/stream.h"
 #include "io/whole_file.h"
 #include "models/network_state.h"
+#include "models/preprocessing_text.h"
 #include "runtime/exit_gate.h"
 #include "tensor/check.h"
 
@@ -45,20 +46,28 @@ void copy(const StateDict& from, const StateDict& to) {
 std::string packed_entries(NetworkState& state) {
   std::string bytes;
   const auto lock = state.lock_settled();
-  append_archive(state.entries(), bytes);
+  append_archive(state.entries(), bytes, {{kPreprocessingRecord, packed(state.preprocessor()->options())}});
   return bytes;
 }
 
 std::string packed_program(NetworkState& state) {
   std::ostringstream bytes;
   const auto lock = state.lock_settled();
-  state.program().save(bytes);
+  state.program().save(bytes, {{kPreprocessingRecord, packed(state.preprocessor()->options())}});
   return bytes.str();
 }
 
+/// Takes over what a file holds.
+/// @param preprocessing the text of its record; empty if it has none
 /// @param name of what was loaded, for error messages
-void take_over(Network& network, const StateDict& loaded, const std::string& name) {
+void take_over(
+    Network& network, const StateDict& loaded, const std::string& preprocessing, const std::string& name) {
   NetworkState& state = NetworkState::of(network);
+  std::shared_ptr<const Preprocessor> preprocessor = state.preprocessor();
+  if (!preprocessing.empty()) {
+    preprocessor = std::make_shared<Preprocessor>(
+        "Network.predict", parse_preprocessing(kLoadStateDict, preprocessing, name));
+  }
   const auto lock = state.lock_settled();
   const StateDict entries = state.entries();
   check_fits(loaded, entries, name);
@@ -67,12 +76,15 @@ void take_over(Network& network, const StateDict& loaded, const std::string& nam
   if (state.serving().version()) {
     for (const auto& entry : entries) before.insert(entry.key(), entry.value().clone());
   }
+  const std::shared_ptr<const Preprocessor> preprocessor_before = state.preprocessor();
   state.note_change();
+  state.set_preprocessor(preprocessor);
   copy(loaded, entries);
   try {
     state.serving().publish_again(network);
   } catch (...) {
     copy(before, entries);
+    state.set_preprocessor(preprocessor_before);
     throw;
   }
 }
@@ -104,14 +116,20 @@ void Network::save_state_dict(std::ostream& stream) {
 void Network::load_state_dict(const std::string& path) {
   static CallSite site;
   const RunningCall running(site);
-  take_over(*this, read_state_dict(kLoadStateDict, path), path);
+  ExtraRecord preprocessing = {kPreprocessingRecord, {}};
+  const StateDict loaded = read_state_dict(kLoadStateDict, path, &preprocessing);
+  take_over(*this, loaded, preprocessing.text, path);
+  probe_as_trained(*this);
 }
 
 void Network::load_state_dict(std::istream& stream, const std::string& name) {
   const std::string bytes = read_stream(kLoadStateDict, stream, name);
   static CallSite site;
   const RunningCall running(site);
-  take_over(*this, parse_state_dict(kLoadStateDict, bytes, name), name);
+  ExtraRecord preprocessing = {kPreprocessingRecord, {}};
+  const StateDict loaded = parse_state_dict(kLoadStateDict, bytes, name, &preprocessing);
+  take_over(*this, loaded, preprocessing.text, name);
+  probe_as_trained(*this);
 }
 
 void Network::save_torchscript(const std::string& path) {

@@ -2,6 +2,7 @@
 
 #include <torch/csrc/jit/api/module.h>
 
+#include <exception>
 #include <utility>
 
 #include "tensor/check.h"
@@ -81,6 +82,15 @@ torch::jit::Module NetworkState::program() {
 
 void NetworkState::refuse(const at::Tensor& /*images*/, const std::string& reason) const {
   fail<c10::Error>(reason);
+}
+
+void probe_as_trained(Network& network) {
+  const std::vector<int64_t> shape = network.preprocessing().input_shape;
+  if (shape.empty() || !network.input_shape().empty()) return;
+  try {
+    network.probe(shape);
+  } catch (const std::exception&) {
+  }
 }
 
 }  // namespace retort

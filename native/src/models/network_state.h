@@ -130,4 +130,8 @@ class NetworkState {
   std::mutex mutex_;
 };
 
+/// Probes a network that was loaded with the input shape of its training, unless it was probed before or does not take
+/// that: who needs shapes then probes it and gets the error. For who does not hold the mutex.
+void probe_as_trained(Network& network);
+
 }  // namespace retort

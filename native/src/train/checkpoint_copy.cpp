@@ -5,6 +5,7 @@
 #include "io/state_dict_file.h"
 #include "io/stream.h"
 #include "io/whole_file.h"
+#include "models/preprocessing_text.h"
 #include "runtime/exit_gate.h"
 #include "train/step.h"
 
@@ -19,6 +20,7 @@ const std::string kStudentPrefix = "student.";
 
 struct StepCheckpoint::Impl {
   Checkpoint checkpoint;
+  Preprocessing preprocessing;
 
   /// The student's state dict as the bytes of its file.
   std::string packed_student() const {
@@ -28,7 +30,7 @@ struct StepCheckpoint::Impl {
       student.insert(entry.key().substr(kStudentPrefix.size()), entry.value());
     }
     std::string bytes;
-    append_archive(student, bytes);
+    append_archive(student, bytes, {{kPreprocessingRecord, packed(preprocessing)}});
     return bytes;
   }
 };
@@ -77,7 +79,8 @@ StepCheckpoint TrainingStep::checkpoint(const std::string& note) {
   static CallSite site;
   const RunningCall running(site);
   Checkpoint copy = impl_->copy_state("TrainingStep.checkpoint", note);
-  return StepCheckpoint(std::make_shared<StepCheckpoint::Impl>(StepCheckpoint::Impl{std::move(copy)}));
+  return StepCheckpoint(std::make_shared<StepCheckpoint::Impl>(
+      StepCheckpoint::Impl{std::move(copy), impl_->options.student->preprocessing()}));
 }
 
 }  // namespace retort

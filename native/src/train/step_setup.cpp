@@ -38,10 +38,17 @@ void check_limit(const char* what, double limit) {
 void check_formats(const TrainingStepOptions& options) {
   for (MemoryFormat format : {options.student_format, options.teacher_format}) {
     RETORT_CHECK_AS(
-        ShapeError, format == MemoryFormat::kContiguous || options.input_shape.size() == 3, kName,
+        ShapeError,
+        format == MemoryFormat::kDefault || format == MemoryFormat::kContiguous || options.input_shape.size() == 3, kName,
         ": input shape must be [channels, height, width] for memory formats (got ",
         at::IntArrayRef(options.input_shape), ")");
   }
+}
+
+MemoryFormat resolved(MemoryFormat format, Precision precision, const TrainingStepOptions& options) {
+  if (format != MemoryFormat::kDefault) return format;
+  const bool is_fast = options.student->tensor_options().device().is_cpu() || precision != Precision::kFull;
+  return is_fast && options.input_shape.size() == 3 ? MemoryFormat::kChannelsLast : MemoryFormat::kContiguous;
 }
 
 /// That of the options or, if there is none, what a network was trained with.
@@ -74,6 +81,8 @@ TrainingStepOptions probed(TrainingStepOptions options) {
   check_limit("limit of the gradient's norm", options.clip_norm);
   check_limit("limit of a gradient's values", options.clip_value);
   check_formats(options);
+  options.student_format = resolved(options.student_format, options.student_precision, options);
+  options.teacher_format = resolved(options.teacher_format, options.teacher_precision, options);
   options.preprocessing = preprocessing_of(options);
   check_stages(stages_of(options));
   const c10::Device device = options.student->tensor_options().device();

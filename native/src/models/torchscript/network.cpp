@@ -15,6 +15,7 @@
 #include "io/memory_adapter.h"
 #include "io/stream.h"
 #include "models/network_state.h"
+#include "models/preprocessing_text.h"
 #include "models/torchscript/attributes.h"
 #include "models/torchscript/program.h"
 #include "runtime/exit_gate.h"
@@ -202,16 +203,22 @@ constexpr const char* kLoad = "load_torchscript";
 
 /// @param name of the program, for error messages
 std::shared_ptr<Network> network_of(
-    const std::function<torch::jit::Module()>& read, const std::vector<std::string>& tap_names,
-    const std::string& name) {
+    const std::function<torch::jit::Module(torch::jit::ExtraFilesMap&)>& read,
+    const std::vector<std::string>& tap_names, const std::string& name) {
   torch::jit::Module program;
+  torch::jit::ExtraFilesMap extras = {{kPreprocessingRecord, {}}};
   try {
-    program = read();
+    program = read(extras);
   } catch (const std::exception&) {
     // What LibTorch says about a foreign file speaks of its reader's internals.
     fail<FileError>(kLoad, ": file must be a TorchScript module saved by torch.jit.save (got ", name, ")");
   }
-  return std::make_shared<TorchScriptNetwork>(program, tap_names);
+  auto network = std::make_shared<TorchScriptNetwork>(program, tap_names);
+  if (const std::string& text = extras[kPreprocessingRecord]; !text.empty()) {
+    network->set_preprocessing(parse_preprocessing(kLoad, text, name));
+    probe_as_trained(*network);
+  }
+  return network;
 }
 
 }  // namespace
@@ -223,7 +230,8 @@ std::shared_ptr<Network> load_torchscript(const std::string& path, const std::ve
   RETORT_CHECK_AS(
       FileError, std::filesystem::is_regular_file(path, error), kLoad, ": path must be an existing file (got ", path,
       ")");
-  return network_of([&] { return torch::jit::load(path, at::kCPU); }, tap_names, path);
+  return network_of(
+      [&](torch::jit::ExtraFilesMap& extras) { return torch::jit::load(path, at::kCPU, extras); }, tap_names, path);
 }
 
 std::shared_ptr<Network> load_torchscript(
@@ -232,7 +240,10 @@ std::shared_ptr<Network> load_torchscript(
   static CallSite site;
   const RunningCall running(site);
   return network_of(
-      [&] { return torch::jit::load(std::make_shared<MemoryAdapter>(bytes), at::kCPU); }, tap_names, name);
+      [&](torch::jit::ExtraFilesMap& extras) {
+        return torch::jit::load(std::make_shared<MemoryAdapter>(bytes), at::kCPU, extras);
+      },
+      tap_names, name);
 }
 
 }  // namespace retort

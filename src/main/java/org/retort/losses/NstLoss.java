@@ -102,13 +102,17 @@ public record NstLoss(
     Arguments.notNegative(offset, NAME, "offset");
     variance.ifPresent(value -> Arguments.positive(value, NAME, "variance"));
     Arguments.notNegative(deadChannelNorm, NAME, "dead channel norm");
+    checkUnused(kernel, Kernel.POLYNOMIAL, degree == DEGREE, "degree");
+    checkUnused(kernel, Kernel.POLYNOMIAL, offset == OFFSET, "offset");
+    checkUnused(kernel, Kernel.GAUSSIAN, variance.isEmpty(), "variance");
+  }
+
+  private static void checkUnused(Kernel kernel, Kernel user, boolean isDefault, String option) {
     check(
-        kernel == Kernel.POLYNOMIAL || degree == DEGREE && offset == OFFSET,
-        "NstLoss: kernel must be POLYNOMIAL to have a degree or an offset (got %s)",
-        kernel);
-    check(
-        kernel == Kernel.GAUSSIAN || variance.isEmpty(),
-        "NstLoss: kernel must be GAUSSIAN to have a variance (got %s)",
+        kernel == user || isDefault,
+        "NstLoss: %s must come with the kernel %s (got %s)",
+        option,
+        user,
         kernel);
   }
 

@@ -17,8 +17,8 @@ import org.retort.internal.Arguments;
  * <p>Nothing is copied before the step runs: until then, tensors must stay open, and the step reads
  * what buffers and arrays hold by then. A buffer is read from its position to its limit, must be
  * direct and of the native byte order. Of images in memory the number of elements tells the batch.
- * An input of images, labels, indices and contrast in buffers alone can be run again and again,
- * with other contents, and then the step creates no object.
+ * An input of images, labels, indices and contrast in buffers alone, or in arrays alone, can be run
+ * again and again, with other contents, and then the step creates no object.
  */
 public final class StepInput {
   private final Object images;
@@ -271,12 +271,20 @@ public final class StepInput {
     return teacherFeatures;
   }
 
-  /** Whether there is nothing but images, labels and rows in buffers. */
+  /** Whether there is nothing but images, labels and rows, in buffers. */
   boolean isInBuffers() {
-    return images instanceof Buffer
-        && (labels == null || labels instanceof Buffer)
-        && (indices == null || indices instanceof Buffer)
-        && (contrast == null || contrast instanceof Buffer)
+    return images instanceof Buffer && hasOnlyRows(LongBuffer.class);
+  }
+
+  /** Whether there is nothing but images, labels and rows, in arrays. */
+  boolean isInArrays() {
+    return (images instanceof float[] || images instanceof byte[]) && hasOnlyRows(long[].class);
+  }
+
+  private boolean hasOnlyRows(Class<?> type) {
+    return (labels == null || type.isInstance(labels))
+        && (indices == null || type.isInstance(indices))
+        && (contrast == null || type.isInstance(contrast))
         && weights == null
         && teacherLogits == null;
   }

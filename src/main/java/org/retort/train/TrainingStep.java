@@ -198,6 +198,13 @@ public final class TrainingStep implements AutoCloseable {
           (LongBuffer) input.indices(),
           (LongBuffer) input.contrast(),
           result);
+    } else if (input.isInArrays()) {
+      runArrays(
+          input.images(),
+          (long[]) input.labels(),
+          (long[]) input.indices(),
+          (long[]) input.contrast(),
+          result);
     } else {
       runTensors(input, result);
     }
@@ -217,16 +224,58 @@ public final class TrainingStep implements AutoCloseable {
     Arguments.rows(indices, RUN, "indices", batch);
     long width = contrast == null ? 0 : Arguments.contrastWidth(contrast.remaining(), batch);
     Arguments.rows(contrast, RUN, "contrast", batch * width);
+    if (images instanceof ByteBuffer bytes) {
+      runMemory(retort::run, bytes, labels, indices, contrast, batch, width, result);
+    } else {
+      FloatBuffer floats = (FloatBuffer) images;
+      runMemory(retort::run, floats, labels, indices, contrast, batch, width, result);
+    }
+  }
+
+  private void runArrays(
+      Object images, long[] labels, long[] indices, long[] contrast, StepResult result) {
+    int elements = images instanceof byte[] bytes ? bytes.length : ((float[]) images).length;
+    long batch = Arguments.batch(elements, RUN, sampleSize);
+    Arguments.rows(labels, RUN, "labels", batch);
+    Arguments.rows(indices, RUN, "indices", batch);
+    long width = contrast == null ? 0 : Arguments.contrastWidth(contrast.length, batch);
+    Arguments.rows(contrast, RUN, "contrast", batch * width);
+    if (images instanceof byte[] bytes) {
+      runMemory(retort::run, bytes, labels, indices, contrast, batch, width, result);
+    } else {
+      float[] floats = (float[]) images;
+      runMemory(retort::run, floats, labels, indices, contrast, batch, width, result);
+    }
+  }
+
+  /** One of the bridge's functions for memory. */
+  private interface MemoryStep<I, R> {
+    void run(
+        NativeTrainingStep step,
+        I images,
+        R labels,
+        R indices,
+        R contrast,
+        double[] values,
+        long batch,
+        long contrastWidth,
+        boolean channelsLast);
+  }
+
+  private <I, R> void runMemory(
+      MemoryStep<I, R> memoryStep,
+      I images,
+      R labels,
+      R indices,
+      R contrast,
+      long batch,
+      long width,
+      StepResult result) {
     double[] values = valuesOf(result, RUN);
     StepEvent event = FlightRecorder.isAvailable() ? StepEvent.start() : null;
     NativeTrainingStep step = handle.acquire(); // not use(), whose lambda would be garbage
     try {
-      if (images instanceof ByteBuffer bytes) {
-        retort.run(step, bytes, labels, indices, contrast, values, batch, width, channelsLast);
-      } else {
-        FloatBuffer floats = (FloatBuffer) images;
-        retort.run(step, floats, labels, indices, contrast, values, batch, width, channelsLast);
-      }
+      memoryStep.run(step, images, labels, indices, contrast, values, batch, width, channelsLast);
     } catch (RuntimeException error) {
       throw Errors.translate(error);
     } finally {

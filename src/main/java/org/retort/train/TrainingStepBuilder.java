@@ -254,7 +254,9 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets how the maps of both networks lie in memory; contiguous by default.
+   * Sets how the maps of both networks lie in memory. By default they lie as is fastest as a rule,
+   * whatever the times: with channels last for images [C, H, W] on a CPU or of another {@link
+   * Precision} than full, otherwise contiguous.
    *
    * @param format the format
    * @return this builder
@@ -266,7 +268,7 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets how the student's maps lie in memory; contiguous by default.
+   * Sets how the student's maps lie in memory; see {@link #memoryFormat}.
    *
    * @param format the format
    * @return this builder
@@ -279,7 +281,7 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets how the teacher's maps lie in memory; contiguous by default.
+   * Sets how the teacher's maps lie in memory; see {@link #memoryFormat}.
    *
    * @param format the format
    * @return this builder

@@ -71,7 +71,7 @@ final class PublicApiFuzzTest {
         .contains(
             "Retort.threads(int)",
             "Taps(List, List)",
-            "Sgd.schedule(Schedule)",
+            "Sgd.withSchedule(Schedule)",
             "ResNet.predict(FloatBuffer)",
             "TorchScriptNetwork.predict(FloatBuffer)",
             "TrainingStepBuilder.build()",

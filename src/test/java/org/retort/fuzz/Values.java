@@ -84,7 +84,9 @@ final class Values {
     plain.put(int.class, this::integer);
     plain.put(long.class, this::number);
     plain.put(double.class, this::real);
+    plain.put(float.class, () -> (float) real());
     plain.put(Double.class, () -> orNull(this::real));
+    plain.put(Long.class, () -> orNull(this::number));
     plain.put(String.class, () -> orNull(this::string));
     plain.put(Object.class, () -> orNull(this::string));
     plain.put(Throwable.class, () -> orNull(RuntimeException::new));

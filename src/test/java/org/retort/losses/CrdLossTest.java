@@ -373,9 +373,9 @@ final class CrdLossTest {
     assertIllegal(
         () -> CrdLoss.forQueue(3).withClasses(1, 2, 3),
         "CrdLoss: classes must not be given with a queue (got some)");
-    assertIllegal(loss::relaxed, "CrdLoss.relaxed: classes must be given before (got none)");
-    assertIllegal(
-        CrdLoss.forQueue(3)::relaxed, "CrdLoss.relaxed: classes must be given before (got none)");
+    String rule = "CrdLoss: classes must be given if relaxed (got none)";
+    assertIllegal(() -> loss.withRelaxed(true), rule);
+    assertIllegal(() -> CrdLoss.forQueue(3).withRelaxed(true), rule);
   }
 
   @Test

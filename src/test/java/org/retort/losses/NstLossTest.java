@@ -216,13 +216,13 @@ final class NstLossTest {
   void options_ofAnotherKernel_areRejected() {
     assertIllegal(
         () -> NstLoss.linear().withDegree(3),
-        "NstLoss: kernel must be POLYNOMIAL to have a degree or an offset (got LINEAR)");
+        "NstLoss: degree must come with the kernel POLYNOMIAL (got LINEAR)");
     assertIllegal(
         () -> NstLoss.gaussian().withOffset(3),
-        "NstLoss: kernel must be POLYNOMIAL to have a degree or an offset (got GAUSSIAN)");
+        "NstLoss: offset must come with the kernel POLYNOMIAL (got GAUSSIAN)");
     assertIllegal(
         () -> NstLoss.polynomial().withVariance(3),
-        "NstLoss: kernel must be GAUSSIAN to have a variance (got POLYNOMIAL)");
+        "NstLoss: variance must come with the kernel GAUSSIAN (got POLYNOMIAL)");
   }
 
   @ParameterizedTest

@@ -154,7 +154,7 @@ final class OtherFileSystemTest {
     assertIllegal(
         () ->
             SmallStep.builder(small.student, small.teacher).cacheTeacher(8, zip.getPath("/cache")),
-        "TrainingStep.Builder.cacheTeacher: file must be of the default file system, since it is"
+        "TrainingStepBuilder.cacheTeacher: file must be of the default file system, since it is"
             + " read and written in place (got /cache of jar)");
   }
 

@@ -83,7 +83,7 @@ final class TrainingStepBuilderTest {
   void build_noInputShape_isRejected() {
     assertIllegal(
         () -> TrainingStep.builder(student).build(),
-        "TrainingStepBuilder.build: input shape must be given (got null)");
+        "TrainingStepBuilder.build: input shape must be given (got none)");
   }
 
   @Test

@@ -151,7 +151,7 @@ final class TrainingStepErrorsTest {
     assertClosed(tensor -> step.run(tensor, labelTensor, null, result), "images");
     assertRefused(
         imageTensor.to(ScalarType.Double),
-        "TrainingStep: images must be of the student's dtype Float or bytes (got Double)");
+        "TrainingStep: images must be of the network's dtype Float or bytes (got Double)");
     assertRefused(
         torch.zeros(BATCH, 1, 8, 8),
         "TrainingStep: images must be of shape [batch, 3, 8, 8] (got [4, 1, 8, 8])");
@@ -239,7 +239,7 @@ final class TrainingStepErrorsTest {
     try (TrainingStep exact = SmallStep.builder(small.student, small.teacher).build()) {
       Failures.assertRefused(
           () -> exact.run(images, labels, null, result),
-          "TrainingStep: images must be of the student's dtype Double or bytes (got Float)");
+          "TrainingStep: images must be of the network's dtype Double or bytes (got Float)");
     }
   }
 

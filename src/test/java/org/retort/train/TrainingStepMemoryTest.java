@@ -13,6 +13,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.retort.Retort;
+import org.retort.models.Predictor;
 import org.retort.testing.Buffers;
 
 @Tag("memory")
@@ -44,10 +45,8 @@ final class TrainingStepMemoryTest {
   @Test
   void run_byteBuffers_takesNoMemory() {
     ByteBuffer images = ByteBuffer.allocateDirect(SmallStep.BATCH * SmallStep.IMAGE);
-    assertTakesNoMemory(
-        () ->
-            small.step.run(
-                StepInput.of(images, small.labels).withIndices(small.indices), small.result));
+    StepInput input = StepInput.of(images, small.labels).withIndices(small.indices);
+    assertTakesNoMemory(() -> small.step.run(input, small.result));
   }
 
   @Test
@@ -55,11 +54,26 @@ final class TrainingStepMemoryTest {
     float[] floats = new float[SmallStep.BATCH * SmallStep.IMAGE];
     byte[] bytes = new byte[floats.length];
     long[] rows = {0, 4, 2, 1};
+    StepInput ofFloats = StepInput.of(floats, rows).withIndices(rows);
+    StepInput ofBytes = StepInput.of(bytes, rows).withIndices(rows);
     assertTakesNoMemory(
         () -> {
-          small.step.run(StepInput.of(floats, rows).withIndices(rows), small.result);
-          small.step.run(StepInput.of(bytes, rows).withIndices(rows), small.result);
+          small.step.run(ofFloats, small.result);
+          small.step.run(ofBytes, small.result);
         });
+  }
+
+  @Test
+  void predictor_buffers_takesNoMemory() {
+    FloatBuffer logits = Buffers.floats(SmallStep.BATCH * SmallStep.CLASSES);
+    ByteBuffer bytes = ByteBuffer.allocateDirect(SmallStep.BATCH * SmallStep.IMAGE);
+    try (Predictor predictor = Predictor.of(small.student)) {
+      assertTakesNoMemory(
+          () -> {
+            predictor.logits(small.images, logits);
+            predictor.probabilities(bytes, logits);
+          });
+    }
   }
 
   @Test
