@@ -135,7 +135,7 @@ Preprocessing Network::preprocessing() const {
 void Network::set_preprocessing(const Preprocessing& preprocessing) {
   static CallSite site;
   const RunningCall running(site);
-  auto preprocessor = std::make_shared<const Preprocessor>("Network.set_preprocessing", preprocessing);
+  auto preprocessor = std::make_shared<const Preprocessor>("Network", preprocessing);
   const auto lock = state_->lock_settled();
   state_->set_preprocessor(std::move(preprocessor));
 }

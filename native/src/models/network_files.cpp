@@ -60,13 +60,11 @@ std::string packed_program(NetworkState& state) {
 /// Takes over what a file holds.
 /// @param preprocessing the text of its record; empty if it has none
 /// @param name of what was loaded, for error messages
-void take_over(
-    Network& network, const StateDict& loaded, const std::string& preprocessing, const std::string& name) {
+void take_over(Network& network, const StateDict& loaded, const std::string& preprocessing, const std::string& name) {
   NetworkState& state = NetworkState::of(network);
   std::shared_ptr<const Preprocessor> preprocessor = state.preprocessor();
   if (!preprocessing.empty()) {
-    preprocessor = std::make_shared<Preprocessor>(
-        "Network.predict", parse_preprocessing(kLoadStateDict, preprocessing, name));
+    preprocessor = std::make_shared<Preprocessor>("Network", parse_preprocessing(kLoadStateDict, preprocessing, name));
   }
   const auto lock = state.lock_settled();
   const StateDict entries = state.entries();

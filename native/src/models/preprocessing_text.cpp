@@ -64,8 +64,8 @@ Preprocessing parse_preprocessing(const char* function, const std::string& text,
   Preprocessing preprocessing;
   std::istringstream lines(text);
   RETORT_CHECK_AS(
-      FileError, parse(lines, preprocessing), function, ": preprocessing of ", name, " must be whole, of version 1 (got ",
-      text.size(), " bytes)");
+      FileError, parse(lines, preprocessing), function, ": preprocessing of ", name,
+      " must be whole, of version 1 (got ", text.size(), " bytes)");
   try {
     const Preprocessor check(function, preprocessing);
   } catch (const c10::Error& error) {

@@ -39,8 +39,8 @@ void check_formats(const TrainingStepOptions& options) {
   for (MemoryFormat format : {options.student_format, options.teacher_format}) {
     RETORT_CHECK_AS(
         ShapeError,
-        format == MemoryFormat::kDefault || format == MemoryFormat::kContiguous || options.input_shape.size() == 3, kName,
-        ": input shape must be [channels, height, width] for memory formats (got ",
+        format == MemoryFormat::kDefault || format == MemoryFormat::kContiguous || options.input_shape.size() == 3,
+        kName, ": input shape must be [channels, height, width] for memory formats (got ",
         at::IntArrayRef(options.input_shape), ")");
   }
 }
