@@ -2,7 +2,7 @@ package org.retort;
 
 import org.retort.bindings.global.retort;
 import org.retort.internal.Arguments;
-import org.retort.internal.Errors;
+import org.retort.internal.Native;
 import org.retort.internal.NativeLibrary;
 
 /**
@@ -126,12 +126,7 @@ public final class Retort {
    * @throws RetortException if they can't; the message names what is missing
    */
   public static void requireCuda() {
-    NativeLibrary.load();
-    try {
-      retort.require_cuda();
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    Native.run(retort::require_cuda);
   }
 
   /**

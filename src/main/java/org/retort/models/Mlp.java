@@ -9,8 +9,7 @@ import org.retort.bindings.NativeMlpOptions;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.global.retort;
 import org.retort.internal.Arguments;
-import org.retort.internal.Errors;
-import org.retort.internal.NativeLibrary;
+import org.retort.internal.Native;
 
 /**
  * A multilayer perceptron: linear layers with ReLU between them, for example for rows of a table.
@@ -43,12 +42,12 @@ public final class Mlp extends Network {
         sizes.length >= 2 && LongStream.of(sizes).allMatch(size -> size > 0),
         "Mlp.of: sizes must be at least two, all of them positive (got %s)",
         Arrays.toString(sizes));
-    NativeLibrary.load();
-    try (NativeMlpOptions options = new NativeMlpOptions();
-        LongVector layers = new LongVector(sizes)) {
-      return new Mlp(retort.make_mlp(options.sizes(layers)));
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () -> {
+          try (NativeMlpOptions options = new NativeMlpOptions();
+          LongVector layers = new LongVector(sizes)) {
+            return new Mlp(retort.make_mlp(options.sizes(layers)));
+          }
+        });
   }
 }

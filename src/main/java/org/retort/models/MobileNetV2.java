@@ -5,8 +5,7 @@ import static org.retort.internal.Arguments.check;
 import org.retort.bindings.NativeMobileNetV2Options;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.global.retort;
-import org.retort.internal.Errors;
-import org.retort.internal.NativeLibrary;
+import org.retort.internal.Native;
 
 /**
  * MobileNetV2 of the CIFAR family: a 3×3 stem that halves the image, seventeen inverted residual
@@ -58,12 +57,12 @@ public final class MobileNetV2 extends Network {
         function,
         width);
     Networks.checkCounts(function, classes, inputChannels);
-    NativeLibrary.load();
-    try (NativeMobileNetV2Options options = new NativeMobileNetV2Options()) {
-      options.width(width).classes(classes).input_channels(inputChannels);
-      return new MobileNetV2(retort.make_mobilenet_v2(options));
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () -> {
+          try (NativeMobileNetV2Options options = new NativeMobileNetV2Options()) {
+            options.width(width).classes(classes).input_channels(inputChannels);
+            return new MobileNetV2(retort.make_mobilenet_v2(options));
+          }
+        });
   }
 }

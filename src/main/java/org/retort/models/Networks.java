@@ -6,8 +6,7 @@ import java.util.List;
 import org.bytedeco.pytorch.StringVector;
 import org.retort.bindings.global.retort;
 import org.retort.internal.Arguments;
-import org.retort.internal.Errors;
-import org.retort.internal.NativeLibrary;
+import org.retort.internal.Native;
 import org.retort.internal.StringLists;
 
 /** Native networks for images by the names that RepDistiller gives them. */
@@ -21,12 +20,12 @@ public final class Networks {
    *     ShuffleV1}, {@code ShuffleV2}
    */
   public static List<String> names() {
-    NativeLibrary.load();
-    try (StringVector names = retort.network_names()) {
-      return StringLists.toList(names);
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () -> {
+          try (StringVector names = retort.network_names()) {
+            return StringLists.toList(names);
+          }
+        });
   }
 
   /**
@@ -45,12 +44,7 @@ public final class Networks {
     String function = "Networks.create";
     Arguments.notNull(name, function, "name");
     checkCounts(function, classes, inputChannels);
-    NativeLibrary.load();
-    try {
-      return new NamedNetwork(retort.make_network(name, classes, inputChannels));
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(() -> new NamedNetwork(retort.make_network(name, classes, inputChannels)));
   }
 
   static void checkCounts(String function, int classes, int inputChannels) {

@@ -6,8 +6,7 @@ import org.bytedeco.pytorch.LongVector;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativeResNetOptions;
 import org.retort.bindings.global.retort;
-import org.retort.internal.Errors;
-import org.retort.internal.NativeLibrary;
+import org.retort.internal.Native;
 
 /**
  * A ResNet of the CIFAR family: a 3×3 stem and three layers of (depth − 2) / 6 basic blocks, of
@@ -75,13 +74,13 @@ public final class ResNet extends Network {
         function,
         depth);
     Networks.checkCounts(function, classes, inputChannels);
-    NativeLibrary.load();
-    try (NativeResNetOptions options = new NativeResNetOptions();
-        LongVector channels = new LongVector(filters)) {
-      options.depth(depth).classes(classes).input_channels(inputChannels).filters(channels);
-      return new ResNet(retort.make_resnet(options));
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () -> {
+          try (NativeResNetOptions options = new NativeResNetOptions();
+          LongVector channels = new LongVector(filters)) {
+            options.depth(depth).classes(classes).input_channels(inputChannels).filters(channels);
+            return new ResNet(retort.make_resnet(options));
+          }
+        });
   }
 }

@@ -3,8 +3,7 @@ package org.retort.models;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativeShuffleNetV1Options;
 import org.retort.bindings.global.retort;
-import org.retort.internal.Errors;
-import org.retort.internal.NativeLibrary;
+import org.retort.internal.Native;
 
 /**
  * ShuffleNet of the CIFAR family: a 1×1 stem of 24 channels, three layers of bottlenecks with
@@ -50,12 +49,12 @@ public final class ShuffleNetV1 extends Network {
    */
   public static ShuffleNetV1 cifar(int classes, int inputChannels) {
     Networks.checkCounts("ShuffleNetV1.cifar", classes, inputChannels);
-    NativeLibrary.load();
-    try (NativeShuffleNetV1Options options = new NativeShuffleNetV1Options()) {
-      options.classes(classes).input_channels(inputChannels);
-      return new ShuffleNetV1(retort.make_shufflenet_v1(options));
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () -> {
+          try (NativeShuffleNetV1Options options = new NativeShuffleNetV1Options()) {
+            options.classes(classes).input_channels(inputChannels);
+            return new ShuffleNetV1(retort.make_shufflenet_v1(options));
+          }
+        });
   }
 }

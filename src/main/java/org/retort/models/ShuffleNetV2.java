@@ -3,8 +3,7 @@ package org.retort.models;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativeShuffleNetV2Options;
 import org.retort.bindings.global.retort;
-import org.retort.internal.Errors;
-import org.retort.internal.NativeLibrary;
+import org.retort.internal.Native;
 
 /**
  * ShuffleNet V2 of the CIFAR family: a 1×1 stem of 24 channels, three layers, each of which halves
@@ -51,12 +50,12 @@ public final class ShuffleNetV2 extends Network {
    */
   public static ShuffleNetV2 cifar(int classes, int inputChannels) {
     Networks.checkCounts("ShuffleNetV2.cifar", classes, inputChannels);
-    NativeLibrary.load();
-    try (NativeShuffleNetV2Options options = new NativeShuffleNetV2Options()) {
-      options.classes(classes).input_channels(inputChannels);
-      return new ShuffleNetV2(retort.make_shufflenet_v2(options));
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () -> {
+          try (NativeShuffleNetV2Options options = new NativeShuffleNetV2Options()) {
+            options.classes(classes).input_channels(inputChannels);
+            return new ShuffleNetV2(retort.make_shufflenet_v2(options));
+          }
+        });
   }
 }

@@ -8,7 +8,7 @@ import org.bytedeco.pytorch.StringVector;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.global.retort;
 import org.retort.internal.Arguments;
-import org.retort.internal.Errors;
+import org.retort.internal.Native;
 import org.retort.internal.NativeFiles;
 import org.retort.internal.StringLists;
 
@@ -88,10 +88,11 @@ public final class TorchScriptNetwork extends Network {
 
   private static TorchScriptNetwork load(
       List<String> taps, Function<StringVector, NativeNetwork> loader) {
-    try (StringVector names = StringLists.toVector(taps)) {
-      return new TorchScriptNetwork(loader.apply(names));
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () -> {
+          try (StringVector names = StringLists.toVector(taps)) {
+            return new TorchScriptNetwork(loader.apply(names));
+          }
+        });
   }
 }

@@ -6,8 +6,7 @@ import java.util.Set;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativeVggOptions;
 import org.retort.bindings.global.retort;
-import org.retort.internal.Errors;
-import org.retort.internal.NativeLibrary;
+import org.retort.internal.Native;
 
 /**
  * A VGG network with BatchNorm, of the CIFAR family: five blocks of 3×3 convolutions, of which the
@@ -60,12 +59,12 @@ public final class Vgg extends Network {
         function,
         depth);
     Networks.checkCounts(function, classes, inputChannels);
-    NativeLibrary.load();
-    try (NativeVggOptions options = new NativeVggOptions()) {
-      options.depth(depth).classes(classes).input_channels(inputChannels);
-      return new Vgg(retort.make_vgg(options));
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () -> {
+          try (NativeVggOptions options = new NativeVggOptions()) {
+            options.depth(depth).classes(classes).input_channels(inputChannels);
+            return new Vgg(retort.make_vgg(options));
+          }
+        });
   }
 }

@@ -5,8 +5,7 @@ import static org.retort.internal.Arguments.check;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativeWideResNetOptions;
 import org.retort.bindings.global.retort;
-import org.retort.internal.Errors;
-import org.retort.internal.NativeLibrary;
+import org.retort.internal.Native;
 
 /**
  * A wide ResNet of the CIFAR family: a 3×3 stem and three layers of (depth − 4) / 6 blocks, which
@@ -63,12 +62,12 @@ public final class WideResNet extends Network {
     check(
         width >= 1 && width <= 64, "%s: width must be between 1 and 64 (got %s)", function, width);
     Networks.checkCounts(function, classes, inputChannels);
-    NativeLibrary.load();
-    try (NativeWideResNetOptions options = new NativeWideResNetOptions()) {
-      options.depth(depth).width(width).classes(classes).input_channels(inputChannels);
-      return new WideResNet(retort.make_wide_resnet(options));
-    } catch (RuntimeException error) {
-      throw Errors.translate(error);
-    }
+    return Native.call(
+        () -> {
+          try (NativeWideResNetOptions options = new NativeWideResNetOptions()) {
+            options.depth(depth).width(width).classes(classes).input_channels(inputChannels);
+            return new WideResNet(retort.make_wide_resnet(options));
+          }
+        });
   }
 }
