@@ -12,14 +12,14 @@ import org.retort.train.Trainer;
 import org.retort.train.TrainingStep;
 
 /** The large network: a ResNet-20 that has seen every label of the training images. */
-final class Teacher {
+public final class Teacher {
   private static final int DEPTH = 20;
   private static final int BATCH = 64;
 
   private Teacher() {}
 
   /** Loads the teacher from {@code file}; trains it and writes the file if there is none. */
-  static Network load(Path file, int epochs) {
+  public static Network load(Path file, int epochs) {
     Network teacher = ResNet.cifar(DEPTH, Digits.CLASSES, Digits.CHANNELS);
     try {
       if (Files.exists(file)) {
