@@ -45,7 +45,7 @@ public final class Mlp extends Network {
     return Native.call(
         () -> {
           try (NativeMlpOptions options = new NativeMlpOptions();
-          LongVector layers = new LongVector(sizes)) {
+              LongVector layers = new LongVector(sizes)) {
             return new Mlp(retort.make_mlp(options.sizes(layers)));
           }
         });

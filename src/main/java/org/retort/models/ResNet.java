@@ -77,7 +77,7 @@ public final class ResNet extends Network {
     return Native.call(
         () -> {
           try (NativeResNetOptions options = new NativeResNetOptions();
-          LongVector channels = new LongVector(filters)) {
+              LongVector channels = new LongVector(filters)) {
             options.depth(depth).classes(classes).input_channels(inputChannels).filters(channels);
             return new ResNet(retort.make_resnet(options));
           }

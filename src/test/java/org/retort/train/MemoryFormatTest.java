@@ -10,6 +10,8 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
+import org.retort.models.Mlp;
+import org.retort.models.Network;
 
 final class MemoryFormatTest {
   private static final MemoryFormat CONTIGUOUS = MemoryFormat.CONTIGUOUS;
@@ -20,10 +22,21 @@ final class MemoryFormatTest {
   @Test
   void format_ofOneNetworkOrBoth_isTakenAndChangesOnlyRounding() {
     small.run();
-    assertFormats(small.result, CONTIGUOUS, CONTIGUOUS);
-    assertStep(builder -> builder.studentFormat(CHANNELS_LAST), CHANNELS_LAST, CONTIGUOUS);
-    assertStep(builder -> builder.teacherFormat(CHANNELS_LAST), CONTIGUOUS, CHANNELS_LAST);
+    assertFormats(small.result, CHANNELS_LAST, CHANNELS_LAST);
+    assertStep(builder -> builder.studentFormat(CONTIGUOUS), CONTIGUOUS, CHANNELS_LAST);
+    assertStep(builder -> builder.teacherFormat(CONTIGUOUS), CHANNELS_LAST, CONTIGUOUS);
+    assertStep(builder -> builder.memoryFormat(CONTIGUOUS), CONTIGUOUS, CONTIGUOUS);
     assertStep(builder -> builder.memoryFormat(CHANNELS_LAST), CHANNELS_LAST, CHANNELS_LAST);
+  }
+
+  @Test
+  void format_ofInputsThatAreNoImages_isContiguousByDefault() {
+    try (Network student = Mlp.of(4, 8, 3);
+        TrainingStep step = TrainingStep.builder(student).inputShape(4).build()) {
+      StepResult result = step.newResult();
+      step.run(StepInput.of(new float[8], new long[2]), result);
+      assertFormats(result, CONTIGUOUS, CONTIGUOUS);
+    }
   }
 
   /** Expects the formats, and the loss of the step without them. */

@@ -7,7 +7,9 @@ import static org.retort.testing.Failures.assertIllegal;
 import static org.retort.testing.Failures.assertRefused;
 import static org.retort.testing.Failures.assertUnusable;
 
+import java.nio.FloatBuffer;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.function.Function;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.bytedeco.javacpp.PointerScope;
@@ -22,6 +24,7 @@ import org.retort.ShapeException;
 import org.retort.losses.CrdLoss;
 import org.retort.losses.KdLoss;
 import org.retort.losses.NstLoss;
+import org.retort.testing.Buffers;
 
 final class StepInputTest {
   private static final Taps TAPS = Taps.of("0");
@@ -46,7 +49,12 @@ final class StepInputTest {
 
   private LinearStep step() {
     return new LinearStep(
-        folder, builder -> builder.add(1, KdLoss.of(4)).add(1, NstLoss.linear(), TAPS));
+        folder,
+        builder ->
+            builder
+                .memoryFormat(MemoryFormat.CONTIGUOUS) // as the features that are given
+                .add(1, KdLoss.of(4))
+                .add(1, NstLoss.linear(), TAPS));
   }
 
   @Test
@@ -152,6 +160,54 @@ final class StepInputTest {
     tensor.close();
     assertUnusable(
         () -> linear.step.run(closed, linear.result), rule + "open (got a closed tensor)");
+  }
+
+  @Test
+  void of_anyMixtureOfMemory_equalsTheShortForm() {
+    float[] floats = new float[LinearStep.BATCH * LinearStep.IMAGE];
+    linear.images.get(0, floats);
+    long[] classes = {0, 2, 1, 2};
+    for (StepInput same :
+        List.of(
+            StepInput.of(linear.images, linear.labels),
+            StepInput.of(linear.images, linear.labels).withIndices(linear.indices),
+            StepInput.of(floats, classes),
+            StepInput.of(floats, classes).withIndices(new long[4]),
+            StepInput.of(floats, classes).withIndices(linear.indices),
+            StepInput.of(linear.images, linear.labels).withIndices(new long[4]),
+            StepInput.of(images, labels).withIndices(linear.indices),
+            input.withWeights(Buffers.floats(4).put(new float[] {1, 1, 1, 1}).flip()))) {
+      try (LinearStep fresh = step();
+          LinearStep computed = step()) {
+        computed.run();
+        fresh.step.run(same, fresh.result);
+        assertThat(fresh.numbers()).isEqualTo(computed.numbers());
+      }
+    }
+  }
+
+  @Test
+  void teacher_inABuffer_isTaken() {
+    FloatBuffer logits = Buffers.floats(4 * LinearStep.CLASSES);
+    linear.teacher.predict(linear.images, logits);
+    try (LinearStep computed = step();
+        TrainingStep alone =
+            TrainingStep.builder(linear.student)
+                .inputShape(3, 2, 2)
+                .memoryFormat(MemoryFormat.CONTIGUOUS)
+                .add(1, KdLoss.of(4))
+                .build()) {
+      StepResult result = alone.newResult();
+      alone.run(StepInput.of(linear.images, linear.labels).withTeacher(logits), result);
+      computed.run();
+      assertThat(result.term(0)).isEqualTo(computed.result.term(0));
+      assertIllegal(
+          () ->
+              alone.run(
+                  StepInput.of(linear.images, linear.labels).withTeacher(logits.slice(0, 7)),
+                  result),
+          "TrainingStep.run: teacher logits must hold a positive multiple of 4 elements (got 7)");
+    }
   }
 
   @Test
