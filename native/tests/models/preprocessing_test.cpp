@@ -121,15 +121,15 @@ TEST_F(NetworkPreprocessingTest, IsSavedWithTheNetwork) {
   student_->set_preprocessing(kOfStep);
   const at::Tensor expected = student_->predict(images_);
 
-  student_->save_state_dict(folder_ / "student.pt");
+  student_->save_state_dict(folder_.file("student.pt"));
   auto loaded = resnet();
-  loaded->load_state_dict(folder_ / "student.pt");
+  loaded->load_state_dict(folder_.file("student.pt"));
   EXPECT_EQ(loaded->preprocessing(), kOfStep);
   EXPECT_EQ(loaded->input_shape(), kOfStep.input_shape);
   EXPECT_TRUE(close(loaded->predict(images_), expected, 1e-5));
 
-  student_->save_torchscript(folder_ / "student.ts");
-  const auto program = load_torchscript(folder_ / "student.ts");
+  student_->save_torchscript(folder_.file("student.ts"));
+  const auto program = load_torchscript(folder_.file("student.ts"));
   EXPECT_EQ(program->preprocessing(), kOfStep);
   EXPECT_EQ(program->input_shape(), kOfStep.input_shape);
   EXPECT_TRUE(close(program->predict(images_), expected, 1e-5));

@@ -45,6 +45,7 @@ import org.retort.models.TorchScriptNetwork;
 import org.retort.models.Vgg;
 import org.retort.models.WideResNet;
 import org.retort.testing.ChildJvm;
+import org.retort.testing.Jdks;
 
 /** Loading in class loaders and processes of its own, where nothing is loaded yet. */
 final class NativeLibraryTest {
@@ -274,7 +275,7 @@ final class NativeLibraryTest {
 
   @Test
   void load_nativeAccessDenied_namesTheFlag() throws Exception {
-    Optional<Path> jdk = jdkThatDeniesNativeAccess();
+    Optional<Path> jdk = Jdks.atLeast(24);
     assumeTrue(jdk.isPresent(), "needs a JDK 24 or newer, this one or in a folder beside it");
     String deny = "--illegal-native-access=deny";
     String allow = "--enable-native-access=ALL-UNNAMED";
@@ -408,26 +409,6 @@ final class NativeLibraryTest {
           .map(map -> Path.of(map.substring(map.indexOf('/'))))
           .findFirst()
           .orElseThrow();
-    }
-  }
-
-  private static Optional<Path> jdkThatDeniesNativeAccess() throws IOException {
-    Path jdk = Path.of(System.getProperty("java.home"));
-    if (Runtime.version().feature() >= 24) {
-      return Optional.of(jdk);
-    }
-    try (Stream<Path> others = Files.list(jdk.getParent())) {
-      return others.filter(NativeLibraryTest::isVersion24OrNewer).findFirst();
-    }
-  }
-
-  private static boolean isVersion24OrNewer(Path jdk) {
-    try {
-      return Files.isExecutable(jdk.resolve("bin/java"))
-          && Files.readString(jdk.resolve("release"))
-              .matches("(?s).*JAVA_VERSION=\"(2[4-9]|[3-9]\\d)\\b.*");
-    } catch (IOException error) {
-      return false;
     }
   }
 }
