@@ -11,45 +11,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
 /**
- * A new Maven project with the README's dependencies and example, against the packed artifacts;
- * with the natives for CUDA, if they are those that were built.
+ * A new Maven project of the README's {@code pom.xml}, example and command, against the packed
+ * artifacts; with the natives for CUDA, if they are those that were built.
  */
 class MavenConsumerIT {
   private static final String VERSION = System.getProperty("retort.version");
   private static final String PLATFORM = "linux-x86_64";
   private static final String CLASSIFIER = System.getProperty("retort.classifier");
-
-  private static final String POM =
-      """
-      <project xmlns="http://maven.apache.org/POM/4.0.0">
-        <modelVersion>4.0.0</modelVersion>
-        <groupId>example</groupId>
-        <artifactId>consumer</artifactId>
-        <version>1</version>
-        <properties>
-          <maven.compiler.release>17</maven.compiler.release>
-          <project.build.sourceEncoding>UTF-8</project.build.sourceEncoding>
-        </properties>
-      %s
-        <build>
-          <plugins>
-            <plugin>
-              <artifactId>maven-compiler-plugin</artifactId>
-              <version>3.16.0</version>
-            </plugin>
-            <plugin>
-              <artifactId>maven-resources-plugin</artifactId>
-              <version>3.5.0</version>
-            </plugin>
-            <plugin>
-              <groupId>org.codehaus.mojo</groupId>
-              <artifactId>exec-maven-plugin</artifactId>
-              <version>3.6.4</version>
-            </plugin>
-          </plugins>
-        </build>
-      </project>
-      """;
 
   @TempDir private Path folder;
 
@@ -57,43 +25,41 @@ class MavenConsumerIT {
   void readmeExample_inNewProject_compilesAndRuns() throws Exception {
     Path repository = repository();
     Path project = Files.createDirectory(folder.resolve("project"));
-    String dependencies =
+    String pom =
         Page.README
             .block("xml")
             .replaceAll(
                 "(<artifactId>(retort|pytorch)</artifactId>\\s*<version>.*</version>\\s*<classifier>)"
                     + PLATFORM,
                 "$1" + CLASSIFIER);
-    Files.writeString(project.resolve("pom.xml"), String.format(POM, dependencies));
+    Files.writeString(project.resolve("pom.xml"), pom);
     Path sources = Files.createDirectories(project.resolve("src/main/java"));
     Files.writeString(sources.resolve("ReadmeExample.java"), Page.README.block("java"));
 
-    Process maven =
+    assertThat(Page.README.blocks("sh")).contains("mvn -B compile exec:exec\n");
+    ProcessBuilder builder =
         new ProcessBuilder(
                 Path.of(System.getProperty("maven.home"), "bin", "mvn").toString(),
                 "-B",
                 "-Dmaven.repo.local=" + repository,
                 "compile",
-                "exec:exec",
-                "-Dexec.executable=" + Path.of(System.getProperty("java.home"), "bin", "java"),
-                "-Dexec.args=" + extension() + "-cp %classpath ReadmeExample")
+                "exec:exec")
             .directory(project.toFile())
-            .redirectErrorStream(true)
-            .start();
+            .redirectErrorStream(true);
+    if (!CLASSIFIER.equals(PLATFORM)) { // the natives are of another classifier than the platform's
+      builder
+          .environment()
+          .put(
+              "JAVA_TOOL_OPTIONS",
+              "-Dorg.bytedeco.javacpp.platform.extension="
+                  + CLASSIFIER.substring(PLATFORM.length()));
+    }
+    Process maven = builder.start();
     String output = new String(maven.getInputStream().readAllBytes());
 
     assertThat(maven.waitFor()).as(output).isZero();
     assertThat(output).contains("loss").contains("correct");
     assertThat(project.resolve("student.pt")).isNotEmptyFile();
-  }
-
-  /** The option of the JVM for natives of another classifier than the platform's. */
-  private static String extension() {
-    return CLASSIFIER.equals(PLATFORM)
-        ? ""
-        : "-Dorg.bytedeco.javacpp.platform.extension="
-            + CLASSIFIER.substring(PLATFORM.length())
-            + " ";
   }
 
   /**
