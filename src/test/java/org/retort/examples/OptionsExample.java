@@ -20,31 +20,33 @@ final class OptionsExample {
   private OptionsExample() {}
 
   static TrainingStepBuilder builder(Network student, Network teacher, Path cache) {
-    return TrainingStep.builder(student, teacher)
-        .preprocessing(
-            Preprocessing.of(3, 32, 32)
-                .withNormalization(
-                    new double[] {0.507, 0.487, 0.441}, new double[] {0.267, 0.256, 0.276}))
-        .stages(
-            // first the layers by FSP alone, as in its paper
-            Stage.of(Sgd.of(0.1))
-                .withCrossEntropy(0)
-                .add(1, FspLoss.consecutive(), Taps.of("stem", "layer1", "layer2", "layer3"))
-                .withTrainOnly("conv1", "bn1", "layer1", "layer2", "layer3")
-                .withSteps(10_000),
-            // then the whole student by the labels
-            Stage.of(
-                    Adam.of(1e-3)
-                        .withDecoupled(true)
-                        .withWeightDecay(0.05)
-                        .withDecayNormsAndBiases(false)
-                        .withSchedule(Schedule.cosine(90_000).withWarmup(1_000)))
-                .withCrossEntropy(CrossEntropy.of(1).withLabelSmoothing(0.1)))
-        .accumulate(4)
-        .clipNorm(1)
-        .skipNonFinite()
-        .memoryFormat(MemoryFormat.AUTO)
-        .teacherPrecision(Precision.BFLOAT16)
-        .cacheTeacher(50_000, cache);
+    TrainingStepBuilder builder =
+        TrainingStep.builder(student, teacher)
+            .preprocessing(
+                Preprocessing.of(3, 32, 32)
+                    .withNormalization(
+                        new double[] {0.507, 0.487, 0.441}, new double[] {0.267, 0.256, 0.276}))
+            .stages(
+                // first the layers by FSP alone, as in its paper
+                Stage.of(Sgd.of(0.1))
+                    .withCrossEntropy(0)
+                    .add(1, FspLoss.consecutive(), Taps.of("stem", "layer1", "layer2", "layer3"))
+                    .withTrainOnly("conv1", "bn1", "layer1", "layer2", "layer3")
+                    .withSteps(10_000),
+                // then the whole student by the labels
+                Stage.of(
+                        Adam.of(1e-3)
+                            .withDecoupled(true)
+                            .withWeightDecay(0.05)
+                            .withDecayNormsAndBiases(false)
+                            .withSchedule(Schedule.cosine(90_000).withWarmup(1_000)))
+                    .withCrossEntropy(CrossEntropy.of(1).withLabelSmoothing(0.1)))
+            .accumulate(4)
+            .clipNorm(1)
+            .skipNonFinite()
+            .memoryFormat(MemoryFormat.AUTO)
+            .teacherPrecision(Precision.BFLOAT16)
+            .cacheTeacher(50_000, cache);
+    return builder;
   }
 }

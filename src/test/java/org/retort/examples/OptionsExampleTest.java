@@ -2,8 +2,6 @@ package org.retort.examples;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -31,15 +29,5 @@ final class OptionsExampleTest {
       }
       assertThat(result.updated()).isTrue();
     }
-  }
-
-  @Test
-  void readme_showsIt() throws IOException {
-    String readme = Files.readString(Path.of("README.md"));
-    String source =
-        Files.readString(Path.of("src/test/java/org/retort/examples/OptionsExample.java"));
-    String statement = source.substring(source.indexOf("    return "), source.indexOf("  }\n}"));
-    assertThat(readme)
-        .contains("```java\n" + statement.replaceFirst("return ", "").indent(-4) + "```\n");
   }
 }

@@ -4,8 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 
 import io.micrometer.core.instrument.MeterRegistry;
 import io.micrometer.core.instrument.simple.SimpleMeterRegistry;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
@@ -52,15 +50,5 @@ final class TrainerExampleTest {
     assertThat(folder.toFile().list())
         .containsExactlyInAnyOrder("best.pt", "last.pt", "last.checkpoint");
     assertThat(registry.get("retort.step").timer().count()).isPositive();
-  }
-
-  @Test
-  void readme_showsIt() throws IOException {
-    String readme = Files.readString(Path.of("README.md"));
-    String source =
-        Files.readString(Path.of("src/test/java/org/retort/examples/TrainerExample.java"));
-    String statements =
-        source.substring(source.indexOf("    Trainer trainer"), source.indexOf("    return "));
-    assertThat(readme).contains("```java\n" + statements.indent(-4) + "```\n");
   }
 }
