@@ -34,7 +34,7 @@ public final class ReadmeExample {
       Random random = new Random(1);
       for (int i = 1; i <= 10; i++) {
         fill(batch, random);
-        step.run(batch.images(), batch.labels(), batch.indices(), result);
+        step.run(batch, result);
         System.out.printf(
             "step %2d: loss %.3f, %d of %d correct%n",
             i, result.total(), result.correct(), result.labeled());
