@@ -16,6 +16,7 @@
 #include "tensor/convert.h"
 #include "tensor/labels.h"
 #include "tensor/parameters.h"
+#include "tensor/spelling.h"
 
 namespace retort {
 namespace {
@@ -198,7 +199,7 @@ std::string Network::norm_before(const std::string& tap) const {
     taps.push_back(one.tap);
   }
   RETORT_CHECK(!taps.empty(), "Network.norm_before: network must have a BatchNorm before a tap (got none)");
-  fail("Network.norm_before: tap must be one of ", c10::Join(", ", taps), " (got ", tap, ")");
+  fail("Network.norm_before: tap must be ", one_of(taps, tap));
 }
 
 void Network::check_images(const at::Tensor&) const {}

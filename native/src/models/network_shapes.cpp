@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "tensor/check.h"
+#include "tensor/spelling.h"
 
 namespace retort {
 
@@ -49,8 +50,7 @@ int64_t NetworkShapes::tap_index(const std::string& name) const {
 
 size_t NetworkShapes::find(const std::string& name) const {
   const auto found = std::find(tap_names_.begin(), tap_names_.end(), name);
-  RETORT_CHECK(
-      found != tap_names_.end(), "Network: tap must be one of ", c10::Join(", ", tap_names_), " (got ", name, ")");
+  RETORT_CHECK(found != tap_names_.end(), "Network: tap must be ", one_of(tap_names_, name));
   return static_cast<size_t>(found - tap_names_.begin());
 }
 

@@ -8,6 +8,7 @@
 
 #include "models/image_network.h"
 #include "tensor/check.h"
+#include "tensor/spelling.h"
 
 namespace retort {
 namespace {
@@ -101,7 +102,7 @@ std::shared_ptr<Network> make_network(const std::string& name, int64_t classes, 
   for (const Known& known : kKnown) {
     if (name == known.name) return known.make(known.size, classes, input_channels);
   }
-  fail("make_network: name must be one of ", c10::Join(", ", network_names()), " (got ", name, ")");
+  fail("make_network: name must be ", one_of(network_names(), name));
 }
 
 }  // namespace retort

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "tensor/check.h"
+#include "tensor/spelling.h"
 
 namespace retort {
 
@@ -16,9 +17,7 @@ namespace retort {
 inline int64_t place_of_tap(const Network& network, const char* role, const std::string& tap) {
   const std::vector<std::string> taps = network.tap_names();
   const auto found = std::find(taps.begin(), taps.end(), tap);
-  RETORT_CHECK(
-      found != taps.end(), "TrainingStep: tap of the ", role, " must be one of ", c10::Join(", ", taps), " (got ", tap,
-      ")");
+  RETORT_CHECK(found != taps.end(), "TrainingStep: ", role, "'s tap must be ", one_of(taps, tap));
   return found - taps.begin();
 }
 

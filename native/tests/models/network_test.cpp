@@ -171,7 +171,9 @@ TEST_F(NetworkTest, ProbeRejectsInputShapes) {
 
 TEST_F(NetworkTest, RejectsTapsThatDoNotExist) {
   EXPECT_EQ(error_of([&] { network_.tap_index("layer9"); }), "Network: tap must be one of map, embedding (got layer9)");
-  EXPECT_EQ(error_of([&] { network_.tap_shape("layer9"); }), "Network: tap must be one of map, embedding (got layer9)");
+  EXPECT_EQ(
+      error_of([&] { network_.tap_shape("embeding"); }),
+      "Network: tap must be one of map, embedding (got embeding, did you mean embedding?)");
   EXPECT_EQ(
       error_of([&] { network_.tap_shape("map"); }), "Network: shapes must be known, call probe first (got tap map)");
 }

@@ -358,8 +358,8 @@ TEST_P(NetworksTest, NormsHaveTheChannelsOfTheirTaps) {
             : c10::str("Network.norm_before: tap must be one of ", c10::Join(", ", known), " (got ", tap, ")"));
   }
   EXPECT_EQ(
-      error_of([&] { network->norm_before("layer9"); }),
-      c10::str("Network: tap must be one of ", c10::Join(", ", network->tap_names()), " (got layer9)"));
+      error_of([&] { network->norm_before("bottom"); }),
+      c10::str("Network: tap must be one of ", c10::Join(", ", network->tap_names()), " (got bottom)"));
 }
 
 TEST_P(NetworksTest, RejectsOtherImages) {
@@ -445,7 +445,9 @@ TEST_F(NamedNetworksTest, TakeOtherImages) {
 TEST_F(NamedNetworksTest, RejectsArguments) {
   EXPECT_EQ(
       error_of([] { make_network("resnet9", 10); }),
-      c10::str("make_network: name must be one of ", c10::Join(", ", network_names()), " (got resnet9)"));
+      c10::str(
+          "make_network: name must be one of ", c10::Join(", ", network_names()),
+          " (got resnet9, did you mean resnet8?)"));
   EXPECT_EQ(error_of([] { make_network("vgg8", 0); }), "make_network: classes must be positive (got 0)");
   EXPECT_EQ(error_of([] { make_network("vgg8", 10, -1); }), "make_network: input channels must be positive (got -1)");
 }

@@ -354,10 +354,10 @@ TEST_F(TrainingStepOptionsTest, RejectsTerms) {
       "TrainingStep: criterion of a term must be given (got null)");
   EXPECT_EQ(
       error_after([](TrainingStepOptions& options) { options.terms[0].student_taps = {"layer9"}; }),
-      "TrainingStep: tap of the student must be one of map, embedding (got layer9)");
+      "TrainingStep: student's tap must be one of map, embedding (got layer9)");
   EXPECT_EQ(
-      error_after([](TrainingStepOptions& options) { options.terms[0].teacher_taps = {"layer9"}; }),
-      "TrainingStep: tap of the teacher must be one of map, embedding (got layer9)");
+      error_after([](TrainingStepOptions& options) { options.terms[0].teacher_taps = {"map2"}; }),
+      "TrainingStep: teacher's tap must be one of map, embedding (got map2, did you mean map?)");
   EXPECT_EQ(
       error_after([](TrainingStepOptions& options) { options.terms[0].criterion = std::make_shared<KdOptions>(); }),
       "kd_loss: taps must be empty (got 2 taps)");

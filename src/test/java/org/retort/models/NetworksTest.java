@@ -157,7 +157,7 @@ final class NetworksTest {
         () -> Networks.create("resnet9", 10, 3),
         "make_network: name must be one of "
             + String.join(", ", Networks.names())
-            + " (got resnet9)");
+            + " (got resnet9, did you mean resnet8?)");
     assertIllegal(
         () -> Networks.create(null, 10, 3), "Networks.create: name must be given (got null)");
     assertIllegal(

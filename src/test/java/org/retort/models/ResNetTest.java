@@ -124,7 +124,7 @@ final class ResNetTest {
       assertRefused(
           () -> network.tapShape("layer4"),
           "Network: tap must be one of stem, layer1, layer2, layer3, layer1.pre, layer2.pre,"
-              + " layer3.pre, embedding (got layer4)");
+              + " layer3.pre, embedding (got layer4, did you mean layer1?)");
     }
   }
 }

@@ -125,9 +125,11 @@ final class TrainingStepBuilderTest {
   @Test
   void build_unknownTap_isRefused() {
     String rule =
-        "TrainingStep: tap of the teacher must be one of stem, layer1, layer2, layer3, layer1.pre,"
-            + " layer2.pre, layer3.pre, embedding (got layer4)";
+        "TrainingStep: teacher's tap must be one of stem, layer1, layer2, layer3, layer1.pre,"
+            + " layer2.pre, layer3.pre, embedding (got layer4, did you mean layer1?)";
     assertBuildRefused(builder().add(1, KD, Taps.of("layer4")), rule);
+    Taps taps = new Taps(List.of("layer4"), List.of("layer1"));
+    assertBuildRefused(builder().add(1, KD, taps), rule.replace("teacher's", "student's"));
   }
 
   @Test
