@@ -1,5 +1,7 @@
 package org.retort;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * A file is missing, damaged, of another kind or of another configuration, or can't be read or
  * written.
@@ -13,7 +15,7 @@ public final class FileException extends RetortException {
    * @param message one line saying what is wrong
    * @param cause what native code or the file system threw; may be null
    */
-  public FileException(String message, Throwable cause) {
+  public FileException(String message, @Nullable Throwable cause) {
     super(message, cause);
   }
 }

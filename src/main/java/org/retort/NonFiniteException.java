@@ -1,5 +1,7 @@
 package org.retort;
 
+import org.jspecify.annotations.Nullable;
+
 /** A loss, a gradient or something to be remembered is infinite or not a number. */
 public final class NonFiniteException extends RetortException {
   private static final long serialVersionUID = 1L;
@@ -10,7 +12,7 @@ public final class NonFiniteException extends RetortException {
    * @param message one line saying what is wrong
    * @param cause what native code threw; may be null
    */
-  public NonFiniteException(String message, Throwable cause) {
+  public NonFiniteException(String message, @Nullable Throwable cause) {
     super(message, cause);
   }
 }

@@ -1,5 +1,6 @@
 package org.retort;
 
+import org.jspecify.annotations.Nullable;
 import org.retort.bindings.global.retort;
 import org.retort.internal.Arguments;
 import org.retort.internal.Native;
@@ -41,7 +42,7 @@ public final class Retort {
    *
    * @return the reason, or null if {@link #isAvailable}
    */
-  public static Throwable unavailabilityCause() {
+  public static @Nullable Throwable unavailabilityCause() {
     return NativeLibrary.failure();
   }
 

@@ -1,5 +1,7 @@
 package org.retort;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * A failure in native code, with a message of one line in the form {@code <function>: <argument>
  * must <rule> (got <value>)} where Retort found it, or in LibTorch's own words. What a program
@@ -17,7 +19,7 @@ public sealed class RetortException extends RuntimeException
    * @param message one line saying what is wrong
    * @param cause what native code threw; may be null
    */
-  public RetortException(String message, Throwable cause) {
+  public RetortException(String message, @Nullable Throwable cause) {
     super(message, cause);
   }
 }

@@ -1,5 +1,7 @@
 package org.retort;
 
+import org.jspecify.annotations.Nullable;
+
 /** A tensor is missing, or is of a shape, dtype, layout or device that does not fit. */
 public final class ShapeException extends RetortException {
   private static final long serialVersionUID = 1L;
@@ -10,7 +12,7 @@ public final class ShapeException extends RetortException {
    * @param message one line saying what is wrong
    * @param cause what native code threw; may be null
    */
-  public ShapeException(String message, Throwable cause) {
+  public ShapeException(String message, @Nullable Throwable cause) {
     super(message, cause);
   }
 }

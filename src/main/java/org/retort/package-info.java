@@ -12,4 +12,7 @@
  * process may end, by {@link System#exit} or otherwise, while threads are in calls: it waits until
  * those have ended, for at most 10 seconds, and keeps its exit status.
  */
+@NullMarked
 package org.retort;
+
+import org.jspecify.annotations.NullMarked;

@@ -1,6 +1,7 @@
 package org.retort.data;
 
 import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 
 /**
  * The labelled images of a batch, or the others, or all: a pool of indices that are drawn in random
@@ -12,7 +13,7 @@ final class BatchPart {
   private final int perPass;
   private final boolean labeled;
   private final boolean inOrder;
-  private Sampler sampler;
+  private @Nullable Sampler sampler;
   private long drawn;
 
   private BatchPart(int[] pool, int count, int perPass, boolean labeled, boolean inOrder) {

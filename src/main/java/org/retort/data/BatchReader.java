@@ -3,6 +3,7 @@ package org.retort.data;
 import java.nio.Buffer;
 import java.nio.FloatBuffer;
 import java.util.SplittableRandom;
+import org.jspecify.annotations.Nullable;
 
 /**
  * Makes the batches of an epoch, one after the other, from a data set. Meant for one thread; makes
@@ -17,9 +18,9 @@ final class BatchReader {
   private final int stepsPerEpoch;
   private final long seed;
   private final Augmentation augmentation;
-  private final Augmenter augmenter; // null if nothing is augmented
+  private final @Nullable Augmenter augmenter; // null if nothing is augmented
   private final BatchPart[] parts;
-  private final FloatBuffer raw; // what is augmented
+  private final @Nullable FloatBuffer raw; // what is augmented
   private final int batchSize;
   private long epoch;
   private int step;

@@ -2,6 +2,7 @@ package org.retort.data;
 
 import java.util.NoSuchElementException;
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.retort.internal.Arguments;
 
 /**
@@ -21,8 +22,8 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   private static final String NAME = "DatasetBatches";
 
   private final BatchReader reader;
-  private final Prefetch prefetch; // null if batches are read in next()
-  private final Batch batch; // of next() without prefetching
+  private final @Nullable Prefetch prefetch; // null if batches are read in next()
+  private final @Nullable Batch batch; // of next() without prefetching
   private int epoch = -1;
   private int step;
   private long fingerprint; // 0 until it is asked for
@@ -226,7 +227,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     private long seed;
     private Augmentation augmentation = Augmentation.none();
     private int prefetch = DEFAULT_PREFETCH;
-    private int[] labeled;
+    private int @Nullable [] labeled;
     private int labeledSize;
     private boolean withoutOthers;
 

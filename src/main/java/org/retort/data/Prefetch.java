@@ -1,5 +1,7 @@
 package org.retort.data;
 
+import org.jspecify.annotations.Nullable;
+
 /**
  * A thread that fills a ring of batches ahead of who takes them.
  *
@@ -18,7 +20,7 @@ final class Prefetch {
   private int epoch;
   private int step; // the next to be read
   private long start; // counts calls of start()
-  private Throwable failure; // of reading `step`
+  private @Nullable Throwable failure; // of reading `step`
   private boolean started;
   private boolean closed;
 
@@ -27,7 +29,7 @@ final class Prefetch {
   private boolean isNew;
   private int readEpoch;
   private int readStep;
-  private Batch target;
+  private @Nullable Batch target;
 
   /** Will read {@code ahead} batches ahead, at least one. */
   Prefetch(BatchReader reader, int ahead) {
@@ -54,7 +56,7 @@ final class Prefetch {
   }
 
   /** Gives the next batch, and takes back the one before; null if this was closed. */
-  synchronized Batch next() {
+  synchronized @Nullable Batch next() {
     boolean interrupted = false;
     while (!closed && ready == 0 && failure == null) {
       try {
@@ -133,7 +135,7 @@ final class Prefetch {
     return !closed;
   }
 
-  private synchronized void finish(Throwable error) {
+  private synchronized void finish(@Nullable Throwable error) {
     if (reading == start) {
       if (error == null) {
         ready++;

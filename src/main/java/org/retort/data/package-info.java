@@ -11,4 +11,7 @@
  * <p>Files may be in any {@link java.nio.file.FileSystem}, such as that of a zip file. One that is
  * missing, damaged or unreadable leads to a {@link org.retort.FileException}.
  */
+@NullMarked
 package org.retort.data;
+
+import org.jspecify.annotations.NullMarked;

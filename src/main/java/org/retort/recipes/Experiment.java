@@ -2,6 +2,7 @@ package org.retort.recipes;
 
 import java.nio.file.Path;
 import java.util.Optional;
+import org.jspecify.annotations.Nullable;
 import org.retort.Retort;
 import org.retort.RetortException;
 import org.retort.data.DatasetBatches;
@@ -221,7 +222,7 @@ public final class Experiment {
    *     where it may be null
    * @return a new step, which the caller closes
    */
-  public TrainingStep step(StageRecipe stage, Network student, Network teacher) {
+  public TrainingStep step(StageRecipe stage, Network student, @Nullable Network teacher) {
     long steps = steps(stage);
     TrainingStepBuilder builder =
         stage.hasTeacher() ? TrainingStep.builder(student, teacher) : TrainingStep.builder(student);

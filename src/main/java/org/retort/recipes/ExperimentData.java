@@ -1,6 +1,7 @@
 package org.retort.recipes;
 
 import java.util.stream.IntStream;
+import org.jspecify.annotations.Nullable;
 import org.retort.data.Augmentation;
 import org.retort.data.Dataset;
 import org.retort.data.DatasetBatches;
@@ -16,13 +17,13 @@ final class ExperimentData {
   private final Recipe recipe;
   private final Dataset train;
   private final Dataset ofStudents;
-  private final Dataset test; // null if there is none
+  private final @Nullable Dataset test; // null if there is none
   private final String credit;
   private final Augmentation augmentation;
   private final int teacherStepsPerEpoch;
   private final int stepsPerEpoch;
 
-  ExperimentData(Recipe recipe, Dataset train, Dataset test, String credit) {
+  ExperimentData(Recipe recipe, Dataset train, @Nullable Dataset test, String credit) {
     this.recipe = recipe;
     this.train = train;
     this.test = test;

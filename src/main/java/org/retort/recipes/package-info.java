@@ -6,4 +6,7 @@
  * <p>A loss's options are spelled in one class, {@code KdRecipe} and so on, which {@code
  * LossRecipes} lists by the losses' names; what a value must be, the loss itself checks.
  */
+@NullMarked
 package org.retort.recipes;
+
+import org.jspecify.annotations.NullMarked;

@@ -9,6 +9,7 @@ import jdk.jfr.Event;
 import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
+import org.jspecify.annotations.Nullable;
 
 /** The writing of a checkpoint in the flight recorder. */
 @Name("org.retort.Checkpoint")
@@ -20,7 +21,7 @@ final class CheckpointEvent extends Event {
   private static final CheckpointEvent ANY = new CheckpointEvent();
 
   @Label("File")
-  private String file;
+  private @Nullable String file;
 
   @Label("Size")
   @DataAmount
@@ -29,7 +30,7 @@ final class CheckpointEvent extends Event {
   private CheckpointEvent() {}
 
   /** Begins an event; returns null if nobody records such. */
-  static CheckpointEvent start() {
+  static @Nullable CheckpointEvent start() {
     if (!ANY.isEnabled()) {
       return null;
     }

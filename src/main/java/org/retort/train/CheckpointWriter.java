@@ -2,11 +2,12 @@ package org.retort.train;
 
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
+import org.jspecify.annotations.Nullable;
 
 /** Writes a trainer's checkpoints on threads of its own, one after the other. */
 final class CheckpointWriter {
   private final KeptFiles files;
-  private FutureTask<Void> write;
+  private @Nullable FutureTask<Void> write;
   private long steps;
 
   CheckpointWriter(KeptFiles files) {

@@ -11,6 +11,7 @@ import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
+import org.jspecify.annotations.Nullable;
 import org.retort.internal.Arguments;
 
 /**
@@ -61,7 +62,7 @@ final class InputTensors {
   }
 
   /** Returns one row per sample, int64 [B], or null if there are none. */
-  Tensor rows(Object rows, String argument, long batch) {
+  @Nullable Tensor rows(@Nullable Object rows, String argument, long batch) {
     if (rows instanceof LongBuffer buffer) {
       Arguments.rows(buffer, function, argument, batch);
       return around(new LongPointer(buffer), ScalarType.Long, batch);
@@ -74,7 +75,7 @@ final class InputTensors {
   }
 
   /** Returns the rows to contrast with, int64 [B, K+1], or null if there are none. */
-  Tensor contrast(Object contrast, long batch) {
+  @Nullable Tensor contrast(@Nullable Object contrast, long batch) {
     if (contrast instanceof LongBuffer buffer) {
       long width = Arguments.contrastWidth(buffer.remaining(), batch);
       Arguments.rows(buffer, function, "contrast", batch * width);
@@ -89,7 +90,7 @@ final class InputTensors {
   }
 
   /** Returns the weights [B], or null if there are none. */
-  Tensor weights(Object weights, long batch) {
+  @Nullable Tensor weights(@Nullable Object weights, long batch) {
     if (weights instanceof FloatBuffer buffer) {
       Arguments.numbers(buffer, function, "weights", batch);
       return around(new FloatPointer(buffer), ScalarType.Float, batch);
@@ -98,7 +99,7 @@ final class InputTensors {
   }
 
   /** Returns the logits [B, classes], or null if there are none. */
-  Tensor logits(Object logits, long batch) {
+  @Nullable Tensor logits(@Nullable Object logits, long batch) {
     if (logits instanceof FloatBuffer buffer) {
       Arguments.perSample(buffer, function, "teacher logits", batch);
       return around(new FloatPointer(buffer), ScalarType.Float, batch, buffer.remaining() / batch);

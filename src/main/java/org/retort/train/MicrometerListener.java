@@ -149,6 +149,7 @@ public final class MicrometerListener implements TrainingListener {
 
   @Override
   public void onCheckpoint(Path file) {
+    Arguments.notNull(file, "MicrometerListener.onCheckpoint", "file");
     checkpoints.increment();
   }
 }

@@ -7,6 +7,7 @@ import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 import jdk.jfr.Timespan;
+import org.jspecify.annotations.Nullable;
 
 /** A training step in the flight recorder. */
 @Name("org.retort.Step")
@@ -44,7 +45,7 @@ final class StepEvent extends Event {
   private StepEvent() {}
 
   /** Begins an event; returns null if nobody records such. */
-  static StepEvent start() {
+  static @Nullable StepEvent start() {
     if (!ANY.isEnabled()) {
       return null;
     }

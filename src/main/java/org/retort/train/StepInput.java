@@ -6,6 +6,7 @@ import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.util.List;
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 import org.retort.internal.Arguments;
 
 /**
@@ -22,20 +23,20 @@ import org.retort.internal.Arguments;
  */
 public final class StepInput {
   private final Object images;
-  private final Object labels;
-  private final Object indices;
-  private final Object contrast;
-  private final Object weights;
-  private final Object teacherLogits;
+  private final @Nullable Object labels;
+  private final @Nullable Object indices;
+  private final @Nullable Object contrast;
+  private final @Nullable Object weights;
+  private final @Nullable Object teacherLogits;
   private final List<Tensor> teacherFeatures;
 
   private StepInput(
       Object images,
-      Object labels,
-      Object indices,
-      Object contrast,
-      Object weights,
-      Object teacherLogits,
+      @Nullable Object labels,
+      @Nullable Object indices,
+      @Nullable Object contrast,
+      @Nullable Object weights,
+      @Nullable Object teacherLogits,
       List<Tensor> teacherFeatures) {
     this.images = images;
     this.labels = labels;
@@ -46,7 +47,7 @@ public final class StepInput {
     this.teacherFeatures = teacherFeatures;
   }
 
-  private static StepInput of(Object images, Object labels) {
+  private static StepInput of(Object images, @Nullable Object labels) {
     Arguments.notNull(images, "StepInput.of", "images");
     return new StepInput(images, labels, null, null, null, null, List.of());
   }
@@ -61,7 +62,7 @@ public final class StepInput {
    * @return the input
    * @throws IllegalArgumentException if the images are null
    */
-  public static StepInput of(Tensor images, Tensor labels) {
+  public static StepInput of(Tensor images, @Nullable Tensor labels) {
     return of((Object) images, labels);
   }
 
@@ -73,7 +74,7 @@ public final class StepInput {
    * @return the input
    * @throws IllegalArgumentException if the images are null
    */
-  public static StepInput of(FloatBuffer images, LongBuffer labels) {
+  public static StepInput of(FloatBuffer images, @Nullable LongBuffer labels) {
     return of((Object) images, labels);
   }
 
@@ -86,7 +87,7 @@ public final class StepInput {
    * @return the input
    * @throws IllegalArgumentException if the images are null
    */
-  public static StepInput of(ByteBuffer images, LongBuffer labels) {
+  public static StepInput of(ByteBuffer images, @Nullable LongBuffer labels) {
     return of((Object) images, labels);
   }
 
@@ -98,7 +99,7 @@ public final class StepInput {
    * @return the input
    * @throws IllegalArgumentException if the images are null
    */
-  public static StepInput of(float[] images, long[] labels) {
+  public static StepInput of(float[] images, long @Nullable [] labels) {
     return of((Object) images, labels);
   }
 
@@ -111,7 +112,7 @@ public final class StepInput {
    * @return the input
    * @throws IllegalArgumentException if the images are null
    */
-  public static StepInput of(byte[] images, long[] labels) {
+  public static StepInput of(byte[] images, long @Nullable [] labels) {
     return of((Object) images, labels);
   }
 
@@ -121,7 +122,7 @@ public final class StepInput {
    * @param indices int64 [B]; may be null if neither a term nor the teacher's cache needs them
    * @return a changed copy
    */
-  public StepInput withIndices(Tensor indices) {
+  public StepInput withIndices(@Nullable Tensor indices) {
     return indexed(indices);
   }
 
@@ -131,7 +132,7 @@ public final class StepInput {
    * @param indices B rows in a direct buffer; may be null if nothing needs them
    * @return a changed copy
    */
-  public StepInput withIndices(LongBuffer indices) {
+  public StepInput withIndices(@Nullable LongBuffer indices) {
     return indexed(indices);
   }
 
@@ -141,11 +142,11 @@ public final class StepInput {
    * @param indices B rows; may be null if nothing needs them
    * @return a changed copy
    */
-  public StepInput withIndices(long[] indices) {
+  public StepInput withIndices(long @Nullable [] indices) {
     return indexed(indices);
   }
 
-  private StepInput indexed(Object indices) {
+  private StepInput indexed(@Nullable Object indices) {
     return new StepInput(
         images, labels, indices, contrast, weights, teacherLogits, teacherFeatures);
   }
@@ -156,7 +157,7 @@ public final class StepInput {
    * @param contrast int64 [B, K+1], the positive first; may be null if no term needs them
    * @return a changed copy
    */
-  public StepInput withContrast(Tensor contrast) {
+  public StepInput withContrast(@Nullable Tensor contrast) {
     return contrasted(contrast);
   }
 
@@ -167,7 +168,7 @@ public final class StepInput {
    *     term needs them
    * @return a changed copy
    */
-  public StepInput withContrast(LongBuffer contrast) {
+  public StepInput withContrast(@Nullable LongBuffer contrast) {
     return contrasted(contrast);
   }
 
@@ -177,11 +178,11 @@ public final class StepInput {
    * @param contrast K+1 rows per image, the positive first; may be null if no term needs them
    * @return a changed copy
    */
-  public StepInput withContrast(long[] contrast) {
+  public StepInput withContrast(long @Nullable [] contrast) {
     return contrasted(contrast);
   }
 
-  private StepInput contrasted(Object contrast) {
+  private StepInput contrasted(@Nullable Object contrast) {
     return new StepInput(
         images, labels, indices, contrast, weights, teacherLogits, teacherFeatures);
   }
@@ -193,7 +194,7 @@ public final class StepInput {
    *     weight
    * @return a changed copy
    */
-  public StepInput withWeights(Tensor weights) {
+  public StepInput withWeights(@Nullable Tensor weights) {
     return weighted(weights);
   }
 
@@ -204,11 +205,11 @@ public final class StepInput {
    *     the same weight
    * @return a changed copy
    */
-  public StepInput withWeights(FloatBuffer weights) {
+  public StepInput withWeights(@Nullable FloatBuffer weights) {
     return weighted(weights);
   }
 
-  private StepInput weighted(Object weights) {
+  private StepInput weighted(@Nullable Object weights) {
     return new StepInput(
         images, labels, indices, contrast, weights, teacherLogits, teacherFeatures);
   }
@@ -247,23 +248,23 @@ public final class StepInput {
     return images;
   }
 
-  Object labels() {
+  @Nullable Object labels() {
     return labels;
   }
 
-  Object indices() {
+  @Nullable Object indices() {
     return indices;
   }
 
-  Object contrast() {
+  @Nullable Object contrast() {
     return contrast;
   }
 
-  Object weights() {
+  @Nullable Object weights() {
     return weights;
   }
 
-  Object teacherLogits() {
+  @Nullable Object teacherLogits() {
     return teacherLogits;
   }
 

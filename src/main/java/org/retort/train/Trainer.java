@@ -11,6 +11,7 @@ import java.util.Locale;
 import java.util.OptionalDouble;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.DoubleSupplier;
+import org.jspecify.annotations.Nullable;
 import org.retort.data.Batch;
 import org.retort.data.Batches;
 import org.retort.internal.Arguments;
@@ -52,7 +53,7 @@ public final class Trainer {
   private volatile boolean stopped;
 
   /** What the last checkpoint was taken of, and when. */
-  private String lastNote;
+  private @Nullable String lastNote;
 
   private long lastTime;
 
@@ -342,10 +343,10 @@ public final class Trainer {
     private final Batches batches;
     private final List<TrainingListener> listeners = new ArrayList<>();
     private int epochs;
-    private DoubleSupplier evaluation;
+    private @Nullable DoubleSupplier evaluation;
     private int evaluateEvery = 1;
     private int patience = Integer.MAX_VALUE;
-    private KeptFiles files;
+    private @Nullable KeptFiles files;
     private int checkpointEveryEpochs = 1;
     private long checkpointEverySteps = Long.MAX_VALUE;
     private long checkpointEveryNanos = Long.MAX_VALUE;

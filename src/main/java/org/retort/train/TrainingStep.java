@@ -17,6 +17,7 @@ import org.bytedeco.pytorch.StringTensorDict;
 import org.bytedeco.pytorch.StringVector;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.TensorVector;
+import org.jspecify.annotations.Nullable;
 import org.retort.bindings.NativeTrainingStep;
 import org.retort.bindings.global.retort;
 import org.retort.data.Batch;
@@ -153,7 +154,11 @@ public final class TrainingStep implements AutoCloseable {
    * @throws IllegalStateException if the step was closed
    * @throws org.retort.RetortException as below
    */
-  public void run(FloatBuffer images, LongBuffer labels, LongBuffer indices, StepResult result) {
+  public void run(
+      FloatBuffer images,
+      @Nullable LongBuffer labels,
+      @Nullable LongBuffer indices,
+      StepResult result) {
     runBuffers(images, labels, indices, null, result);
   }
 
@@ -168,7 +173,8 @@ public final class TrainingStep implements AutoCloseable {
    * @throws IllegalStateException as below
    * @throws org.retort.RetortException as below
    */
-  public void run(Tensor images, Tensor labels, Tensor indices, StepResult result) {
+  public void run(
+      Tensor images, @Nullable Tensor labels, @Nullable Tensor indices, StepResult result) {
     Arguments.tensor(images, RUN, "images");
     run(StepInput.of(images, labels).withIndices(indices), result);
   }
@@ -212,9 +218,9 @@ public final class TrainingStep implements AutoCloseable {
 
   private void runBuffers(
       Buffer images,
-      LongBuffer labels,
-      LongBuffer indices,
-      LongBuffer contrast,
+      @Nullable LongBuffer labels,
+      @Nullable LongBuffer indices,
+      @Nullable LongBuffer contrast,
       StepResult result) {
     long batch =
         images instanceof ByteBuffer bytes

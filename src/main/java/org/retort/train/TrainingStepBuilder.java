@@ -9,6 +9,7 @@ import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.LongVector;
+import org.jspecify.annotations.Nullable;
 import org.retort.bindings.NativeFileName;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativeStageVector;
@@ -38,13 +39,13 @@ public final class TrainingStepBuilder {
   private static final String NAME = "TrainingStepBuilder";
 
   private final Network student;
-  private final Network teacher;
+  private final @Nullable Network teacher;
   private Consumer<NativeTrainingStepOptions> common = options -> {};
   private List<Stage> stages = List.of(Stage.of(Sgd.of(0.1)));
   private Preprocessing preprocessing = Preprocessing.of();
   private List<Long> inputShape = List.of();
 
-  TrainingStepBuilder(Network student, Network teacher) {
+  TrainingStepBuilder(Network student, @Nullable Network teacher) {
     this.student = student;
     this.teacher = teacher;
   }

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import org.jspecify.annotations.Nullable;
 import org.retort.models.MobileNetV2;
 import org.retort.models.ShuffleNetV1;
 import org.retort.models.ShuffleNetV2;
@@ -55,6 +56,20 @@ final class PublicApi {
     /** Whether it takes so much time that a few tries must do. */
     boolean isDear() {
       return LIKE_RES_NET.contains(type);
+    }
+
+    /** Whether null for a parameter is all right, by its annotation. */
+    boolean isNullable(int parameter) {
+      return executable.getAnnotatedParameterTypes()[parameter].isAnnotationPresent(Nullable.class);
+    }
+
+    /**
+     * Whether it is Java's own, does nothing at all, or makes an exception, which asks for nothing.
+     */
+    boolean takesAnyNull() {
+      return executable.getName().equals("equals")
+          || executable instanceof Method method && method.isDefault()
+          || Throwable.class.isAssignableFrom(type);
     }
 
     boolean isStatic() {

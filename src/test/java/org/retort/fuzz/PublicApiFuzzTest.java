@@ -14,6 +14,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.regex.Pattern;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.PointerScope;
 import org.junit.jupiter.api.AfterEach;
@@ -106,6 +107,50 @@ final class PublicApiFuzzTest {
     if (done == 0) {
       neverDone.add(call.name());
     }
+  }
+
+  @TestFactory
+  Stream<DynamicTest> everyCall_nullForWhatIsNotNullable_isRefused() {
+    return calls.stream()
+        .filter(call -> !call.takesAnyNull())
+        .flatMap(
+            call ->
+                IntStream.range(0, call.executable().getParameterCount())
+                    .filter(i -> !call.executable().getParameterTypes()[i].isPrimitive())
+                    .mapToObj(
+                        i ->
+                            DynamicTest.dynamicTest(
+                                call.name() + " " + call.executable().getParameters()[i].getName(),
+                                () -> passNull(call, i))));
+  }
+
+  @SuppressWarnings("try") // the scope works by being open
+  private void passNull(Call call, int parameter) throws IOException {
+    fixtures.renew();
+    random.setSeed(SEED);
+    try (PointerScope scope = new PointerScope()) {
+      Arguments source = new Arguments(random, fixtures, 0);
+      boolean isMethod = call.executable() instanceof Method;
+      Object receiver = call.isStatic() || !isMethod ? null : source.object(call.type());
+      Object[] arguments = source.of(call.executable());
+      arguments[parameter] = null;
+      try {
+        PublicApi.invoke(call.executable(), receiver, arguments);
+        assertThat(call.isNullable(parameter))
+            .as("%s takes null, which is not said", call.name())
+            .isTrue();
+      } catch (InvocationTargetException refused) {
+        check(call.executable(), arguments, refused.getCause());
+        if (!call.isNullable(parameter)) {
+          assertThat(refused).hasCauseExactlyInstanceOf(IllegalArgumentException.class);
+        } else {
+          assertThat(refused.getCause().getMessage()).doesNotContain("(got null)");
+        }
+      } catch (ReflectiveOperationException error) {
+        throw new AssertionError(error);
+      }
+    }
+    fixtures.used();
   }
 
   @FuzzTest

@@ -83,6 +83,7 @@ final class Values {
     plain.put(char.class, () -> isWild() ? (char) random.nextInt(1 << 16) : ',');
     plain.put(int.class, this::integer);
     plain.put(long.class, this::number);
+    plain.put(float.class, () -> (float) real());
     plain.put(double.class, this::real);
     plain.put(float.class, () -> (float) real());
     plain.put(Double.class, () -> orNull(this::real));
