@@ -23,6 +23,7 @@ import org.retort.internal.NativeCriteria;
 import org.retort.internal.NativeEnums;
 import org.retort.internal.NativeLibrary;
 import org.retort.internal.NativeNetworks;
+import org.retort.internal.Shown;
 import org.retort.internal.StringLists;
 import org.retort.internal.TensorLists;
 import org.retort.models.Network;
@@ -93,6 +94,7 @@ public record OfdLoss(
   }
 
   private static final String NAME = "OfdLoss";
+  private static final int SHOWN = 4;
   private static final String COMPUTE = "OfdLoss.compute";
   private static final String OF_MARGINS = "OfdLoss.ofMargins";
   private static final String EXPECTED_MARGIN = "OfdLoss.expectedMargin";
@@ -267,6 +269,23 @@ public record OfdLoss(
    */
   public OfdLoss withInit(Init init) {
     return new OfdLoss(margins, reduction, layerDecay, scale, init);
+  }
+
+  /** Shows each option, but not more than the first of many margins. */
+  @Override
+  public String toString() {
+    List<String> shown = margins.stream().map(margin -> Shown.list(margin, SHOWN)).toList();
+    return "OfdLoss[margins="
+        + Shown.list(shown, SHOWN)
+        + ", reduction="
+        + reduction
+        + ", layerDecay="
+        + layerDecay
+        + ", scale="
+        + scale
+        + ", init="
+        + init
+        + "]";
   }
 
   /**

@@ -5,6 +5,7 @@ import static org.retort.internal.Arguments.check;
 import java.util.List;
 import java.util.stream.DoubleStream;
 import org.retort.internal.Arguments;
+import org.retort.internal.Shown;
 
 /**
  * The cross-entropy of the student's logits with the labels, over the labelled samples, as in
@@ -27,6 +28,7 @@ import org.retort.internal.Arguments;
 public record CrossEntropy(
     double weight, double labelSmoothing, List<Double> classWeights, Schedule schedule) {
   private static final String NAME = "CrossEntropy";
+  private static final int SHOWN = 10;
 
   /**
    * Makes a cross-entropy.
@@ -109,5 +111,19 @@ public record CrossEntropy(
    */
   public CrossEntropy withSchedule(Schedule schedule) {
     return new CrossEntropy(weight, labelSmoothing, classWeights, schedule);
+  }
+
+  /** Shows each option, but not more than the first of many weights. */
+  @Override
+  public String toString() {
+    return "CrossEntropy[weight="
+        + weight
+        + ", labelSmoothing="
+        + labelSmoothing
+        + ", classWeights="
+        + Shown.list(classWeights, SHOWN)
+        + ", schedule="
+        + schedule
+        + "]";
   }
 }
