@@ -63,6 +63,7 @@ final class BenchCommand implements Callable<Integer> {
             });
     Recipe recipe = methods.choose(common.recipe());
     Experiment experiment = common.onNoise(recipe);
+    common.check(() -> experiment.check(recipe.methods()));
     Retort.threads(common.threads());
     StepClock clock = new StepClock(experiment, warmUp, steps);
     return Work.run(

@@ -2,6 +2,7 @@ package org.retort.cli;
 
 import ch.qos.logback.classic.Logger;
 import java.nio.file.Path;
+import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
 import org.retort.recipes.Experiment;
@@ -18,6 +19,10 @@ import picocli.CommandLine.Spec.Target;
 /** The options of all commands that work on a recipe. */
 final class CommonOptions {
   private static final int MAX_THREADS = 1024;
+
+  /** What was typed for arguments by whose names recipes complain. */
+  private static final Map<String, String> OPTIONS =
+      Map.of("recipe", "--recipe", "folder", "--data", "device", "--device");
 
   @Option(
       names = "--recipe",
@@ -82,6 +87,15 @@ final class CommonOptions {
     return checked(() -> Experiment.onNoise(changed).on(device));
   }
 
+  /** Finds what is wrong in a recipe before anything is trained. */
+  void check(Runnable work) {
+    checked(
+        () -> {
+          work.run();
+          return null;
+        });
+  }
+
   /** Returns the number of threads. */
   int threads() {
     OptionValues.requireBetween(command, "--threads", threads, MAX_THREADS);
@@ -93,7 +107,12 @@ final class CommonOptions {
     try {
       return work.get();
     } catch (RecipeException failure) {
-      throw OptionValues.wrong(command, failure.getMessage());
+      throw OptionValues.wrong(command, ofOption(failure.getMessage()));
     }
+  }
+
+  private static String ofOption(String message) {
+    String argument = message.substring(0, Math.max(0, message.indexOf(' ')));
+    return OPTIONS.getOrDefault(argument, argument) + message.substring(argument.length());
   }
 }

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import org.retort.Retort;
+import org.retort.models.Network;
 import org.retort.recipes.DataRecipe;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Recipe;
@@ -83,6 +84,8 @@ final class DistillCommand implements Callable<Integer> {
   public Integer call() throws IOException {
     Settings settings = settings();
     Experiment experiment = common.open(settings.recipe());
+    common.check(() -> experiment.check(settings.methods()));
+    checkTeacher(settings, experiment);
     Retort.threads(settings.threads());
     return Work.run(
         spec.name(),
@@ -91,6 +94,19 @@ final class DistillCommand implements Callable<Integer> {
             Distillation.begin(settings, experiment, Work.commandLine(spec), progress, interruption)
                 .run(),
         this::report);
+  }
+
+  private void checkTeacher(Settings settings, Experiment experiment) {
+    if (settings.teacherFile().isEmpty()) {
+      if (settings.needsTeacher()) {
+        common.check(experiment::checkTeacher);
+      }
+      return;
+    }
+    String name = experiment.recipe().teacher().network();
+    try (Network teacher = experiment.network(name, 0)) {
+      OptionValues.load(spec, "--teacher", settings.teacherFile().get(), teacher, name);
+    }
   }
 
   private void report(Results results) throws IOException {
@@ -135,10 +151,15 @@ final class DistillCommand implements Callable<Integer> {
     if (teacherEpochs != null) {
       recipe = recipe.withTeacherEpochs(teacherEpochs);
     }
-    if (labelsPerClass != null) {
-      Recipe old = recipe;
-      recipe = common.checked(() -> old.withLabelsPerClass(labelsPerClass));
+    if (labelsPerClass == null) {
+      return recipe;
     }
-    return recipe;
+    if (recipe.data().labelsPerClass().isEmpty()) {
+      throw OptionValues.wrong(
+          spec,
+          "--labels-per-class must come with a recipe that hides labels (got %s)"
+              .formatted(recipe.name()));
+    }
+    return recipe.withLabelsPerClass(labelsPerClass);
   }
 }

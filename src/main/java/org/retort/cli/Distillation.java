@@ -55,8 +55,24 @@ final class Distillation {
     begun.output.begin(
         ExperimentReport.of(settings, experiment, command),
         settings.recipe().text(),
-        settings.resume());
+        settings.resume(),
+        begun.runs());
     return begun;
+  }
+
+  /** Returns the names of all runs. */
+  private List<String> runs() {
+    List<String> runs = new ArrayList<>(List.of(TEACHER));
+    for (Method method : settings.methods()) {
+      for (int seed = 0; seed < settings.seeds(); seed++) {
+        runs.add(name(method, seed));
+      }
+    }
+    return runs;
+  }
+
+  private static String name(Method method, long seed) {
+    return method.name() + "-seed" + seed;
   }
 
   /** Returns the number of steps of all runs together. */
@@ -106,7 +122,7 @@ final class Distillation {
   }
 
   private Run student(Method method, long seed) throws IOException {
-    String name = method.name() + "-seed" + seed;
+    String name = name(method, seed);
     Optional<Run> finished = finished(name, experiment.steps(method));
     return finished.isPresent() ? finished.get() : newStudent(name, method, seed);
   }

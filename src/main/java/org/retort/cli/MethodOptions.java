@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import org.retort.recipes.Recipe;
+import org.retort.recipes.Spelling;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
@@ -54,6 +55,8 @@ final class MethodOptions {
 
   /** Returns a recipe with the chosen networks and weights, and all methods. */
   Recipe change(Recipe recipe) {
+    teacher.network().ifPresent(name -> OptionValues.requireNetwork(command, "--teacher", name));
+    OptionValues.requireNetwork(command, "--student", student);
     Recipe changed =
         teacher.network().isPresent() ? recipe.withTeacher(teacher.network().get()) : recipe;
     changed = student == null ? changed : changed.withStudent(student);
@@ -75,7 +78,13 @@ final class MethodOptions {
     for (String name : names) {
       if (!known.contains(name)) {
         throw OptionValues.wrong(
-            command, option + " must be of " + String.join(", ", known) + " (got " + name + ")");
+            command,
+            option
+                + " must be of "
+                + String.join(", ", known)
+                + " (got "
+                + Spelling.got(name, known)
+                + ")");
       }
     }
   }

@@ -30,10 +30,11 @@ final class NetworkOptions {
       throw OptionValues.wrong(
           command, "<file.pt> must be a file that is there (got " + file + ")");
     }
+    OptionValues.requireNetwork(command, "--network", network);
     String name = network == null ? experiment.recipe().student().network() : network;
     Network loaded = common.checked(() -> experiment.network(name, 0));
     try {
-      loaded.loadStateDict(file);
+      OptionValues.load(command, "<file.pt>", file, loaded, name);
       return loaded;
     } catch (RuntimeException failure) {
       loaded.close();

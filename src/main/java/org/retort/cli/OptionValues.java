@@ -1,5 +1,10 @@
 package org.retort.cli;
 
+import java.nio.file.Path;
+import org.retort.RetortException;
+import org.retort.models.Network;
+import org.retort.models.Networks;
+import org.retort.recipes.Spelling;
 import picocli.CommandLine.IDefaultValueProvider;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.Model.ArgSpec;
@@ -17,6 +22,33 @@ final class OptionValues {
   static void requireBetween(CommandSpec command, String option, Integer value, int max) {
     if (value != null && (value < 1 || value > max)) {
       throw wrong(command, option + " must be between 1 and " + max + " (got " + value + ")");
+    }
+  }
+
+  /** Throws unless an option that is given names a network. */
+  static void requireNetwork(CommandSpec command, String option, String name) {
+    if (name != null && !Networks.names().contains(name)) {
+      throw wrong(
+          command,
+          "%s must be one of %s (got %s)"
+              .formatted(
+                  option,
+                  String.join(", ", Networks.names()),
+                  Spelling.got(name, Networks.names())));
+    }
+  }
+
+  /** Loads a state dict that an option names. */
+  static void load(
+      CommandSpec command, String option, Path file, Network network, String networkName) {
+    try {
+      network.loadStateDict(file);
+    } catch (RetortException wrong) {
+      throw wrong(
+          command,
+          "%s must be a state dict of %s (got %s: %s)"
+              .formatted(
+                  option, networkName, file, wrong.getMessage().replaceFirst("^[\\w.]+: ", "")));
     }
   }
 

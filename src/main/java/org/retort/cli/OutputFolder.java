@@ -25,10 +25,32 @@ record OutputFolder(Path folder) {
   private record History(List<Run.Epoch> epochs) {}
 
   /**
-   * Writes down what is to be run. To go on, the folder must hold the same experiment, or none;
-   * else whatever an earlier one could have gone on from is forgotten.
+   * Writes down what is to be run, so that a folder that can't be written is found before there is
+   * anything to lose. To go on, the folder must hold the same experiment, or none; else whatever an
+   * earlier one could have gone on from is forgotten.
    */
-  void begin(ExperimentReport report, String recipe, boolean resume) throws IOException {
+  void begin(ExperimentReport report, String recipe, boolean resume, List<String> runs)
+      throws IOException {
+    for (String run : runs) {
+      if (Files.isDirectory(network(run))) {
+        throw wrong(networkName(run) + " is a folder", null);
+      }
+    }
+    try {
+      begin(report, recipe, resume);
+    } catch (IOException failure) {
+      String kind = failure.getClass().getSimpleName();
+      throw wrong(kind + ": " + failure.getMessage(), failure);
+    }
+  }
+
+  private IOException wrong(String reason, Exception cause) {
+    return new IOException(
+        "--output must be a folder that can be written (got " + folder + ": " + reason + ")",
+        cause);
+  }
+
+  private void begin(ExperimentReport report, String recipe, boolean resume) throws IOException {
     Path file = folder.resolve(EXPERIMENT);
     if (resume && Files.exists(file)) {
       ExperimentReport old = Json.read(file, ExperimentReport.class);

@@ -64,6 +64,7 @@ final class TrainCommand implements Callable<Integer> {
             common.threads(),
             output.resume());
     Experiment experiment = common.open(recipe);
+    common.check(experiment::checkTeacher);
     Retort.threads(settings.threads());
     return Work.run(
         spec.name(),
@@ -92,6 +93,7 @@ final class TrainCommand implements Callable<Integer> {
     if (seed != null && seed < 0) {
       throw OptionValues.wrong(spec, "--seed must be at least 0 (got " + seed + ")");
     }
+    OptionValues.requireNetwork(spec, "--network", network);
     Recipe recipe = common.recipe();
     recipe = network == null ? recipe : recipe.withTeacher(network);
     recipe = epochs == null ? recipe : recipe.withTeacherEpochs(epochs);

@@ -28,10 +28,18 @@ final class CrdRecipe {
       if (fields.has("contrast")) {
         throw fields.wrong("contrast", "not be given with a queue", fields.text("contrast"));
       }
-      return context -> options.apply(loss);
+      return context -> options.apply(atLeastABatch(loss, context.batch()));
     }
     Contrast contrast = fields.choice("contrast", Contrast.class, Contrast.SAMPLES);
     return context -> options.apply(withContrast(context.labels(), contrast));
+  }
+
+  private static CrdLoss atLeastABatch(CrdLoss loss, int batch) {
+    if (loss.queue() < batch) {
+      throw new IllegalArgumentException(
+          "queue must be at least a batch of " + batch + " (got " + loss.queue() + ")");
+    }
+    return loss;
   }
 
   private static CrdLoss withContrast(long[] labels, Contrast contrast) {

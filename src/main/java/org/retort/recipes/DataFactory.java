@@ -63,18 +63,27 @@ final class DataFactory {
   static ExperimentData open(Recipe recipe, Optional<Path> folder) {
     String name = recipe.data().name();
     boolean ships = name.equals(DIGITS);
-    if (ships == folder.isPresent()) {
+    if (ships && folder.isPresent()) {
       throw new RecipeException(
-          "data of %s must come %s a folder (got %s)"
-              .formatted(
-                  name, ships ? "without" : "from", folder.map(Path::toString).orElse("none")));
+          "folder must not be given for the data of %s, which ship with Retort (got %s)"
+              .formatted(name, folder.get()));
     }
+    if (!ships && !folder.map(Files::isDirectory).orElse(false)) {
+      throw wrongFolder(name, folder.map(Path::toString).orElse("none"));
+    }
+    Parts parts;
     try {
-      Parts parts = SOURCES.get(name).opener().open(folder.orElse(null));
-      return new ExperimentData(recipe, parts.train(), parts.test(), parts.credit());
+      parts = SOURCES.get(name).opener().open(folder.orElse(null));
     } catch (IllegalArgumentException | FileException wrong) {
-      throw new RecipeException(wrong.getMessage());
+      throw wrongFolder(
+          name, folder.map(Path::toString).orElse("") + ": " + RecipeException.rule(wrong));
     }
+    return new ExperimentData(recipe, parts.train(), parts.test(), parts.credit());
+  }
+
+  private static RecipeException wrongFolder(String data, String got) {
+    return new RecipeException(
+        "folder must be that of the files of %s (got %s)".formatted(data, got));
   }
 
   /** Returns noise in the shape of the data. */

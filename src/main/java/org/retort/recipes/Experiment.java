@@ -1,8 +1,10 @@
 package org.retort.recipes;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Optional;
 import org.jspecify.annotations.Nullable;
+import org.retort.OutOfMemoryException;
 import org.retort.Retort;
 import org.retort.RetortException;
 import org.retort.data.DatasetBatches;
@@ -70,7 +72,7 @@ public final class Experiment {
     try (Network network = network(recipe.student().network(), 0)) {
       network.moveTo(device);
     } catch (RetortException wrong) {
-      throw new RecipeException(wrong.getMessage().replaceFirst("^[^:]*: ", ""));
+      throw new RecipeException(RecipeException.rule(wrong), wrong);
     }
     return new Experiment(recipe, data, device);
   }
@@ -199,18 +201,56 @@ public final class Experiment {
   }
 
   /**
+   * Finds what is wrong in methods before anything is trained: makes the step and the batches of
+   * each of their stages once, of networks that are thrown away, and reads no batch.
+   *
+   * @param methods which
+   * @throws RecipeException about the first that can't be made, of which it names the method, the
+   *     stage and, if it is to blame, the term
+   */
+  public void check(List<Method> methods) {
+    try (Network teacher = network(recipe.teacher().network(), 0);
+        Network student = network(recipe.student().network(), 0)) {
+      for (Method method : methods) {
+        for (StageRecipe stage : method.stages()) {
+          step(stage, student, teacher).close();
+          batches(stage, 0).close();
+        }
+      }
+    }
+  }
+
+  /**
+   * Finds what is wrong in the teacher's training before it begins, like {@link #check}.
+   *
+   * @throws RecipeException if its step can't be made
+   */
+  public void checkTeacher() {
+    try (Network teacher = network(recipe.teacher().network(), 0)) {
+      teacherStep(teacher).close();
+    }
+  }
+
+  /**
    * Makes the step that trains the teacher by the labels alone.
    *
    * @param teacher the network to train
    * @return a new step, which the caller closes
+   * @throws RecipeException if it can't be made of the recipe
    */
   public TrainingStep teacherStep(Network teacher) {
     OptimizerRecipe optimizer = recipe.teacher().optimizer().orElse(recipe.optimizer());
-    return onDevice(TrainingStep.builder(teacher))
-        .inputShape(inputShape())
-        .crossEntropy(1)
-        .optimizer(optimizer.optimizer(teacherSteps()))
-        .build();
+    try {
+      return onDevice(TrainingStep.builder(teacher))
+          .inputShape(inputShape())
+          .crossEntropy(1)
+          .optimizer(optimizer.optimizer(teacherSteps()))
+          .build();
+    } catch (OutOfMemoryException noFault) {
+      throw noFault;
+    } catch (IllegalArgumentException | RetortException wrong) {
+      throw RecipeException.at(recipe.name() + ": teacher", wrong);
+    }
   }
 
   /**
@@ -221,8 +261,36 @@ public final class Experiment {
    * @param teacher the network to learn from; of no use to a stage without distillation losses,
    *     where it may be null
    * @return a new step, which the caller closes
+   * @throws RecipeException if it can't be made of the recipe, with the method, the stage and, if
+   *     it is to blame, the term
    */
   public TrainingStep step(StageRecipe stage, Network student, @Nullable Network teacher) {
+    try {
+      return step(stage, stage.terms(), student, teacher);
+    } catch (OutOfMemoryException noFault) {
+      throw noFault;
+    } catch (IllegalArgumentException | RetortException wrong) {
+      throw placed(wrong, stage, student, teacher);
+    }
+  }
+
+  /** Returns an error with the first term that fails without the others, too, or the stage. */
+  private RecipeException placed(
+      RuntimeException wrong, StageRecipe stage, Network student, @Nullable Network teacher) {
+    for (TermRecipe term : stage.terms()) {
+      try {
+        step(stage, List.of(term), student, teacher).close();
+      } catch (IllegalArgumentException | RetortException ofTerm) {
+        if (RecipeException.rule(ofTerm).equals(RecipeException.rule(wrong))) {
+          return RecipeException.at(term.place(), wrong);
+        }
+      }
+    }
+    return RecipeException.at(stage.place(), wrong);
+  }
+
+  private TrainingStep step(
+      StageRecipe stage, List<TermRecipe> terms, Network student, @Nullable Network teacher) {
     long steps = steps(stage);
     TrainingStepBuilder builder =
         stage.hasTeacher() ? TrainingStep.builder(student, teacher) : TrainingStep.builder(student);
@@ -234,9 +302,10 @@ public final class Experiment {
     if (stage.trainsBackbone()) {
       builder.trainOnly(student.backbone().toArray(String[]::new));
     }
-    for (TermRecipe term : stage.terms()) {
+    for (TermRecipe term : terms) {
       Taps taps = term.taps().taps(student, teacher);
-      LossContext context = new LossContext(data.labels(), teacher, taps.teacher());
+      LossContext context =
+          new LossContext(data.labels(), data.batchSize(), teacher, taps.teacher());
       Schedule schedule = term.schedule().schedule(steps);
       builder.add(new Term(term.weight(), term.loss().loss(context), taps, schedule));
     }

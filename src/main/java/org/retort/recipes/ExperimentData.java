@@ -1,5 +1,7 @@
 package org.retort.recipes;
 
+import java.util.OptionalInt;
+import java.util.function.Supplier;
 import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.retort.data.Augmentation;
@@ -29,15 +31,26 @@ final class ExperimentData {
     this.test = test;
     this.credit = credit;
     augmentation = recipe.data().augmentation();
+    OptionalInt perClass = recipe.student().samplesPerClass();
+    ofStudents =
+        perClass.isPresent()
+            ? perClass(train, "student.samples_per_class", perClass.getAsInt(), 0)
+            : train;
+    teacherStepsPerEpoch = stepsPerEpoch(teacherBatches());
+    stepsPerEpoch = stepsPerEpoch(batches(true, 0));
+  }
+
+  private Subset perClass(Dataset dataset, String key, int count, long seed) {
+    return checked(key, () -> Subset.perClass(dataset, count, seed));
+  }
+
+  /** Tells the check of a number that fails in {@code maker} with the number's key. */
+  private <T> T checked(String key, Supplier<T> maker) {
     try {
-      ofStudents =
-          recipe.student().samplesPerClass().isPresent()
-              ? Subset.perClass(train, recipe.student().samplesPerClass().getAsInt(), 0)
-              : train;
-      teacherStepsPerEpoch = stepsPerEpoch(teacherBatches());
-      stepsPerEpoch = stepsPerEpoch(batches(true, 0));
+      return maker.get();
     } catch (IllegalArgumentException wrong) {
-      throw new RecipeException(wrong.getMessage());
+      String rule = RecipeException.rule(wrong).replaceFirst("^(size|count) must", key + " must");
+      throw new RecipeException(recipe.name() + ": " + rule, wrong);
     }
   }
 
@@ -55,6 +68,16 @@ final class ExperimentData {
   /** Returns the number of a student's batches in an epoch, with a teacher or without. */
   int stepsPerEpoch() {
     return stepsPerEpoch;
+  }
+
+  /** Returns the number of samples of a student's batch, with a teacher. */
+  int batchSize() {
+    StudentRecipe student = recipe.student();
+    OptionalInt labels = recipe.data().labelsPerClass();
+    return labels.isPresent()
+        ? Math.min(student.batch(), labels.getAsInt() * classes())
+            + student.unlabeledBatch().getAsInt()
+        : student.batch();
   }
 
   /** Returns the shape of an image. */
@@ -89,7 +112,9 @@ final class ExperimentData {
 
   /** Returns the teacher's batches. */
   DatasetBatches teacherBatches() {
-    return batches(train, recipe.teacher().seed()).size(recipe.teacher().batch()).build();
+    return checked(
+        "teacher.batch",
+        batches(train, recipe.teacher().seed()).size(recipe.teacher().batch())::build);
   }
 
   /**
@@ -99,16 +124,17 @@ final class ExperimentData {
     DatasetBatches.Builder batches = batches(ofStudents, seed);
     StudentRecipe student = recipe.student();
     if (recipe.data().labelsPerClass().isEmpty()) {
-      return batches.size(student.batch()).build();
+      return checked("student.batch", batches.size(student.batch())::build);
     }
     batches
         .size(student.unlabeledBatch().getAsInt())
         .labeled(labeled(recipe.data().labelsPerClass().getAsInt(), seed), student.batch());
-    return hasTeacher ? batches.build() : batches.withoutOthers().build();
+    return checked(
+        "student.unlabeled_batch", hasTeacher ? batches::build : batches.withoutOthers()::build);
   }
 
   private int[] labeled(int perClass, long seed) {
-    Subset labeled = Subset.perClass(ofStudents, perClass, seed);
+    Subset labeled = perClass(ofStudents, "data.labels_per_class", perClass, seed);
     return IntStream.range(0, labeled.size()).map(labeled::indexInWhole).toArray();
   }
 

@@ -13,7 +13,6 @@ import java.util.Set;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Supplier;
-import java.util.stream.Collectors;
 import org.snakeyaml.engine.v2.nodes.MappingNode;
 import org.snakeyaml.engine.v2.nodes.Node;
 import org.snakeyaml.engine.v2.nodes.NodeTuple;
@@ -134,7 +133,7 @@ final class Fields {
   String choice(String key, Collection<String> choices) {
     String text = text(key);
     if (!choices.contains(text)) {
-      throw wrong(key, "be one of " + String.join(", ", choices), text);
+      throw wrong(key, "be one of " + String.join(", ", choices), Spelling.got(text, choices));
     }
     return text;
   }
@@ -225,15 +224,13 @@ final class Fields {
   void finish() {
     for (String key : values.keySet()) {
       if (!known.contains(key)) {
-        throw wrong(lines.get(key), "key", "be one of " + String.join(", ", known), got(key));
+        throw wrong(
+            lines.get(key),
+            "key",
+            "be one of " + String.join(", ", known),
+            Spelling.got(key, known));
       }
     }
-  }
-
-  private String got(String key) {
-    return Spelling.nearest(key, known)
-        .map(nearest -> key + ", did you mean " + nearest + "?")
-        .orElse(key);
   }
 
   /** Returns what to throw about a key. */
@@ -247,6 +244,11 @@ final class Fields {
 
   private RecipeException wrong(int where, String key, String rule, Object value) {
     return new RecipeException(place(where) + key + " must " + rule + " (got " + value + ")");
+  }
+
+  /** Returns where the mapping begins. */
+  String place() {
+    return place(line);
   }
 
   private String place(int where) {
@@ -311,18 +313,8 @@ final class Fields {
   }
 
   private <E extends Enum<E>> E toConstant(String key, Class<E> type) {
-    String text = text(key);
-    return Arrays.stream(type.getEnumConstants())
-        .filter(constant -> name(constant).equals(text))
-        .findFirst()
-        .orElseThrow(
-            () ->
-                wrong(
-                    key,
-                    Arrays.stream(type.getEnumConstants())
-                        .map(Fields::name)
-                        .collect(Collectors.joining(", ", "be one of ", "")),
-                    text));
+    List<String> names = Arrays.stream(type.getEnumConstants()).map(Fields::name).toList();
+    return type.getEnumConstants()[names.indexOf(choice(key, names))];
   }
 
   private static String name(Enum<?> constant) {

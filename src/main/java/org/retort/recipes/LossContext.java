@@ -7,7 +7,8 @@ import org.retort.models.Network;
  * What a loss may have to know.
  *
  * @param labels the class of each training sample
+ * @param batch the number of samples of a batch
  * @param teacher the teacher as it is when the training begins
  * @param taps those of the teacher that the loss compares with
  */
-record LossContext(long[] labels, Network teacher, List<String> taps) {}
+record LossContext(long[] labels, int batch, Network teacher, List<String> taps) {}

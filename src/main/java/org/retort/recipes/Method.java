@@ -1,5 +1,6 @@
 package org.retort.recipes;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
@@ -13,13 +14,12 @@ import java.util.function.UnaryOperator;
 public record Method(String name, String title, List<StageRecipe> stages) {
   /** Reads a method of a student that is trained for some epochs. */
   static Method read(String name, Fields fields, int epochs) {
-    Method method =
-        new Method(
-            name,
-            fields.text("title", name),
-            fields.mappings("stages").stream()
-                .map(stage -> StageRecipe.read(stage, epochs))
-                .toList());
+    List<StageRecipe> stages = new ArrayList<>();
+    for (Fields stage : fields.mappings("stages")) {
+      String place = "method " + name + ", stage " + (stages.size() + 1);
+      stages.add(StageRecipe.read(stage, place, epochs));
+    }
+    Method method = new Method(name, fields.text("title", name), List.copyOf(stages));
     fields.finish();
     return method;
   }

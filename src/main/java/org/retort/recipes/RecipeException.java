@@ -14,4 +14,17 @@ public final class RecipeException extends IllegalArgumentException {
   RecipeException(String message, Throwable cause) {
     super(message, cause);
   }
+
+  /**
+   * Tells what was found wrong, with the part of the recipe that it is about in place of the
+   * function that found it.
+   */
+  static RecipeException at(String place, RuntimeException wrong) {
+    return new RecipeException(place + ": " + rule(wrong), wrong);
+  }
+
+  /** Returns a message without the function that it is from. */
+  static String rule(RuntimeException wrong) {
+    return wrong.getMessage().replaceFirst("^[\\w.]+: ", "");
+  }
 }

@@ -5,8 +5,20 @@ import java.util.Comparator;
 import java.util.Optional;
 
 /** Finds what somebody meant who wrote something else. */
-final class Spelling {
+public final class Spelling {
   private Spelling() {}
+
+  /**
+   * Tells what was got in the place of one of some words, and which of them it may have been meant
+   * to be.
+   *
+   * @param word what was got
+   * @param words what would have been right
+   * @return the end of a message
+   */
+  public static String got(String word, Collection<String> words) {
+    return nearest(word, words).map(near -> word + ", did you mean " + near + "?").orElse(word);
+  }
 
   /** Returns the word that is the fewest changes of letters away, if a third of them at most. */
   static Optional<String> nearest(String word, Collection<String> words) {

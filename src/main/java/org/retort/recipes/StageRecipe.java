@@ -14,6 +14,7 @@ import org.retort.train.TeacherBatchNorm;
  * @param optimizer another than the recipe's
  * @param trainsBackbone whether the classifier stays as it is
  * @param teacherBatchNorm what the teacher's BatchNorms do
+ * @param place what messages call it: {@code <file>:<line>: method <name>, stage <number>}
  */
 public record StageRecipe(
     int epochs,
@@ -21,15 +22,17 @@ public record StageRecipe(
     List<TermRecipe> terms,
     Optional<OptimizerRecipe> optimizer,
     boolean trainsBackbone,
-    TeacherBatchNorm teacherBatchNorm) {
+    TeacherBatchNorm teacherBatchNorm,
+    String place) {
   /** What a stage trains. */
   enum Part {
     ALL,
     BACKBONE
   }
 
-  /** Reads a stage of a student that is trained for some epochs. */
-  static StageRecipe read(Fields fields, int studentEpochs) {
+  /** Reads a stage, which messages call {@code name}, of a student trained for some epochs. */
+  static StageRecipe read(Fields fields, String name, int studentEpochs) {
+    String place = fields.place() + name;
     int epochs = fields.whole("epochs", 1, StudentRecipe.MAX_EPOCHS, studentEpochs);
     CrossEntropy crossEntropy = CrossEntropy.of(fields.notNegative("cross_entropy", 1));
     StageRecipe stage =
@@ -38,7 +41,7 @@ public record StageRecipe(
             fields.number("label_smoothing", crossEntropy, CrossEntropy::withLabelSmoothing),
             fields.has("terms")
                 ? fields.mappings("terms").stream()
-                    .map(term -> TermRecipe.read(term, epochs))
+                    .map(term -> TermRecipe.read(term, name, epochs))
                     .toList()
                 : List.of(),
             fields.has("optimizer")
@@ -46,7 +49,8 @@ public record StageRecipe(
                 : Optional.empty(),
             fields.choice("train", Part.class, Part.ALL) == Part.BACKBONE,
             fields.choice(
-                "teacher_batch_norm", TeacherBatchNorm.class, TeacherBatchNorm.EVALUATION));
+                "teacher_batch_norm", TeacherBatchNorm.class, TeacherBatchNorm.EVALUATION),
+            place);
     fields.finish();
     return stage;
   }
@@ -71,12 +75,13 @@ public record StageRecipe(
 
   /** Returns a copy of another length. */
   StageRecipe withEpochs(int other) {
-    return new StageRecipe(other, crossEntropy, terms, optimizer, trainsBackbone, teacherBatchNorm);
+    return new StageRecipe(
+        other, crossEntropy, terms, optimizer, trainsBackbone, teacherBatchNorm, place);
   }
 
   /** Returns a copy with other terms. */
   StageRecipe withTerms(List<TermRecipe> other) {
     return new StageRecipe(
-        epochs, crossEntropy, other, optimizer, trainsBackbone, teacherBatchNorm);
+        epochs, crossEntropy, other, optimizer, trainsBackbone, teacherBatchNorm, place);
   }
 }

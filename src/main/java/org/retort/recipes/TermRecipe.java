@@ -9,24 +9,32 @@ package org.retort.recipes;
  * @param loss the loss
  * @param taps what it compares
  * @param schedule what the weight is multiplied by
+ * @param place what messages call it
  */
 record TermRecipe(
-    String name, double weight, LossRecipe loss, TapsRecipe taps, ScheduleRecipe schedule) {
-  /** Reads a term of a stage of some epochs. */
-  static TermRecipe read(Fields fields, int epochs) {
+    String name,
+    double weight,
+    LossRecipe loss,
+    TapsRecipe taps,
+    ScheduleRecipe schedule,
+    String place) {
+  /** Reads a term of a stage, which messages call {@code stage}, of some epochs. */
+  static TermRecipe read(Fields fields, String stage, int epochs) {
+    String name = fields.has("name") ? fields.name("name") : fields.text("loss");
     TermRecipe term =
         new TermRecipe(
-            fields.has("name") ? fields.name("name") : fields.text("loss"),
+            name,
             fields.notNegative("weight", 1),
             LossRecipes.read(fields),
             TapsRecipe.read(fields),
-            ScheduleRecipe.read(fields, epochs));
+            ScheduleRecipe.read(fields, epochs),
+            fields.place() + stage + ", term " + name);
     fields.finish();
     return term;
   }
 
   /** Returns a copy of another weight. */
   TermRecipe withWeight(double other) {
-    return new TermRecipe(name, other, loss, taps, schedule);
+    return new TermRecipe(name, other, loss, taps, schedule, place);
   }
 }

@@ -13,6 +13,9 @@ import java.nio.file.attribute.FileTime;
 import java.util.Arrays;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.models.Network;
 import org.retort.models.TorchScriptNetwork;
 import org.retort.recipes.Recipes;
@@ -152,6 +155,117 @@ final class CommandsTest {
     assertThat(parts.resolve("crd-seed0.pt")).hasSameBinaryContentAs(whole.resolve("crd-seed0.pt"));
     assertThat(json(parts.resolve(".retort/crd-seed0.json")).getAsJsonArray("history")).hasSize(12);
     assertThat(parts.resolve(".retort/crd-seed0")).doesNotExist();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "*ofd, *crd] | {loss: ofd, taps: {student: [layer9], teacher: [layer1]}}] | :84: method all, stage 1, term ofd:"
+            + " student's tap must be one of ",
+        "*ofd, *crd] | {loss: ofd, taps: {student: [layer3], teacher: [layerr3]}}] | :84: method"
+            + " all, stage 1, term ofd: teacher's tap must be one of ",
+        "*ofd, *crd] | {loss: fsp, name: late, taps: [stem]}] | :84: method all, stage 1, term late:"
+            + " taps must be at least 2 (got 1)",
+        "*ofd, *crd] | *ofd], cross_entropy: 0, train: backbone} & {terms: [{loss: fsp, taps: [stem,"
+            + " layer1, x]}] | :85: method all, stage 2, term fsp: teacher's tap must be one of "
+      })
+  void distill_wrongTermOfTheLastMethod_isFoundBeforeAnythingIsTrained(
+      String part, String other, String message) throws IOException {
+    String text = Recipes.load("digits").text();
+    assertThat(text).contains("- terms: [*kd, *fsp, *nst, " + part);
+    Path file =
+        Files.writeString(
+            folder.resolve("a.yaml"),
+            text.replace(
+                "- terms: [*kd, *fsp, *nst, " + part,
+                "- {terms: [*kd, " + other.replace("&", "\n      -") + "}"));
+    Path output = folder.resolve("output");
+    assertThat(
+            execute(
+                "distill",
+                "--recipe=" + file,
+                "--epochs=1",
+                "--teacher-epochs=1",
+                "--seeds=1",
+                "--output=" + output))
+        .isEqualTo(2);
+    assertThat(err.toString()).startsWith("retort distill: " + file + message).hasLineCount(1);
+    assertThat(output).isEmptyDirectory();
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "batch: 64 | batch: 6400 | digits: teacher.batch must be between 1 and 1438 (got 6400)",
+        "unlabeled_batch: 96 | unlabeled_batch: 9600 | digits: student.unlabeled_batch must be"
+            + " between 1 and 1388 (got 9600)",
+        "batch: 32 | samples_per_class: 200 & batch: 32 | digits: student.samples_per_class must be"
+            + " between 1 and 139 (got 200)",
+        "{loss: crd, | {loss: crd, queue: 100, | FILE:79: method crd, stage 1, term crd: queue must"
+            + " be at least a batch of 128 (got 100)"
+      })
+  void distill_numberThatDoesNotFitTheData_isToldByItsKey(String part, String other, String message)
+      throws IOException {
+    String text = Recipes.load("digits").text();
+    assertThat(text).contains(part);
+    String changed = text.replace(part, other.replace(" & ", "\n  "));
+    Path file = Files.writeString(folder.resolve("a.yaml"), changed);
+    String output = "--output=" + folder.resolve("output");
+    assertThat(execute("distill", "--recipe=" + file, "--methods=crd", output)).isEqualTo(2);
+    assertThat(err.toString())
+        .isEqualTo("retort distill: " + message.replace("FILE", file.toString()) + "\n");
+  }
+
+  @Test
+  void distill_wrongStateDictOfTheTeacher_isFoundBeforeAnEarlierRunIsForgotten()
+      throws IOException {
+    Path earlier = Files.createDirectories(folder.resolve("output/.retort/kd-seed0"));
+    Path file = Files.writeString(folder.resolve("teacher.pt"), "no state dict");
+    assertThat(execute("distill", "--teacher=" + file, "--output=" + folder.resolve("output")))
+        .isEqualTo(2);
+    assertThat(err.toString())
+        .startsWith(
+            "retort distill: --teacher must be a state dict of resnet20 (got " + file + ": ")
+        .hasLineCount(1);
+    assertThat(earlier).exists();
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"recipe.yaml", "experiment.json", "teacher.pt", "kd-seed1.pt"})
+  void distill_fileOfTheOutputThatCannotBeWritten_isFoundBeforeAnythingIsTrained(String name)
+      throws IOException {
+    Files.createDirectories(folder.resolve(name));
+    String[] options = {"distill", "--methods=kd", "--teacher-epochs=1", "--epochs=1"};
+    assertThat(execute(with(with(options, "--seeds=2"), folder))).isEqualTo(1);
+    assertThat(err.toString())
+        .startsWith(
+            "retort distill: --output must be a folder that can be written (got " + folder + ": ")
+        .contains(name)
+        .hasLineCount(1);
+    assertThat(folder.resolve("kd-seed0.pt")).doesNotExist();
+    assertThat(folder.resolve(".retort/teacher.json")).doesNotExist();
+  }
+
+  @Test
+  void evaluate_stateDictOfAnotherNetwork_namesTheFileAndTheNetwork() throws IOException {
+    run("train", "--network=resnet8", "--epochs=1", "--output=" + folder);
+    String file = folder.resolve("teacher.pt").toString();
+    assertThat(execute("evaluate", file, "--network=vgg8")).isEqualTo(2);
+    assertThat(err.toString())
+        .startsWith("retort evaluate: <file.pt> must be a state dict of vgg8 (got " + file + ": ")
+        .hasLineCount(1);
+    assertThat(execute("evaluate", file, "--network=resnet18")).isEqualTo(2);
+    assertThat(err.toString()).startsWith("retort evaluate: --network must be one of ");
+  }
+
+  @Test
+  void train_unknownNetwork_isOneLineAndExitCode2() {
+    assertThat(execute("train", "--network=resnet21")).isEqualTo(2);
+    assertThat(err.toString())
+        .startsWith("retort train: --network must be one of ")
+        .endsWith(" (got resnet21, did you mean resnet20?)\n");
   }
 
   @Test

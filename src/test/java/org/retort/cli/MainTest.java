@@ -82,6 +82,8 @@ final class MainTest {
       delimiter = '|',
       value = {
         "--methods teacher | --methods must be of {methods} (got teacher)",
+        "--methods fps | --methods must be of {methods} (got fps)",
+        "--methods stutent | --methods must be of {methods} (got stutent, did you mean student?)",
         "--methods kd,,student | --methods must be of {methods} (got )",
         "--methods | Missing required parameter for option '--methods' (<method>)",
         "--weights kd | Value for option option '--weights' (<term>=<weight>) should be in"
@@ -92,23 +94,29 @@ final class MainTest {
             + " number of at least 0 (got NaN)",
         "--weights kd=much | Invalid value for option '--weights' (<term>=<weight>): must be a"
             + " number of at least 0 (got much)",
-        "--weights ofx=1 | --weights must be of crd, dkd, fsp, fsp-stages, kd, nst, ofd (got ofx)",
-        "--teacher resnet9 | network must be one of {networks} (got resnet9)",
+        "--weights ofx=1 | --weights must be of crd, dkd, fsp, fsp-stages, kd, nst, ofd (got ofx, did you mean"
+            + " ofd?)",
+        "--teacher resnet9 | --teacher must be one of {networks} (got resnet9, did you mean"
+            + " resnet8?)",
+        "--student vgg | --student must be one of {networks} (got vgg, did you mean" + " vgg8?)",
         "--teacher none.pt | Invalid value for option '--teacher': must be a file that"
             + " is there (got none.pt)",
-        "--recipe none.yaml | recipe must be a file or one of {recipes} (got none.yaml)",
-        "--recipe cifar100-ofd --labels-per-class 5 | cifar100-ofd: labels_per_class must be part"
-            + " of the recipe to be changed (got none)",
-        "--recipe fashion-mnist | data of fashion-mnist must come from a folder (got none)",
-        "--recipe fashion-mnist --data there | IdxDataset.open: file must exist (got"
-            + " there/train-images-idx3-ubyte.gz)",
-        "--data there | data of digits must come without a folder (got there)",
+        "--recipe none.yaml | --recipe must be a file or one of {recipes} (got none.yaml)",
+        "--recipe cifar100-ofd --labels-per-class 5 | --labels-per-class must come with a recipe"
+            + " that hides labels (got cifar100-ofd)",
+        "--recipe fashion-mnist | --data must be that of the files of fashion-mnist (got none)",
+        "--recipe fashion-mnist --data there | --data must be that of the files of fashion-mnist"
+            + " (got there)",
+        "--recipe fashion-mnist --data src | --data must be that of the files of fashion-mnist (got"
+            + " src: file must exist (got src/train-images-idx3-ubyte.gz))",
+        "--data there | --data must not be given for the data of digits, which ship with Retort"
+            + " (got there)",
         "--seeds 0 | --seeds must be between 1 and 1000 (got 0)",
         "--seeds 1.5 | Invalid value for option '--seeds': '1.5' is not an int",
         "--epochs 0 | --epochs must be between 1 and 10000 (got 0)",
         "--teacher-epochs -3 | --teacher-epochs must be between 1 and 10000 (got -3)",
         "--labels-per-class 101 | --labels-per-class must be between 1 and 100 (got 101)",
-        "--device tpu | device must be cpu or cuda (got tpu)",
+        "--device tpu | --device must be cpu or cuda (got tpu)",
         "--threads 0 | --threads must be between 1 and 1024 (got 0)",
         "--sedes 3 | Unknown options: '--sedes', '3'",
         "everything | Unmatched argument at index 1: 'everything'"

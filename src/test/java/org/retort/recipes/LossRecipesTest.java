@@ -27,6 +27,7 @@ import org.snakeyaml.engine.v2.api.lowlevel.Compose;
 
 /** Every option of every loss, by its name in recipes. */
 final class LossRecipesTest {
+  private static final int BATCH = 64;
   private static final long[] LABELS = {0, 1, 0, 1, 2};
 
   @Test
@@ -131,7 +132,7 @@ final class LossRecipesTest {
       })
   void ofd_marginsOfTheTeacher_keepTheOptions(String yaml) {
     try (Network teacher = ResNet.cifar(8, 10)) {
-      LossContext context = new LossContext(LABELS, teacher, List.of("layer1.pre"));
+      LossContext context = new LossContext(LABELS, BATCH, teacher, List.of("layer1.pre"));
       assertThat(((OfdLoss) recipe(yaml).loss(context)).scale()).isEqualTo(10);
     }
   }
@@ -183,7 +184,7 @@ final class LossRecipesTest {
   }
 
   private static DistillationLoss read(String yaml) {
-    return recipe(yaml).loss(new LossContext(LABELS, null, List.of()));
+    return recipe(yaml).loss(new LossContext(LABELS, BATCH, null, List.of()));
   }
 
   private static LossRecipe recipe(String yaml) {
