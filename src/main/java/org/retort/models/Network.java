@@ -201,9 +201,8 @@ public abstract sealed class Network implements AutoCloseable
 
   /**
    * The name of the BatchNorm layer before a tap, for {@link
-   * org.retort.losses.OfdLoss#withTeacherMargins}: the tap is its output, in a residual network
-   * plus the shortcut. For a native network it is that of RepDistiller's {@code
-   * get_bn_before_relu}.
+   * org.retort.losses.OfdLoss#ofTeacherMargins}: the tap is its output, in a residual network plus
+   * the shortcut. For a native network it is that of RepDistiller's {@code get_bn_before_relu}.
    *
    * @param tap its name, for example {@code layer2.pre}
    * @return the layer's name

@@ -56,7 +56,7 @@ public final class StepInput {
    * Images and their labels in tensors.
    *
    * @param images [B, …input shape], or [B, height, width, channels] with {@link
-   *     TrainingStepBuilder#imagesChannelsLast()}, in the student's dtype or uint8
+   *     org.retort.models.Preprocessing#withChannelsLast}, in the student's dtype or uint8
    * @param labels int64 [B], classes from 0, or −1 for an image without a label, which takes part
    *     in the distillation terms only; may be null if the weight of the cross-entropy is 0
    * @return the input

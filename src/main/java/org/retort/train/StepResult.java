@@ -62,7 +62,7 @@ public final class StepResult {
   /**
    * The value of a distillation term.
    *
-   * @param index its place in the order of {@link TrainingStep.Builder#add} in the stage, from 0
+   * @param index its place in the order of {@link TrainingStepBuilder#add} in the stage, from 0
    * @return the value before its weight
    * @throws IllegalArgumentException if there is no such term
    */
@@ -133,7 +133,7 @@ public final class StepResult {
   /**
    * Whether the batch was skipped because its loss or gradient was not finite.
    *
-   * @return true only with {@link TrainingStep.Builder#skipNonFinite()}, or for a gradient that
+   * @return true only with {@link TrainingStepBuilder#skipNonFinite()}, or for a gradient that
    *     overflows in {@link Precision#FLOAT16}; a skipped batch changes nothing, and the values are
    *     those computed up to that point
    */
@@ -144,7 +144,7 @@ public final class StepResult {
   /**
    * Whether a CUDA graph ran the step.
    *
-   * @return true only with {@link TrainingStep.Builder#cudaGraph}
+   * @return true only with {@link TrainingStepBuilder#cudaGraph}
    */
   public boolean graph() {
     return values[GRAPH] != 0;

@@ -221,13 +221,14 @@ public final class TrainingStepBuilder {
   /**
    * Sets whether steps are asynchronous: {@code run} returns once its work is enqueued on the
    * device, and reports the result of the previous step, or one of 0 samples if there was none. If
-   * that step has failed, {@code run} throws its error and ignores the new batch. {@link #finish}
-   * waits for the last step. Useful on a GPU; off by default.
+   * that step has failed, {@code run} throws its error and ignores the new batch. {@link
+   * TrainingStep#finish} waits for the last step. Useful on a GPU; off by default.
    *
    * <p>While a step is pending, BatchNorm's statistics may be those of a step that will fail;
-   * parameters never are. All methods of this class, {@link #publish}, {@link #save}, {@link
-   * #state} and {@link #close} among them, and those of the networks wait for the pending step
-   * first. Until then, another step that shares the student throws.
+   * parameters never are. All methods of the step, {@link TrainingStep#publish}, {@link
+   * TrainingStep#save}, {@link TrainingStep#state} and {@link TrainingStep#close} among them, and
+   * those of the networks wait for the pending step first. Until then, another step that shares the
+   * student throws.
    *
    * @param late whether results are late
    * @return this builder
@@ -245,7 +246,8 @@ public final class TrainingStepBuilder {
    * <p>A graph does not support several batches per update, a cache of the teacher's outputs,
    * teacher outputs that come with the batch, CRD's Z as a moving average, or networks that draw
    * random numbers (dropout), wait for the device or change attributes of their own. {@link
-   * #graphObstacle} reports which; {@link StepResult#graph} reports whether a step ran as a graph.
+   * TrainingStep#graphObstacle} reports which; {@link StepResult#graph} reports whether a step ran
+   * as a graph.
    *
    * @param graph whether to record
    * @return this builder; {@link #build} throws if the student is not on a GPU

@@ -43,7 +43,9 @@ class ModulePathIT {
       command.add("--module-path");
       command.add(
           jars.map(Path::toString)
-              .filter(jar -> jar.matches(".*/(retort|pytorch|openblas|javacpp|slf4j-api)-[^/]*"))
+              .filter(
+                  jar ->
+                      jar.matches(".*/(retort|pytorch|openblas|javacpp|slf4j-api|jspecify)-[^/]*"))
               .collect(Collectors.joining(File.pathSeparator)));
     }
     command.addAll(List.of("--add-modules", "ALL-MODULE-PATH", source.toString()));
