@@ -55,6 +55,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/train/sgd.h",
               "retort/train/adam.h",
               "retort/train/stage.h",
+              "retort/train/step_checkpoint.h",
               "retort/train/training_step.h",
               "retort_bridge.h"
             },

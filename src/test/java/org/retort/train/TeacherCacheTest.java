@@ -58,6 +58,7 @@ final class TeacherCacheTest {
         builder ->
             option.apply(
                 builder
+                    .memoryFormat(MemoryFormat.CONTIGUOUS) // in which outputs come from a cache
                     .add(1, KdLoss.of(4))
                     .add(1, NstLoss.linear(), Taps.of("0"))
                     .optimizer(Sgd.of(0.1))));
