@@ -26,7 +26,7 @@ import org.retort.recipes.Recipes;
  * <ul>
  *   <li>Java and C++ are part of a source that a test runs, or of one that an integration test
  *       makes of the block; so is CMake, and Maven's XML;
- *   <li>YAML is a recipe that can be read;
+ *   <li>YAML is a recipe that can be read, or Kubernetes' probes of what a test asks, too;
  *   <li>Kotlin, of Gradle, has the dependencies of the README's {@code pom.xml};
  *   <li>Python is run by ctest, which is given the pages, where the modules are that it imports;
  *   <li>shell, and commands in the text, name what there is: see {@link ShellScript};
@@ -77,8 +77,12 @@ class PagesTest {
       case "cpp" -> assertPartOf(block, files(CONSUMER, ".cpp"));
       case "cmake" -> assertPartOf(block, List.of(CONSUMER.resolve("CMakeLists.txt")));
       case "yaml" -> {
-        Path file = Files.writeString(folder.resolve("recipe.yaml"), block.text());
-        assertThat(Recipes.load(file.toString()).methodNames()).isNotEmpty();
+        if (block.text().contains("httpGet")) {
+          assertProbesAreTested(block.text());
+        } else {
+          Path file = Files.writeString(folder.resolve("recipe.yaml"), block.text());
+          assertThat(Recipes.load(file.toString()).methodNames()).isNotEmpty();
+        }
       }
       case "kotlin" ->
           assertThat(gradleDependencies(block.text()))
@@ -90,6 +94,15 @@ class PagesTest {
       case "dockerfile" -> assertDockerfile(block.text());
       default -> assertThat(block.language()).isEqualTo("text");
     }
+  }
+
+  /** Probes of Kubernetes ask what the test of the service that they belong to asks. */
+  private static void assertProbesAreTested(String probes) throws IOException {
+    String test =
+        Files.readString(TESTS.resolve("org/retort/examples/spring/DigitsApplicationTest.java"));
+    List<String> paths =
+        Pattern.compile("path: ([^,}]+)").matcher(probes).results().map(m -> m.group(1)).toList();
+    assertThat(paths).isNotEmpty().allSatisfy(path -> assertThat(test).contains(path));
   }
 
   @ParameterizedTest
