@@ -248,8 +248,8 @@ TEST_F(CheckpointTest, RefusalNamesTheOptionThatDiffers) {
       error_after([&](TrainingStepOptions& options) { options.terms[0].criterion = std::make_shared<DkdOptions>(); }),
       "criterion of term 0 must be dkd_loss, as in this step (got kd_loss");
   EXPECT_EQ(
-      error_after([&](TrainingStepOptions& options) { options.student_format = MemoryFormat::kChannelsLast; }),
-      "student_format must be channels_last, as in this step (got contiguous");
+      error_after([&](TrainingStepOptions& options) { options.student_format = MemoryFormat::kContiguous; }),
+      "student_format must be contiguous, as in this step (got channels_last");
   EXPECT_EQ(
       error_after([&](TrainingStepOptions& options) {
         options.later_stages.clear();
@@ -295,7 +295,7 @@ TEST_F(CheckpointTest, ForgedNumbersAreRefusedAndChangeNothing) {
   EXPECT_EQ(error_after("numbers", 2, 5), of_numbers("steps of the stage", "between 0 and 4 (got 5)"));
   EXPECT_EQ(error_after("numbers", 3, 3), of_numbers("accumulated batches", "between 0 and 2 (got 3)"));
   EXPECT_EQ(error_after("numbers", 3, -1), of_numbers("accumulated batches", "between 0 and 2 (got -1)"));
-  EXPECT_EQ(error_after("numbers", 4, 1), of_numbers("student's format", "one that the step may use (got 1)"));
+  EXPECT_EQ(error_after("numbers", 4, 0), of_numbers("student's format", "one that the step may use (got 0)"));
   EXPECT_EQ(error_after("numbers", 5, 3), of_numbers("teacher's format", "one that the step may use (got 3)"));
   for (const auto& [place, value] : {std::pair{0, 3}, std::pair{0, -4}, std::pair{1, 2000}, std::pair{1, -1}}) {
     EXPECT_NE(

@@ -60,7 +60,9 @@ class TeacherTest : public test::SeededTest {};
 // ---- given outputs --------------------------------------------------------------------------------------------------
 
 TEST_F(TeacherTest, GivenOutputsAreAsGoodAsComputedOnes) {
-  StepRig rig, computing;
+  // As the outputs that are given.
+  const auto contiguous = [](TrainingStepOptions& options) { options.teacher_format = MemoryFormat::kContiguous; };
+  StepRig rig(contiguous), computing(contiguous);
   EXPECT_EQ(rig.step->teacher_taps(), (std::vector<std::string>{"embedding", "map"}));
   give_outputs(rig);
   rig.teacher->halfway = [] { throw std::runtime_error("the teacher ran"); };
@@ -182,6 +184,7 @@ TEST_P(TeacherBatchNormTest, DoesWhatItsModeSays) {
     // Dropout, which must stay off.
     options.teacher = teacher = std::make_shared<TinyNetwork>(5, /*dropout=*/0.5);
     options.teacher_batch_norm = GetParam();
+    options.teacher_format = MemoryFormat::kContiguous;  // as the twin's images
   });
   const auto twin = std::make_shared<TinyNetwork>(5);
   for (const auto& entry : twin->state_dict()) at::Tensor(entry.value()).copy_(teacher->state_dict()[entry.key()]);
