@@ -57,17 +57,7 @@ public record Augmentation(
         flipProbability);
     mean = Arguments.list(mean, NAME, "mean");
     deviation = Arguments.list(deviation, NAME, "deviation");
-    Arguments.check(
-        mean.size() == deviation.size(),
-        "Augmentation: mean and deviation must have the same length (got %d and %d)",
-        mean.size(),
-        deviation.size());
-    for (double value : mean) {
-      Arguments.check(Double.isFinite(value), "Augmentation: mean must be finite (got %s)", value);
-    }
-    for (double value : deviation) {
-      Arguments.positive(value, NAME, "deviation");
-    }
+    Arguments.normalization(mean, deviation, NAME);
   }
 
   /**

@@ -53,11 +53,7 @@ public final class Arguments {
    * @return the elements, immutable
    */
   public static <T> List<T> list(T[] elements, String function, String argument) {
-    notNull(elements, function, argument);
-    for (int i = 0; i < elements.length; i++) {
-      notNull(elements[i], function, argument + "[" + i + "]");
-    }
-    return List.of(elements);
+    return list(Arrays.asList(notNull(elements, function, argument)), function, argument);
   }
 
   /**
@@ -75,6 +71,28 @@ public final class Arguments {
       notNull(elements.get(i), function, argument + "[" + i + "]");
     }
     return List.copyOf(elements);
+  }
+
+  /**
+   * Requires numbers by which channels can be normalised.
+   *
+   * @param mean finite
+   * @param deviation positive and finite, as many as there are means
+   * @param function the caller's name
+   */
+  public static void normalization(List<Double> mean, List<Double> deviation, String function) {
+    check(
+        mean.size() == deviation.size(),
+        "%s: mean and deviation must have the same length (got %s and %s)",
+        function,
+        mean.size(),
+        deviation.size());
+    for (double value : mean) {
+      check(Double.isFinite(value), "%s: mean must be finite (got %s)", function, value);
+    }
+    for (double value : deviation) {
+      positive(value, function, "deviation");
+    }
   }
 
   /**

@@ -45,7 +45,6 @@ public final class NativeFiles {
   public static void save(
       String function, Path file, Consumer<NativeFileName> toFile, Consumer<NativeBytes> toMemory) {
     Arguments.notNull(file, function, "file");
-    NativeLibrary.load();
     if (isNative(file)) {
       try (NativeFileName name = nameOf(file)) {
         toFile.accept(name);
@@ -72,7 +71,6 @@ public final class NativeFiles {
    */
   public static void save(String function, OutputStream stream, Consumer<NativeBytes> toMemory) {
     Arguments.notNull(stream, function, "stream");
-    NativeLibrary.load();
     inMemory(
         bytes -> {
           toMemory.accept(bytes);
@@ -100,7 +98,6 @@ public final class NativeFiles {
       Function<NativeFileName, T> fromFile,
       Function<NativeBytes, T> fromMemory) {
     Arguments.notNull(file, function, "file");
-    NativeLibrary.load();
     LoadEvent event = FlightRecorder.isAvailable() ? LoadEvent.start() : null;
     T loaded = loaded(function, file, fromFile, fromMemory);
     if (event != null) {
@@ -146,7 +143,6 @@ public final class NativeFiles {
   public static <T> T load(
       String function, InputStream stream, Function<NativeBytes, T> fromMemory) {
     Arguments.notNull(stream, function, "stream");
-    NativeLibrary.load();
     return inMemory(
         bytes -> {
           attempt(
@@ -166,7 +162,6 @@ public final class NativeFiles {
    */
   public static <T> T load(String function, byte[] content, Function<NativeBytes, T> fromMemory) {
     Arguments.notNull(content, function, "bytes");
-    NativeLibrary.load();
     return inMemory(
         bytes -> {
           bytes.name(content.length + " bytes");
@@ -204,6 +199,7 @@ public final class NativeFiles {
    * @return its absolute name, which the caller closes
    */
   public static NativeFileName nameOf(Path file) {
+    NativeLibrary.load();
     String escaped = file.toUri().getRawPath();
     byte[] name = new byte[escaped.length()];
     int size = 0;
@@ -224,6 +220,7 @@ public final class NativeFiles {
   }
 
   private static <T> T inMemory(Function<NativeBytes, T> use) {
+    NativeLibrary.load();
     NativeBytes bytes = new NativeBytes();
     try {
       return use.apply(bytes);

@@ -50,18 +50,7 @@ public record Preprocessing(
         inputShape);
     mean = Arguments.list(mean, NAME, "mean");
     deviation = Arguments.list(deviation, NAME, "deviation");
-    check(
-        mean.size() == deviation.size(),
-        "%s: mean and deviation must have the same length (got %s and %s)",
-        NAME,
-        mean.size(),
-        deviation.size());
-    for (double value : mean) {
-      check(Double.isFinite(value), "%s: mean must be finite (got %s)", NAME, value);
-    }
-    for (double value : deviation) {
-      Arguments.positive(value, NAME, "deviation");
-    }
+    Arguments.normalization(mean, deviation, NAME);
   }
 
   /**
