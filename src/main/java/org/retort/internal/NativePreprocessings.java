@@ -1,41 +1,35 @@
 package org.retort.internal;
 
-import java.util.List;
+import java.util.function.BiConsumer;
 import java.util.function.Consumer;
-import org.bytedeco.pytorch.DoubleVector;
-import org.bytedeco.pytorch.LongVector;
 import org.retort.bindings.NativePreprocessing;
 
-/** Hands over how images are prepared. */
+/**
+ * The native preprocessings behind preprocessings, whose public class does not show them: {@code
+ * org.retort.models.Preprocessing} says here how they are handed over, and networks, predictors and
+ * training steps ask.
+ */
 public final class NativePreprocessings {
+  private static volatile BiConsumer<Object, Consumer<NativePreprocessing>> giver;
+
   private NativePreprocessings() {}
+
+  /**
+   * Sets how preprocessings are handed over; called once, before there is any.
+   *
+   * @param giver gives a new native preprocessing to what must copy it at once
+   */
+  public static void setGiver(BiConsumer<Object, Consumer<NativePreprocessing>> giver) {
+    NativePreprocessings.giver = giver;
+  }
 
   /**
    * Hands over a native preprocessing.
    *
-   * @param inputShape the shape of one image; empty if it is not known
-   * @param mean one for each channel, one for all, or none
-   * @param deviation as many
-   * @param channelsLast whether channels come last in memory
+   * @param preprocessing an {@code org.retort.models.Preprocessing}
    * @param setter must copy it at once
    */
-  public static void give(
-      List<Long> inputShape,
-      List<Double> mean,
-      List<Double> deviation,
-      boolean channelsLast,
-      Consumer<NativePreprocessing> setter) {
-    try (NativePreprocessing options = new NativePreprocessing();
-        LongVector shape =
-            new LongVector(inputShape.stream().mapToLong(Long::longValue).toArray());
-        DoubleVector means = doubles(mean);
-        DoubleVector deviations = doubles(deviation)) {
-      options.input_shape(shape).mean(means).deviation(deviations).channels_last(channelsLast);
-      setter.accept(options);
-    }
-  }
-
-  private static DoubleVector doubles(List<Double> values) {
-    return new DoubleVector(values.stream().mapToDouble(Double::doubleValue).toArray());
+  public static void give(Object preprocessing, Consumer<NativePreprocessing> setter) {
+    giver.accept(preprocessing, setter);
   }
 }

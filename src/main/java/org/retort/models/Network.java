@@ -122,14 +122,7 @@ public abstract sealed class Network implements AutoCloseable
    */
   public final void setPreprocessing(Preprocessing preprocessing) {
     Arguments.notNull(preprocessing, name + ".setPreprocessing", "preprocessing");
-    handle.use(
-        network ->
-            NativePreprocessings.give(
-                preprocessing.inputShape(),
-                preprocessing.mean(),
-                preprocessing.deviation(),
-                preprocessing.channelsLast(),
-                network::set_preprocessing));
+    handle.use(network -> NativePreprocessings.give(preprocessing, network::set_preprocessing));
   }
 
   /**

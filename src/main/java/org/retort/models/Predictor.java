@@ -97,11 +97,7 @@ public final class Predictor implements AutoCloseable {
         .use(
             shared ->
                 NativePreprocessings.give(
-                    preprocessing.inputShape(),
-                    preprocessing.mean(),
-                    preprocessing.deviation(),
-                    preprocessing.channelsLast(),
-                    options -> made[0] = new NativePredictor(shared, options)));
+                    preprocessing, options -> made[0] = new NativePredictor(shared, options)));
     return new Predictor(made[0], names);
   }
 

@@ -3,12 +3,15 @@ package org.retort.models;
 import static org.retort.internal.Arguments.check;
 
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.stream.DoubleStream;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.DoubleVector;
 import org.bytedeco.pytorch.LongVector;
 import org.retort.bindings.NativePreprocessing;
 import org.retort.internal.Arguments;
+import org.retort.internal.NativePreprocessings;
+import org.retort.internal.NumberLists;
 
 /**
  * How images become the input of networks, their size and what is done to them: what a training
@@ -29,6 +32,11 @@ import org.retort.internal.Arguments;
  */
 public record Preprocessing(
     List<Long> inputShape, List<Double> mean, List<Double> deviation, boolean channelsLast) {
+  static {
+    NativePreprocessings.setGiver(
+        (preprocessing, setter) -> ((Preprocessing) preprocessing).giveTo(setter));
+  }
+
   private static final String NAME = "Preprocessing";
 
   /**
@@ -117,6 +125,16 @@ public record Preprocessing(
           DoubleStream.of(mean.get()).boxed().toList(),
           DoubleStream.of(deviation.get()).boxed().toList(),
           options.channels_last());
+    }
+  }
+
+  private void giveTo(Consumer<NativePreprocessing> setter) {
+    try (NativePreprocessing options = new NativePreprocessing();
+        LongVector shape = NumberLists.longs(inputShape);
+        DoubleVector means = NumberLists.doubles(mean);
+        DoubleVector deviations = NumberLists.doubles(deviation)) {
+      options.input_shape(shape).mean(means).deviation(deviations).channels_last(channelsLast);
+      setter.accept(options);
     }
   }
 }

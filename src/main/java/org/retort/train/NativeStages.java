@@ -1,10 +1,8 @@
 package org.retort.train;
 
-import java.util.List;
 import java.util.function.Consumer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.DoubleVector;
-import org.bytedeco.pytorch.LongVector;
 import org.retort.bindings.NativeAdamOptions;
 import org.retort.bindings.NativeCrossEntropyTerm;
 import org.retort.bindings.NativeOptimizerOptions;
@@ -16,6 +14,7 @@ import org.retort.bindings.NativeStage;
 import org.retort.bindings.NativeTerm;
 import org.retort.bindings.NativeTermVector;
 import org.retort.internal.NativeCriteria;
+import org.retort.internal.NumberLists;
 import org.retort.internal.StringLists;
 
 /** Maps stages, and all that they consist of, to native structs. */
@@ -40,7 +39,7 @@ final class NativeStages {
   private static void write(CrossEntropy crossEntropy, NativeCrossEntropyTerm to) {
     to.weight(crossEntropy.weight());
     to.options().label_smoothing(crossEntropy.labelSmoothing());
-    try (DoubleVector weights = doubles(crossEntropy.classWeights())) {
+    try (DoubleVector weights = NumberLists.doubles(crossEntropy.classWeights())) {
       to.options().class_weights(weights);
     }
     give(crossEntropy.schedule(), to::schedule);
@@ -101,16 +100,8 @@ final class NativeStages {
       case CONSTANT -> NativeSchedule.constant();
       case STEP -> NativeSchedule.step(schedule.period(), schedule.factor());
       case MILESTONES ->
-          NativeSchedule.at_milestones(longs(schedule.milestones()), schedule.factor());
+          NativeSchedule.at_milestones(NumberLists.longs(schedule.milestones()), schedule.factor());
       case COSINE -> NativeSchedule.cosine(schedule.period(), schedule.finalFactor());
     };
-  }
-
-  private static LongVector longs(List<Long> values) {
-    return new LongVector(values.stream().mapToLong(Long::longValue).toArray());
-  }
-
-  static DoubleVector doubles(List<Double> values) {
-    return new DoubleVector(values.stream().mapToDouble(Double::doubleValue).toArray());
   }
 }

@@ -412,12 +412,7 @@ public final class TrainingStepBuilder {
               share(teacher, options::teacher);
             }
             options.input_shape(new LongVector(shape));
-            NativePreprocessings.give(
-                preprocessing.inputShape(),
-                preprocessing.mean(),
-                preprocessing.deviation(),
-                preprocessing.channelsLast(),
-                options::preprocessing);
+            NativePreprocessings.give(preprocessing, options::preprocessing);
             common.accept(options);
             NativeStageVector later = options.later_stages();
             later.resize(all.size() - 1);
