@@ -4,7 +4,6 @@
 #include <fcntl.h>
 
 #include <cstring>
-#include <filesystem>
 #include <utility>
 
 #include "io/descriptor.h"
@@ -61,10 +60,7 @@ void write_checkpoint(const char* function, const Checkpoint& checkpoint, const 
 }
 
 Checkpoint read_checkpoint(const char* function, const std::string& path) {
-  std::error_code error;
-  RETORT_CHECK_AS(
-      FileError, std::filesystem::is_regular_file(path, error), function, ": path must be an existing file (got ", path,
-      ")");
+  require_file(function, path);
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   const auto require = [&](bool success) {
     RETORT_CHECK_AS(

@@ -1,7 +1,6 @@
 #include <ATen/core/Dict.h>
 #include <caffe2/serialize/file_adapter.h>
 
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -10,6 +9,7 @@
 #include "io/memory_adapter.h"
 #include "io/state_dict_file.h"
 #include "io/unpickler.h"
+#include "io/whole_file.h"
 #include "tensor/check.h"
 
 namespace retort {
@@ -59,10 +59,7 @@ torch::OrderedDict<std::string, at::Tensor> required(const char* function, Tenso
 
 torch::OrderedDict<std::string, at::Tensor> read_state_dict(
     const char* function, const std::string& path, ExtraRecord* extra) {
-  std::error_code error;
-  RETORT_CHECK_AS(
-      FileError, std::filesystem::is_regular_file(path, error), function, ": path must be an existing file (got ", path,
-      ")");
+  require_file(function, path);
   return required(function, parse([&] { return std::make_shared<caffe2::serialize::FileAdapter>(path); }, extra), path);
 }
 

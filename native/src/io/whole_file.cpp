@@ -31,4 +31,11 @@ void write_whole_file(const char* function, const std::string& path, std::string
   if (directory.get() >= 0) ::fsync(directory.get());
 }
 
+void require_file(const char* function, const std::string& path) {
+  std::error_code error;
+  RETORT_CHECK_AS(
+      FileError, std::filesystem::is_regular_file(path, error), function, ": path must be an existing file (got ", path,
+      ")");
+}
+
 }  // namespace retort

@@ -14,4 +14,9 @@ namespace retort {
 /// @throws FileError if it cannot be written
 void write_whole_file(const char* function, const std::string& path, std::string_view bytes);
 
+/// Requires a file that is there.
+/// @param function the caller's name, for error messages
+/// @throws FileError if it isn't, or is no regular file
+void require_file(const char* function, const std::string& path);
+
 }  // namespace retort

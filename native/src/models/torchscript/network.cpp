@@ -7,13 +7,13 @@
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <functional>
 #include <optional>
 #include <utility>
 
 #include "io/memory_adapter.h"
 #include "io/stream.h"
+#include "io/whole_file.h"
 #include "models/network_state.h"
 #include "models/preprocessing_text.h"
 #include "models/torchscript/attributes.h"
@@ -226,10 +226,7 @@ std::shared_ptr<Network> network_of(
 std::shared_ptr<Network> load_torchscript(const std::string& path, const std::vector<std::string>& tap_names) {
   static CallSite site;
   const RunningCall running(site);
-  std::error_code error;
-  RETORT_CHECK_AS(
-      FileError, std::filesystem::is_regular_file(path, error), kLoad, ": path must be an existing file (got ", path,
-      ")");
+  require_file(kLoad, path);
   return network_of(
       [&](torch::jit::ExtraFilesMap& extras) { return torch::jit::load(path, at::kCPU, extras); }, tap_names, path);
 }
