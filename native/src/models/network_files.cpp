@@ -62,7 +62,7 @@ std::string packed_program(NetworkState& state) {
 /// @param name of what was loaded, for error messages
 void take_over(Network& network, const StateDict& loaded, const std::string& preprocessing, const std::string& name) {
   NetworkState& state = NetworkState::of(network);
-  std::shared_ptr<const Preprocessor> preprocessor = state.preprocessor();
+  std::shared_ptr<const Preprocessor> preprocessor;  // null for the network's own
   if (!preprocessing.empty()) {
     preprocessor = std::make_shared<Preprocessor>("Network", parse_preprocessing(kLoadStateDict, preprocessing, name));
   }
@@ -76,7 +76,7 @@ void take_over(Network& network, const StateDict& loaded, const std::string& pre
   }
   const std::shared_ptr<const Preprocessor> preprocessor_before = state.preprocessor();
   state.note_change();
-  state.set_preprocessor(preprocessor);
+  if (preprocessor) state.set_preprocessor(preprocessor);
   copy(loaded, entries);
   try {
     state.serving().publish_again(network);
