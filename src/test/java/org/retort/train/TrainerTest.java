@@ -369,22 +369,25 @@ final class TrainerTest {
     assertThat(folder).isEmptyDirectory();
   }
 
+  private static TrainingListener failing(Error onStep, Error onEnd) {
+    return new TrainingListener() {
+      @Override
+      public void onStep(long step, StepResult result) {
+        throw onStep;
+      }
+
+      @Override
+      public void onEnd(TrainingSummary summary) {
+        throw onEnd;
+      }
+    };
+  }
+
   @Test
   void listener_throwsAnError_endsTheTrainingAndTellsEveryone() {
     Error failure = new StackOverflowError("listener");
     Error another = new LinkageError("end");
-    TrainingListener failing =
-        new TrainingListener() {
-          @Override
-          public void onStep(long step, StepResult result) {
-            throw failure;
-          }
-
-          @Override
-          public void onEnd(TrainingSummary summary) {
-            throw another;
-          }
-        };
+    TrainingListener failing = failing(failure, another);
     assertThatThrownBy(() -> run(training.trainer(2).listener(failing).listener(failing)))
         .isSameAs(failure)
         .hasSuppressedException(another);
@@ -394,18 +397,7 @@ final class TrainerTest {
   @Test
   void listener_throwsAtTheEndWhatEndedIt_isNotSuppressedByItself() {
     Error failure = new StackOverflowError("listener");
-    TrainingListener failing =
-        new TrainingListener() {
-          @Override
-          public void onStep(long step, StepResult result) {
-            throw failure;
-          }
-
-          @Override
-          public void onEnd(TrainingSummary summary) {
-            throw failure;
-          }
-        };
+    TrainingListener failing = failing(failure, failure);
     assertThatThrownBy(() -> run(training.trainer(2).listener(failing).listener(failing)))
         .isSameAs(failure)
         .hasNoSuppressedExceptions();
