@@ -56,6 +56,15 @@ at::Tensor with_flat_pixels(const at::Tensor& images) {
   return images.dim() == 2 ? images.unsqueeze(2) : images.flatten(2);
 }
 
+/// With the strides of the format, too: images of one channel lie in both formats, and convolutions go by the strides.
+at::Tensor in_format(const at::Tensor& images, at::MemoryFormat format) {
+  const at::Tensor dense = images.contiguous(format);
+  if (dense.dim() != 4 || dense.suggest_memory_format() == format) return dense;
+  return format == at::MemoryFormat::Contiguous
+             ? dense.as_strided(dense.sizes(), c10::contiguous_strides(dense.sizes()))
+             : dense.as_strided(dense.sizes(), c10::get_channels_last_strides_2d(dense.sizes()));
+}
+
 }  // namespace
 
 Preprocessor::Preprocessor(const char* function, const Preprocessing& options)
@@ -121,10 +130,10 @@ at::Tensor Preprocessor::prepare(
   if (normalization_.scale.empty() && !is_bytes) {
     const bool is_ready = channels_first.dtype() == like.dtype() && channels_first.device() == like.device() &&
                           channels_first.is_contiguous(format);
-    return is_ready ? for_autograd(channels_first) : channels_first.to(like).contiguous(format);
+    return in_format(is_ready ? for_autograd(channels_first) : channels_first.to(like), format);
   }
 
-  if (!images.is_cpu()) return transformed_on_device(channels_first).to(like).contiguous(format);
+  if (!images.is_cpu()) return in_format(transformed_on_device(channels_first).to(like), format);
   const Transformation of_channels = transformation(is_bytes);
   const at::Tensor prepared = at::empty(channels_first.sizes(), like, std::optional<at::MemoryFormat>(format));
   const at::Tensor from = with_flat_pixels(is_bytes ? channels_first : channels_first.to(like));

@@ -6,8 +6,9 @@ namespace retort::test {
 
 namespace nn = torch::nn;
 
-TinyNetwork::TinyNetwork(int64_t classes, double dropout) : Network({"map", "embedding"}), dropout_(dropout) {
-  conv_ = register_module("conv", nn::Conv2d(nn::Conv2dOptions(3, 4, 3).padding(1)));
+TinyNetwork::TinyNetwork(int64_t classes, double dropout, int64_t channels)
+    : Network({"map", "embedding"}), dropout_(dropout) {
+  conv_ = register_module("conv", nn::Conv2d(nn::Conv2dOptions(channels, 4, 3).padding(1)));
   norm_ = register_module("norm", nn::BatchNorm2d(4));
   head_ = register_module("head", nn::Linear(4, classes));
 }

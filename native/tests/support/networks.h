@@ -14,7 +14,7 @@ namespace retort::test {
 /// `embedding` [B, 4].
 class TinyNetwork final : public Network {
  public:
-  explicit TinyNetwork(int64_t classes = 5, double dropout = 0.0);
+  explicit TinyNetwork(int64_t classes = 5, double dropout = 0.0, int64_t channels = 3);
 
   /// Called in the middle of every forward pass, after BatchNorm has moved and dropout has drawn.
   std::function<void()> halfway;

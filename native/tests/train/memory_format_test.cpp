@@ -74,20 +74,29 @@ TEST_F(MemoryFormatTest, ResultsAreTheSame) {
 }
 
 TEST_F(MemoryFormatTest, MapsLieInIt) {
-  for (MemoryFormat student : kFormats) {
-    for (MemoryFormat teacher : kFormats) {
-      StepRig rig([=](TrainingStepOptions& options) {
-        options.student_format = student;
-        options.teacher_format = teacher;
-      });
-      const auto expect_format = [](const std::shared_ptr<TinyNetwork>& network, MemoryFormat format) {
-        network->at_end = [format](NetworkOutput& output) {
-          EXPECT_TRUE(output.features[0].is_contiguous(to_aten(format)));
+  // Images of one channel are contiguous in both formats.
+  for (int64_t channels : {1, 3}) {
+    for (MemoryFormat student : kFormats) {
+      for (MemoryFormat teacher : kFormats) {
+        const auto students = std::make_shared<TinyNetwork>(5, /*dropout=*/0.0, channels);
+        const auto teachers = std::make_shared<TinyNetwork>(5, /*dropout=*/0.0, channels);
+        StepRig rig([&](TrainingStepOptions& options) {
+          options.student = students;
+          options.teacher = teachers;
+          options.input_shape[0] = channels;
+          options.student_format = student;
+          options.teacher_format = teacher;
+        });
+        const auto expect_format = [](TinyNetwork& network, MemoryFormat format) {
+          network.at_end = [format](NetworkOutput& output) {
+            EXPECT_TRUE(output.features[0].is_contiguous(to_aten(format)));
+          };
         };
-      };
-      expect_format(rig.student, student);
-      expect_format(rig.teacher, teacher);
-      rig.run(1);
+        expect_format(*students, student);
+        expect_format(*teachers, teacher);
+        rig.batch.images = at::randn({6, channels, 6, 6});
+        rig.run(1);
+      }
     }
   }
 }

@@ -117,6 +117,24 @@ TEST_F(ImagesTest, NothingToChangeIsNoCopy) {
   EXPECT_TRUE(is_copied(options_of(), first.to(at::kDouble), contiguous));
 }
 
+TEST_F(ImagesTest, OneChannelHasTheStridesOfTheFormat) {
+  // Such images are contiguous in both formats, wherever they come from.
+  for (const Preprocessing& options : {options_of(), options_of({0.5}, {0.2}), options_of({}, {}, true)}) {
+    const std::vector<int64_t> shape =
+        options.channels_last ? std::vector<int64_t>{2, 4, 6, 1} : std::vector<int64_t>{2, 1, 4, 6};
+    const Preprocessor preparation = preprocessor_of(options, {1, 4, 6});
+    for (at::ScalarType from : {at::kByte, at::kFloat, at::kDouble}) {
+      for (at::MemoryFormat format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+        SCOPED_TRACE(c10::str(options.description(), ' ', from, ' ', format));
+        const at::Tensor images = random_images(shape, from),
+                         prepared = preparation.prepare(images, at::kFloat, format);
+        EXPECT_EQ(prepared.suggest_memory_format(), format);
+        EXPECT_TRUE(close(prepared, naive(options, images), 1e-6));
+      }
+    }
+  }
+}
+
 // ---- in a step ------------------------------------------------------------------------------------------------------
 
 /// The state after two steps on these images.
