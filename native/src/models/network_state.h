@@ -79,6 +79,9 @@ class NetworkState {
   /// process for the same file; empty for a class of C++, whose name says it.
   virtual std::string packed_program() const { return {}; }
 
+  /// Why a training step can't train the network; empty if it can.
+  virtual std::string cannot_learn() const { return {}; }
+
   // ---- what is pending ----------------------------------------------------------------------------------------------
 
   std::mutex& mutex() { return mutex_; }

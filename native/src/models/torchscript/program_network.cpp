@@ -1,24 +1,17 @@
+#include "models/torchscript/program_network.h"
+
 #include <ATen/core/Dict.h>
 #include <ATen/core/List.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/core/ivalue.h>
-#include <retort/models/torchscript.h>
-#include <torch/csrc/jit/api/module.h>
-#include <torch/csrc/jit/serialization/import.h>
+#include <retort/models/network.h>
 
 #include <algorithm>
-#include <functional>
-#include <optional>
 #include <utility>
 
-#include "io/memory_adapter.h"
-#include "io/stream.h"
-#include "io/whole_file.h"
 #include "models/network_state.h"
-#include "models/preprocessing_text.h"
 #include "models/torchscript/attributes.h"
 #include "models/torchscript/program.h"
-#include "runtime/exit_gate.h"
 #include "tensor/check.h"
 #include "tensor/remember.h"
 
@@ -107,8 +100,8 @@ class ProgramSnapshot final : public NetworkSnapshot {
 
 class ProgramState final : public NetworkState {
  public:
-  ProgramState(const torch::jit::Module& program, std::vector<std::string> tap_names)
-      : NetworkState(std::move(tap_names)), program_(program), attributes_(program) {}
+  ProgramState(const torch::jit::Module& program, const ProgramTraits& traits)
+      : NetworkState(traits.tap_names), program_(program), attributes_(program), traits_(traits) {}
 
   std::unique_ptr<NetworkSnapshot> new_snapshot() override {
     return std::make_unique<ProgramSnapshot>(network(), attributes_);
@@ -125,24 +118,42 @@ class ProgramState final : public NetworkState {
   std::string packed_program() const override { return packed(program_); }
 
   void refuse(const at::Tensor& images, const std::string& reason) const override {
-    fail("TorchScriptNetwork: images must be accepted by the module (got ", images.sizes(), ": ", reason, ")");
+    fail(traits_.name, ": images must be accepted by the module (got ", images.sizes(), ": ", reason, ")");
   }
+
+  std::string cannot_learn() const override { return traits_.cannot_learn; }
 
  private:
   Mirrored<Network>& mirror() const { return static_cast<Mirrored<Network>&>(network()); }
 
   torch::jit::Module program_;
   Attributes attributes_;
+  const ProgramTraits& traits_;
 };
 
-class TorchScriptNetwork final : public Mirrored<Network> {
+class ProgramNetwork final : public Mirrored<Network> {
  public:
-  TorchScriptNetwork(const torch::jit::Module& program, std::vector<std::string> tap_names)
-      : Mirrored<Network>(program, tap_names) {
-    NetworkState::give(*this, std::make_unique<ProgramState>(program, std::move(tap_names)));
+  ProgramNetwork(const torch::jit::Module& program, ProgramTraits traits)
+      : Mirrored<Network>(program, traits.tap_names), traits_(std::move(traits)) {
+    NetworkState::give(*this, std::make_unique<ProgramState>(program, traits_));
   }
 
  protected:
+  void check_images(const at::Tensor& images) const override {
+    const std::vector<std::optional<int64_t>>& shape = traits_.input_shape;
+    if (shape.empty()) return;
+    bool fits = images.dim() == static_cast<int64_t>(shape.size()) + 1;
+    for (size_t i = 0; fits && i < shape.size(); ++i) {
+      fits = !shape[i] || *shape[i] == images.size(static_cast<int64_t>(i) + 1);
+    }
+    if (fits) return;
+    std::string wanted = "batch";
+    for (const std::optional<int64_t>& size : shape) wanted += ", " + (size ? std::to_string(*size) : "any");
+    fail<ShapeError>(traits_.name, ": images must be of the exported shape [", wanted, "] (got ", images.sizes(), ")");
+  }
+
+  std::optional<NetworkStructure> structure() const override { return traits_.structure; }
+
   NetworkOutput compute(const at::Tensor& images) override {
     const ProgramOutput output = run_program(
         program_, images, [&](const std::string& reason) { NetworkState::of(*this).refuse(images, reason); });
@@ -197,50 +208,14 @@ class TorchScriptNetwork final : public Mirrored<Network> {
     }
     return tensors;
   }
+
+  const ProgramTraits traits_;
 };
-
-constexpr const char* kLoad = "load_torchscript";
-
-/// @param name of the program, for error messages
-std::shared_ptr<Network> network_of(
-    const std::function<torch::jit::Module(torch::jit::ExtraFilesMap&)>& read,
-    const std::vector<std::string>& tap_names, const std::string& name) {
-  torch::jit::Module program;
-  torch::jit::ExtraFilesMap extras = {{kPreprocessingRecord, {}}};
-  try {
-    program = read(extras);
-  } catch (const std::exception&) {
-    // What LibTorch says about a foreign file speaks of its reader's internals.
-    fail<FileError>(kLoad, ": file must be a TorchScript module saved by torch.jit.save (got ", name, ")");
-  }
-  auto network = std::make_shared<TorchScriptNetwork>(program, tap_names);
-  if (const std::string& text = extras[kPreprocessingRecord]; !text.empty()) {
-    network->set_preprocessing(parse_preprocessing(kLoad, text, name));
-    probe_as_trained(*network);
-  }
-  return network;
-}
 
 }  // namespace
 
-std::shared_ptr<Network> load_torchscript(const std::string& path, const std::vector<std::string>& tap_names) {
-  static CallSite site;
-  const RunningCall running(site);
-  require_file(kLoad, path);
-  return network_of(
-      [&](torch::jit::ExtraFilesMap& extras) { return torch::jit::load(path, at::kCPU, extras); }, tap_names, path);
-}
-
-std::shared_ptr<Network> load_torchscript(
-    std::istream& stream, const std::vector<std::string>& tap_names, const std::string& name) {
-  const std::string bytes = read_stream(kLoad, stream, name);
-  static CallSite site;
-  const RunningCall running(site);
-  return network_of(
-      [&](torch::jit::ExtraFilesMap& extras) {
-        return torch::jit::load(std::make_shared<MemoryAdapter>(bytes), at::kCPU, extras);
-      },
-      tap_names, name);
+std::shared_ptr<Network> program_network(const torch::jit::Module& program, ProgramTraits traits) {
+  return std::make_shared<ProgramNetwork>(program, std::move(traits));
 }
 
 }  // namespace retort
