@@ -7,7 +7,8 @@
 # Needs
 # - an NVIDIA driver with nvidia-smi, and CUDA's nvcc and compute-sanitizer in the PATH;
 # - CMake 3.25, Ninja and a C++ compiler (Debian's cmake, ninja-build, g++);
-# - GoogleTest, Google Benchmark and xxHash, installed (libgtest-dev, libbenchmark-dev, libxxhash-dev);
+# - GoogleTest, Google Benchmark, xxHash and JSON for Modern C++, installed (libgtest-dev, libbenchmark-dev, libxxhash-dev,
+#   nlohmann-json3-dev);
 # - Python with torch 2.10 or newer for CUDA, or LibTorch_ROOT in the environment.
 set -eu
 

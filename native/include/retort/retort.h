@@ -12,6 +12,7 @@
 #include <retort/losses/nst.h>
 #include <retort/losses/ofd.h>
 #include <retort/memory/contrast_memory.h>
+#include <retort/models/exported.h>
 #include <retort/models/mlp.h>
 #include <retort/models/mobilenet_v2.h>
 #include <retort/models/network.h>

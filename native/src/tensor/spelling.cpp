@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <numeric>
+#include <utility>
 
 namespace retort {
 namespace {
@@ -33,6 +34,16 @@ std::string one_of(const std::vector<std::string>& known, const std::string& nam
       known.begin(), known.end(), [&](const auto& a, const auto& b) { return distance(name, a) < distance(name, b); });
   const bool is_near = nearest != known.end() && 3 * distance(name, *nearest) <= std::max(name.size(), size_t{3});
   return is_near ? c10::str(text, ", did you mean ", *nearest, "?)") : text + ")";
+}
+
+std::vector<std::string> nearest(std::vector<std::string> known, const std::string& name, size_t count) {
+  std::vector<std::pair<size_t, std::string>> ranked;
+  for (std::string& one : known) ranked.emplace_back(distance(name, one), std::move(one));
+  std::sort(ranked.begin(), ranked.end());
+  ranked.resize(std::min(ranked.size(), count));
+  std::vector<std::string> names;
+  for (auto& one : ranked) names.push_back(std::move(one.second));
+  return names;
 }
 
 }  // namespace retort

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "models/network_state.h"
 #include "tensor/check.h"
 #include "tensor/parameters.h"
 #include "train/configuration.h"
@@ -70,6 +71,8 @@ TrainingStepOptions probed(TrainingStepOptions options) {
   RETORT_CHECK(options.student, kName, ": student must be given (got null)");
   RETORT_CHECK(
       options.teacher != options.student, kName, ": teacher must be another network than the student (got the same)");
+  const std::string wanted = NetworkState::of(*options.student).cannot_learn();
+  RETORT_CHECK(wanted.empty(), kName, ": student must be ", wanted, " (got a program of evaluation)");
   const std::vector<int64_t>& shape = options.preprocessing.input_shape;
   if (options.input_shape.empty()) options.input_shape = shape;
   RETORT_CHECK(

@@ -1,0 +1,107 @@
+#include "models/exported/module_tree.h"
+
+#include <torch/csrc/jit/api/function_impl.h>
+#include <torch/csrc/jit/ir/constants.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "tensor/check.h"
+
+namespace retort::exported {
+namespace {
+
+namespace jit = torch::jit;
+
+constexpr ptrdiff_t kDeepest = 100;
+
+std::pair<std::string, std::string> owner_and_name(const std::string& path) {
+  const size_t dot = path.rfind('.');
+  if (dot == std::string::npos) return {"", path};
+  return {path.substr(0, dot), path.substr(dot + 1)};
+}
+
+}  // namespace
+
+ModuleTree::ModuleTree()
+    : unit_(std::make_shared<jit::CompilationUnit>()),
+      root_("__torch__.ExportedNetwork", unit_, /*shouldMangle=*/true),
+      graph_(std::make_shared<jit::Graph>()) {
+  root_.register_attribute("training", c10::BoolType::get(), true);
+  self_ = graph_->addInput("self")->setType(root_.type());
+  images_ = graph_->addInput("images");
+  first_ = graph_->insertNode(graph_->create(c10::prim::device, {images_}));
+  first_->output()->setType(c10::DeviceObjType::get());
+}
+
+jit::Module ModuleTree::module_at(const std::string& path) {
+  if (path.empty()) return root_;
+  if (std::count(path.begin(), path.end(), '.') > kDeepest) fail<FileError>("it is nested too deeply");
+  const auto [owner, name] = owner_and_name(path);
+  if (name.empty()) fail<FileError>("module ", path, " has no name");
+  jit::Module above = module_at(owner);
+  if (!above.hasattr(name)) {
+    jit::Module part("__torch__.Part", unit_, /*shouldMangle=*/true);
+    part.register_attribute("training", c10::BoolType::get(), true);
+    above.register_module(name, part);
+  }
+  const c10::IValue found = above.attr(name);
+  if (!found.isModule()) fail<FileError>(path, " is a module and something else");
+  return found.toModule();
+}
+
+void ModuleTree::add_parameter(const std::string& name, const at::Tensor& tensor) {
+  const auto [owner, last] = owner_and_name(name);
+  module_at(owner).register_parameter(last, tensor, /*is_buffer=*/false);
+}
+
+void ModuleTree::add_buffer(const std::string& name, const at::Tensor& tensor) {
+  const auto [owner, last] = owner_and_name(name);
+  module_at(owner).register_buffer(last, tensor);
+}
+
+void ModuleTree::add_constant(const std::string& name, const at::Tensor& tensor) {
+  const auto [owner, last] = owner_and_name(name);
+  // An optional tensor is neither parameter nor buffer.
+  module_at(owner).register_attribute(last, c10::OptionalType::create(c10::TensorType::get()), tensor);
+  constants_[name] = tensor.scalar_type();
+}
+
+jit::Value* ModuleTree::attribute(const std::string& name) {
+  jit::Value*& value = read_[name];
+  if (value) return value;
+  const auto [owner, last] = owner_and_name(name);
+  jit::Value* object = owner.empty() ? self_ : attribute(owner);
+  const jit::WithInsertPoint early(first_);
+  return value = graph_->insertGetAttr(object, last);
+}
+
+jit::Value* ModuleTree::constant(const std::string& name, at::ScalarType program_dtype) {
+  jit::Value*& value = read_["constant " + name];
+  if (value) return value;
+  jit::Value* optional = attribute(name);
+  const jit::WithInsertPoint early(first_->next());
+  const auto insert = [&](c10::Symbol kind, at::ArrayRef<jit::Value*> inputs, const c10::TypePtr& type) {
+    jit::Value* output = graph_->insertNode(graph_->create(kind, inputs))->output();
+    output->setType(type);
+    return output;
+  };
+  jit::Value* tensor = insert(c10::prim::unchecked_cast, {optional}, c10::TensorType::get());
+  const at::ScalarType own = constants_.at(name);
+  jit::Value* dtype = own == program_dtype ? insert(c10::prim::dtype, {images_}, c10::IntType::get())
+                                           : graph_->insertConstant(static_cast<int64_t>(own));
+  jit::Value* no = graph_->insertConstant(false);
+  jit::Value* none = graph_->insertConstant(c10::IValue());
+  return value = insert(c10::aten::to, {tensor, first_->output(), dtype, no, no, none}, c10::TensorType::get());
+}
+
+jit::Module ModuleTree::finish() {
+  graph_->lint();
+  jit::Function* forward = unit_->create_function(c10::QualifiedName(*root_.type()->name(), "forward"), graph_);
+  // The optimiser would replace dropout by its own, which draws other numbers, and gains nothing.
+  jit::toGraphFunction(*forward)._set_initial_executor_execution_mode(jit::ExecutorExecutionMode::SIMPLE);
+  root_.type()->addMethod(forward);
+  return root_;
+}
+
+}  // namespace retort::exported
