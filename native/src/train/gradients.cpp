@@ -67,8 +67,9 @@ Gradients Accumulation::plus(const Gradients& gradients) const {
   sum.resize(gradients.size());
   for (size_t i = 0; i < sum.size(); ++i) {
     if (!gradients[i].defined()) continue;
-    // A copy, since a gradient may be a view of the batch, which its owner overwrites.
-    sum[i] = sum[i].defined() ? sum[i] + gradients[i] : gradients[i].clone();
+    // A copy, since a gradient may be a view of the batch, which its owner overwrites. Contiguous, as a checkpoint has
+    // it: the norm is summed in the order of memory.
+    sum[i] = sum[i].defined() ? sum[i] + gradients[i] : gradients[i].clone(at::MemoryFormat::Contiguous);
   }
   return sum;
 }

@@ -342,5 +342,18 @@ TEST_F(GradientsTest, RejectsOptions) {
   }
 }
 
+TEST_F(GradientsTest, SumsAreContiguous) {
+  // As those that a checkpoint brings back: norms depend on the order of memory in their last bits.
+  const at::Tensor map = at::randn({4, 3, 2, 5}).contiguous(at::MemoryFormat::ChannelsLast);
+  Accumulation accumulation;
+  for (int i = 0; i < 2; ++i) {
+    Gradients sum = accumulation.plus({map, at::Tensor()});
+    EXPECT_TRUE(sum[0].is_contiguous()) << i;
+    EXPECT_TRUE(same_bits(sum[0], (i + 1) * map)) << i;
+    EXPECT_FALSE(sum[1].defined());
+    accumulation.keep(std::move(sum));
+  }
+}
+
 }  // namespace
 }  // namespace retort
