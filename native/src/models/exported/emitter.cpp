@@ -141,6 +141,7 @@ jit::Value* Emitter::argument(const Argument& given, const c10::Argument* declar
   if (const auto* name = std::get_if<ValueName>(&given)) return value(name->name);
   if (const auto* values = std::get_if<ValueList>(&given)) return list(*values);
   if (std::holds_alternative<ExportDevice>(given)) return tree_.device();
+  if (const auto* dtype = std::get_if<Dtype>(&given)) return tree_.dtype(dtype->of);
   if (const auto* known = std::get_if<c10::IValue>(&given)) {
     return constant(declared ? as_declared(*known, *declared) : *known);
   }
@@ -200,6 +201,10 @@ void Emitter::emit(const Node& node) {
 
 void Emitter::emit_operator(const Node& node) {
   const Operator op = operator_of(node);
+  for (const auto& [name, given] : node.arguments) {
+    if (!op.schema().argumentIndexWithName(name))
+      fail<FileError>("operator aten::", op.name, " has no argument ", name);
+  }
   const bool follows_mode = has_mode(node, op);
   if (follows_mode && op.name == "batch_norm") check_enough_values(node);
   std::vector<jit::Value*> arguments;
@@ -382,8 +387,7 @@ at::ScalarType dtype_of(const Source& source) {
   return at::kFloat;
 }
 
-std::vector<jit::Value*> emit(
-    const Source& source, ModuleTree& tree, at::ScalarType dtype, const std::string& prefix_of_constants) {
+std::vector<jit::Value*> emit(const Source& source, ModuleTree& tree, const std::string& prefix_of_constants) {
   using Kind = BoundTensor::Kind;
   Emitter emitter(tree, source.program);
   for (const BoundTensor& bound : source.program.tensors) {
@@ -393,7 +397,7 @@ std::vector<jit::Value*> emit(
       emitter.define_state(bound.value, tree.attribute(bound.name));
     } else {
       const bool is_constant = bound.kind == Kind::kConstant;
-      emitter.define_state(bound.value, tree.constant((is_constant ? prefix_of_constants : "") + bound.name, dtype));
+      emitter.define_state(bound.value, tree.constant((is_constant ? prefix_of_constants : "") + bound.name));
     }
   }
   return emitter.run(source.features);
@@ -402,13 +406,12 @@ std::vector<jit::Value*> emit(
 }  // namespace
 
 jit::Module emit(const Source& source, const Source* evaluation) {
-  ModuleTree tree;
+  ModuleTree tree(dtype_of(source));
   add_tensors(source, tree);
-  const at::ScalarType dtype = dtype_of(source);
   jit::Graph& graph = *tree.graph();
   std::vector<jit::Value*> results;
   if (!evaluation) {
-    results = emit(source, tree, dtype, "");
+    results = emit(source, tree, "");
   } else {
     // Lifted constants are numbered in each program, so that names say nothing.
     const std::string prefix = "evaluation_";
@@ -420,7 +423,7 @@ jit::Module emit(const Source& source, const Source* evaluation) {
     for (const Source* program : {&source, evaluation}) {
       jit::Block* block = choice->addBlock();
       const jit::WithInsertPoint here(block);
-      for (jit::Value* result : emit(*program, tree, dtype, program == &source ? "" : prefix)) {
+      for (jit::Value* result : emit(*program, tree, program == &source ? "" : prefix)) {
         block->registerOutput(result);
       }
     }

@@ -23,15 +23,18 @@ std::pair<std::string, std::string> owner_and_name(const std::string& path) {
 
 }  // namespace
 
-ModuleTree::ModuleTree()
+ModuleTree::ModuleTree(at::ScalarType dtype)
     : unit_(std::make_shared<jit::CompilationUnit>()),
       root_("__torch__.ExportedNetwork", unit_, /*shouldMangle=*/true),
-      graph_(std::make_shared<jit::Graph>()) {
+      graph_(std::make_shared<jit::Graph>()),
+      dtype_(dtype) {
   root_.register_attribute("training", c10::BoolType::get(), true);
   self_ = graph_->addInput("self")->setType(root_.type());
   images_ = graph_->addInput("images");
-  first_ = graph_->insertNode(graph_->create(c10::prim::device, {images_}));
-  first_->output()->setType(c10::DeviceObjType::get());
+  device_ = graph_->insertNode(graph_->create(c10::prim::device, {images_}));
+  device_->output()->setType(c10::DeviceObjType::get());
+  images_dtype_ = graph_->insertNode(graph_->create(c10::prim::dtype, {images_}));
+  images_dtype_->output()->setType(c10::IntType::get());
 }
 
 jit::Module ModuleTree::module_at(const std::string& path) {
@@ -72,27 +75,27 @@ jit::Value* ModuleTree::attribute(const std::string& name) {
   if (value) return value;
   const auto [owner, last] = owner_and_name(name);
   jit::Value* object = owner.empty() ? self_ : attribute(owner);
-  const jit::WithInsertPoint early(first_);
+  const jit::WithInsertPoint early(device_);
   return value = graph_->insertGetAttr(object, last);
 }
 
-jit::Value* ModuleTree::constant(const std::string& name, at::ScalarType program_dtype) {
+jit::Value* ModuleTree::dtype(at::ScalarType of) {
+  return of == dtype_ ? images_dtype_->output() : graph_->insertConstant(static_cast<int64_t>(of));
+}
+
+jit::Value* ModuleTree::constant(const std::string& name) {
   jit::Value*& value = read_["constant " + name];
   if (value) return value;
   jit::Value* optional = attribute(name);
-  const jit::WithInsertPoint early(first_->next());
-  const auto insert = [&](c10::Symbol kind, at::ArrayRef<jit::Value*> inputs, const c10::TypePtr& type) {
+  const jit::WithInsertPoint early(images_dtype_->next());
+  const auto insert = [&](c10::Symbol kind, at::ArrayRef<jit::Value*> inputs) {
     jit::Value* output = graph_->insertNode(graph_->create(kind, inputs))->output();
-    output->setType(type);
-    return output;
+    return output->setType(c10::TensorType::get());
   };
-  jit::Value* tensor = insert(c10::prim::unchecked_cast, {optional}, c10::TensorType::get());
-  const at::ScalarType own = constants_.at(name);
-  jit::Value* dtype = own == program_dtype ? insert(c10::prim::dtype, {images_}, c10::IntType::get())
-                                           : graph_->insertConstant(static_cast<int64_t>(own));
+  jit::Value* tensor = insert(c10::prim::unchecked_cast, {optional});
   jit::Value* no = graph_->insertConstant(false);
   jit::Value* none = graph_->insertConstant(c10::IValue());
-  return value = insert(c10::aten::to, {tensor, first_->output(), dtype, no, no, none}, c10::TensorType::get());
+  return value = insert(c10::aten::to, {tensor, device(), dtype(constants_.at(name)), no, no, none});
 }
 
 jit::Module ModuleTree::finish() {

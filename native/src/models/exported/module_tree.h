@@ -13,7 +13,8 @@ namespace retort::exported {
 /// which reads them.
 class ModuleTree {
  public:
-  ModuleTree();
+  /// @param dtype that the program computes in
+  explicit ModuleTree(at::ScalarType dtype);
 
   void add_module(const std::string& path) { module_at(path); }
   void add_parameter(const std::string& name, const at::Tensor& tensor);
@@ -24,11 +25,13 @@ class ModuleTree {
   const std::shared_ptr<torch::jit::Graph>& graph() const { return graph_; }
   torch::jit::Value* images() const { return images_; }
   /// That of the images.
-  torch::jit::Value* device() const { return first_->output(); }
+  torch::jit::Value* device() const { return device_->output(); }
   /// An attribute of the module as a value that the whole graph sees.
   torch::jit::Value* attribute(const std::string& name);
-  /// A constant on the device of the images, and of their dtype where it is of the dtype that the program computes in.
-  torch::jit::Value* constant(const std::string& name, at::ScalarType program_dtype);
+  /// A dtype of the program: that of the images in place of the one that it computes in.
+  torch::jit::Value* dtype(at::ScalarType of);
+  /// A constant on the device of the images, of its dtype() as above.
+  torch::jit::Value* constant(const std::string& name);
 
   /// The module with the graph as its forward. To be called once.
   torch::jit::Module finish();
@@ -41,8 +44,10 @@ class ModuleTree {
   std::shared_ptr<torch::jit::Graph> graph_;
   torch::jit::Value* self_;
   torch::jit::Value* images_;
-  /// What comes before it is seen in every block.
-  torch::jit::Node* first_;
+  at::ScalarType dtype_;
+  torch::jit::Node* device_;
+  /// The dtype of the images. What comes before it is seen in every block.
+  torch::jit::Node* images_dtype_;
   std::map<std::string, torch::jit::Value*> read_;
   std::map<std::string, at::ScalarType> constants_;
 };

@@ -31,8 +31,13 @@ struct ValueList {
 /// The device that the program was exported on; it runs on that of its images.
 struct ExportDevice {};
 
+/// A dtype. That of the parameters stands for the dtype that the program computes in, which may be converted.
+struct Dtype {
+  c10::ScalarType of;
+};
+
 /// What a node is given: a constant, which may be none, a value, a list of values, the device or a body.
-using Argument = std::variant<c10::IValue, ValueName, ValueList, ExportDevice, std::shared_ptr<const Graph>>;
+using Argument = std::variant<c10::IValue, ValueName, ValueList, ExportDevice, Dtype, std::shared_ptr<const Graph>>;
 
 /// A call of a module of the Python model, which nodes are part of.
 struct ModuleCall {

@@ -103,7 +103,7 @@ Argument argument_of(const Json& json, int depth) {
     for (const Json& number : value) numbers.push_back(number_of(number));
     return c10::IValue(numbers);
   }
-  if (kind == "as_scalar_type") return c10::IValue(static_cast<int64_t>(dtype_of(value)));
+  if (kind == "as_scalar_type") return Dtype{dtype_of(value)};
   if (kind == "as_memory_format") return c10::IValue(memory_format_of(value));
   if (kind == "as_layout" && value.get<int64_t>() == kStridedLayout) {
     return c10::IValue(static_cast<int64_t>(c10::Layout::Strided));
