@@ -165,7 +165,7 @@ TEST_F(ExportedTest, TapsAreRefused) {
   const auto error_with = [&](const Names& taps) { return error_of([&] { load_exported(residual_, taps); }); };
   EXPECT_EQ(
       error_with({"layer1.0.rleu"}),
-      "load_exported: tap must be at one of the program's 31 modules (got layer1.0.rleu, did you mean layer1.0.relu, "
+      "load_exported: tap must be at one of the program's 30 modules (got layer1.0.rleu, did you mean layer1.0.relu, "
       "layer1.1.relu, layer1.0.bn1, layer1.0.bn2, layer2.2.relu?)");
   EXPECT_EQ(
       error_with({"x=layer1.0.relu@2"}),
@@ -189,6 +189,29 @@ TEST_F(ExportedTest, KnowsItsStructure) {
   // The output of a branch plus the shortcut; with stochastic depth between, there is none.
   EXPECT_EQ(
       error_of([&] { network->norm_before("layer2"); }), "Network.norm_before: tap must be one of stem (got layer2)");
+}
+
+TEST_F(ExportedTest, IsDescribed) {
+  const std::string text = describe_exported(residual_);
+  EXPECT_EQ(
+      text.substr(text.find('\n') + 1, text.find("\nmodule") - text.find('\n') - 1),
+      "images [batch, 3, 6, 6], logits [batch, 8]\n");
+  EXPECT_NE(text.find(", 57 operators, 2292 parameters\n"), std::string::npos);
+  EXPECT_NE(
+      text.find("layer1.0.relu@1  ReLU                                 0  [batch, 4, 6, 6]\n"), std::string::npos);
+  EXPECT_NE(
+      text.find("taps to begin with, one for each size of maps\n"
+                "map1=layer1  [batch, 4, 6, 6], before ReLU layer1.1.relu@1:in\n"
+                "map2=layer2  [batch, 8, 3, 3], before ReLU layer2.2.relu@1:in\n"),
+      std::string::npos);
+  const std::string noisy = describe_exported(small_case("noisy-2.10.pt2"));
+  EXPECT_NE(noisy.find("with a program of its own for evaluation\n"), std::string::npos);
+  EXPECT_NE(
+      describe_exported(small_case("pointwise_teacher-2.10.pt2")).find("exported in evaluation mode"),
+      std::string::npos);
+  EXPECT_EQ(
+      test::file_error_of([] { describe_exported("/no/such.pt2"); }),
+      "describe_exported: path must be an existing file (got /no/such.pt2)");
 }
 
 // ---- networks -------------------------------------------------------------------------------------------------------

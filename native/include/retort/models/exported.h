@@ -52,4 +52,10 @@ RETORT_API std::shared_ptr<Network> load_exported(const std::string& path, const
 RETORT_API std::shared_ptr<Network> load_exported(
     std::istream& stream, const std::vector<std::string>& taps = {}, const std::string& name = "the stream");
 
+/// What is in a file of `torch.export`, in lines to read: the PyTorch that wrote it, images, logits and features, every
+/// module with its class, parameters and the shape of what it returns, and taps to begin with, the last map of each
+/// size.
+/// @throws FileError if the file is missing or no such program
+RETORT_API std::string describe_exported(const std::string& path);
+
 }  // namespace retort

@@ -2,6 +2,7 @@
 
 #include <ATen/ops/empty.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <tuple>
 #include <utility>
@@ -11,6 +12,7 @@
 namespace retort::exported {
 namespace {
 
+constexpr const char* kMain = "model";
 constexpr const char* kPrograms = "models/";
 constexpr const char* kEndOfProgram = ".json";
 
@@ -53,6 +55,13 @@ std::vector<std::string> Archive::programs() {
     names.push_back(record.substr(begin.size(), record.size() - begin.size() - end.size()));
   }
   return names;
+}
+
+std::string Archive::main_program() {
+  const std::vector<std::string> names = programs();
+  if (names.size() == 1) return names.front();
+  if (std::find(names.begin(), names.end(), kMain) != names.end()) return kMain;
+  fail<FileError>("its programs are ", c10::Join(", ", names), ", and none is called ", kMain);
 }
 
 std::string Archive::text(const std::string& record) {

@@ -17,18 +17,26 @@ class Archive {
  public:
   explicit Archive(std::shared_ptr<caffe2::serialize::ReadAdapterInterface> file);
 
-  /// The names of the programs.
-  std::vector<std::string> programs();
+  /// What package_pt2 calls a program that is to run in evaluation mode.
+  static constexpr const char* kEvaluation = "evaluation";
+
+  /// The name of the only program, or of that called "model".
+  std::string main_program();
+  /// Whether there is another one, called "evaluation".
+  bool has_evaluation_program() { return main_program() != kEvaluation && has(record_of(kEvaluation)); }
   bool has(const std::string& record) { return reader_.hasRecord(record); }
   std::string text(const std::string& record);
   /// Of a program, in JSON.
-  std::string program(const std::string& name) { return text("models/" + name + ".json"); }
+  std::string program(const std::string& name) { return text(record_of(name)); }
   /// Parameters and persistent buffers of a program by the names of its state dict.
   std::map<std::string, at::Tensor> weights(const std::string& program) { return tensors("weights", program); }
   /// Other buffers and constants of a program.
   std::map<std::string, at::Tensor> constants(const std::string& program) { return tensors("constants", program); }
 
  private:
+  static std::string record_of(const std::string& program) { return "models/" + program + ".json"; }
+
+  std::vector<std::string> programs();
   std::map<std::string, at::Tensor> tensors(const std::string& kind, const std::string& program);
 
   caffe2::serialize::PyTorchStreamReader reader_;

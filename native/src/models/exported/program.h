@@ -42,6 +42,8 @@ using Argument = std::variant<c10::IValue, ValueName, ValueList, ExportDevice, D
 /// A call of a module of the Python model, which nodes are part of.
 struct ModuleCall {
   std::string path;
+  /// Its class, without the package.
+  std::string type;
   /// 0 for the first call of the module in a forward pass.
   int64_t number = 0;
 };

@@ -2,7 +2,7 @@
 #include <c10/core/Layout.h>
 #include <c10/core/MemoryFormat.h>
 
-#include <cmath>
+#include <algorithm>
 #include <limits>
 #include <set>
 
@@ -147,6 +147,8 @@ std::vector<ModuleCall> modules_of(const std::string& stack) {
       }
     }
     call.path.erase(std::min(call.path.find('@'), call.path.size()));
+    call.type = entry.substr(second + 1);
+    call.type.erase(0, call.type.rfind('.') + 1);
     calls.push_back(std::move(call));
   }
   return calls;
@@ -310,6 +312,12 @@ Program read_program(const std::string& text) {
     std::string path = call.at("fqn").get<std::string>();
     path.erase(std::min(path.find('@'), path.size()));
     program.modules.push_back(std::move(path));
+  }
+  // Where a node came from no module, the exporter makes a name up.
+  const std::set<std::string> known(program.modules.begin(), program.modules.end());
+  for (Node& node : program.graph.nodes) {
+    const auto is_unknown = [&](const ModuleCall& call) { return known.count(call.path) == 0; };
+    node.modules.erase(std::remove_if(node.modules.begin(), node.modules.end(), is_unknown), node.modules.end());
   }
   return program;
 }

@@ -71,7 +71,10 @@ ModuleValues::ModuleValues(const Program& program) : program_(program) {
         if (is_state) state_.insert(value);
       }
     }
-    for (const ModuleCall& call : nodes[i].modules) calls_[call.path][call.number].insert(i);
+    for (const ModuleCall& call : nodes[i].modules) {
+      calls_[call.path][call.number].insert(i);
+      types_[call.path] = call.type;
+    }
   }
   for (const std::string& value : program.graph.outputs) used_in_[value].insert(nodes.size());
 }
@@ -131,7 +134,7 @@ std::string ModuleValues::value_of(const Tap& tap) const {
 std::vector<std::pair<ModuleCall, ModuleValues::Values>> ModuleValues::calls() const {
   std::vector<std::pair<size_t, ModuleCall>> order;
   for (const auto& [path, calls] : calls_) {
-    for (const auto& [number, nodes] : calls) order.push_back({*nodes.begin(), {path, number}});
+    for (const auto& [number, nodes] : calls) order.push_back({*nodes.begin(), {path, types_.at(path), number}});
   }
   std::stable_sort(order.begin(), order.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   std::vector<std::pair<ModuleCall, Values>> result;

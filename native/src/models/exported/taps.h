@@ -52,6 +52,7 @@ class ModuleValues {
   Values values_of(const Nodes& inside) const;
 
   const Program& program_;
+  std::map<std::string, std::string> types_;
   /// By module, then by the number of the call.
   std::map<std::string, std::map<int64_t, Nodes>> calls_;
   std::map<std::string, size_t> made_in_;

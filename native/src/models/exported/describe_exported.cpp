@@ -1,0 +1,150 @@
+#include <c10/util/StringUtil.h>
+#include <caffe2/serialize/file_adapter.h>
+#include <retort/models/exported.h>
+
+#include <algorithm>
+#include <iomanip>
+#include <memory>
+#include <set>
+#include <sstream>
+
+#include "io/whole_file.h"
+#include "models/exported/archive.h"
+#include "models/exported/modes.h"
+#include "models/exported/operators.h"
+#include "models/exported/read.h"
+#include "models/exported/taps.h"
+#include "runtime/exit_gate.h"
+#include "tensor/names.h"
+
+namespace retort {
+namespace {
+
+using exported::ModuleCall;
+using exported::ModuleValues;
+using exported::Node;
+using exported::Program;
+using exported::Shape;
+using Calls = std::vector<std::pair<ModuleCall, ModuleValues::Values>>;
+
+constexpr const char* kDescribe = "describe_exported";
+constexpr size_t kRankOfMaps = 4;
+
+std::string text_of(const Shape& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (i > 0) text += ", ";
+    text += shape[i] ? std::to_string(*shape[i]) : i == 0 ? "batch" : "any";
+  }
+  return text + "]";
+}
+
+Shape shape_of(const Program& program, const std::string& value) {
+  const auto found = program.graph.shapes.find(value);
+  return found == program.graph.shapes.end() ? Shape() : found->second;
+}
+
+/// Of a module with all its parts; tied parameters count once.
+int64_t parameters_of(
+    const Program& program, const std::map<std::string, at::Tensor>& weights, const std::string& path) {
+  std::set<const at::TensorImpl*> seen;
+  int64_t count = 0;
+  for (const exported::BoundTensor& bound : program.tensors) {
+    if (bound.kind != exported::BoundTensor::Kind::kParameter) continue;
+    const auto found = weights.find(bound.name);
+    if (found == weights.end() || (!path.empty() && !is_part_of(bound.name, path))) continue;
+    if (seen.insert(found->second.unsafeGetTensorImpl()).second) count += found->second.numel();
+  }
+  return count;
+}
+
+std::string text_of(const ModuleCall& call) {
+  return call.number == 0 ? call.path : call.path + "@" + std::to_string(call.number);
+}
+
+struct Suggestion {
+  std::string path;
+  std::string before_relu;
+  Shape shape;
+};
+
+/// For each size of maps the last one that a module returns: the outermost module that returns it, and the ReLU that it
+/// is the input of before, for losses that compare there.
+std::vector<Suggestion> suggestions(const Program& program, const Calls& calls) {
+  std::vector<Suggestion> found;
+  for (const auto& [call, values] : calls) {
+    if (call.path.empty() || values.returned.size() != 1) continue;
+    const std::string& value = values.returned.front();
+    const Shape shape = shape_of(program, value);
+    if (shape.size() != kRankOfMaps || shape[2].value_or(2) * shape[3].value_or(2) == 1) continue;
+    const auto same_size = [&](const Suggestion& one) { return one.shape[2] == shape[2] && one.shape[3] == shape[3]; };
+    auto place = std::find_if(found.begin(), found.end(), same_size);
+    if (place == found.end()) place = found.insert(found.end(), Suggestion());
+    *place = {text_of(call), "", shape};
+    for (const auto& [other, others] : calls) {
+      if (others.returned != values.returned || other.path.empty()) continue;
+      if (other.path.size() < place->path.size()) place->path = text_of(other);
+      const bool is_relu = other.type == "ReLU" || other.type == "ReLU6";
+      if (is_relu && others.taken.size() == 1) place->before_relu = text_of(other) + ":in";
+    }
+  }
+  return found;
+}
+
+std::string describe(const std::string& path) {
+  exported::Archive archive(std::make_shared<caffe2::serialize::FileAdapter>(path));
+  const std::string name = archive.main_program();
+  const Program program = exported::read_program(archive.program(name));
+  const auto weights = archive.weights(name);
+  const Calls calls = ModuleValues(program).calls();
+
+  std::ostringstream text;
+  text << "PyTorch " << program.torch_version << ", " << program.graph.nodes.size() << " operators, "
+       << parameters_of(program, weights, "") << " parameters\n"
+       << "images " << text_of(shape_of(program, program.images)) << ", logits "
+       << text_of(shape_of(program, program.logits)) << '\n';
+  for (const exported::ProgramResult& feature : program.features) {
+    text << "feature " << feature.name << ' ' << text_of(shape_of(program, feature.value)) << '\n';
+  }
+  if (archive.has_evaluation_program()) text << "with a program of its own for evaluation\n";
+  if (exported::is_of_evaluation(program)) text << "exported in evaluation mode: it can teach, not learn\n";
+  for (const std::string& noise : exported::noise_in(program)) {
+    if (!archive.has_evaluation_program()) text << noise << " draws random numbers in evaluation mode, too\n";
+  }
+
+  size_t width = std::string("module").size();
+  for (const auto& [call, values] : calls) width = std::max(width, text_of(call).size());
+  const auto row = [&](const std::string& module, const std::string& type, const std::string& parameters,
+                       const std::string& returned) {
+    text << std::left << std::setw(static_cast<int>(width) + 2) << module << std::setw(26) << type << std::right
+         << std::setw(12) << parameters << "  " << returned << '\n';
+  };
+  text << '\n';
+  row("module", "class", "parameters", "returns");
+  for (const auto& [call, values] : calls) {
+    if (call.path.empty()) continue;
+    std::vector<std::string> shapes;
+    for (const std::string& value : values.returned) shapes.push_back(text_of(shape_of(program, value)));
+    row(text_of(call), call.type, std::to_string(parameters_of(program, weights, call.path)), c10::Join(", ", shapes));
+  }
+
+  const std::vector<Suggestion> taps = suggestions(program, calls);
+  if (!taps.empty()) text << "\ntaps to begin with, one for each size of maps\n";
+  for (size_t i = 0; i < taps.size(); ++i) {
+    text << "map" << i + 1 << '=' << taps[i].path << "  " << text_of(taps[i].shape);
+    if (!taps[i].before_relu.empty()) text << ", before ReLU " << taps[i].before_relu;
+    text << '\n';
+  }
+  return text.str();
+}
+
+}  // namespace
+
+std::string describe_exported(const std::string& path) {
+  static CallSite site;
+  const RunningCall running(site);
+  require_file(kDescribe, path);
+  return exported::read(kDescribe, path, [&] { return describe(path); });
+}
+
+}  // namespace retort
