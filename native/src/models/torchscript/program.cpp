@@ -21,22 +21,11 @@ namespace {
 namespace jit = torch::jit;
 using Object = c10::intrusive_ptr<c10::ivalue::Object>;
 
-/// What LibTorch says in one line; of a failure inside TorchScript, what follows the traceback.
-std::string one_line(const std::exception& error) {
-  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
-  std::string text = torch_error ? torch_error->what_without_backtrace() : error.what();
-  const std::string end_of_traceback = "RuntimeError: ";
-  if (const size_t found = text.rfind(end_of_traceback); found != std::string::npos) {
-    text.erase(0, found + end_of_traceback.size());
-    text.erase(std::min(text.find('\n'), text.size()));
-  }
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text.substr(text.rfind('\n') + 1);
-}
-
 /// Copies a module with all below it. What is there twice is one thing in the copy, too.
 class Copier {
  public:
+  explicit Copier(bool for_evaluation) : for_evaluation_(for_evaluation) {}
+
   Object copy(const Object& module) {
     const auto [known, is_new] = modules_.try_emplace(module.get());
     if (!is_new) return known->second;
@@ -46,7 +35,7 @@ class Copier {
       const c10::IValue& value = module->getSlot(slot);
       if (type->getAttribute(slot)->is_module()) {
         copied->setSlot(slot, copy(value.toObject()));
-      } else if (type->getAttributeName(slot) == "training" && value.isBool()) {
+      } else if (for_evaluation_ && type->getAttributeName(slot) == "training" && value.isBool()) {
         copied->setSlot(slot, false);
       } else {
         copied->setSlot(slot, copy(value));
@@ -60,10 +49,13 @@ class Copier {
     if (!value.isTensor()) return value.deepcopy();
     const at::Tensor& tensor = value.toTensor();
     at::Tensor& copied = tensors_[tensor.unsafeGetTensorImpl()];
-    if (tensor.defined() && !copied.defined()) copied = tensor.clone();
+    if (tensor.defined() && !copied.defined()) {
+      copied = tensor.detach().clone().requires_grad_(!for_evaluation_ && tensor.requires_grad());
+    }
     return copied;
   }
 
+  bool for_evaluation_;
   std::map<c10::ivalue::Object*, Object> modules_;
   std::map<c10::TensorImpl*, at::Tensor> tensors_;
 };
@@ -126,6 +118,18 @@ bool may_write_to_attributes(const std::shared_ptr<jit::Graph>& graph) {
 
 }  // namespace
 
+std::string one_line(const std::exception& error) {
+  const auto* torch_error = dynamic_cast<const c10::Error*>(&error);
+  std::string text = torch_error ? torch_error->what_without_backtrace() : error.what();
+  const std::string end_of_traceback = "RuntimeError: ";
+  if (const size_t found = text.rfind(end_of_traceback); found != std::string::npos) {
+    text.erase(0, found + end_of_traceback.size());
+    text.erase(std::min(text.find('\n'), text.size()));
+  }
+  while (!text.empty() && text.back() == '\n') text.pop_back();
+  return text.substr(text.rfind('\n') + 1);
+}
+
 ProgramOutput run_program(jit::Module program, const at::Tensor& images, const Refusal& refuse) {
   c10::IValue output;
   try {
@@ -140,8 +144,12 @@ ProgramOutput run_program(jit::Module program, const at::Tensor& images, const R
   return {elements[0].toTensor(), elements[1]};
 }
 
+jit::Module copy_of(const jit::Module& program) {
+  return jit::Module(Copier(/*for_evaluation=*/false).copy(program._ivalue()));
+}
+
 jit::Module copy_for_evaluation(const jit::Module& program) {
-  return jit::Module(Copier().copy(program._ivalue()));
+  return jit::Module(Copier(/*for_evaluation=*/true).copy(program._ivalue()));
 }
 
 std::string packed(const jit::Module& program) {
@@ -161,6 +169,24 @@ std::string packed(const jit::Module& program) {
     bytes.append(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes());
   }
   return bytes;
+}
+
+std::vector<std::string> assigned_attributes(const jit::Module& program) {
+  const std::shared_ptr<jit::Graph> graph =
+      jit::toGraphFunction(program.get_method("forward").function()).graph()->copy();
+  jit::Inline(*graph);
+  std::vector<std::string> names;
+  for (jit::Node* node : nodes_of(graph)) {
+    if (node->kind() != c10::prim::SetAttr) continue;
+    const std::string& name = node->s(c10::attr::name);
+    const auto& type = node->input(0)->type()->expectRef<c10::ClassType>();
+    const size_t slot = type.getAttributeSlot(name);
+    // An object that the pass itself has made may change.
+    const bool is_buffer = type.is_buffer(slot) && type.getAttribute(slot)->isSubtypeOf(*c10::TensorType::get());
+    if (!type.is_module() || is_buffer) continue;
+    names.push_back(name);
+  }
+  return names;
 }
 
 bool may_change_itself(const jit::Module& program) {

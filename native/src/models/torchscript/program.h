@@ -4,8 +4,10 @@
 #include <ATen/core/ivalue.h>
 #include <torch/csrc/jit/api/module.h>
 
+#include <exception>
 #include <functional>
 #include <string>
+#include <vector>
 
 namespace retort {
 
@@ -16,6 +18,9 @@ struct ProgramOutput {
   c10::IValue features;
 };
 
+/// What LibTorch says in one line; of a failure inside TorchScript, what follows the traceback.
+std::string one_line(const std::exception& error);
+
 /// Told in one line what LibTorch says of a failure inside a program; must throw.
 using Refusal = std::function<void(const std::string& reason)>;
 
@@ -23,14 +28,20 @@ using Refusal = std::function<void(const std::string& reason)>;
 /// @throws c10::ValueError if it does not return (logits, features)
 ProgramOutput run_program(torch::jit::Module program, const at::Tensor& images, const Refusal& refuse);
 
-/// The same program in evaluation mode with copies of its tensors and attributes. Unlike torch::jit::Module::deepcopy
-/// it keeps tensors apart that lie in one storage.
+/// The same program with copies of its tensors and attributes. Unlike torch::jit::Module::deepcopy it keeps tensors
+/// apart that lie in one storage.
 /// @throws c10::Error if an attribute cannot be copied
+torch::jit::Module copy_of(const torch::jit::Module& program);
+
+/// The same in evaluation mode, of which nothing requires a gradient.
 torch::jit::Module copy_for_evaluation(const torch::jit::Module& program);
 
 /// The forward pass without parameters, buffers and attributes, as bytes that are the same in any process for the same
 /// file.
 std::string packed(const torch::jit::Module& program);
+
+/// The attributes that a forward pass assigns, by their paths' last parts, other than buffers.
+std::vector<std::string> assigned_attributes(const torch::jit::Module& program);
 
 /// Whether a forward pass may change the program's own tensors or attributes in evaluation mode, so that two of them
 /// must not run at once. In doubt it may.
