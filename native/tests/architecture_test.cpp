@@ -28,7 +28,7 @@ const std::map<std::string, Folders> kMayInclude = {
     {"kernels/cuda", {"kernels/math", "tensor", "runtime"}},
     {"autograd", {"tensor", "runtime"}},
     {"memory", {"tensor"}},
-    {"losses", {"memory", "tensor", "runtime", "io"}},
+    {"losses", {"memory", "models", "tensor", "runtime", "io"}},
     {"models", {"tensor", "runtime", "io"}},
     {"data", {"tensor", "runtime"}},
     {"train", {"losses", "models", "tensor", "runtime", "io"}},

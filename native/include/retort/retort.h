@@ -11,6 +11,7 @@
 #include <retort/losses/kd.h>
 #include <retort/losses/nst.h>
 #include <retort/losses/ofd.h>
+#include <retort/losses/program_loss.h>
 #include <retort/losses/registry.h>
 #include <retort/memory/contrast_memory.h>
 #include <retort/models/exported.h>
