@@ -4,6 +4,8 @@
 #include <c10/util/accumulate.h>
 #include <retort/data/augmentation.h>
 #include <retort/errors.h>
+#include <retort/losses/program_loss.h>
+#include <retort/losses/registry.h>
 #include <retort/models/network.h>
 #include <retort/models/predictor.h>
 #include <retort/models/torchscript.h>
@@ -12,6 +14,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <istream>
+#include <map>
 #include <memory>
 #include <ostream>
 #include <streambuf>
@@ -239,6 +242,26 @@ inline std::shared_ptr<retort::Network> load_torchscript(
     const Bytes& bytes, const std::vector<std::string>& tap_names) {
   return bytes.read(
       [&](std::istream& stream, const std::string& name) { return retort::load_torchscript(stream, tap_names, name); });
+}
+
+inline std::shared_ptr<retort::CriterionOptions> load_program_loss(const Bytes& bytes) {
+  return bytes.read(
+      [](std::istream& stream, const std::string& name) { return retort::load_program_loss(stream, name); });
+}
+
+inline std::vector<std::string> load_criteria(const FileName& file) {
+  return retort::load_criteria(file.get());
+}
+
+inline std::vector<std::string> registered_criteria() {
+  return retort::registered_criteria();
+}
+
+inline std::shared_ptr<retort::CriterionOptions> make_criterion(
+    const std::string& name, const std::vector<std::string>& keys, const std::vector<std::string>& values) {
+  std::map<std::string, std::string> options;
+  for (size_t i = 0; i < keys.size(); ++i) options[keys[i]] = values[i];
+  return retort::make_criterion(name, options);
 }
 
 /// The note that a checkpoint comes with, in bytes: a String of JavaCPP's ends at a zero.

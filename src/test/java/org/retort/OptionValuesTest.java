@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalDouble;
 import java.util.Set;
@@ -32,6 +33,7 @@ import org.retort.losses.FspLoss;
 import org.retort.losses.KdLoss;
 import org.retort.losses.NstLoss;
 import org.retort.losses.OfdLoss;
+import org.retort.losses.RegisteredLoss;
 import org.retort.models.Prediction;
 import org.retort.models.Preprocessing;
 import org.retort.testing.NoTestClasses;
@@ -101,6 +103,9 @@ final class OptionValuesTest {
                 0.5,
                 1000,
                 OfdLoss.Init.KAIMING)),
+        new Pair(
+            RegisteredLoss.of("one").with("power", 2),
+            new RegisteredLoss("other", Map.of("a", "b"))),
         new Pair(Sgd.of(0.1), new Sgd(0.2, 0.9, true, 0.01, steps, false, List.of(group))),
         new Pair(
             Adam.of(0.1), new Adam(0.2, 0.8, 0.7, 1e-4, 0.01, true, steps, false, List.of(group))),

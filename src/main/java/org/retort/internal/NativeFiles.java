@@ -171,6 +171,58 @@ public final class NativeFiles {
   }
 
   /**
+   * Loads what is in memory and was read from elsewhere.
+   *
+   * @param name of the file, for error messages
+   * @param content what the file holds
+   * @param fromMemory reads it
+   * @param <T> what is loaded
+   * @return what is loaded
+   */
+  public static <T> T loadNamed(String name, byte[] content, Function<NativeBytes, T> fromMemory) {
+    return inMemory(
+        bytes -> {
+          bytes.name(name);
+          append(bytes, content, content.length);
+          return Native.call(() -> fromMemory.apply(bytes));
+        });
+  }
+
+  /**
+   * Reads a file of any file system.
+   *
+   * @param function the caller's name, for error messages
+   * @param file what to read
+   * @return what it holds
+   * @throws FileException if the file is missing or can't be read
+   */
+  public static byte[] bytes(String function, Path file) {
+    Arguments.notNull(file, function, "file");
+    byte[][] content = new byte[1][];
+    attempt(
+        function + ": file must be one that can be read (got " + file + ": ",
+        () -> content[0] = Files.readAllBytes(file));
+    return content[0];
+  }
+
+  /**
+   * Reads a stream to its end.
+   *
+   * @param function the caller's name, for error messages
+   * @param stream what to read; not closed
+   * @return what it gave
+   * @throws FileException if the stream throws an {@link IOException}
+   */
+  public static byte[] bytes(String function, InputStream stream) {
+    Arguments.notNull(stream, function, "stream");
+    byte[][] content = new byte[1][];
+    attempt(
+        function + ": stream must be one that can be read (got ",
+        () -> content[0] = stream.readAllBytes());
+    return content[0];
+  }
+
+  /**
    * Requires a file that native code can open itself.
    *
    * @param function the caller's name, for error messages

@@ -2,4 +2,4 @@ package org.retort.losses;
 
 /** A loss that a {@link org.retort.train.TrainingStep} can add to its sum: a value of options. */
 public sealed interface DistillationLoss
-    permits KdLoss, DkdLoss, FspLoss, NstLoss, CrdLoss, OfdLoss {}
+    permits KdLoss, DkdLoss, FspLoss, NstLoss, CrdLoss, OfdLoss, ProgramLoss, RegisteredLoss {}

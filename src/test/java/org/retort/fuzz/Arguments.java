@@ -8,7 +8,9 @@ import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.Type;
 import java.nio.file.Path;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
+import java.util.Map;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
@@ -18,6 +20,7 @@ import org.retort.data.CsvDataset;
 import org.retort.data.Dataset;
 import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
+import org.retort.losses.ProgramLoss;
 import org.retort.models.Network;
 import org.retort.train.StepCheckpoint;
 import org.retort.train.StepResult;
@@ -62,6 +65,9 @@ final class Arguments {
       Type element = list.getActualTypeArguments()[0];
       return values.orNull(() -> values.list(() -> of(element, name, isOfMaps)));
     }
+    if (type instanceof ParameterizedType map && map.getRawType() == Map.class) {
+      return values.orNull(() -> Collections.singletonMap((String) values.of(String.class), "2"));
+    }
     Class<?> plain = (Class<?>) type;
     if (values.knows(plain) && !plain.equals(ScalarType.class)) {
       return values.of(plain);
@@ -89,6 +95,9 @@ final class Arguments {
     }
     if (type == StepCheckpoint.class) {
       return fixtures.checkpoint();
+    }
+    if (type == ProgramLoss.class) {
+      return fixtures.programLoss();
     }
     if (type == StepResult.class) {
       return fixtures.result();

@@ -12,10 +12,12 @@ import org.retort.data.Batch;
 import org.retort.data.Batches;
 import org.retort.data.Dataset;
 import org.retort.losses.KdLoss;
+import org.retort.losses.ProgramLoss;
 import org.retort.models.Mlp;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
 import org.retort.models.TorchScriptNetwork;
+import org.retort.testing.OwnLosses;
 import org.retort.testing.Program;
 import org.retort.train.Sgd;
 import org.retort.train.StepCheckpoint;
@@ -140,6 +142,10 @@ final class Fixtures implements AutoCloseable {
 
   StepCheckpoint checkpoint() {
     return checkpoint;
+  }
+
+  ProgramLoss programLoss() {
+    return ProgramLoss.load(OwnLosses.PROGRAM);
   }
 
   StepResult result() {

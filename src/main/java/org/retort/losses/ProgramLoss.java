@@ -1,0 +1,120 @@
+package org.retort.losses;
+
+import java.io.InputStream;
+import java.nio.file.Path;
+import java.util.Arrays;
+import org.jspecify.annotations.Nullable;
+import org.retort.bindings.NativeCriterionOptions;
+import org.retort.bindings.global.retort;
+import org.retort.internal.Arguments;
+import org.retort.internal.NativeCriteria;
+import org.retort.internal.NativeFiles;
+
+/**
+ * A loss that is a program: a TorchScript module, as Python's {@code torch.jit.save} writes it,
+ * whose {@code forward} takes what it compares by name and returns the loss, a scalar. <b>A
+ * TorchScript file is a program: load only files you trust.</b>
+ *
+ * <p>{@code forward} takes any of these arguments, in any order:
+ *
+ * <ul>
+ *   <li>{@code student_logits}, {@code teacher_logits}: Tensor [B, classes];
+ *   <li>{@code labels}: Tensor, int64 [B], −1 for a sample without a label;
+ *   <li>{@code weights}: Tensor [B], the samples' weights, 1 for each if a batch has none;
+ *   <li>{@code indices}: Tensor, int64 [B], the samples' rows in the data set;
+ *   <li>{@code student_taps}, {@code teacher_taps}: List[Tensor], the term's taps in their order;
+ *   <li>{@code student_taps_0}, {@code teacher_taps_0} and so on: Tensor, one of them.
+ * </ul>
+ *
+ * <p>A Tensor that is an Optional is None if a batch has none; others are required. Half precision
+ * comes as float32.
+ *
+ * <p>As a term of a training step it takes as many taps as its {@code forward}. Gradients are
+ * autograd's. The program's parameters are trained with the student, its buffers are part of the
+ * step's state: both start as they are in the file, for each term anew, are kept in checkpoints and
+ * put back if a step fails. It runs in training mode. A checkpoint loads only into a step whose
+ * program is the same, but for the values of parameters and buffers.
+ *
+ * <p>Immutable: it holds what the file held when it was loaded. Two are equal if their files were.
+ */
+public final class ProgramLoss implements DistillationLoss {
+  static {
+    NativeCriteria.register(ProgramLoss.class, ProgramLoss::nativeOptions);
+  }
+
+  private static final String LOAD = "ProgramLoss.load";
+
+  private final String name;
+  private final byte[] program;
+
+  private ProgramLoss(String name, byte[] program) {
+    this.name = name;
+    this.program = program;
+    nativeOptions().close(); // what is wrong with the program is said now
+  }
+
+  /**
+   * Loads a file written by {@code torch.jit.save}.
+   *
+   * @param file the file, in any file system
+   * @return the loss
+   * @throws IllegalArgumentException if the file is null
+   * @throws org.retort.FileException if the file is missing or not a TorchScript module
+   * @throws org.retort.RetortException if its {@code forward} takes something else than named
+   *     above, returns no tensor, or assigns what is no buffer
+   */
+  public static ProgramLoss load(Path file) {
+    byte[] program = NativeFiles.bytes(LOAD, file);
+    return new ProgramLoss(file.toString(), program);
+  }
+
+  /**
+   * Loads a program as {@link #load(Path)} does from a stream, which is read to its end before
+   * anything else happens.
+   *
+   * @param stream what to read; not closed
+   * @return the loss
+   * @throws IllegalArgumentException if the stream is null
+   * @throws org.retort.FileException if the stream throws an {@link java.io.IOException}, which is
+   *     the cause, or is not a TorchScript module
+   * @throws org.retort.RetortException as above
+   */
+  public static ProgramLoss load(InputStream stream) {
+    return new ProgramLoss("the stream", NativeFiles.bytes(LOAD, stream));
+  }
+
+  /**
+   * Loads a program as {@link #load(Path)} does from memory.
+   *
+   * @param bytes the whole content of a file, which is copied
+   * @return the loss
+   * @throws IllegalArgumentException if the bytes are null
+   * @throws org.retort.FileException if the bytes are not a TorchScript module
+   * @throws org.retort.RetortException as above
+   */
+  public static ProgramLoss load(byte[] bytes) {
+    Arguments.notNull(bytes, LOAD, "bytes");
+    return new ProgramLoss(bytes.length + " bytes", bytes.clone());
+  }
+
+  /** Whether the other one is the same program, byte for byte. */
+  @Override
+  public boolean equals(@Nullable Object other) {
+    return other instanceof ProgramLoss loss && Arrays.equals(program, loss.program);
+  }
+
+  @Override
+  public int hashCode() {
+    return Arrays.hashCode(program);
+  }
+
+  /** Names the file. */
+  @Override
+  public String toString() {
+    return "ProgramLoss[file=" + name + ", bytes=" + program.length + "]";
+  }
+
+  NativeCriterionOptions nativeOptions() {
+    return NativeFiles.loadNamed(name, program, retort::load_program_loss);
+  }
+}
