@@ -1,5 +1,6 @@
 package org.retort.recipes;
 
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collection;
@@ -68,6 +69,12 @@ final class Fields {
   /** Returns a text, {@code otherwise} if there is none. */
   String text(String key, String otherwise) {
     return has(key) ? text(key) : otherwise;
+  }
+
+  /** Returns a file that must be given, relative to the folder of this one. */
+  Path path(String key) {
+    String text = text(key);
+    return checked(key, () -> Path.of(file).resolveSibling(text));
   }
 
   /** Returns a text that is good for options and files, which must be there. */
@@ -173,6 +180,11 @@ final class Fields {
   /** Returns whether a key's value is a mapping. */
   boolean isMapping(String key) {
     return has(key) && values.get(key) instanceof MappingNode;
+  }
+
+  /** Returns whether a key's value is a list. */
+  boolean isList(String key) {
+    return has(key) && values.get(key) instanceof SequenceNode;
   }
 
   /** Makes something of a number that must be there; who makes it checks the number. */

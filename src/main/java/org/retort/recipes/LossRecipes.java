@@ -14,7 +14,9 @@ final class LossRecipes {
               "fsp", FspRecipe::read,
               "nst", NstRecipe::read,
               "ofd", OfdRecipe::read,
-              "crd", CrdRecipe::read));
+              "crd", CrdRecipe::read,
+              "program", ProgramRecipe::read,
+              "registered", RegisteredRecipe::read));
 
   private LossRecipes() {}
 

@@ -5,12 +5,14 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.Set;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.retort.FileException;
 import org.retort.bindings.NativeCriterionOptions;
 import org.retort.internal.NativeCriteria;
 import org.retort.losses.CrdLoss;
@@ -20,8 +22,11 @@ import org.retort.losses.FspLoss;
 import org.retort.losses.KdLoss;
 import org.retort.losses.NstLoss;
 import org.retort.losses.OfdLoss;
+import org.retort.losses.ProgramLoss;
+import org.retort.losses.RegisteredLoss;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
+import org.retort.testing.OwnLosses;
 import org.snakeyaml.engine.v2.api.LoadSettings;
 import org.snakeyaml.engine.v2.api.lowlevel.Compose;
 
@@ -88,6 +93,43 @@ final class LossRecipesTest {
     assertThat(loss.layerDecay()).isEqualTo(0.5);
     assertThat(loss.scale()).isEqualTo(10);
     assertThat(loss.init()).isEqualTo(OfdLoss.Init.KAIMING);
+  }
+
+  @Test
+  void registered_allOptions_areTaken() {
+    RegisteredLoss loss =
+        (RegisteredLoss)
+            read(
+                "{loss: registered, criterion: own, options: {power: 2, fast: true, scales: [1,"
+                    + " 0.5], kernel: poly}}");
+    assertThat(loss.name()).isEqualTo("own");
+    assertThat(loss.options())
+        .isEqualTo(Map.of("power", "2", "fast", "true", "scales", "1, 0.5", "kernel", "poly"));
+    assertThat(((RegisteredLoss) read("{loss: registered, criterion: own}")).options()).isEmpty();
+  }
+
+  @Test
+  void registered_library_isLoadedWhenItIsNeeded() {
+    String yaml = "{loss: registered, criterion: attention_transfer, library: %s}";
+    assertThat(read(yaml.formatted(OwnLosses.library())))
+        .isEqualTo(RegisteredLoss.of("attention_transfer"));
+    assertThat(RegisteredLoss.registered()).contains("attention_transfer");
+    LossRecipe missing = recipe(yaml.formatted("lib/none.so"));
+    assertThatThrownBy(() -> missing.loss(new LossContext(LABELS, BATCH, null, List.of())))
+        .isInstanceOf(FileException.class)
+        .hasMessageStartingWith("load_criteria: path must be an existing file (got /")
+        .hasMessageEndingWith("/lib/none.so)");
+  }
+
+  @Test
+  void program_file_isLoadedWhenItIsNeeded() {
+    assertThat(read("{loss: program, file: " + OwnLosses.PROGRAM.toAbsolutePath() + "}"))
+        .isEqualTo(ProgramLoss.load(OwnLosses.PROGRAM));
+    LossRecipe missing = recipe("{loss: program, file: none.ts}");
+    assertThatThrownBy(() -> missing.loss(new LossContext(LABELS, BATCH, null, List.of())))
+        .isInstanceOf(FileException.class)
+        .hasMessageStartingWith(
+            "ProgramLoss.load: file must be one that can be read (got none.ts: ");
   }
 
   /** As descriptions in checkpoints have them, which list all options of a loss. */
