@@ -22,7 +22,10 @@ def run(page, library):
         raise SystemExit(f"{page} must have a block of Python")
     namespace = {}
     for number, block in enumerate(blocks, 1):
-        code = compile(block.replace("/path/to/libretort.so", library), f"{page.name}, block {number}", "exec")
+        # As a file, since torch.jit.script reads sources.
+        file = pathlib.Path(f"{page.stem}, block {number}.py").resolve()
+        file.write_text(block.replace("/path/to/libretort.so", library))
+        code = compile(file.read_text(), file, "exec")
         try:
             exec(code, namespace)
             print(f"{page.name}, block {number}: done")
