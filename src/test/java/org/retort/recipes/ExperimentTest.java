@@ -2,15 +2,23 @@ package org.retort.recipes;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.assertj.core.api.Assertions.withinPercentage;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.retort.data.Batch;
 import org.retort.data.DatasetBatches;
 import org.retort.models.Network;
+import org.retort.testing.OwnLosses;
 import org.retort.train.StepResult;
 import org.retort.train.TrainingStep;
 
@@ -61,6 +69,38 @@ final class ExperimentTest {
         }
       }
     }
+  }
+
+  /** The recipe of docs/your-loss.md. */
+  @Test
+  void step_lossesOfOnesOwn_areReadBesideTheRecipeAndAreTheSame(@TempDir Path folder)
+      throws IOException {
+    Files.copy(OwnLosses.PROGRAM, folder.resolve("attention_transfer.ts"));
+    // a copy would be another library with the same name
+    Files.createSymbolicLink(folder.resolve("libattention_transfer.so"), OwnLosses.library());
+    String page = Files.readString(Path.of("docs/your-loss.md"));
+    Path file = folder.resolve("recipe.yaml");
+    Files.writeString(file, page.replaceAll("(?s).*```yaml\n(.*?)```.*", "$1"));
+    Experiment experiment = Experiment.onNoise(Recipes.load(file.toString()));
+    Recipe recipe = experiment.recipe();
+    assertThat(recipe.methodNames()).containsExactly("program", "library");
+    List<Double> losses = new ArrayList<>();
+    try (Network teacher = experiment.network(recipe.teacher().network(), 0)) {
+      for (Method method : recipe.methods()) {
+        StageRecipe stage = method.stages().get(0);
+        try (Network student = experiment.network(recipe.student().network(), 0);
+            DatasetBatches batches = experiment.batches(stage, 0);
+            TrainingStep step = experiment.step(stage, student, teacher)) {
+          StepResult result = step.newResult();
+          batches.startEpoch(0);
+          Batch batch = batches.next();
+          step.run(batch.images(), batch.labels(), batch.indices(), result);
+          losses.add(result.term(0));
+        }
+      }
+    }
+    assertThat(losses.get(0)).isPositive();
+    assertThat(losses.get(0)).isCloseTo(losses.get(1), withinPercentage(0.01));
   }
 
   /** The batch counts most for the time that a step takes. */
