@@ -126,8 +126,8 @@ class ProgramCriterion final : public Mirrored<Criterion> {
   at::Tensor forward(const CriterionInput& input) override {
     std::vector<c10::IValue> values;
     for (const Argument& argument : arguments_) values.push_back(value_of(argument, input));
-    // As it is written, operator by operator: what LibTorch's compiler makes of it after the first runs rounds otherwise,
-    // and a training that is resumed would go on otherwise.
+    // As it is written, operator by operator: what LibTorch's compiler makes of it after the first runs rounds
+    // otherwise, and a training that is resumed would go on otherwise.
     const torch::jit::GraphOptimizerEnabledGuard no_optimization(false);
     try {
       return program_.forward(std::move(values)).toTensor();
@@ -169,8 +169,9 @@ class ProgramCriterion final : public Mirrored<Criterion> {
     if (argument.name == "labels") return given(argument, input.labels);
     if (argument.name == "indices") return given(argument, input.indices);
     if (argument.name == "teacher_logits") return given(argument, input.logits_teacher);
-    if (input.weights.defined() || argument.is_optional) return given(argument, input.weights);
-    return at::ones({input.logits_student.size(0)}, widened(input.logits_student.detach()).options());
+    const at::TensorOptions numbers = widened(input.logits_student.detach()).options();
+    if (input.weights.defined()) return input.weights.to(numbers);
+    return argument.is_optional ? c10::IValue() : at::ones({input.logits_student.size(0)}, numbers);
   }
 
   static c10::IValue given(const Argument& argument, const at::Tensor& tensor) {

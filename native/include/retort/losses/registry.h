@@ -73,8 +73,8 @@ RETORT_API std::vector<std::string> registered_criteria();
 /// Makes the options of a registered criterion, for a Term. Their description, in checkpoints, consists of the name and
 /// all options. Thread-safe.
 ///
-///     options.terms = {{1000, retort::make_criterion("attention_transfer", {{"power", "2"}}), {"layer1"},
-///     {"layer1"}}};
+///     const auto loss = retort::make_criterion("attention_transfer", {{"power", "2"}});
+///     options.terms = {{1000, loss, {"layer1"}, {"layer1"}}};
 ///
 /// @param options texts by keys; see OptionReader
 /// @throws c10::ValueError if there is no such name or key, or the text of an option is wrong

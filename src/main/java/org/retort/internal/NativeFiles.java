@@ -189,20 +189,27 @@ public final class NativeFiles {
   }
 
   /**
-   * Reads a file of any file system.
+   * Loads what keeps the content of its file.
    *
    * @param function the caller's name, for error messages
-   * @param file what to read
-   * @return what it holds
+   * @param file what to read, in any file system
+   * @param fromContent makes it of what the file holds
+   * @param <T> what is loaded
+   * @return what is loaded
    * @throws FileException if the file is missing or can't be read
    */
-  public static byte[] bytes(String function, Path file) {
+  public static <T> T loadContent(String function, Path file, Function<byte[], T> fromContent) {
     Arguments.notNull(file, function, "file");
+    LoadEvent event = FlightRecorder.isAvailable() ? LoadEvent.start() : null;
     byte[][] content = new byte[1][];
     attempt(
         function + ": file must be one that can be read (got " + file + ": ",
         () -> content[0] = Files.readAllBytes(file));
-    return content[0];
+    T loaded = fromContent.apply(content[0]);
+    if (event != null) {
+      event.commit(file);
+    }
+    return loaded;
   }
 
   /**

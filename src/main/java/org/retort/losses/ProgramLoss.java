@@ -64,8 +64,8 @@ public final class ProgramLoss implements DistillationLoss {
    *     above, returns no tensor, or assigns what is no buffer
    */
   public static ProgramLoss load(Path file) {
-    byte[] program = NativeFiles.bytes(LOAD, file);
-    return new ProgramLoss(file.toString(), program);
+    return NativeFiles.loadContent(
+        LOAD, file, content -> new ProgramLoss(file.toString(), content));
   }
 
   /**

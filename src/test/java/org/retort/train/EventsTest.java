@@ -21,8 +21,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.retort.FileException;
 import org.retort.Retort;
+import org.retort.losses.ProgramLoss;
 import org.retort.models.TorchScriptNetwork;
 import org.retort.testing.ChildJvm;
+import org.retort.testing.OwnLosses;
 import org.retort.testing.Threads;
 
 /** What the flight recorder is told. */
@@ -123,6 +125,8 @@ final class EventsTest {
                 }
                 small.student.loadStateDict(state);
                 TorchScriptNetwork.load(program).close();
+                ProgramLoss.load(OwnLosses.PROGRAM);
+                assertThatThrownBy(() -> ProgramLoss.load(state)).isInstanceOf(FileException.class);
                 assertThatThrownBy(() -> small.step.load(state)).isInstanceOf(FileException.class);
               });
       assertThat(events)
@@ -132,7 +136,8 @@ final class EventsTest {
               "Load " + step,
               "Checkpoint " + copy,
               "Load " + state,
-              "Load " + program);
+              "Load " + program,
+              "Load " + OwnLosses.PROGRAM);
       assertThat(events.get(0).getLong("bytes")).isEqualTo(Files.size(step));
       assertThat(events.get(2).getLong("bytes")).isEqualTo(Files.size(copy));
     }
