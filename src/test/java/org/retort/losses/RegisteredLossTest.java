@@ -95,6 +95,12 @@ final class RegisteredLossTest {
   }
 
   @Test
+  void registered_libraryThatJavaLoads_isListed() {
+    System.load(OwnLosses.built("libteam_unloaded.so").toString());
+    assertThat(RegisteredLoss.registered()).contains("of_team_unloaded");
+  }
+
+  @Test
   void description_hasAllOptions() {
     try (var options = NativeCriteria.of(LOSS)) {
       assertThat(options.description()).isEqualTo("attention_transfer(power=2)");
