@@ -6,7 +6,8 @@
 
 namespace retort {
 
-/// Loads a program by what the file is: a TorchScript module. Its tensors are brought to the CPU.
+/// Loads a program by what the file is: one of torch.export, whose forward returns one tensor, or a TorchScript module.
+/// Its tensors are brought to the CPU.
 /// @param function the caller's name, for error messages
 /// @throws FileError if the file is missing or is none
 torch::jit::Module load_program(const char* function, const std::string& path);

@@ -85,6 +85,31 @@ const FeatureShapes kShapes = {{{4}}, {{4}}, 5, 5};
 
 class ProgramLossTest : public test::SeededTest {};
 
+TEST_F(ProgramLossTest, ExportedAttentionTransferMatchesReference) {
+  const FeatureShapes shapes = {{{4, 6, 6}, {3, 2, 3}}, {{5, 3, 3}, {3, 2, 3}}};
+  const auto program = load_program_loss(EXPORTED_ATTENTION_TRANSFER_PROGRAM)->build(shapes);
+  EXPECT_EQ(program->named_parameters().keys(), std::vector<std::string>({"regressor.weight", "regressor.bias"}));
+  for (int64_t batch : {2, 5}) {
+    CriterionInput input;
+    // The program's layer begins as the identity.
+    input.student = {
+        at::randn({batch, 4, 6, 6}, at::kDouble).requires_grad_(),
+        at::randn({batch, 3, 2, 3}, at::kDouble).requires_grad_()};
+    input.teacher = {at::randn({batch, 5, 3, 3}, at::kDouble), at::randn({batch, 3, 2, 3}, at::kDouble)};
+    input.logits_student = at::randn({batch, 3}, at::kDouble);
+    const at::Tensor loss = program->forward(input);
+    const at::Tensor expected = test::reference::attention_transfer(input.student, input.teacher);
+    EXPECT_TRUE(close(loss, expected));
+    auto of = input.student;
+    of.push_back(program->named_parameters()["regressor.weight"]);
+    const auto gradients = torch::autograd::grad({loss}, of);
+    const auto expected_gradients = torch::autograd::grad({expected}, input.student);
+    for (size_t i = 0; i < 2; ++i) EXPECT_TRUE(close(gradients[i], expected_gradients[i]));
+    EXPECT_GT(gradients[2].abs().max().item<double>(), 0);
+  }
+  EXPECT_EQ(program->named_buffers()["calls"].item<int64_t>(), 2);
+}
+
 TEST_F(ProgramLossTest, AttentionTransferMatchesReferenceAndLibrary) {
   load_criteria(ATTENTION_TRANSFER);
   const FeatureShapes shapes = {{{4, 6, 6}, {3, 2, 3}}, {{5, 3, 3}, {3, 2, 3}}};
@@ -220,13 +245,13 @@ TEST_F(ProgramLossTest, RejectsOtherFiles) {
   const std::string text = folder.write("text.ts", "text");
   EXPECT_EQ(
       file_error_of([&] { load_program_loss(text); }),
-      "load_program_loss: file must be a TorchScript module saved by torch.jit.save (got " + text + ")");
+      "load_program_loss: file must be saved by torch.export.save or torch.jit.save (got " + text + ")");
   EXPECT_EQ(
       file_error_of([] {
         std::istringstream stream("text");
         load_program_loss(stream);
       }),
-      "load_program_loss: file must be a TorchScript module saved by torch.jit.save (got the stream)");
+      "load_program_loss: file must be saved by torch.export.save or torch.jit.save (got the stream)");
 }
 
 TEST_F(ProgramLossTest, RejectsOtherPrograms) {

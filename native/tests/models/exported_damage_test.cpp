@@ -300,7 +300,7 @@ TEST_F(ExportedDamageTest, ForwardTakesImagesAndReturnsTensors) {
         Json& specs = program["graph_module"]["signature"]["input_specs"];
         specs.push_back(specs.back());
       }),
-      "its forward takes more than the images");
+      "its forward must take the images alone, and takes 2 tensors");
   EXPECT_EQ(
       refusal([](Json& program) {
         program["graph_module"]["signature"]["output_specs"][0] = {{"user_output", {{"arg", {{"as_int", 3}}}}}};

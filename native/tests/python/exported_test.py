@@ -1,6 +1,7 @@
 """Programs of torch.export beside what eager PyTorch computes, against which Retort's are tested.
 
-`exported_test.py write FOLDER` writes the small cases of native/tests/exported for the PyTorch that runs it.
+`exported_test.py write FOLDER` writes the small cases of native/tests/exported for the PyTorch that runs it, and
+`exported_test.py write_loss FOLDER` the loss of native/tests/programs.
 `exported_test.py TEST_PROGRAM`, which ctest runs, hands networks of RepDistiller, torchvision and timm to the GoogleTest
 program models_internals_test, one at a time. Exits with 77, ctest's "skipped", where torch, torchvision or timm is not
 installed.
@@ -201,6 +202,42 @@ def strip(node):
         strip(child)
 
 
+class AttentionTransfer(nn.Module):
+    """That of docs/your-loss.md for two pairs of maps, with a layer that is trained."""
+
+    def __init__(self):
+        super().__init__()
+        self.regressor = nn.Conv2d(4, 4, 1, dtype=torch.float64)
+        self.register_buffer("calls", torch.zeros((), dtype=torch.int64))
+
+    def attention(self, features, size):
+        return functional.normalize(functional.adaptive_avg_pool2d(features, size).abs().pow(2).mean(1).flatten(1))
+
+    def forward(self, student_taps, teacher_taps):
+        self.calls.add_(1)
+        students = [self.regressor(student_taps[0]), student_taps[1]]
+        losses = []
+        for student, teacher in zip(students, teacher_taps):
+            size = teacher.shape[-2:]
+            losses.append((self.attention(student, size) - self.attention(teacher, size)).square().mean())
+        return torch.stack(losses).sum()
+
+
+def write_loss(path):
+    loss = AttentionTransfer()
+    with torch.no_grad():
+        loss.regressor.weight.copy_(torch.eye(4).view(4, 4, 1, 1))
+        loss.regressor.bias.zero_()
+    maps = [(4, 6, 6), (3, 2, 3)], [(5, 3, 3), (3, 2, 3)]
+    taps = tuple([torch.randn(BATCH, *shape, dtype=torch.float64) for shape in shapes] for shapes in maps)
+    batch = torch.export.Dim("batch")
+    program = torch.export.export(loss, taps, dynamic_shapes=([{0: batch}] * 2, [{0: batch}] * 2))
+    original = str(path) + ".original.pt2"
+    torch.export.save(program, original)
+    without_traces(original, path)
+    os.remove(original)
+
+
 def tensors_of(value):
     return [one for one in torch.utils._pytree.tree_leaves(value) if isinstance(one, torch.Tensor)]
 
@@ -319,5 +356,7 @@ if __name__ == "__main__":
         for case, (make, size) in SMALL.items():
             torch.manual_seed(0)
             write_case(sys.argv[2], f"{case}-{version}", make(), size)
+    elif sys.argv[1] == "write_loss":
+        write_loss(pathlib.Path(sys.argv[2], "attention_transfer.pt2"))
     else:
         test(sys.argv[1], sys.argv[2:])

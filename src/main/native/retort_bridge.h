@@ -8,6 +8,7 @@
 #include <retort/losses/registry.h>
 #include <retort/models/network.h>
 #include <retort/models/predictor.h>
+#include <retort/models/exported.h>
 #include <retort/models/torchscript.h>
 #include <retort/train/training_step.h>
 
@@ -242,6 +243,25 @@ inline std::shared_ptr<retort::Network> load_torchscript(
     const Bytes& bytes, const std::vector<std::string>& tap_names) {
   return bytes.read(
       [&](std::istream& stream, const std::string& name) { return retort::load_torchscript(stream, tap_names, name); });
+}
+
+inline std::shared_ptr<retort::Network> load_exported(
+    const FileName& file, const std::vector<std::string>& tap_names) {
+  return retort::load_exported(file.get(), tap_names);
+}
+
+inline std::shared_ptr<retort::Network> load_exported(const Bytes& bytes, const std::vector<std::string>& tap_names) {
+  return bytes.read(
+      [&](std::istream& stream, const std::string& name) { return retort::load_exported(stream, tap_names, name); });
+}
+
+inline std::string describe_exported(const FileName& file) {
+  return retort::describe_exported(file.get());
+}
+
+inline std::string describe_exported(const Bytes& bytes) {
+  return bytes.read(
+      [](std::istream& stream, const std::string& name) { return retort::describe_exported(stream, name); });
 }
 
 inline std::shared_ptr<retort::CriterionOptions> load_program_loss(const Bytes& bytes) {

@@ -58,4 +58,9 @@ RETORT_API std::shared_ptr<Network> load_exported(
 /// @throws FileError if the file is missing or no such program
 RETORT_API std::string describe_exported(const std::string& path);
 
+/// Describes a program as above from a stream, which is read to its end and need not be seekable.
+/// @param name what error messages call the stream
+/// @throws FileError as above, and if the stream fails
+RETORT_API std::string describe_exported(std::istream& stream, const std::string& name = "the stream");
+
 }  // namespace retort

@@ -7,7 +7,10 @@
 #include <memory>
 #include <set>
 #include <sstream>
+#include <utility>
 
+#include "io/memory_adapter.h"
+#include "io/stream.h"
 #include "io/whole_file.h"
 #include "models/exported/archive.h"
 #include "models/exported/modes.h"
@@ -91,19 +94,20 @@ std::vector<Suggestion> suggestions(const Program& program, const Calls& calls) 
   return found;
 }
 
-std::string describe(const std::string& path) {
-  exported::Archive archive(std::make_shared<caffe2::serialize::FileAdapter>(path));
+std::string describe(std::shared_ptr<caffe2::serialize::ReadAdapterInterface> file) {
+  exported::Archive archive(std::move(file));
   const std::string name = archive.main_program();
   const Program program = exported::read_program(archive.program(name));
   const auto weights = archive.weights(name);
+  const exported::NetworkResults results = exported::network_results(program);
   const Calls calls = ModuleValues(program).calls();
 
   std::ostringstream text;
   text << "PyTorch " << program.torch_version << ", " << program.graph.nodes.size() << " operators, "
        << parameters_of(program, weights, "") << " parameters\n"
-       << "images " << text_of(shape_of(program, program.images)) << ", logits "
-       << text_of(shape_of(program, program.logits)) << '\n';
-  for (const exported::ProgramResult& feature : program.features) {
+       << "images " << text_of(shape_of(program, images_of(program))) << ", logits "
+       << text_of(shape_of(program, results.logits)) << '\n';
+  for (const exported::Feature& feature : results.features) {
     text << "feature " << feature.name << ' ' << text_of(shape_of(program, feature.value)) << '\n';
   }
   if (archive.has_evaluation_program()) text << "with a program of its own for evaluation\n";
@@ -144,7 +148,15 @@ std::string describe_exported(const std::string& path) {
   static CallSite site;
   const RunningCall running(site);
   require_file(kDescribe, path);
-  return exported::read(kDescribe, path, [&] { return describe(path); });
+  return exported::read(
+      kDescribe, path, [&] { return describe(std::make_shared<caffe2::serialize::FileAdapter>(path)); });
+}
+
+std::string describe_exported(std::istream& stream, const std::string& name) {
+  const std::string bytes = read_stream(kDescribe, stream, name);
+  static CallSite site;
+  const RunningCall running(site);
+  return exported::read(kDescribe, name, [&] { return describe(std::make_shared<MemoryAdapter>(bytes)); });
 }
 
 }  // namespace retort

@@ -31,8 +31,8 @@ class Emitter {
     state_.insert(name);
   }
 
-  /// Emits everything and returns logits and features.
-  std::vector<jit::Value*> run(const std::vector<ProgramResult>& features);
+  /// Emits everything and returns these values, as they were when they were computed.
+  std::vector<jit::Value*> run(const std::vector<std::string>& wanted);
 
  private:
   jit::Value* value(const std::string& name) const {
@@ -64,37 +64,39 @@ class Emitter {
   std::set<std::string> state_;
 };
 
-std::vector<jit::Value*> Emitter::run(const std::vector<ProgramResult>& features) {
-  std::set<std::string> kept = {program_.images};
-  for (const ProgramResult& feature : features) kept.insert(feature.value);
+std::vector<jit::Value*> Emitter::run(const std::vector<std::string>& wanted) {
+  const std::set<std::string> results(wanted.begin(), wanted.end());
+  std::set<std::string> kept = results;
+  for (const ProgramInput& input : program_.inputs) kept.insert(input.name);
   const std::set<std::string> overwritten = overwritten_later(program_.graph, kept);
-  const auto clone = [&](jit::Value* tensor) { return call("aten::clone", {tensor, constant(c10::IValue())})[0]; };
+  const auto as_it_is = [&](const std::string& name, jit::Value* tensor) {
+    return overwritten.count(name) ? call("aten::clone", {tensor, constant(c10::IValue())}).at(0) : tensor;
+  };
 
-  jit::Value* images = tree_.images();
-  define(program_.images, overwritten.count(program_.images) ? clone(images) : images);
-  // What is overwritten later, as a sum by an in-place ReLU, is handed out as the module returned it.
   std::map<std::string, jit::Value*> handed_out;
-  for (const ProgramResult& feature : features) {
-    if (feature.value == program_.images) handed_out[feature.value] = images;
+  for (size_t i = 0; i < program_.inputs.size(); ++i) {
+    const std::string& name = program_.inputs[i].name;
+    // What a caller gives stays as it is.
+    define(name, as_it_is(name, tree_.input(i)));
+    handed_out[name] = tree_.input(i);
   }
   for (const Node& node : program_.graph.nodes) {
     emit(node);
     for (const Node::Output& output : node.outputs) {
       for (const std::string& name : output.names) {
-        if (kept.count(name) > 0) handed_out[name] = overwritten.count(name) ? clone(value(name)) : value(name);
+        if (results.count(name) > 0) handed_out[name] = as_it_is(name, value(name));
       }
     }
   }
-  std::vector<jit::Value*> results = {value(program_.logits)};
-  for (const ProgramResult& feature : features) {
-    const auto found = handed_out.find(feature.value);
-    results.push_back(found == handed_out.end() ? value(feature.value) : found->second);
-  }
-  for (jit::Value* result : results) {
-    if (!result->type()->isSubtypeOf(*c10::TensorType::get()))
+  std::vector<jit::Value*> values;
+  for (const std::string& name : wanted) {
+    const auto found = handed_out.find(name);
+    values.push_back(found == handed_out.end() ? value(name) : found->second);
+    if (!values.back()->type()->isSubtypeOf(*c10::TensorType::get())) {
       fail<FileError>("it returns something else than tensors");
+    }
   }
-  return results;
+  return values;
 }
 
 // ---- values ---------------------------------------------------------------------------------------------------------
@@ -384,10 +386,15 @@ at::ScalarType dtype_of(const Source& source) {
     const at::Tensor& parameter = tensor_of(source.weights, bound.name);
     if (parameter.is_floating_point()) return parameter.scalar_type();
   }
+  for (const ProgramInput& input : source.program.inputs) {
+    if (c10::isFloatingType(input.dtype)) return input.dtype;
+  }
   return at::kFloat;
 }
 
-std::vector<jit::Value*> emit(const Source& source, ModuleTree& tree, const std::string& prefix_of_constants) {
+std::vector<jit::Value*> emit(
+    const Source& source, ModuleTree& tree, const std::vector<std::string>& wanted,
+    const std::string& prefix_of_constants = "") {
   using Kind = BoundTensor::Kind;
   Emitter emitter(tree, source.program);
   for (const BoundTensor& bound : source.program.tensors) {
@@ -400,45 +407,60 @@ std::vector<jit::Value*> emit(const Source& source, ModuleTree& tree, const std:
       emitter.define_state(bound.value, tree.constant((is_constant ? prefix_of_constants : "") + bound.name));
     }
   }
-  return emitter.run(source.features);
+  return emitter.run(wanted);
+}
+
+/// Logits, then features.
+std::vector<std::string> wanted_of(const NetworkSource& network) {
+  std::vector<std::string> wanted = {network.logits};
+  for (const Feature& feature : network.features) wanted.push_back(feature.value);
+  return wanted;
 }
 
 }  // namespace
 
-jit::Module emit(const Source& source, const Source* evaluation) {
-  ModuleTree tree(dtype_of(source));
+jit::Module emit_function(const Source& source) {
+  if (source.program.results.size() != 1) {
+    fail<FileError>("it must return one tensor, and returns ", source.program.results.size());
+  }
+  ModuleTree tree(source.program.inputs, dtype_of(source));
   add_tensors(source, tree);
+  tree.graph()->registerOutput(emit(source, tree, {source.program.results.front().value}).front());
+  return tree.finish();
+}
+
+jit::Module emit_network(const NetworkSource& network, const NetworkSource* evaluation) {
+  ModuleTree tree(network.source.program.inputs, dtype_of(network.source));
+  add_tensors(network.source, tree);
   jit::Graph& graph = *tree.graph();
   std::vector<jit::Value*> results;
   if (!evaluation) {
-    results = emit(source, tree, "");
+    results = emit(network.source, tree, wanted_of(network));
   } else {
     // Lifted constants are numbered in each program, so that names say nothing.
     const std::string prefix = "evaluation_";
-    for (const BoundTensor& bound : evaluation->program.tensors) {
+    for (const BoundTensor& bound : evaluation->source.program.tensors) {
       if (bound.kind != BoundTensor::Kind::kConstant) continue;
-      tree.add_constant(prefix + bound.name, tensor_of(evaluation->constants, bound.name));
+      tree.add_constant(prefix + bound.name, tensor_of(evaluation->source.constants, bound.name));
     }
     jit::Node* choice = graph.insertNode(graph.create(c10::prim::If, {tree.attribute("training")}, 0));
-    for (const Source* program : {&source, evaluation}) {
+    for (const NetworkSource* program : {&network, evaluation}) {
       jit::Block* block = choice->addBlock();
       const jit::WithInsertPoint here(block);
-      for (jit::Value* result : emit(*program, tree, program == &source ? "" : prefix)) {
+      const std::string& constants = program == &network ? "" : prefix;
+      for (jit::Value* result : emit(program->source, tree, wanted_of(*program), constants)) {
         block->registerOutput(result);
       }
     }
-    for (size_t i = 0; i <= source.features.size(); ++i) {
+    for (size_t i = 0; i <= network.features.size(); ++i) {
       results.push_back(choice->addOutput()->setType(c10::TensorType::get()));
     }
   }
   std::vector<jit::Value*> names;
-  for (const ProgramResult& feature : source.features) names.push_back(graph.insertConstant(feature.name));
-  jit::Value* features =
-      graph
-          .insertNode(graph.createDict(
-              c10::StringType::get(), c10::TensorType::get(), names, at::ArrayRef<jit::Value*>(results).slice(1)))
-          ->output();
-  graph.registerOutput(graph.insertNode(graph.createTuple({results.front(), features}))->output());
+  for (const Feature& feature : network.features) names.push_back(graph.insertConstant(feature.name));
+  jit::Node* features = graph.insertNode(graph.createDict(
+      c10::StringType::get(), c10::TensorType::get(), names, at::ArrayRef<jit::Value*>(results).slice(1)));
+  graph.registerOutput(graph.insertNode(graph.createTuple({results.front(), features->output()}))->output());
   return tree.finish();
 }
 

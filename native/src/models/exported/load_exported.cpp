@@ -21,29 +21,30 @@ namespace retort {
 namespace {
 
 using exported::Archive;
+using exported::Feature;
+using exported::NetworkSource;
 using exported::Program;
-using exported::ProgramResult;
 using exported::Source;
 using exported::Tap;
 
 constexpr const char* kLoad = "load_exported";
 
-std::vector<ProgramResult> features_of(const Program& program, const std::vector<Tap>& taps) {
-  if (taps.empty()) return program.features;
-  const exported::ModuleValues modules(program);
-  std::vector<ProgramResult> features;
-  for (const Tap& tap : taps) features.push_back({tap.name, modules.value_of(tap)});
-  return features;
-}
-
-Source read_source(Archive& archive, const std::string& name, const std::vector<Tap>& taps) {
-  Source source = {exported::read_program(archive.program(name)), archive.weights(name), archive.constants(name), {}};
-  source.features = features_of(source.program, taps);
-  return source;
+NetworkSource read_network(Archive& archive, const std::string& name, const std::vector<Tap>& taps) {
+  NetworkSource network = {exported::read_source(archive, name), "", {}};
+  const Program& program = network.source.program;
+  exported::NetworkResults results = exported::network_results(program);
+  network.logits = results.logits;
+  if (taps.empty()) {
+    network.features = std::move(results.features);
+  } else {
+    const exported::ModuleValues modules(program);
+    for (const Tap& tap : taps) network.features.push_back({tap.name, modules.value_of(tap)});
+  }
+  return network;
 }
 
 std::vector<std::optional<int64_t>> input_shape_of(const Program& program) {
-  const auto found = program.graph.shapes.find(program.images);
+  const auto found = program.graph.shapes.find(images_of(program));
   if (found == program.graph.shapes.end() || found->second.empty()) fail<FileError>("its images have no shape");
   const exported::Shape& shape = found->second;
   if (shape.front()) {
@@ -57,33 +58,31 @@ std::vector<std::optional<int64_t>> input_shape_of(const Program& program) {
 std::shared_ptr<Network> network_of(
     std::shared_ptr<caffe2::serialize::ReadAdapterInterface> file, const std::vector<Tap>& taps) {
   Archive archive(std::move(file));
-  const std::string name = archive.main_program();
-  const Source source = read_source(archive, name, taps);
-  std::optional<Source> evaluation;
-  if (archive.has_evaluation_program()) {
-    evaluation = read_source(archive, Archive::kEvaluation, taps);
-    const bool is_alike = std::equal(
-        source.features.begin(), source.features.end(), evaluation->features.begin(), evaluation->features.end(),
-        [](const ProgramResult& one, const ProgramResult& other) { return one.name == other.name; });
-    if (!is_alike) fail<FileError>("its program of evaluation returns other features");
-  }
+  const NetworkSource network = read_network(archive, archive.main_program(), taps);
+  const Program& program = network.source.program;
   ProgramTraits traits;
   traits.name = "ExportedNetwork";
-  for (const ProgramResult& feature : source.features) traits.tap_names.push_back(feature.name);
-  traits.input_shape = input_shape_of(source.program);
-  traits.structure = structure_of(source.program, source.features);
-  if (exported::is_of_evaluation(source.program)) {
+  for (const Feature& feature : network.features) traits.tap_names.push_back(feature.name);
+  traits.input_shape = input_shape_of(program);
+  traits.structure = structure_of(program, network.features);
+  if (exported::is_of_evaluation(program)) {
     traits.cannot_learn = "exported in training mode, by export(model.train(), …)";
   }
-  if (!evaluation) {
-    for (const std::string& name_of_operator : exported::noise_in(source.program)) {
+  if (!archive.has_evaluation_program()) {
+    for (const std::string& noise : exported::noise_in(program)) {
       TORCH_WARN(
-          kLoad, ": ", name_of_operator,
-          " draws random numbers in evaluation mode, too (a program called evaluation "
-          "beside this one, without it, would run there)");
+          kLoad, ": ", noise,
+          " draws random numbers in evaluation mode, too (a program called evaluation beside this "
+          "one would run there instead)");
     }
+    return program_network(exported::emit_network(network, nullptr), std::move(traits));
   }
-  return program_network(exported::emit(source, evaluation ? &*evaluation : nullptr), std::move(traits));
+  const NetworkSource evaluation = read_network(archive, Archive::kEvaluation, taps);
+  const bool is_alike = std::equal(
+      network.features.begin(), network.features.end(), evaluation.features.begin(), evaluation.features.end(),
+      [](const Feature& one, const Feature& other) { return one.name == other.name; });
+  if (!is_alike) fail<FileError>("its program of evaluation returns other features");
+  return program_network(exported::emit_network(network, &evaluation), std::move(traits));
 }
 
 /// @param name of the file, for error messages

@@ -23,18 +23,22 @@ std::pair<std::string, std::string> owner_and_name(const std::string& path) {
 
 }  // namespace
 
-ModuleTree::ModuleTree(at::ScalarType dtype)
+ModuleTree::ModuleTree(const std::vector<ProgramInput>& inputs, at::ScalarType dtype)
     : unit_(std::make_shared<jit::CompilationUnit>()),
-      root_("__torch__.ExportedNetwork", unit_, /*shouldMangle=*/true),
+      root_("__torch__.ExportedProgram", unit_, /*shouldMangle=*/true),
       graph_(std::make_shared<jit::Graph>()),
       dtype_(dtype) {
   root_.register_attribute("training", c10::BoolType::get(), true);
   self_ = graph_->addInput("self")->setType(root_.type());
-  images_ = graph_->addInput("images");
-  device_ = graph_->insertNode(graph_->create(c10::prim::device, {images_}));
+  for (const ProgramInput& input : inputs) graph_->addInput(input.name);
+  const auto first = std::find_if(
+      inputs.begin(), inputs.end(), [](const ProgramInput& one) { return c10::isFloatingType(one.dtype); });
+  if (first == inputs.end()) fail<FileError>("its forward takes no tensor of floating point");
+  jit::Value* typical = input(static_cast<size_t>(first - inputs.begin()));
+  device_ = graph_->insertNode(graph_->create(c10::prim::device, {typical}));
   device_->output()->setType(c10::DeviceObjType::get());
-  images_dtype_ = graph_->insertNode(graph_->create(c10::prim::dtype, {images_}));
-  images_dtype_->output()->setType(c10::IntType::get());
+  dtype_of_inputs_ = graph_->insertNode(graph_->create(c10::prim::dtype, {typical}));
+  dtype_of_inputs_->output()->setType(c10::IntType::get());
 }
 
 jit::Module ModuleTree::module_at(const std::string& path) {
@@ -80,14 +84,14 @@ jit::Value* ModuleTree::attribute(const std::string& name) {
 }
 
 jit::Value* ModuleTree::dtype(at::ScalarType of) {
-  return of == dtype_ ? images_dtype_->output() : graph_->insertConstant(static_cast<int64_t>(of));
+  return of == dtype_ ? dtype_of_inputs_->output() : graph_->insertConstant(static_cast<int64_t>(of));
 }
 
 jit::Value* ModuleTree::constant(const std::string& name) {
   jit::Value*& value = read_["constant " + name];
   if (value) return value;
   jit::Value* optional = attribute(name);
-  const jit::WithInsertPoint early(images_dtype_->next());
+  const jit::WithInsertPoint early(dtype_of_inputs_->next());
   const auto insert = [&](c10::Symbol kind, at::ArrayRef<jit::Value*> inputs) {
     jit::Value* output = graph_->insertNode(graph_->create(kind, inputs))->output();
     return output->setType(c10::TensorType::get());

@@ -6,6 +6,9 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <vector>
+
+#include "models/exported/program.h"
 
 namespace retort::exported {
 
@@ -13,8 +16,9 @@ namespace retort::exported {
 /// which reads them.
 class ModuleTree {
  public:
+  /// @param inputs of forward; the first one of floating point stands for the device and the dtype of all
   /// @param dtype that the program computes in
-  explicit ModuleTree(at::ScalarType dtype);
+  ModuleTree(const std::vector<ProgramInput>& inputs, at::ScalarType dtype);
 
   void add_module(const std::string& path) { module_at(path); }
   void add_parameter(const std::string& name, const at::Tensor& tensor);
@@ -23,14 +27,14 @@ class ModuleTree {
   void add_constant(const std::string& name, const at::Tensor& tensor);
 
   const std::shared_ptr<torch::jit::Graph>& graph() const { return graph_; }
-  torch::jit::Value* images() const { return images_; }
-  /// That of the images.
+  torch::jit::Value* input(size_t i) const { return graph_->inputs().at(i + 1); }
+  /// That of the inputs.
   torch::jit::Value* device() const { return device_->output(); }
   /// An attribute of the module as a value that the whole graph sees.
   torch::jit::Value* attribute(const std::string& name);
-  /// A dtype of the program: that of the images in place of the one that it computes in.
+  /// A dtype of the program: that of the inputs in place of the one that it computes in.
   torch::jit::Value* dtype(at::ScalarType of);
-  /// A constant on the device of the images, of its dtype() as above.
+  /// A constant on the device of the inputs, of its dtype() as above.
   torch::jit::Value* constant(const std::string& name);
 
   /// The module with the graph as its forward. To be called once.
@@ -43,11 +47,10 @@ class ModuleTree {
   torch::jit::Module root_;
   std::shared_ptr<torch::jit::Graph> graph_;
   torch::jit::Value* self_;
-  torch::jit::Value* images_;
   at::ScalarType dtype_;
   torch::jit::Node* device_;
-  /// The dtype of the images. What comes before it is seen in every block.
-  torch::jit::Node* images_dtype_;
+  /// The dtype of the inputs. What comes before it is seen in every block.
+  torch::jit::Node* dtype_of_inputs_;
   std::map<std::string, torch::jit::Value*> read_;
   std::map<std::string, at::ScalarType> constants_;
 };

@@ -86,9 +86,22 @@ struct BoundTensor {
   std::string name;
 };
 
+/// What a forward pass is given.
+struct ProgramInput {
+  /// Of the argument; an element of a list has its number at the end, after an underscore.
+  std::string name;
+  c10::ScalarType dtype;
+};
+
 /// What a forward pass returns.
 struct ProgramResult {
-  /// Of a feature.
+  /// The keys of the containers that it is in, and numbers for those of lists and tuples.
+  std::vector<std::string> keys;
+  std::string value;
+};
+
+/// A feature of a network.
+struct Feature {
   std::string name;
   std::string value;
 };
@@ -96,11 +109,9 @@ struct ProgramResult {
 struct Program {
   Graph graph;
   std::vector<BoundTensor> tensors;
-  /// The name of the images in the graph.
-  std::string images;
-  /// The name of the logits in the graph.
-  std::string logits;
-  std::vector<ProgramResult> features;
+  /// Named as in the graph.
+  std::vector<ProgramInput> inputs;
+  std::vector<ProgramResult> results;
   /// The paths of all modules; the model's own is empty.
   std::vector<std::string> modules;
   /// Of PyTorch; empty if the file does not say.
@@ -110,6 +121,20 @@ struct Program {
 /// Reads a program as torch.export.save writes it.
 /// @throws FileError whose message is the reason
 Program read_program(const std::string& json);
+
+/// The outputs of a network's program.
+struct NetworkResults {
+  std::string logits;
+  std::vector<Feature> features;
+};
+
+/// Tells logits and features apart: logits alone, logits and features in a tuple, or a dict with the key "logits".
+/// @throws FileError whose message is the reason
+NetworkResults network_results(const Program& program);
+
+/// The name of the images in the graph of a network's program.
+/// @throws FileError whose message is the reason
+const std::string& images_of(const Program& program);
 
 /// The names of the values in an argument.
 std::vector<std::string> values_in(const Argument& argument);

@@ -193,15 +193,17 @@ Graph graph_of(const Json& json, int depth) {
   return graph;
 }
 
-/// Fills in the tensors and the images.
-void read_inputs(const Json& specs, Program& program) {
-  for (const Json& spec : specs) {
+/// Fills in what the graph is given.
+void read_inputs(const Json& graph_module, Program& program) {
+  const Json& values = graph_module.at("graph").at("tensor_values");
+  for (const Json& spec : graph_module.at("signature").at("input_specs")) {
     const auto [kind, value] = kind_of(spec);
     using Kind = BoundTensor::Kind;
     if (kind == "user_input") {
       const auto [type, argument] = kind_of(value.at("arg"));
-      if (!program.images.empty() || type != "as_tensor") fail<FileError>("its forward takes more than the images");
-      program.images = name_in(argument).name;
+      if (type != "as_tensor") fail<FileError>("its forward takes something else than tensors");
+      const std::string name = name_in(argument).name;
+      program.inputs.push_back({name, dtype_of(values.at(name).at("dtype"))});
     } else if (kind == "parameter" || kind == "buffer" || kind == "tensor_constant") {
       const Kind of = kind == "parameter"                  ? Kind::kParameter
                       : kind == "tensor_constant"          ? Kind::kConstant
@@ -212,20 +214,14 @@ void read_inputs(const Json& specs, Program& program) {
       fail<FileError>("inputs of kind ", kind, " are not supported");
     }
   }
-  if (program.images.empty()) fail<FileError>("its forward takes no images");
+  if (program.inputs.empty()) fail<FileError>("its forward takes nothing");
 }
-
-/// A result by its way through the containers that a forward pass returns.
-struct Leaf {
-  std::vector<std::string> keys;
-  std::string value;
-};
 
 /// Takes names off `values` in the order of the leaves. A structure is {type, context, children_spec}: the context of a
 /// dict is its keys, of a named tuple its fields.
 void collect(
     const Json& structure, std::vector<std::string>& keys, const std::vector<std::string>& values,
-    std::vector<Leaf>& leaves, int depth) {
+    std::vector<ProgramResult>& leaves, int depth) {
   check_depth(depth);
   const Json& children = structure.at("children_spec");
   if (structure.at("type").is_null()) {
@@ -243,13 +239,7 @@ void collect(
   }
 }
 
-std::string joined(const std::vector<std::string>& keys, size_t from) {
-  std::string text;
-  for (size_t i = from; i < keys.size(); ++i) text += (i == from ? "" : ".") + keys[i];
-  return text;
-}
-
-/// Tells logits and features apart: logits alone, logits and features in a tuple, or a dict with the key "logits".
+/// Fills in what the graph returns.
 void read_results(const Json& graph_module, Program& program) {
   std::vector<std::string> values;
   for (const Json& spec : graph_module.at("signature").at("output_specs")) {
@@ -259,37 +249,11 @@ void read_results(const Json& graph_module, Program& program) {
     if (type != "as_tensor") fail<FileError>("it returns something else than tensors");
     values.push_back(name_in(argument).name);
   }
-  std::vector<Leaf> leaves;
   std::vector<std::string> keys;
-  const Json& calls = graph_module.at("module_call_graph");
-  const Json& signature = calls.at(0).at("signature");
+  const Json& signature = graph_module.at("module_call_graph").at(0).at("signature");
   const Json structure = Json::parse(signature.at("out_spec").get<std::string>());
-  collect(structure.at(1), keys, values, leaves, 0);
-  if (leaves.empty()) fail<FileError>("it returns nothing");
-
-  size_t logits = 0;
-  for (size_t i = 0; i < leaves.size(); ++i) {
-    if (leaves[i].keys == std::vector<std::string>{"logits"}) logits = i;
-  }
-  if (leaves[logits].keys.size() > 1) fail<FileError>("it must return the logits first, then features");
-  program.logits = leaves[logits].value;
-  // (logits, features): what is the same for all features says nothing.
-  std::set<std::string> containers;
-  bool is_nested = true;
-  for (size_t i = 0; i < leaves.size(); ++i) {
-    if (i == logits) continue;
-    containers.insert(leaves[i].keys.front());
-    is_nested = is_nested && leaves[i].keys.size() > 1;
-  }
-  const size_t from = is_nested && containers.size() == 1 ? 1 : 0;
-  size_t number = 0;
-  for (size_t i = 0; i < leaves.size(); ++i) {
-    if (i == logits) continue;
-    // Features of a plain tuple are counted from 0, as TorchScript's are.
-    const bool is_counted = from == 0 && leaves[i].keys == std::vector<std::string>{std::to_string(i)};
-    program.features.push_back({is_counted ? std::to_string(number) : joined(leaves[i].keys, from), leaves[i].value});
-    ++number;
-  }
+  collect(structure.at(1), keys, values, program.results, 0);
+  if (program.results.empty()) fail<FileError>("it returns nothing");
 }
 
 }  // namespace
@@ -306,7 +270,7 @@ Program read_program(const std::string& text) {
   }
   const Json& graph_module = json.at("graph_module");
   program.graph = graph_of(graph_module.at("graph"), 0);
-  read_inputs(graph_module.at("signature").at("input_specs"), program);
+  read_inputs(graph_module, program);
   read_results(graph_module, program);
   for (const Json& call : graph_module.at("module_call_graph")) {
     std::string path = call.at("fqn").get<std::string>();

@@ -107,10 +107,10 @@ std::vector<std::string> modules_of(const std::vector<std::string>& parameters, 
 
 }  // namespace
 
-NetworkStructure structure_of(const Program& program, const std::vector<ProgramResult>& features) {
+NetworkStructure structure_of(const Program& program, const std::vector<Feature>& features) {
   const Makers makers(program);
   NetworkStructure structure;
-  for (const ProgramResult& feature : features) {
+  for (const Feature& feature : features) {
     if (std::string norm = makers.norm_of(feature.value); !norm.empty()) {
       structure.norms.push_back({feature.name, std::move(norm)});
     }

@@ -9,6 +9,6 @@
 namespace retort::exported {
 
 /// The BatchNorm layers before the features, and the modules up to the last feature map, found from the graph.
-NetworkStructure structure_of(const Program& program, const std::vector<ProgramResult>& features);
+NetworkStructure structure_of(const Program& program, const std::vector<Feature>& features);
 
 }  // namespace retort::exported

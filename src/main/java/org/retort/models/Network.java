@@ -39,7 +39,8 @@ import org.retort.internal.StringLists;
  * built on it.
  */
 public abstract sealed class Network implements AutoCloseable
-    permits Mlp,
+    permits ExportedNetwork,
+        Mlp,
         MobileNetV2,
         NamedNetwork,
         ResNet,

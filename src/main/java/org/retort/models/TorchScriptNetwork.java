@@ -7,10 +7,7 @@ import java.util.function.Function;
 import org.bytedeco.pytorch.StringVector;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.global.retort;
-import org.retort.internal.Arguments;
-import org.retort.internal.Native;
 import org.retort.internal.NativeFiles;
-import org.retort.internal.StringLists;
 
 /**
  * A TorchScript module, to train or to learn from. <b>A TorchScript file is a program: load only
@@ -38,7 +35,7 @@ public final class TorchScriptNetwork extends Network {
    * @throws org.retort.FileException if the file is missing or not a TorchScript module
    */
   public static TorchScriptNetwork load(Path file, String... taps) {
-    List<String> names = names(taps);
+    List<String> names = TapNames.of(LOAD, taps);
     return NativeFiles.load(
         LOAD,
         file,
@@ -58,7 +55,7 @@ public final class TorchScriptNetwork extends Network {
    *     the cause, or is not a TorchScript module
    */
   public static TorchScriptNetwork load(InputStream stream, String... taps) {
-    List<String> names = names(taps);
+    List<String> names = TapNames.of(LOAD, taps);
     return NativeFiles.load(
         LOAD, stream, bytes -> load(names, list -> retort.load_torchscript(bytes, list)));
   }
@@ -73,26 +70,13 @@ public final class TorchScriptNetwork extends Network {
    * @throws org.retort.FileException if the bytes are not a TorchScript module
    */
   public static TorchScriptNetwork load(byte[] bytes, String... taps) {
-    List<String> names = names(taps);
+    List<String> names = TapNames.of(LOAD, taps);
     return NativeFiles.load(
         LOAD, bytes, content -> load(names, list -> retort.load_torchscript(content, list)));
   }
 
-  private static List<String> names(String[] taps) {
-    Arguments.notNull(taps, LOAD, "taps");
-    for (String tap : taps) {
-      Arguments.notNull(tap, LOAD, "tap");
-    }
-    return List.of(taps);
-  }
-
   private static TorchScriptNetwork load(
       List<String> taps, Function<StringVector, NativeNetwork> loader) {
-    return Native.call(
-        () -> {
-          try (StringVector names = StringLists.toVector(taps)) {
-            return new TorchScriptNetwork(loader.apply(names));
-          }
-        });
+    return TapNames.call(taps, names -> new TorchScriptNetwork(loader.apply(names)));
   }
 }

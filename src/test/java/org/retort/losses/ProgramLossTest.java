@@ -91,7 +91,7 @@ final class ProgramLossTest {
     Path text = Files.writeString(folder.resolve("text.ts"), "text");
     assertFileRefused(
         () -> ProgramLoss.load(text),
-        "load_program_loss: file must be a TorchScript module saved by torch.jit.save (got "
+        "load_program_loss: file must be saved by torch.export.save or torch.jit.save (got "
             + text
             + ")");
     IOException broken = new IOException("broken");
