@@ -33,7 +33,7 @@ double milliseconds(const std::string& method, const Mode& mode, int steps) {
   options.late_results = mode.late_results;
   options.cuda_graph = mode.cuda_graph;
   options.student->move_to("cuda");
-  options.teacher->move_to("cuda");
+  options.teachers[0].network->move_to("cuda");
   TrainingStep step(options);
   Batch batch;
   batch.images = at::randn({benchmarks::kBatch, 3, 32, 32});

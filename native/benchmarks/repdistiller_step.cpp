@@ -48,7 +48,7 @@ void set_method(const std::string& method, TrainingStepOptions& options) {
 
 TrainingStepOptions step_options(const std::string& method) {
   TrainingStepOptions options;
-  options.teacher = resnet(32);
+  options.teachers = {resnet(32)};
   options.student = resnet(8);
   options.input_shape = {3, 32, 32};
   set_method(method, options);

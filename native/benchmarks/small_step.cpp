@@ -89,7 +89,7 @@ Step resnet_step() {
   manual_seed(1);
   TrainingStepOptions options;
   ResNetOptions network;
-  options.teacher = make_resnet(network);
+  options.teachers = {make_resnet(network)};
   network.depth = 8;
   options.student = make_resnet(network);
   options.input_shape = {3, 32, 32};

@@ -21,13 +21,13 @@ using benchmarks::kSamples;
 void set_variant(const std::string& variant, TrainingStepOptions& options) {
   if (variant == "contiguous") return;
   options.student_format = MemoryFormat::kChannelsLast;
-  options.teacher_format = MemoryFormat::kChannelsLast;
+  options.teachers[0].format = MemoryFormat::kChannelsLast;
   if (variant == "bfloat16_teacher") {
-    options.teacher_precision = Precision::kBFloat16;
+    options.teachers[0].precision = Precision::kBFloat16;
   } else if (variant == "cached_teacher") {
-    options.teacher_cache.samples = kSamples;
+    options.teachers[0].cache.samples = kSamples;
   } else if (variant == "bfloat16") {
-    options.teacher_precision = Precision::kBFloat16;
+    options.teachers[0].precision = Precision::kBFloat16;
     options.student_precision = Precision::kBFloat16;
   } else if (variant != "channels_last") {
     throw std::invalid_argument("unknown variant " + variant);
@@ -43,7 +43,7 @@ void run(const std::string& folder, const std::string& method, const std::string
   TrainingStepOptions options = benchmarks::step_options(method);
   set_variant(variant, options);
   TrainingStep step(options);
-  options.teacher->save_state_dict(folder + "/teacher.pt");
+  options.teachers[0].network->save_state_dict(folder + "/teacher.pt");
   step.save(folder + "/step.retort");
 
   Batch batch;

@@ -33,6 +33,10 @@ void Criterion::restore() {
 
 void Criterion::after_step(const CriterionInput& /*input*/) {}
 
+std::optional<double> Criterion::temperature() const {
+  return std::nullopt;
+}
+
 std::string Criterion::obstacle_to_graph() const {
   return {};
 }

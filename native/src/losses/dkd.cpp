@@ -60,6 +60,10 @@ class DkdCriterion final : public LogitsCriterion {
  public:
   explicit DkdCriterion(const DkdOptions& options) : options_(options) {}
 
+  std::optional<double> temperature() const override {
+    return options_.standardise ? std::nullopt : std::optional(options_.temperature);
+  }
+
   void check_batch(const CriterionBatch& batch) const override { check_has_labels(kName, batch); }
 
   bool applies(const CriterionBatch& batch) const override { return any_counts(batch); }

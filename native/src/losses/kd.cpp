@@ -48,6 +48,10 @@ class KdCriterion final : public LogitsCriterion {
  public:
   explicit KdCriterion(const KdOptions& options) : options_(options) {}
 
+  std::optional<double> temperature() const override {
+    return options_.target == KdTarget::kLogits ? std::optional(options_.temperature) : std::nullopt;
+  }
+
  private:
   LossWithGradients compute(const CriterionInput& input, bool gradient) override {
     check_logits("kd_loss", input.logits_student, input.logits_teacher);

@@ -7,6 +7,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/upsample_bilinear2d.h>
 
 #include <algorithm>
 #include <utility>
@@ -67,13 +68,17 @@ at::Tensor in_format(const at::Tensor& images, at::MemoryFormat format) {
 
 }  // namespace
 
-Preprocessor::Preprocessor(const char* function, const Preprocessing& options)
+Preprocessor::Preprocessor(const char* function, const Preprocessing& options, const std::vector<int64_t>& size)
     : function_(function),
       options_(options),
       image_shape_(options.input_shape),
       normalization_(
           function, options.mean, options.deviation,
           image_shape_.empty() ? static_cast<int64_t>(options.mean.size()) : image_shape_[0]) {
+  if (!size.empty() && size != image_shape_) {
+    TORCH_INTERNAL_ASSERT(size.size() == 3 && image_shape_.size() == 3 && size[0] == image_shape_[0]);
+    size_ = {size[1], size[2]};
+  }
   if (!options_.channels_last || image_shape_.empty()) return;
   RETORT_CHECK_AS(
       ShapeError, image_shape_.size() == 3, function_,
@@ -124,6 +129,13 @@ at::Tensor Preprocessor::input_for(const at::Tensor& images, const at::TensorOpt
 }
 
 at::Tensor Preprocessor::prepare(
+    const at::Tensor& images, const at::TensorOptions& like, at::MemoryFormat format) const {
+  const at::Tensor prepared = normalized(images, like, format);
+  return size_.empty() ? prepared
+                       : in_format(at::upsample_bilinear2d(prepared, size_, /*align_corners=*/false), format);
+}
+
+at::Tensor Preprocessor::normalized(
     const at::Tensor& images, const at::TensorOptions& like, at::MemoryFormat format) const {
   const at::Tensor channels_first = options_.channels_last ? images.permute({0, 3, 1, 2}) : images;
   const bool is_bytes = images.scalar_type() == at::kByte;

@@ -19,8 +19,10 @@ namespace retort {
 class Preprocessor {
  public:
   /// @param function the caller's name, for error messages
+  /// @param size of what prepare() returns for an image [channels, height, width]: as many channels, and maybe another
+  ///     height and width; empty for images as they are
   /// @throws c10::ValueError if an option is out of range or does not fit the input shape
-  Preprocessor(const char* function, const Preprocessing& options);
+  Preprocessor(const char* function, const Preprocessing& options, const std::vector<int64_t>& size = {});
 
   const Preprocessing& options() const { return options_; }
 
@@ -31,7 +33,8 @@ class Preprocessor {
   /// checked and prepared ones.
   at::Tensor input_for(const at::Tensor& images, const at::TensorOptions& like) const;
 
-  /// [B, ...input_shape] of dtype `like` in a memory format; without a copy if nothing is to be changed.
+  /// [B, ...input_shape] of dtype `like` in a memory format, resized if there is a size; without a copy if nothing is
+  /// to be changed.
   at::Tensor prepare(const at::Tensor& images, const at::TensorOptions& like, at::MemoryFormat format) const;
 
  private:
@@ -44,6 +47,8 @@ class Preprocessor {
   };
 
   std::string wanted_shape() const;
+  /// prepare() without the size.
+  at::Tensor normalized(const at::Tensor& images, const at::TensorOptions& like, at::MemoryFormat format) const;
   bool has_wanted_shape(const at::Tensor& images) const;
   Transformation transformation(bool of_bytes) const;
   /// On other devices than the CPU, in float32 or better.
@@ -52,6 +57,7 @@ class Preprocessor {
   const char* function_;
   Preprocessing options_;
   std::vector<int64_t> image_shape_;  // as it lies in memory; empty if not known
+  std::vector<int64_t> size_;         // height and width that images are resized to; empty for none
   Normalization normalization_;
   /// By what they are applied to: sent to a device once, and kept, since a CUDA graph reads them where they are.
   mutable std::map<std::tuple<bool, at::ScalarType, int>, TransformationOnDevice> on_devices_;

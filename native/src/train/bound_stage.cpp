@@ -35,27 +35,63 @@ BoundLoss bind_cross_entropy(const CrossEntropyTerm& term, const Network& studen
   return bind_loss("cross-entropy", term, term.options.build(shapes), student);
 }
 
+/// The number of classes of the first that is known; 0 if none is.
+int64_t classes_of(const std::vector<size_t>& places, const std::vector<TeacherOptions>& teachers) {
+  for (size_t place : places) {
+    if (teachers[place].network) return teachers[place].network->classes();
+  }
+  return 0;
+}
+
+/// @param blends of the stage, to which the term adds its own unless it is there
+size_t place_of_blend(
+    const Term& term, const TeacherChoice& choice, const Criterion& criterion,
+    const std::vector<TeacherOptions>& teachers, std::vector<Blend>& blends) {
+  double temperature = 0;
+  if (choice.mean == TeacherMean::kProbabilities) {
+    const std::optional<double> own = criterion.temperature();
+    RETORT_CHECK(
+        own, kName,
+        ": mean of a loss that does not soften the teacher's logits by a temperature must be of logits (got ",
+        "probabilities for ", term.criterion->description(), ")");
+    temperature = *own;
+  }
+  Blend blend = blend_of(choice.teachers, teachers, temperature);
+  const auto found = std::find(blends.begin(), blends.end(), blend);
+  const auto place = static_cast<size_t>(found - blends.begin());
+  if (found == blends.end()) blends.push_back(std::move(blend));
+  return place;
+}
+
 BoundLoss bind_term(
-    const Term& term, size_t index, const Network& student, const Network* teacher,
-    const std::vector<std::string>& teacher_taps) {
+    const Term& term, size_t index, const TrainingStepOptions& options, const Teachers& teachers,
+    std::vector<Blend>& blends) {
+  const Network& student = *options.student;
   check_not_negative(kName, "weight of a term", term.weight);
   term.schedule.check(kName);
   RETORT_CHECK(term.criterion, kName, ": criterion of a term must be given (got null)");
+  const TeacherChoice choice = choice_of(term, options.teachers);
   FeatureShapes shapes;
   shapes.classes_student = student.classes();
-  shapes.classes_teacher = teacher ? teacher->classes() : 0;
+  shapes.classes_teacher = classes_of(choice.teachers, options.teachers);
   std::vector<int64_t> of_student, of_teacher;
   for (const std::string& tap : term.student_taps) {
     of_student.push_back(place_of_tap(student, "student", tap));
     shapes.student.push_back(student.tap_shape(tap));
   }
+  const std::vector<std::string>& taps_of_teacher = teachers[choice.teachers.front()].taps();
   for (const std::string& tap : term.teacher_taps) {
-    shapes.teacher.push_back(teacher->tap_shape(tap));
-    of_teacher.push_back(std::find(teacher_taps.begin(), teacher_taps.end(), tap) - teacher_taps.begin());
+    shapes.teacher.push_back(options.teachers[choice.teachers.front()].network->tap_shape(tap));
+    of_teacher.push_back(std::find(taps_of_teacher.begin(), taps_of_teacher.end(), tap) - taps_of_teacher.begin());
   }
   BoundLoss bound = bind_loss(c10::str("loss of term ", index), term, term.criterion->build(shapes), student);
   bound.student_taps = std::move(of_student);
   bound.teacher_taps = std::move(of_teacher);
+  if (choice.mean == TeacherMean::kNone) {
+    bound.teacher = choice.teachers.front();
+  } else {
+    bound.blend = place_of_blend(term, choice, *bound.criterion, options.teachers, blends);
+  }
   return bound;
 }
 
@@ -97,34 +133,29 @@ std::vector<std::pair<std::string, at::Tensor>> trained_parameters(
 
 }  // namespace
 
-std::vector<std::string> taps_of_teacher(const std::vector<const Stage*>& stages) {
-  std::vector<std::string> taps;
-  for (const Stage* stage : stages) {
-    for (const Term& term : stage->terms) {
-      for (const std::string& tap : term.teacher_taps) {
-        if (std::find(taps.begin(), taps.end(), tap) == taps.end()) taps.push_back(tap);
-      }
-    }
-  }
-  return taps;
-}
-
 BoundStage bind_stage(
-    const Stage& stage, Network& student, const Network* teacher, const std::vector<std::string>& teacher_taps,
-    size_t first_term) {
+    const Stage& stage, const TrainingStepOptions& options, const Teachers& teachers, size_t first_term) {
+  Network& student = *options.student;
   BoundLoss cross_entropy = bind_cross_entropy(stage.cross_entropy, student);
   const bool has_cross_entropy = cross_entropy.weight > 0;
   RETORT_CHECK(has_cross_entropy || !stage.terms.empty(), kName, ": loss must have at least one part (got none)");
   RETORT_CHECK(stage.optimizer, kName, ": optimizer must be given (got null)");
   check_trained(stage, student);
   std::vector<BoundLoss> losses;
+  std::vector<Blend> blends;
   if (has_cross_entropy) losses.push_back(std::move(cross_entropy));
   for (size_t i = 0; i < stage.terms.size(); ++i) {
-    losses.push_back(bind_term(stage.terms[i], i, student, teacher, teacher_taps));
+    losses.push_back(bind_term(stage.terms[i], i, options, teachers, blends));
   }
+  std::set<size_t> used;
+  for (const BoundLoss& loss : losses) {
+    if (loss.teacher) used.insert(*loss.teacher);
+  }
+  for (const Blend& blend : blends) used.insert(blend.teachers.begin(), blend.teachers.end());
   ModulePlan modes(student, [&](const std::string& name, const torch::nn::Module&) { return is_trained(stage, name); });
   auto optimizer = stage.optimizer->build(trained_parameters(stage, student, losses, first_term));
-  return {stage.steps, std::move(losses), has_cross_entropy, std::move(modes), std::move(optimizer)};
+  return {stage.steps,       std::move(losses), has_cross_entropy,   {used.begin(), used.end()},
+          std::move(blends), std::move(modes),  std::move(optimizer)};
 }
 
 }  // namespace retort

@@ -3,10 +3,11 @@
 #include <c10/util/ArrayRef.h>
 #include <retort/losses/criterion.h>
 #include <retort/models/network.h>
-#include <retort/train/stage.h>
+#include <retort/train/training_step.h>
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,8 @@
 #include "models/module_mode.h"
 #include "train/optimizer.h"
 #include "train/participants.h"
+#include "train/teacher_choice.h"
+#include "train/teachers.h"
 
 namespace retort {
 
@@ -30,8 +33,11 @@ struct BoundLoss {
   std::unique_ptr<CriterionParticipant> participant;
   /// Places among the student's features.
   std::vector<int64_t> student_taps;
-  /// Places among the teacher's taps that terms use.
+  /// Places among the taps of its teacher that terms use.
   std::vector<int64_t> teacher_taps;
+  /// The place of its teacher, or that of its mean among those of the stage; neither for the cross-entropy.
+  std::optional<size_t> teacher = std::nullopt;
+  std::optional<size_t> blend = std::nullopt;
 
   double weight_at(int64_t step) const { return weight * schedule.at(step); }
 };
@@ -42,24 +48,23 @@ struct BoundStage {
   /// The cross-entropy, unless its weight is 0, then the terms.
   std::vector<BoundLoss> losses;
   bool has_cross_entropy;
+  /// The places of the teachers that terms learn from, ascending.
+  std::vector<size_t> teachers;
+  /// The means that terms learn from.
+  std::vector<Blend> blends;
   /// The student's modes.
   ModulePlan modes;
   std::unique_ptr<Optimizer> optimizer;
 
-  /// The losses but for the cross-entropy, for which the teacher's outputs are needed.
+  /// The losses but for the cross-entropy, for which teachers' outputs are needed.
   c10::ArrayRef<BoundLoss> terms() const { return c10::ArrayRef<BoundLoss>(losses).slice(has_cross_entropy ? 1 : 0); }
 };
 
-/// The teacher's taps that terms of the stages use, each once, in the order of the terms.
-std::vector<std::string> taps_of_teacher(const std::vector<const Stage*>& stages);
-
 /// Builds a stage.
-/// @param student has been probed
-/// @param teacher has been probed, or null
-/// @param teacher_taps of all stages
+/// @param options with the student and the teachers' networks, which have been probed
+/// @param teachers those of the options
 /// @param first_term the number of terms in the stages before
 BoundStage bind_stage(
-    const Stage& stage, Network& student, const Network* teacher, const std::vector<std::string>& teacher_taps,
-    size_t first_term);
+    const Stage& stage, const TrainingStepOptions& options, const Teachers& teachers, size_t first_term);
 
 }  // namespace retort

@@ -58,9 +58,13 @@ std::string named(std::string_view key, std::string_view value) {
   static const std::map<std::string_view, std::vector<const char*>> kNames = {
       {"student_format", {"contiguous", "channels_last", "auto"}},
       {"teacher_format", {"contiguous", "channels_last", "auto"}},
+      {"format", {"contiguous", "channels_last", "auto"}},
+      {"precision", {"full", "bfloat16", "float16"}},
+      {"batch_norm", {"evaluation", "training", "batch_statistics"}},
       {"student_precision", {"full", "bfloat16", "float16"}},
       {"teacher_precision", {"full", "bfloat16", "float16"}},
-      {"teacher_batch_norm", {"evaluation", "training", "batch_statistics"}}};
+      {"teacher_batch_norm", {"evaluation", "training", "batch_statistics"}},
+      {"teacher_mean", {"none", "logits", "probabilities"}}};
   const auto names = kNames.find(key);
   if (names == kNames.end()) return std::string(value);
   for (size_t i = 0; i < names->second.size(); ++i) {
@@ -130,6 +134,7 @@ std::vector<Line> lines_of(const std::string& configuration) {
       number = lines.size() - 1;
     }
     std::string key = name;
+    if (name == "teacher") key = c10::str(name, ' ', value_in(*call, "name").value_or(kNothing));
     if (stage >= 0 && line_of_stage == 2) key = "optimizer";
     if (stage >= 0 && line_of_stage > 2) {
       lines[number].text = std::to_string(line_of_stage - 2);
@@ -141,6 +146,18 @@ std::vector<Line> lines_of(const std::string& configuration) {
   return lines;
 }
 
+void describe_teacher(const TeacherOptions& teacher, std::ostream& text) {
+  text << describe(
+              "teacher", {{"name", teacher.name},
+                          {"weight", teacher.weight},
+                          {"input_shape", teacher.preprocessing.input_shape},
+                          {"images", teacher.preprocessing.description()},
+                          {"format", static_cast<int64_t>(teacher.format)},
+                          {"precision", static_cast<int64_t>(teacher.precision)},
+                          {"batch_norm", static_cast<int64_t>(teacher.batch_norm)}})
+       << '\n';
+}
+
 void describe_stage(const Stage& stage, std::ostream& text) {
   text << describe("stage", {{"steps", stage.steps}, {"trained", stage.trained}}) << '\n'
        << describe(
@@ -150,13 +167,18 @@ void describe_stage(const Stage& stage, std::ostream& text) {
        << '\n'
        << stage.optimizer->description() << '\n';
   for (const Term& term : stage.terms) {
-    text << describe(
-                "term", {{"weight", term.weight},
-                         {"schedule", term.schedule.description()},
-                         {"criterion", term.criterion->description()},
-                         {"student_taps", term.student_taps},
-                         {"teacher_taps", term.teacher_taps}})
-         << '\n';
+    std::vector<Option> of_term = {
+        {"weight", term.weight},
+        {"schedule", term.schedule.description()},
+        {"criterion", term.criterion->description()},
+        {"student_taps", term.student_taps},
+        {"teacher_taps", term.teacher_taps}};
+    // As above.
+    if (!term.teachers.empty()) of_term.emplace_back("teachers", term.teachers);
+    if (term.teacher_mean != TeacherMean::kNone) {
+      of_term.emplace_back("teacher_mean", static_cast<int64_t>(term.teacher_mean));
+    }
+    text << describe("term", of_term) << '\n';
   }
 }
 
@@ -164,19 +186,30 @@ void describe_stage(const Stage& stage, std::ostream& text) {
 
 std::string configuration_of(const TrainingStepOptions& options) {
   std::ostringstream text;
-  text << describe(
-              "step", {{"input_shape", options.input_shape},
-                       {"accumulate", options.accumulate},
-                       {"clip_norm", options.clip_norm},
-                       {"clip_value", options.clip_value},
-                       {"student_format", static_cast<int64_t>(options.student_format)},
-                       {"teacher_format", static_cast<int64_t>(options.teacher_format)},
-                       {"student_precision", static_cast<int64_t>(options.student_precision)},
-                       {"teacher_precision", static_cast<int64_t>(options.teacher_precision)},
-                       {"teacher_batch_norm", static_cast<int64_t>(options.teacher_batch_norm)},
-                       {"stages", static_cast<int64_t>(options.later_stages.size() + 1)}})
-       << '\n'
-       << options.preprocessing.description() << '\n';
+  const TeacherOptions& first = options.teachers.front();
+  std::vector<Option> of_step = {
+      {"input_shape", options.input_shape},
+      {"accumulate", options.accumulate},
+      {"clip_norm", options.clip_norm},
+      {"clip_value", options.clip_value},
+      {"student_format", static_cast<int64_t>(options.student_format)},
+      {"teacher_format", static_cast<int64_t>(first.format)},
+      {"student_precision", static_cast<int64_t>(options.student_precision)},
+      {"teacher_precision", static_cast<int64_t>(first.precision)},
+      {"teacher_batch_norm", static_cast<int64_t>(first.batch_norm)},
+      {"stages", static_cast<int64_t>(options.later_stages.size() + 1)}};
+  // Otherwise the text is as before there were several teachers, so that files of that time can be resumed.
+  const bool tells_teachers = options.teachers.size() > 1 || first.name != TeacherOptions().name ||
+                              first.preprocessing != options.preprocessing;
+  if (tells_teachers) {
+    std::vector<std::string> names;
+    for (const TeacherOptions& teacher : options.teachers) names.push_back(teacher.name);
+    of_step.emplace_back("teachers", names);
+  }
+  text << describe("step", of_step) << '\n' << options.preprocessing.description() << '\n';
+  if (tells_teachers) {
+    for (const TeacherOptions& teacher : options.teachers) describe_teacher(teacher, text);
+  }
   describe_stage(options, text);
   for (const Stage& stage : options.later_stages) describe_stage(stage, text);
   return text.str();

@@ -35,11 +35,23 @@ std::vector<at::Tensor> select(const std::vector<at::Tensor>& features, const st
   return selected;
 }
 
-CriterionInput input_of(
-    const BoundLoss& loss, const Batch& batch, const NetworkOutput& taught, const NetworkOutput& learned) {
-  return {
-      criterion_batch(batch), select(learned.features, loss.student_taps), select(taught.features, loss.teacher_taps),
-      learned.logits, taught.logits};
+/// What teachers say of a batch.
+struct Taught {
+  /// At the teachers' places.
+  std::vector<NetworkOutput> outputs;
+  /// At those of the means.
+  std::vector<at::Tensor> blends;
+};
+
+CriterionInput input_of(const BoundLoss& loss, const Batch& batch, const Taught& taught, const NetworkOutput& learned) {
+  CriterionInput input = {criterion_batch(batch), select(learned.features, loss.student_taps), {}, learned.logits, {}};
+  if (loss.blend) input.logits_teacher = taught.blends[*loss.blend];
+  if (loss.teacher) {
+    const NetworkOutput& output = taught.outputs[*loss.teacher];
+    input.teacher = select(output.features, loss.teacher_taps);
+    input.logits_teacher = output.logits;
+  }
+  return input;
 }
 
 void check_finite(const std::string& what, double loss) {
@@ -102,7 +114,7 @@ Attempt TrainingStep::Impl::take(const Batch& batch) {
   attempt.result.samples = batch.images.size(0);
   attempt.result.stage = progress.stage;
   attempt.result.student_format = student_format.next();
-  attempt.result.teacher_format = teacher.format().next();
+  for (size_t i = 0; i < teachers.size(); ++i) attempt.result.teacher_formats.push_back(teachers[i].format().next());
   attempt.result.learning_rate = learning_rate();
   attempt.updates = accumulation.count() + 1 == options.accumulate;
 
@@ -110,7 +122,7 @@ Attempt TrainingStep::Impl::take(const Batch& batch) {
   const c10::InferenceMode no_inference(false);
   attempt.transaction.join(student_participant);
   attempt.transaction.join(random_participant);
-  if (!now.terms().empty()) teacher.begin(batch, attempt.transaction);
+  teachers.begin(batch, now.teachers, attempt.transaction);
   for (const BoundLoss& loss : now.losses) attempt.transaction.join(*loss.participant);
 
   const CriterionBatch of_criteria = criterion_batch(batch);
@@ -124,8 +136,12 @@ Attempt TrainingStep::Impl::take(const Batch& batch) {
 
 void TrainingStep::Impl::learn(Attempt& attempt, Work& work) {
   const BoundStage& now = stage();
-  const NetworkOutput taught =
-      now.terms().empty() ? NetworkOutput() : teacher.outputs(work.batch, images, attempt.transaction);
+  Taught taught;
+  taught.outputs = teachers.outputs(work.batch, now.teachers, attempt.transaction);
+  for (const Blend& blend : now.blends) {
+    const at::NoGradGuard no_gradients;
+    taught.blends.push_back(blended(blend, taught.outputs));
+  }
   const Stopwatch watch;
   const NetworkOutput learned = outputs_of_student(work.batch.images);
 
@@ -176,10 +192,10 @@ void TrainingStep::Impl::decide(Attempt& attempt, Work& work, bool records) {
   for (size_t i = 0; i < now.losses.size(); ++i) {
     if (attempt.applies[i]) now.losses[i].criterion->after_step(work.inputs[i]);
   }
-  if (!now.terms().empty() && teacher.has_new_outputs()) {
+  if (teachers.has_new_outputs(now.teachers)) {
     // What is cached stays, so that the step must have succeeded before.
     read(attempt);
-    teacher.cache_outputs();
+    teachers.cache_outputs(now.teachers);
   }
 }
 
@@ -226,7 +242,10 @@ void TrainingStep::Impl::close(Attempt attempt) {
   }
   loss_scale.note_finite();
   student_format.note(device.is_cpu() ? attempt.student_nanoseconds : found.nanoseconds());
-  if (!stage().terms().empty()) teacher.note_time(device.is_cpu() ? teacher.nanoseconds() : found.nanoseconds());
+  for (size_t place : stage().teachers) {
+    Teacher& teacher = teachers[place];
+    teacher.note_time(device.is_cpu() ? teacher.nanoseconds() : found.nanoseconds());
+  }
   attempt.result.updated = attempt.updates;
   if (!device.is_cpu()) attempt.result.nanoseconds = found.nanoseconds();
   finished = std::move(attempt.result);

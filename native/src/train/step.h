@@ -25,7 +25,7 @@
 #include "train/start_order.h"
 #include "train/step_graph.h"
 #include "train/step_numbers.h"
-#include "train/teacher.h"
+#include "train/teachers.h"
 #include "train/transaction.h"
 
 namespace retort {
@@ -122,7 +122,7 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
 
   // ---- who holds the networks, and what is pending, in step_pending.cpp ---------------------------------------------
 
-  /// This step's mutex and, where they are needed, both networks'.
+  /// This step's mutex and, where they are needed, all networks'.
   class Lock;
   /// Locks, with nothing pending, be it here or, on networks that are read, elsewhere.
   std::unique_ptr<Lock> lock_settled(bool reads_networks = true);
@@ -142,7 +142,7 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   double learning_rate() const { return stage().optimizer->learning_rate(progress.steps_of_stage); }
   /// TrainingStep::state() with the optimizer of a stage.
   torch::OrderedDict<std::string, at::Tensor> state(int64_t at_stage) const;
-  /// Student and, if there is one, teacher by these names.
+  /// Student and teachers, as far as they are here, by what checkpoints call them.
   std::vector<std::pair<std::string, Network*>> networks() const;
   /// Whether numbers are read as soon as they are computed, since that costs nothing.
   bool reads_at_once() const { return device.is_cpu() && !options.late_results; }
@@ -157,7 +157,7 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   // What a batch goes through:
   Preprocessor images;
   Staging staging;
-  Teacher teacher;
+  Teachers teachers;
   std::vector<BoundStage> stages;
   /// The options as text, taken once they are checked: criteria's and optimizers' owners may change theirs.
   const std::string configuration;
@@ -173,7 +173,7 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   LossScale loss_scale;
   FormatChoice student_format;
 
-  // Who takes part in a transaction beside teacher and criteria:
+  // Who takes part in a transaction beside teachers and criteria:
   NetworkParticipant student_participant;
   RandomParticipant random_participant;
   RollBackParticipant graph_participant;
@@ -201,8 +201,8 @@ class TrainingStep::Impl::Lock {
 
   Impl& impl_;
   std::unique_lock<std::mutex> step_;
-  std::unique_lock<std::mutex> student_;
-  std::unique_lock<std::mutex> teacher_;  // of nothing if there is no teacher
+  /// In the order of their places in memory, since another step may use the same ones with other roles.
+  c10::SmallVector<std::unique_lock<std::mutex>, 4> networks_;
   std::optional<StartOrder::Turn> turn_;
 };
 

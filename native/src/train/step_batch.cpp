@@ -33,7 +33,7 @@ int64_t TrainingStep::Impl::check(const Batch& batch) const {
   if (batch.weights.defined()) check_weights(kName, batch.weights, size);
   const bool has_labels = batch.labels.defined() || now.has_cross_entropy;
   const int64_t labeled = has_labels ? check_labels(kName, batch.labels, size, classes) : 0;
-  if (!now.terms().empty()) teacher.check(batch);
+  teachers.check(batch, now.teachers);
   const CriterionBatch of_criteria = criterion_batch(batch);
   for (const BoundLoss& loss : now.losses) loss.criterion->check_batch(of_criteria);
   return labeled;

@@ -70,7 +70,12 @@ std::string to_bytes(const at::Tensor& tensor) {
 constexpr int64_t kNoEnd = std::numeric_limits<int64_t>::max();
 
 /// Counters and choices as they are saved.
-enum Number : int64_t { kSteps, kStage, kStepsOfStage, kAccumulated, kStudentFormat, kTeacherFormat, kNumbers };
+/// The formats of further teachers follow that of the first one.
+enum Number : int64_t { kSteps, kStage, kStepsOfStage, kAccumulated, kStudentFormat, kTeacherFormats };
+
+int64_t count_numbers(const TrainingStepOptions& options) {
+  return kTeacherFormats + static_cast<int64_t>(options.teachers.size());
+}
 
 /// Requires numbers that a step with these options could have saved.
 void check_numbers(const int64_t* number, const TrainingStepOptions& options, const std::string& name) {
@@ -92,7 +97,10 @@ void check_numbers(const int64_t* number, const TrainingStepOptions& options, co
   check("steps of the stage", number[kStepsOfStage], stage.steps > 0 ? stage.steps : kNoEnd);
   check("accumulated batches", number[kAccumulated], options.accumulate);
   check_format("student's format", number[kStudentFormat], options.student_format);
-  check_format("teacher's format", number[kTeacherFormat], options.teacher_format);
+  for (size_t i = 0; i < options.teachers.size(); ++i) {
+    const TeacherOptions& teacher = options.teachers[i];
+    check_format((role_of(teacher) + "'s format").c_str(), number[kTeacherFormats + i], teacher.format);
+  }
 }
 
 constexpr const char* kNumbersName = "numbers";
@@ -147,9 +155,11 @@ class Reader {
 /// The tensors that a step changes: its state at a stage, and what it is silent about because users need not see it.
 torch::OrderedDict<std::string, at::Tensor> changing(
     const TrainingStepOptions& options, torch::OrderedDict<std::string, at::Tensor> state) {
-  if (options.teacher && options.teacher_batch_norm == TeacherBatchNorm::kTraining) {
-    NetworkState::of(*options.teacher).synchronise();
-    for (const auto& entry : options.teacher->named_buffers()) state.insert("teacher." + entry.key(), entry.value());
+  for (const TeacherOptions& teacher : options.teachers) {
+    if (!teacher.network || teacher.batch_norm != TeacherBatchNorm::kTraining) continue;
+    NetworkState::of(*teacher.network).synchronise();
+    const std::string prefix = key_of(teacher) + ".";
+    for (const auto& entry : teacher.network->named_buffers()) state.insert(prefix + entry.key(), entry.value());
   }
   return state;
 }
@@ -191,14 +201,16 @@ Checkpoint TrainingStep::Impl::copy_state(const char* function, const std::strin
     for (const auto& [name, network] : networks()) {
       add(kAttributesPrefix + name, to_tensor(NetworkState::of(*network).packed_attributes()));
     }
-    at::Tensor numbers = at::empty({kNumbers}, at::kLong);
+    at::Tensor numbers = at::empty({count_numbers(options)}, at::kLong);
     auto* number = numbers.mutable_data_ptr<int64_t>();
     number[kSteps] = progress.steps;
     number[kStage] = progress.stage;
     number[kStepsOfStage] = progress.steps_of_stage;
     number[kAccumulated] = accumulation.count();
     number[kStudentFormat] = static_cast<int64_t>(student_format.chosen());
-    number[kTeacherFormat] = static_cast<int64_t>(teacher.format().chosen());
+    for (size_t i = 0; i < teachers.size(); ++i) {
+      number[kTeacherFormats + i] = static_cast<int64_t>(teachers[i].format().chosen());
+    }
     checkpoint.tensors.insert(kNumbersName, numbers);
     if (loss_scale.is_used()) {
       checkpoint.tensors.insert(
@@ -220,7 +232,7 @@ std::string TrainingStep::Impl::resume(Checkpoint checkpoint, const std::string&
   const at::NoGradGuard no_gradients;
   const auto lock = lock_settled();
 
-  const at::Tensor numbers = reader.take(kNumbersName, at::empty({kNumbers}, at::kLong));
+  const at::Tensor numbers = reader.take(kNumbersName, at::empty({count_numbers(options)}, at::kLong));
   const auto* number = numbers.const_data_ptr<int64_t>();
   check_numbers(number, options, name);
   std::vector<std::pair<at::Tensor, at::Tensor>> copies;
@@ -270,7 +282,9 @@ std::string TrainingStep::Impl::resume(Checkpoint checkpoint, const std::string&
   accumulation.restore(std::move(sum), number[kAccumulated]);
   progress = {number[kSteps], number[kStage], number[kStepsOfStage]};
   student_format.restore(static_cast<MemoryFormat>(number[kStudentFormat]));
-  teacher.format().restore(static_cast<MemoryFormat>(number[kTeacherFormat]));
+  for (size_t i = 0; i < teachers.size(); ++i) {
+    teachers[i].format().restore(static_cast<MemoryFormat>(number[kTeacherFormats + i]));
+  }
   loss_scale = scale;
   graph.start_over();
   finished.reset();

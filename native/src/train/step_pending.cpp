@@ -1,37 +1,39 @@
 // Who holds a step's networks, and steps that are pending since their results are late.
+#include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "train/step.h"
 
 namespace retort {
 
-TrainingStep::Impl::Lock::Lock(Impl& step, std::defer_lock_t deferred)
-    : impl_(step), step_(step.mutex, deferred), student_(step.options.student->mutex(), deferred) {
-  if (step.options.teacher) teacher_ = std::unique_lock<std::mutex>(step.options.teacher->mutex(), deferred);
+TrainingStep::Impl::Lock::Lock(Impl& step, std::defer_lock_t deferred) : impl_(step), step_(step.mutex, deferred) {
+  for (const auto& [name, network] : step.networks()) networks_.emplace_back(network->mutex(), deferred);
+  std::sort(networks_.begin(), networks_.end(), [](const auto& one, const auto& other) {
+    return std::less<>()(one.mutex(), other.mutex());
+  });
 }
 
 TrainingStep::Impl::Lock::Lock(Impl& step, bool with_networks) : Lock(step, std::defer_lock) {
   step_.lock();
   if (!with_networks) return;
-  if (step.options.teacher) {
-    // Both at once: another step may use the same two the other way round.
-    std::lock(student_, teacher_);
-  } else {
-    student_.lock();
-  }
+  for (auto& network : networks_) network.lock();
   turn_.emplace(step.order);
 }
 
 std::unique_ptr<TrainingStep::Impl::Lock> TrainingStep::Impl::Lock::of_free(Impl& step) {
   std::unique_ptr<Lock> lock(new Lock(step, std::defer_lock));
-  if (!lock->step_.try_lock() || !lock->student_.try_lock()) return nullptr;
-  if (step.options.teacher && !lock->teacher_.try_lock()) return nullptr;
+  if (!lock->step_.try_lock()) return nullptr;
+  for (auto& network : lock->networks_) {
+    if (!network.try_lock()) return nullptr;
+  }
   lock->turn_.emplace(step.order);
   return lock;
 }
 
 std::unique_lock<std::mutex> TrainingStep::Impl::Lock::take(const Network& network) {
-  return std::move(&network == impl_.options.student.get() ? student_ : teacher_);
+  return std::move(*std::find_if(
+      networks_.begin(), networks_.end(), [&](const auto& held) { return held.mutex() == &network.mutex(); }));
 }
 
 std::unique_ptr<TrainingStep::Impl::Lock> TrainingStep::Impl::lock_settled(bool reads_networks) {
@@ -64,9 +66,12 @@ std::unique_lock<std::mutex> TrainingStep::Impl::settle_and_lock(const Network& 
 
 void TrainingStep::Impl::mark_pending() {
   NetworkState::of(*options.student).set_pending(weak_from_this());
-  // A teacher that only evaluates may be shared meanwhile.
-  const bool moves_teacher = options.teacher_batch_norm == TeacherBatchNorm::kTraining && teacher.has_joined();
-  if (moves_teacher) NetworkState::of(*options.teacher).set_pending(weak_from_this());
+  for (size_t place : stage().teachers) {
+    // A teacher that only evaluates may be shared meanwhile.
+    const TeacherOptions& teacher = options.teachers[place];
+    const bool moves = teacher.batch_norm == TeacherBatchNorm::kTraining && teachers[place].has_joined();
+    if (moves) NetworkState::of(*teacher.network).set_pending(weak_from_this());
+  }
 }
 
 void TrainingStep::Impl::unmark_pending() {

@@ -38,13 +38,12 @@ std::vector<at::Tensor> tensors_of(const std::vector<std::pair<std::string, Netw
 }  // namespace
 
 bool TrainingStep::Impl::replay(const Batch& batch, Attempt& attempt) {
-  if (!options.cuda_graph || batch.teacher_logits.defined()) return false;
+  if (!options.cuda_graph || Teachers::are_given(batch)) return false;
   const c10::InferenceMode no_inference(false);
   if (graph.has_moved()) graph.drop();
   StepGraph::Signature signature = Staging::signature(batch);
   signature.insert(signature.end(), attempt.applies.begin(), attempt.applies.end());
-  const bool is_decided = student_format.chosen() != MemoryFormat::kAuto &&
-                          (stage().terms().empty() || teacher.format().chosen() != MemoryFormat::kAuto);
+  const bool is_decided = student_format.chosen() != MemoryFormat::kAuto && teachers.have_formats(stage().teachers);
   const bool is_time = graph.is_time_to_record(signature) && is_decided;
   if (is_time && !graph.fits(signature)) record(signature, batch, attempt);
   if (!graph.fits(signature)) return false;

@@ -2,10 +2,15 @@
 #include <ATen/Context.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <optional>
+#include <set>
+#include <string>
 
 #include "models/network_state.h"
 #include "tensor/check.h"
+#include "tensor/numbers.h"
 #include "tensor/parameters.h"
 #include "train/configuration.h"
 #include "train/step.h"
@@ -37,13 +42,15 @@ void check_limit(const char* what, double limit) {
 }
 
 void check_formats(const TrainingStepOptions& options) {
-  for (MemoryFormat format : {options.student_format, options.teacher_format}) {
+  const auto check = [&](MemoryFormat format) {
     RETORT_CHECK_AS(
         ShapeError,
         format == MemoryFormat::kDefault || format == MemoryFormat::kContiguous || options.input_shape.size() == 3,
         kName, ": input shape must be [channels, height, width] for memory formats (got ",
         at::IntArrayRef(options.input_shape), ")");
-  }
+  };
+  check(options.student_format);
+  for (const TeacherOptions& teacher : options.teachers) check(teacher.format);
 }
 
 MemoryFormat resolved(MemoryFormat format, Precision precision, const TrainingStepOptions& options) {
@@ -52,41 +59,120 @@ MemoryFormat resolved(MemoryFormat format, Precision precision, const TrainingSt
   return is_fast && options.input_shape.size() == 3 ? MemoryFormat::kChannelsLast : MemoryFormat::kContiguous;
 }
 
-/// That of the options or, if there is none, what a network was trained with.
+bool normalizes(const Preprocessing& preprocessing) {
+  return !preprocessing.mean.empty() || !preprocessing.deviation.empty();
+}
+
+/// That of a teacher's options, and else what it was trained with.
+Preprocessing own_preprocessing(const TeacherOptions& teacher) {
+  Preprocessing own = teacher.network ? teacher.network->preprocessing() : Preprocessing();
+  const Preprocessing& given = teacher.preprocessing;
+  if (!given.input_shape.empty()) own.input_shape = given.input_shape;
+  if (normalizes(given)) {
+    own.mean = given.mean;
+    own.deviation = given.deviation;
+  }
+  return own;
+}
+
+/// What all teachers were trained with; nothing if that differs or their options say otherwise.
+Preprocessing common_preprocessing(const std::vector<TeacherOptions>& teachers) {
+  std::optional<Preprocessing> common;
+  for (const TeacherOptions& teacher : teachers) {
+    if (!teacher.network) continue;
+    const Preprocessing trained = teacher.network->preprocessing();
+    if (normalizes(teacher.preprocessing) || (common && !common->normalizes_as(trained))) return {};
+    if (!common) common = trained;
+  }
+  return common.value_or(Preprocessing());
+}
+
+/// That of the options or, if there is none, what the student or else the teachers were trained with.
 Preprocessing preprocessing_of(const TrainingStepOptions& options) {
   Preprocessing chosen = options.preprocessing;
   if (chosen.is_identity()) chosen = options.student->preprocessing();
-  const Preprocessing of_teacher = options.teacher ? options.teacher->preprocessing() : Preprocessing();
-  if (chosen.is_identity()) chosen = of_teacher;
+  if (chosen.is_identity()) chosen = common_preprocessing(options.teachers);
   chosen.input_shape = options.input_shape;
-  RETORT_CHECK(
-      of_teacher.is_identity() || of_teacher.normalizes_as(chosen), kName,
-      ": preprocessing must normalise as the teacher's, ", of_teacher.description(), " (got ", chosen.description(),
-      ")");
   return chosen;
+}
+
+/// Of a teacher with all that it does not say itself.
+Preprocessing preprocessing_of(const TeacherOptions& teacher, const Preprocessing& of_batches) {
+  const Preprocessing own = own_preprocessing(teacher);
+  Preprocessing complete = of_batches;
+  if (!own.input_shape.empty() && own.input_shape != of_batches.input_shape) {
+    const std::vector<int64_t>& images = of_batches.input_shape;
+    const bool can_be_resized = images.size() == 3 && own.input_shape.size() == 3 && own.input_shape[0] == images[0];
+    RETORT_CHECK_AS(
+        ShapeError, can_be_resized, kName, ": input shape of ", role_of(teacher), " must be ",
+        images.size() == 3 ? c10::str("[", images[0], ", height, width], to which images ") : "that of the images, ",
+        at::IntArrayRef(images), images.size() == 3 ? " can be resized" : "", " (got ",
+        at::IntArrayRef(own.input_shape), ")");
+    complete.input_shape = own.input_shape;
+  }
+  if (normalizes(own)) {
+    complete.mean = own.mean;
+    complete.deviation = own.deviation;
+  }
+  return complete;
+}
+
+bool is_good_name(const std::string& name) {
+  return !name.empty() && std::all_of(name.begin(), name.end(), [](char letter) {
+    return std::isalnum(static_cast<unsigned char>(letter)) || letter == '_' || letter == '-';
+  });
+}
+
+void check_teachers(const TrainingStepOptions& options) {
+  std::set<std::string> names, files;
+  std::set<const Network*> networks;
+  for (const TeacherOptions& teacher : options.teachers) {
+    RETORT_CHECK(
+        is_good_name(teacher.name), kName, ": name of a teacher must be of letters, digits, _ and - (got ",
+        teacher.name.empty() ? "nothing" : teacher.name, ")");
+    RETORT_CHECK(
+        names.insert(teacher.name).second, kName, ": name of a teacher must be that of no other (got ", teacher.name,
+        " twice)");
+    check_not_negative(kName, "weight of a teacher", teacher.weight);
+    const std::string role = role_of(teacher);
+    RETORT_CHECK(
+        !teacher.network || teacher.network != options.student, kName, ": ", role,
+        " must be another network than the student (got the same)");
+    RETORT_CHECK(
+        !teacher.network || networks.insert(teacher.network.get()).second, kName, ": ", role,
+        " must be another network than the teachers before (got the same)");
+    const std::string& file = teacher.cache.file;
+    RETORT_CHECK(
+        teacher.cache.samples == 0 || file.empty() || files.insert(file).second, kName, ": cache of ", role,
+        " must have a file of its own (got ", file, ")");
+  }
 }
 
 /// Checks what needs no network's shapes, after it has probed the networks, for members that need them.
 TrainingStepOptions probed(TrainingStepOptions options) {
   RETORT_CHECK(options.student, kName, ": student must be given (got null)");
-  RETORT_CHECK(
-      options.teacher != options.student, kName, ": teacher must be another network than the student (got the same)");
   const std::string wanted = NetworkState::of(*options.student).cannot_learn();
   RETORT_CHECK(wanted.empty(), kName, ": student must be ", wanted, " (got a program of evaluation)");
+  // Its logits come with the batches.
+  if (options.teachers.empty()) options.teachers.emplace_back();
+  check_teachers(options);
   const std::vector<int64_t>& shape = options.preprocessing.input_shape;
   if (options.input_shape.empty()) options.input_shape = shape;
   RETORT_CHECK(
       shape.empty() || shape == options.input_shape, kName, ": input shape must be that of the preprocessing, ",
       at::IntArrayRef(shape), " (got ", at::IntArrayRef(options.input_shape), ")");
   options.student->probe(options.input_shape);
-  if (options.teacher) options.teacher->probe(options.input_shape);
   RETORT_CHECK(options.accumulate >= 1, kName, ": accumulate must be at least 1 (got ", options.accumulate, ")");
   check_limit("limit of the gradient's norm", options.clip_norm);
   check_limit("limit of a gradient's values", options.clip_value);
   check_formats(options);
   options.student_format = resolved(options.student_format, options.student_precision, options);
-  options.teacher_format = resolved(options.teacher_format, options.teacher_precision, options);
   options.preprocessing = preprocessing_of(options);
+  for (TeacherOptions& teacher : options.teachers) {
+    teacher.format = resolved(teacher.format, teacher.precision, options);
+    teacher.preprocessing = preprocessing_of(teacher, options.preprocessing);
+    if (teacher.network) teacher.network->probe(teacher.preprocessing.input_shape);
+  }
   check_stages(stages_of(options));
   const c10::Device device = options.student->tensor_options().device();
   RETORT_CHECK(
@@ -94,11 +180,11 @@ TrainingStepOptions probed(TrainingStepOptions options) {
   return options;
 }
 
-std::vector<BoundStage> bind_stages(const TrainingStepOptions& options, const Teacher& teacher) {
+std::vector<BoundStage> bind_stages(const TrainingStepOptions& options, const Teachers& teachers) {
   std::vector<BoundStage> bound;
   size_t terms = 0;
   for (const Stage* stage : stages_of(options)) {
-    bound.push_back(bind_stage(*stage, *options.student, options.teacher.get(), teacher.taps(), terms));
+    bound.push_back(bind_stage(*stage, options, teachers, terms));
     terms += stage->terms.size();
   }
   return bound;
@@ -129,7 +215,9 @@ int64_t most_parameters(const std::vector<BoundStage>& stages) {
 std::string obstacle_of(const TrainingStepOptions& options) {
   if (!options.cuda_graph) return "no graph is wanted";
   if (options.accumulate > 1) return c10::str("an update takes ", options.accumulate, " batches");
-  if (options.teacher_cache.samples > 0) return "the teacher's outputs are cached";
+  for (const TeacherOptions& teacher : options.teachers) {
+    if (teacher.cache.samples > 0) return c10::str("outputs of the ", role_of(teacher), " are cached");
+  }
   return {};
 }
 
@@ -143,8 +231,8 @@ TrainingStep::Impl::Impl(TrainingStepOptions options_given)
       classes(options.student->classes()),
       images(kName, options.preprocessing),
       staging(device),
-      teacher(options, taps_of_teacher(stages_of(options)), student_tensors),
-      stages(bind_stages(options, teacher)),
+      teachers(options, stages_of(options), student_tensors),
+      stages(bind_stages(options, teachers)),
       configuration(configuration_of(options)),
       given(device, count_given(most_losses(stages))),
       found(device, most_losses(stages) + most_parameters(stages)),
@@ -159,7 +247,9 @@ TrainingStep::Impl::Impl(TrainingStepOptions options_given)
 
 std::vector<std::pair<std::string, Network*>> TrainingStep::Impl::networks() const {
   std::vector<std::pair<std::string, Network*>> networks = {{"student", options.student.get()}};
-  if (options.teacher) networks.emplace_back("teacher", options.teacher.get());
+  for (const TeacherOptions& teacher : options.teachers) {
+    if (teacher.network) networks.emplace_back(key_of(teacher), teacher.network.get());
+  }
   return networks;
 }
 

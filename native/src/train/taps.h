@@ -13,8 +13,8 @@
 namespace retort {
 
 /// A tap's place among those of a network, which must have it.
-/// @param role of the network in the step, "student" or "teacher"
-inline int64_t place_of_tap(const Network& network, const char* role, const std::string& tap) {
+/// @param role of the network in the step, e.g. "student"
+inline int64_t place_of_tap(const Network& network, const std::string& role, const std::string& tap) {
   const std::vector<std::string> taps = network.tap_names();
   const auto found = std::find(taps.begin(), taps.end(), tap);
   RETORT_CHECK(found != taps.end(), "TrainingStep: ", role, "'s tap must be ", one_of(taps, tap));

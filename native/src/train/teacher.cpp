@@ -15,6 +15,7 @@
 #include "tensor/rows.h"
 #include "train/autocast.h"
 #include "train/taps.h"
+#include "train/teacher_choice.h"
 
 namespace retort {
 namespace {
@@ -27,17 +28,23 @@ bool is_batch_norm(const torch::nn::Module& module) {
 }
 
 /// Of everything that the outputs for a sample depend on, but for the sample itself.
-uint64_t fingerprint(const TrainingStepOptions& options, const std::vector<std::string>& taps) {
-  uint64_t sum = checksum(describe(
-      "teacher", {{"input_shape", options.input_shape},
-                  {"images", options.preprocessing.description()},
-                  {"precision", static_cast<int64_t>(options.teacher_precision)},
-                  {"taps", taps}}));
-  const NetworkState& state = NetworkState::of(*options.teacher);
-  for (const std::string& bytes : {options.teacher->name(), state.packed_program(), state.packed_attributes()}) {
+uint64_t fingerprint(
+    const TeacherOptions& options, const Preprocessing& batches, const std::vector<std::string>& taps) {
+  std::vector<Option> all = {
+      {"input_shape", batches.input_shape},
+      {"images", options.preprocessing.description()},
+      {"precision", static_cast<int64_t>(options.precision)},
+      {"taps", taps}};
+  // Otherwise files are as before there were other sizes.
+  if (options.preprocessing.input_shape != batches.input_shape) {
+    all.emplace_back("resized", options.preprocessing.input_shape);
+  }
+  uint64_t sum = checksum(describe("teacher", all));
+  const NetworkState& state = NetworkState::of(*options.network);
+  for (const std::string& bytes : {options.network->name(), state.packed_program(), state.packed_attributes()}) {
     sum = checksum(bytes, sum);
   }
-  for (const auto& entry : options.teacher->state_dict()) {
+  for (const auto& entry : options.network->state_dict()) {
     const at::Tensor values = entry.value().cpu().contiguous();
     sum = checksum(entry.key(), sum);
     sum = checksum({static_cast<const char*>(values.const_data_ptr()), values.nbytes()}, sum);
@@ -45,25 +52,36 @@ uint64_t fingerprint(const TrainingStepOptions& options, const std::vector<std::
   return sum;
 }
 
+/// A teacher's normalisation, of images as they come with batches.
+Preprocessing normalizing(const Preprocessing& batches, Preprocessing of_teacher) {
+  of_teacher.input_shape = batches.input_shape;
+  of_teacher.channels_last = batches.channels_last;
+  return of_teacher;
+}
+
 }  // namespace
 
-Teacher::Teacher(const TrainingStepOptions& options, std::vector<std::string> taps, at::TensorOptions student)
-    : network_(options.teacher),
+Teacher::Teacher(
+    const TeacherOptions& options, const Preprocessing& batches, std::vector<std::string> taps,
+    at::TensorOptions student)
+    : role_(role_of(options)),
+      network_(options.network),
+      images_(kName, normalizing(batches, options.preprocessing), options.preprocessing.input_shape),
       taps_(std::move(taps)),
       student_(student),
-      batch_norm_(options.teacher_batch_norm),
-      precision_(options.teacher_precision),
-      format_(options.teacher_format) {
-  RETORT_CHECK(network_ || taps_.empty(), kName, ": teacher must be given with terms on features (got null)");
-  const int64_t samples = options.teacher_cache.samples;
-  RETORT_CHECK(samples >= 0, kName, ": samples of the teacher's cache must be at least 0 (got ", samples, ")");
-  RETORT_CHECK(network_ || samples == 0, kName, ": teacher must be given with a cache (got null)");
+      batch_norm_(options.batch_norm),
+      precision_(options.precision),
+      format_(options.format) {
+  RETORT_CHECK(network_ || taps_.empty(), kName, ": ", role_, " must be given with terms on features (got null)");
+  const int64_t samples = options.cache.samples;
+  RETORT_CHECK(samples >= 0, kName, ": samples of the ", role_, "'s cache must be at least 0 (got ", samples, ")");
+  RETORT_CHECK(network_ || samples == 0, kName, ": ", role_, " must be given with a cache (got null)");
   if (!network_) return;
 
   classes_ = network_->classes();
   participant_.emplace(*network_);
   for (const std::string& tap : taps_) {
-    tap_indices_.push_back(place_of_tap(*network_, "teacher", tap));
+    tap_indices_.push_back(place_of_tap(*network_, role_, tap));
     tap_shapes_.push_back(network_->tap_shape(tap));
   }
   const bool normalises_batches = batch_norm_ != TeacherBatchNorm::kEvaluation;
@@ -77,10 +95,10 @@ Teacher::Teacher(const TrainingStepOptions& options, std::vector<std::string> ta
   cache_dtype_ = precision_ == Precision::kFull ? student_.dtype().toScalarType() : dtype_of(precision_);
   std::vector<TeacherCache::Output> rows = {{{classes_}, cache_dtype_}};
   for (const std::vector<int64_t>& shape : tap_shapes_) rows.push_back({shape, cache_dtype_});
-  cache_.emplace(samples, std::move(rows), options.teacher_cache.file, fingerprint(options, taps_));
+  cache_.emplace(samples, std::move(rows), options.cache.file, fingerprint(options, batches, taps_));
 }
 
-void Teacher::check(const Batch& batch) const {
+void Teacher::check(const Batch& batch, const NetworkOutput& given) const {
   const int64_t size = batch.images.size(0);
   const auto check_output = [&](const std::string& what, const at::Tensor& tensor, std::vector<int64_t> shape) {
     shape.insert(shape.begin(), size);
@@ -93,33 +111,34 @@ void Teacher::check(const Batch& batch) const {
         " must be floating point and on the student's device (got ", tensor.scalar_type(), " on ", tensor.device(),
         ")");
   };
-  if (!batch.teacher_logits.defined()) {
+  if (!given.logits.defined()) {
     RETORT_CHECK_AS(
-        ShapeError, batch.teacher_features.empty(), kName,
-        ": teacher's logits must be given with its features (got an undefined tensor)");
+        ShapeError, given.features.empty(), kName, ": ", role_,
+        "'s logits must be given with its features (got an undefined tensor)");
     RETORT_CHECK_AS(
-        ShapeError, network_, kName, ": teacher's logits must be given without a teacher (got an undefined tensor)");
+        ShapeError, network_, kName, ": ", role_,
+        "'s logits must be given without its network (got an undefined tensor)");
     if (cache_) check_rows(kName, "indices", batch.indices, 1, cache_->samples());
     return;
   }
-  const at::Tensor& logits = batch.teacher_logits;
+  const at::Tensor& logits = given.logits;
   RETORT_CHECK_AS(
-      ShapeError, logits.dim() == 2, kName, ": teacher's logits must be of shape [", size, ", classes] (got ",
+      ShapeError, logits.dim() == 2, kName, ": ", role_, "'s logits must be of shape [", size, ", classes] (got ",
       logits.sizes(), ")");
-  check_output("teacher's logits", logits, {network_ ? classes_ : logits.size(1)});
+  check_output(role_ + "'s logits", logits, {network_ ? classes_ : logits.size(1)});
   RETORT_CHECK_AS(
-      ShapeError, batch.teacher_features.size() == taps_.size(), kName, ": teacher's features must be one for each of ",
-      taps_.size(), " taps (got ", batch.teacher_features.size(), ")");
+      ShapeError, given.features.size() == taps_.size(), kName, ": ", role_, "'s features must be one for each of ",
+      taps_.size(), " taps (got ", given.features.size(), ")");
   for (size_t i = 0; i < taps_.size(); ++i) {
-    check_output("teacher's feature " + taps_[i], batch.teacher_features[i], tap_shapes_[i]);
+    check_output(role_ + "'s feature " + taps_[i], given.features[i], tap_shapes_[i]);
   }
 }
 
-void Teacher::begin(const Batch& batch, Transaction& transaction) {
+void Teacher::begin(const NetworkOutput& given, Transaction& transaction) {
   has_joined_ = false;
   ran_ = false;
   fresh_.clear();
-  if (!batch.teacher_logits.defined() && !cache_) join(transaction);
+  if (!given.logits.defined() && !cache_) join(transaction);
 }
 
 void Teacher::join(Transaction& transaction) {
@@ -127,11 +146,11 @@ void Teacher::join(Transaction& transaction) {
   has_joined_ = true;
 }
 
-NetworkOutput Teacher::outputs(const Batch& batch, const Preprocessor& images, Transaction& transaction) {
+NetworkOutput Teacher::outputs(const Batch& batch, const NetworkOutput& given, Transaction& transaction) {
   const at::NoGradGuard no_gradients;
-  NetworkOutput output = batch.teacher_logits.defined() ? NetworkOutput{batch.teacher_logits, batch.teacher_features}
-                         : cache_                       ? cached(batch, images, transaction)
-                                                        : computed(batch.images, images, transaction);
+  NetworkOutput output = given.logits.defined() ? given
+                         : cache_               ? cached(batch, transaction)
+                                                : computed(batch.images, transaction);
   const auto like_student = [this](at::Tensor& tensor) {
     if (tensor.is_floating_point()) tensor = for_autograd(tensor.detach().to(student_));
   };
@@ -140,14 +159,15 @@ NetworkOutput Teacher::outputs(const Batch& batch, const Preprocessor& images, T
   return output;
 }
 
-NetworkOutput Teacher::computed(const at::Tensor& images, const Preprocessor& preparation, Transaction& transaction) {
+NetworkOutput Teacher::computed(const at::Tensor& images, Transaction& transaction) {
   const Stopwatch watch;
   if (!has_joined_) join(transaction);
   ran_ = true;
   const ModuleMode mode(*plan_);
   const at::TensorOptions own = network_->tensor_options();
+  const at::Tensor prepared = images_.prepare(images, own, to_aten(format_.next()));
   const Autocast autocast(own.device(), precision_);
-  const NetworkOutput all = network_->forward(preparation.prepare(images, own, to_aten(format_.next())));
+  const NetworkOutput all = network_->forward(prepared);
   if (batch_norm_ == TeacherBatchNorm::kBatchStatistics) participant_->roll_back();
   NetworkOutput output{all.logits, {}};
   for (int64_t tap : tap_indices_) output.features.push_back(all.features[static_cast<size_t>(tap)]);
@@ -155,7 +175,7 @@ NetworkOutput Teacher::computed(const at::Tensor& images, const Preprocessor& pr
   return output;
 }
 
-NetworkOutput Teacher::cached(const Batch& batch, const Preprocessor& preparation, Transaction& transaction) {
+NetworkOutput Teacher::cached(const Batch& batch, Transaction& transaction) {
   const at::Tensor indices = batch.indices.cpu();
   const std::vector<int64_t> missing = cache_->missing(indices);
   const auto as_output = [](std::vector<at::Tensor> rows) {
@@ -168,7 +188,7 @@ NetworkOutput Teacher::cached(const Batch& batch, const Preprocessor& preparatio
   const at::Tensor positions = at::tensor(missing, at::kLong);
   const bool is_new = missing.size() == static_cast<size_t>(indices.size(0));
   const at::Tensor images = is_new ? batch.images : batch.images.index_select(0, positions.to(batch.images.device()));
-  const NetworkOutput output = computed(images, preparation, transaction);
+  const NetworkOutput output = computed(images, transaction);
   // Rounded as the cache rounds them, so that a sample's outputs are the same in every epoch.
   const auto as_row = [this](const at::Tensor& tensor) { return tensor.to(cache_dtype_).cpu().contiguous(); };
   fresh_ = {as_row(output.logits)};

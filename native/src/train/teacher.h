@@ -17,24 +17,28 @@
 
 namespace retort {
 
-/// The teacher's outputs for batches: computed, given with the batch or cached. Constants, in the student's dtype.
+/// A teacher's outputs for batches: computed, given with the batch or cached. Constants, in the student's dtype.
 class Teacher {
  public:
-  /// @param options of which the teacher has been probed, or is null
+  /// @param options of which the network has been probed, or is null, and the preprocessing is complete
+  /// @param batches what images of batches are
   /// @param taps the teacher's taps that terms use
   /// @param student dtype and device of the outputs
-  Teacher(const TrainingStepOptions& options, std::vector<std::string> taps, at::TensorOptions student);
+  Teacher(
+      const TeacherOptions& options, const Preprocessing& batches, std::vector<std::string> taps,
+      at::TensorOptions student);
 
   const std::vector<std::string>& taps() const { return taps_; }
 
   /// Requires outputs that fit, if they are given, and else what is needed to compute them.
-  void check(const Batch& batch) const;
+  /// @param given the outputs that come with the batch, if any
+  void check(const Batch& batch, const NetworkOutput& given) const;
 
   /// Begins a step: the network joins the transaction if it will run for the batch.
-  void begin(const Batch& batch, Transaction& transaction);
+  void begin(const NetworkOutput& given, Transaction& transaction);
   /// Logits and the features of taps(), not to be changed. With a cache it is known only now whether the network runs,
   /// and so joins the transaction.
-  NetworkOutput outputs(const Batch& batch, const Preprocessor& images, Transaction& transaction);
+  NetworkOutput outputs(const Batch& batch, const NetworkOutput& given, Transaction& transaction);
   /// Whether the network has joined the transaction of the step that was begun last.
   bool has_joined() const { return has_joined_; }
 
@@ -50,13 +54,17 @@ class Teacher {
   int64_t nanoseconds() const { return nanoseconds_; }
 
   FormatChoice& format() { return format_; }
+  const FormatChoice& format() const { return format_; }
 
  private:
   void join(Transaction& transaction);
-  NetworkOutput computed(const at::Tensor& images, const Preprocessor& preparation, Transaction& transaction);
-  NetworkOutput cached(const Batch& batch, const Preprocessor& preparation, Transaction& transaction);
+  NetworkOutput computed(const at::Tensor& images, Transaction& transaction);
+  NetworkOutput cached(const Batch& batch, Transaction& transaction);
 
+  /// For error messages.
+  std::string role_;
   std::shared_ptr<Network> network_;
+  Preprocessor images_;
   std::vector<std::string> taps_;
   std::vector<int64_t> tap_indices_;
   std::vector<std::vector<int64_t>> tap_shapes_;

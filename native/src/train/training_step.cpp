@@ -20,8 +20,13 @@ TrainingStep::TrainingStep(TrainingStepOptions options) {
   impl_ = std::make_shared<Impl>(std::move(options));
   const TrainingStepOptions& built = impl_->options;
   built.student->set_preprocessing(built.preprocessing);
-  if (built.teacher && built.teacher->preprocessing().is_identity()) {
-    built.teacher->set_preprocessing(built.preprocessing);
+  for (const TeacherOptions& teacher : built.teachers) {
+    if (!teacher.network) continue;
+    Preprocessing kept = teacher.preprocessing;
+    // The order of dimensions is that of the images that it is given elsewhere.
+    const Preprocessing own = teacher.network->preprocessing();
+    if (!own.is_identity()) kept.channels_last = own.channels_last;
+    if (kept != own) teacher.network->set_preprocessing(kept);
   }
 }
 
@@ -131,8 +136,8 @@ std::shared_ptr<Criterion> TrainingStep::criterion(int64_t term) const {
   return impl_->criteria[static_cast<size_t>(term)];
 }
 
-const std::vector<std::string>& TrainingStep::teacher_taps() const {
-  return impl_->teacher.taps();
+const std::vector<std::string>& TrainingStep::teacher_taps(const std::string& teacher) const {
+  return impl_->teachers[place_of_teacher(impl_->options.teachers, teacher, "teacher")].taps();
 }
 
 torch::OrderedDict<std::string, at::Tensor> TrainingStep::state() const {

@@ -79,9 +79,9 @@ void PrintTo(const Variant& variant, std::ostream* out) {
 struct Rig {
   explicit Rig(const Variant& variant) {
     options.student = variant.network();
-    options.teacher = variant.network();
+    options.teachers = {variant.network()};
     options.student->move_to("cuda");
-    options.teacher->move_to("cuda");
+    options.teachers[0].network->move_to("cuda");
     options.input_shape = kShape;
     options.terms = {{0.5, std::make_shared<KdOptions>(), {}, {}}};
     options.optimizer = test::sgd(0.1, 0.9, 0.01);
@@ -290,11 +290,11 @@ INSTANTIATE_TEST_SUITE_P(
             [](TrainingStepOptions& options) {
               options.student_format = MemoryFormat::kChannelsLast;
               options.student_precision = Precision::kBFloat16;
-              options.teacher_precision = Precision::kBFloat16;
+              options.teachers[0].precision = Precision::kBFloat16;
             }},
         Variant{
             "TrainingTeacher", &resnet,
-            [](TrainingStepOptions& options) { options.teacher_batch_norm = TeacherBatchNorm::kTraining; }}),
+            [](TrainingStepOptions& options) { options.teachers[0].batch_norm = TeacherBatchNorm::kTraining; }}),
     [](const ::testing::TestParamInfo<Variant>& of) { return of.param.name; });
 
 // ---- waiting --------------------------------------------------------------------------------------------------------
@@ -386,14 +386,15 @@ TEST_F(CudaHostSideOfGraph, TakesTheWholeStep) {
            {"Clipping", &resnet, [](TrainingStepOptions& options) { options.clip_norm = options.clip_value = 0.1; }},
            {"Float16", &resnet,
             [](TrainingStepOptions& options) {
-              options.student_precision = options.teacher_precision = Precision::kFloat16;
-              options.student_format = options.teacher_format = MemoryFormat::kChannelsLast;
+              options.student_precision = options.teachers[0].precision = Precision::kFloat16;
+              options.student_format = options.teachers[0].format = MemoryFormat::kChannelsLast;
             }},
            {"Bytes", &resnet, [](TrainingStepOptions& options) { options.preprocessing.channels_last = true; }},
            {"TrainingTeacher", &resnet,
-            [](TrainingStepOptions& options) { options.teacher_batch_norm = TeacherBatchNorm::kTraining; }},
-           {"BatchStatistics", &resnet,
-            [](TrainingStepOptions& options) { options.teacher_batch_norm = TeacherBatchNorm::kBatchStatistics; }}}) {
+            [](TrainingStepOptions& options) { options.teachers[0].batch_norm = TeacherBatchNorm::kTraining; }},
+           {"BatchStatistics", &resnet, [](TrainingStepOptions& options) {
+              options.teachers[0].batch_norm = TeacherBatchNorm::kBatchStatistics;
+            }}}) {
     SCOPED_TRACE(variant.name);
     Rig rig = rig_of(variant.network, variant.change);
     if (rig.options.preprocessing.channels_last) {
@@ -447,7 +448,7 @@ TEST_F(CudaHostSideOfGraph, MovedNetworksBeginAnew) {
       Rig rig = rig_of(network);
       prepare(rig);
       EXPECT_TRUE(rig.run().graph);
-      const auto& moved = is_student ? rig.options.student : rig.options.teacher;
+      const auto& moved = is_student ? rig.options.student : rig.options.teachers[0].network;
       // As long as these live, the network can't come to the same places again.
       const auto before = moved->state_dict();
       moved->move_to("cpu");
@@ -482,7 +483,7 @@ TEST_F(CudaHostSideOfGraph, ObstaclesAreNamed) {
       "an update takes 5 batches");
   EXPECT_EQ(
       obstacle_after_some_steps(
-          rig_of(&resnet, [](TrainingStepOptions& options) { options.teacher_cache.samples = kSamples; })),
+          rig_of(&resnet, [](TrainingStepOptions& options) { options.teachers[0].cache.samples = kSamples; })),
       "the teacher's outputs are cached");
   const std::string of_dropout = obstacle_after_some_steps(rig_of(&with_dropout));
   EXPECT_NE(of_dropout.find("CUDA generator"), std::string::npos) << of_dropout;

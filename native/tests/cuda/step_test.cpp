@@ -68,7 +68,7 @@ class Training {
     crd->dimension = 5;
     TrainingStepOptions options;
     options.student = network(dtype);
-    options.teacher = network(dtype);
+    options.teachers = {network(dtype)};
     options.input_shape = {3, 8, 8};
     options.preprocessing.mean = {0.1};
     options.preprocessing.deviation = {0.9};
@@ -98,7 +98,7 @@ class Training {
     without_gpu.cuda_graph = false;
     const TrainingStep on_cpu(without_gpu);
     options.student->move_to(device);
-    options.teacher->move_to(device);
+    options.teachers[0].network->move_to(device);
     step = std::make_unique<TrainingStep>(options);
     const auto own = step->state();
     for (const auto& entry : criteria_of(on_cpu.state())) own[entry.key()].copy_(entry.value());
@@ -171,8 +171,8 @@ TEST_P(CudaStepTest, MatchesTheCpu) {
 TEST_P(CudaStepTest, MatchesTheCpuWithOtherOptions) {
   expect_match(at::kDouble, 1e-5, [](TrainingStepOptions& options) {
     options.optimizer = std::make_shared<AdamOptions>();
-    options.teacher_batch_norm = TeacherBatchNorm::kTraining;
-    options.student_format = options.teacher_format = MemoryFormat::kChannelsLast;
+    options.teachers[0].batch_norm = TeacherBatchNorm::kTraining;
+    options.student_format = options.teachers[0].format = MemoryFormat::kChannelsLast;
     options.clip_value = 0.5;
     options.cross_entropy.options.label_smoothing = 0.1;
   });
@@ -245,7 +245,7 @@ TEST_P(CudaStepTest, FailureChangesNothing) {
 TEST_P(CudaStepTest, OutOfMemoryChangesNothing) {
   Training training("cuda", at::kFloat, in_mode([](TrainingStepOptions& options) {
                       options.student = network(at::kFloat, 256);
-                      options.teacher = network(at::kFloat, 4);
+                      options.teachers = {network(at::kFloat, 4)};
                       options.terms = {{0.5, std::make_shared<KdOptions>(), {}, {}}};
                     }));
   for (int i = 0; i < 5; ++i) training.run(training.batches[0]);
@@ -262,7 +262,7 @@ TEST_P(CudaStepTest, OutOfMemoryChangesNothing) {
 TEST_P(CudaStepTest, Float16Learns) {
   for (Precision precision : {Precision::kFloat16, Precision::kBFloat16}) {
     Training training("cuda", at::kFloat, in_mode([=](TrainingStepOptions& options) {
-                        options.student_precision = options.teacher_precision = precision;
+                        options.student_precision = options.teachers[0].precision = precision;
                         options.terms.resize(1);
                       }));
     double first = 0;

@@ -21,7 +21,7 @@ int main() {
 
   retort::TrainingStepOptions options;
   options.student = student;
-  options.teacher = teacher;
+  options.teachers = {teacher};
   options.input_shape = {3, 32, 32};
   options.cross_entropy.weight = 0.1;
   options.terms = {

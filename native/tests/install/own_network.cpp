@@ -26,7 +26,7 @@ class SmallNetwork final : public retort::Network {
 int main() {
   retort::TrainingStepOptions options;
   options.student = std::make_shared<SmallNetwork>();
-  options.teacher = retort::make_resnet({});
+  options.teachers = {retort::make_resnet({})};
   options.input_shape = {3, 32, 32};
   options.terms = {{50, std::make_shared<retort::NstOptions>(), {"layer1"}, {"layer3"}}};
   retort::TrainingStep step(options);

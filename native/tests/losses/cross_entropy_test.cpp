@@ -343,7 +343,7 @@ TEST_F(CrossEntropyTest, MayBeATermLikeOthers) {
   const auto criterion = std::make_shared<CrossEntropyOptions>();
   criterion->label_smoothing = 0.2;
   options.terms = {{0.5, criterion, {}, {}}};
-  options.teacher = std::make_shared<test::LinearNetwork>(7, kClasses);  // which terms ask for
+  options.teachers = {std::make_shared<test::LinearNetwork>(7, kClasses)};  // which terms ask for
   TrainingStep step(options);
   const Batch batch = random_batch();
   const at::Tensor logits = options.student->forward(batch.images).logits;

@@ -532,7 +532,7 @@ TEST_F(FspLossTest, AdaptersAreTrainedWithTheStudent) {
   TrainingStepOptions options;
   options.student = make_resnet(network);
   network.filters = {8, 8, 16, 12};
-  options.teacher = make_resnet(network);
+  options.teachers = {make_resnet(network)};
   options.input_shape = {3, 8, 8};
   const std::vector<std::string> taps = {"layer1", "layer2", "layer3"};
   options.terms = {{1.0, std::make_shared<FspOptions>(with_adapters()), taps, taps}};

@@ -233,19 +233,19 @@ TEST_F(TorchScriptTest, ProbeChangesNothing) {
 TEST_F(TorchScriptTest, TrainsAndTeaches) {
   TrainingStepOptions options;
   options.student = network(kAssigns);
-  options.teacher = load_torchscript(save(program("    return y, {'map': f}")));
+  options.teachers = {load_torchscript(save(program("    return y, {'map': f}")))};
   options.input_shape = {3, 6, 6};
   options.terms = {{1.0, std::make_shared<KdOptions>(), {}, {}}};
   TrainingStep step(options);
   const auto before = copy_of(step.state());
-  const auto teacher_before = copy_of(options.teacher->state_dict());
+  const auto teacher_before = copy_of(options.teachers[0].network->state_dict());
   Batch batch;
   batch.images = images_;
   batch.labels = at::tensor({0, 1, 2, -1}, at::kLong);
   StepResult result;
   step.run(batch, result);
   for (const auto& entry : step.state()) EXPECT_FALSE(same_bits(entry.value(), before[entry.key()])) << entry.key();
-  EXPECT_TRUE(same_bits(options.teacher->state_dict(), teacher_before));
+  EXPECT_TRUE(same_bits(options.teachers[0].network->state_dict(), teacher_before));
 
   // A failure after the student's forward pass: everything the pass has changed goes back.
   const auto after = copy_of(step.state());

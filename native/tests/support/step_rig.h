@@ -34,7 +34,7 @@ struct StepRig {
     crd->dimension = 5;
     TrainingStepOptions options;
     options.student = student;
-    options.teacher = teacher;
+    options.teachers = {teacher};
     options.input_shape = {3, 6, 6};
     options.cross_entropy.weight = 0.5;
     options.terms = {

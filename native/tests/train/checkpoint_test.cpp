@@ -102,7 +102,7 @@ void stages(TrainingStepOptions& options) {
 }
 
 void training_teacher(TrainingStepOptions& options) {
-  options.teacher_batch_norm = TeacherBatchNorm::kTraining;
+  options.teachers[0].batch_norm = TeacherBatchNorm::kTraining;
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -115,7 +115,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_F(CheckpointTest, KeepsTheChoiceOfFormats) {
   const auto choose = [](TrainingStepOptions& options) {
     options.student_format = MemoryFormat::kAuto;
-    options.teacher_format = MemoryFormat::kAuto;
+    options.teachers[0].format = MemoryFormat::kAuto;
   };
   StepRig rig(choose);
   std::vector<MemoryFormat> formats;
@@ -132,7 +132,7 @@ TEST_F(CheckpointTest, KeepsTheChoiceOfFormats) {
   other.step->load(path());
   const StepResult resumed = other.run(10);
   EXPECT_EQ(resumed.student_format, chosen.student_format);
-  EXPECT_EQ(resumed.teacher_format, chosen.teacher_format);
+  EXPECT_EQ(resumed.teacher_formats, chosen.teacher_formats);
 }
 
 TEST_F(CheckpointTest, LeavesNothingOfStagesThatHadNotBegun) {
@@ -189,7 +189,7 @@ TEST_F(CheckpointTest, OfAnotherConfigurationIsRefused) {
          options.preprocessing.deviation = {0.5};
        },
        "mean of images must be [0.5], as in this step (got []"},
-      {[](TrainingStepOptions& options) { options.teacher_precision = Precision::kBFloat16; },
+      {[](TrainingStepOptions& options) { options.teachers[0].precision = Precision::kBFloat16; },
        "teacher_precision must be bfloat16, as in this step (got full"},
   };
   for (const auto& [change, got] : changes) {
@@ -269,7 +269,7 @@ TEST_F(CheckpointTest, ForgedNumbersAreRefusedAndChangeNothing) {
     options.steps = 5;
     options.accumulate = 3;
     options.student_precision = Precision::kFloat16;
-    options.teacher_format = MemoryFormat::kAuto;
+    options.teachers[0].format = MemoryFormat::kAuto;
   };
   StepRig rig(two_stages);
   rig.run(1);
@@ -328,7 +328,7 @@ TEST_F(CheckpointTest, OfOtherAttributesIsRefused) {
     module.define("def forward(self, x):\n    return torch.linear(x.mean([2, 3]), self.head), [x]\n");
     module.save(program);
     return [&](TrainingStepOptions& options) {
-      options.teacher = load_torchscript(program);
+      options.teachers = {load_torchscript(program)};
       options.terms = {options.terms[0]};
     };
   };
@@ -360,7 +360,7 @@ TEST_F(CheckpointTest, OfAnotherNetworkIsRefused) {
   rig.step->save(path());
   const auto other_student = [](TrainingStepOptions& options) {
     options.student = std::make_shared<test::TinyNetwork>(4);
-    options.teacher = std::make_shared<test::TinyNetwork>(4);
+    options.teachers = {std::make_shared<test::TinyNetwork>(4)};
   };
   StepRig other(other_student);
   const test::NamedTensors before = test::copy_of(other.step->state());
@@ -371,7 +371,7 @@ TEST_F(CheckpointTest, OfAnotherNetworkIsRefused) {
 
   const auto other_dtype = [](TrainingStepOptions& options) {
     options.student->convert(at::kDouble);
-    options.teacher->convert(at::kDouble);
+    options.teachers[0].network->convert(at::kDouble);
   };
   StepRig wide(other_dtype);
   EXPECT_EQ(error_of_load(wide), "TrainingStep.load: student.conv.weight of " + path() + " must be Double (got Float)");

@@ -242,7 +242,7 @@ std::vector<Variant> variants() {
       {"Accumulation", [](TrainingStepOptions& options) { options.accumulate = 2; }},
       {"Adam", [](TrainingStepOptions& options) { options.optimizer = std::make_shared<AdamOptions>(); }},
       {"TrainingTeacher",
-       [](TrainingStepOptions& options) { options.teacher_batch_norm = TeacherBatchNorm::kTraining; }},
+       [](TrainingStepOptions& options) { options.teachers[0].batch_norm = TeacherBatchNorm::kTraining; }},
       {"LateResults", [](TrainingStepOptions& options) { options.late_results = true; }},
       {"LateAccumulation",
        [](TrainingStepOptions& options) {
@@ -288,7 +288,7 @@ class TrainingStepOptionsTest : public test::SeededTest {
   static std::string error_after(const std::function<void(TrainingStepOptions&)>& change) {
     TrainingStepOptions options;
     options.student = std::make_shared<TinyNetwork>();
-    options.teacher = std::make_shared<TinyNetwork>();
+    options.teachers = {std::make_shared<TinyNetwork>()};
     options.input_shape = {3, 6, 6};
     options.terms = {{1.0, std::make_shared<test::ProjectionOptions>(), {"embedding"}, {"embedding"}}};
     change(options);
@@ -305,10 +305,10 @@ TEST_F(TrainingStepOptionsTest, RejectsNetworks) {
       error_after([](TrainingStepOptions& options) { options.student = nullptr; }),
       "TrainingStep: student must be given (got null)");
   EXPECT_EQ(
-      error_after([](TrainingStepOptions& options) { options.teacher = nullptr; }),
+      error_after([](TrainingStepOptions& options) { options.teachers[0].network = nullptr; }),
       "TrainingStep: teacher must be given with terms on features (got null)");
   EXPECT_EQ(
-      error_after([](TrainingStepOptions& options) { options.teacher = options.student; }),
+      error_after([](TrainingStepOptions& options) { options.teachers = {options.student}; }),
       "TrainingStep: teacher must be another network than the student (got the same)");
   EXPECT_EQ(
       error_after([](TrainingStepOptions& options) {

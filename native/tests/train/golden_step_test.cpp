@@ -88,11 +88,11 @@ void expect_match(const std::string& golden_case, const std::string& device) {
     const std::vector<GoldenTerm> terms = terms_of(golden);
     TrainingStepOptions options;
     options.student = load("step_student_" + golden_case.substr(std::string("step_").size()) + ".ts");
-    options.teacher = load("step_teacher.ts");
+    options.teachers = {load("step_teacher.ts")};
     options.student->convert(dtype);
-    options.teacher->convert(dtype);
+    options.teachers[0].network->convert(dtype);
     options.student->move_to(device);
-    options.teacher->move_to(device);
+    options.teachers[0].network->move_to(device);
     options.input_shape = golden["input0"].sizes().slice(1).vec();
     options.cross_entropy.weight = golden.number("gamma");
     for (const GoldenTerm& term : terms) options.terms.push_back(term.term);

@@ -163,7 +163,7 @@ TEST_F(LateResultsTest, TeachersAreSharedUnlessTheyAreTrained) {
   const auto first = rig.teacher;
   TrainingStepOptions options;
   options.student = std::make_shared<test::TinyNetwork>();
-  options.teacher = first;
+  options.teachers = {first};
   options.input_shape = {3, 6, 6};
   options.terms = {{1.0, std::make_shared<KdOptions>(), {}, {}}};
   options.late_results = true;
@@ -188,7 +188,8 @@ TEST_F(LateResultsTest, TeacherToTrainMayBeMissing) {
   TrainingStepOptions options;
   options.student = std::make_shared<test::TinyNetwork>();
   options.input_shape = {3, 6, 6};
-  options.teacher_batch_norm = TeacherBatchNorm::kTraining;
+  options.teachers.resize(1);  // without a network
+  options.teachers[0].batch_norm = TeacherBatchNorm::kTraining;
   options.late_results = true;
   TrainingStep step(options);
   const Rig rig;
@@ -206,7 +207,7 @@ TEST_F(LateResultsTest, WhoeverChangesANetworkSettlesThePendingStep) {
   const test::NamedTensors loaded = test::copy_of(saved->state_dict());
   const auto with_training_teacher = [](TrainingStepOptions& options) {
     late(options);
-    options.teacher_batch_norm = TeacherBatchNorm::kTraining;
+    options.teachers[0].batch_norm = TeacherBatchNorm::kTraining;
   };
   for (const bool trains_teacher : {false, true}) {
     for (const bool of_student : {true, false}) {
@@ -277,7 +278,7 @@ TEST_F(LateResultsTest, PredictionsWaitForNobody) {
   const auto student = make_resnet(small), teacher = make_resnet(small);
   TrainingStepOptions options;
   options.student = student;
-  options.teacher = teacher;
+  options.teachers = {teacher};
   options.input_shape = {3, 8, 8};
   options.terms = {{1, std::make_shared<KdOptions>(), {}, {}}};
   options.late_results = true;
@@ -302,14 +303,14 @@ TEST_F(LateResultsTest, TeacherBelongsToTheStepThatMovesIt) {
   const auto training = [](const std::shared_ptr<test::TinyNetwork>& teacher) {
     return [teacher](TrainingStepOptions& options) {
       late(options);
-      options.teacher_batch_norm = TeacherBatchNorm::kTraining;
-      if (teacher) options.teacher = teacher;
+      options.teachers[0].batch_norm = TeacherBatchNorm::kTraining;
+      if (teacher) options.teachers[0].network = teacher;
       options.terms = {options.terms[0]};
     };
   };
   Rig moves(training(nullptr));
   Rig is_given(training(moves.teacher));
-  is_given.batch.teacher_logits = at::randn({6, 5});
+  is_given.batch.teacher_outputs = {{at::randn({6, 5}), {}}};
   const auto before = test::copy_of(moves.teacher->state_dict());
   moves.teacher->at_end = [](NetworkOutput& output) { output.logits = spoil(output.logits); };
   run(moves, 1);
@@ -396,7 +397,7 @@ TEST_F(LateResultsTest, CheckpointIsThatOfTheStepUnderWay) {
 TEST_F(LateResultsTest, TeachersOutputsAreRememberedOnlyIfTheStepSucceeds) {
   const auto with_cache = [](TrainingStepOptions& options) {
     late(options);
-    options.teacher_cache.samples = 12;
+    options.teachers[0].cache.samples = 12;
   };
   Rig rig(with_cache), twin(with_cache);
   int64_t runs = 0;

@@ -37,12 +37,12 @@ StepRig rig_of_formats(MemoryFormat student, MemoryFormat teacher, at::ScalarTyp
   return StepRig([=](TrainingStepOptions& options) {
     options.student = std::make_shared<TinyNetwork>();
     options.student->convert(dtype);
-    options.teacher->convert(dtype);
+    options.teachers[0].network->convert(dtype);
     options.terms.resize(4);
     options.terms.push_back({0.8, std::make_shared<FspOptions>(), {"map", "map"}, {"map", "map"}});
     options.terms.push_back({0.6, std::make_shared<NstOptions>(), {"map"}, {"map"}});
     options.student_format = student;
-    options.teacher_format = teacher;
+    options.teachers[0].format = teacher;
   });
 }
 
@@ -56,7 +56,7 @@ TEST_F(MemoryFormatTest, ResultsAreTheSame) {
         for (uint64_t seed : {1, 2, 3}) {
           const StepResult result = rig.run(seed), expected = plain.run(seed);
           EXPECT_EQ(result.student_format, student);
-          EXPECT_EQ(result.teacher_format, teacher);
+          EXPECT_EQ(result.teacher_formats[0], teacher);
           EXPECT_TRUE(close(result.total, expected.total, tolerance));
           for (size_t i = 0; i < expected.terms.size(); ++i) {
             EXPECT_TRUE(close(result.terms[i], expected.terms[i], tolerance)) << i;
@@ -82,10 +82,10 @@ TEST_F(MemoryFormatTest, MapsLieInIt) {
         const auto teachers = std::make_shared<TinyNetwork>(5, /*dropout=*/0.0, channels);
         StepRig rig([&](TrainingStepOptions& options) {
           options.student = students;
-          options.teacher = teachers;
+          options.teachers = {teachers};
           options.input_shape[0] = channels;
           options.student_format = student;
-          options.teacher_format = teacher;
+          options.teachers[0].format = teacher;
         });
         const auto expect_format = [](TinyNetwork& network, MemoryFormat format) {
           network.at_end = [format](NetworkOutput& output) {
@@ -121,7 +121,7 @@ TEST_F(MemoryFormatTest, ChoiceIsTheFastest) {
 TEST_F(MemoryFormatTest, AutoTakesTurnsAndSettles) {
   StepRig rig([](TrainingStepOptions& options) {
     options.student_format = MemoryFormat::kAuto;
-    options.teacher_format = MemoryFormat::kAuto;
+    options.teachers[0].format = MemoryFormat::kAuto;
   });
   for (size_t i = 0; i < 8; ++i) {
     if (i == 3) {
@@ -131,13 +131,13 @@ TEST_F(MemoryFormatTest, AutoTakesTurnsAndSettles) {
     }
     const StepResult result = rig.run(i);
     EXPECT_EQ(result.student_format, kFormats[i % 2]);
-    EXPECT_EQ(result.teacher_format, kFormats[i % 2]);
+    EXPECT_EQ(result.teacher_formats[0], kFormats[i % 2]);
   }
   std::set<MemoryFormat> student, teacher;
   for (size_t i = 8; i < 12; ++i) {
     const StepResult result = rig.run(i);
     student.insert(result.student_format);
-    teacher.insert(result.teacher_format);
+    teacher.insert(result.teacher_formats[0]);
   }
   EXPECT_EQ(student.size(), 1u);
   EXPECT_EQ(teacher.size(), 1u);
@@ -150,7 +150,8 @@ TEST_F(MemoryFormatTest, NeedsImages) {
       TrainingStepOptions options;
       options.student = std::make_shared<test::LinearNetwork>(7, 4);
       options.input_shape = {7};
-      (is_students ? options.student_format : options.teacher_format) = format;
+      options.teachers.resize(1);
+      (is_students ? options.student_format : options.teachers[0].format) = format;
       EXPECT_EQ(
           error_of([&] { TrainingStep step(options); }),
           "TrainingStep: input shape must be [channels, height, width] for memory formats (got [7])");
@@ -274,7 +275,7 @@ TEST_F(SkippedStepTest, OtherErrorsAreErrors) {
 TEST_F(MemoryFormatTest, WeightsOfSamplesReachTheLosses) {
   StepRig rig([](TrainingStepOptions& options) {
     options.student->convert(at::kDouble);
-    options.teacher->convert(at::kDouble);
+    options.teachers[0].network->convert(at::kDouble);
   });
   rig.batch.images = rig.batch.images.to(at::kDouble);
   rig.batch.weights = at::tensor({0.5, 0.0, 4.0, 2.0, 1.0, 0.25}, at::kFloat);

@@ -140,12 +140,12 @@ INSTANTIATE_TEST_SUITE_P(
             [](TrainingStepOptions& options) {
               options.student_format = MemoryFormat::kChannelsLast;
               options.student_precision = Precision::kBFloat16;
-              options.teacher_precision = Precision::kBFloat16;
+              options.teachers[0].precision = Precision::kBFloat16;
             }},
         Variant{
             "TrainingTeacher",
-            [](TrainingStepOptions& options) { options.teacher_batch_norm = TeacherBatchNorm::kTraining; }},
-        Variant{"Cache", [](TrainingStepOptions& options) { options.teacher_cache.samples = 12; }}),
+            [](TrainingStepOptions& options) { options.teachers[0].batch_norm = TeacherBatchNorm::kTraining; }},
+        Variant{"Cache", [](TrainingStepOptions& options) { options.teachers[0].cache.samples = 12; }}),
     [](const ::testing::TestParamInfo<Variant>& of) { return of.param.name; });
 
 }  // namespace

@@ -41,7 +41,7 @@ class StageTest : public test::SeededTest {
  protected:
   StageTest() {
     options_.student = student_;
-    options_.teacher = teacher_;
+    options_.teachers = {teacher_};
     options_.input_shape = {3, 6, 6};
     options_.steps = 2;
     options_.trained = {"conv"};
@@ -258,7 +258,7 @@ TEST_F(StageTest, RejectsStages) {
 
 /// With running statistics that move in the first stage, which is the only one that needs the teacher.
 TEST_F(StageTest, AStageWithoutTermsLeavesTheTeacherAsItIs) {
-  options_.teacher_batch_norm = TeacherBatchNorm::kTraining;
+  options_.teachers[0].batch_norm = TeacherBatchNorm::kTraining;
   options_.steps = 1;
   options_.later_stages[0].terms.clear();
   TrainingStep step(options_);

@@ -33,7 +33,7 @@ void kd_only(TrainingStepOptions& options) {
 
 void without_teacher(TrainingStepOptions& options) {
   kd_only(options);
-  options.teacher = nullptr;
+  options.teachers[0].network = nullptr;
 }
 
 /// The batch with the outputs of the teacher for it.
@@ -42,9 +42,9 @@ void give_outputs(StepRig& rig) {
   rig.teacher->eval();
   const NetworkOutput output = rig.teacher->forward(rig.batch.images);
   rig.teacher->train();
-  rig.batch.teacher_logits = output.logits;
+  rig.batch.teacher_outputs = {{output.logits, {}}};
   for (const std::string& tap : rig.step->teacher_taps()) {
-    rig.batch.teacher_features.push_back(output.features[static_cast<size_t>(rig.teacher->tap_index(tap))]);
+    rig.batch.teacher_outputs[0].features.push_back(output.features[static_cast<size_t>(rig.teacher->tap_index(tap))]);
   }
 }
 
@@ -61,7 +61,7 @@ class TeacherTest : public test::SeededTest {};
 
 TEST_F(TeacherTest, GivenOutputsAreAsGoodAsComputedOnes) {
   // As the outputs that are given.
-  const auto contiguous = [](TrainingStepOptions& options) { options.teacher_format = MemoryFormat::kContiguous; };
+  const auto contiguous = [](TrainingStepOptions& options) { options.teachers[0].format = MemoryFormat::kContiguous; };
   StepRig rig(contiguous), computing(contiguous);
   EXPECT_EQ(rig.step->teacher_taps(), (std::vector<std::string>{"embedding", "map"}));
   give_outputs(rig);
@@ -74,7 +74,7 @@ TEST_F(TeacherTest, GivenOutputsAreAsGoodAsComputedOnes) {
 
 TEST_F(TeacherTest, GivenLogitsNeedNoTeacher) {
   StepRig rig(without_teacher), computing(kd_only);
-  rig.batch.teacher_logits = computing.teacher->predict(computing.batch.images);
+  rig.batch.teacher_outputs = {{computing.teacher->predict(computing.batch.images), {}}};
   for (uint64_t seed : {1, 2}) {
     expect_same_results(rig.run(seed), computing.run(seed));
     EXPECT_TRUE(same_bits(rig.step->state(), computing.step->state()));
@@ -85,12 +85,12 @@ TEST_F(TeacherTest, GivenOutputsAreNeitherChangedNorDifferentiated) {
   StepRig rig, computing;
   give_outputs(rig);
   give_outputs(computing);
-  computing.batch.teacher_logits = computing.batch.teacher_logits.to(at::kDouble);
-  rig.batch.teacher_logits.requires_grad_();
-  const at::Tensor before = rig.batch.teacher_features[1].clone();
+  computing.batch.teacher_outputs[0].logits = computing.batch.teacher_outputs[0].logits.to(at::kDouble);
+  rig.batch.teacher_outputs[0].logits.requires_grad_();
+  const at::Tensor before = rig.batch.teacher_outputs[0].features[1].clone();
   expect_same_results(rig.run(1), computing.run(1));
-  EXPECT_TRUE(same_bits(rig.batch.teacher_features[1], before));
-  EXPECT_FALSE(rig.batch.teacher_logits.grad().defined());
+  EXPECT_TRUE(same_bits(rig.batch.teacher_outputs[0].features[1], before));
+  EXPECT_FALSE(rig.batch.teacher_outputs[0].logits.grad().defined());
 }
 
 TEST_F(TeacherTest, RejectsGivenOutputs) {
@@ -107,31 +107,36 @@ TEST_F(TeacherTest, RejectsGivenOutputs) {
     return error_of(run);
   };
   EXPECT_EQ(
-      error_after([](Batch& batch) { batch.teacher_logits = batch.teacher_logits.slice(1, 1); }),
+      error_after([](Batch& batch) { batch.teacher_outputs[0].logits = batch.teacher_outputs[0].logits.slice(1, 1); }),
       "TrainingStep: teacher's logits must be of shape [6, 5] (got [6, 4])");
   EXPECT_EQ(
-      error_after([](Batch& batch) { batch.teacher_logits = batch.teacher_logits.slice(0, 1); }),
+      error_after([](Batch& batch) { batch.teacher_outputs[0].logits = batch.teacher_outputs[0].logits.slice(0, 1); }),
       "TrainingStep: teacher's logits must be of shape [6, 5] (got [5, 5])");
   EXPECT_EQ(
-      error_after([](Batch& batch) { batch.teacher_logits = batch.teacher_logits.to(at::kLong); }),
+      error_after(
+          [](Batch& batch) { batch.teacher_outputs[0].logits = batch.teacher_outputs[0].logits.to(at::kLong); }),
       "TrainingStep: teacher's logits must be floating point and on the student's device (got Long on cpu)");
   EXPECT_EQ(
-      error_after([](Batch& batch) { batch.teacher_logits = batch.teacher_logits.to(at::kMeta); }),
+      error_after(
+          [](Batch& batch) { batch.teacher_outputs[0].logits = batch.teacher_outputs[0].logits.to(at::kMeta); }),
       "TrainingStep: teacher's logits must be floating point and on the student's device (got Float on meta)");
   EXPECT_EQ(
-      error_after([](Batch& batch) { batch.teacher_logits = at::Tensor(); }),
+      error_after([](Batch& batch) { batch.teacher_outputs[0].logits = at::Tensor(); }),
       "TrainingStep: teacher's logits must be given with its features (got an undefined tensor)");
   EXPECT_EQ(
-      error_after([](Batch& batch) { batch.teacher_features.pop_back(); }),
+      error_after([](Batch& batch) { batch.teacher_outputs[0].features.pop_back(); }),
       "TrainingStep: teacher's features must be one for each of 2 taps (got 1)");
   EXPECT_EQ(
-      error_after([](Batch& batch) { batch.teacher_features[1] = at::Tensor(); }),
+      error_after([](Batch& batch) { batch.teacher_outputs[0].features[1] = at::Tensor(); }),
       "TrainingStep: teacher's feature map must be of shape [6, 4, 6, 6] (got an undefined tensor)");
   EXPECT_EQ(
-      error_after([](Batch& batch) { std::swap(batch.teacher_features[0], batch.teacher_features[1]); }),
+      error_after(
+          [](Batch& batch) { std::swap(batch.teacher_outputs[0].features[0], batch.teacher_outputs[0].features[1]); }),
       "TrainingStep: teacher's feature embedding must be of shape [6, 4] (got [6, 4, 6, 6])");
   EXPECT_EQ(
-      error_after([](Batch& batch) { batch.teacher_features[0] = batch.teacher_features[0].to(at::kInt); }),
+      error_after([](Batch& batch) {
+        batch.teacher_outputs[0].features[0] = batch.teacher_outputs[0].features[0].to(at::kInt);
+      }),
       "TrainingStep: teacher's feature embedding must be floating point and on the student's device (got Int on cpu)");
 }
 
@@ -139,8 +144,9 @@ TEST_F(TeacherTest, RejectsBatchesWithoutOutputsIfThereIsNoTeacher) {
   StepRig rig(without_teacher);
   const auto run = [&] { rig.run(1); };
   EXPECT_THROW(run(), ShapeError);
-  EXPECT_EQ(error_of(run), "TrainingStep: teacher's logits must be given without a teacher (got an undefined tensor)");
-  rig.batch.teacher_logits = at::zeros({6, 4});
+  EXPECT_EQ(
+      error_of(run), "TrainingStep: teacher's logits must be given without its network (got an undefined tensor)");
+  rig.batch.teacher_outputs = {{at::zeros({6, 4}), {}}};
   EXPECT_EQ(error_of(run), "kd_loss: student and teacher must have the same shape (got [6, 5] and [6, 4])");
 }
 
@@ -158,7 +164,7 @@ TEST_F(TeacherTest, OutputsAreOfTheStudentsDtype) {
 }
 
 TEST_F(TeacherTest, BFloat16IsClose) {
-  StepRig rig([](TrainingStepOptions& options) { options.teacher_precision = Precision::kBFloat16; });
+  StepRig rig([](TrainingStepOptions& options) { options.teachers[0].precision = Precision::kBFloat16; });
   StepRig full;
   const NamedTensors before = test::copy_of(rig.teacher->state_dict());
   at::ScalarType dtype = at::kFloat;
@@ -182,9 +188,9 @@ TEST_P(TeacherBatchNormTest, DoesWhatItsModeSays) {
   std::shared_ptr<TinyNetwork> teacher;
   StepRig rig([&](TrainingStepOptions& options) {
     // Dropout, which must stay off.
-    options.teacher = teacher = std::make_shared<TinyNetwork>(5, /*dropout=*/0.5);
-    options.teacher_batch_norm = GetParam();
-    options.teacher_format = MemoryFormat::kContiguous;  // as the twin's images
+    options.teachers = {teacher = std::make_shared<TinyNetwork>(5, /*dropout=*/0.5)};
+    options.teachers[0].batch_norm = GetParam();
+    options.teachers[0].format = MemoryFormat::kContiguous;  // as the twin's images
   });
   const auto twin = std::make_shared<TinyNetwork>(5);
   for (const auto& entry : twin->state_dict()) at::Tensor(entry.value()).copy_(teacher->state_dict()[entry.key()]);
@@ -226,8 +232,8 @@ INSTANTIATE_TEST_SUITE_P(
 struct CachedRig : StepRig {
   explicit CachedRig(const std::string& file = {}, const Change& change = {})
       : StepRig([&](TrainingStepOptions& options) {
-          options.teacher_cache.samples = 12;
-          options.teacher_cache.file = file;
+          options.teachers[0].cache.samples = 12;
+          options.teachers[0].cache.file = file;
           if (change) change(options);
         }) {
     teacher->at_end = [this](NetworkOutput& output) { images_seen += output.logits.size(0); };
@@ -310,11 +316,13 @@ TEST_F(TeacherCacheInAStepTest, FileOfAnotherTeacherIsRefused) {
   EXPECT_EQ(
       error_after([](TrainingStepOptions& options) {
         const at::NoGradGuard no_grad;
-        options.teacher->named_parameters()["conv.weight"][3][2][0][1].add_(1e-3);
+        options.teachers[0].network->named_parameters()["conv.weight"][3][2][0][1].add_(1e-3);
       }),
       teacher);
   EXPECT_EQ(
-      error_after([](TrainingStepOptions& options) { options.teacher->named_buffers()["norm.running_var"][2] += 1; }),
+      error_after([](TrainingStepOptions& options) {
+        options.teachers[0].network->named_buffers()["norm.running_var"][2] += 1;
+      }),
       teacher);
   EXPECT_EQ(
       error_after([](TrainingStepOptions& options) {
@@ -324,9 +332,9 @@ TEST_F(TeacherCacheInAStepTest, FileOfAnotherTeacherIsRefused) {
       teacher);
   EXPECT_EQ(error_after(kd_only), outputs);
   EXPECT_EQ(
-      error_after([](TrainingStepOptions& options) { options.teacher_precision = Precision::kBFloat16; }), outputs);
+      error_after([](TrainingStepOptions& options) { options.teachers[0].precision = Precision::kBFloat16; }), outputs);
   EXPECT_EQ(
-      error_after([](TrainingStepOptions& options) { options.teacher_cache.samples = 13; }),
+      error_after([](TrainingStepOptions& options) { options.teachers[0].cache.samples = 13; }),
       "TeacherCache: file must be of 13 samples (got 12 in " + path() + ")");
   CachedRig again(path());
 }
@@ -341,8 +349,8 @@ TEST_F(TeacherCacheInAStepTest, FileOfAnotherProgramIsRefused) {
   };
   const auto with_program = [&](TrainingStepOptions& options) {
     kd_only(options);
-    options.teacher = load_torchscript(program);
-    options.teacher_cache = {12, path()};
+    options.teachers = {load_torchscript(program)};
+    options.teachers[0].cache = {12, path()};
   };
   save_program("0.5");
   { StepRig rig(with_program); }
@@ -394,11 +402,11 @@ TEST_F(TeacherCacheInAStepTest, StepAfterAFailedOneRemembersNothingOfIt) {
 
 TEST_F(TeacherCacheInAStepTest, GivenOutputsAreNotRemembered) {
   CachedRig rig({}, kd_only);
-  rig.batch.teacher_logits = at::zeros({6, 5});
+  rig.batch.teacher_outputs = {{at::zeros({6, 5}), {}}};
   const at::Tensor indices = std::exchange(rig.batch.indices, at::Tensor());
   rig.run(1);
   EXPECT_EQ(rig.images_seen, 0);
-  rig.batch.teacher_logits = at::Tensor();
+  rig.batch.teacher_outputs = {};
   rig.batch.indices = indices;
   rig.run(1);
   EXPECT_EQ(rig.images_seen, 6);
@@ -406,7 +414,7 @@ TEST_F(TeacherCacheInAStepTest, GivenOutputsAreNotRemembered) {
 
 TEST_F(TeacherCacheInAStepTest, RoundedOutputsAreTheSameInEveryEpoch) {
   CachedRig rig({}, [](TrainingStepOptions& options) {
-    options.teacher_precision = Precision::kBFloat16;
+    options.teachers[0].precision = Precision::kBFloat16;
     options.terms.resize(2);
     // Too small to move anything.
     options.optimizer = test::sgd(1e-300);
@@ -431,12 +439,12 @@ TEST_F(TeacherCacheInAStepTest, RejectsIndices) {
 TEST_F(TeacherCacheInAStepTest, RejectsOptions) {
   const auto error_after = [](const Change& change) { return error_of([&] { CachedRig({}, change); }); };
   EXPECT_EQ(
-      error_after([](TrainingStepOptions& options) { options.teacher_cache.samples = -1; }),
+      error_after([](TrainingStepOptions& options) { options.teachers[0].cache.samples = -1; }),
       "TrainingStep: samples of the teacher's cache must be at least 0 (got -1)");
   EXPECT_EQ(error_after(without_teacher), "TrainingStep: teacher must be given with a cache (got null)");
   for (TeacherBatchNorm mode : {TeacherBatchNorm::kTraining, TeacherBatchNorm::kBatchStatistics}) {
     EXPECT_EQ(
-        error_after([=](TrainingStepOptions& options) { options.teacher_batch_norm = mode; }),
+        error_after([=](TrainingStepOptions& options) { options.teachers[0].batch_norm = mode; }),
         "TrainingStep: BatchNorm of a teacher with a cache must be in evaluation mode (got one of the batch's "
         "statistics)");
   }

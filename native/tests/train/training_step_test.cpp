@@ -48,7 +48,7 @@ Batch random_batch(int64_t size = 6, at::ScalarType dtype = at::kFloat) {
 TrainingStepOptions tiny_options(const std::shared_ptr<Network>& student, const std::shared_ptr<Network>& teacher) {
   TrainingStepOptions options;
   options.student = student;
-  options.teacher = teacher;
+  options.teachers = {teacher};
   options.input_shape = {3, 6, 6};
   options.cross_entropy.weight = 0.5;
   if (teacher) options.terms = {kd_term(0.9, 4.0)};

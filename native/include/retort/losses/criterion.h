@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -81,6 +82,10 @@ class RETORT_API Criterion : public torch::nn::Module {
   /// late results, it is also called for a step that will turn out to have failed, and `restore` follows then. If it
   /// throws, the step fails and is rolled back.
   virtual void after_step(const CriterionInput& input);
+
+  /// The temperature T of a loss that takes the teacher's logits as softmax(logits / T) and in no other way, so that it
+  /// may be given those that T softens to any probabilities: see TeacherMean::kProbabilities. By default none.
+  virtual std::optional<double> temperature() const;
 
   /// Why forward() and after_step() can't be part of a CUDA graph, which replays only the work that they launch on the
   /// device; empty if they can, which is the default.

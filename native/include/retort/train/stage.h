@@ -23,6 +23,18 @@ struct RETORT_API CrossEntropyTerm {
   Schedule schedule = {};
 };
 
+/// The mean of several teachers' logits, weighted by TeacherOptions::weight.
+enum class TeacherMean {
+  /// No mean: the term learns from one teacher.
+  kNone,
+  /// The mean of the logits.
+  kLogits,
+  /// The mean of the probabilities at the temperature T of the loss, softmax(logits / T): the loss is given
+  /// T * log(mean), the logits that T softens to this mean. For losses that soften the teacher's logits and use them
+  /// in no other way (Criterion::temperature).
+  kProbabilities,
+};
+
 /// One weighted distillation loss of a training step.
 struct RETORT_API Term {
   /// Finite and >= 0.
@@ -34,6 +46,11 @@ struct RETORT_API Term {
   std::vector<std::string> teacher_taps;
   /// How the weight changes over the steps of the stage.
   Schedule schedule = {};
+  /// The names of the teachers that the term learns from: one, or those that teacher_mean mixes. By default all, which
+  /// without a mean must be one.
+  std::vector<std::string> teachers = {};
+  /// For a term without taps: what is mixed of its teachers, which must have the same number of classes.
+  TeacherMean teacher_mean = TeacherMean::kNone;
 };
 
 /// What is trained, with which losses and how. Training begins with one stage, and more may follow, each with its own

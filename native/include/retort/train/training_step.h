@@ -12,6 +12,8 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 namespace retort {
@@ -53,7 +55,7 @@ enum class TeacherBatchNorm {
   kBatchStatistics,
 };
 
-/// A cache of the teacher's outputs, keyed by the samples' rows in the data set (Batch::indices), so that each output
+/// A cache of a teacher's outputs, keyed by the samples' rows in the data set (Batch::indices), so that each output
 /// is computed once. Requires data without augmentation and a teacher that does not change.
 struct RETORT_API TeacherCacheOptions {
   /// Rows of the data set; 0 for no cache.
@@ -63,17 +65,47 @@ struct RETORT_API TeacherCacheOptions {
   std::string file;
 };
 
+/// A network to learn from, and how it runs.
+struct RETORT_API TeacherOptions {
+  TeacherOptions() = default;
+  /// A network with the default options: `options.teachers = {network}`.
+  template <
+      typename N, typename = std::enable_if_t<std::is_convertible_v<std::shared_ptr<N>, std::shared_ptr<Network>>>>
+  TeacherOptions(std::shared_ptr<N> teacher) : network(std::move(teacher)) {}
+
+  /// By which terms name it: letters, digits, `_` and `-`. Another one for each teacher of a step.
+  std::string name = "teacher";
+  /// Another one for each teacher. Null if its logits come with each batch (Batch::teacher_outputs); no term may then
+  /// have taps of it.
+  std::shared_ptr<Network> network;
+  /// Its part in the means of several teachers (Term::teacher_mean), finite and >= 0. The weights of the teachers that
+  /// a term mixes are divided by their sum.
+  double weight = 1.0;
+  /// The size and normalisation of its images; it keeps them (Network::preprocessing). By default those it was trained
+  /// with, and what it does not know itself is that of the step: {0} and {1} as mean and deviation leave images as they
+  /// are. If the height and width differ from those of the batch's images, these are resized, bilinearly, without
+  /// antialiasing, and with corners that are not aligned, as by torch.nn.functional.interpolate. The order of the
+  /// images' dimensions is that of the step.
+  Preprocessing preprocessing;
+  MemoryFormat format = MemoryFormat::kDefault;
+  Precision precision = Precision::kFull;
+  TeacherBatchNorm batch_norm = TeacherBatchNorm::kEvaluation;
+  /// A file is of one teacher only.
+  TeacherCacheOptions cache;
+};
+
 /// The options of a training step: its first stage, and what all stages share.
 struct RETORT_API TrainingStepOptions : Stage {
   /// The network to train.
   std::shared_ptr<Network> student;
-  /// The network to learn from; may be null if there are no terms, or if no term has taps of the teacher and each batch
-  /// includes the teacher's logits.
-  std::shared_ptr<Network> teacher;
+  /// The networks to learn from: `{network}` for one. A step runs those that terms of its stage learn from, each once.
+  /// May be empty if there are no terms, or if no term has taps of a teacher and each batch includes the logits of one.
+  std::vector<TeacherOptions> teachers;
   /// Shape of one input, without the batch; channels first. May be empty if the preprocessing has it.
   std::vector<int64_t> input_shape;
-  /// How the images of a batch are prepared for both networks, which keep it: see Network::preprocessing. By default
-  /// that of the student or, if it has none, of the teacher. The teacher's, if it has one, must normalise alike.
+  /// How the images of a batch are prepared for the student, which keeps it (Network::preprocessing), and for teachers
+  /// without a normalisation of their own. By default that of the student or, if it has none, what all teachers were
+  /// trained with, if they normalise alike and their options do not say otherwise.
   Preprocessing preprocessing;
   /// The stages after the first.
   std::vector<Stage> later_stages;
@@ -101,11 +133,7 @@ struct RETORT_API TrainingStepOptions : Stage {
   bool cuda_graph = false;
 
   MemoryFormat student_format = MemoryFormat::kDefault;
-  MemoryFormat teacher_format = MemoryFormat::kDefault;
   Precision student_precision = Precision::kFull;
-  Precision teacher_precision = Precision::kFull;
-  TeacherBatchNorm teacher_batch_norm = TeacherBatchNorm::kEvaluation;
-  TeacherCacheOptions teacher_cache;
 };
 
 /// The tensors of one step. They are read, never changed or kept.
@@ -123,11 +151,10 @@ struct RETORT_API Batch {
   /// [B], floating point, the sample weights of the cross-entropy and of losses that support them (KD): at least 0, not
   /// all 0. Undefined if all samples have the same weight.
   at::Tensor weights = {};
-  /// [B, classes], on the student's device: the teacher's logits for the images. If defined, the teacher does not run.
-  at::Tensor teacher_logits = {};
-  /// The teacher's features, on the student's device, in the order of TrainingStep::teacher_taps(); required with
-  /// teacher_logits if there are such taps.
-  std::vector<at::Tensor> teacher_features = {};
+  /// Outputs of teachers for the images, in the order of TrainingStepOptions::teachers; at most one for each. A teacher
+  /// whose logits [B, classes] are defined does not run: its features are then given, too, in the order of
+  /// TrainingStep::teacher_taps(). Floating point, on the student's device.
+  std::vector<NetworkOutput> teacher_outputs = {};
 };
 
 /// What one step computed.
@@ -160,18 +187,18 @@ struct RETORT_API StepResult {
   bool graph = false;
   /// The stage that the batch belonged to, from 0.
   int64_t stage = 0;
-  /// Formats of this step: kContiguous or kChannelsLast.
+  /// Formats of this step: kContiguous or kChannelsLast; one for each teacher.
   MemoryFormat student_format = MemoryFormat::kContiguous;
-  MemoryFormat teacher_format = MemoryFormat::kContiguous;
+  std::vector<MemoryFormat> teacher_formats;
   /// The duration of the step; with late results on a GPU, that on the device.
   int64_t nanoseconds = 0;
 };
 
-/// Trains a student with a teacher: teacher forward, student forward, weighted losses, backward, checks, clipping,
-/// optimizer.
+/// Trains a student with one or more teachers: teachers forward, student forward, weighted losses, backward, checks,
+/// clipping, optimizer.
 ///
-/// The teacher runs without gradients, the student in training mode; the modes of both are restored. Calls are
-/// serialised, and hold the mutexes of both networks. Gradients are local to the call: the parameters' own `grad` is
+/// Teachers run without gradients, the student in training mode; the modes of all are restored. Calls are
+/// serialised, and hold the mutexes of all networks. Gradients are local to the call: the parameters' own `grad` is
 /// neither read nor written.
 ///
 /// A step is a transaction: it commits, or it fails and is rolled back. Rolling back restores, bit for bit, parameters,
@@ -189,7 +216,7 @@ struct RETORT_API StepResult {
 /// rolled back, and run() throws its error and ignores the new batch. Until then, buffers of the networks may be those
 /// of a step that will fail; parameters never are. All members of this class whose value a step changes, and all
 /// methods of the networks that read or change weights, wait for the pending step first. While it is pending, its
-/// student, and its teacher if that one's BatchNorms train, are refused to other steps and to Network::probe().
+/// student, and a teacher whose BatchNorms train, are refused to other steps and to Network::probe().
 ///
 /// If a step fails, numbers that other code has drawn from the generator since it began are drawn again. Steps order
 /// their work across streams; methods of the networks do not, so call those in the stream in which the steps run, which
@@ -198,7 +225,7 @@ class RETORT_API TrainingStep {
  public:
   /// Probes the networks, builds the criteria and prepares the optimizers of all stages.
   /// @throws ShapeError if a loss does not fit its taps, or images their options
-  /// @throws FileError if the cache file is not a cache or belongs to another teacher
+  /// @throws FileError if a cache file is not a cache or belongs to another teacher
   /// @throws c10::ValueError if an option is missing or out of range, a tap does not exist, a network does not return
   ///     logits and features, or nothing is left to train
   explicit TrainingStep(TrainingStepOptions options);
@@ -212,7 +239,7 @@ class RETORT_API TrainingStep {
   ///     previous step, or to an empty result (of 0 samples) if there was none since the last finish()
   /// @throws ShapeError if a tensor of the batch is missing or does not fit; found before anything runs
   /// @throws NonFiniteError if the loss or a gradient is not finite
-  /// @throws FileError if the file of the teacher's cache cannot be read or written
+  /// @throws FileError if the file of a teacher's cache cannot be read or written
   /// @throws c10::ValueError if a value of the batch is out of range
   /// @throws c10::Error if LibTorch fails
   void run(const Batch& batch, StepResult& result);
@@ -232,9 +259,9 @@ class RETORT_API TrainingStep {
   void publish();
 
   /// Saves everything that a step changes, which is all that is needed to resume, to one file: student, buffers,
-  /// optimizer, accumulated gradients, criteria, the teacher's running statistics if they are updated, random state,
-  /// counters and choice of formats. The write is atomic: a previous file stays until the new one is synced. The cache
-  /// of the teacher's outputs is not part of it.
+  /// optimizer, accumulated gradients, criteria, a teacher's running statistics if they are updated, random state,
+  /// counters and choice of formats. The write is atomic: a previous file stays until the new one is synced. Caches
+  /// of teachers' outputs are not part of it.
   /// @param note text of the caller, for example the position in the epoch, which load() returns; at most 1 MiB
   /// @throws FileError if the file cannot be written
   /// @throws c10::ValueError if the note is longer
@@ -251,7 +278,7 @@ class RETORT_API TrainingStep {
   StepCheckpoint checkpoint(const std::string& note = {});
 
   /// Resumes from a checkpoint: on the same machine, with the same number of threads and, if there is one, the same
-  /// file of the teacher's cache, the next steps compute the same bits as after save(). A result or an error that
+  /// file of each teacher's cache, the next steps compute the same bits as after save(). A result or an error that
   /// finish() has not reported yet is dropped.
   /// @return the note that was saved; empty if there was none
   /// @throws FileError if the file is missing, damaged, not a checkpoint, of a newer format, or from a step with
@@ -276,8 +303,10 @@ class RETORT_API TrainingStep {
   /// The criterion of a term, with its parameters and buffers; terms are numbered across all stages.
   /// @throws c10::ValueError if there is no such term
   std::shared_ptr<Criterion> criterion(int64_t term) const;
-  /// The teacher's taps that terms use, each once, in the order of the terms.
-  const std::vector<std::string>& teacher_taps() const;
+  /// The taps of a teacher that terms use, each once, in the order of the terms.
+  /// @param teacher its name; may be empty if there is one teacher
+  /// @throws c10::ValueError if there is no such teacher
+  const std::vector<std::string>& teacher_taps(const std::string& teacher = {}) const;
   /// The tensors that a step changes, by name: `student.NAME`, `terms.INDEX.NAME`, and of the stage's optimizer
   /// `momentum.student.NAME`, `exp_avg.student.NAME` and so on. They share the step's memory.
   torch::OrderedDict<std::string, at::Tensor> state() const;
