@@ -13,6 +13,8 @@
 #include <retort/train/training_step.h>
 
 #include <algorithm>
+#include <cmath>
+#include <cstddef>
 #include <cstdint>
 #include <istream>
 #include <map>
@@ -20,6 +22,7 @@
 #include <ostream>
 #include <streambuf>
 #include <string>
+#include <utility>
 #include <vector>
 
 /// What the Java classes call instead of the C++ API itself, so that a step creates no Java object: memory and optional
@@ -40,7 +43,7 @@ enum StepValue : int {
   kGraph,
   kStage,
   kStudentChannelsLast,
-  kTeacherChannelsLast,
+  kTeachersChannelsLast,
   kNanoseconds,
   kTerms,
   kFirstTerm
@@ -48,6 +51,8 @@ enum StepValue : int {
 
 /// An array of Java's in every overload, where `double*` would be a buffer in one for buffers.
 using StepNumber = double;
+
+constexpr size_t kMostTeacherFormats = 52;
 
 inline void write(StepNumber* values, const retort::StepResult& result) {
   values[kTotal] = result.total;
@@ -62,7 +67,13 @@ inline void write(StepNumber* values, const retort::StepResult& result) {
   values[kGraph] = result.graph;
   values[kStage] = static_cast<double>(result.stage);
   values[kStudentChannelsLast] = result.student_format == retort::MemoryFormat::kChannelsLast;
-  values[kTeacherChannelsLast] = result.teacher_format == retort::MemoryFormat::kChannelsLast;
+  // A bit for each teacher, as many as a double holds.
+  double of_teachers = 0;
+  for (size_t i = 0; i < std::min<size_t>(result.teacher_formats.size(), kMostTeacherFormats); ++i) {
+    if (result.teacher_formats[i] == retort::MemoryFormat::kChannelsLast)
+      of_teachers += std::ldexp(1.0, static_cast<int>(i));
+  }
+  values[kTeachersChannelsLast] = of_teachers;
   values[kNanoseconds] = static_cast<double>(result.nanoseconds);
   values[kTerms] = static_cast<double>(result.terms.size());
   std::copy(result.terms.begin(), result.terms.end(), values + kFirstTerm);
@@ -117,15 +128,23 @@ inline void run(
 }
 
 /// A step on tensors; null for what a batch does not have.
+/// @param teacher_outputs logits and features of the teachers whose outputs are given, one teacher after the other
+/// @param outputs_of_teachers how many of them each teacher has, 0 for one that runs
 inline void run(
     retort::TrainingStep& step, const at::Tensor* images, const at::Tensor* labels, const at::Tensor* indices,
-    const at::Tensor* contrast, const at::Tensor* weights, const at::Tensor* teacher_logits,
-    const std::vector<at::Tensor>& teacher_features, StepNumber* values) {
+    const at::Tensor* contrast, const at::Tensor* weights, const std::vector<at::Tensor>& teacher_outputs,
+    const std::vector<int64_t>& outputs_of_teachers, StepNumber* values) {
   const auto given = [](const at::Tensor* tensor) { return tensor ? *tensor : at::Tensor(); };
+  std::vector<retort::NetworkOutput> taught;
+  auto output = teacher_outputs.begin();
+  for (int64_t count : outputs_of_teachers) {
+    taught.emplace_back();
+    if (count == 0) continue;
+    taught.back() = {*output, {output + 1, output + count}};
+    output += count;
+  }
   step_into(
-      values, step,
-      {given(images), given(labels), given(indices), given(contrast), given(weights), given(teacher_logits),
-       teacher_features});
+      values, step, {given(images), given(labels), given(indices), given(contrast), given(weights), std::move(taught)});
 }
 
 /// The name of a file, in the bytes that the system knows it by.

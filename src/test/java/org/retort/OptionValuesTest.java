@@ -10,6 +10,7 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.lang.reflect.RecordComponent;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -40,11 +41,16 @@ import org.retort.testing.NoTestClasses;
 import org.retort.train.Adam;
 import org.retort.train.CrossEntropy;
 import org.retort.train.EpochSummary;
+import org.retort.train.MemoryFormat;
 import org.retort.train.ParameterGroup;
+import org.retort.train.Precision;
 import org.retort.train.Schedule;
 import org.retort.train.Sgd;
 import org.retort.train.Stage;
 import org.retort.train.Taps;
+import org.retort.train.Teacher;
+import org.retort.train.TeacherBatchNorm;
+import org.retort.train.TeacherMean;
 import org.retort.train.Term;
 import org.retort.train.TrainingSummary;
 
@@ -114,14 +120,30 @@ final class OptionValuesTest {
         new Pair(CrossEntropy.of(1), new CrossEntropy(2, 0.1, List.of(1.0, 2.0), steps)),
         new Pair(group, new ParameterGroup(List.of("terms.1"), 0.1, 0)),
         new Pair(
-            new Term(1, KdLoss.of(4), Taps.of(), Schedule.constant()),
-            new Term(2, NstLoss.linear(), Taps.of("layer1"), steps)),
+            Term.of(1, KdLoss.of(4)),
+            new Term(
+                2, NstLoss.linear(), Taps.of("layer1"), steps, List.of("a"), Optional.empty())),
+        new Pair(
+            Term.of(1, KdLoss.of(4)),
+            Term.of(1, KdLoss.of(4)).withTeacherMean(TeacherMean.LOGITS, "a", "b")),
+        new Pair(
+            Teacher.given("a"),
+            new Teacher(
+                "b",
+                Optional.empty(),
+                2,
+                Preprocessing.of(3, 8, 8),
+                Optional.of(MemoryFormat.CONTIGUOUS),
+                Precision.BFLOAT16,
+                TeacherBatchNorm.TRAINING,
+                3,
+                Optional.of(Path.of("cache")))),
         new Pair(Taps.of("a", "b"), new Taps(List.of("c", "d"), List.of("e", "f"))),
         new Pair(
             Stage.of(Sgd.of(0.1)),
             new Stage(
                 CrossEntropy.of(0.5),
-                List.of(new Term(1, KdLoss.of(4), Taps.of(), Schedule.constant())),
+                List.of(Term.of(1, KdLoss.of(4))),
                 Adam.of(0.1),
                 List.of("layer1"),
                 3)),

@@ -45,6 +45,7 @@ import org.retort.train.Stage;
 import org.retort.train.StepInput;
 import org.retort.train.StepResult;
 import org.retort.train.Taps;
+import org.retort.train.Teacher;
 import org.retort.train.Term;
 import org.retort.train.TrainingStep;
 
@@ -305,16 +306,18 @@ final class OwnershipTest {
                 Stage.of(Sgd.of(1).withSchedule(schedule).withGroups(group))
                     .withCrossEntropy(
                         CrossEntropy.of(1).withClassWeights(1, 2, 3).withSchedule(schedule))
-                    .add(new Term(1, NstLoss.linear(), Taps.of("layer2"), schedule))
+                    .add(
+                        Term.of(1, NstLoss.linear())
+                            .withTaps(Taps.of("layer2"))
+                            .withSchedule(schedule))
                     .withTrainOnly("fc")
                     .withSteps(1);
             Stage second = Stage.of(Adam.of(1).withSchedule(schedule).withGroups(group));
-            TrainingStep.builder(student, teacher)
+            TrainingStep.builder(student, Teacher.of(teacher).withCache(9))
                 .inputShape(3, 8, 8)
                 .stages(first, second)
                 .preprocessing(
                     Preprocessing.of().withNormalization(new double[] {0}, new double[] {1}))
-                .cacheTeacher(9)
                 .build()
                 .close();
             return List.of();

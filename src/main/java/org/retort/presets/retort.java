@@ -149,6 +149,7 @@ public class retort implements InfoMapper {
                     "retort::Criterion::snapshot",
                     "retort::Criterion::restore",
                     "retort::Criterion::after_step",
+                    "retort::Criterion::temperature",
                     "retort::Criterion::obstacle_to_graph",
                     "retort::CriterionOptions::build",
                     "retort::Schedule::check",
@@ -174,6 +175,7 @@ public class retort implements InfoMapper {
                     "retort_jni::images_for",
                     "retort_jni::copy_into",
                     "retort_jni::predict_on_memory",
+                    "retort_jni::kMostTeacherFormats",
                     "retort_jni::StepValue")
                 .skip());
     struct(map, "MlpOptions");
@@ -194,6 +196,7 @@ public class retort implements InfoMapper {
     listed(map, "ParameterGroup");
     listed(map, "Stage");
     listed(map, "Term");
+    listed(map, "TeacherOptions");
     shared(map, "Network");
     shared(map, "Criterion");
     shared(map, "CriterionOptions");
@@ -209,6 +212,7 @@ public class retort implements InfoMapper {
     enumeration(map, "MemoryFormat");
     enumeration(map, "Precision");
     enumeration(map, "TeacherBatchNorm");
+    enumeration(map, "TeacherMean");
     options(map, "CrossEntropyOptions");
     options(map, "KdOptions");
     options(map, "DkdOptions");

@@ -13,6 +13,7 @@ import org.retort.models.Network;
 import org.retort.models.Networks;
 import org.retort.train.Schedule;
 import org.retort.train.Taps;
+import org.retort.train.Teacher;
 import org.retort.train.Term;
 import org.retort.train.TrainingStep;
 import org.retort.train.TrainingStepBuilder;
@@ -293,12 +294,14 @@ public final class Experiment {
       StageRecipe stage, List<TermRecipe> terms, Network student, @Nullable Network teacher) {
     long steps = steps(stage);
     TrainingStepBuilder builder =
-        stage.hasTeacher() ? TrainingStep.builder(student, teacher) : TrainingStep.builder(student);
+        stage.hasTeacher()
+            ? TrainingStep.builder(
+                student, Teacher.of(teacher).withBatchNorm(stage.teacherBatchNorm()))
+            : TrainingStep.builder(student);
     onDevice(builder)
         .inputShape(inputShape())
         .crossEntropy(stage.crossEntropy())
-        .optimizer(stage.optimizer().orElse(recipe.optimizer()).optimizer(steps))
-        .teacherBatchNorm(stage.teacherBatchNorm());
+        .optimizer(stage.optimizer().orElse(recipe.optimizer()).optimizer(steps));
     if (stage.trainsBackbone()) {
       builder.trainOnly(student.backbone().toArray(String[]::new));
     }
@@ -307,7 +310,10 @@ public final class Experiment {
       LossContext context =
           new LossContext(data.labels(), data.batchSize(), teacher, taps.teacher());
       Schedule schedule = term.schedule().schedule(steps);
-      builder.add(new Term(term.weight(), term.loss().loss(context), taps, schedule));
+      builder.add(
+          Term.of(term.weight(), term.loss().loss(context))
+              .withTaps(taps)
+              .withSchedule(schedule));
     }
     return builder.build();
   }

@@ -13,7 +13,9 @@ import org.retort.bindings.NativeSgdOptions;
 import org.retort.bindings.NativeStage;
 import org.retort.bindings.NativeTerm;
 import org.retort.bindings.NativeTermVector;
+import org.retort.bindings.global.retort.NativeTeacherMean;
 import org.retort.internal.NativeCriteria;
+import org.retort.internal.NativeEnums;
 import org.retort.internal.NumberLists;
 import org.retort.internal.StringLists;
 
@@ -50,6 +52,9 @@ final class NativeStages {
     StringLists.give(term.taps().student(), to::student_taps);
     StringLists.give(term.taps().teacher(), to::teacher_taps);
     give(term.schedule(), to::schedule);
+    StringLists.give(term.teachers(), to::teachers);
+    term.teacherMean()
+        .ifPresent(mean -> to.teacher_mean(NativeEnums.of(mean, NativeTeacherMean.class)));
   }
 
   /** Makes new options, which the caller closes. */

@@ -80,13 +80,13 @@ public record Stage(
    * @throws IllegalArgumentException if the weight is out of range or an argument is null
    */
   public Stage add(double weight, DistillationLoss loss, Taps taps) {
-    return add(new Term(weight, loss, taps, Schedule.constant()));
+    return add(Term.of(weight, loss).withTaps(taps));
   }
 
   /**
    * Adds a distillation loss.
    *
-   * @param term the loss, its weight, taps and schedule
+   * @param term the loss, its weight, taps, schedule and teachers
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */

@@ -4,15 +4,17 @@ import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.bytedeco.pytorch.Tensor;
 import org.jspecify.annotations.Nullable;
 import org.retort.internal.Arguments;
 
 /**
  * All that a batch can consist of, for {@link TrainingStep#run(StepInput, StepResult)}: images and
- * labels, and as far as losses need them indices, rows to contrast with, weights and the teacher's
- * outputs; each a tensor, a direct buffer or an array, in any mixture. Immutable: each method
+ * labels, and as far as losses need them indices, rows to contrast with, weights and outputs of
+ * teachers; each a tensor, a direct buffer or an array, in any mixture. Immutable: each method
  * returns a changed copy.
  *
  * <p>Nothing is copied before the step runs: until then, tensors must stay open, and the step reads
@@ -22,13 +24,15 @@ import org.retort.internal.Arguments;
  * again and again, with other contents, and then the step creates no object.
  */
 public final class StepInput {
+  /** Stands for the name of a step's only teacher. */
+  static final String ONLY = "";
+
   private final Object images;
   private final @Nullable Object labels;
   private final @Nullable Object indices;
   private final @Nullable Object contrast;
   private final @Nullable Object weights;
-  private final @Nullable Object teacherLogits;
-  private final List<Tensor> teacherFeatures;
+  private final Map<String, GivenOutputs> teachers;
 
   private StepInput(
       Object images,
@@ -36,20 +40,18 @@ public final class StepInput {
       @Nullable Object indices,
       @Nullable Object contrast,
       @Nullable Object weights,
-      @Nullable Object teacherLogits,
-      List<Tensor> teacherFeatures) {
+      Map<String, GivenOutputs> teachers) {
     this.images = images;
     this.labels = labels;
     this.indices = indices;
     this.contrast = contrast;
     this.weights = weights;
-    this.teacherLogits = teacherLogits;
-    this.teacherFeatures = teacherFeatures;
+    this.teachers = teachers;
   }
 
   private static StepInput of(Object images, @Nullable Object labels) {
     Arguments.notNull(images, "StepInput.of", "images");
-    return new StepInput(images, labels, null, null, null, null, List.of());
+    return new StepInput(images, labels, null, null, null, Map.of());
   }
 
   /**
@@ -147,8 +149,7 @@ public final class StepInput {
   }
 
   private StepInput indexed(@Nullable Object indices) {
-    return new StepInput(
-        images, labels, indices, contrast, weights, teacherLogits, teacherFeatures);
+    return new StepInput(images, labels, indices, contrast, weights, teachers);
   }
 
   /**
@@ -183,8 +184,7 @@ public final class StepInput {
   }
 
   private StepInput contrasted(@Nullable Object contrast) {
-    return new StepInput(
-        images, labels, indices, contrast, weights, teacherLogits, teacherFeatures);
+    return new StepInput(images, labels, indices, contrast, weights, teachers);
   }
 
   /**
@@ -210,12 +210,11 @@ public final class StepInput {
   }
 
   private StepInput weighted(@Nullable Object weights) {
-    return new StepInput(
-        images, labels, indices, contrast, weights, teacherLogits, teacherFeatures);
+    return new StepInput(images, labels, indices, contrast, weights, teachers);
   }
 
   /**
-   * Adds the teacher's outputs for the images; the teacher then does not run.
+   * Adds the outputs of the step's only teacher for the images; the teacher then does not run.
    *
    * @param logits [B, classes], floating point, on the student's device
    * @param features floating point, on the student's device, in the order of {@link
@@ -224,25 +223,60 @@ public final class StepInput {
    * @throws IllegalArgumentException if the logits, the array or a feature is null
    */
   public StepInput withTeacher(Tensor logits, Tensor... features) {
-    return taught(logits, Arguments.list(features, "StepInput.withTeacher", "features"));
+    return taught(ONLY, logits, features);
   }
 
   /**
-   * Adds the teacher's logits for the images, as another engine may have computed them; the teacher
-   * then does not run.
+   * Adds the outputs of one of several teachers for the images; this teacher then does not run.
+   *
+   * @param teacher its {@link Teacher#name}
+   * @param logits [B, classes], floating point, on the student's device
+   * @param features floating point, on the student's device, in the order of {@link
+   *     TrainingStep#teacherTaps(String)}
+   * @return a changed copy
+   * @throws IllegalArgumentException if the name, the logits, the array or a feature is null
+   */
+  public StepInput withTeacher(String teacher, Tensor logits, Tensor... features) {
+    return taught(teacher, logits, features);
+  }
+
+  /**
+   * Adds the logits of the step's only teacher for the images, as another engine may have computed
+   * them; the teacher then does not run.
    *
    * @param logits [B, classes] in a direct buffer
    * @return a changed copy
    * @throws IllegalArgumentException if the logits are null
    */
   public StepInput withTeacher(FloatBuffer logits) {
-    return taught(logits, List.of());
+    return taught(ONLY, logits);
   }
 
-  private StepInput taught(Object logits, List<Tensor> features) {
-    Arguments.notNull(logits, "StepInput.withTeacher", "logits");
-    return new StepInput(images, labels, indices, contrast, weights, logits, features);
+  /**
+   * Adds the logits of one of several teachers for the images, as another engine may have computed
+   * them; this teacher then does not run.
+   *
+   * @param teacher its {@link Teacher#name}
+   * @param logits [B, classes] in a direct buffer
+   * @return a changed copy
+   * @throws IllegalArgumentException if the name or the logits are null
+   */
+  public StepInput withTeacher(String teacher, FloatBuffer logits) {
+    return taught(teacher, logits);
   }
+
+  private StepInput taught(String teacher, Object logits, Tensor... features) {
+    String function = "StepInput.withTeacher";
+    Arguments.notNull(teacher, function, "teacher");
+    Arguments.notNull(logits, function, "logits");
+    List<Tensor> all = Arguments.list(features, function, "features");
+    Map<String, GivenOutputs> changed = new LinkedHashMap<>(teachers);
+    changed.put(teacher, new GivenOutputs(logits, all));
+    return new StepInput(images, labels, indices, contrast, weights, changed);
+  }
+
+  /** What a teacher says of the images: logits, a tensor or a buffer, and features. */
+  record GivenOutputs(Object logits, List<Tensor> features) {}
 
   Object images() {
     return images;
@@ -264,12 +298,9 @@ public final class StepInput {
     return weights;
   }
 
-  @Nullable Object teacherLogits() {
-    return teacherLogits;
-  }
-
-  List<Tensor> teacherFeatures() {
-    return teacherFeatures;
+  /** The outputs of teachers by their names; that of a step's only teacher may be {@link #ONLY}. */
+  Map<String, GivenOutputs> teachers() {
+    return teachers;
   }
 
   /** Whether there is nothing but images, labels and rows, in buffers. */
@@ -287,6 +318,6 @@ public final class StepInput {
         && (indices == null || type.isInstance(indices))
         && (contrast == null || type.isInstance(contrast))
         && weights == null
-        && teacherLogits == null;
+        && teachers.isEmpty();
   }
 }

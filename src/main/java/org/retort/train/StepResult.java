@@ -2,6 +2,8 @@ package org.retort.train;
 
 import static org.retort.internal.Arguments.check;
 
+import org.retort.internal.Arguments;
+
 /**
  * The numbers of one training step. Made by {@link TrainingStep#newResult()} and overwritten by
  * every step that succeeds, so that a training loop allocates nothing. Not thread-safe.
@@ -20,10 +22,12 @@ public final class StepResult {
   private static final int GRAPH = 9;
   private static final int STAGE = 10;
   private static final int STUDENT_CHANNELS_LAST = 11;
-  private static final int TEACHER_CHANNELS_LAST = 12;
+  private static final int TEACHERS_CHANNELS_LAST = 12; // a bit for each teacher
   static final int NANOSECONDS = 13;
   private static final int TERMS = 14;
   private static final int FIRST_TERM = 15;
+
+  private static final int MOST_TEACHERS = 52;
 
   private final double[] values;
 
@@ -165,20 +169,32 @@ public final class StepResult {
    * @return {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
    */
   public MemoryFormat studentFormat() {
-    return format(STUDENT_CHANNELS_LAST);
+    return format(values[STUDENT_CHANNELS_LAST] != 0);
   }
 
   /**
-   * The format of the teacher's maps in this step.
+   * The format of the first teacher's maps in this step.
    *
    * @return {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
    */
   public MemoryFormat teacherFormat() {
-    return format(TEACHER_CHANNELS_LAST);
+    return teacherFormat(0);
   }
 
-  private MemoryFormat format(int channelsLast) {
-    return values[channelsLast] != 0 ? MemoryFormat.CHANNELS_LAST : MemoryFormat.CONTIGUOUS;
+  /**
+   * The format of a teacher's maps in this step.
+   *
+   * @param teacher its place among the teachers of the step, from 0, below 52
+   * @return {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
+   * @throws IllegalArgumentException if the place is out of range
+   */
+  public MemoryFormat teacherFormat(int teacher) {
+    Arguments.between(teacher, 0, MOST_TEACHERS - 1, "StepResult.teacherFormat", "teacher");
+    return format((((long) values[TEACHERS_CHANNELS_LAST] >> teacher) & 1) != 0);
+  }
+
+  private static MemoryFormat format(boolean channelsLast) {
+    return channelsLast ? MemoryFormat.CHANNELS_LAST : MemoryFormat.CONTIGUOUS;
   }
 
   /**

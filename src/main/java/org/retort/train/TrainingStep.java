@@ -1,5 +1,7 @@
 package org.retort.train;
 
+import static org.retort.internal.Arguments.check;
+
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.Buffer;
@@ -8,11 +10,16 @@ import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerScope;
+import org.bytedeco.pytorch.LongVector;
 import org.bytedeco.pytorch.StringTensorDict;
 import org.bytedeco.pytorch.StringVector;
 import org.bytedeco.pytorch.Tensor;
@@ -29,16 +36,14 @@ import org.retort.internal.NativeFiles;
 import org.retort.internal.NativeHandle;
 import org.retort.internal.PublishEvent;
 import org.retort.internal.StringLists;
-import org.retort.internal.TensorLists;
 import org.retort.models.Network;
 
 /**
- * Trains a student with a teacher: one native call runs the teacher's and the student's forward
- * pass, the weighted losses, the backward pass, checks, clipping and the optimizer.
+ * Trains a student with one or more teachers: one native call runs the teachers' and the student's
+ * forward passes, the weighted losses, the backward pass, checks, clipping and the optimizer.
  *
- * <p>The teacher runs without gradients, the student in training mode; the modes of both are
- * restored. Calls on one step are serialised; several steps run concurrently, unless they share a
- * network.
+ * <p>Teachers run without gradients, the student in training mode; the modes of all are restored.
+ * Calls on one step are serialised; several steps run concurrently, unless they share a network.
  *
  * <p>A step is a transaction: it commits, or it fails and is rolled back. Rolling back restores,
  * bit for bit, parameters, buffers, optimizer, accumulated gradients, losses, the teacher's cache,
@@ -57,14 +62,17 @@ public final class TrainingStep implements AutoCloseable {
   private final long sampleSize;
   private final boolean channelsLast;
   private final int mostTerms;
+  private final List<String> teachers;
 
   TrainingStep(
       Network student,
+      List<String> teachers,
       NativeTrainingStep step,
       long[] inputShape,
       boolean channelsLast,
       int mostTerms) {
     this.student = student;
+    this.teachers = teachers;
     handle = new NativeHandle<>("TrainingStep", step);
     imageShape = inputShape.clone();
     if (channelsLast) {
@@ -86,7 +94,7 @@ public final class TrainingStep implements AutoCloseable {
    */
   public static TrainingStepBuilder builder(Network student) {
     return new TrainingStepBuilder(
-        Arguments.notNull(student, "TrainingStep.builder", "student"), null);
+        Arguments.notNull(student, "TrainingStep.builder", "student"), List.of());
   }
 
   /**
@@ -98,9 +106,32 @@ public final class TrainingStep implements AutoCloseable {
    * @throws IllegalArgumentException if a network is null
    */
   public static TrainingStepBuilder builder(Network student, Network teacher) {
-    return new TrainingStepBuilder(
-        Arguments.notNull(student, "TrainingStep.builder", "student"),
-        Arguments.notNull(teacher, "TrainingStep.builder", "teacher"));
+    return builder(
+        student, Teacher.of(Arguments.notNull(teacher, "TrainingStep.builder", "teacher")));
+  }
+
+  /**
+   * Starts building a training step with options of the teacher, or with several teachers. A step
+   * runs those that terms of its stage learn from, each once.
+   *
+   * @param student the network to train
+   * @param teachers the networks to learn from, each with a name of its own
+   * @return a new builder
+   * @throws IllegalArgumentException if an argument is null, or two teachers have the same name
+   */
+  public static TrainingStepBuilder builder(Network student, Teacher... teachers) {
+    String function = "TrainingStep.builder";
+    Arguments.notNull(student, function, "student");
+    List<Teacher> all = Arguments.list(teachers, function, "teachers");
+    Set<String> names = new HashSet<>();
+    for (Teacher teacher : all) {
+      check(
+          names.add(teacher.name()),
+          "%s: teachers must have names of their own (got %s twice)",
+          function,
+          teacher.name());
+    }
+    return new TrainingStepBuilder(student, all);
   }
 
   /**
@@ -302,19 +333,68 @@ public final class TrainingStep implements AutoCloseable {
       Tensor indices = tensors.rows(input.indices(), "indices", batch);
       Tensor contrast = tensors.contrast(input.contrast(), batch);
       Tensor weights = tensors.weights(input.weights(), batch);
-      Tensor logits = tensors.logits(input.teacherLogits(), batch);
-      TensorVector features =
-          TensorLists.toVector(input.teacherFeatures(), RUN, "teacher features");
+      long[] counts = new long[input.teachers().isEmpty() ? 0 : teachers.size()];
+      TensorVector outputs = outputsOfTeachers(input, tensors, batch, counts);
+      LongVector outputsOfTeachers = new LongVector(counts);
       double[] values = valuesOf(result, RUN);
       StepEvent event = FlightRecorder.isAvailable() ? StepEvent.start() : null;
       handle.use(
           step ->
               retort.run(
-                  step, images, labels, indices, contrast, weights, logits, features, values));
+                  step,
+                  images,
+                  labels,
+                  indices,
+                  contrast,
+                  weights,
+                  outputs,
+                  outputsOfTeachers,
+                  values));
       if (event != null) {
         event.commit(result);
       }
     }
+  }
+
+  /** Lists given outputs in the order of the teachers, and counts those of each. */
+  private TensorVector outputsOfTeachers(
+      StepInput input, InputTensors tensors, long batch, long[] counts) {
+    for (String name : input.teachers().keySet()) {
+      place(name, RUN);
+    }
+    List<Tensor> all = new ArrayList<>();
+    for (int i = 0; i < counts.length; i++) {
+      String name = teachers.get(i);
+      StepInput.GivenOutputs given = input.teachers().get(name);
+      if (given == null && teachers.size() == 1) {
+        given = input.teachers().get(StepInput.ONLY);
+      }
+      if (given != null) {
+        all.add(tensors.logits(given.logits(), batch));
+        all.addAll(Arrays.asList(Arguments.tensors(given.features(), RUN, "teacher features")));
+        counts[i] = 1L + given.features().size();
+      }
+    }
+    return new TensorVector(all.toArray(Tensor[]::new));
+  }
+
+  /** Returns the place of a teacher, whose name may be left out if it is the only one. */
+  private int place(String name, String function) {
+    if (name.equals(StepInput.ONLY)) {
+      check(
+          teachers.size() == 1,
+          "%s: teacher must be named where there are several, %s (got no name)",
+          function,
+          String.join(", ", teachers));
+      return 0;
+    }
+    check(
+        teachers.contains(name),
+        "%s: teacher must be one of %s (got %s)",
+        function,
+        String.join(", ", teachers),
+        name);
+    return teachers.indexOf(name);
   }
 
   private double[] valuesOf(StepResult result, String function) {
@@ -554,15 +634,30 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * The teacher's taps that terms use, each once, in the order of the terms.
+   * The taps of the step's only teacher that terms use, each once, in the order of the terms.
    *
    * @return the names, immutable
+   * @throws IllegalArgumentException if there are several teachers
    * @throws IllegalStateException if the step was closed
    */
   public List<String> teacherTaps() {
+    return teacherTaps(StepInput.ONLY);
+  }
+
+  /**
+   * The taps of a teacher that terms use, each once, in the order of the terms.
+   *
+   * @param teacher its {@link Teacher#name}
+   * @return the names, immutable
+   * @throws IllegalArgumentException if it is null or there is no such teacher
+   * @throws IllegalStateException if the step was closed
+   */
+  public List<String> teacherTaps(String teacher) {
+    String function = "TrainingStep.teacherTaps";
+    String name = teachers.get(place(Arguments.notNull(teacher, function, "teacher"), function));
     return handle.ask(
         step -> {
-          try (StringVector taps = step.teacher_taps()) {
+          try (StringVector taps = step.teacher_taps(name)) {
             return StringLists.toList(taps);
           }
         });

@@ -2,17 +2,18 @@ package org.retort.train;
 
 import static org.retort.internal.Arguments.check;
 
-import java.nio.file.Path;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.LongVector;
-import org.jspecify.annotations.Nullable;
 import org.retort.bindings.NativeFileName;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativeStageVector;
+import org.retort.bindings.NativeTeacherOptions;
+import org.retort.bindings.NativeTeacherOptionsVector;
 import org.retort.bindings.NativeTrainingStep;
 import org.retort.bindings.NativeTrainingStepOptions;
 import org.retort.bindings.global.retort;
@@ -39,15 +40,16 @@ public final class TrainingStepBuilder {
   private static final String NAME = "TrainingStepBuilder";
 
   private final Network student;
-  private final @Nullable Network teacher;
+  private final List<Teacher> teachers;
   private Consumer<NativeTrainingStepOptions> common = options -> {};
   private List<Stage> stages = List.of(Stage.of(Sgd.of(0.1)));
   private Preprocessing preprocessing = Preprocessing.of();
   private List<Long> inputShape = List.of();
+  private Optional<MemoryFormat> ofTeachers = Optional.empty();
 
-  TrainingStepBuilder(Network student, @Nullable Network teacher) {
+  TrainingStepBuilder(Network student, List<Teacher> teachers) {
     this.student = student;
-    this.teacher = teacher;
+    this.teachers = teachers;
   }
 
   /**
@@ -243,9 +245,9 @@ public final class TrainingStepBuilder {
    * takes a fraction of the CPU time; off by default. Other batches run without the graph. The
    * learning rate is rounded to float32.
    *
-   * <p>A graph does not support several batches per update, a cache of the teacher's outputs,
-   * teacher outputs that come with the batch, CRD's Z as a moving average, or networks that draw
-   * random numbers (dropout), wait for the device or change attributes of their own. {@link
+   * <p>A graph does not support several batches per update, a cache of a teacher's outputs, teacher
+   * outputs that come with the batch, CRD's Z as a moving average, or networks that draw random
+   * numbers (dropout), wait for the device or change attributes of their own. {@link
    * TrainingStep#graphObstacle} reports which; {@link StepResult#graph} reports whether a step ran
    * as a graph.
    *
@@ -257,7 +259,8 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets how the maps of both networks lie in memory. By default they lie as is fastest as a rule,
+   * Sets how the maps of the student lie in memory, and those of teachers that do not say so
+   * themselves ({@link Teacher#withMemoryFormat}). By default they lie as is fastest as a rule,
    * whatever the times: with channels last for images [C, H, W] on a CPU or of another {@link
    * Precision} than full, otherwise contiguous.
    *
@@ -267,7 +270,8 @@ public final class TrainingStepBuilder {
    */
   public TrainingStepBuilder memoryFormat(MemoryFormat format) {
     Arguments.notNull(format, NAME + ".memoryFormat", "format");
-    return studentFormat(format).teacherFormat(format);
+    ofTeachers = Optional.of(format);
+    return studentFormat(format);
   }
 
   /**
@@ -284,19 +288,6 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets how the teacher's maps lie in memory; see {@link #memoryFormat}.
-   *
-   * @param format the format
-   * @return this builder
-   * @throws IllegalArgumentException if it is null
-   */
-  public TrainingStepBuilder teacherFormat(MemoryFormat format) {
-    Arguments.notNull(format, NAME + ".teacherFormat", "format");
-    return with(
-        options -> options.teacher_format(NativeEnums.of(format, NativeMemoryFormat.class)));
-  }
-
-  /**
    * Sets the arithmetic of the student's forward pass; that of its dtype by default.
    *
    * @param precision the precision
@@ -310,73 +301,11 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets the arithmetic of the teacher's forward pass; that of its dtype by default.
-   *
-   * @param precision the precision
-   * @return this builder
-   * @throws IllegalArgumentException if it is null
-   */
-  public TrainingStepBuilder teacherPrecision(Precision precision) {
-    Arguments.notNull(precision, NAME + ".teacherPrecision", "precision");
-    return with(
-        options -> options.teacher_precision(NativeEnums.of(precision, NativePrecision.class)));
-  }
-
-  /**
-   * Sets the mode of the teacher's BatchNorms; evaluation by default.
-   *
-   * @param mode the mode
-   * @return this builder
-   * @throws IllegalArgumentException if it is null
-   */
-  public TrainingStepBuilder teacherBatchNorm(TeacherBatchNorm mode) {
-    Arguments.notNull(mode, NAME + ".teacherBatchNorm", "mode");
-    return with(
-        options -> options.teacher_batch_norm(NativeEnums.of(mode, NativeTeacherBatchNorm.class)));
-  }
-
-  /**
-   * Caches the teacher's outputs in memory, keyed by the samples' rows in the data set, so that
-   * each output is computed once. Requires data without augmentation and a teacher that does not
-   * change; each step then needs indices.
-   *
-   * @param samples number of rows of the data set, positive
-   * @return this builder
-   * @throws IllegalArgumentException if the number is out of range
-   */
-  public TrainingStepBuilder cacheTeacher(long samples) {
-    Arguments.atLeast(samples, 1, NAME + ".cacheTeacher", "samples");
-    return with(options -> options.teacher_cache().samples(samples));
-  }
-
-  /**
-   * Caches the teacher's outputs in a file, for later processes; otherwise as {@link
-   * #cacheTeacher(long)}.
-   *
-   * @param samples number of rows of the data set, positive
-   * @param file belongs to one teacher, data set, selection of taps and preparation of images; of
-   *     the data set only the number of rows is checked. Created if it is missing.
-   * @return this builder
-   * @throws IllegalArgumentException if the number is out of range, or the file is null or not of
-   *     the default file system
-   */
-  public TrainingStepBuilder cacheTeacher(long samples, Path file) {
-    NativeFiles.requireNative(
-        NAME + ".cacheTeacher", file, "since it is read and written in place");
-    return cacheTeacher(samples)
-        .with(
-            options -> {
-              try (NativeFileName name = NativeFiles.nameOf(file)) {
-                retort.set_file(options.teacher_cache(), name);
-              }
-            });
-  }
-
-  /**
-   * Sets the size of images, and what is done to them before the networks see them. Both networks
-   * keep it, for {@link Network#predict}, {@link Network#accuracy} and {@link
-   * org.retort.models.Predictor}. By default the preprocessing is the student's or, if it has none,
-   * the teacher's; the teacher's, if it has one, must normalise alike.
+   * Sets the size of images, and what is done to them before the student sees them, and teachers
+   * without a normalisation of their own ({@link Teacher#withPreprocessing}). The networks keep it,
+   * for {@link Network#predict}, {@link Network#accuracy} and {@link org.retort.models.Predictor}.
+   * By default the preprocessing is the student's or, if it has none, what all teachers were
+   * trained with, if they normalise alike and their options do not say otherwise.
    *
    * @param preprocessing the preprocessing; its input shape counts if it has one
    * @return this builder
@@ -388,14 +317,14 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Builds the step: probes both networks with the input shape, builds the losses for the shapes of
-   * their taps and prepares the optimizers of all stages.
+   * Builds the step: probes all networks with their input shapes, builds the losses for the shapes
+   * of their taps and prepares the optimizers of all stages.
    *
    * @return a new step, which the caller closes
    * @throws IllegalArgumentException if the input shape is missing
    * @throws IllegalStateException if a network was closed
    * @throws org.retort.ShapeException if a loss does not fit its taps, or images their options
-   * @throws org.retort.FileException if the cache file is not a cache or belongs to another teacher
+   * @throws org.retort.FileException if a cache file is not a cache or belongs to another teacher
    * @throws org.retort.RetortException if an option is out of range, a tap or a named part does not
    *     exist, a network does not return logits and features, or nothing is left to train
    */
@@ -403,13 +332,17 @@ public final class TrainingStepBuilder {
   public TrainingStep build() {
     long[] shape = shape();
     List<Stage> all = stages;
+    List<String> names =
+        teachers.isEmpty() ? List.of("teacher") : teachers.stream().map(Teacher::name).toList();
     return Native.call(
         () -> {
           try (PointerScope scope = new PointerScope()) {
             NativeTrainingStepOptions options = new NativeTrainingStepOptions();
             share(student, options::student);
-            if (teacher != null) {
-              share(teacher, options::teacher);
+            NativeTeacherOptionsVector ofTeachers = options.teachers();
+            ofTeachers.resize(teachers.size());
+            for (int i = 0; i < teachers.size(); i++) {
+              write(teachers.get(i), ofTeachers.get(i));
             }
             options.input_shape(new LongVector(shape));
             NativePreprocessings.give(preprocessing, options::preprocessing);
@@ -422,9 +355,30 @@ public final class TrainingStepBuilder {
             int mostTerms = all.stream().mapToInt(one -> one.terms().size()).max().orElseThrow();
             NativeTrainingStep step = new NativeTrainingStep(options);
             boolean channelsLast = student.preprocessing().channelsLast();
-            return new TrainingStep(student, step, shape, channelsLast, mostTerms);
+            return new TrainingStep(student, names, step, shape, channelsLast, mostTerms);
           }
         });
+  }
+
+  private void write(Teacher teacher, NativeTeacherOptions to) {
+    to.name(teacher.name()).weight(teacher.weight());
+    teacher.network().ifPresent(network -> share(network, to::network));
+    NativePreprocessings.give(teacher.preprocessing(), to::preprocessing);
+    teacher
+        .memoryFormat()
+        .or(() -> ofTeachers)
+        .ifPresent(format -> to.format(NativeEnums.of(format, NativeMemoryFormat.class)));
+    to.precision(NativeEnums.of(teacher.precision(), NativePrecision.class));
+    to.batch_norm(NativeEnums.of(teacher.batchNorm(), NativeTeacherBatchNorm.class));
+    to.cache().samples(teacher.cacheSamples());
+    teacher
+        .cacheFile()
+        .ifPresent(
+            file -> {
+              try (NativeFileName name = NativeFiles.nameOf(file)) {
+                retort.set_file(to.cache(), name);
+              }
+            });
   }
 
   private long[] shape() {

@@ -12,6 +12,7 @@ import org.retort.train.Schedule;
 import org.retort.train.Sgd;
 import org.retort.train.Stage;
 import org.retort.train.Taps;
+import org.retort.train.Teacher;
 import org.retort.train.TrainingStep;
 import org.retort.train.TrainingStepBuilder;
 
@@ -21,7 +22,9 @@ final class OptionsExample {
 
   static TrainingStepBuilder builder(Network student, Network teacher, Path cache) {
     TrainingStepBuilder builder =
-        TrainingStep.builder(student, teacher)
+        TrainingStep.builder(
+                student,
+                Teacher.of(teacher).withPrecision(Precision.BFLOAT16).withCache(50_000, cache))
             .preprocessing(
                 Preprocessing.of(3, 32, 32)
                     .withNormalization(
@@ -44,9 +47,7 @@ final class OptionsExample {
             .accumulate(4)
             .clipNorm(1)
             .skipNonFinite()
-            .memoryFormat(MemoryFormat.AUTO)
-            .teacherPrecision(Precision.BFLOAT16)
-            .cacheTeacher(50_000, cache);
+            .memoryFormat(MemoryFormat.AUTO);
     return builder;
   }
 }

@@ -8,6 +8,7 @@ import org.retort.models.Network;
 import org.retort.models.TorchScriptNetwork;
 import org.retort.testing.Program;
 import org.retort.train.StepInput;
+import org.retort.train.Teacher;
 import org.retort.train.TrainingStep;
 
 /** Writes and reads files of every kind, of networks that are the same in every run. */
@@ -59,10 +60,9 @@ final class FileFixtures implements AutoCloseable {
 
   private void runWithCache(Path file) {
     try (TrainingStep cached =
-        TrainingStep.builder(student, teacher)
+        TrainingStep.builder(student, Teacher.of(teacher).withCache(4, file))
             .inputShape(3, 2, 2)
             .add(1, KdLoss.of(4))
-            .cacheTeacher(4, file)
             .build()) {
       float[] images = new float[2 * (int) Program.INPUTS];
       cached.run(

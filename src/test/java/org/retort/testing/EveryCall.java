@@ -38,6 +38,7 @@ import org.retort.train.Stage;
 import org.retort.train.StepInput;
 import org.retort.train.StepResult;
 import org.retort.train.Taps;
+import org.retort.train.Teacher;
 import org.retort.train.TeacherBatchNorm;
 import org.retort.train.TrainingStep;
 
@@ -173,7 +174,15 @@ public final class EveryCall {
         Tensor logits = torch.zeros(2, 5);
         Tensor map = torch.zeros(2, 16, 2, 2);
         TrainingStep step =
-            TrainingStep.builder(student, teacher)
+            TrainingStep.builder(
+                    student,
+                    Teacher.of("one", teacher)
+                        .withWeight(2)
+                        .withPreprocessing(Preprocessing.of())
+                        .withMemoryFormat(MemoryFormat.CHANNELS_LAST)
+                        .withPrecision(Precision.FULL)
+                        .withBatchNorm(TeacherBatchNorm.EVALUATION)
+                        .withCache(3, Path.of("cache")))
                 .inputShape(3, 2, 2)
                 .stages(
                     Stage.of(
@@ -207,9 +216,6 @@ public final class EveryCall {
                 .skipNonFinite()
                 .memoryFormat(MemoryFormat.CHANNELS_LAST)
                 .studentPrecision(Precision.BFLOAT16)
-                .teacherPrecision(Precision.FULL)
-                .teacherBatchNorm(TeacherBatchNorm.EVALUATION)
-                .cacheTeacher(3, Path.of("cache"))
                 .preprocessing(
                     Preprocessing.of()
                         .withNormalization(new double[] {0.5}, new double[] {0.25})

@@ -67,7 +67,8 @@ final class FileNamesTest {
     Path cache = folder.resolve(name + ".cache");
     try (SmallStep small = new SmallStep();
         TrainingStep cached =
-            SmallStep.builder(small.student, small.teacher).cacheTeacher(8, cache).build()) {
+            SmallStep.builder(small.student, Teacher.of(small.teacher).withCache(8, cache))
+                .build()) {
       assertThat(files(folder)).containsExactly(cache);
       small.student.saveStateDict(state);
       small.student.saveTorchScript(network);
@@ -118,7 +119,9 @@ final class FileNamesTest {
             TorchScriptNetwork.load(file).close();
             small.student.saveTorchScript(file);
           } else if (file.toString().endsWith(".cache")) {
-            SmallStep.builder(small.student, small.teacher).cacheTeacher(8, file).build().close();
+            SmallStep.builder(small.student, Teacher.of(small.teacher).withCache(8, file))
+                .build()
+                .close();
           } else {
             small.student.loadStateDict(file);
             small.student.saveStateDict(file);

@@ -34,6 +34,12 @@ final class LinearStep implements AutoCloseable {
 
   /** Builds a step of SGD at a rate of 1, and of what {@code options} add or change. */
   LinearStep(Path folder, UnaryOperator<TrainingStepBuilder> options) {
+    this(folder, UnaryOperator.identity(), options);
+  }
+
+  /** Builds the same with options of the teacher. */
+  LinearStep(
+      Path folder, UnaryOperator<Teacher> ofTeacher, UnaryOperator<TrainingStepBuilder> options) {
     student =
         TorchScriptNetwork.load(
             Program.linear(CLASSES)
@@ -50,7 +56,9 @@ final class LinearStep implements AutoCloseable {
                     "self.runs.add_(1.0)",
                     "return torch.linear(x.flatten(1), self.weight) * 2.0, [x * 2.0]"));
     TrainingStepBuilder plain =
-        TrainingStep.builder(student, teacher).inputShape(3, 2, 2).optimizer(Sgd.of(1));
+        TrainingStep.builder(student, ofTeacher.apply(Teacher.of(teacher)))
+            .inputShape(3, 2, 2)
+            .optimizer(Sgd.of(1));
     step = options.apply(plain).build();
     result = step.newResult();
   }

@@ -24,7 +24,13 @@ final class MemoryFormatTest {
     small.run();
     assertFormats(small.result, CHANNELS_LAST, CHANNELS_LAST);
     assertStep(builder -> builder.studentFormat(CONTIGUOUS), CONTIGUOUS, CHANNELS_LAST);
-    assertStep(builder -> builder.teacherFormat(CONTIGUOUS), CHANNELS_LAST, CONTIGUOUS);
+    UnaryOperator<TrainingStepBuilder> none = UnaryOperator.identity();
+    assertStep(teacher -> teacher.withMemoryFormat(CONTIGUOUS), none, CHANNELS_LAST, CONTIGUOUS);
+    assertStep(
+        teacher -> teacher.withMemoryFormat(CONTIGUOUS),
+        builder -> builder.memoryFormat(CHANNELS_LAST),
+        CHANNELS_LAST,
+        CONTIGUOUS);
     assertStep(builder -> builder.memoryFormat(CONTIGUOUS), CONTIGUOUS, CONTIGUOUS);
     assertStep(builder -> builder.memoryFormat(CHANNELS_LAST), CHANNELS_LAST, CHANNELS_LAST);
   }
@@ -42,8 +48,20 @@ final class MemoryFormatTest {
   /** Expects the formats, and the loss of the step without them. */
   private void assertStep(
       UnaryOperator<TrainingStepBuilder> option, MemoryFormat ofStudent, MemoryFormat ofTeacher) {
+    assertStep(UnaryOperator.identity(), option, ofStudent, ofTeacher);
+  }
+
+  private void assertStep(
+      UnaryOperator<Teacher> teacherOption,
+      UnaryOperator<TrainingStepBuilder> option,
+      MemoryFormat ofStudent,
+      MemoryFormat ofTeacher) {
     try (SmallStep same = new SmallStep();
-        TrainingStep step = option.apply(SmallStep.builder(same.student, same.teacher)).build()) {
+        TrainingStep step =
+            option
+                .apply(
+                    SmallStep.builder(same.student, teacherOption.apply(Teacher.of(same.teacher))))
+                .build()) {
       StepResult result = step.newResult();
       step.run(same.images, same.labels, null, result);
       assertFormats(result, ofStudent, ofTeacher);
@@ -89,6 +107,8 @@ final class MemoryFormatTest {
     String rule = "TrainingStepBuilder.%s: format must be given (got null)";
     assertIllegal(() -> builder.memoryFormat(null), rule.formatted("memoryFormat"));
     assertIllegal(() -> builder.studentFormat(null), rule.formatted("studentFormat"));
-    assertIllegal(() -> builder.teacherFormat(null), rule.formatted("teacherFormat"));
+    assertIllegal(
+        () -> Teacher.of(small.teacher).withMemoryFormat(null),
+        "Teacher: memory format must be given (got null)");
   }
 }

@@ -150,12 +150,11 @@ final class OtherFileSystemTest {
   }
 
   @Test
-  void cacheTeacher_inAZipFile_isRejectedWithTheReason() {
+  void cache_inAZipFile_isRejectedWithTheReason() {
     assertIllegal(
-        () ->
-            SmallStep.builder(small.student, small.teacher).cacheTeacher(8, zip.getPath("/cache")),
-        "TrainingStepBuilder.cacheTeacher: file must be of the default file system, since it is"
-            + " read and written in place (got /cache of jar)");
+        () -> Teacher.of(small.teacher).withCache(8, zip.getPath("/cache")),
+        "Teacher: file must be of the default file system, since it is read and written in place"
+            + " (got /cache of jar)");
   }
 
   private static List<String> names(Path directory) throws IOException {

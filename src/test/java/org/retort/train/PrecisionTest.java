@@ -18,7 +18,8 @@ final class PrecisionTest {
 
   @Test
   void bfloat16_ofTheStudent_roundsItsLossesAndNothingThatIsKept() {
-    StepResult rounded = resultOf(builder -> builder.studentPrecision(Precision.BFLOAT16));
+    StepResult rounded =
+        resultOf(UnaryOperator.identity(), builder -> builder.studentPrecision(Precision.BFLOAT16));
     small.run();
     assertRounded(rounded.crossEntropy(), small.result.crossEntropy());
     assertRounded(rounded.term(0), small.result.term(0));
@@ -26,7 +27,8 @@ final class PrecisionTest {
 
   @Test
   void bfloat16_ofTheTeacher_roundsDistillationOnly() {
-    StepResult rounded = resultOf(builder -> builder.teacherPrecision(Precision.BFLOAT16));
+    StepResult rounded =
+        resultOf(teacher -> teacher.withPrecision(Precision.BFLOAT16), UnaryOperator.identity());
     small.run();
     assertThat(rounded.crossEntropy()).isEqualTo(small.result.crossEntropy());
     assertRounded(rounded.term(0), small.result.term(0));
@@ -36,9 +38,13 @@ final class PrecisionTest {
     assertThat(actual).isNotEqualTo(exact).isCloseTo(exact, within(ROUNDING * exact));
   }
 
-  private static StepResult resultOf(UnaryOperator<TrainingStepBuilder> option) {
+  private static StepResult resultOf(
+      UnaryOperator<Teacher> ofTeacher, UnaryOperator<TrainingStepBuilder> option) {
     try (SmallStep same = new SmallStep();
-        TrainingStep step = option.apply(SmallStep.builder(same.student, same.teacher)).build()) {
+        TrainingStep step =
+            option
+                .apply(SmallStep.builder(same.student, ofTeacher.apply(Teacher.of(same.teacher))))
+                .build()) {
       StepResult result = step.newResult();
       step.run(same.images, same.labels, null, result);
       assertThat(step.state().get("student.fc.weight").dtype().toScalarType().intern())
@@ -52,6 +58,8 @@ final class PrecisionTest {
     TrainingStepBuilder builder = SmallStep.builder(small.student, small.teacher);
     String rule = "TrainingStepBuilder.%s: precision must be given (got null)";
     assertIllegal(() -> builder.studentPrecision(null), rule.formatted("studentPrecision"));
-    assertIllegal(() -> builder.teacherPrecision(null), rule.formatted("teacherPrecision"));
+    assertIllegal(
+        () -> Teacher.of(small.teacher).withPrecision(null),
+        "Teacher: precision must be given (got null)");
   }
 }

@@ -36,6 +36,11 @@ final class SmallStep implements AutoCloseable {
 
   /** Starts a step with cross-entropy, KD and momentum. */
   static TrainingStepBuilder builder(Network student, Network teacher) {
+    return builder(student, Teacher.of(teacher));
+  }
+
+  /** Starts the same with options of the teacher. */
+  static TrainingStepBuilder builder(Network student, Teacher teacher) {
     return TrainingStep.builder(student, teacher)
         .inputShape(SHAPE[0], SHAPE[1], SHAPE[2])
         .crossEntropy(0.1)

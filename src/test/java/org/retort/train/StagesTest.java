@@ -68,7 +68,7 @@ final class StagesTest {
             builder ->
                 builder
                     .crossEntropy(0)
-                    .add(new Term(2, KD, Taps.of(), Schedule.constant().withWarmup(2))))) {
+                    .add(Term.of(2, KD).withSchedule(Schedule.constant().withWarmup(2))))) {
       for (double weight : new double[] {0, 1, 2}) {
         linear.run();
         assertThat(linear.result.term(0)).isPositive();
@@ -111,7 +111,7 @@ final class StagesTest {
         () -> STAGE.withCrossEntropy(null), "Stage: cross-entropy must be given (got null)");
     assertIllegal(() -> STAGE.withOptimizer(null), "Stage: optimizer must be given (got null)");
     assertIllegal(
-        () -> new Term(1, KD, Taps.of(), null), "Term: schedule must be given (got null)");
+        () -> Term.of(1, KD).withSchedule(null), "Term: schedule must be given (got null)");
   }
 
   @Test

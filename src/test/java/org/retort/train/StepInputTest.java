@@ -90,7 +90,7 @@ final class StepInputTest {
       assertThat(result.term(0)).isEqualTo(computed.result.term(0));
       assertShapeRefused(
           () -> alone.run(input, result),
-          "TrainingStep: teacher's logits must be given without a teacher (got an undefined"
+          "TrainingStep: teacher's logits must be given without its network (got an undefined"
               + " tensor)");
     }
   }

@@ -33,7 +33,8 @@ final class TeacherBatchNormTest {
   private static double termOf(TeacherBatchNorm mode, boolean changesTeacher) {
     try (SmallStep small = new SmallStep();
         TrainingStep step =
-            SmallStep.builder(small.student, small.teacher).teacherBatchNorm(mode).build()) {
+            SmallStep.builder(small.student, Teacher.of(small.teacher).withBatchNorm(mode))
+                .build()) {
       Map<String, ByteBuffer> before = Bits.of(small.teacher.stateDict());
       StepResult result = step.newResult();
       step.run(small.images, small.labels, null, result);
@@ -46,8 +47,8 @@ final class TeacherBatchNormTest {
   void mode_null_isRejected() {
     try (SmallStep small = new SmallStep()) {
       assertIllegal(
-          () -> SmallStep.builder(small.student, small.teacher).teacherBatchNorm(null),
-          "TrainingStepBuilder.teacherBatchNorm: mode must be given (got null)");
+          () -> Teacher.of(small.teacher).withBatchNorm(null),
+          "Teacher: batch norm must be given (got null)");
     }
   }
 }

@@ -22,9 +22,9 @@ final class TeacherCacheTest {
   @TempDir private Path folder;
 
   @Test
-  void cacheTeacher_computesEachSampleOnceAndTheSame() {
-    try (LinearStep computed = step(builder -> builder);
-        LinearStep cached = step(builder -> builder.cacheTeacher(SAMPLES))) {
+  void cache_computesEachSampleOnceAndTheSame() {
+    try (LinearStep computed = step(UnaryOperator.identity());
+        LinearStep cached = step(teacher -> teacher.withCache(SAMPLES))) {
       int before = cached.teacherRuns();
       for (int i = 0; i < 3; i++) {
         computed.run();
@@ -37,13 +37,13 @@ final class TeacherCacheTest {
   }
 
   @Test
-  void cacheTeacher_inAFile_outlivesTheStep() {
+  void cache_inAFile_outlivesTheStep() {
     Path file = folder.resolve("cache");
-    try (LinearStep first = step(builder -> builder.cacheTeacher(SAMPLES, file))) {
+    try (LinearStep first = step(teacher -> teacher.withCache(SAMPLES, file))) {
       first.run();
     }
-    try (LinearStep computed = step(builder -> builder);
-        LinearStep second = step(builder -> builder.cacheTeacher(SAMPLES, file))) {
+    try (LinearStep computed = step(UnaryOperator.identity());
+        LinearStep second = step(teacher -> teacher.withCache(SAMPLES, file))) {
       int before = second.teacherRuns();
       computed.run();
       second.run();
@@ -52,29 +52,29 @@ final class TeacherCacheTest {
     }
   }
 
-  private LinearStep step(UnaryOperator<TrainingStepBuilder> option) {
+  private LinearStep step(UnaryOperator<Teacher> option) {
     return new LinearStep(
         folder,
+        option,
         builder ->
-            option.apply(
-                builder
-                    .memoryFormat(MemoryFormat.CONTIGUOUS) // in which outputs come from a cache
-                    .add(1, KdLoss.of(4))
-                    .add(1, NstLoss.linear(), Taps.of("0"))
-                    .optimizer(Sgd.of(0.1))));
+            builder
+                .memoryFormat(MemoryFormat.CONTIGUOUS) // in which outputs come from a cache
+                .add(1, KdLoss.of(4))
+                .add(1, NstLoss.linear(), Taps.of("0"))
+                .optimizer(Sgd.of(0.1)));
   }
 
   @Test
-  void cacheTeacher_fileOfSomethingElse_isRefused() throws IOException {
+  void cache_fileOfSomethingElse_isRefused() throws IOException {
     Path file = Files.writeString(folder.resolve("text"), "no cache");
-    assertThatThrownBy(() -> step(builder -> builder.cacheTeacher(SAMPLES, file)))
+    assertThatThrownBy(() -> step(teacher -> teacher.withCache(SAMPLES, file)))
         .isInstanceOf(FileException.class);
     assertThat(file).hasContent("no cache");
   }
 
   @Test
   void run_withoutFittingIndices_isRefused() {
-    try (LinearStep cached = step(builder -> builder.cacheTeacher(SAMPLES))) {
+    try (LinearStep cached = step(teacher -> teacher.withCache(SAMPLES))) {
       assertRefused(
           () -> cached.step.run(cached.images, cached.labels, null, cached.result),
           "TrainingStep: indices must be given (got an undefined tensor)");
@@ -88,12 +88,12 @@ final class TeacherCacheTest {
 
   @Test
   void argument_wrong_isRejected() {
-    String function = "TrainingStepBuilder.cacheTeacher: ";
+    Teacher teacher = Teacher.given("elsewhere");
     assertIllegal(
-        () -> step(builder -> builder.cacheTeacher(0)),
-        function + "samples must be at least 1 (got 0)");
+        () -> teacher.withCache(-1), "Teacher: cache samples must be at least 0 (got -1)");
     assertIllegal(
-        () -> step(builder -> builder.cacheTeacher(1, null)),
-        function + "file must be given (got null)");
+        () -> teacher.withCache(0, folder),
+        "Teacher: cache samples must be positive with a cache file (got 0)");
+    assertIllegal(() -> teacher.withCache(1, null), "Teacher: cache file must be given (got null)");
   }
 }

@@ -45,7 +45,7 @@ final class TrainingStepBuilderTest {
         () -> TrainingStep.builder(null, teacher),
         "TrainingStep.builder: student must be given (got null)");
     assertIllegal(
-        () -> TrainingStep.builder(student, null),
+        () -> TrainingStep.builder(student, (Network) null),
         "TrainingStep.builder: teacher must be given (got null)");
   }
 
