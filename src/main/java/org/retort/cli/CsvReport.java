@@ -82,7 +82,7 @@ final class CsvReport {
   }
 
   private static void forEachRun(Results results, BiConsumer<String, Run> action) {
-    results.teacher().ifPresent(run -> action.accept(Distillation.TEACHER, run));
+    results.teachers().forEach(action);
     List<Method> methods = results.settings().methods();
     methods.forEach(
         method -> results.runs(method).forEach(run -> action.accept(method.name(), run)));

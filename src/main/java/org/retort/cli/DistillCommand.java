@@ -99,7 +99,7 @@ final class DistillCommand implements Callable<Integer> {
   private void checkTeacher(Settings settings, Experiment experiment) {
     if (settings.teacherFile().isEmpty()) {
       if (settings.needsTeacher()) {
-        common.check(experiment::checkTeacher);
+        common.check(experiment::checkTeachers);
       }
       return;
     }
@@ -149,6 +149,7 @@ final class DistillCommand implements Callable<Integer> {
       recipe = recipe.withEpochs(epochs);
     }
     if (teacherEpochs != null) {
+      OptionValues.requireOneTeacher(spec, "--teacher-epochs", recipe);
       recipe = recipe.withTeacherEpochs(teacherEpochs);
     }
     if (labelsPerClass == null) {

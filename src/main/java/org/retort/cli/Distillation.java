@@ -11,6 +11,7 @@ import org.retort.data.DatasetBatches;
 import org.retort.models.Network;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Method;
+import org.retort.recipes.NetworkList;
 import org.retort.recipes.StageRecipe;
 import org.retort.recipes.TeacherRecipe;
 import org.retort.train.TrainingStep;
@@ -18,14 +19,11 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * One teacher, and students that each method teaches from each seed. Each network is saved as soon
- * as it is trained, and every student begins with the teacher as it was saved, whose statistics
+ * The teachers, and students that each method teaches from each seed. Each network is saved as soon
+ * as it is trained, and every student begins with the teachers as they were saved, whose statistics
  * some methods change.
  */
 final class Distillation {
-  /** Name of the teacher's run. */
-  static final String TEACHER = "teacher";
-
   private static final Logger LOG = LoggerFactory.getLogger(Distillation.class);
 
   private final Settings settings;
@@ -62,7 +60,8 @@ final class Distillation {
 
   /** Returns the names of all runs. */
   private List<String> runs() {
-    List<String> runs = new ArrayList<>(List.of(TEACHER));
+    List<String> runs = new ArrayList<>();
+    settings.recipe().teachers().forEach(teacher -> runs.add(teacher.run()));
     for (Method method : settings.methods()) {
       for (int seed = 0; seed < settings.seeds(); seed++) {
         runs.add(name(method, seed));
@@ -78,15 +77,19 @@ final class Distillation {
   /** Returns the number of steps of all runs together. */
   static long steps(Settings settings, Experiment experiment) {
     long ofStudents = settings.methods().stream().mapToLong(experiment::steps).sum();
-    boolean trainsTeacher = settings.needsTeacher() && settings.teacherFile().isEmpty();
-    return settings.seeds() * ofStudents + (trainsTeacher ? experiment.teacherSteps() : 0);
+    boolean trainsTeachers = settings.needsTeacher() && settings.teacherFile().isEmpty();
+    long ofTeachers =
+        settings.recipe().teachers().stream().mapToLong(experiment::teacherSteps).sum();
+    return settings.seeds() * ofStudents + (trainsTeachers ? ofTeachers : 0);
   }
 
   /** Trains everything that is not finished. */
   Results run() throws IOException {
-    Optional<Run> teacher = Optional.empty();
+    Map<String, Run> teachers = new LinkedHashMap<>();
     if (settings.needsTeacher()) {
-      teacher = Optional.of(teacher());
+      for (TeacherRecipe teacher : settings.recipe().teachers()) {
+        teachers.put(teacher.run(), teacher(teacher));
+      }
     }
     Map<String, List<Run>> runs = new LinkedHashMap<>();
     settings.methods().forEach(method -> runs.put(method.name(), new ArrayList<>()));
@@ -95,29 +98,28 @@ final class Distillation {
         runs.get(method.name()).add(student(method, seed));
       }
     }
-    return new Results(settings, teacher, runs);
+    return new Results(settings, teachers, runs);
   }
 
-  /** Trains the teacher, or takes it from where it is. */
-  Run teacher() throws IOException {
-    long steps = settings.teacherFile().isPresent() ? 0 : experiment.teacherSteps();
-    Optional<Run> finished = finished(TEACHER, steps);
-    return finished.isPresent() ? finished.get() : newTeacher();
+  /** Trains a teacher, or takes it from where it is. */
+  Run teacher(TeacherRecipe recipe) throws IOException {
+    long steps = settings.teacherFile().isPresent() ? 0 : experiment.teacherSteps(recipe);
+    Optional<Run> finished = finished(recipe.run(), steps);
+    return finished.isPresent() ? finished.get() : newTeacher(recipe);
   }
 
-  private Run newTeacher() throws IOException {
-    TeacherRecipe recipe = experiment.recipe().teacher();
-    Training training = training(TEACHER);
+  private Run newTeacher(TeacherRecipe recipe) throws IOException {
+    Training training = training(recipe.run());
     try (Network teacher = experiment.network(recipe.network(), recipe.seed())) {
       if (settings.teacherFile().isPresent()) {
         teacher.loadStateDict(settings.teacherFile().get());
       } else {
-        try (DatasetBatches batches = experiment.teacherBatches();
-            TrainingStep step = experiment.teacherStep(teacher)) {
+        try (DatasetBatches batches = experiment.teacherBatches(recipe);
+            TrainingStep step = experiment.teacherStep(recipe, teacher)) {
           training.train(0, teacher, step, List.of(), batches, recipe.epochs());
         }
       }
-      return finish(TEACHER, training, teacher, recipe.seed());
+      return finish(recipe.run(), training, teacher, recipe.seed());
     }
   }
 
@@ -130,13 +132,13 @@ final class Distillation {
   private Run newStudent(String name, Method method, long seed) throws IOException {
     interruption.check();
     Training training = training(name);
-    // the teacher first: the seed decides what is drawn from then on
-    try (Network teacher = method.hasTeacher() ? savedTeacher() : null;
+    // the teachers first: the seed decides what is drawn from then on
+    try (NetworkList teachers = method.hasTeacher() ? savedTeachers() : new NetworkList(List.of());
         Network student = experiment.network(experiment.recipe().student().network(), seed)) {
       for (int i = 0; i < method.stages().size(); i++) {
         StageRecipe stage = method.stages().get(i);
         try (DatasetBatches batches = experiment.batches(stage, seed);
-            TrainingStep step = experiment.step(stage, student, teacher)) {
+            TrainingStep step = experiment.step(stage, student, teachers.all())) {
           training.train(i, student, step, stage.termNames(), batches, stage.epochs());
         }
       }
@@ -144,9 +146,12 @@ final class Distillation {
     }
   }
 
-  private Network savedTeacher() {
-    TeacherRecipe recipe = experiment.recipe().teacher();
-    Path file = output.network(TEACHER);
+  private NetworkList savedTeachers() {
+    return NetworkList.of(experiment.recipe().teachers(), this::savedTeacher);
+  }
+
+  private Network savedTeacher(TeacherRecipe recipe) {
+    Path file = output.network(recipe.run());
     Network teacher = experiment.network(recipe.network(), recipe.seed());
     try {
       teacher.loadStateDict(file);

@@ -4,10 +4,12 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
+import java.util.stream.Collectors;
 import org.retort.Retort;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Method;
 import org.retort.recipes.Recipe;
+import org.retort.recipes.TeacherRecipe;
 
 /**
  * All that is needed to run an experiment again, and where it was run.
@@ -34,7 +36,7 @@ record ExperimentReport(
     Versions versions,
     Machine machine,
     Data data) {
-  /** What options can change of a recipe, as it is then. */
+  /** What options can change of a recipe, as it is then; of several teachers, they can't. */
   record Options(
       String recipe,
       String teacher,
@@ -59,10 +61,12 @@ record ExperimentReport(
         recipe.text(),
         new Options(
             recipe.name(),
-            recipe.teacher().network(),
+            recipe.teachers().stream()
+                .map(TeacherRecipe::network)
+                .collect(Collectors.joining(", ")),
             settings.teacherFile().map(Path::toString).orElse(null),
-            recipe.teacher().seed(),
-            recipe.teacher().epochs(),
+            recipe.teachers().get(0).seed(),
+            recipe.teachers().get(0).epochs(),
             recipe.student().network(),
             recipe.student().epochs(),
             recipe.data().labelsPerClass().isPresent()

@@ -1,11 +1,13 @@
 package org.retort.cli;
 
+import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Map;
 import org.retort.recipes.Method;
 
 /** The results as JSON; what was run is in the {@link ExperimentReport}. */
 final class JsonReport {
-  private record Document(String recipe, Network teacher, List<Student> students) {}
+  private record Document(String recipe, Map<String, Network> teachers, List<Student> students) {}
 
   private record Student(
       String method,
@@ -30,10 +32,16 @@ final class JsonReport {
     return Json.of(
         new Document(
             results.settings().recipe().name(),
-            results.teacher().map(Network::of).orElse(null),
+            teachers(results),
             results.settings().methods().stream()
                 .map(method -> student(results, method))
                 .toList()));
+  }
+
+  private static Map<String, Network> teachers(Results results) {
+    Map<String, Network> teachers = new LinkedHashMap<>();
+    results.teachers().forEach((name, run) -> teachers.put(name, Network.of(run)));
+    return teachers;
   }
 
   private static Student student(Results results, Method method) {

@@ -56,6 +56,9 @@ final class MethodOptions {
   /** Returns a recipe with the chosen networks and weights, and all methods. */
   Recipe change(Recipe recipe) {
     teacher.network().ifPresent(name -> OptionValues.requireNetwork(command, "--teacher", name));
+    if (teacher != TeacherOption.OF_RECIPE) {
+      OptionValues.requireOneTeacher(command, "--teacher", recipe);
+    }
     OptionValues.requireNetwork(command, "--student", student);
     Recipe changed =
         teacher.network().isPresent() ? recipe.withTeacher(teacher.network().get()) : recipe;

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import org.retort.RetortException;
 import org.retort.models.Network;
 import org.retort.models.Networks;
+import org.retort.recipes.Recipe;
 import org.retort.recipes.Spelling;
 import picocli.CommandLine.IDefaultValueProvider;
 import picocli.CommandLine.ITypeConverter;
@@ -35,6 +36,16 @@ final class OptionValues {
                   option,
                   String.join(", ", Networks.names()),
                   Spelling.got(name, Networks.names())));
+    }
+  }
+
+  /** Throws unless a recipe, which an option is about, has one teacher. */
+  static void requireOneTeacher(CommandSpec command, String option, Recipe recipe) {
+    if (recipe.teachers().size() > 1) {
+      throw wrong(
+          command,
+          "%s must come with a recipe of one teacher (got %s of %s)"
+              .formatted(option, recipe.teachers().size(), recipe.name()));
     }
   }
 

@@ -15,7 +15,7 @@ import org.knowm.xchart.style.markers.SeriesMarkers;
 import org.retort.recipes.Method;
 
 /**
- * The results as a picture: the accuracy of each method, with its deviation, against the teacher's.
+ * The results as a picture: the accuracy of each method, with its deviation, against the teachers'.
  * Points, not bars, since the axis does not start at zero.
  */
 final class PlotReport {
@@ -44,11 +44,11 @@ final class PlotReport {
     List<Method> methods = results.settings().methods();
     List<String> titles = methods.stream().map(Method::title).toList();
     results
-        .teacher()
-        .map(teacher -> Collections.nCopies(titles.size(), teacher.accuracyPercent()))
-        .map(level -> chart.addSeries("teacher", titles, level))
-        .ifPresent(
-            series -> {
+        .teachers()
+        .forEach(
+            (name, teacher) -> {
+              List<Double> level = Collections.nCopies(titles.size(), teacher.accuracyPercent());
+              CategorySeries series = chart.addSeries(name, titles, level);
               series.setChartCategorySeriesRenderStyle(CategorySeriesRenderStyle.Line);
               // a line through one point shows nothing
               series.setMarker(titles.size() > 1 ? SeriesMarkers.NONE : SeriesMarkers.DIAMOND);
@@ -84,10 +84,10 @@ final class PlotReport {
     styler.setYAxisDecimalPattern("0.##");
   }
 
-  /** Shows all error bars and the teacher, with a little room; nobody has more than 100 %. */
+  /** Shows all error bars and the teachers, with a little room; nobody has more than 100 %. */
   private static void fitAxis(CategoryStyler styler, Results results) {
     DoubleSummaryStatistics shown = new DoubleSummaryStatistics();
-    results.teacher().ifPresent(teacher -> shown.accept(teacher.accuracyPercent()));
+    results.teachers().values().forEach(teacher -> shown.accept(teacher.accuracyPercent()));
     for (Method method : results.settings().methods()) {
       Statistic accuracy = results.accuracy(method);
       shown.accept(accuracy.mean() - spread(accuracy));

@@ -3,9 +3,11 @@ package org.retort.cli;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
 import org.retort.recipes.Recipe;
 import org.retort.recipes.RecipeException;
 import org.retort.recipes.Recipes;
+import org.retort.recipes.TeacherRecipe;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
@@ -56,9 +58,15 @@ final class RecipesCommand implements Callable<Integer> {
         List.of(
             recipe.name() + ": " + recipe.title(),
             "  data: " + recipe.data().name(),
-            "  teacher: " + recipe.teacher().network() + ", student: " + recipe.student().network(),
+            "  teacher: " + teachers(recipe) + ", student: " + recipe.student().network(),
             "  methods: " + String.join(", ", recipe.methodNames()),
             "  source: " + recipe.source());
     lines.forEach(out::println);
+  }
+
+  private static String teachers(Recipe recipe) {
+    return recipe.teachers().stream()
+        .map(TeacherRecipe::network)
+        .collect(Collectors.joining(" and "));
   }
 }

@@ -10,10 +10,10 @@ import org.retort.recipes.Method;
  * What came out.
  *
  * @param settings what was run
- * @param teacher the teacher, if a method needed it
+ * @param teachers the teachers by the names of their runs, if a method needed them
  * @param students of each method, by its name, a run a seed, in the order of the seeds
  */
-record Results(Settings settings, Optional<Run> teacher, Map<String, List<Run>> students) {
+record Results(Settings settings, Map<String, Run> teachers, Map<String, List<Run>> students) {
   /** Returns a method's runs. */
   List<Run> runs(Method method) {
     return students.get(method.name());

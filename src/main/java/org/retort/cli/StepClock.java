@@ -8,6 +8,7 @@ import org.retort.data.DatasetBatches;
 import org.retort.models.Network;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Method;
+import org.retort.recipes.NetworkList;
 import org.retort.recipes.Recipe;
 import org.retort.recipes.StageRecipe;
 import org.retort.train.StepResult;
@@ -32,14 +33,14 @@ record StepClock(Experiment experiment, int warmUp, int steps) {
   List<StepTime> measure(Progress progress, Interruption interruption) {
     Recipe recipe = experiment.recipe();
     List<StepTime> times = new ArrayList<>();
-    try (Network teacher = experiment.network(recipe.teacher().network(), 0)) {
+    try (NetworkList teachers = experiment.teachers()) {
       for (Method method : recipe.methods()) {
         progress.message(method.name());
         try (Network student = experiment.network(recipe.student().network(), 0)) {
           for (int i = 0; i < method.stages().size(); i++) {
             StageRecipe stage = method.stages().get(i);
             try (DatasetBatches batches = experiment.batches(stage, 0);
-                TrainingStep step = experiment.step(stage, student, teacher)) {
+                TrainingStep step = experiment.step(stage, student, teachers.all())) {
               batches.startEpoch(0);
               times.add(measure(method, i, step, batches.next(), progress, interruption));
             }

@@ -17,12 +17,12 @@ final class TableReport {
     List<List<String>> lines = new ArrayList<>();
     lines.add(List.of("method", "accuracy %", "gain over the student alone", "seconds a seed"));
     results
-        .teacher()
-        .ifPresent(
-            run ->
+        .teachers()
+        .forEach(
+            (name, run) ->
                 lines.add(
                     List.of(
-                        "teacher",
+                        name,
                         number("%.2f", run.accuracyPercent()),
                         NONE,
                         number("%.1f", run.seconds()))));

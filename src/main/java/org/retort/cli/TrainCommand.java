@@ -64,14 +64,14 @@ final class TrainCommand implements Callable<Integer> {
             common.threads(),
             output.resume());
     Experiment experiment = common.open(recipe);
-    common.check(experiment::checkTeacher);
+    common.check(experiment::checkTeachers);
     Retort.threads(settings.threads());
     return Work.run(
         spec.name(),
-        experiment.teacherSteps(),
+        experiment.teacherSteps(recipe.teacher()),
         (progress, interruption) ->
             Distillation.begin(settings, experiment, Work.commandLine(spec), progress, interruption)
-                .teacher(),
+                .teacher(recipe.teacher()),
         run -> report(run, settings, experiment));
   }
 
@@ -95,6 +95,7 @@ final class TrainCommand implements Callable<Integer> {
     }
     OptionValues.requireNetwork(spec, "--network", network);
     Recipe recipe = common.recipe();
+    OptionValues.requireOneTeacher(spec, "--recipe", recipe);
     recipe = network == null ? recipe : recipe.withTeacher(network);
     recipe = epochs == null ? recipe : recipe.withTeacherEpochs(epochs);
     return seed == null ? recipe : recipe.withTeacherSeed(seed);

@@ -3,7 +3,6 @@ package org.retort.recipes;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import org.jspecify.annotations.Nullable;
 import org.retort.OutOfMemoryException;
 import org.retort.Retort;
 import org.retort.RetortException;
@@ -11,7 +10,6 @@ import org.retort.data.DatasetBatches;
 import org.retort.data.ImageShape;
 import org.retort.models.Network;
 import org.retort.models.Networks;
-import org.retort.train.Schedule;
 import org.retort.train.Taps;
 import org.retort.train.Teacher;
 import org.retort.train.Term;
@@ -32,7 +30,7 @@ public final class Experiment {
     this.recipe = recipe;
     this.data = data;
     this.device = device;
-    network(recipe.teacher().network(), 0).close();
+    recipe.teachers().forEach(teacher -> network(teacher.network(), 0).close());
     network(recipe.student().network(), 0).close();
   }
 
@@ -163,12 +161,13 @@ public final class Experiment {
   }
 
   /**
-   * Makes the teacher's batches.
+   * Makes a teacher's batches.
    *
+   * @param teacher one of the recipe's
    * @return new batches, which the caller closes
    */
-  public DatasetBatches teacherBatches() {
-    return data.teacherBatches();
+  public DatasetBatches teacherBatches(TeacherRecipe teacher) {
+    return data.teacherBatches(teacher);
   }
 
   /**
@@ -183,12 +182,22 @@ public final class Experiment {
   }
 
   /**
-   * Computes the number of steps of the teacher's training.
+   * Computes the number of steps of a teacher's training.
    *
+   * @param teacher one of the recipe's
    * @return a count
    */
-  public long teacherSteps() {
-    return (long) recipe.teacher().epochs() * data.teacherStepsPerEpoch();
+  public long teacherSteps(TeacherRecipe teacher) {
+    return (long) teacher.epochs() * data.teacherStepsPerEpoch(teacher);
+  }
+
+  /**
+   * Makes the networks of all teachers, not trained.
+   *
+   * @return new networks, in the order of the recipe, which the caller closes
+   */
+  public NetworkList teachers() {
+    return NetworkList.of(recipe.teachers(), teacher -> network(teacher.network(), teacher.seed()));
   }
 
   /**
@@ -210,11 +219,11 @@ public final class Experiment {
    *     stage and, if it is to blame, the term
    */
   public void check(List<Method> methods) {
-    try (Network teacher = network(recipe.teacher().network(), 0);
+    try (NetworkList teachers = teachers();
         Network student = network(recipe.student().network(), 0)) {
       for (Method method : methods) {
         for (StageRecipe stage : method.stages()) {
-          step(stage, student, teacher).close();
+          step(stage, student, teachers.all()).close();
           batches(stage, 0).close();
         }
       }
@@ -222,35 +231,38 @@ public final class Experiment {
   }
 
   /**
-   * Finds what is wrong in the teacher's training before it begins, like {@link #check}.
+   * Finds what is wrong in the teachers' trainings before they begin, like {@link #check}.
    *
-   * @throws RecipeException if its step can't be made
+   * @throws RecipeException if a step can't be made
    */
-  public void checkTeacher() {
-    try (Network teacher = network(recipe.teacher().network(), 0)) {
-      teacherStep(teacher).close();
+  public void checkTeachers() {
+    try (NetworkList networks = teachers()) {
+      for (int i = 0; i < recipe.teachers().size(); i++) {
+        teacherStep(recipe.teachers().get(i), networks.all().get(i)).close();
+      }
     }
   }
 
   /**
-   * Makes the step that trains the teacher by the labels alone.
+   * Makes the step that trains a teacher by the labels alone.
    *
-   * @param teacher the network to train
+   * @param teacher one of the recipe's
+   * @param network the network to train
    * @return a new step, which the caller closes
    * @throws RecipeException if it can't be made of the recipe
    */
-  public TrainingStep teacherStep(Network teacher) {
-    OptimizerRecipe optimizer = recipe.teacher().optimizer().orElse(recipe.optimizer());
+  public TrainingStep teacherStep(TeacherRecipe teacher, Network network) {
+    OptimizerRecipe optimizer = teacher.optimizer().orElse(recipe.optimizer());
     try {
-      return onDevice(TrainingStep.builder(teacher))
+      return onDevice(TrainingStep.builder(network))
           .inputShape(inputShape())
           .crossEntropy(1)
-          .optimizer(optimizer.optimizer(teacherSteps()))
+          .optimizer(optimizer.optimizer(teacherSteps(teacher)))
           .build();
     } catch (OutOfMemoryException noFault) {
       throw noFault;
     } catch (IllegalArgumentException | RetortException wrong) {
-      throw RecipeException.at(recipe.name() + ": teacher", wrong);
+      throw RecipeException.at(recipe.name() + ": " + teacher.run(), wrong);
     }
   }
 
@@ -259,28 +271,28 @@ public final class Experiment {
    *
    * @param stage what the student learns
    * @param student the network to train
-   * @param teacher the network to learn from; of no use to a stage without distillation losses,
-   *     where it may be null
+   * @param teachers the networks to learn from, in the order of the recipe; of no use to a stage
+   *     without distillation losses, where there may be none
    * @return a new step, which the caller closes
    * @throws RecipeException if it can't be made of the recipe, with the method, the stage and, if
    *     it is to blame, the term
    */
-  public TrainingStep step(StageRecipe stage, Network student, @Nullable Network teacher) {
+  public TrainingStep step(StageRecipe stage, Network student, List<Network> teachers) {
     try {
-      return step(stage, stage.terms(), student, teacher);
+      return step(stage, stage.terms(), student, teachers);
     } catch (OutOfMemoryException noFault) {
       throw noFault;
     } catch (IllegalArgumentException | RetortException wrong) {
-      throw placed(wrong, stage, student, teacher);
+      throw placed(wrong, stage, student, teachers);
     }
   }
 
   /** Returns an error with the first term that fails without the others, too, or the stage. */
   private RecipeException placed(
-      RuntimeException wrong, StageRecipe stage, Network student, @Nullable Network teacher) {
+      RuntimeException wrong, StageRecipe stage, Network student, List<Network> teachers) {
     for (TermRecipe term : stage.terms()) {
       try {
-        step(stage, List.of(term), student, teacher).close();
+        step(stage, List.of(term), student, teachers).close();
       } catch (IllegalArgumentException | RetortException ofTerm) {
         if (RecipeException.rule(ofTerm).equals(RecipeException.rule(wrong))) {
           return RecipeException.at(term.place(), wrong);
@@ -291,12 +303,11 @@ public final class Experiment {
   }
 
   private TrainingStep step(
-      StageRecipe stage, List<TermRecipe> terms, Network student, @Nullable Network teacher) {
+      StageRecipe stage, List<TermRecipe> terms, Network student, List<Network> teachers) {
     long steps = steps(stage);
     TrainingStepBuilder builder =
         stage.hasTeacher()
-            ? TrainingStep.builder(
-                student, Teacher.of(teacher).withBatchNorm(stage.teacherBatchNorm()))
+            ? TrainingStep.builder(student, teachers(stage, teachers))
             : TrainingStep.builder(student);
     onDevice(builder)
         .inputShape(inputShape())
@@ -305,17 +316,32 @@ public final class Experiment {
     if (stage.trainsBackbone()) {
       builder.trainOnly(student.backbone().toArray(String[]::new));
     }
+    List<String> names = recipe.teachers().stream().map(TeacherRecipe::name).toList();
     for (TermRecipe term : terms) {
+      Network teacher = teachers.get(term.teacher().first(names));
       Taps taps = term.taps().taps(student, teacher);
       LossContext context =
           new LossContext(data.labels(), data.batchSize(), teacher, taps.teacher());
-      Schedule schedule = term.schedule().schedule(steps);
       builder.add(
-          Term.of(term.weight(), term.loss().loss(context))
-              .withTaps(taps)
-              .withSchedule(schedule));
+          term.teacher()
+              .of(
+                  Term.of(term.weight(), term.loss().loss(context))
+                      .withTaps(taps)
+                      .withSchedule(term.schedule().schedule(steps))));
     }
     return builder.build();
+  }
+
+  private Teacher[] teachers(StageRecipe stage, List<Network> networks) {
+    Teacher[] teachers = new Teacher[networks.size()];
+    for (int i = 0; i < teachers.length; i++) {
+      TeacherRecipe teacher = recipe.teachers().get(i);
+      teachers[i] =
+          Teacher.of(teacher.name(), networks.get(i))
+              .withWeight(teacher.weight())
+              .withBatchNorm(stage.teacherBatchNorm());
+    }
+    return teachers;
   }
 
   private TrainingStepBuilder onDevice(TrainingStepBuilder builder) {

@@ -22,7 +22,6 @@ final class ExperimentData {
   private final @Nullable Dataset test; // null if there is none
   private final String credit;
   private final Augmentation augmentation;
-  private final int teacherStepsPerEpoch;
   private final int stepsPerEpoch;
 
   ExperimentData(Recipe recipe, Dataset train, @Nullable Dataset test, String credit) {
@@ -36,7 +35,7 @@ final class ExperimentData {
         perClass.isPresent()
             ? perClass(train, "student.samples_per_class", perClass.getAsInt(), 0)
             : train;
-    teacherStepsPerEpoch = stepsPerEpoch(teacherBatches());
+    recipe.teachers().forEach(this::teacherStepsPerEpoch);
     stepsPerEpoch = stepsPerEpoch(batches(true, 0));
   }
 
@@ -60,9 +59,9 @@ final class ExperimentData {
     }
   }
 
-  /** Returns the number of the teacher's batches in an epoch. */
-  int teacherStepsPerEpoch() {
-    return teacherStepsPerEpoch;
+  /** Returns the number of a teacher's batches in an epoch. */
+  int teacherStepsPerEpoch(TeacherRecipe teacher) {
+    return stepsPerEpoch(teacherBatches(teacher));
   }
 
   /** Returns the number of a student's batches in an epoch, with a teacher or without. */
@@ -110,11 +109,10 @@ final class ExperimentData {
     return credit;
   }
 
-  /** Returns the teacher's batches. */
-  DatasetBatches teacherBatches() {
+  /** Returns a teacher's batches. */
+  DatasetBatches teacherBatches(TeacherRecipe teacher) {
     return checked(
-        "teacher.batch",
-        batches(train, recipe.teacher().seed()).size(recipe.teacher().batch())::build);
+        teacher.run() + ".batch", batches(train, teacher.seed()).size(teacher.batch())::build);
   }
 
   /**

@@ -136,6 +136,11 @@ final class Fields {
     return has(key) ? toConstant(key, type) : otherwise;
   }
 
+  /** Returns which constant is named, in small letters, which must be there. */
+  <E extends Enum<E>> E choice(String key, Class<E> type) {
+    return toConstant(key, type);
+  }
+
   /** Returns one of the texts, which must be there. */
   String choice(String key, Collection<String> choices) {
     String text = text(key);

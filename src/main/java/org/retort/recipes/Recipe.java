@@ -9,15 +9,15 @@ import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 
 /**
- * An experiment: data, a teacher, a student and the ways to train it. Immutable; what changes it
- * returns a changed copy.
+ * An experiment: data, one or more teachers, a student and the ways to train it. Immutable; what
+ * changes it returns a changed copy.
  *
  * @param name what options call it
  * @param title what plots call it
  * @param source where its settings are from
  * @param text the file as it was read, without later changes
  * @param data the data
- * @param teacher the teacher
+ * @param teachers the teachers, at least one
  * @param student the student
  * @param optimizer of all trainings that have none of their own
  * @param methods the ways to train the student, in the order of the table
@@ -28,7 +28,7 @@ public record Recipe(
     String source,
     String text,
     DataRecipe data,
-    TeacherRecipe teacher,
+    List<TeacherRecipe> teachers,
     StudentRecipe student,
     OptimizerRecipe optimizer,
     List<Method> methods) {
@@ -98,15 +98,31 @@ public record Recipe(
   }
 
   /**
+   * Tells the only teacher.
+   *
+   * @return the teacher
+   * @throws RecipeException if there are several
+   */
+  public TeacherRecipe teacher() {
+    if (teachers.size() > 1) {
+      throw new RecipeException(
+          name
+              + ": teachers must be one to be changed or trained alone (got "
+              + teachers.size()
+              + ")");
+    }
+    return teachers.get(0);
+  }
+
+  /**
    * Makes the teacher's training longer or shorter.
    *
    * @param epochs of the teacher, at least 1
    * @return a changed copy
+   * @throws RecipeException if there are several teachers
    */
   public Recipe withTeacherEpochs(int epochs) {
-    return withTeacher(
-        new TeacherRecipe(
-            teacher.network(), epochs, teacher.batch(), teacher.seed(), teacher.optimizer()));
+    return withTeacher(teacher().with(teacher().network(), epochs, teacher().seed()));
   }
 
   /**
@@ -114,11 +130,10 @@ public record Recipe(
    *
    * @param network its name
    * @return a changed copy
+   * @throws RecipeException if there are several teachers
    */
   public Recipe withTeacher(String network) {
-    return withTeacher(
-        new TeacherRecipe(
-            network, teacher.epochs(), teacher.batch(), teacher.seed(), teacher.optimizer()));
+    return withTeacher(teacher().with(network, teacher().epochs(), teacher().seed()));
   }
 
   /**
@@ -126,11 +141,10 @@ public record Recipe(
    *
    * @param seed at least 0
    * @return a changed copy
+   * @throws RecipeException if there are several teachers
    */
   public Recipe withTeacherSeed(long seed) {
-    return withTeacher(
-        new TeacherRecipe(
-            teacher.network(), teacher.epochs(), teacher.batch(), seed, teacher.optimizer()));
+    return withTeacher(teacher().with(teacher().network(), teacher().epochs(), seed));
   }
 
   /**
@@ -156,19 +170,19 @@ public record Recipe(
           name + ": labels_per_class must be part of the recipe to be changed (got none)");
     }
     DataRecipe changed = new DataRecipe(data.name(), data.augmentation(), OptionalInt.of(labels));
-    return new Recipe(name, title, source, text, changed, teacher, student, optimizer, methods);
+    return new Recipe(name, title, source, text, changed, teachers, student, optimizer, methods);
   }
 
   private Recipe withTeacher(TeacherRecipe other) {
-    return new Recipe(name, title, source, text, data, other, student, optimizer, methods);
+    return new Recipe(name, title, source, text, data, List.of(other), student, optimizer, methods);
   }
 
   private Recipe withStudent(StudentRecipe other) {
-    return new Recipe(name, title, source, text, data, teacher, other, optimizer, methods);
+    return new Recipe(name, title, source, text, data, teachers, other, optimizer, methods);
   }
 
   private Recipe withMethods(List<Method> others) {
-    return new Recipe(name, title, source, text, data, teacher, student, optimizer, others);
+    return new Recipe(name, title, source, text, data, teachers, student, optimizer, others);
   }
 
   private Recipe withStages(UnaryOperator<StageRecipe> change) {

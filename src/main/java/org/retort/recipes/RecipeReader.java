@@ -26,7 +26,7 @@ final class RecipeReader {
             fields.text("source"),
             text,
             data,
-            TeacherRecipe.read(fields.mapping("teacher")),
+            TeacherRecipe.readAll(fields),
             student,
             OptimizerRecipe.read(fields.mapping("optimizer"), student.epochs()),
             methods(fields.mapping("methods"), student.epochs()));

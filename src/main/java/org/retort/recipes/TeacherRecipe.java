@@ -1,24 +1,56 @@
 package org.retort.recipes;
 
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Optional;
 import org.retort.models.Networks;
 
 /**
- * The teacher, and how it is trained.
+ * A teacher, and how it is trained.
  *
- * @param network its name
+ * @param name what terms call it
+ * @param weight its part in means of several teachers
+ * @param network the network's name
  * @param epochs of its training
  * @param batch samples per batch
  * @param seed of its parameters and batches
  * @param optimizer another than the recipe's
  */
 public record TeacherRecipe(
-    String network, int epochs, int batch, long seed, Optional<OptimizerRecipe> optimizer) {
-  /** Reads a teacher. */
-  static TeacherRecipe read(Fields fields) {
+    String name,
+    double weight,
+    String network,
+    int epochs,
+    int batch,
+    long seed,
+    Optional<OptimizerRecipe> optimizer) {
+  private static final String ONLY = "teacher";
+
+  /** Reads the key {@code teacher}, of one, or {@code teachers}, a list of several with names. */
+  static List<TeacherRecipe> readAll(Fields recipe) {
+    if (!recipe.has("teachers")) {
+      return List.of(read(recipe.mapping("teacher"), ONLY, 1));
+    }
+    if (recipe.has("teacher")) {
+      throw recipe.wrong("teacher", "not be given with teachers", "both");
+    }
+    List<TeacherRecipe> teachers = new ArrayList<>();
+    for (Fields fields : recipe.mappings("teachers")) {
+      String name = fields.name("name");
+      if (teachers.stream().anyMatch(teacher -> teacher.name().equals(name))) {
+        throw fields.wrong("name", "be another for each teacher", name + " twice");
+      }
+      teachers.add(read(fields, name, fields.notNegative("weight", 1)));
+    }
+    return List.copyOf(teachers);
+  }
+
+  private static TeacherRecipe read(Fields fields, String name, double weight) {
     int epochs = fields.whole("epochs", 1, StudentRecipe.MAX_EPOCHS);
     TeacherRecipe teacher =
         new TeacherRecipe(
+            name,
+            weight,
             fields.choice("network", Networks.names()),
             epochs,
             fields.whole("batch", 1, Integer.MAX_VALUE),
@@ -28,5 +60,19 @@ public record TeacherRecipe(
                 : Optional.empty());
     fields.finish();
     return teacher;
+  }
+
+  /** Returns a copy with another network, length and seed. */
+  TeacherRecipe with(String otherNetwork, int otherEpochs, long otherSeed) {
+    return new TeacherRecipe(name, weight, otherNetwork, otherEpochs, batch, otherSeed, optimizer);
+  }
+
+  /**
+   * Names the run that trains it, and the files of it.
+   *
+   * @return {@code teacher} for the only one of a recipe, otherwise {@code teacher-NAME}
+   */
+  public String run() {
+    return name.equals(ONLY) ? ONLY : ONLY + "-" + name;
   }
 }

@@ -9,6 +9,7 @@ package org.retort.recipes;
  * @param loss the loss
  * @param taps what it compares
  * @param schedule what the weight is multiplied by
+ * @param teacher whom it learns from
  * @param place what messages call it
  */
 record TermRecipe(
@@ -17,6 +18,7 @@ record TermRecipe(
     LossRecipe loss,
     TapsRecipe taps,
     ScheduleRecipe schedule,
+    TeacherChoice teacher,
     String place) {
   /** Reads a term of a stage, which messages call {@code stage}, of some epochs. */
   static TermRecipe read(Fields fields, String stage, int epochs) {
@@ -28,6 +30,7 @@ record TermRecipe(
             LossRecipes.read(fields),
             TapsRecipe.read(fields),
             ScheduleRecipe.read(fields, epochs),
+            TeacherChoice.read(fields),
             fields.place() + stage + ", term " + name);
     fields.finish();
     return term;
@@ -35,6 +38,6 @@ record TermRecipe(
 
   /** Returns a copy of another weight. */
   TermRecipe withWeight(double other) {
-    return new TermRecipe(name, other, loss, taps, schedule, place);
+    return new TermRecipe(name, other, loss, taps, schedule, teacher, place);
   }
 }

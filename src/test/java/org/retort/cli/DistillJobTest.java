@@ -53,7 +53,7 @@ final class DistillJobTest {
     assertThat(ImageIO.read(output.resolve("accuracy.png").toFile())).isNotNull();
     JsonObject results =
         JsonParser.parseString(Files.readString(output.resolve("results.json"))).getAsJsonObject();
-    JsonObject teacher = results.getAsJsonObject("teacher");
+    JsonObject teacher = results.getAsJsonObject("teachers").getAsJsonObject("teacher");
     assertThat(teacher.get("parameters").getAsLong()).isEqualTo(272_186);
     assertThat(teacher.get("accuracyPercent").getAsDouble()).isBetween(0.0, 100.0);
     assertThat(results.getAsJsonArray("students"))

@@ -12,7 +12,7 @@ final class JsonReportTest {
     JsonObject document = parse(Samples.threeSeeds());
 
     assertThat(document.get("recipe").getAsString()).isEqualTo("digits");
-    assertThat(document.get("teacher"))
+    assertThat(document.getAsJsonObject("teachers").get("teacher"))
         .isEqualTo(
             JsonParser.parseString(
                 "{seed: 0, accuracyPercent: 99.72, seconds: 6.04, parameters: 272186,"
@@ -37,7 +37,7 @@ final class JsonReportTest {
   @Test
   void of_studentAlone_hasNoTeacherNoGainAndNoDeviation() {
     JsonObject document = parse(Samples.studentAlone());
-    assertThat(document.get("teacher").isJsonNull()).isTrue();
+    assertThat(document.getAsJsonObject("teachers").isEmpty()).isTrue();
     JsonObject student = document.getAsJsonArray("students").get(0).getAsJsonObject();
     assertThat(student.get("gainPoints").isJsonNull()).isTrue();
     assertThat(student.getAsJsonObject("accuracyPercent").get("deviation").isJsonNull()).isTrue();

@@ -24,22 +24,20 @@ final class Samples {
     Map<String, List<Run>> students = new LinkedHashMap<>();
     students.put("student", runs("student", Map.of(), 88, 91, 85));
     students.put("kd", runs("kd", Map.of("kd", 2.5), 99.5, 99, 100));
-    return new Results(settings(3, Set.of("student", "kd")), Optional.of(TEACHER), students);
+    return new Results(settings(3, Set.of("student", "kd")), Map.of("teacher", TEACHER), students);
   }
 
   /** Returns the results of the student alone, without a teacher, for one seed. */
   static Results studentAlone() {
     return new Results(
-        settings(1, Set.of("student")),
-        Optional.empty(),
-        Map.of("student", runs("student", Map.of(), 88)));
+        settings(1, Set.of("student")), Map.of(), Map.of("student", runs("student", Map.of(), 88)));
   }
 
   /** Returns the results of a teacher and KD, without the student alone, for one seed. */
   static Results kdOnly() {
     return new Results(
         settings(1, Set.of("kd")),
-        Optional.of(TEACHER),
+        Map.of("teacher", TEACHER),
         Map.of("kd", runs("kd", Map.of("kd", 2.5), 99.5)));
   }
 

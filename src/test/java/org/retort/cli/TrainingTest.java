@@ -25,8 +25,8 @@ final class TrainingTest {
     OutputFolder output = new OutputFolder(folder);
     Path checkpoint = output.checkpoints("run", 0).resolve("last.checkpoint");
     try (Network network = experiment.network("resnet8", 1);
-        DatasetBatches batches = experiment.teacherBatches();
-        TrainingStep step = experiment.teacherStep(network);
+        DatasetBatches batches = experiment.teacherBatches(experiment.recipe().teacher());
+        TrainingStep step = experiment.teacherStep(experiment.recipe().teacher(), network);
         Progress progress = Progress.start("test", 1)) {
       new Training("run", experiment, output, progress)
           .train(0, network, step, List.of(), batches, 1);

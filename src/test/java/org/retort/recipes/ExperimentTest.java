@@ -1,6 +1,7 @@
 package org.retort.recipes;
 
 import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
 import static org.assertj.core.api.Assertions.withinPercentage;
 
@@ -34,11 +35,11 @@ final class ExperimentTest {
     Recipe recipe = experiment.recipe();
     assertThat(recipe.name()).isEqualTo(name);
     assertThat(recipe.source()).isNotBlank();
-    try (Network teacher = experiment.network(recipe.teacher().network(), 0);
+    try (NetworkList teachers = experiment.teachers();
         Network student = experiment.network(recipe.student().network(), 0)) {
       for (Method method : recipe.methods()) {
         for (StageRecipe stage : method.stages()) {
-          try (TrainingStep step = experiment.step(stage, student, teacher)) {
+          try (TrainingStep step = experiment.step(stage, student, teachers.all())) {
             assertThat(step.learningRate()).as(method.name()).isPositive();
             assertThat(step.teacherTaps().isEmpty())
                 .as(method.name())
@@ -54,12 +55,12 @@ final class ExperimentTest {
   void step_everyMethodOfFashionMnist_learnsFromABatch() {
     Experiment experiment = Experiment.onNoise(small(Recipes.load("fashion-mnist")));
     Recipe recipe = experiment.recipe();
-    try (Network teacher = experiment.network(recipe.teacher().network(), 0)) {
+    try (NetworkList teachers = experiment.teachers()) {
       for (Method method : recipe.methods()) {
         StageRecipe stage = method.stages().get(0);
         try (Network student = experiment.network(recipe.student().network(), 0);
             DatasetBatches batches = experiment.batches(stage, 0);
-            TrainingStep step = experiment.step(stage, student, teacher)) {
+            TrainingStep step = experiment.step(stage, student, teachers.all())) {
           StepResult result = step.newResult();
           batches.startEpoch(0);
           Batch batch = batches.next();
@@ -115,9 +116,9 @@ final class ExperimentTest {
             Recipes.load("cifar100-repdistiller").withTeacher("resnet20").withStudent("resnet8"));
     StageRecipe stage = method(experiment, "fsp").stages().get(0);
     assertThat(stage.epochs()).isEqualTo(30);
-    try (Network teacher = experiment.network("resnet20", 0);
+    try (NetworkList teachers = experiment.teachers();
         Network student = experiment.network("resnet8", 0);
-        TrainingStep step = experiment.step(stage, student, teacher)) {
+        TrainingStep step = experiment.step(stage, student, teachers.all())) {
       assertThat(step.state().keySet())
           .anyMatch(name -> name.startsWith("momentum.student.layer3."))
           .noneMatch(name -> name.startsWith("momentum.student.fc."));
@@ -125,12 +126,62 @@ final class ExperimentTest {
   }
 
   @Test
+  void step_ofSeveralTeachers_learnsFromThem() {
+    String text =
+        Recipes.load("digits")
+            .text()
+            .replaceFirst(
+                "(?s)teacher:.*?\n\n",
+                """
+                teachers:
+                  - {name: one, network: resnet8, epochs: 1, batch: 64, weight: 3}
+                  - {name: two, network: resnet20, epochs: 1, batch: 64, seed: 1}
+
+                """)
+            .replaceFirst(
+                "(?s)methods:.*",
+                """
+                methods:
+                  both:
+                    stages:
+                      - terms:
+                          - {loss: kd, temperature: 4, teacher: {mean: logits}}
+                          - {loss: kd, temperature: 4, teacher: {mean: probabilities, of: [two]}}
+                          - {loss: nst, taps: [layers], teacher: two}
+                          - {loss: ofd, margins: teacher, taps: [layers.pre], teacher: one}
+                  unnamed:
+                    stages: [{terms: [{loss: kd, temperature: 4}]}]
+                """);
+    Experiment experiment = Experiment.open(RecipeReader.read("two", text), Optional.empty());
+    experiment.checkTeachers();
+    StageRecipe stage = method(experiment, "both").stages().get(0);
+    try (NetworkList teachers = experiment.teachers();
+        Network student = experiment.network("resnet8", 0);
+        DatasetBatches batches = experiment.batches(stage, 0);
+        TrainingStep step = experiment.step(stage, student, teachers.all())) {
+      assertThat(step.teacherTaps("one")).hasSize(3);
+      assertThat(step.teacherTaps("two")).hasSize(3);
+      StepResult result = step.newResult();
+      batches.startEpoch(0);
+      Batch batch = batches.next();
+      step.run(batch, result);
+      assertThat(result.terms()).isEqualTo(4);
+      assertThat(result.total()).isFinite();
+    }
+    assertThatThrownBy(() -> experiment.check(List.of(method(experiment, "unnamed"))))
+        .isInstanceOf(RecipeException.class)
+        .hasMessageEndingWith(
+            "method unnamed, stage 1, term kd: teacher of a term must be named where there are"
+                + " several, one, two (got no name)");
+  }
+
+  @Test
   void teacherStep_digits_dropsItsLearningRateAtSixtyAndEightyPercent() {
     Recipe recipe = Recipes.load("digits").withTeacherEpochs(1);
     Experiment experiment = Experiment.open(recipe, Optional.empty());
     try (Network teacher = experiment.network("resnet8", 0);
-        DatasetBatches batches = experiment.teacherBatches();
-        TrainingStep step = experiment.teacherStep(teacher)) {
+        DatasetBatches batches = experiment.teacherBatches(recipe.teacher());
+        TrainingStep step = experiment.teacherStep(recipe.teacher(), teacher)) {
       assertThat(batches.stepsPerEpoch()).isEqualTo(22);
       batches.startEpoch(0);
       StepResult result = step.newResult();

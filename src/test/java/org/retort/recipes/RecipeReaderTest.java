@@ -3,12 +3,16 @@ package org.retort.recipes;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.OptionalInt;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.retort.train.TeacherBatchNorm;
+import org.retort.train.TeacherMean;
 
 final class RecipeReaderTest {
   private static final String RECIPE =
@@ -52,6 +56,55 @@ final class RecipeReaderTest {
     assertThat(second.trainsBackbone()).isFalse();
     assertThat(second.termNames()).containsExactly("kd", "maps");
     assertThat(recipe.weights()).containsOnlyKeys("kd", "maps").containsEntry("kd", 2.0);
+  }
+
+  private static final String TWO_TEACHERS =
+      RECIPE
+          .replace(
+              "teacher: {network: resnet20, epochs: 20, batch: 64}",
+              "teachers: [{name: deep, network: resnet20, epochs: 20, batch: 64, weight: 2},"
+                  + " {name: small, network: resnet8, epochs: 2, batch: 32, seed: 3}]")
+          .replace("temperature: 4,", "temperature: 4, teacher: {mean: probabilities},")
+          .replace("taps: [layers]", "taps: [layers], teacher: small");
+
+  @Test
+  void read_severalTeachers_areListedAndNamed() {
+    Recipe recipe = RecipeReader.read("a.yaml", TWO_TEACHERS);
+    assertThat(recipe.teachers()).extracting(TeacherRecipe::name).containsExactly("deep", "small");
+    assertThat(recipe.teachers()).extracting(TeacherRecipe::weight).containsExactly(2.0, 1.0);
+    assertThat(recipe.teachers())
+        .extracting(TeacherRecipe::run)
+        .containsExactly("teacher-deep", "teacher-small");
+    assertThat(recipe.teachers().get(1).seed()).isEqualTo(3);
+    List<TermRecipe> terms = recipe.methods().get(0).stages().get(1).terms();
+    assertThat(terms.get(0).teacher())
+        .isEqualTo(new TeacherChoice(List.of(), Optional.of(TeacherMean.PROBABILITIES)));
+    assertThat(terms.get(1).teacher())
+        .isEqualTo(new TeacherChoice(List.of("small"), Optional.empty()));
+    assertThatThrownBy(recipe::teacher)
+        .isInstanceOf(RecipeException.class)
+        .hasMessage("small: teachers must be one to be changed or trained alone (got 2)");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      quoteCharacter = '`',
+      value = {
+        "name: small, network | name: deep, network | 4: name must be another for each teacher (got"
+            + " deep twice)",
+        "student: | `teacher: {network: resnet8}\nstudent:` | 5: teacher must not be given with"
+            + " teachers (got both)",
+        "mean: probabilities | mean: average | 14: mean must be one of logits, probabilities (got"
+            + " average)",
+        "mean: probabilities | of: [deep] | 14: mean must be given (got none)",
+        "weight: 2} | weight: -2} | 4: weight must be at least 0 (got -2.0)"
+      })
+  void read_wrongTeachers_areRefusedWithTheirLine(String part, String other, String message) {
+    String wrong = TWO_TEACHERS.replaceFirst(Pattern.quote(part), other.replace("\\n", "\n"));
+    assertThatThrownBy(() -> RecipeReader.read("a.yaml", wrong))
+        .isInstanceOf(RecipeException.class)
+        .hasMessage("a.yaml:" + message);
   }
 
   @Test
