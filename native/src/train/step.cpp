@@ -35,14 +35,6 @@ std::vector<at::Tensor> select(const std::vector<at::Tensor>& features, const st
   return selected;
 }
 
-/// What teachers say of a batch.
-struct Taught {
-  /// At the teachers' places.
-  std::vector<NetworkOutput> outputs;
-  /// At those of the means.
-  std::vector<at::Tensor> blends;
-};
-
 CriterionInput input_of(const BoundLoss& loss, const Batch& batch, const Taught& taught, const NetworkOutput& learned) {
   CriterionInput input = {criterion_batch(batch), select(learned.features, loss.student_taps), {}, learned.logits, {}};
   if (loss.blend) input.logits_teacher = taught.blends[*loss.blend];
@@ -136,12 +128,7 @@ Attempt TrainingStep::Impl::take(const Batch& batch) {
 
 void TrainingStep::Impl::learn(Attempt& attempt, Work& work) {
   const BoundStage& now = stage();
-  Taught taught;
-  taught.outputs = teachers.outputs(work.batch, now.teachers, attempt.transaction);
-  for (const Blend& blend : now.blends) {
-    const at::NoGradGuard no_gradients;
-    taught.blends.push_back(blended(blend, taught.outputs));
-  }
+  const Taught taught = teachers.teach(work.batch, now.teachers, now.blends, attempt.transaction);
   const Stopwatch watch;
   const NetworkOutput learned = outputs_of_student(work.batch.images);
 

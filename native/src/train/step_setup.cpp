@@ -216,7 +216,7 @@ std::string obstacle_of(const TrainingStepOptions& options) {
   if (!options.cuda_graph) return "no graph is wanted";
   if (options.accumulate > 1) return c10::str("an update takes ", options.accumulate, " batches");
   for (const TeacherOptions& teacher : options.teachers) {
-    if (teacher.cache.samples > 0) return c10::str("outputs of the ", role_of(teacher), " are cached");
+    if (teacher.cache.samples > 0) return c10::str("the ", role_of(teacher), "'s outputs are cached");
   }
   return {};
 }

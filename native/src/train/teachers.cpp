@@ -1,6 +1,9 @@
 #include "train/teachers.h"
 
+#include <ATen/core/grad_mode.h>
+
 #include <algorithm>
+#include <utility>
 
 #include "tensor/check.h"
 
@@ -54,11 +57,14 @@ void Teachers::begin(const Batch& batch, const std::vector<size_t>& used, Transa
   for (size_t place : used) all_[place]->begin(given_of(batch, place), transaction);
 }
 
-std::vector<NetworkOutput> Teachers::outputs(
-    const Batch& batch, const std::vector<size_t>& used, Transaction& transaction) {
-  std::vector<NetworkOutput> outputs(size());
-  for (size_t place : used) outputs[place] = all_[place]->outputs(batch, given_of(batch, place), transaction);
-  return outputs;
+Taught Teachers::teach(
+    const Batch& batch, const std::vector<size_t>& used, const std::vector<Blend>& blends, Transaction& transaction) {
+  const at::NoGradGuard no_gradients;
+  Taught taught;
+  taught.outputs.resize(size());
+  for (size_t place : used) taught.outputs[place] = all_[place]->outputs(batch, given_of(batch, place), transaction);
+  for (const Blend& blend : blends) taught.blends.push_back(blended(blend, taught.outputs));
+  return taught;
 }
 
 bool Teachers::has_new_outputs(const std::vector<size_t>& used) const {

@@ -12,6 +12,14 @@
 
 namespace retort {
 
+/// What teachers say of a batch.
+struct Taught {
+  /// At the teachers' places; undefined for those that were not asked.
+  std::vector<NetworkOutput> outputs;
+  /// The means of logits, in the order in which they were asked for.
+  std::vector<at::Tensor> blends;
+};
+
 /// All teachers of a step, of which a stage uses some.
 class Teachers {
  public:
@@ -29,8 +37,9 @@ class Teachers {
   void check(const Batch& batch, const std::vector<size_t>& used) const;
   /// Begins a step.
   void begin(const Batch& batch, const std::vector<size_t>& used, Transaction& transaction);
-  /// The outputs at the teachers' places; those of others are undefined.
-  std::vector<NetworkOutput> outputs(const Batch& batch, const std::vector<size_t>& used, Transaction& transaction);
+  /// Their outputs, and means of their logits.
+  Taught teach(
+      const Batch& batch, const std::vector<size_t>& used, const std::vector<Blend>& blends, Transaction& transaction);
   /// Whether a teacher has new outputs to be cached.
   bool has_new_outputs(const std::vector<size_t>& used) const;
   /// Caches them, for good.

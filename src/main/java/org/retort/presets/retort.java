@@ -57,6 +57,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/train/adam.h",
               "retort/train/stage.h",
               "retort/train/step_checkpoint.h",
+              "retort/train/teacher.h",
               "retort/train/training_step.h",
               "retort_bridge.h"
             },
