@@ -39,7 +39,7 @@ enum class Precision {
   kFloat16,
 };
 
-/// The mode of the teacher's BatchNorms. The rest of the teacher is always in evaluation mode.
+/// The mode of a teacher's BatchNorms. The rest of the teacher is always in evaluation mode.
 enum class TeacherBatchNorm {
   /// Normalise by the running statistics, as most code does.
   kEvaluation,

@@ -46,7 +46,7 @@ import org.retort.models.Network;
  * Calls on one step are serialised; several steps run concurrently, unless they share a network.
  *
  * <p>A step is a transaction: it commits, or it fails and is rolled back. Rolling back restores,
- * bit for bit, parameters, buffers, optimizer, accumulated gradients, losses, the teacher's cache,
+ * bit for bit, parameters, buffers, optimizer, accumulated gradients, losses, caches of teachers,
  * the default generator and the counters.
  *
  * <p>The step shares the networks: it stays usable when they are closed.
@@ -455,10 +455,10 @@ public final class TrainingStep implements AutoCloseable {
 
   /**
    * Saves everything that a step changes, which is all that is needed to resume, to one file:
-   * student, buffers, optimizer, accumulated gradients, losses, the teacher's running statistics if
+   * student, buffers, optimizer, accumulated gradients, losses, a teacher's running statistics if
    * they are updated, random state, counters and choice of formats. The write is atomic: a previous
    * file stays until the new one is synced. In another file system than the default, it stays until
-   * the new one is complete. The cache of the teacher's outputs is not part of the checkpoint.
+   * the new one is complete. Caches of teachers' outputs are not part of the checkpoint.
    *
    * @param file where to write
    * @throws IllegalArgumentException if it is null
@@ -546,7 +546,7 @@ public final class TrainingStep implements AutoCloseable {
 
   /**
    * Resumes from a checkpoint: on the same machine, with the same number of threads and, if there
-   * is one, the same file of the teacher's cache, the next steps compute the same bits as after
+   * is one, the same file of each teacher's cache, the next steps compute the same bits as after
    * {@link #save}. Published weights stay as they are.
    *
    * @param file a file of a step with the same options, in any file system

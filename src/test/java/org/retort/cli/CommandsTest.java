@@ -75,6 +75,46 @@ final class CommandsTest {
   }
 
   @Test
+  void distill_severalTeachers_trainsEach() throws IOException {
+    Path recipe = folder.resolve("two.yaml");
+    Files.writeString(
+        recipe,
+        """
+        name: two
+        source: a test
+        data: {name: digits}
+        teachers:
+          - {name: one, network: resnet8, epochs: 1, batch: 64}
+          - {name: two, network: resnet8, epochs: 1, batch: 64, seed: 1}
+        student: {network: resnet8, epochs: 1, batch: 64}
+        optimizer: {name: sgd, learning_rate: 0.05}
+        methods:
+          both:
+            stages: [{terms: [{loss: kd, temperature: 4, teacher: {mean: probabilities}}]}]
+        """);
+    Path output = folder.resolve("output");
+    run("distill", "--recipe=" + recipe, "--seeds=1", "--output=" + output);
+    assertThat(out.toString()).containsSubsequence("teacher-one", "teacher-two", "both");
+    assertThat(output.resolve("teacher-one.pt")).isNotEmptyFile();
+    assertThat(output.resolve("teacher-two.pt")).isNotEmptyFile();
+    assertThat(json(output.resolve("results.json")).getAsJsonObject("teachers").keySet())
+        .containsExactly("teacher-one", "teacher-two");
+
+    for (String[] wrong :
+        new String[][] {
+          {"distill", "--teacher=resnet8", "--recipe=" + recipe},
+          {"distill", "--teacher-epochs=1", "--recipe=" + recipe},
+          {"train", "--recipe=" + recipe}
+        }) {
+      assertThat(execute(with(wrong, folder.resolve("none")))).isEqualTo(2);
+      assertThat(err.toString())
+          .isEqualTo(
+              "retort %s: %s must come with a recipe of one teacher (got 2 of two)\n"
+                  .formatted(wrong[0], wrong[1].replaceFirst("=.*", "")));
+    }
+  }
+
+  @Test
   void distill_resumedWithMoreSeeds_keepsWhatIsFinished() throws IOException {
     String[] options = {
       "distill", "--methods=student", "--epochs=1", "--no-plots", "--output=" + folder
