@@ -1,7 +1,7 @@
 """Programs of torch.export beside what eager PyTorch computes, against which Retort's are tested.
 
 `exported_test.py write FOLDER` writes the small cases of native/tests/exported for the PyTorch that runs it, and
-`exported_test.py write_loss FOLDER` the loss of native/tests/programs.
+`exported_test.py write_programs FOLDER` those of native/tests/programs.
 `exported_test.py TEST_PROGRAM`, which ctest runs, hands networks of RepDistiller, torchvision and timm to the GoogleTest
 program models_internals_test, one at a time. Exits with 77, ctest's "skipped", where torch, torchvision or timm is not
 installed.
@@ -223,7 +223,15 @@ class AttentionTransfer(nn.Module):
         return torch.stack(losses).sum()
 
 
-def write_loss(path):
+def save(program, path):
+    original = str(path) + ".original.pt2"
+    torch.export.save(program, original)
+    without_traces(original, path)
+    os.remove(original)
+
+
+def write_programs(folder):
+    """A loss, and a network in float32."""
     loss = AttentionTransfer()
     with torch.no_grad():
         loss.regressor.weight.copy_(torch.eye(4).view(4, 4, 1, 1))
@@ -232,10 +240,8 @@ def write_loss(path):
     taps = tuple([torch.randn(BATCH, *shape, dtype=torch.float64) for shape in shapes] for shapes in maps)
     batch = torch.export.Dim("batch")
     program = torch.export.export(loss, taps, dynamic_shapes=([{0: batch}] * 2, [{0: batch}] * 2))
-    original = str(path) + ".original.pt2"
-    torch.export.save(program, original)
-    without_traces(original, path)
-    os.remove(original)
+    save(program, folder / "attention_transfer.pt2")
+    save(exported(Residual().train(), torch.randn(BATCH, 3, 64, 64)), folder / "residual.pt2")
 
 
 def tensors_of(value):
@@ -284,7 +290,8 @@ def write_case(folder, name, model, size, whole=False):
     by_call = {}
     for module_path, calls in taps.items():
         for i, value in enumerate(calls):
-            if value is not None:
+            # Some models fold the batch into patches.
+            if value is not None and value.dim() > 0 and value.shape[0] == BATCH:
                 by_call[f"{module_path}@{i}"] = value
     cotangent = torch.randn_like(outputs[0])
     parameters = dict(model.named_parameters())
@@ -356,7 +363,8 @@ if __name__ == "__main__":
         for case, (make, size) in SMALL.items():
             torch.manual_seed(0)
             write_case(sys.argv[2], f"{case}-{version}", make(), size)
-    elif sys.argv[1] == "write_loss":
-        write_loss(pathlib.Path(sys.argv[2], "attention_transfer.pt2"))
+    elif sys.argv[1] == "write_programs":
+        torch.manual_seed(0)
+        write_programs(pathlib.Path(sys.argv[2]))
     else:
         test(sys.argv[1], sys.argv[2:])

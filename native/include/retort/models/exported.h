@@ -28,7 +28,7 @@ namespace retort {
 /// that does something else there can be saved with a second program,
 ///
 /// ```python
-/// torch.export.pt2_archive.package.package_pt2(
+/// torch.export.pt2_archive._package.package_pt2(
 ///     "model.pt2", exported_programs={"model": program, "evaluation": export(model.eval())})
 /// ```
 ///

@@ -23,6 +23,7 @@ import picocli.CommandLine.Spec;
       TrainCommand.class,
       EvaluateCommand.class,
       ExportCommand.class,
+      InspectCommand.class,
       RecipesCommand.class,
       BenchCommand.class
     },

@@ -359,6 +359,27 @@ final class CommandsTest {
   }
 
   @Test
+  void inspect_printsModulesAndTaps() {
+    assertThat(execute("inspect", "native/tests/exported/residual-2.10.pt2")).isZero();
+    assertThat(out.toString())
+        .startsWith("PyTorch 2.10")
+        .contains("layer1.1.conv1")
+        .contains("map1=layer1  [batch, 4, 6, 6]");
+  }
+
+  @Test
+  void inspect_otherFiles_isOneLineAndExitCode2() {
+    assertThat(execute("inspect", "none.pt2")).isEqualTo(2);
+    assertThat(err.toString())
+        .isEqualTo("retort inspect: <file.pt2> must be a file that is there (got none.pt2)\n");
+    err.getBuffer().setLength(0);
+    assertThat(execute("inspect", "pom.xml")).isEqualTo(2);
+    assertThat(err.toString())
+        .startsWith("retort inspect: describe_exported: file must be a program of torch.export")
+        .containsOnlyOnce("\n");
+  }
+
+  @Test
   void train_wrongSeed_isOneLineAndExitCode2() {
     assertThat(execute("train", "--seed=-1")).isEqualTo(2);
     assertThat(err.toString()).isEqualTo("retort train: --seed must be at least 0 (got -1)\n");
