@@ -484,5 +484,89 @@ TEST_F(TorchScriptTest, FailuresInsideTheModuleAreOneLine) {
       "TorchScriptNetwork: images must be accepted by the module (got [2, 3, 6, 6]: AssertionError: two is a crowd)");
 }
 
+// ---- taps at modules ------------------------------------------------------------------------------------------------
+
+/// Returns logits alone; a part is called twice and overwrites what it is given, another one in a branch.
+torch::jit::Module program_of_parts() {
+  const auto part = [](const std::string& name) {
+    torch::jit::Module module(name);
+    module.register_attribute("training", c10::BoolType::get(), true);
+    return module;
+  };
+  torch::jit::Module act = part("Act");
+  act.define("def forward(self, x):\n    return torch.relu_(x)\n");
+  torch::jit::Module block = part("Block");
+  block.register_parameter("weight", at::randn({3, 3, 3, 3}).requires_grad_(), /*is_buffer=*/false);
+  block.register_module("act", act);
+  block.define(
+      "def forward(self, x):\n"
+      "    y = self.act.forward(torch.conv2d(x, self.weight, None, [1, 1], [1, 1]))\n"
+      "    return self.act.forward(y - x)\n");
+  torch::jit::Module pair = part("Pair");
+  pair.define("def forward(self, x):\n    return x, 2 * x\n");
+  torch::jit::Module net = part("Net");
+  net.register_parameter("head", at::randn({5, 3}).requires_grad_(), /*is_buffer=*/false);
+  net.register_buffer("calls", at::zeros({}, at::kLong));
+  net.register_module("layer1", block);
+  net.register_module("pair", pair);
+  net.define(
+      "def logits(self, x):\n"
+      "    first, second = self.pair.forward(self.layer1.forward(x))\n"
+      "    if self.training:\n"
+      "        self.calls.add_(1)\n"
+      "        first = self.layer1.forward(first)\n"
+      "    return torch.linear(first.mean([2, 3]), self.head)\n"
+      "def forward(self, x):\n"
+      "    return self.logits(x)\n");
+  return net;
+}
+
+TEST_F(TorchScriptTest, TapsAreAtParts) {
+  const torch::jit::Module program = program_of_parts();
+  const auto loaded = load_torchscript(
+      save(program), {"conv=layer1.act@0:in", "first=layer1.act@0", "sum=layer1.act:in", "last=layer1.act",
+                      "map=layer1", "images=layer1:in"});
+  EXPECT_EQ(loaded->tap_names(), std::vector<std::string>({"conv", "first", "sum", "last", "map", "images"}));
+  loaded->eval();
+  const NetworkOutput output = loaded->forward(images_);
+  const at::Tensor conv = at::conv2d(images_, program.attr("layer1").toModule().attr("weight").toTensor(), {}, 1, 1);
+  const at::Tensor first = at::relu(conv);
+  const std::vector<at::Tensor> expected = {
+      conv, first, first - images_, at::relu(first - images_), at::relu(first - images_), images_};
+  for (size_t i = 0; i < expected.size(); ++i) EXPECT_TRUE(close(output.features[i], expected[i])) << i;
+  EXPECT_TRUE(close(output.logits, at::linear(expected[4].mean({2, 3}), program.attr("head").toTensor())));
+
+  // It trains, serves and is saved under the same names.
+  EXPECT_EQ(loaded->state_dict().keys(), std::vector<std::string>({"head", "layer1.weight", "calls"}));
+  EXPECT_TRUE(same_bits(loaded->predict(images_), output.logits));
+  loaded->train();
+  loaded->forward(images_).features[2].sum().backward();
+  EXPECT_GT(loaded->named_parameters()["layer1.weight"].grad().abs().max().item<double>(), 0);
+  EXPECT_EQ(loaded->state_dict()["calls"].item<int64_t>(), 1);
+  loaded->save_torchscript(folder_.file("tapped.ts"));
+  const auto again = load_torchscript(folder_.file("tapped.ts"), {"sum"});
+  again->eval();
+  EXPECT_TRUE(same_bits(again->forward(images_).features[0], output.features[2]));
+}
+
+TEST_F(TorchScriptTest, TapsAtPartsAreRefused) {
+  const std::string file = save(program_of_parts());
+  const auto error_with = [&](const std::string& tap) { return error_of([&] { load_torchscript(file, {tap}); }); };
+  EXPECT_EQ(
+      error_with("a=layer1.atc"),
+      "load_torchscript: tap must be at one of the program's 3 modules (got layer1.atc, did you mean layer1.act, "
+      "layer1, "
+      "pair?)");
+  EXPECT_EQ(
+      error_with("a=layer1.act@2"),
+      "load_torchscript: tap must be at one of the calls @0 to @1 of layer1.act (got layer1.act@2)");
+  EXPECT_EQ(
+      error_with("a=pair"),
+      "load_torchscript: tap must be at a module that returns one tensor (got pair, which returns 2)");
+  EXPECT_EQ(
+      error_with("a="),
+      "load_torchscript: tap must be a module's path such as layer1=layer1.1.relu@0 or layer1.1.relu:in (got a=)");
+}
+
 }  // namespace
 }  // namespace retort

@@ -18,8 +18,14 @@ namespace retort {
 /// Attributes that a forward pass assigns (counters, buffers) are part of the network's state.
 ///
 /// @param path file written by `torch.jit.save`; its tensors are moved to the CPU
-/// @param tap_names one name for each feature of a list, or a selection of a dict's keys; empty for the names above
+/// Where the module returns logits alone, or other features than wanted, taps can be at the calls of its parts, as
+/// load_exported() has them: `layer1=layer1.1.relu`, `map=layer3.1.relu@0:in`. The features are these alone then. Calls
+/// in a loop or a branch, and parts of a module that was inlined when it was saved, can't be tapped.
+///
+/// @param tap_names one name for each feature of a list, or a selection of a dict's keys; empty for the names above; or
+///     taps by the paths of parts, each with a name and an equals sign
 /// @throws FileError if the file is missing or not a TorchScript module
+/// @throws c10::ValueError if a tap by its path is at no part, or not at one tensor
 RETORT_API std::shared_ptr<Network> load_torchscript(
     const std::string& path, const std::vector<std::string>& tap_names = {});
 

@@ -25,11 +25,10 @@ using exported::Feature;
 using exported::NetworkSource;
 using exported::Program;
 using exported::Source;
-using exported::Tap;
 
 constexpr const char* kLoad = "load_exported";
 
-NetworkSource read_network(Archive& archive, const std::string& name, const std::vector<Tap>& taps) {
+NetworkSource read_network(Archive& archive, const std::string& name, const std::vector<ModuleTap>& taps) {
   NetworkSource network = {exported::read_source(archive, name), "", {}};
   const Program& program = network.source.program;
   exported::NetworkResults results = exported::network_results(program);
@@ -38,7 +37,7 @@ NetworkSource read_network(Archive& archive, const std::string& name, const std:
     network.features = std::move(results.features);
   } else {
     const exported::ModuleValues modules(program);
-    for (const Tap& tap : taps) network.features.push_back({tap.name, modules.value_of(tap)});
+    for (const ModuleTap& tap : taps) network.features.push_back({tap.name, modules.value_of(tap)});
   }
   return network;
 }
@@ -56,7 +55,7 @@ std::vector<std::optional<int64_t>> input_shape_of(const Program& program) {
 }
 
 std::shared_ptr<Network> network_of(
-    std::shared_ptr<caffe2::serialize::ReadAdapterInterface> file, const std::vector<Tap>& taps) {
+    std::shared_ptr<caffe2::serialize::ReadAdapterInterface> file, const std::vector<ModuleTap>& taps) {
   Archive archive(std::move(file));
   const NetworkSource network = read_network(archive, archive.main_program(), taps);
   const Program& program = network.source.program;
@@ -89,7 +88,7 @@ std::shared_ptr<Network> network_of(
 std::shared_ptr<Network> load(
     std::shared_ptr<caffe2::serialize::ReadAdapterInterface> file, const std::vector<std::string>& taps,
     const std::string& name) {
-  const std::vector<Tap> parsed = exported::parse_taps(taps);
+  const std::vector<ModuleTap> parsed = parse_module_taps(kLoad, taps);
   return exported::read(kLoad, name, [&] { return network_of(std::move(file), parsed); });
 }
 

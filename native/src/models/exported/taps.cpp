@@ -4,37 +4,11 @@
 
 #include "models/exported/operators.h"
 #include "tensor/check.h"
-#include "tensor/spelling.h"
 
 namespace retort::exported {
 namespace {
 
 constexpr const char* kLoad = "load_exported";
-constexpr size_t kSuggestions = 5;
-
-Tap parse_tap(const std::string& text) {
-  Tap tap;
-  const size_t equals = text.find('=');
-  tap.text = equals == std::string::npos ? text : text.substr(equals + 1);
-  tap.name = text.substr(0, equals);
-  tap.path = tap.text;
-  const std::string input = ":in";
-  if (tap.path.size() >= input.size() && tap.path.compare(tap.path.size() - input.size(), input.size(), input) == 0) {
-    tap.is_input = true;
-    tap.path.erase(tap.path.size() - input.size());
-  }
-  bool is_readable = true;
-  if (const size_t mark = tap.path.find('@'); mark != std::string::npos) {
-    const std::string number = tap.path.substr(mark + 1);
-    is_readable = !number.empty() && number.size() < 10 && number.find_first_not_of("0123456789") == std::string::npos;
-    if (is_readable) tap.call = std::stoll(number);
-    tap.path.erase(mark);
-  }
-  RETORT_CHECK(
-      is_readable && !tap.name.empty() && !tap.path.empty(), kLoad,
-      ": tap must be a module's path such as layer1=layer1.1.relu@0 or layer1.1.relu:in (got ", text, ")");
-  return tap;
-}
 
 /// Whether a node overwrites its first argument, as counters do.
 bool is_in_place(const Node& node) {
@@ -42,18 +16,6 @@ bool is_in_place(const Node& node) {
 }
 
 }  // namespace
-
-std::vector<Tap> parse_taps(const std::vector<std::string>& texts) {
-  std::vector<Tap> taps;
-  std::set<std::string> names;
-  for (const std::string& text : texts) {
-    taps.push_back(parse_tap(text));
-    RETORT_CHECK(
-        names.insert(taps.back().name).second, kLoad, ": taps must have names of their own (got ", taps.back().name,
-        " twice)");
-  }
-  return taps;
-}
 
 ModuleValues::ModuleValues(const Program& program) : program_(program) {
   for (const BoundTensor& tensor : program.tensors) state_.insert(tensor.value);
@@ -103,31 +65,25 @@ ModuleValues::Values ModuleValues::values_of(const Nodes& inside) const {
   return values;
 }
 
-std::string ModuleValues::value_of(const Tap& tap) const {
+std::string ModuleValues::value_of(const ModuleTap& tap) const {
   const auto module = calls_.find(tap.path);
   if (module == calls_.end()) {
-    const bool is_idle =
-        std::find(program_.modules.begin(), program_.modules.end(), tap.path) != program_.modules.end();
+    const auto is_idle = std::find(program_.modules.begin(), program_.modules.end(), tap.path);
     RETORT_CHECK(
-        !is_idle, kLoad, ": tap must be at a module that computes something, unlike Identity (got ", tap.text, ")");
+        is_idle == program_.modules.end(), kLoad,
+        ": tap must be at a module that computes something, unlike Identity (got ", tap.text, ")");
     std::vector<std::string> known;
     for (const auto& [path, calls] : calls_) {
       if (!path.empty()) known.push_back(path);
     }
-    fail(
-        kLoad, ": tap must be at one of the program's ", known.size(), " modules (got ", tap.text,
-        known.empty() ? "" : ", did you mean " + c10::Join(", ", nearest(known, tap.path, kSuggestions)) + "?", ")");
+    fail_for_path(kLoad, tap, known);
   }
   const int64_t last = module->second.rbegin()->first;
   const auto call = module->second.find(tap.call.value_or(last));
-  RETORT_CHECK(
-      call != module->second.end(), kLoad, ": tap must be at one of the calls @0 to @", last, " of ", tap.path,
-      " (got ", tap.text, ")");
+  if (call == module->second.end()) fail_for_call(kLoad, tap, last);
   const Values values = values_of(call->second);
   const std::vector<std::string>& found = tap.is_input ? values.taken : values.returned;
-  RETORT_CHECK(
-      found.size() == 1, kLoad, ": tap must be at a module that ", tap.is_input ? "takes" : "returns",
-      " one tensor (got ", tap.text, ", which ", tap.is_input ? "takes " : "returns ", found.size(), ")");
+  if (found.size() != 1) fail_for_count(kLoad, tap, found.size());
   return found.front();
 }
 

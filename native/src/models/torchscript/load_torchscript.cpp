@@ -2,6 +2,7 @@
 #include <torch/csrc/jit/api/module.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <algorithm>
 #include <functional>
 #include <utility>
 
@@ -10,6 +11,7 @@
 #include "io/whole_file.h"
 #include "models/network_state.h"
 #include "models/preprocessing_text.h"
+#include "models/torchscript/module_taps.h"
 #include "models/torchscript/program_network.h"
 #include "runtime/exit_gate.h"
 #include "tensor/check.h"
@@ -33,6 +35,12 @@ std::shared_ptr<Network> network_of(
   }
   ProgramTraits traits;
   traits.tap_names = tap_names;
+  const auto is_path = [](const std::string& tap) { return tap.find('=') != std::string::npos; };
+  if (std::any_of(tap_names.begin(), tap_names.end(), is_path)) {
+    const std::vector<ModuleTap> taps = parse_module_taps(kLoad, tap_names);
+    program = with_module_taps(kLoad, program, taps);
+    std::transform(taps.begin(), taps.end(), traits.tap_names.begin(), [](const ModuleTap& tap) { return tap.name; });
+  }
   const auto network = program_network(program, std::move(traits));
   if (const std::string& text = extras[kPreprocessingRecord]; !text.empty()) {
     network->set_preprocessing(parse_preprocessing(kLoad, text, name));
