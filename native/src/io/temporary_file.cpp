@@ -74,7 +74,7 @@ TemporaryFile::TemporaryFile(const std::string& path) : path_(path), file_(creat
 int TemporaryFile::create() {
   while (true) {
     name_ = new_name(path_);
-    const int file = ::open(name_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    const int file = ::open(name_.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     if (file >= 0 ? own(file) : errno != EEXIST) return file;
     if (file >= 0) ::close(file);
   }

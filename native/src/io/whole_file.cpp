@@ -25,7 +25,10 @@ void write_whole_file(const char* function, const std::string& path, std::string
   require(temporary.file().write_at(0, bytes));
   require(::fsync(temporary.file().get()) == 0);
   require(temporary.rename());
-  // The new name survives a loss of power only if the folder is synced, too; some file systems can't.
+  sync_folder(path);
+}
+
+void sync_folder(const std::string& path) {
   const std::string folder = std::filesystem::path(path).parent_path().string();
   const Descriptor directory(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (directory.get() >= 0) ::fsync(directory.get());

@@ -14,6 +14,9 @@ namespace retort {
 /// @throws FileError if it cannot be written
 void write_whole_file(const char* function, const std::string& path, std::string_view bytes);
 
+/// Syncs a file's folder, so that a new name survives a loss of power. Some file systems can't.
+void sync_folder(const std::string& path);
+
 /// Requires a file that is there.
 /// @param function the caller's name, for error messages
 /// @throws FileError if it isn't, or is no regular file
