@@ -30,4 +30,5 @@
 #include <retort/runtime.h>
 #include <retort/train/adam.h>
 #include <retort/train/sgd.h>
+#include <retort/train/stored_outputs.h>
 #include <retort/train/training_step.h>
