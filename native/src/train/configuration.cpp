@@ -1,5 +1,7 @@
 #include "train/configuration.h"
 
+#include <retort/train/stored_outputs.h>
+
 #include <algorithm>
 #include <cstdint>
 #include <map>
@@ -147,15 +149,16 @@ std::vector<Line> lines_of(const std::string& configuration) {
 }
 
 void describe_teacher(const TeacherOptions& teacher, std::ostream& text) {
-  text << describe(
-              "teacher", {{"name", teacher.name},
-                          {"weight", teacher.weight},
-                          {"input_shape", teacher.preprocessing.input_shape},
-                          {"images", teacher.preprocessing.description()},
-                          {"format", static_cast<int64_t>(teacher.format)},
-                          {"precision", static_cast<int64_t>(teacher.precision)},
-                          {"batch_norm", static_cast<int64_t>(teacher.batch_norm)}})
-       << '\n';
+  std::vector<Option> of_teacher = {
+      {"name", teacher.name},
+      {"weight", teacher.weight},
+      {"input_shape", teacher.preprocessing.input_shape},
+      {"images", teacher.preprocessing.description()},
+      {"format", static_cast<int64_t>(teacher.format)},
+      {"precision", static_cast<int64_t>(teacher.precision)},
+      {"batch_norm", static_cast<int64_t>(teacher.batch_norm)}};
+  if (teacher.stored_outputs) of_teacher.emplace_back("outputs", teacher.stored_outputs->description());
+  text << describe("teacher", of_teacher) << '\n';
 }
 
 void describe_stage(const Stage& stage, std::ostream& text) {
@@ -209,6 +212,8 @@ std::string configuration_of(const TrainingStepOptions& options) {
   text << describe("step", of_step) << '\n' << options.preprocessing.description() << '\n';
   if (tells_teachers) {
     for (const TeacherOptions& teacher : options.teachers) describe_teacher(teacher, text);
+  } else if (first.stored_outputs) {
+    text << first.stored_outputs->description() << '\n';
   }
   describe_stage(options, text);
   for (const Stage& stage : options.later_stages) describe_stage(stage, text);
@@ -217,15 +222,21 @@ std::string configuration_of(const TrainingStepOptions& options) {
 
 std::optional<ConfigurationDifference> find_difference(const std::string& own, const std::string& other) {
   if (own == other) return std::nullopt;
-  const std::vector<Line> others = lines_of(other);
-  for (const Line& line : lines_of(own)) {
-    const auto found = std::find_if(others.begin(), others.end(), [&](const Line& candidate) {
-      return candidate.key == line.key && candidate.place == line.place;
+  const std::vector<Line> own_lines = lines_of(own), others = lines_of(other);
+  const auto text_in = [](const std::vector<Line>& lines, const Line& like) {
+    const auto found = std::find_if(lines.begin(), lines.end(), [&](const Line& candidate) {
+      return candidate.key == like.key && candidate.place == like.place;
     });
-    const std::string_view text = found == others.end() ? kNothing : std::string_view(found->text);
+    return found == lines.end() ? kNothing : std::string_view(found->text);
+  };
+  for (const Line& line : own_lines) {
+    const std::string_view text = text_in(others, line);
     if (text != line.text) return difference_of(line.key, line.text, text, line.place);
   }
-  // Only a forged file has more lines than its step, with all of those among them.
+  for (const Line& line : others) {
+    if (text_in(own_lines, line) == kNothing) return difference_of(line.key, kNothing, line.text, line.place);
+  }
+  // Only a forged file has one of them twice.
   return ConfigurationDifference{"configuration", "of no more lines", "more"};
 }
 

@@ -14,6 +14,7 @@
 #include "tensor/parameters.h"
 #include "train/configuration.h"
 #include "train/step.h"
+#include "train/stored_teacher.h"
 
 namespace retort {
 namespace {
@@ -79,7 +80,7 @@ Preprocessing own_preprocessing(const TeacherOptions& teacher) {
 Preprocessing common_preprocessing(const std::vector<TeacherOptions>& teachers) {
   std::optional<Preprocessing> common;
   for (const TeacherOptions& teacher : teachers) {
-    if (!teacher.network) continue;
+    if (!teacher.network || teacher.stored_outputs) continue;
     const Preprocessing trained = teacher.network->preprocessing();
     if (normalizes(teacher.preprocessing) || (common && !common->normalizes_as(trained))) return {};
     if (!common) common = trained;
@@ -148,6 +149,24 @@ void check_teachers(const TrainingStepOptions& options) {
   }
 }
 
+/// Puts stand-ins for the networks whose outputs are stored in their place.
+void adopt_stored_outputs(std::vector<TeacherOptions>& teachers) {
+  for (TeacherOptions& teacher : teachers) {
+    if (!teacher.stored_outputs) continue;
+    RETORT_CHECK(
+        !teacher.network, kName, ": network of ", role_of(teacher),
+        " must not be given with stored outputs (got both)");
+    RETORT_CHECK(
+        teacher.cache.samples == 0, kName, ": cache of ", role_of(teacher),
+        " must not be given with stored outputs (got one of ", teacher.cache.samples, " samples)");
+    teacher.network = std::make_shared<StoredTeacher>(teacher.stored_outputs);
+    teacher.preprocessing = {};
+    teacher.format = MemoryFormat::kContiguous;
+    teacher.precision = Precision::kFull;
+    teacher.batch_norm = TeacherBatchNorm::kEvaluation;
+  }
+}
+
 /// Checks what needs no network's shapes, after it has probed the networks, for members that need them.
 TrainingStepOptions probed(TrainingStepOptions options) {
   RETORT_CHECK(options.student, kName, ": student must be given (got null)");
@@ -156,6 +175,7 @@ TrainingStepOptions probed(TrainingStepOptions options) {
   // Its logits come with the batches.
   if (options.teachers.empty()) options.teachers.emplace_back();
   check_teachers(options);
+  adopt_stored_outputs(options.teachers);
   const std::vector<int64_t>& shape = options.preprocessing.input_shape;
   if (options.input_shape.empty()) options.input_shape = shape;
   RETORT_CHECK(
@@ -217,6 +237,7 @@ std::string obstacle_of(const TrainingStepOptions& options) {
   if (options.accumulate > 1) return c10::str("an update takes ", options.accumulate, " batches");
   for (const TeacherOptions& teacher : options.teachers) {
     if (teacher.cache.samples > 0) return c10::str("the ", role_of(teacher), "'s outputs are cached");
+    if (teacher.stored_outputs) return c10::str("the ", role_of(teacher), "'s outputs are stored");
   }
   return {};
 }

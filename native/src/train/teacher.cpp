@@ -78,6 +78,7 @@ Teacher::Teacher(
   RETORT_CHECK(network_ || samples == 0, kName, ": ", role_, " must be given with a cache (got null)");
   if (!network_) return;
 
+  stored_ = dynamic_cast<const StoredTeacher*>(network_.get());
   classes_ = network_->classes();
   participant_.emplace(*network_);
   for (const std::string& tap : taps_) {
@@ -119,6 +120,7 @@ void Teacher::check(const Batch& batch, const NetworkOutput& given) const {
         ShapeError, network_, kName, ": ", role_,
         "'s logits must be given without its network (got an undefined tensor)");
     if (cache_) check_rows(kName, "indices", batch.indices, 1, cache_->samples());
+    if (stored_) check_rows(kName, "indices", batch.indices, 1, stored_->outputs().options().samples);
     return;
   }
   const at::Tensor& logits = given.logits;
@@ -138,7 +140,7 @@ void Teacher::begin(const NetworkOutput& given, Transaction& transaction) {
   has_joined_ = false;
   ran_ = false;
   fresh_.clear();
-  if (!given.logits.defined() && !cache_) join(transaction);
+  if (!given.logits.defined() && !cache_ && !stored_) join(transaction);
 }
 
 void Teacher::join(Transaction& transaction) {
@@ -149,6 +151,7 @@ void Teacher::join(Transaction& transaction) {
 NetworkOutput Teacher::outputs(const Batch& batch, const NetworkOutput& given, Transaction& transaction) {
   const at::NoGradGuard no_gradients;
   NetworkOutput output = given.logits.defined() ? given
+                         : stored_              ? stored_->outputs().read(batch.indices, tap_indices_)
                          : cache_               ? cached(batch, transaction)
                                                 : computed(batch.images, transaction);
   const auto like_student = [this](at::Tensor& tensor) {

@@ -13,11 +13,13 @@
 #include "models/preprocessor.h"
 #include "train/format_choice.h"
 #include "train/participants.h"
+#include "train/stored_teacher.h"
 #include "train/teacher_cache.h"
 
 namespace retort {
 
-/// A teacher's outputs for batches: computed, given with the batch or cached. Constants, in the student's dtype.
+/// A teacher's outputs for batches: computed, given with the batch, cached or stored. Constants, in the student's
+/// dtype.
 class Teacher {
  public:
   /// @param options of which the network has been probed, or is null, and the preprocessing is complete

@@ -50,7 +50,7 @@ enum class FileAccess {
 };
 
 /// The outputs of a teacher for the samples of a data set, from a file that was written once, in place of a teacher in
-/// a TrainingStep (TrainingStepOptions::stored_outputs). Immutable and thread-safe.
+/// a TrainingStep (TeacherOptions::stored_outputs). Immutable and thread-safe.
 ///
 /// Every row has a checksum, which is compared whenever it is read. It finds damage, not forgery. The file may be
 /// untrusted: it is data, and what is wrong with it ends in a FileError.

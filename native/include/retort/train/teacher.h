@@ -12,6 +12,8 @@
 
 namespace retort {
 
+class StoredOutputs;
+
 /// The memory layout of a network's feature maps. Results differ only by rounding.
 enum class MemoryFormat {
   /// [B, C, H, W]
@@ -59,19 +61,27 @@ struct RETORT_API TeacherCacheOptions {
   std::string file;
 };
 
-/// A network to learn from, and how it runs.
+/// A network to learn from, and how it runs, or outputs that were stored.
 struct RETORT_API TeacherOptions {
   TeacherOptions() = default;
   /// A network with the default options: `options.teachers = {network}`.
   template <
       typename N, typename = std::enable_if_t<std::is_convertible_v<std::shared_ptr<N>, std::shared_ptr<Network>>>>
   TeacherOptions(std::shared_ptr<N> teacher) : network(std::move(teacher)) {}
+  /// Stored outputs with the default options: `options.teachers = {outputs}`.
+  template <typename S, std::enable_if_t<std::is_same_v<std::remove_const_t<S>, StoredOutputs>, int> = 0>
+  TeacherOptions(std::shared_ptr<S> outputs) : stored_outputs(std::move(outputs)) {}
 
   /// By which terms name it: letters, digits, `_` and `-`. Another one for each teacher of a step.
   std::string name = "teacher";
-  /// Another one for each teacher. Null if its logits come with each batch (Batch::teacher_outputs); no term may then
-  /// have taps of it.
+  /// Another one for each teacher. Null if its outputs are stored, or if its logits come with each batch
+  /// (Batch::teacher_outputs); in the latter case no term may have taps of it.
   std::shared_ptr<Network> network;
+  /// The outputs of a teacher that is not there, in place of `network`: each batch that has none of its own needs
+  /// Batch::indices, by which its rows are read. They are those of the images that were stored: if images are
+  /// augmented, a sample has the same outputs whatever became of its image. Of the other options, only the name and the
+  /// weight have an effect, and the cache must be none.
+  std::shared_ptr<const StoredOutputs> stored_outputs;
   /// Its part in the means of several teachers (Term::teacher_mean), finite and >= 0. The weights of the teachers that
   /// a term mixes are divided by their sum.
   double weight = 1.0;

@@ -50,9 +50,9 @@ struct RETORT_API TrainingStepOptions : Stage {
   /// the same shapes, and replayed for further batches of this kind, which takes a fraction of the CPU time. Other
   /// batches run without the graph. The learning rate is rounded to float32.
   ///
-  /// A graph does not support several batches per update, a cache of the teacher's outputs, teacher outputs that come
-  /// with the batch, CRD's Z as a moving average, or networks that draw random numbers (dropout), wait for the device
-  /// or change attributes of their own. TrainingStep::graph_obstacle reports which.
+  /// A graph does not support several batches per update, outputs of the teacher that are cached, stored or come with
+  /// the batch, CRD's Z as a moving average, or networks that draw random numbers (dropout), wait for the device or
+  /// change attributes of their own. TrainingStep::graph_obstacle reports which.
   bool cuda_graph = false;
 
   MemoryFormat student_format = MemoryFormat::kDefault;
@@ -67,7 +67,8 @@ struct RETORT_API Batch {
   /// int64 [B], classes from 0, or -1 for a sample without a label, which takes part in the distillation terms only.
   /// May be undefined if the weight of the cross-entropy is 0.
   at::Tensor labels;
-  /// int64 [B], the samples' rows in the data set; may be undefined if no term and no cache needs them.
+  /// int64 [B], the samples' rows in the data set; may be undefined if neither a term nor a cache or stored outputs
+  /// need them.
   at::Tensor indices;
   /// int64 [B, K+1], rows to contrast with, the positive first; may be undefined if no term needs them.
   at::Tensor contrast;
@@ -162,7 +163,9 @@ class RETORT_API TrainingStep {
   ///     previous step, or to an empty result (of 0 samples) if there was none since the last finish()
   /// @throws ShapeError if a tensor of the batch is missing or does not fit; found before anything runs
   /// @throws NonFiniteError if the loss or a gradient is not finite
-  /// @throws FileError if the file of a teacher's cache cannot be read or written
+  /// @throws FileError if the file of a teacher's cache cannot be read or written, or a row of stored outputs is
+  /// missing
+  ///     or damaged
   /// @throws c10::ValueError if a value of the batch is out of range
   /// @throws c10::Error if LibTorch fails
   void run(const Batch& batch, StepResult& result);

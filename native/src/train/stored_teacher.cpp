@@ -1,0 +1,33 @@
+#include "train/stored_teacher.h"
+
+#include <ATen/ops/zeros.h>
+
+#include <string>
+#include <utility>
+
+namespace retort {
+namespace {
+
+std::vector<std::string> names_of(const std::vector<StoredTap>& taps) {
+  std::vector<std::string> names;
+  for (const StoredTap& tap : taps) names.push_back(tap.name);
+  return names;
+}
+
+}  // namespace
+
+StoredTeacher::StoredTeacher(std::shared_ptr<const StoredOutputs> outputs)
+    : Network(names_of(outputs->options().taps)), outputs_(std::move(outputs)) {}
+
+NetworkOutput StoredTeacher::compute(const at::Tensor& images) {
+  const at::Tensor zero = at::zeros({}, images.options());
+  const auto zeros = [&](std::vector<int64_t> shape) {
+    shape.insert(shape.begin(), images.size(0));
+    return zero.expand(shape);
+  };
+  NetworkOutput output{zeros({outputs_->options().classes}), {}};
+  for (const StoredTap& tap : outputs_->options().taps) output.features.push_back(zeros(tap.shape));
+  return output;
+}
+
+}  // namespace retort
