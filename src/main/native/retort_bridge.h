@@ -10,6 +10,7 @@
 #include <retort/models/predictor.h>
 #include <retort/models/exported.h>
 #include <retort/models/torchscript.h>
+#include <retort/train/stored_outputs.h>
 #include <retort/train/training_step.h>
 
 #include <algorithm>
@@ -443,6 +444,80 @@ inline void augment(
   at::Tensor result = tensor_of(augmented, shape, at::kFloat);
   retort::augment_into(
       result, tensor_of(images, shape, at::kFloat), tensor_of(indices, {batch}, at::kLong), options, seed, round);
+}
+
+// ---- stored outputs -------------------------------------------------------------------------------------------------
+
+inline std::shared_ptr<retort::StoredOutputs> open_stored_outputs(const FileName& file, retort::FileAccess access) {
+  return std::make_shared<retort::StoredOutputs>(file.get(), access);
+}
+
+inline std::shared_ptr<retort::StoredOutputs> open_stored_outputs(const Bytes& bytes) {
+  return bytes.read([](std::istream& stream, const std::string& name) {
+    return std::make_shared<retort::StoredOutputs>(stream, name);
+  });
+}
+
+/// What StoredOutputsFormat.java makes a format of: samples, classes, dtype and top.
+inline std::vector<int64_t> format_of(const retort::StoredOutputs& outputs) {
+  const retort::StoredOutputsOptions& options = outputs.options();
+  return {options.samples, options.classes, static_cast<int64_t>(options.dtype), options.top};
+}
+
+inline std::vector<std::string> tap_names_of(const retort::StoredOutputs& outputs) {
+  std::vector<std::string> names;
+  for (const retort::StoredTap& tap : outputs.options().taps) names.push_back(tap.name);
+  return names;
+}
+
+inline std::vector<int64_t> tap_shape_of(const retort::StoredOutputs& outputs, int64_t tap) {
+  return outputs.options().taps.at(static_cast<size_t>(tap)).shape;
+}
+
+inline Note stored_note_of(const retort::StoredOutputs& outputs) {
+  return outputs.options().note;
+}
+
+/// Reads the logits of samples.
+inline at::Tensor logits_of(const retort::StoredOutputs& outputs, const at::Tensor& indices) {
+  return outputs.read(indices, {}).logits;
+}
+
+/// Reads the features of samples at a tap.
+inline at::Tensor features_of(const retort::StoredOutputs& outputs, const at::Tensor& indices, int64_t tap) {
+  return outputs.read(indices, {tap}).features.at(0);
+}
+
+/// @param format as format_of
+/// @param sizes of each tap's shape the rank, then the sizes
+inline std::shared_ptr<retort::StoredOutputsWriter> new_stored_outputs_writer(
+    const FileName& file, const std::vector<int64_t>& format, const std::vector<std::string>& tap_names,
+    const std::vector<int64_t>& sizes, const int8_t* note, int64_t note_size) {
+  retort::StoredOutputsOptions options;
+  options.samples = format.at(0);
+  options.classes = format.at(1);
+  options.dtype = static_cast<at::ScalarType>(format.at(2));
+  options.top = format.at(3);
+  auto size = sizes.begin();
+  for (const std::string& name : tap_names) {
+    const int64_t rank = *size++;
+    options.taps.push_back({name, {size, size + rank}});
+    size += rank;
+  }
+  options.note = note_of(note, note_size);
+  return std::make_shared<retort::StoredOutputsWriter>(file.get(), options);
+}
+
+/// Writes what a teacher computes for images in memory.
+inline void write_outputs(
+    retort::StoredOutputsWriter& writer, const int64_t* indices, retort::Network& teacher, const float* images,
+    int64_t batch, int64_t elements) {
+  writer.write(tensor_of(indices, {batch}, at::kLong), teacher, images_for(teacher, images, elements));
+}
+
+inline void set_stored_outputs(
+    retort::TeacherOptions& teacher, const std::shared_ptr<retort::StoredOutputs>& outputs) {
+  teacher.stored_outputs = outputs;
 }
 
 inline void convert(retort::Network& network, int8_t dtype) {

@@ -47,6 +47,8 @@ import org.retort.train.Precision;
 import org.retort.train.Schedule;
 import org.retort.train.Sgd;
 import org.retort.train.Stage;
+import org.retort.train.StoredOutputsFormat;
+import org.retort.train.StoredTap;
 import org.retort.train.Taps;
 import org.retort.train.Teacher;
 import org.retort.train.TeacherBatchNorm;
@@ -131,6 +133,7 @@ final class OptionValuesTest {
             new Teacher(
                 "b",
                 Optional.empty(),
+                Optional.empty(),
                 2,
                 Preprocessing.of(3, 8, 8),
                 Optional.of(MemoryFormat.CONTIGUOUS),
@@ -147,6 +150,16 @@ final class OptionValuesTest {
                 Adam.of(0.1),
                 List.of("layer1"),
                 3)),
+        new Pair(StoredTap.of("a", 4), StoredTap.of("b", 2, 3)),
+        new Pair(
+            StoredOutputsFormat.of(3, 5),
+            new StoredOutputsFormat(
+                4,
+                6,
+                List.of(StoredTap.of("a", 4)),
+                StoredOutputsFormat.Dtype.FLOAT16,
+                2,
+                "ResNet-20")),
         new Pair(
             Preprocessing.of(3, 8, 8),
             new Preprocessing(List.of(1L, 4L, 4L), List.of(0.5), List.of(2.0), true)),

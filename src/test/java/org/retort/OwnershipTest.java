@@ -44,6 +44,9 @@ import org.retort.train.Sgd;
 import org.retort.train.Stage;
 import org.retort.train.StepInput;
 import org.retort.train.StepResult;
+import org.retort.train.StoredOutputs;
+import org.retort.train.StoredOutputsFormat;
+import org.retort.train.StoredOutputsWriter;
 import org.retort.train.Taps;
 import org.retort.train.Teacher;
 import org.retort.train.Term;
@@ -108,6 +111,35 @@ final class OwnershipTest {
           () -> network.loadStateDict(file));
     }
     assertThat(folder.resolve("state.pt")).doesNotExist();
+  }
+
+  @Test
+  void storedOutputs_closed_refuseEverything() {
+    Path file = folder.resolve("outputs");
+    StoredOutputsWriter writer = StoredOutputs.writer(file, StoredOutputsFormat.of(9, 3));
+    writer.finish();
+    writer.close();
+    StoredOutputs outputs = StoredOutputs.open(file);
+    outputs.close();
+    try (Tensor input = torch.zeros(4, 3, 8, 8);
+        Tensor rows = torch.zeros(4).to(ScalarType.Long);
+        Network network = ResNet.cifar(8, 3)) {
+      assertRefuse(
+          "StoredOutputsWriter",
+          writer::rows,
+          writer::finish,
+          () -> writer.write(rows, input),
+          () -> writer.write(indices, Buffers.floats(4 * 3)),
+          () -> writer.write(new long[4], new float[4 * 3]),
+          () -> writer.write(rows, network, input),
+          () -> writer.write(indices, network, images));
+      assertRefuse(
+          "StoredOutputs",
+          outputs::rows,
+          outputs::missing,
+          () -> outputs.logits(0),
+          () -> TrainingStep.builder(network, outputs).inputShape(3, 8, 8).build());
+    }
   }
 
   @Test

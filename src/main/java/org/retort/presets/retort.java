@@ -57,6 +57,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/train/adam.h",
               "retort/train/stage.h",
               "retort/train/step_checkpoint.h",
+              "retort/train/stored_outputs.h",
               "retort/train/teacher.h",
               "retort/train/training_step.h",
               "retort_bridge.h"
@@ -159,6 +160,12 @@ public class retort implements InfoMapper {
                     "retort::OptimizerOptions::build",
                     "retort::OptimizerOptions::description",
                     "retort::Preprocessing::description",
+                    "retort::StoredTap",
+                    "retort::StoredOutputsOptions",
+                    "retort::StoredOutputs::options",
+                    "retort::StoredOutputs::read",
+                    "retort::StoredOutputsWriter::options",
+                    "retort::TeacherOptions::stored_outputs",
                     "retort::TrainingStep::run",
                     "retort::TrainingStep::finish",
                     "retort::TrainingStep::save",
@@ -202,6 +209,8 @@ public class retort implements InfoMapper {
     shared(map, "Criterion");
     shared(map, "CriterionOptions");
     shared(map, "OptimizerOptions");
+    shared(map, "StoredOutputs");
+    shared(map, "StoredOutputsWriter");
     enumeration(map, "KdTarget");
     enumeration(map, "FspPooling");
     enumeration(map, "FspReduction");
@@ -213,6 +222,7 @@ public class retort implements InfoMapper {
     enumeration(map, "MemoryFormat");
     enumeration(map, "Precision");
     enumeration(map, "TeacherBatchNorm");
+    enumeration(map, "FileAccess");
     enumeration(map, "TeacherMean");
     options(map, "CrossEntropyOptions");
     options(map, "KdOptions");

@@ -121,7 +121,8 @@ public final class StepInput {
   /**
    * Adds each image's row in the data set.
    *
-   * @param indices int64 [B]; may be null if neither a term nor the teacher's cache needs them
+   * @param indices int64 [B]; may be null if neither a term nor the teacher's cache or stored
+   *     outputs need them
    * @return a changed copy
    */
   public StepInput withIndices(@Nullable Tensor indices) {

@@ -11,12 +11,13 @@ import org.retort.models.Network;
 import org.retort.models.Preprocessing;
 
 /**
- * A network to learn from, and how it runs. Immutable: each method returns a changed copy. Does not
- * own the network.
+ * A network to learn from, and how it runs, or outputs that were stored. Immutable: each method
+ * returns a changed copy. Does not own the network or the outputs.
  *
  * @param name by which terms name it: letters, digits, {@code _} and {@code -}
- * @param network the network; none if its logits come with each batch ({@link
+ * @param network the network; none if its outputs are stored or come with each batch ({@link
  *     StepInput#withTeacher})
+ * @param storedOutputs the outputs of a teacher that is not there, in place of a network
  * @param weight its part in means of several teachers, at least 0 and finite; the weights of the
  *     teachers that a term mixes are divided by their sum
  * @param preprocessing the size and normalisation of its images
@@ -30,6 +31,7 @@ import org.retort.models.Preprocessing;
 public record Teacher(
     String name,
     Optional<Network> network,
+    Optional<StoredOutputs> storedOutputs,
     double weight,
     Preprocessing preprocessing,
     Optional<MemoryFormat> memoryFormat,
@@ -45,7 +47,8 @@ public record Teacher(
    * Makes a teacher.
    *
    * @param name letters, digits, {@code _} and {@code -}
-   * @param network the network; none if its logits come with each batch
+   * @param network the network; none if its outputs are stored or come with each batch
+   * @param storedOutputs as {@link #of(StoredOutputs)}; none for a network
    * @param weight at least 0 and finite
    * @param preprocessing as {@link #withPreprocessing}
    * @param memoryFormat none for that of the step
@@ -54,7 +57,8 @@ public record Teacher(
    * @param cacheSamples as {@link #withCache(long)}; 0 for no cache
    * @param cacheFile as {@link #withCache(long, Path)}; none without a cache
    * @throws IllegalArgumentException if an argument is null, the name has other characters, a
-   *     number is out of range, or the file is not of the default file system
+   *     number is out of range, the file is not of the default file system, or there are a network
+   *     or a cache beside stored outputs
    */
   public Teacher {
     Arguments.notNull(name, NAME, "name");
@@ -64,12 +68,22 @@ public record Teacher(
         NAME,
         name.isEmpty() ? "nothing" : name);
     Arguments.notNull(network, NAME, "network");
+    Arguments.notNull(storedOutputs, NAME, "stored outputs");
+    check(
+        network.isEmpty() || storedOutputs.isEmpty(),
+        "%s: network must not be given with stored outputs (got both)",
+        NAME);
     Arguments.notNegative(weight, NAME, "weight");
     Arguments.notNull(preprocessing, NAME, "preprocessing");
     Arguments.notNull(memoryFormat, NAME, "memory format");
     Arguments.notNull(precision, NAME, "precision");
     Arguments.notNull(batchNorm, NAME, "batch norm");
     Arguments.atLeast(cacheSamples, 0, NAME, "cache samples");
+    check(
+        cacheSamples == 0 || storedOutputs.isEmpty(),
+        "%s: cache samples must be 0 with stored outputs (got %s)",
+        NAME,
+        cacheSamples);
     Arguments.notNull(cacheFile, NAME, "cache file");
     check(
         cacheSamples > 0 || cacheFile.isEmpty(),
@@ -100,7 +114,37 @@ public record Teacher(
    * @throws IllegalArgumentException if an argument is null or the name has other characters
    */
   public static Teacher of(String name, Network network) {
-    return of(name, Optional.of(Arguments.notNull(network, NAME + ".of", "network")));
+    Arguments.notNull(network, NAME + ".of", "network");
+    return of(name, Optional.of(network), Optional.empty());
+  }
+
+  /**
+   * Outputs of a teacher that were stored, as the only teacher of a step, which is called {@code
+   * teacher}. Each batch that does not include the teacher's outputs needs indices ({@link
+   * StepInput#withIndices}), by which its rows are read. They are those of the images that were
+   * stored: if images are augmented, a sample has the same outputs whatever became of its image. Of
+   * the other options, only the weight has an effect, and a cache is refused.
+   *
+   * @param outputs the outputs, which steps share once they are built: they may then be closed
+   * @return a teacher without a network
+   * @throws IllegalArgumentException if they are null
+   */
+  public static Teacher of(StoredOutputs outputs) {
+    return of(ONLY, outputs);
+  }
+
+  /**
+   * Outputs of a teacher that were stored, as one of several teachers; otherwise as {@link
+   * #of(StoredOutputs)}.
+   *
+   * @param name another one for each teacher: letters, digits, {@code _} and {@code -}
+   * @param outputs the outputs
+   * @return a teacher without a network
+   * @throws IllegalArgumentException if an argument is null or the name has other characters
+   */
+  public static Teacher of(String name, StoredOutputs outputs) {
+    Arguments.notNull(outputs, NAME + ".of", "outputs");
+    return of(name, Optional.empty(), Optional.of(outputs));
   }
 
   /**
@@ -111,13 +155,15 @@ public record Teacher(
    * @throws IllegalArgumentException if the name is null or has other characters
    */
   public static Teacher given(String name) {
-    return of(name, Optional.empty());
+    return of(name, Optional.empty(), Optional.empty());
   }
 
-  private static Teacher of(String name, Optional<Network> network) {
+  private static Teacher of(
+      String name, Optional<Network> network, Optional<StoredOutputs> storedOutputs) {
     return new Teacher(
         name,
         network,
+        storedOutputs,
         1,
         Preprocessing.of(),
         Optional.empty(),
@@ -138,6 +184,7 @@ public record Teacher(
     return new Teacher(
         name,
         network,
+        storedOutputs,
         weight,
         preprocessing,
         memoryFormat,
@@ -165,6 +212,7 @@ public record Teacher(
     return new Teacher(
         name,
         network,
+        storedOutputs,
         weight,
         preprocessing,
         memoryFormat,
@@ -186,6 +234,7 @@ public record Teacher(
     return new Teacher(
         name,
         network,
+        storedOutputs,
         weight,
         preprocessing,
         Optional.of(Arguments.notNull(format, NAME, "memory format")),
@@ -206,6 +255,7 @@ public record Teacher(
     return new Teacher(
         name,
         network,
+        storedOutputs,
         weight,
         preprocessing,
         memoryFormat,
@@ -226,6 +276,7 @@ public record Teacher(
     return new Teacher(
         name,
         network,
+        storedOutputs,
         weight,
         preprocessing,
         memoryFormat,
@@ -242,7 +293,7 @@ public record Teacher(
    *
    * @param samples number of rows of the data set; 0 for no cache, which is the default
    * @return a changed copy
-   * @throws IllegalArgumentException if the number is out of range
+   * @throws IllegalArgumentException if the number is out of range, or the outputs are stored
    */
   public Teacher withCache(long samples) {
     return withCache(samples, Optional.empty());
@@ -255,8 +306,8 @@ public record Teacher(
    * @param file belongs to one teacher, data set, selection of taps and preparation of images; of
    *     the data set only the number of rows is checked. Created if it is missing.
    * @return a changed copy
-   * @throws IllegalArgumentException if the number is out of range, or the file is null or not of
-   *     the default file system
+   * @throws IllegalArgumentException if the number is out of range, the file is null or not of the
+   *     default file system, or the outputs are stored
    */
   public Teacher withCache(long samples, Path file) {
     return withCache(samples, Optional.of(Arguments.notNull(file, NAME, "cache file")));
@@ -264,6 +315,15 @@ public record Teacher(
 
   private Teacher withCache(long samples, Optional<Path> file) {
     return new Teacher(
-        name, network, weight, preprocessing, memoryFormat, precision, batchNorm, samples, file);
+        name,
+        network,
+        storedOutputs,
+        weight,
+        preprocessing,
+        memoryFormat,
+        precision,
+        batchNorm,
+        samples,
+        file);
   }
 }

@@ -135,6 +135,21 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
+   * Starts building a training step with outputs of a teacher that were stored; see {@link
+   * Teacher#of(StoredOutputs)}.
+   *
+   * @param student the network to train
+   * @param teacher the outputs to learn from, which the step shares once it is built: they may then
+   *     be closed
+   * @return a new builder
+   * @throws IllegalArgumentException if an argument is null
+   */
+  public static TrainingStepBuilder builder(Network student, StoredOutputs teacher) {
+    return builder(
+        student, Teacher.of(Arguments.notNull(teacher, "TrainingStep.builder", "teacher")));
+  }
+
+  /**
    * The network that the step trains.
    *
    * @return the object that was given to {@link #builder(Network)}
@@ -178,7 +193,7 @@ public final class TrainingStep implements AutoCloseable {
    *     which takes part in the distillation terms only; may be null if the weight of the
    *     cross-entropy is 0
    * @param indices a direct buffer with each image's row in the data set; may be null if neither a
-   *     term nor the teacher's cache needs it
+   *     term nor the teacher's cache or stored outputs need it
    * @param result overwritten if the step succeeds
    * @throws IllegalArgumentException if a buffer is null, not direct, not in native byte order or
    *     of the wrong size, or the result has no room for the terms
@@ -223,6 +238,8 @@ public final class TrainingStep implements AutoCloseable {
    * @throws org.retort.ShapeException if a tensor is missing or does not fit, or images in memory
    *     are given to a student that is not of float32
    * @throws org.retort.NonFiniteException if the loss or a gradient is not finite
+   * @throws org.retort.FileException if the file of the teacher's cache can't be read or written,
+   *     or a row of its stored outputs is missing or damaged
    * @throws org.retort.RetortException if a label, a row or a weight is out of range, or LibTorch
    *     fails
    */

@@ -245,8 +245,8 @@ public final class TrainingStepBuilder {
    * takes a fraction of the CPU time; off by default. Other batches run without the graph. The
    * learning rate is rounded to float32.
    *
-   * <p>A graph does not support several batches per update, a cache of a teacher's outputs, teacher
-   * outputs that come with the batch, CRD's Z as a moving average, or networks that draw random
+   * <p>A graph does not support several batches per update, outputs of a teacher that are cached,
+   * stored or come with the batch, CRD's Z as a moving average, or networks that draw random
    * numbers (dropout), wait for the device or change attributes of their own. {@link
    * TrainingStep#graphObstacle} reports which; {@link StepResult#graph} reports whether a step ran
    * as a graph.
@@ -363,6 +363,9 @@ public final class TrainingStepBuilder {
   private void write(Teacher teacher, NativeTeacherOptions to) {
     to.name(teacher.name()).weight(teacher.weight());
     teacher.network().ifPresent(network -> share(network, to::network));
+    teacher
+        .storedOutputs()
+        .ifPresent(outputs -> outputs.share(shared -> retort.set_stored_outputs(to, shared)));
     NativePreprocessings.give(teacher.preprocessing(), to::preprocessing);
     teacher
         .memoryFormat()

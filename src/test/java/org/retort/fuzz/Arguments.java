@@ -24,6 +24,8 @@ import org.retort.losses.ProgramLoss;
 import org.retort.models.Network;
 import org.retort.train.StepCheckpoint;
 import org.retort.train.StepResult;
+import org.retort.train.StoredOutputs;
+import org.retort.train.StoredOutputsWriter;
 import org.retort.train.Trainer;
 import org.retort.train.TrainingListener;
 import org.retort.train.TrainingStep;
@@ -98,6 +100,12 @@ final class Arguments {
     }
     if (type == ProgramLoss.class) {
       return fixtures.programLoss();
+    }
+    if (type == StoredOutputs.class) {
+      return fixtures.outputs();
+    }
+    if (type == StoredOutputsWriter.class) {
+      return fixtures.writer();
     }
     if (type == StepResult.class) {
       return fixtures.result();

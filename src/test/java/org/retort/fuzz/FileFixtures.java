@@ -7,7 +7,11 @@ import org.retort.losses.KdLoss;
 import org.retort.models.Network;
 import org.retort.models.TorchScriptNetwork;
 import org.retort.testing.Program;
+import org.retort.train.FileAccess;
 import org.retort.train.StepInput;
+import org.retort.train.StoredOutputs;
+import org.retort.train.StoredOutputsFormat;
+import org.retort.train.StoredOutputsWriter;
 import org.retort.train.Teacher;
 import org.retort.train.TrainingStep;
 
@@ -36,6 +40,7 @@ final class FileFixtures implements AutoCloseable {
     switch (kind) {
       case STATE_DICT -> student.saveStateDict(file);
       case CHECKPOINT -> step.save(file);
+      case STORED_OUTPUTS -> writeOutputs(file);
       case TEACHER_CACHE -> runWithCache(file);
     }
   }
@@ -45,6 +50,7 @@ final class FileFixtures implements AutoCloseable {
     switch (kind) {
       case STATE_DICT -> student.loadStateDict(file);
       case CHECKPOINT -> step.load(file);
+      case STORED_OUTPUTS -> readAll(StoredOutputs.open(file, FileAccess.MAPPED));
       case TEACHER_CACHE -> runWithCache(file);
     }
   }
@@ -54,7 +60,23 @@ final class FileFixtures implements AutoCloseable {
     switch (kind) {
       case STATE_DICT -> student.loadStateDict(content);
       case CHECKPOINT -> step.load(new ByteArrayInputStream(content));
+      case STORED_OUTPUTS -> readAll(StoredOutputs.open(content));
       case TEACHER_CACHE -> throw new IllegalArgumentException("TEACHER_CACHE");
+    }
+  }
+
+  private static void writeOutputs(Path file) {
+    StoredOutputsFormat format =
+        StoredOutputsFormat.of(4, CLASSES).withTap("0", 2).withTop(1).withNote("teacher");
+    try (StoredOutputsWriter writer = StoredOutputs.writer(file, format)) {
+      writer.write(new long[] {0, 3}, new float[] {1, 2, 3, 6, 5, 4}, new float[] {1, 2, 3, 4});
+      writer.finish();
+    }
+  }
+
+  private static void readAll(StoredOutputs outputs) {
+    try (outputs) {
+      outputs.missing();
     }
   }
 

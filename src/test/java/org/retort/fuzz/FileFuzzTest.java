@@ -57,6 +57,11 @@ final class FileFuzzTest {
   }
 
   @FuzzTest
+  void storedOutputs_anyFile_isReadOrRefusedByName(byte[] content) throws IOException {
+    isRead(FileKind.STORED_OUTPUTS, content);
+  }
+
+  @FuzzTest
   void teacherCache_anyFile_isReadOrRefusedByName(byte[] content) throws IOException {
     isRead(FileKind.TEACHER_CACHE, content);
   }

@@ -4,6 +4,7 @@ package org.retort.fuzz;
 enum FileKind {
   STATE_DICT("stateDict_anyFile_isReadOrRefusedByName"),
   CHECKPOINT("checkpoint_anyFile_isReadOrRefusedByName"),
+  STORED_OUTPUTS("storedOutputs_anyFile_isReadOrRefusedByName"),
   TEACHER_CACHE("teacherCache_anyFile_isReadOrRefusedByName");
 
   private final String target;

@@ -56,7 +56,7 @@ final class FileSeeds {
         seeds.put(READ + "longer", longer);
         seeds.put(REFUSED + "other-function", changed(whole, FUNCTION));
       }
-      case CHECKPOINT -> {
+      case CHECKPOINT, STORED_OUTPUTS -> {
         seeds.put(REFUSED + "longer", longer);
         seeds.put(REFUSED + "changed", changed(whole, whole.length / 2));
       }

@@ -23,6 +23,9 @@ import org.retort.train.Sgd;
 import org.retort.train.StepCheckpoint;
 import org.retort.train.StepInput;
 import org.retort.train.StepResult;
+import org.retort.train.StoredOutputs;
+import org.retort.train.StoredOutputsFormat;
+import org.retort.train.StoredOutputsWriter;
 import org.retort.train.Trainer;
 import org.retort.train.TrainingStep;
 import org.retort.train.TrainingStepBuilder;
@@ -46,6 +49,8 @@ final class Fixtures implements AutoCloseable {
   private TrainingStep step;
   private StepCheckpoint checkpoint;
   private StepResult result;
+  private StoredOutputs outputs;
+  private StoredOutputsWriter writer;
   private int uses;
 
   Fixtures(Path folder, Random random) throws IOException {
@@ -84,6 +89,10 @@ final class Fixtures implements AutoCloseable {
         Path.of("/dev/null"));
   }
 
+  private Path stored() {
+    return folder.resolve("outputs");
+  }
+
   private Path program() {
     return folder.resolve("program.ts");
   }
@@ -105,7 +114,14 @@ final class Fixtures implements AutoCloseable {
     result = step.newResult();
     step.run(StepInput.of(new float[(int) IMAGE], new long[1]), result);
     checkpoint = step.checkpoint("note");
-    open.addAll(List.of(resNet, mlp, torchScript, teacher, step, checkpoint));
+    writer = StoredOutputs.writer(stored(), StoredOutputsFormat.of(3, CLASSES).withTap("x", 3));
+    writer.write(new long[] {1}, new float[(int) CLASSES], new float[3]);
+    try (StoredOutputsWriter finished = StoredOutputs.writer(stored(), writer.format())) {
+      finished.write(new long[] {1}, new float[(int) CLASSES], new float[3]);
+      finished.finish();
+    }
+    outputs = StoredOutputs.open(stored());
+    open.addAll(List.of(resNet, mlp, torchScript, teacher, step, checkpoint, writer, outputs));
   }
 
   private static TrainingStepBuilder builder(Network student, Network teacher) {
@@ -138,6 +154,14 @@ final class Fixtures implements AutoCloseable {
 
   TrainingStep step() {
     return step;
+  }
+
+  StoredOutputs outputs() {
+    return outputs;
+  }
+
+  StoredOutputsWriter writer() {
+    return writer;
   }
 
   StepCheckpoint checkpoint() {

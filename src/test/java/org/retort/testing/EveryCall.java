@@ -29,6 +29,7 @@ import org.retort.models.Vgg;
 import org.retort.models.WideResNet;
 import org.retort.train.Adam;
 import org.retort.train.CrossEntropy;
+import org.retort.train.FileAccess;
 import org.retort.train.MemoryFormat;
 import org.retort.train.ParameterGroup;
 import org.retort.train.Precision;
@@ -37,6 +38,9 @@ import org.retort.train.Sgd;
 import org.retort.train.Stage;
 import org.retort.train.StepInput;
 import org.retort.train.StepResult;
+import org.retort.train.StoredOutputs;
+import org.retort.train.StoredOutputsFormat;
+import org.retort.train.StoredOutputsWriter;
 import org.retort.train.Taps;
 import org.retort.train.Teacher;
 import org.retort.train.TeacherBatchNorm;
@@ -69,6 +73,7 @@ public final class EveryCall {
       expectFailure(teacher::backbone);
       useTerms(student);
       useStages(student);
+      useStoredOutputs(student, teacher);
       expectFailure(() -> teacher.loadStateDict(file));
       expectFailure(() -> teacher.tapShape("y"));
       expectFailure(() -> teacher.probe(3, 4, 4));
@@ -230,6 +235,47 @@ public final class EveryCall {
               .withWeights(weights)
               .withTeacher(logits, map),
           result);
+    }
+  }
+
+  private static void useStoredOutputs(Network student, Network teacher) {
+    Path file = Path.of("outputs");
+    StoredOutputsFormat format =
+        StoredOutputsFormat.of(4, 5).withTap("x", 3, 2, 2).withTop(2).withNote("x");
+    FloatBuffer images = Buffers.random(1, 24);
+    LongBuffer rows = Buffers.longs(1, 2);
+    try (StoredOutputsWriter writer = StoredOutputs.writer(file, format);
+        Tensor tensor = torch.zeros(2, 3, 2, 2);
+        Tensor indices = Tensor.create(1L, 2L);
+        Tensor logits = torch.zeros(2, 5)) {
+      writer.write(indices, logits, tensor);
+      writer.write(rows, Buffers.floats(10), images);
+      writer.write(new long[2], new float[10], new float[24]);
+      writer.write(indices, teacher, tensor);
+      writer.write(rows, teacher, images);
+      expectFailure(() -> writer.write(tensor, logits, tensor));
+      writer.finish();
+      System.out.println(writer.rows());
+      expectFailure(() -> writer.write(indices, logits, tensor));
+    }
+    expectFailure(() -> StoredOutputs.open(new byte[8]));
+    expectFailure(() -> StoredOutputs.open(Path.of("nothing")));
+    expectFailure(() -> StoredOutputs.writer(Path.of("nowhere", "outputs"), format));
+    for (FileAccess access : FileAccess.values()) {
+      try (StoredOutputs outputs = StoredOutputs.open(file, access);
+          TrainingStep step =
+              TrainingStep.builder(student, outputs)
+                  .inputShape(3, 2, 2)
+                  .add(1, KdLoss.of(4))
+                  .build()) {
+        outputs.logits(1, 2).close();
+        outputs.features("x", 1).close();
+        expectFailure(() -> outputs.logits(3));
+        System.out.println(outputs.missing().length + " " + outputs.rows());
+        StepResult result = step.newResult();
+        step.run(images, rows, rows, result);
+        expectFailure(() -> step.run(images, rows, null, result));
+      }
     }
   }
 

@@ -16,6 +16,7 @@ import java.nio.file.ReadOnlyFileSystemException;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
+import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -155,6 +156,27 @@ final class OtherFileSystemTest {
         () -> Teacher.of(small.teacher).withCache(8, zip.getPath("/cache")),
         "Teacher: file must be of the default file system, since it is read and written in place"
             + " (got /cache of jar)");
+  }
+
+  @Test
+  void storedOutputs_inAZipFile_areReadButNotWritten() throws IOException {
+    Path file = folder.resolve("outputs");
+    StoredOutputsFormat format = StoredOutputsFormat.of(1, 2);
+    try (StoredOutputsWriter writer = StoredOutputs.writer(file, format)) {
+      writer.write(new long[] {0}, new float[] {1, 2});
+      writer.finish();
+    }
+    Path copy = Files.copy(file, zip.getPath("/outputs"));
+    for (FileAccess access : FileAccess.values()) {
+      try (StoredOutputs outputs = StoredOutputs.open(copy, access);
+          Tensor logits = outputs.logits(0)) {
+        assertThat(logits.createBuffer().remaining()).isEqualTo(2);
+      }
+    }
+    assertIllegal(
+        () -> StoredOutputs.writer(copy, format),
+        "StoredOutputs.writer: file must be of the default file system, since it is written in"
+            + " place (got /outputs of jar)");
   }
 
   private static List<String> names(Path directory) throws IOException {

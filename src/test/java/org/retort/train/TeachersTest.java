@@ -6,6 +6,7 @@ import static org.retort.testing.Failures.assertIllegal;
 import static org.retort.testing.Failures.assertRefused;
 
 import java.nio.FloatBuffer;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.function.Function;
@@ -14,6 +15,7 @@ import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.retort.Retort;
 import org.retort.data.Augmentation;
 import org.retort.data.Dataset;
@@ -37,6 +39,7 @@ final class TeachersTest {
 
   @AutoClose private final PointerScope scope = new PointerScope();
   @AutoClose private final SmallStep small = new SmallStep();
+  @TempDir private Path folder;
   @AutoClose private final Network other = ResNet.cifar(14, SmallStep.CLASSES);
 
   private final FloatBuffer ofA = Buffers.random(11, LOGITS);
@@ -244,6 +247,51 @@ final class TeachersTest {
   }
 
   @Test
+  void storedOutputs_besideANetwork_areAsGoodAsGivenOnes() {
+    Term mean = Term.of(1, KD).withTeacherMean(TeacherMean.LOGITS);
+    try (StoredOutputs outputs = stored(ofA)) {
+      Teacher[] stored = {Teacher.of("a", outputs).withWeight(3), Teacher.of("b", other)};
+      Teacher[] given = {Teacher.given("a").withWeight(3), Teacher.of("b", other)};
+      assertThat(terms(step(stored, mean), input -> input.withIndices(small.indices)))
+          .containsExactly(terms(step(given, mean), input -> input.withTeacher("a", ofA)));
+    }
+  }
+
+  @Test
+  void storedOutputs_withANetworkOrACache_areRejected() {
+    try (StoredOutputs outputs = stored(ofA)) {
+      assertIllegal(
+          () -> Teacher.of("a", outputs).withCache(8),
+          "Teacher: cache samples must be 0 with stored outputs (got 8)");
+      assertIllegal(
+          () ->
+              new Teacher(
+                  "a",
+                  Optional.of(other),
+                  Optional.of(outputs),
+                  1,
+                  Preprocessing.of(),
+                  Optional.empty(),
+                  Precision.FULL,
+                  TeacherBatchNorm.EVALUATION,
+                  0,
+                  Optional.empty()),
+          "Teacher: network must not be given with stored outputs (got both)");
+    }
+  }
+
+  /** Stores logits of the batch's samples. */
+  private StoredOutputs stored(FloatBuffer logits) {
+    Path file = folder.resolve("outputs");
+    StoredOutputsFormat format = StoredOutputsFormat.of(8, SmallStep.CLASSES);
+    try (StoredOutputsWriter writer = StoredOutputs.writer(file, format)) {
+      writer.write(small.indices, logits);
+      writer.finish();
+    }
+    return StoredOutputs.open(file);
+  }
+
+  @Test
   void argument_wrong_isRejected() {
     assertIllegal(
         () -> TrainingStep.builder(small.student, Teacher.given("a"), Teacher.given("a")),
@@ -252,7 +300,10 @@ final class TeachersTest {
         () -> Teacher.given("a.b"), "Teacher: name must be of letters, digits, _ and - (got a.b)");
     assertIllegal(
         () -> Teacher.given(""), "Teacher: name must be of letters, digits, _ and - (got nothing)");
-    assertIllegal(() -> Teacher.of("a", null), "Teacher.of: network must be given (got null)");
+    assertIllegal(
+        () -> Teacher.of("a", (Network) null), "Teacher.of: network must be given (got null)");
+    assertIllegal(
+        () -> Teacher.of((StoredOutputs) null), "Teacher.of: outputs must be given (got null)");
     assertIllegal(
         () -> Teacher.given("a").withWeight(-1),
         "Teacher: weight must be at least 0 and finite (got -1.0)");
