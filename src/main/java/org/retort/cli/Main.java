@@ -24,6 +24,7 @@ import picocli.CommandLine.Spec;
       EvaluateCommand.class,
       ExportCommand.class,
       InspectCommand.class,
+      OutputsCommand.class,
       RecipesCommand.class,
       BenchCommand.class
     },

@@ -182,6 +182,25 @@ public final class Experiment {
   }
 
   /**
+   * Makes batches of all of a student's training samples, each once, in order and as they are
+   * without augmentation; their indices are those of {@link #batches}.
+   *
+   * @return new batches, which the caller closes
+   */
+  public DatasetBatches samplesInOrder() {
+    return data.samplesInOrder();
+  }
+
+  /**
+   * Tells the number of a student's training samples.
+   *
+   * @return a count
+   */
+  public int sampleCount() {
+    return data.sampleCount();
+  }
+
+  /**
    * Computes the number of steps of a teacher's training.
    *
    * @param teacher one of the recipe's

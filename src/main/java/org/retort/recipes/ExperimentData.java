@@ -131,6 +131,16 @@ final class ExperimentData {
         "student.unlabeled_batch", hasTeacher ? batches::build : batches.withoutOthers()::build);
   }
 
+  /** Returns all of a student's training samples, each once, as they are without augmentation. */
+  DatasetBatches samplesInOrder() {
+    return DatasetBatches.inOrder(ofStudents, TEST_BATCH, augmentation.withoutDraws());
+  }
+
+  /** Returns the number of a student's training samples. */
+  int sampleCount() {
+    return ofStudents.size();
+  }
+
   private int[] labeled(int perClass, long seed) {
     Subset labeled = perClass(ofStudents, "data.labels_per_class", perClass, seed);
     return IntStream.range(0, labeled.size()).map(labeled::indexInWhole).toArray();

@@ -11,15 +11,24 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.Arrays;
+import java.util.stream.LongStream;
+import org.bytedeco.pytorch.Tensor;
+import org.bytedeco.pytorch.global.torch;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import org.retort.data.Batch;
+import org.retort.data.Digits;
 import org.retort.models.Network;
+import org.retort.models.Networks;
 import org.retort.models.TorchScriptNetwork;
 import org.retort.recipes.Recipes;
 import org.retort.testing.ChildJvm;
+import org.retort.train.StoredOutputs;
+import org.retort.train.StoredOutputsFormat;
+import org.retort.train.StoredTap;
 import picocli.CommandLine;
 
 /** The commands, in this process. */
@@ -112,6 +121,14 @@ final class CommandsTest {
               "retort %s: %s must come with a recipe of one teacher (got 2 of two)\n"
                   .formatted(wrong[0], wrong[1].replaceFirst("=.*", "")));
     }
+    String[] outputs = {
+      "outputs", output.resolve("teacher-one.pt").toString(), "--recipe=" + recipe
+    };
+    assertThat(execute(with(outputs, folder.resolve("none")))).isEqualTo(2);
+    assertThat(err.toString())
+        .isEqualTo(
+            "retort outputs: <teacher.pt> without --network must come with a recipe of one teacher"
+                + " (got 2 of two)\n");
   }
 
   @Test
@@ -195,6 +212,70 @@ final class CommandsTest {
     assertThat(parts.resolve("crd-seed0.pt")).hasSameBinaryContentAs(whole.resolve("crd-seed0.pt"));
     assertThat(json(parts.resolve(".retort/crd-seed0.json")).getAsJsonArray("history")).hasSize(12);
     assertThat(parts.resolve(".retort/crd-seed0")).doesNotExist();
+  }
+
+  @Test
+  void outputs_ofATeacher_areThoseItComputes() throws IOException {
+    run("train", "--network=resnet8", "--epochs=1", "--output=" + folder);
+    Path teacher = folder.resolve("teacher.pt");
+    Path file = folder.resolve("teacher.outputs");
+    String[] options = {"outputs", teacher.toString(), "--network=resnet8"};
+    run(with(with(options, "--taps=stem,layer3"), file));
+    assertThat(out.toString())
+        .startsWith("resnet8: outputs for 1438 training images, ")
+        .endsWith(" MB, see " + file + "\n");
+    try (StoredOutputs outputs = StoredOutputs.open(file);
+        Network network = Networks.create("resnet8", 10, 1)) {
+      network.loadStateDict(teacher);
+      network.probe(1, 8, 8);
+      assertThat(outputs.missing()).isEmpty();
+      StoredOutputsFormat format = outputs.format();
+      assertThat(format.note()).isEqualTo("resnet8 of digits");
+      assertThat(format.taps())
+          .containsExactly(
+              StoredTap.of("stem", network.tapShape("stem")),
+              StoredTap.of("layer3", network.tapShape("layer3")));
+      long[] all = LongStream.range(0, format.samples()).toArray();
+      try (Tensor stored = outputs.logits(all);
+          Tensor computed = network.predict(Batch.of(Digits.load().train()).images())) {
+        assertThat(torch.allclose(stored, computed, 1e-3, 1e-3, false)).isTrue();
+      }
+    }
+
+    long bytes = Files.size(file);
+    run(with(with(options, "--top=3"), file));
+    assertThat(Files.size(file)).isLessThan(bytes / 10);
+    run(with(with(with(options, "--top=3"), "--dtype=float16"), file));
+    try (StoredOutputs outputs = StoredOutputs.open(file)) {
+      assertThat(outputs.format().top()).isEqualTo(3);
+      assertThat(outputs.format().dtype()).isEqualTo(StoredOutputsFormat.Dtype.FLOAT16);
+      assertThat(outputs.rows()).isEqualTo(1438);
+    }
+    byte[] before = Files.readAllBytes(file);
+    assertThat(execute(with(with(options, "--top=10"), file))).isEqualTo(2);
+    assertThat(err.toString())
+        .isEqualTo("retort outputs: --top must be between 1 and 9 (got 10)\n");
+    assertThat(execute(with(with(options, "--taps=steem"), file))).isEqualTo(2);
+    assertThat(err.toString())
+        .startsWith("retort outputs: --taps must be among stem, ")
+        .endsWith(" (got steem, did you mean stem?)\n");
+    options[2] = "--network=vgg8";
+    assertThat(execute(with(options, file))).isEqualTo(2);
+    assertThat(err.toString())
+        .startsWith("retort outputs: <teacher.pt> must be a state dict of vgg8 (got " + teacher);
+    assertThat(file).hasBinaryContent(before);
+  }
+
+  @Test
+  void outputs_filesThatCannotBe_isOneLineAndExitCode2() throws IOException {
+    Path teacher = Files.createFile(folder.resolve("teacher.pt"));
+    assertThat(execute("outputs", "none.pt", "--output=a")).isEqualTo(2);
+    assertThat(err.toString())
+        .isEqualTo("retort outputs: <teacher.pt> must be a file that is there (got none.pt)\n");
+    assertThat(execute("outputs", teacher.toString(), "--output=none/a")).isEqualTo(2);
+    assertThat(err.toString())
+        .isEqualTo(
+            "retort outputs: --output must be a file in a folder that is there (got none/a)\n");
   }
 
   @ParameterizedTest
