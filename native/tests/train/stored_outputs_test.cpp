@@ -581,6 +581,9 @@ TEST_F(StoredOutputsTest, RejectsOptions) {
       error_after([](auto& options) { options.taps[0].name = ""; }),
       name + "name of a tap must not be empty (got an empty one)");
   EXPECT_EQ(
+      error_after([](auto& options) { options.taps[0].name = std::string("ma\0p", 4); }),
+      name + "name of a tap must be a text without zeros (got ma before a zero)");
+  EXPECT_EQ(
       error_after([](auto& options) { options.taps[0].name = "mean"; }),
       name + "taps must have different names (got mean twice)");
   EXPECT_EQ(

@@ -164,8 +164,7 @@ class RETORT_API TrainingStep {
   /// @throws ShapeError if a tensor of the batch is missing or does not fit; found before anything runs
   /// @throws NonFiniteError if the loss or a gradient is not finite
   /// @throws FileError if the file of a teacher's cache cannot be read or written, or a row of stored outputs is
-  /// missing
-  ///     or damaged
+  ///     missing or damaged
   /// @throws c10::ValueError if a value of the batch is out of range
   /// @throws c10::Error if LibTorch fails
   void run(const Batch& batch, StepResult& result);
