@@ -14,6 +14,7 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.LongVector;
 import org.bytedeco.pytorch.StringVector;
 import org.bytedeco.pytorch.Tensor;
+import org.retort.FileException;
 import org.retort.bindings.NativeStoredOutputs;
 import org.retort.bindings.global.retort;
 import org.retort.bindings.global.retort.NativeFileAccess;
@@ -41,7 +42,14 @@ public final class StoredOutputs implements AutoCloseable {
 
   private StoredOutputs(NativeStoredOutputs outputs) {
     handle = new NativeHandle<>("StoredOutputs", outputs);
-    format = handle.ask(StoredOutputs::formatOf);
+    try {
+      format = handle.ask(StoredOutputs::formatOf);
+    } catch (IllegalArgumentException wrong) { // names that are no UTF-8, and so alike
+      handle.close();
+      throw new FileException(
+          OPEN + ": file must have taps with names of their own (got " + wrong.getMessage() + ")",
+          wrong);
+    }
   }
 
   /**
