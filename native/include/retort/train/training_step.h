@@ -133,7 +133,7 @@ struct RETORT_API StepResult {
 /// and the batch may be overwritten once run() returns. Work runs on the calling thread's current stream. A step
 /// synchronises with the device once, for the losses and the norms of the gradients; the update may still be running
 /// when run() returns. It also synchronises to check the values of a batch on the device, for CRD's Z until that is
-/// known (in every step, if it is a moving average), and to cache outputs of the teacher.
+/// known (in every step, if it is a moving average), and to cache outputs of the teacher or read stored ones.
 ///
 /// With late results, steps are asynchronous: run() returns while its step is pending. The next run(), or finish(),
 /// waits for the pending step and reports its result. Only then is it known whether the step has failed: if so, it is
