@@ -10,7 +10,7 @@ int main(int /*count*/, char** files) {
 
   retort::TrainingStepOptions options;
   options.student = retort::make_resnet({});
-  options.teacher = retort::make_resnet({});
+  options.teachers = {retort::make_resnet({})};
   options.input_shape = {3, 32, 32};
   options.terms = {
       {1000, retort::load_program_loss(files[1]), {"layer2"}, {"layer2"}},  // attention_transfer.ts

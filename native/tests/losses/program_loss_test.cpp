@@ -327,9 +327,9 @@ struct Rig {
   explicit Rig(const std::string& forward = kHint, at::ScalarType dtype = at::kFloat) {
     manual_seed(3);
     options.student = std::make_shared<test::TinyNetwork>();
-    options.teacher = std::make_shared<test::TinyNetwork>();
+    options.teachers = {std::make_shared<test::TinyNetwork>()};
     options.student->convert(dtype);
-    options.teacher->convert(dtype);
+    options.teachers[0].network->convert(dtype);
     options.input_shape = {3, 6, 6};
     options.cross_entropy.weight = 0;
     const auto loss = loss_of(forward);
@@ -396,7 +396,7 @@ TEST_F(ProgramLossTest, FailedStepsChangeNothing) {
   const Rig rig(forward), twin(forward);
   rig.run(1);
   const NamedTensors before = test::copy_of(rig.step->state());
-  const auto network = std::static_pointer_cast<test::TinyNetwork>(rig.options.teacher);
+  const auto network = std::static_pointer_cast<test::TinyNetwork>(rig.options.teachers[0].network);
   network->at_end = [](NetworkOutput& output) { output.features[1] = output.features[1] + 100; };
   EXPECT_EQ(
       error_of([&] { rig.run(2); }), "program_loss: program must compute the loss (got AssertionError: too large)");

@@ -257,7 +257,7 @@ struct Rig {
   explicit Rig(const std::string& weight) {
     manual_seed(3);
     options.student = std::make_shared<test::TinyNetwork>();
-    options.teacher = std::make_shared<test::TinyNetwork>();
+    options.teachers = {std::make_shared<test::TinyNetwork>()};
     options.input_shape = {3, 6, 6};
     load_criteria(ATTENTION_TRANSFER);
     options.terms = {

@@ -312,7 +312,7 @@ TEST_F(ExportedTest, OneValuePerChannelHasNoStatistics) {
 TrainingStepOptions step_options(const std::shared_ptr<Network>& student, const std::shared_ptr<Network>& teacher) {
   TrainingStepOptions options;
   options.student = student;
-  options.teacher = teacher;
+  if (teacher) options.teachers = {teacher};
   options.input_shape = {3, 6, 6};
   if (teacher) options.terms = {{0.9, std::make_shared<KdOptions>(), {}, {}}};
   auto sgd = std::make_shared<SgdOptions>();
