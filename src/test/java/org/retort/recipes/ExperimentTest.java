@@ -91,7 +91,7 @@ final class ExperimentTest {
         StageRecipe stage = method.stages().get(0);
         try (Network student = experiment.network(recipe.student().network(), 0);
             DatasetBatches batches = experiment.batches(stage, 0);
-            TrainingStep step = experiment.step(stage, student, teacher)) {
+            TrainingStep step = experiment.step(stage, student, List.of(teacher))) {
           StepResult result = step.newResult();
           batches.startEpoch(0);
           Batch batch = batches.next();
