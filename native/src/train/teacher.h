@@ -66,6 +66,8 @@ class Teacher {
   /// For error messages.
   std::string role_;
   std::shared_ptr<Network> network_;
+  /// The same, if its outputs are stored; else null.
+  const StoredTeacher* stored_ = nullptr;
   Preprocessor images_;
   std::vector<std::string> taps_;
   std::vector<int64_t> tap_indices_;
