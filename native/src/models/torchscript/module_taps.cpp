@@ -56,7 +56,7 @@ class Inliner {
   /// Returns the node after which the body of the call comes.
   jit::Node* inlined(jit::Node* node, bool is_outermost) {
     const std::string path = paths_.at(node->input(0));
-    const std::string& method = node->s(c10::attr::name);
+    const std::string method = node->s(c10::attr::name);  // the node goes
     jit::Node* before = node->prev();
     Call call;
     for (size_t i = 1; i < node->inputs().size(); ++i) call.taken.push_back(node->input(i));
@@ -64,7 +64,9 @@ class Inliner {
     // The module itself is a part of nothing: its methods are those of its original class.
     jit::Function& callee = path.empty() ? program_.get_method(method).function()
                                          : node->input(0)->type()->expectRef<c10::ClassType>().getMethod(method);
-    call.returned = jit::inlineCallTo(node, &jit::toGraphFunction(callee));
+    jit::GraphFunction& body = jit::toGraphFunction(callee);
+    // Not its optimised graph, in which all calls are inlined already.
+    call.returned = jit::inlineCallTo(node, &body, body.graph().get());
     // What was returned by a call that contains this one is now returned by its body.
     for (auto& [module, others] : calls_) {
       for (Call& other : others) {
@@ -111,12 +113,16 @@ jit::Value* value_of(const char* function, const Inliner& inliner, const ModuleT
   const int64_t number = tap.call.value_or(last);
   if (number > last) fail_for_call(function, tap, last);
   const Call& call = module->second[static_cast<size_t>(number)];
-  std::vector<jit::Value*> tensors;
+  jit::Value* found = nullptr;
+  size_t count = 0;
   for (jit::Value* value : tap.is_input ? call.taken : call.returned) {
-    if (value->type()->isSubtypeOf(*c10::TensorType::get())) tensors.push_back(value);
+    const bool is_tensor = value->type()->isSubtypeOf(*c10::TensorType::get());
+    const auto tuple = value->type()->cast<c10::TupleType>();
+    if (is_tensor) found = value;
+    count += is_tensor ? 1 : tuple ? tuple->elements().size() : 0;
   }
-  if (tensors.size() != 1) fail_for_count(function, tap, tensors.size());
-  return tensors.front();
+  if (!found || count != 1) fail_for_count(function, tap, count);
+  return found;
 }
 
 /// A module with the attributes and parts of another, but no methods.

@@ -16,6 +16,11 @@ import org.retort.internal.NativeFiles;
  * <p>Its {@code forward} takes the images and returns {@code (logits, features)}. {@code features}
  * is a dict, whose keys are the tap names, or a list or tuple of tensors, whose tap names are
  * {@code "0"}, {@code "1"}, … unless names are given.
+ *
+ * <p>Where it returns logits alone, or other features than wanted, taps can be at the calls of its
+ * parts, each with a name, as {@link ExportedNetwork} has them: {@code layer3=layer3.1.relu}. The
+ * features are these alone then. Calls in a loop or a branch, and parts of a module that was
+ * inlined when it was saved, can't be tapped.
  */
 public final class TorchScriptNetwork extends Network {
   private static final String LOAD = "TorchScriptNetwork.load";
@@ -29,9 +34,10 @@ public final class TorchScriptNetwork extends Network {
    *
    * @param file the file, in any file system
    * @param taps one name for each feature of a list, or a selection of a dict's keys; none for the
-   *     names above
+   *     names above; or taps at parts, each with a name and an equals sign
    * @return a new network
    * @throws IllegalArgumentException if the file or a name is null
+   * @throws org.retort.RetortException if a tap is at no part, or not at one tensor
    * @throws org.retort.FileException if the file is missing or not a TorchScript module
    */
   public static TorchScriptNetwork load(Path file, String... taps) {
