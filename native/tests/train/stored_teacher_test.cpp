@@ -184,10 +184,9 @@ Change learning_from_two(std::shared_ptr<const StoredOutputs> outputs, std::shar
 }
 
 TEST_F(StoredTeacherTest, StoredOutputsMayBeOneOfSeveralTeachers) {
-  StepRig storing(contiguous);
-  const auto outputs = store(storing);
   const auto second = std::make_shared<test::TinyNetwork>(5);
-  StepRig computing(learning_from_two(nullptr, second)), rig(learning_from_two(outputs, second));
+  StepRig computing(learning_from_two(nullptr, second));
+  StepRig rig(learning_from_two(store(computing), second));
   EXPECT_EQ(rig.step->teacher_taps("first"), (std::vector<std::string>{"map"}));
   for (uint64_t seed : {1, 2}) {
     expect_same_results(rig.run(seed), computing.run(seed));
