@@ -79,18 +79,24 @@ class Nst(nn.Module):
     def kernel(a, b):
         return (a.unsqueeze(2) * b.unsqueeze(1)).sum(-1).pow(2)
 
+    @classmethod
+    def of_maps(cls, s, t):
+        if s.shape[2] > t.shape[2]:
+            s = F.adaptive_avg_pool2d(s, t.shape[2])
+        elif s.shape[2] < t.shape[2]:
+            t = F.adaptive_avg_pool2d(t, s.shape[2])
+        s, t = F.normalize(s.flatten(2), dim=2), F.normalize(t.flatten(2), dim=2)
+        return cls.kernel(t, t).mean() + cls.kernel(s, s).mean() - 2 * cls.kernel(s, t).mean()
+
     def forward(self, student, teacher, _):
-        loss = 0
-        for s, t in list(zip(after_relu(student), after_relu(teacher)))[1:]:
-            s, t = F.normalize(s.flatten(2), dim=2), F.normalize(t.flatten(2), dim=2)
-            loss = loss + self.kernel(t, t).mean() + self.kernel(s, s).mean() - 2 * self.kernel(s, t).mean()
-        return loss
+        return sum(self.of_maps(s, t) for s, t in list(zip(after_relu(student), after_relu(teacher)))[1:])
 
 
 class Crd(nn.Module):
-    def __init__(self, width, dimension, samples):
+    def __init__(self, width, dimension, samples, teacher_width=None):
         super().__init__()
-        self.student_embedding, self.teacher_embedding = nn.Linear(width, dimension), nn.Linear(width, dimension)
+        self.student_embedding = nn.Linear(width, dimension)
+        self.teacher_embedding = nn.Linear(teacher_width or width, dimension)
         limit = (3 / dimension) ** 0.5
         for side in ("student", "teacher"):
             memory = torch.empty(samples, dimension).uniform_(-limit, limit)
@@ -122,26 +128,27 @@ class Crd(nn.Module):
 
 
 class Ofd(nn.Module):
-    def __init__(self, widths):
+    def __init__(self, widths, teacher_widths=None):
         super().__init__()
         self.connectors = nn.ModuleList()
-        for width in widths:
+        for width, teacher_width in zip(widths, teacher_widths or widths):
             connector = nn.Module()
-            connector.conv = nn.Conv2d(width, width, 1, bias=False)
-            nn.init.normal_(connector.conv.weight, std=(2 / width) ** 0.5)
-            connector.norm = nn.BatchNorm2d(width)
+            connector.conv = nn.Conv2d(width, teacher_width, 1, bias=False)
+            nn.init.normal_(connector.conv.weight, std=(2 / teacher_width) ** 0.5)
+            connector.norm = nn.BatchNorm2d(teacher_width)
             self.connectors.append(connector)
 
+    @staticmethod
+    def of_maps(connector, s, t):
+        s = connector.norm(connector.conv(s))
+        negative = (t < 0).to(t.dtype)
+        margin = (t * negative).sum((0, 2, 3), keepdim=True) / (negative.sum((0, 2, 3), keepdim=True) + 1e-6)
+        target = torch.max(t, margin)
+        counts = ((s > target) | (target > 0)).to(t.dtype)
+        return ((s - target) ** 2 * counts).mean()
+
     def forward(self, student, teacher, _):
-        loss = 0
-        for connector, s, t in zip(self.connectors, student[1][1:], teacher[1][1:]):
-            s = connector.norm(connector.conv(s))
-            negative = (t < 0).float()
-            margin = (t * negative).sum((0, 2, 3), keepdim=True) / (negative.sum((0, 2, 3), keepdim=True) + 1e-6)
-            target = torch.max(t, margin)
-            counts = ((s > target) | (target > 0)).float()
-            loss = loss + ((s - target) ** 2 * counts).mean()
-        return loss
+        return sum(self.of_maps(*layer) for layer in zip(self.connectors, student[1][1:], teacher[1][1:]))
 
 
 def after_relu(output):
