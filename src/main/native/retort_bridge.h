@@ -6,9 +6,9 @@
 #include <retort/errors.h>
 #include <retort/losses/program_loss.h>
 #include <retort/losses/registry.h>
+#include <retort/models/exported.h>
 #include <retort/models/network.h>
 #include <retort/models/predictor.h>
-#include <retort/models/exported.h>
 #include <retort/models/torchscript.h>
 #include <retort/train/stored_outputs.h>
 #include <retort/train/training_step.h>
@@ -265,8 +265,7 @@ inline std::shared_ptr<retort::Network> load_torchscript(
       [&](std::istream& stream, const std::string& name) { return retort::load_torchscript(stream, tap_names, name); });
 }
 
-inline std::shared_ptr<retort::Network> load_exported(
-    const FileName& file, const std::vector<std::string>& tap_names) {
+inline std::shared_ptr<retort::Network> load_exported(const FileName& file, const std::vector<std::string>& tap_names) {
   return retort::load_exported(file.get(), tap_names);
 }
 
@@ -515,8 +514,7 @@ inline void write_outputs(
   writer.write(tensor_of(indices, {batch}, at::kLong), teacher, images_for(teacher, images, elements));
 }
 
-inline void set_stored_outputs(
-    retort::TeacherOptions& teacher, const std::shared_ptr<retort::StoredOutputs>& outputs) {
+inline void set_stored_outputs(retort::TeacherOptions& teacher, const std::shared_ptr<retort::StoredOutputs>& outputs) {
   teacher.stored_outputs = outputs;
 }
 
