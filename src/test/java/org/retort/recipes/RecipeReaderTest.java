@@ -172,7 +172,8 @@ final class RecipeReaderTest {
             + " ShuffleV1, ShuffleV2 (got resnet9, did you mean resnet8?)",
         "name: digits | name: digit | 3: name must be one of cifar10, cifar100, digits,"
             + " fashion-mnist, mnist (got digit, did you mean digits?)",
-        "loss: nst | loss: at | 15: loss must be one of crd, dkd, fsp, kd, nst, ofd (got at)",
+        "loss: nst | loss: at | 15: loss must be one of crd, dkd, fsp, kd, nst, ofd, program,"
+            + " registered (got at)",
         "name: sgd | name: lion | 7: name must be one of sgd, adam (got lion)",
         "train: backbone | train: head | 14: train must be one of all, backbone (got head)",
         "name: small | name: A b | 1: name must be of small letters, digits and hyphens (got A b)",
