@@ -19,12 +19,27 @@ public final class Arguments {
    *
    * @param condition what must hold
    * @param format the message, for {@link String#format}
-   * @param values what the message shows
+   * @param values what the message shows; control characters, of a name say, are escaped
    */
   public static void check(boolean condition, String format, Object... values) {
     if (!condition) {
-      throw new IllegalArgumentException(String.format(format, values));
+      throw new IllegalArgumentException(oneLine(String.format(format, values)));
     }
+  }
+
+  private static String oneLine(String message) {
+    StringBuilder line = new StringBuilder();
+    message
+        .chars()
+        .forEach(
+            letter -> {
+              if (Character.isISOControl(letter)) {
+                line.append(String.format("\\x%02x", letter));
+              } else {
+                line.append((char) letter);
+              }
+            });
+    return line.toString();
   }
 
   /**

@@ -13,6 +13,7 @@ import org.retort.data.Batches;
 import org.retort.data.Dataset;
 import org.retort.losses.KdLoss;
 import org.retort.losses.ProgramLoss;
+import org.retort.models.ExportedNetwork;
 import org.retort.models.Mlp;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
@@ -32,6 +33,7 @@ import org.retort.train.TrainingStepBuilder;
 
 /** What is too dear to be made for every call, and files of all kinds. */
 final class Fixtures implements AutoCloseable {
+  private static final Path EXPORTED = Path.of("native", "tests", "exported", "pointwise-2.10.pt2");
   static final long CLASSES = 5;
   static final long IMAGE = Program.INPUTS;
 
@@ -46,6 +48,7 @@ final class Fixtures implements AutoCloseable {
   private Network resNet;
   private Network mlp;
   private Network torchScript;
+  private Network exported;
   private TrainingStep step;
   private StepCheckpoint checkpoint;
   private StepResult result;
@@ -109,6 +112,9 @@ final class Fixtures implements AutoCloseable {
             "y = torch.linear(x.flatten(1), self.weight, self.bias)",
             "return y, {'x': x, 'layer1': x}");
     torchScript = TorchScriptNetwork.load(program());
+    exported = ExportedNetwork.load(EXPORTED);
+    exported.convert(torch.ScalarType.Float);
+    exported.probe(3, 2, 2);
     Network teacher = TorchScriptNetwork.load(program());
     step = builder(torchScript, teacher).build();
     result = step.newResult();
@@ -121,7 +127,8 @@ final class Fixtures implements AutoCloseable {
       finished.finish();
     }
     outputs = StoredOutputs.open(stored());
-    open.addAll(List.of(resNet, mlp, torchScript, teacher, step, checkpoint, writer, outputs));
+    open.addAll(
+        List.of(resNet, mlp, torchScript, exported, teacher, step, checkpoint, writer, outputs));
   }
 
   private static TrainingStepBuilder builder(Network student, Network teacher) {
@@ -148,7 +155,8 @@ final class Fixtures implements AutoCloseable {
 
   /** Returns a network of a class, or any if that is an abstract one. */
   Network network(Class<?> type) {
-    List<Network> networks = Stream.of(resNet, mlp, torchScript).filter(type::isInstance).toList();
+    List<Network> networks =
+        Stream.of(resNet, mlp, torchScript, exported).filter(type::isInstance).toList();
     return networks.get(random.nextInt(networks.size()));
   }
 
