@@ -4,7 +4,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Objects;
-import java.util.stream.Collectors;
+import java.util.function.Function;
 import org.retort.Retort;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Method;
@@ -36,13 +36,16 @@ record ExperimentReport(
     Versions versions,
     Machine machine,
     Data data) {
-  /** What options can change of a recipe, as it is then; of several teachers, they can't. */
+  /**
+   * What options can change of a recipe, as it is then; of several teachers, they can't, and of
+   * none that is trained, there is nothing to be told.
+   */
   record Options(
       String recipe,
       String teacher,
       String teacherFile,
-      long teacherSeed,
-      int teacherEpochs,
+      Long teacherSeed,
+      Integer teacherEpochs,
       String student,
       int epochs,
       Integer labelsPerClass,
@@ -61,12 +64,10 @@ record ExperimentReport(
         recipe.text(),
         new Options(
             recipe.name(),
-            recipe.teachers().stream()
-                .map(TeacherRecipe::network)
-                .collect(Collectors.joining(", ")),
+            String.join(", ", recipe.teacherTitles()),
             settings.teacherFile().map(Path::toString).orElse(null),
-            recipe.teachers().get(0).seed(),
-            recipe.teachers().get(0).epochs(),
+            ofTeacher(recipe, TeacherRecipe::seed),
+            ofTeacher(recipe, TeacherRecipe::epochs),
             recipe.student().network(),
             recipe.student().epochs(),
             recipe.data().labelsPerClass().isPresent()
@@ -86,6 +87,10 @@ record ExperimentReport(
             experiment.credit(),
             experiment.trainSize(),
             experiment.testSize()));
+  }
+
+  private static <T> T ofTeacher(Recipe recipe, Function<TeacherRecipe, T> number) {
+    return recipe.teachers().isEmpty() ? null : number.apply(recipe.teachers().get(0));
   }
 
   /** Returns whether the runs of both belong together: methods and seeds may be others. */

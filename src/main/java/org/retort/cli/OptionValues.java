@@ -39,13 +39,17 @@ final class OptionValues {
     }
   }
 
-  /** Throws unless a recipe, which an option is about, has one teacher. */
+  /** Throws unless a recipe, which an option is about, has one teacher, which is trained. */
   static void requireOneTeacher(CommandSpec command, String option, Recipe recipe) {
-    if (recipe.teachers().size() > 1) {
+    boolean storesOutputs = !recipe.storedTeachers().isEmpty();
+    if (recipe.teachers().size() != 1 || storesOutputs) {
       throw wrong(
           command,
           "%s must come with a recipe of one teacher (got %s of %s)"
-              .formatted(option, recipe.teachers().size(), recipe.name()));
+              .formatted(
+                  option,
+                  storesOutputs ? "stored outputs" : recipe.teachers().size(),
+                  recipe.name()));
     }
   }
 

@@ -3,11 +3,9 @@ package org.retort.cli;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 import org.retort.recipes.Recipe;
 import org.retort.recipes.RecipeException;
 import org.retort.recipes.Recipes;
-import org.retort.recipes.TeacherRecipe;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Parameters;
@@ -65,8 +63,6 @@ final class RecipesCommand implements Callable<Integer> {
   }
 
   private static String teachers(Recipe recipe) {
-    return recipe.teachers().stream()
-        .map(TeacherRecipe::network)
-        .collect(Collectors.joining(" and "));
+    return String.join(" and ", recipe.teacherTitles());
   }
 }

@@ -1,8 +1,10 @@
 package org.retort.recipes;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.Stream;
 import org.retort.OutOfMemoryException;
 import org.retort.Retort;
 import org.retort.RetortException;
@@ -10,6 +12,8 @@ import org.retort.data.DatasetBatches;
 import org.retort.data.ImageShape;
 import org.retort.models.Network;
 import org.retort.models.Networks;
+import org.retort.train.StoredOutputs;
+import org.retort.train.StoredTap;
 import org.retort.train.Taps;
 import org.retort.train.Teacher;
 import org.retort.train.Term;
@@ -31,6 +35,7 @@ public final class Experiment {
     this.data = data;
     this.device = device;
     recipe.teachers().forEach(teacher -> network(teacher.network(), 0).close());
+    recipe.storedTeachers().forEach(teacher -> teacher.open(data.sampleCount()).close());
     network(recipe.student().network(), 0).close();
   }
 
@@ -40,7 +45,8 @@ public final class Experiment {
    * @param recipe what to do
    * @param folder where the data are, unless they ship with Retort
    * @return the experiment
-   * @throws RecipeException if there are no such networks, or the data can't be read
+   * @throws RecipeException if there are no such networks, or the data or stored outputs can't be
+   *     read
    */
   public static Experiment open(Recipe recipe, Optional<Path> folder) {
     return new Experiment(recipe, DataFactory.open(recipe, folder), CPU);
@@ -211,7 +217,7 @@ public final class Experiment {
   }
 
   /**
-   * Makes the networks of all teachers, not trained.
+   * Makes the networks of all teachers that are trained, as they are before.
    *
    * @return new networks, in the order of the recipe, which the caller closes
    */
@@ -291,7 +297,7 @@ public final class Experiment {
    * @param stage what the student learns
    * @param student the network to train
    * @param teachers the networks to learn from, in the order of the recipe; of no use to a stage
-   *     without distillation losses, where there may be none
+   *     without distillation losses, where there may be none. Stored outputs are opened
    * @return a new step, which the caller closes
    * @throws RecipeException if it can't be made of the recipe, with the method, the stage and, if
    *     it is to blame, the term
@@ -322,12 +328,25 @@ public final class Experiment {
   }
 
   private TrainingStep step(
-      StageRecipe stage, List<TermRecipe> terms, Network student, List<Network> teachers) {
+      StageRecipe stage, List<TermRecipe> terms, Network student, List<Network> networks) {
+    if (!stage.hasTeacher()) {
+      return step(stage, terms, student, new Teacher[0]);
+    }
+    List<StoredOutputs> outputs = new ArrayList<>();
+    try {
+      for (StoredTeacherRecipe teacher : recipe.storedTeachers()) {
+        outputs.add(teacher.open(data.sampleCount()));
+      }
+      return step(stage, terms, student, teachers(stage, networks, outputs));
+    } finally {
+      outputs.forEach(StoredOutputs::close); // the step shares them
+    }
+  }
+
+  private TrainingStep step(
+      StageRecipe stage, List<TermRecipe> terms, Network student, Teacher[] teachers) {
     long steps = steps(stage);
-    TrainingStepBuilder builder =
-        stage.hasTeacher()
-            ? TrainingStep.builder(student, teachers(stage, teachers))
-            : TrainingStep.builder(student);
+    TrainingStepBuilder builder = TrainingStep.builder(student, teachers);
     onDevice(builder)
         .inputShape(inputShape())
         .crossEntropy(stage.crossEntropy())
@@ -335,12 +354,13 @@ public final class Experiment {
     if (stage.trainsBackbone()) {
       builder.trainOnly(student.backbone().toArray(String[]::new));
     }
-    List<String> names = recipe.teachers().stream().map(TeacherRecipe::name).toList();
+    List<String> names = Stream.of(teachers).map(Teacher::name).toList();
     for (TermRecipe term : terms) {
-      Network teacher = teachers.get(term.teacher().first(names));
-      Taps taps = term.taps().taps(student, teacher);
+      Teacher teacher = teachers[term.teacher().first(names)];
+      Taps taps = term.taps().taps(student.taps(), taps(teacher));
       LossContext context =
-          new LossContext(data.labels(), data.batchSize(), teacher, taps.teacher());
+          new LossContext(
+              data.labels(), data.batchSize(), teacher.network().orElse(null), taps.teacher());
       builder.add(
           term.teacher()
               .of(
@@ -351,16 +371,28 @@ public final class Experiment {
     return builder.build();
   }
 
-  private Teacher[] teachers(StageRecipe stage, List<Network> networks) {
-    Teacher[] teachers = new Teacher[networks.size()];
-    for (int i = 0; i < teachers.length; i++) {
+  private static List<String> taps(Teacher teacher) {
+    return teacher
+        .storedOutputs()
+        .map(outputs -> outputs.format().taps().stream().map(StoredTap::name).toList())
+        .orElseGet(() -> teacher.network().orElseThrow().taps());
+  }
+
+  private Teacher[] teachers(
+      StageRecipe stage, List<Network> networks, List<StoredOutputs> outputs) {
+    List<Teacher> teachers = new ArrayList<>();
+    for (int i = 0; i < networks.size(); i++) {
       TeacherRecipe teacher = recipe.teachers().get(i);
-      teachers[i] =
+      teachers.add(
           Teacher.of(teacher.name(), networks.get(i))
               .withWeight(teacher.weight())
-              .withBatchNorm(stage.teacherBatchNorm());
+              .withBatchNorm(stage.teacherBatchNorm()));
     }
-    return teachers;
+    for (int i = 0; i < outputs.size(); i++) {
+      StoredTeacherRecipe teacher = recipe.storedTeachers().get(i);
+      teachers.add(Teacher.of(teacher.name(), outputs.get(i)).withWeight(teacher.weight()));
+    }
+    return teachers.toArray(Teacher[]::new);
   }
 
   private TrainingStepBuilder onDevice(TrainingStepBuilder builder) {

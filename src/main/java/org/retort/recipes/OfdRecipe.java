@@ -3,6 +3,7 @@ package org.retort.recipes;
 import java.util.List;
 import java.util.stream.Stream;
 import org.retort.losses.OfdLoss;
+import org.retort.models.Network;
 
 /**
  * {@code margins: batch | teacher}, of each batch by default, {@code norms} (the teacher's
@@ -44,11 +45,14 @@ final class OfdRecipe {
   }
 
   private static OfdLoss withMarginsOf(LossContext context, List<String> norms, OfdLoss options) {
+    Network teacher = context.teacher();
+    if (teacher == null) {
+      throw new IllegalArgumentException(
+          "OfdLoss: margins must be batch if outputs are stored (got teacher)");
+    }
     Stream<String> names =
-        norms.isEmpty()
-            ? context.taps().stream().map(context.teacher()::normBefore)
-            : norms.stream();
-    OfdLoss ofTeacher = OfdLoss.ofTeacherMargins(context.teacher(), names.toArray(String[]::new));
+        norms.isEmpty() ? context.taps().stream().map(teacher::normBefore) : norms.stream();
+    OfdLoss ofTeacher = OfdLoss.ofTeacherMargins(teacher, names.toArray(String[]::new));
     return options.withMargins(ofTeacher.margins());
   }
 }

@@ -17,7 +17,8 @@ import java.util.stream.Stream;
  * @param source where its settings are from
  * @param text the file as it was read, without later changes
  * @param data the data
- * @param teachers the teachers, at least one
+ * @param teachers the teachers that are trained
+ * @param storedTeachers the teachers whose outputs are stored
  * @param student the student
  * @param optimizer of all trainings that have none of their own
  * @param methods the ways to train the student, in the order of the table
@@ -29,6 +30,7 @@ public record Recipe(
     String text,
     DataRecipe data,
     List<TeacherRecipe> teachers,
+    List<StoredTeacherRecipe> storedTeachers,
     StudentRecipe student,
     OptimizerRecipe optimizer,
     List<Method> methods) {
@@ -98,17 +100,29 @@ public record Recipe(
   }
 
   /**
+   * Tells whom the student learns from.
+   *
+   * @return the teachers' networks, and the files of stored outputs
+   */
+  public List<String> teacherTitles() {
+    return Stream.concat(
+            teachers.stream().map(TeacherRecipe::network),
+            storedTeachers.stream().map(teacher -> teacher.file().getFileName().toString()))
+        .toList();
+  }
+
+  /**
    * Tells the only teacher.
    *
    * @return the teacher
-   * @throws RecipeException if there are several
+   * @throws RecipeException if there are several, or outputs are stored
    */
   public TeacherRecipe teacher() {
-    if (teachers.size() > 1) {
+    if (teachers.size() != 1 || !storedTeachers.isEmpty()) {
       throw new RecipeException(
           name
               + ": teachers must be one to be changed or trained alone (got "
-              + teachers.size()
+              + (storedTeachers.isEmpty() ? teachers.size() : "stored outputs")
               + ")");
     }
     return teachers.get(0);
@@ -119,7 +133,7 @@ public record Recipe(
    *
    * @param epochs of the teacher, at least 1
    * @return a changed copy
-   * @throws RecipeException if there are several teachers
+   * @throws RecipeException if there are several teachers, or outputs are stored
    */
   public Recipe withTeacherEpochs(int epochs) {
     return withTeacher(teacher().with(teacher().network(), epochs, teacher().seed()));
@@ -130,7 +144,7 @@ public record Recipe(
    *
    * @param network its name
    * @return a changed copy
-   * @throws RecipeException if there are several teachers
+   * @throws RecipeException if there are several teachers, or outputs are stored
    */
   public Recipe withTeacher(String network) {
     return withTeacher(teacher().with(network, teacher().epochs(), teacher().seed()));
@@ -141,7 +155,7 @@ public record Recipe(
    *
    * @param seed at least 0
    * @return a changed copy
-   * @throws RecipeException if there are several teachers
+   * @throws RecipeException if there are several teachers, or outputs are stored
    */
   public Recipe withTeacherSeed(long seed) {
     return withTeacher(teacher().with(teacher().network(), teacher().epochs(), seed));
@@ -170,19 +184,23 @@ public record Recipe(
           name + ": labels_per_class must be part of the recipe to be changed (got none)");
     }
     DataRecipe changed = new DataRecipe(data.name(), data.augmentation(), OptionalInt.of(labels));
-    return new Recipe(name, title, source, text, changed, teachers, student, optimizer, methods);
+    return new Recipe(
+        name, title, source, text, changed, teachers, storedTeachers, student, optimizer, methods);
   }
 
   private Recipe withTeacher(TeacherRecipe other) {
-    return new Recipe(name, title, source, text, data, List.of(other), student, optimizer, methods);
+    return new Recipe(
+        name, title, source, text, data, List.of(other), List.of(), student, optimizer, methods);
   }
 
   private Recipe withStudent(StudentRecipe other) {
-    return new Recipe(name, title, source, text, data, teachers, other, optimizer, methods);
+    return new Recipe(
+        name, title, source, text, data, teachers, storedTeachers, other, optimizer, methods);
   }
 
   private Recipe withMethods(List<Method> others) {
-    return new Recipe(name, title, source, text, data, teachers, student, optimizer, others);
+    return new Recipe(
+        name, title, source, text, data, teachers, storedTeachers, student, optimizer, others);
   }
 
   private Recipe withStages(UnaryOperator<StageRecipe> change) {

@@ -19,6 +19,7 @@ final class RecipeReader {
     DataRecipe data = DataRecipe.read(fields.mapping("data"));
     StudentRecipe student =
         StudentRecipe.read(fields.mapping("student"), data.labelsPerClass().isPresent());
+    TeachersRecipe teachers = TeachersRecipe.read(fields);
     Recipe recipe =
         new Recipe(
             fields.name("name"),
@@ -26,7 +27,8 @@ final class RecipeReader {
             fields.text("source"),
             text,
             data,
-            TeacherRecipe.readAll(fields),
+            List.copyOf(teachers.networks()),
+            List.copyOf(teachers.stored()),
             student,
             OptimizerRecipe.read(fields.mapping("optimizer"), student.epochs()),
             methods(fields.mapping("methods"), student.epochs()));

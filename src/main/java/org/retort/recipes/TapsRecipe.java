@@ -1,9 +1,9 @@
 package org.retort.recipes;
 
+import java.util.Comparator;
 import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import org.retort.models.Network;
 import org.retort.train.Taps;
 
 /**
@@ -33,20 +33,27 @@ record TapsRecipe(List<String> student, List<String> teacher) {
     return taps;
   }
 
-  /** Names the taps of two networks. */
-  Taps taps(Network studentNetwork, Network teacherNetwork) {
-    return new Taps(expand(student, studentNetwork), expand(teacher, teacherNetwork));
+  /** Names the taps, of all that the student and the teacher have. */
+  Taps taps(List<String> ofStudent, List<String> ofTeacher) {
+    return new Taps(expand(student, ofStudent), expand(teacher, ofTeacher));
   }
 
-  private static List<String> expand(List<String> names, Network network) {
-    return names.stream().flatMap(name -> expand(name, network)).toList();
+  private static List<String> expand(List<String> names, List<String> all) {
+    return names.stream().flatMap(name -> expand(name, all)).toList();
   }
 
-  private static Stream<String> expand(String name, Network network) {
+  private static Stream<String> expand(String name, List<String> all) {
     return switch (name) {
-      case "layers" -> network.taps().stream().filter(LAYER.asMatchPredicate());
-      case "layers.pre" -> network.taps().stream().filter(LAYER_PRE.asMatchPredicate());
+      case "layers" -> layers(LAYER, all);
+      case "layers.pre" -> layers(LAYER_PRE, all);
       default -> Stream.of(name);
     };
+  }
+
+  /** Returns layers in their order, in which they need not be stored. */
+  private static Stream<String> layers(Pattern layer, List<String> all) {
+    return all.stream()
+        .filter(layer.asMatchPredicate())
+        .sorted(Comparator.comparingInt(name -> Integer.parseInt(name.replaceAll("\\D", ""))));
   }
 }

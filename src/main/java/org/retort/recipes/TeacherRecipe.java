@@ -1,7 +1,5 @@
 package org.retort.recipes;
 
-import java.util.ArrayList;
-import java.util.List;
 import java.util.Optional;
 import org.retort.models.Networks;
 
@@ -24,28 +22,10 @@ public record TeacherRecipe(
     int batch,
     long seed,
     Optional<OptimizerRecipe> optimizer) {
-  private static final String ONLY = "teacher";
+  static final String ONLY = "teacher";
 
-  /** Reads the key {@code teacher}, of one, or {@code teachers}, a list of several with names. */
-  static List<TeacherRecipe> readAll(Fields recipe) {
-    if (!recipe.has("teachers")) {
-      return List.of(read(recipe.mapping("teacher"), ONLY, 1));
-    }
-    if (recipe.has("teacher")) {
-      throw recipe.wrong("teacher", "not be given with teachers", "both");
-    }
-    List<TeacherRecipe> teachers = new ArrayList<>();
-    for (Fields fields : recipe.mappings("teachers")) {
-      String name = fields.name("name");
-      if (teachers.stream().anyMatch(teacher -> teacher.name().equals(name))) {
-        throw fields.wrong("name", "be another for each teacher", name + " twice");
-      }
-      teachers.add(read(fields, name, fields.notNegative("weight", 1)));
-    }
-    return List.copyOf(teachers);
-  }
-
-  private static TeacherRecipe read(Fields fields, String name, double weight) {
+  /** Reads a teacher. */
+  static TeacherRecipe read(Fields fields, String name, double weight) {
     int epochs = fields.whole("epochs", 1, StudentRecipe.MAX_EPOCHS);
     TeacherRecipe teacher =
         new TeacherRecipe(

@@ -267,6 +267,41 @@ final class CommandsTest {
   }
 
   @Test
+  void distill_storedOutputs_teachWithoutATeacher() throws IOException {
+    run("train", "--network=resnet8", "--epochs=1", "--output=" + folder);
+    String teacher = folder.resolve("teacher.pt").toString();
+    run("outputs", teacher, "--network=resnet8", "--output=" + folder.resolve("teacher.outputs"));
+    Path recipe = folder.resolve("stored.yaml");
+    Files.writeString(
+        recipe,
+        """
+        name: stored
+        source: a test
+        data: {name: digits}
+        teacher: {outputs: teacher.outputs}
+        student: {network: resnet8, epochs: 1, batch: 64}
+        optimizer: {name: sgd, learning_rate: 0.05}
+        methods:
+          kd: {stages: [{cross_entropy: 0, terms: [{loss: kd, temperature: 4}]}]}
+        """);
+    Path output = folder.resolve("output");
+    run("distill", "--recipe=" + recipe, "--seeds=1", "--output=" + output);
+    assertThat(output.resolve("kd-seed0.pt")).isNotEmptyFile();
+    assertThat(output.resolve("teacher.pt")).doesNotExist();
+    assertThat(json(output.resolve("results.json")).getAsJsonObject("teachers").keySet()).isEmpty();
+    JsonObject options = json(output.resolve("experiment.json")).getAsJsonObject("options");
+    assertThat(options.get("teacher").getAsString()).isEqualTo("teacher.outputs");
+    run("bench", "--recipe=" + recipe, "--steps=1", "--warm-up=1");
+    assertThat(out.toString()).contains("kd");
+    assertThat(execute("train", "--recipe=" + recipe, "--output=" + folder.resolve("none")))
+        .isEqualTo(2);
+    assertThat(err.toString())
+        .isEqualTo(
+            "retort train: --recipe must come with a recipe of one teacher (got stored outputs of"
+                + " stored)\n");
+  }
+
+  @Test
   void outputs_filesThatCannotBe_isOneLineAndExitCode2() throws IOException {
     Path teacher = Files.createFile(folder.resolve("teacher.pt"));
     assertThat(execute("outputs", "none.pt", "--output=a")).isEqualTo(2);

@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -21,6 +22,9 @@ import org.retort.data.DatasetBatches;
 import org.retort.models.Network;
 import org.retort.testing.OwnLosses;
 import org.retort.train.StepResult;
+import org.retort.train.StoredOutputs;
+import org.retort.train.StoredOutputsFormat;
+import org.retort.train.StoredOutputsWriter;
 import org.retort.train.TrainingStep;
 
 final class ExperimentTest {
@@ -173,6 +177,110 @@ final class ExperimentTest {
         .hasMessageEndingWith(
             "method unnamed, stage 1, term kd: teacher of a term must be named where there are"
                 + " several, one, two (got no name)");
+  }
+
+  /** Returns the recipe of digits with another teacher and stages of these terms. */
+  private static Recipe digits(Path file, String teacher, String terms) {
+    String text =
+        Recipes.load("digits")
+            .text()
+            .replaceFirst("(?s)teacher:.*?\n\n", teacher + "\n\n")
+            .replaceFirst("(?s)methods:.*", "methods: {one: {stages: [{terms: [" + terms + "]}]}}");
+    return RecipeReader.read(file.toString(), text);
+  }
+
+  @Test
+  void step_storedOutputs_areAsGoodAsTheirNetwork(@TempDir Path folder) {
+    Path file = folder.resolve("recipe.yaml");
+    String first = "{name: a, weight: 3, network: resnet8, epochs: 1, batch: 64}";
+    String second = "{name: b, network: resnet8, epochs: 1, batch: 64, seed: 1}";
+    String terms =
+        "{loss: kd, temperature: 4, teacher: {mean: probabilities}},"
+            + " {loss: nst, taps: [layers], teacher: a}";
+    Experiment live =
+        Experiment.open(
+            digits(file, "teachers: [%s, %s]".formatted(first, second), terms), Optional.empty());
+    try (NetworkList teachers = live.teachers()) {
+      // in another order than the network's
+      store(live, teachers.all().get(0), folder, "layer3", "layer1", "layer2");
+      String outputs = "{name: a, weight: 3, outputs: a.outputs}";
+      Experiment stored =
+          Experiment.open(
+              digits(file, "teachers: [%s, %s]".formatted(second, outputs), terms),
+              Optional.empty());
+      stored.check(stored.recipe().methods());
+      assertThat(firstTerms(stored, teachers.all().subList(1, 2)))
+          .containsExactly(firstTerms(live, teachers.all()), within(1e-4));
+
+      String ofOne = "{loss: kd, temperature: 4}, {loss: nst, taps: [layers]}";
+      Experiment alone =
+          Experiment.open(digits(file, "teacher: {outputs: a.outputs}", ofOne), Optional.empty());
+      alone.checkTeachers();
+      alone.check(alone.recipe().methods());
+      assertThat(firstTerms(alone, List.of())[1])
+          .isCloseTo(firstTerms(live, teachers.all())[1], within(1e-4));
+    }
+  }
+
+  /** Stores what a teacher says of an experiment's training samples, as {@code a.outputs}. */
+  private static void store(Experiment experiment, Network teacher, Path folder, String... taps) {
+    StoredOutputsFormat format =
+        StoredOutputsFormat.of(experiment.sampleCount(), teacher.classes());
+    for (String tap : taps) {
+      format = format.withTap(tap, teacher.tapShape(tap));
+    }
+    try (StoredOutputsWriter writer = StoredOutputs.writer(folder.resolve("a.outputs"), format);
+        DatasetBatches batches = experiment.samplesInOrder()) {
+      batches.startEpoch(0);
+      for (int i = 0; i < batches.stepsPerEpoch(); i++) {
+        Batch batch = batches.next();
+        writer.write(batch.indices(), teacher, batch.images());
+      }
+      writer.finish();
+    }
+  }
+
+  /** Returns the terms of the first step on images that are not augmented. */
+  private static double[] firstTerms(Experiment experiment, List<Network> teachers) {
+    StageRecipe stage = method(experiment, "one").stages().get(0);
+    try (Network student = experiment.network("resnet8", 5);
+        DatasetBatches batches = experiment.samplesInOrder();
+        TrainingStep step = experiment.step(stage, student, teachers)) {
+      StepResult result = step.newResult();
+      batches.startEpoch(0);
+      step.run(batches.next(), result);
+      return IntStream.range(0, result.terms()).mapToDouble(result::term).toArray();
+    }
+  }
+
+  @Test
+  void open_storedOutputsThatDoNotFit_areRefusedWithTheirLine(@TempDir Path folder) {
+    Path file = folder.resolve("recipe.yaml");
+    String teacher = "teacher: {outputs: a.outputs}";
+    int line = 1 + (int) Recipes.load("digits").text().split("teacher:")[0].lines().count();
+    String place = file + ":" + line + ": outputs";
+    Recipe recipe = digits(file, teacher, "{loss: ofd, margins: teacher, taps: [layer1]}");
+    assertThatThrownBy(() -> Experiment.open(recipe, Optional.empty()))
+        .isInstanceOf(RecipeException.class)
+        .hasMessage(
+            place + ": path must be an existing file (got " + folder.resolve("a.outputs") + ")");
+    Experiment noise = Experiment.onNoise(Recipes.load("digits"));
+    try (Network network = noise.network("resnet8", 0)) {
+      store(noise, network, folder, "layer1");
+      Experiment fits = Experiment.open(recipe, Optional.empty());
+      assertThatThrownBy(() -> fits.check(fits.recipe().methods()))
+          .isInstanceOf(RecipeException.class)
+          .hasMessageEndingWith(
+              "method one, stage 1, term ofd: margins must be batch if outputs are stored (got"
+                  + " teacher)");
+      StoredOutputsFormat small = StoredOutputsFormat.of(3, 10);
+      try (StoredOutputsWriter writer = StoredOutputs.writer(folder.resolve("a.outputs"), small)) {
+        writer.finish();
+      }
+    }
+    assertThatThrownBy(() -> Experiment.open(recipe, Optional.empty()))
+        .isInstanceOf(RecipeException.class)
+        .hasMessage(place + " must be of 1438 training samples (got 3)");
   }
 
   @Test

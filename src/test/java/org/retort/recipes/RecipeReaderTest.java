@@ -3,6 +3,7 @@ package org.retort.recipes;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
@@ -86,11 +87,30 @@ final class RecipeReaderTest {
         .hasMessage("small: teachers must be one to be changed or trained alone (got 2)");
   }
 
+  @Test
+  void read_storedOutputs_areTeachersToo() {
+    String trained = "{name: small, network: resnet8, epochs: 2, batch: 32, seed: 3}";
+    String text = TWO_TEACHERS.replace(trained, "{name: small, outputs: a.outputs, weight: 3}");
+    Recipe recipe = RecipeReader.read("folder/a.yaml", text);
+    assertThat(recipe.teachers()).extracting(TeacherRecipe::name).containsExactly("deep");
+    assertThat(recipe.storedTeachers())
+        .containsExactly(
+            new StoredTeacherRecipe(
+                "small", 3, Path.of("folder", "a.outputs"), "folder/a.yaml:4: outputs"));
+    assertThat(recipe.teacherTitles()).containsExactly("resnet20", "a.outputs");
+    assertThatThrownBy(recipe::teacher)
+        .isInstanceOf(RecipeException.class)
+        .hasMessage(
+            "small: teachers must be one to be changed or trained alone (got stored outputs)");
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
       quoteCharacter = '`',
       value = {
+        "network: resnet8, epochs | outputs: a, epochs | 4: key must be one of name, weight,"
+            + " outputs (got epochs)",
         "name: small, network | name: deep, network | 4: name must be another for each teacher (got"
             + " deep twice)",
         "student: | `teacher: {network: resnet8}\nstudent:` | 5: teacher must not be given with"
