@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Random;
 import java.util.stream.Stream;
 import org.bytedeco.pytorch.Tensor;
@@ -66,6 +67,11 @@ final class Arguments {
     if (type instanceof ParameterizedType list && list.getRawType() == List.class) {
       Type element = list.getActualTypeArguments()[0];
       return values.orNull(() -> values.list(() -> of(element, name, isOfMaps)));
+    }
+    if (type instanceof ParameterizedType optional && optional.getRawType() == Optional.class) {
+      Type element = optional.getActualTypeArguments()[0];
+      return values.orNull(
+          () -> Optional.ofNullable(random.nextBoolean() ? of(element, name, isOfMaps) : null));
     }
     if (type instanceof ParameterizedType map && map.getRawType() == Map.class) {
       return values.orNull(() -> Collections.singletonMap((String) values.of(String.class), "2"));
