@@ -187,11 +187,11 @@ int64_t Network::tap_index(const std::string& name) const {
 }
 
 std::vector<std::string> Network::backbone() const {
-  return known("Network.backbone", structure(), name()).backbone;
+  return known("Network.backbone", structure(), state_->class_name()).backbone;
 }
 
 std::string Network::norm_before(const std::string& tap) const {
-  const std::vector<NormBefore> norms = known("Network.norm_before", structure(), name()).norms;
+  const std::vector<NormBefore> norms = known("Network.norm_before", structure(), state_->class_name()).norms;
   tap_index(tap);  // which fails if there is none
   std::vector<std::string> taps;
   for (const NormBefore& one : norms) {

@@ -79,6 +79,8 @@ class NetworkState {
   /// process for the same file; empty for a class of C++, whose name says it.
   virtual std::string packed_program() const { return {}; }
 
+  /// For error messages.
+  virtual std::string class_name() const { return network_->name(); }
   /// Why a training step can't train the network; empty if it can.
   virtual std::string cannot_learn() const { return {}; }
 

@@ -59,6 +59,8 @@ class ProgramState final : public NetworkState {
     fail(traits_.name, ": images must be accepted by the module (got ", images.sizes(), ": ", reason, ")");
   }
 
+  std::string class_name() const override { return traits_.name; }
+
   std::string cannot_learn() const override { return traits_.cannot_learn; }
 
  private:
