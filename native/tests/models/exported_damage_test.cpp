@@ -294,6 +294,26 @@ TEST_F(ExportedDamageTest, BatchMustVary) {
       "more");
 }
 
+TEST_F(ExportedDamageTest, NoiseOfEvaluationIsToldOf) {
+  struct Handler final : c10::WarningHandler {
+    void process(const c10::Warning& warning) override { messages.push_back(warning.msg()); }
+    std::vector<std::string> messages;
+  };
+  Handler handler;
+  const c10::WarningUtils::WarningHandlerGuard guard(&handler);
+  Records changed = records("noisy");
+  load(changed.bytes());
+  EXPECT_EQ(handler.messages, std::vector<std::string>()) << "a program of its own evaluates";
+  changed.remove("models/evaluation.json");
+  load(changed.bytes());
+  ASSERT_EQ(handler.messages.size(), 1U);
+  EXPECT_EQ(
+      handler.messages.front(),
+      "load_exported: aten::randn_like draws random numbers in evaluation mode, too (a program called evaluation "
+      "beside "
+      "this one would run there instead)");
+}
+
 TEST_F(ExportedDamageTest, ForwardTakesImagesAndReturnsTensors) {
   EXPECT_EQ(
       refusal([](Json& program) {
