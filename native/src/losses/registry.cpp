@@ -20,8 +20,8 @@ constexpr const char* kLoad = "load_criteria";
 
 struct Entry {
   CriterionFactory factory;
-  /// The file that it is from; empty if that is not known.
-  std::string library;
+  /// The library that it is from; empty if that is not known.
+  std::string file;
   /// Why it can't be used; empty if it can.
   std::string error;
 };
@@ -36,7 +36,7 @@ class Registry {
 
   void add(const std::string& name, Entry entry) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    check_new(name, entry.library);
+    check_new(name, entry.file);
     entries_.emplace(name, std::move(entry));
   }
 
@@ -44,7 +44,7 @@ class Registry {
   void add_or_keep_error(const std::string& name, Entry entry) {
     const std::lock_guard<std::mutex> lock(mutex_);
     try {
-      if (entry.error.empty()) check_new(name, entry.library);
+      if (entry.error.empty()) check_new(name, entry.file);
     } catch (const c10::Error& error) {
       entry.error = error.what_without_backtrace();
     }
@@ -52,7 +52,7 @@ class Registry {
       entries_.emplace(name, std::move(entry));
     } else {
       entries_[name].error = entry.error;
-      errors_.emplace(std::move(entry.library), std::move(entry.error));
+      errors_.emplace(std::move(entry.file), std::move(entry.error));
     }
   }
 
@@ -60,14 +60,14 @@ class Registry {
     return names_if([](const Entry& entry) { return entry.error.empty(); });
   }
 
-  std::vector<std::string> names_of(const std::string& library) const {
-    return names_if([&](const Entry& entry) { return entry.error.empty() && entry.library == library; });
+  std::vector<std::string> names_of(const std::string& file) const {
+    return names_if([&](const Entry& entry) { return entry.error.empty() && entry.file == file; });
   }
 
   /// What went wrong when a library was loaded; empty if nothing did.
-  std::string error_of(const std::string& library) const {
+  std::string error_of(const std::string& file) const {
     const std::lock_guard<std::mutex> lock(mutex_);
-    const auto found = errors_.find(library);
+    const auto found = errors_.find(file);
     return found == errors_.end() ? std::string() : found->second;
   }
 
@@ -87,7 +87,7 @@ class Registry {
   }
 
  private:
-  void check_new(const std::string& name, const std::string& library) const {
+  void check_new(const std::string& name, const std::string& file) const {
     const auto is_letter = [](char letter) { return letter >= 'a' && letter <= 'z'; };
     const auto is_part = [&](char letter) {
       return is_letter(letter) || (letter >= '0' && letter <= '9') || letter == '_';
@@ -98,10 +98,10 @@ class Registry {
     const auto found = entries_.find(name);
     RETORT_CHECK(
         found == entries_.end(), kRegister, ": name must be registered once (got ", name, " of ",
-        shown(found->second.library), " and of ", shown(library), ")");
+        shown(found->second.file), " and of ", shown(file), ")");
   }
 
-  static std::string shown(const std::string& library) { return library.empty() ? "the program" : library; }
+  static std::string shown(const std::string& file) { return file.empty() ? "the program" : file; }
 
   template <typename Condition>
   std::vector<std::string> names_if(const Condition& condition) const {
@@ -115,7 +115,7 @@ class Registry {
 
   mutable std::mutex mutex_;
   std::map<std::string, Entry> entries_;
-  /// By libraries.
+  /// By files.
   std::map<std::string, std::string> errors_;
 };
 
@@ -158,7 +158,7 @@ CriterionRegistration::CriterionRegistration(const char* name, CriterionFactory 
   Entry entry{std::move(factory), keep_loaded(this), {}};
   if (layout != kCriterionLayout) {
     entry.error = c10::str(
-        kRegister, ": library must be compiled against this version of Retort (got ", name, " of ", entry.library,
+        kRegister, ": library must be compiled against this version of Retort (got ", name, " of ", entry.file,
         ", compiled against another)");
   }
   Registry::instance().add_or_keep_error(name, std::move(entry));
