@@ -185,6 +185,8 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   std::exception_ptr failure;
 
   std::mutex mutex;
+  /// In the order of their places in memory, since another step may use the same ones with other roles.
+  const std::vector<std::mutex*> mutexes_of_networks;
 };
 
 class TrainingStep::Impl::Lock {
@@ -201,7 +203,7 @@ class TrainingStep::Impl::Lock {
 
   Impl& impl_;
   std::unique_lock<std::mutex> step_;
-  /// In the order of their places in memory, since another step may use the same ones with other roles.
+  /// In the order of Impl::mutexes_of_networks.
   c10::SmallVector<std::unique_lock<std::mutex>, 4> networks_;
   std::optional<StartOrder::Turn> turn_;
 };

@@ -1,6 +1,5 @@
 // Who holds a step's networks, and steps that are pending since their results are late.
 #include <algorithm>
-#include <functional>
 #include <utility>
 
 #include "train/step.h"
@@ -8,10 +7,7 @@
 namespace retort {
 
 TrainingStep::Impl::Lock::Lock(Impl& step, std::defer_lock_t deferred) : impl_(step), step_(step.mutex, deferred) {
-  for (const auto& [name, network] : step.networks()) networks_.emplace_back(network->mutex(), deferred);
-  std::sort(networks_.begin(), networks_.end(), [](const auto& one, const auto& other) {
-    return std::less<>()(one.mutex(), other.mutex());
-  });
+  for (std::mutex* network : step.mutexes_of_networks) networks_.emplace_back(*network, deferred);
 }
 
 TrainingStep::Impl::Lock::Lock(Impl& step, bool with_networks) : Lock(step, std::defer_lock) {
