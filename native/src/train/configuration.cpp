@@ -176,7 +176,7 @@ void describe_stage(const Stage& stage, std::ostream& text) {
         {"criterion", term.criterion->description()},
         {"student_taps", term.student_taps},
         {"teacher_taps", term.teacher_taps}};
-    // As above.
+    // Where they say nothing, the text is as before there were several teachers.
     if (!term.teachers.empty()) of_term.emplace_back("teachers", term.teachers);
     if (term.teacher_mean != TeacherMean::kNone) {
       of_term.emplace_back("teacher_mean", static_cast<int64_t>(term.teacher_mean));

@@ -44,6 +44,12 @@ class FormatChoice {
   std::array<int64_t, 2> best_ = {std::numeric_limits<int64_t>::max(), std::numeric_limits<int64_t>::max()};
 };
 
+/// What MemoryFormat::kDefault stands for, for images of a rank without the batch.
+inline MemoryFormat default_format(const c10::Device& device, Precision precision, size_t rank) {
+  const bool is_fast = device.is_cpu() || precision != Precision::kFull;
+  return is_fast && rank == 3 ? MemoryFormat::kChannelsLast : MemoryFormat::kContiguous;
+}
+
 inline at::MemoryFormat to_aten(MemoryFormat format) {
   return format == MemoryFormat::kChannelsLast ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
 }

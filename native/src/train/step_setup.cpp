@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <functional>
 #include <optional>
 #include <set>
 #include <string>
@@ -56,8 +57,7 @@ void check_formats(const TrainingStepOptions& options) {
 
 MemoryFormat resolved(MemoryFormat format, Precision precision, const TrainingStepOptions& options) {
   if (format != MemoryFormat::kDefault) return format;
-  const bool is_fast = options.student->tensor_options().device().is_cpu() || precision != Precision::kFull;
-  return is_fast && options.input_shape.size() == 3 ? MemoryFormat::kChannelsLast : MemoryFormat::kContiguous;
+  return default_format(options.student->tensor_options().device(), precision, options.input_shape.size());
 }
 
 bool normalizes(const Preprocessing& preprocessing) {
@@ -231,6 +231,16 @@ int64_t most_parameters(const std::vector<BoundStage>& stages) {
   return static_cast<int64_t>(most);
 }
 
+/// For Impl::mutexes_of_networks.
+std::vector<std::mutex*> mutexes_of(const TrainingStepOptions& options) {
+  std::vector<std::mutex*> mutexes = {&options.student->mutex()};
+  for (const TeacherOptions& teacher : options.teachers) {
+    if (teacher.network) mutexes.push_back(&teacher.network->mutex());
+  }
+  std::sort(mutexes.begin(), mutexes.end(), std::less<>());
+  return mutexes;
+}
+
 /// Why a step with these options can't be a graph; empty if it may.
 std::string obstacle_of(const TrainingStepOptions& options) {
   if (!options.cuda_graph) return "no graph is wanted";
@@ -264,7 +274,8 @@ TrainingStep::Impl::Impl(TrainingStepOptions options_given)
       student_format(options.student_format),
       student_participant(*options.student),
       random_participant(at::globalContext().defaultGenerator(device)),
-      graph_participant([this] { graph.roll_back(); }) {}
+      graph_participant([this] { graph.roll_back(); }),
+      mutexes_of_networks(mutexes_of(options)) {}
 
 std::vector<std::pair<std::string, Network*>> TrainingStep::Impl::networks() const {
   std::vector<std::pair<std::string, Network*>> networks = {{"student", options.student.get()}};

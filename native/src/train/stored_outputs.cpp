@@ -16,6 +16,7 @@
 #include "runtime/exit_gate.h"
 #include "tensor/check.h"
 #include "tensor/rows.h"
+#include "tensor/shapes.h"
 #include "train/stored_layout.h"
 
 namespace retort {
@@ -58,11 +59,11 @@ class Source {
       data_ = mapping_->data();
     }
     if (access == FileAccess::kMemory) {
-      memory_.reset(new char[size_]);
-      const int64_t count = file_->read_at(0, memory_.get(), size_);
+      bytes_.resize(size_);
+      const int64_t count = file_->read_at(0, bytes_.data(), size_);
       require(count >= 0);
       size_ = static_cast<uint64_t>(count);
-      data_ = memory_.get();
+      data_ = bytes_.data();
       file_.reset();
     }
   }
@@ -81,18 +82,13 @@ class Source {
     buffer.resize(size);
     const int64_t count = file_->read_at(offset, buffer.data(), size);
     require(count >= 0);
-    RETORT_CHECK_AS(
-        FileError, static_cast<size_t>(count) == size, kName, ": file must stay as long as it was when it was opened, ",
-        size_, " bytes (got a shorter one, ", name_, ")");
+    require_length(static_cast<size_t>(count) == size);
     return buffer;
   }
 
   /// Requires that a mapped file was not truncated, as far as that can be known.
   void check_size() const {
-    if (!mapping_) return;
-    RETORT_CHECK_AS(
-        FileError, file_->size() >= static_cast<int64_t>(size_), kName,
-        ": file must stay as long as it was when it was opened, ", size_, " bytes (got a shorter one, ", name_, ")");
+    if (mapping_) require_length(file_->size() >= static_cast<int64_t>(size_));
   }
 
  private:
@@ -102,13 +98,19 @@ class Source {
         ")");
   }
 
+  void require_length(bool is_whole) const {
+    RETORT_CHECK_AS(
+        FileError, is_whole, kName, ": file must stay as long as it was when it was opened, ", size_,
+        " bytes (got a shorter one, ", name_, ")");
+  }
+
   std::string name_;
   uint64_t size_ = 0;
   /// Null if rows are read from the file.
   const char* data_ = nullptr;
   std::optional<Descriptor> file_;
   std::unique_ptr<Mapping> mapping_;
-  std::unique_ptr<char[]> memory_;
+  /// Of a file in memory.
   std::string bytes_;
 };
 
@@ -138,12 +140,6 @@ StoredLayout layout_of(const Source& source, const StoredOutputsFields& fields) 
       FileError, size == source.size(), kName, ": file must be of ", size, " bytes (got ", source.size(), " in ",
       source.name(), ")");
   return layout;
-}
-
-std::vector<int64_t> with_batch(int64_t batch, const std::vector<int64_t>& shape) {
-  std::vector<int64_t> sizes = {batch};
-  sizes.insert(sizes.end(), shape.begin(), shape.end());
-  return sizes;
 }
 
 }  // namespace

@@ -17,7 +17,9 @@
 #include "tensor/check.h"
 #include "tensor/finite.h"
 #include "tensor/rows.h"
+#include "tensor/shapes.h"
 #include "train/autocast.h"
+#include "train/format_choice.h"
 #include "train/stored_layout.h"
 
 namespace retort {
@@ -55,7 +57,7 @@ struct StoredOutputsWriter::Impl {
   }
 
   /// Requires an output [B, ...shape], and returns it as it is stored.
-  at::Tensor converted(const std::string& what, const at::Tensor& tensor, std::vector<int64_t> shape) const {
+  at::Tensor converted(const std::string& what, const at::Tensor& tensor, const std::vector<int64_t>& shape) const {
     RETORT_CHECK_AS(
         ShapeError, tensor.defined() && tensor.sizes() == at::IntArrayRef(shape), kWrite, ": ", what,
         " must be of shape ", at::IntArrayRef(shape), " (got ",
@@ -80,9 +82,8 @@ struct StoredOutputsWriter::Impl {
         options.taps.size(), " taps (got ", features.size(), ")");
     std::vector<at::Tensor> outputs = {converted("logits", logits, {batch, options.classes})};
     for (size_t i = 0; i < features.size(); ++i) {
-      std::vector<int64_t> shape = options.taps[i].shape;
-      shape.insert(shape.begin(), batch);
-      outputs.push_back(converted("feature " + options.taps[i].name, features[i], std::move(shape)));
+      const StoredTap& tap = options.taps[i];
+      outputs.push_back(converted("feature " + tap.name, features[i], with_batch(batch, tap.shape)));
     }
     write_rows(samples.const_data_ptr<int64_t>(), outputs, batch);
   }
@@ -173,12 +174,11 @@ void StoredOutputsWriter::write(const at::Tensor& indices, Network& teacher, con
     const at::TensorOptions own = teacher.tensor_options();
     const auto preparation = state.preprocessor();
     preparation->check(images, own);
-    const bool is_fast = own.device().is_cpu() && images.dim() == 4;
+    const MemoryFormat format = default_format(own.device(), Precision::kFull, static_cast<size_t>(images.dim()) - 1);
     const ModulePlan evaluation(teacher, /*trains=*/false);
     const ModuleMode mode(evaluation);
     const Autocast full(own.device(), Precision::kFull);
-    const NetworkOutput output = teacher.forward(preparation->prepare(
-        images.to(own.device()), own, is_fast ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous));
+    const NetworkOutput output = teacher.forward(preparation->prepare(images.to(own.device()), own, to_aten(format)));
     selected.logits = output.logits;
     for (const StoredTap& tap : options().taps) {
       selected.features.push_back(output.features[static_cast<size_t>(teacher.tap_index(tap.name))]);

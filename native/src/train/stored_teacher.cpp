@@ -5,6 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "tensor/shapes.h"
+
 namespace retort {
 namespace {
 
@@ -21,10 +23,7 @@ StoredTeacher::StoredTeacher(std::shared_ptr<const StoredOutputs> outputs)
 
 NetworkOutput StoredTeacher::compute(const at::Tensor& images) {
   const at::Tensor zero = at::zeros({}, images.options());
-  const auto zeros = [&](std::vector<int64_t> shape) {
-    shape.insert(shape.begin(), images.size(0));
-    return zero.expand(shape);
-  };
+  const auto zeros = [&](const std::vector<int64_t>& shape) { return zero.expand(with_batch(images.size(0), shape)); };
   NetworkOutput output{zeros({outputs_->options().classes}), {}};
   for (const StoredTap& tap : outputs_->options().taps) output.features.push_back(zeros(tap.shape));
   return output;

@@ -13,6 +13,7 @@
 #include "tensor/check.h"
 #include "tensor/for_autograd.h"
 #include "tensor/rows.h"
+#include "tensor/shapes.h"
 #include "train/autocast.h"
 #include "train/taps.h"
 #include "train/teacher_choice.h"
@@ -103,8 +104,9 @@ Teacher::Teacher(
 
 void Teacher::check(const Batch& batch, const NetworkOutput& given) const {
   const int64_t size = batch.images.size(0);
-  const auto check_output = [&](const std::string& what, const at::Tensor& tensor, std::vector<int64_t> shape) {
-    shape.insert(shape.begin(), size);
+  const auto check_output = [&](const std::string& what, const at::Tensor& tensor,
+                                const std::vector<int64_t>& of_sample) {
+    const std::vector<int64_t> shape = with_batch(size, of_sample);
     RETORT_CHECK_AS(
         ShapeError, tensor.defined() && tensor.sizes() == at::IntArrayRef(shape), kName, ": ", what,
         " must be of shape ", at::IntArrayRef(shape), " (got ",
