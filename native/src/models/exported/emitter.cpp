@@ -8,6 +8,7 @@
 
 #include "models/exported/graph_emitter.h"
 #include "models/exported/module_tree.h"
+#include "models/torchscript/program.h"
 #include "tensor/check.h"
 
 namespace retort::exported {
@@ -118,11 +119,9 @@ jit::Module emit_network(const NetworkSource& network, const NetworkSource* eval
       results.push_back(choice->addOutput()->setType(c10::TensorType::get()));
     }
   }
-  std::vector<jit::Value*> names;
-  for (const Feature& feature : network.features) names.push_back(graph.insertConstant(feature.name));
-  jit::Node* features = graph.insertNode(graph.createDict(
-      c10::StringType::get(), c10::TensorType::get(), names, at::ArrayRef<jit::Value*>(results).slice(1)));
-  graph.registerOutput(graph.insertNode(graph.createTuple({results.front(), features->output()}))->output());
+  std::vector<std::string> names;
+  for (const Feature& feature : network.features) names.push_back(feature.name);
+  return_output(graph, results.front(), names, {results.begin() + 1, results.end()});
   return tree.finish();
 }
 

@@ -88,7 +88,7 @@ jit::Value* ModuleTree::dtype(at::ScalarType of) {
 }
 
 jit::Value* ModuleTree::constant(const std::string& name) {
-  jit::Value*& value = read_["constant " + name];
+  jit::Value*& value = moved_[name];
   if (value) return value;
   jit::Value* optional = attribute(name);
   const jit::WithInsertPoint early(dtype_of_inputs_->next());

@@ -51,7 +51,8 @@ class ModuleTree {
   torch::jit::Node* device_;
   /// The dtype of the inputs. What comes before it is seen in every block.
   torch::jit::Node* dtype_of_inputs_;
-  std::map<std::string, torch::jit::Value*> read_;
+  /// Attributes, and constants where the inputs are, by name.
+  std::map<std::string, torch::jit::Value*> read_, moved_;
   std::map<std::string, at::ScalarType> constants_;
 };
 

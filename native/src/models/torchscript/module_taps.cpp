@@ -10,6 +10,7 @@
 #include <set>
 #include <string>
 
+#include "models/torchscript/program.h"
 #include "tensor/check.h"
 
 namespace retort {
@@ -158,25 +159,24 @@ jit::Module with_module_taps(const char* function, const jit::Module& program, c
   jit::Module tapped = with_attributes_of(program);
   graph.inputs().at(0)->setType(tapped.type());
 
-  std::vector<jit::Value*> names, features;
+  std::vector<std::string> names;
+  std::vector<jit::Value*> features;
+  const jit::AliasDb aliases(inliner.graph());
   for (const ModuleTap& tap : taps) {
     jit::Value* value = value_of(function, inliner, tap);
     // What is overwritten, before or after, is handed out as it was.
-    if (jit::AliasDb(inliner.graph()).hasWriters(value)) {
+    if (aliases.hasWriters(value)) {
       const bool is_input = value->node()->kind() == c10::prim::Param;
       const jit::WithInsertPoint after(is_input ? *graph.nodes().begin() : value->node()->next());
       value = graph.insert(c10::aten::clone, {value});
     }
     features.push_back(value);
+    names.push_back(tap.name);
   }
   const jit::WithInsertPoint end(graph.return_node());
-  for (const ModuleTap& tap : taps) names.push_back(graph.insertConstant(tap.name));
   jit::Value* logits = logits_of(function, graph, graph.outputs().at(0));
-  jit::Value* dict =
-      graph.insertNode(graph.createDict(c10::StringType::get(), c10::TensorType::get(), names, features))->output();
-  jit::Value* result = graph.insertNode(graph.createTuple({logits, dict}))->output();
   graph.eraseOutput(0);
-  graph.registerOutput(result);
+  return_output(graph, logits, names, features);
   graph.lint();
   jit::Function* forward = tapped._ivalue()->compilation_unit()->create_function(
       c10::QualifiedName(*tapped.type()->name(), "forward"), inliner.graph());

@@ -144,6 +144,15 @@ ProgramOutput run_program(jit::Module program, const at::Tensor& images, const R
   return {elements[0].toTensor(), elements[1]};
 }
 
+void return_output(
+    jit::Graph& graph, jit::Value* logits, const std::vector<std::string>& names,
+    const std::vector<jit::Value*>& features) {
+  std::vector<jit::Value*> keys;
+  for (const std::string& name : names) keys.push_back(graph.insertConstant(name));
+  jit::Node* dict = graph.insertNode(graph.createDict(c10::StringType::get(), c10::TensorType::get(), keys, features));
+  graph.registerOutput(graph.insertNode(graph.createTuple({logits, dict->output()}))->output());
+}
+
 jit::Module copy_of(const jit::Module& program) {
   return jit::Module(Copier(/*for_evaluation=*/false).copy(program._ivalue()));
 }

@@ -28,6 +28,11 @@ using Refusal = std::function<void(const std::string& reason)>;
 /// @throws c10::ValueError if it does not return (logits, features)
 ProgramOutput run_program(torch::jit::Module program, const at::Tensor& images, const Refusal& refuse);
 
+/// Makes a graph without outputs return (logits, {name: feature}).
+void return_output(
+    torch::jit::Graph& graph, torch::jit::Value* logits, const std::vector<std::string>& names,
+    const std::vector<torch::jit::Value*>& features);
+
 /// The same program with copies of its tensors and attributes. Unlike torch::jit::Module::deepcopy it keeps tensors
 /// apart that lie in one storage.
 /// @throws c10::Error if an attribute cannot be copied
