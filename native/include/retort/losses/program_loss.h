@@ -9,7 +9,7 @@
 
 namespace retort {
 
-/// Loads a loss that is a program: a TorchScript module, as Python's torch.jit.save writes it, whose `forward` takes
+/// Loads a loss that is a program, as Python's torch.export.save or torch.jit.save writes it, whose `forward` takes
 /// what it compares by name and returns the loss, a scalar. It is a term of a training step like Retort's own losses.
 ///
 /// `forward` takes any of these arguments, in any order:
@@ -33,11 +33,12 @@ namespace retort {
 ///
 /// A checkpoint loads only into a step whose program is the same, but for the values of parameters and buffers.
 ///
-/// **A TorchScript file is a program: load only files you trust.**
+/// A `.pt2` file of torch.export is data, see load_exported(). It takes lists of taps as single ones. **A TorchScript
+/// file is a program: load only files you trust.**
 ///
 ///     options.terms = {{1000, retort::load_program_loss("attention_transfer.ts"), {"layer1"}, {"layer1"}}};
 ///
-/// @throws FileError if the file is missing or is not a TorchScript module
+/// @throws FileError if the file is missing or is neither, or a program of torch.export can't be run
 /// @throws c10::ValueError if `forward` takes something else, returns no tensor, or assigns what is no buffer
 RETORT_API std::shared_ptr<CriterionOptions> load_program_loss(const std::string& path);
 
