@@ -181,17 +181,8 @@ public record Teacher(
    * @throws IllegalArgumentException if it is out of range
    */
   public Teacher withWeight(double weight) {
-    return new Teacher(
-        name,
-        network,
-        storedOutputs,
-        weight,
-        preprocessing,
-        memoryFormat,
-        precision,
-        batchNorm,
-        cacheSamples,
-        cacheFile);
+    return changed(
+        weight, preprocessing, memoryFormat, precision, batchNorm, cacheSamples, cacheFile);
   }
 
   /**
@@ -209,17 +200,8 @@ public record Teacher(
    * @throws IllegalArgumentException if it is null
    */
   public Teacher withPreprocessing(Preprocessing preprocessing) {
-    return new Teacher(
-        name,
-        network,
-        storedOutputs,
-        weight,
-        preprocessing,
-        memoryFormat,
-        precision,
-        batchNorm,
-        cacheSamples,
-        cacheFile);
+    return changed(
+        weight, preprocessing, memoryFormat, precision, batchNorm, cacheSamples, cacheFile);
   }
 
   /**
@@ -231,17 +213,8 @@ public record Teacher(
    * @throws IllegalArgumentException if it is null
    */
   public Teacher withMemoryFormat(MemoryFormat format) {
-    return new Teacher(
-        name,
-        network,
-        storedOutputs,
-        weight,
-        preprocessing,
-        Optional.of(Arguments.notNull(format, NAME, "memory format")),
-        precision,
-        batchNorm,
-        cacheSamples,
-        cacheFile);
+    Optional<MemoryFormat> own = Optional.of(Arguments.notNull(format, NAME, "memory format"));
+    return changed(weight, preprocessing, own, precision, batchNorm, cacheSamples, cacheFile);
   }
 
   /**
@@ -252,17 +225,8 @@ public record Teacher(
    * @throws IllegalArgumentException if it is null
    */
   public Teacher withPrecision(Precision precision) {
-    return new Teacher(
-        name,
-        network,
-        storedOutputs,
-        weight,
-        preprocessing,
-        memoryFormat,
-        precision,
-        batchNorm,
-        cacheSamples,
-        cacheFile);
+    return changed(
+        weight, preprocessing, memoryFormat, precision, batchNorm, cacheSamples, cacheFile);
   }
 
   /**
@@ -273,17 +237,8 @@ public record Teacher(
    * @throws IllegalArgumentException if it is null
    */
   public Teacher withBatchNorm(TeacherBatchNorm batchNorm) {
-    return new Teacher(
-        name,
-        network,
-        storedOutputs,
-        weight,
-        preprocessing,
-        memoryFormat,
-        precision,
-        batchNorm,
-        cacheSamples,
-        cacheFile);
+    return changed(
+        weight, preprocessing, memoryFormat, precision, batchNorm, cacheSamples, cacheFile);
   }
 
   /**
@@ -314,6 +269,18 @@ public record Teacher(
   }
 
   private Teacher withCache(long samples, Optional<Path> file) {
+    return changed(weight, preprocessing, memoryFormat, precision, batchNorm, samples, file);
+  }
+
+  /** The same teacher, which runs in another way. */
+  private Teacher changed(
+      double weight,
+      Preprocessing preprocessing,
+      Optional<MemoryFormat> memoryFormat,
+      Precision precision,
+      TeacherBatchNorm batchNorm,
+      long cacheSamples,
+      Optional<Path> cacheFile) {
     return new Teacher(
         name,
         network,
@@ -323,7 +290,7 @@ public record Teacher(
         memoryFormat,
         precision,
         batchNorm,
-        samples,
-        file);
+        cacheSamples,
+        cacheFile);
   }
 }
