@@ -2,9 +2,6 @@ package org.retort.models;
 
 import java.io.InputStream;
 import java.nio.file.Path;
-import java.util.List;
-import java.util.function.Function;
-import org.bytedeco.pytorch.StringVector;
 import org.retort.FileException;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.global.retort;
@@ -43,7 +40,12 @@ import org.retort.internal.NativeFiles;
  * @see <a href="https://docs.pytorch.org/docs/stable/export.html">torch.export</a>
  */
 public final class ExportedNetwork extends Network {
-  private static final String LOAD = "ExportedNetwork.load";
+  private static final ProgramLoader<ExportedNetwork> LOADER =
+      new ProgramLoader<>(
+          "ExportedNetwork.load",
+          retort::load_exported,
+          retort::load_exported,
+          ExportedNetwork::new);
   private static final String DESCRIBE = "ExportedNetwork.describe";
 
   private ExportedNetwork(NativeNetwork network) {
@@ -64,12 +66,7 @@ public final class ExportedNetwork extends Network {
    *     run
    */
   public static ExportedNetwork load(Path file, String... taps) {
-    List<String> names = TapNames.of(LOAD, taps);
-    return NativeFiles.load(
-        LOAD,
-        file,
-        path -> load(names, list -> retort.load_exported(path, list)),
-        bytes -> load(names, list -> retort.load_exported(bytes, list)));
+    return LOADER.load(file, taps);
   }
 
   /**
@@ -85,9 +82,7 @@ public final class ExportedNetwork extends Network {
    *     is the cause
    */
   public static ExportedNetwork load(InputStream stream, String... taps) {
-    List<String> names = TapNames.of(LOAD, taps);
-    return NativeFiles.load(
-        LOAD, stream, bytes -> load(names, list -> retort.load_exported(bytes, list)));
+    return LOADER.load(stream, taps);
   }
 
   /**
@@ -101,9 +96,7 @@ public final class ExportedNetwork extends Network {
    * @throws FileException as above
    */
   public static ExportedNetwork load(byte[] bytes, String... taps) {
-    List<String> names = TapNames.of(LOAD, taps);
-    return NativeFiles.load(
-        LOAD, bytes, content -> load(names, list -> retort.load_exported(content, list)));
+    return LOADER.load(bytes, taps);
   }
 
   /**
@@ -122,10 +115,5 @@ public final class ExportedNetwork extends Network {
         file,
         path -> Native.call(() -> retort.describe_exported(path)),
         bytes -> Native.call(() -> retort.describe_exported(bytes)));
-  }
-
-  private static ExportedNetwork load(
-      List<String> taps, Function<StringVector, NativeNetwork> loader) {
-    return TapNames.call(taps, names -> new ExportedNetwork(loader.apply(names)));
   }
 }

@@ -2,12 +2,8 @@ package org.retort.models;
 
 import java.io.InputStream;
 import java.nio.file.Path;
-import java.util.List;
-import java.util.function.Function;
-import org.bytedeco.pytorch.StringVector;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.global.retort;
-import org.retort.internal.NativeFiles;
 
 /**
  * A TorchScript module, to train or to learn from. <b>A TorchScript file is a program: load only
@@ -23,7 +19,12 @@ import org.retort.internal.NativeFiles;
  * inlined when it was saved, can't be tapped.
  */
 public final class TorchScriptNetwork extends Network {
-  private static final String LOAD = "TorchScriptNetwork.load";
+  private static final ProgramLoader<TorchScriptNetwork> LOADER =
+      new ProgramLoader<>(
+          "TorchScriptNetwork.load",
+          retort::load_torchscript,
+          retort::load_torchscript,
+          TorchScriptNetwork::new);
 
   private TorchScriptNetwork(NativeNetwork network) {
     super("TorchScriptNetwork", network);
@@ -41,12 +42,7 @@ public final class TorchScriptNetwork extends Network {
    * @throws org.retort.FileException if the file is missing or not a TorchScript module
    */
   public static TorchScriptNetwork load(Path file, String... taps) {
-    List<String> names = TapNames.of(LOAD, taps);
-    return NativeFiles.load(
-        LOAD,
-        file,
-        path -> load(names, list -> retort.load_torchscript(path, list)),
-        bytes -> load(names, list -> retort.load_torchscript(bytes, list)));
+    return LOADER.load(file, taps);
   }
 
   /**
@@ -61,9 +57,7 @@ public final class TorchScriptNetwork extends Network {
    *     the cause, or is not a TorchScript module
    */
   public static TorchScriptNetwork load(InputStream stream, String... taps) {
-    List<String> names = TapNames.of(LOAD, taps);
-    return NativeFiles.load(
-        LOAD, stream, bytes -> load(names, list -> retort.load_torchscript(bytes, list)));
+    return LOADER.load(stream, taps);
   }
 
   /**
@@ -76,13 +70,6 @@ public final class TorchScriptNetwork extends Network {
    * @throws org.retort.FileException if the bytes are not a TorchScript module
    */
   public static TorchScriptNetwork load(byte[] bytes, String... taps) {
-    List<String> names = TapNames.of(LOAD, taps);
-    return NativeFiles.load(
-        LOAD, bytes, content -> load(names, list -> retort.load_torchscript(content, list)));
-  }
-
-  private static TorchScriptNetwork load(
-      List<String> taps, Function<StringVector, NativeNetwork> loader) {
-    return TapNames.call(taps, names -> new TorchScriptNetwork(loader.apply(names)));
+    return LOADER.load(bytes, taps);
   }
 }
