@@ -148,6 +148,9 @@ inline void run(
       values, step, {given(images), given(labels), given(indices), given(contrast), given(weights), std::move(taught)});
 }
 
+/// A text in bytes: a String of JavaCPP's ends at a zero, and comes in the charset of the platform.
+using WholeText = std::string;
+
 /// The name of a file, in the bytes that the system knows it by.
 class FileName {
  public:
@@ -274,11 +277,11 @@ inline std::shared_ptr<retort::Network> load_exported(const Bytes& bytes, const 
       [&](std::istream& stream, const std::string& name) { return retort::load_exported(stream, tap_names, name); });
 }
 
-inline std::string describe_exported(const FileName& file) {
+inline WholeText describe_exported(const FileName& file) {
   return retort::describe_exported(file.get());
 }
 
-inline std::string describe_exported(const Bytes& bytes) {
+inline WholeText describe_exported(const Bytes& bytes) {
   return bytes.read(
       [](std::istream& stream, const std::string& name) { return retort::describe_exported(stream, name); });
 }
@@ -303,11 +306,8 @@ inline std::shared_ptr<retort::CriterionOptions> make_criterion(
   return retort::make_criterion(name, options);
 }
 
-/// The note that a checkpoint comes with, in bytes: a String of JavaCPP's ends at a zero.
-using Note = std::string;
-
-inline Note note_of(const int8_t* note, int64_t size) {
-  return Note(reinterpret_cast<const char*>(note), static_cast<size_t>(size));
+inline WholeText note_of(const int8_t* note, int64_t size) {
+  return WholeText(reinterpret_cast<const char*>(note), static_cast<size_t>(size));
 }
 
 inline retort::StepCheckpoint checkpoint(retort::TrainingStep& step, const int8_t* note, int64_t size) {
@@ -338,11 +338,11 @@ inline void write_student(const retort::StepCheckpoint& checkpoint, Bytes& bytes
   bytes.write([&](std::ostream& stream) { checkpoint.write_student(stream); });
 }
 
-inline Note load(retort::TrainingStep& step, const FileName& file) {
+inline WholeText load(retort::TrainingStep& step, const FileName& file) {
   return step.load(file.get());
 }
 
-inline Note load(retort::TrainingStep& step, const Bytes& bytes) {
+inline WholeText load(retort::TrainingStep& step, const Bytes& bytes) {
   return bytes.read([&](std::istream& stream, const std::string& name) { return step.load(stream, name); });
 }
 
@@ -473,7 +473,7 @@ inline std::vector<int64_t> tap_shape_of(const retort::StoredOutputs& outputs, i
   return outputs.options().taps.at(static_cast<size_t>(tap)).shape;
 }
 
-inline Note stored_note_of(const retort::StoredOutputs& outputs) {
+inline WholeText stored_note_of(const retort::StoredOutputs& outputs) {
   return outputs.options().note;
 }
 

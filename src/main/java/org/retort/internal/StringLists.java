@@ -6,6 +6,7 @@ import java.util.function.Consumer;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.StringVector;
+import org.jspecify.annotations.Nullable;
 
 /** Converts native lists of strings, without waiting for the garbage collector to free copies. */
 public final class StringLists {
@@ -48,6 +49,18 @@ public final class StringLists {
    */
   public static List<String> toList(StringVector vector) {
     return LongStream.range(0, vector.size()).mapToObj(i -> take(vector.get(i))).toList();
+  }
+
+  /**
+   * Reads a native string, which may hold zeros, and frees it.
+   *
+   * @param copy a native string in UTF-8; null, as JavaCPP returns it, for an empty one
+   * @return its text
+   */
+  public static String text(@Nullable BytePointer copy) {
+    try (copy) {
+      return copy == null ? "" : StandardCharsets.UTF_8.decode(copy.asByteBuffer()).toString();
+    }
   }
 
   /** Reads a native string and frees it. */

@@ -7,6 +7,7 @@ import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.global.retort;
 import org.retort.internal.Native;
 import org.retort.internal.NativeFiles;
+import org.retort.internal.StringLists;
 
 /**
  * A program of Python's {@code torch.export}, to train or to learn from. Any model that {@code
@@ -113,7 +114,7 @@ public final class ExportedNetwork extends Network {
     return NativeFiles.load(
         DESCRIBE,
         file,
-        path -> Native.call(() -> retort.describe_exported(path)),
-        bytes -> Native.call(() -> retort.describe_exported(bytes)));
+        path -> Native.call(() -> StringLists.text(retort.describe_exported(path))),
+        bytes -> Native.call(() -> StringLists.text(retort.describe_exported(bytes))));
   }
 }

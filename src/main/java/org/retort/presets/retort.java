@@ -99,7 +99,7 @@ public class retort implements InfoMapper {
                 .valueTypes("String")
                 .pointerTypes("BytePointer"))
         .put(
-            new Info("retort_jni::Note")
+            new Info("retort_jni::WholeText")
                 .annotations("@StdString")
                 .valueTypes("BytePointer")
                 .pointerTypes("BytePointer"))

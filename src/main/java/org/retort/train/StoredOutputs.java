@@ -3,14 +3,12 @@ package org.retort.train;
 import static org.retort.internal.Arguments.check;
 
 import java.io.InputStream;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Consumer;
 import java.util.function.Supplier;
 import java.util.stream.LongStream;
-import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.pytorch.LongVector;
 import org.bytedeco.pytorch.StringVector;
 import org.bytedeco.pytorch.Tensor;
@@ -224,8 +222,7 @@ public final class StoredOutputs implements AutoCloseable {
 
   private static StoredOutputsFormat formatOf(NativeStoredOutputs outputs) {
     try (LongVector numbers = retort.format_of(outputs);
-        StringVector names = retort.tap_names_of(outputs);
-        BytePointer note = retort.stored_note_of(outputs)) {
+        StringVector names = retort.tap_names_of(outputs)) {
       List<StoredTap> taps = new ArrayList<>();
       for (String name : StringLists.toList(names)) {
         try (LongVector shape = retort.tap_shape_of(outputs, taps.size())) {
@@ -238,9 +235,7 @@ public final class StoredOutputs implements AutoCloseable {
           taps,
           StoredOutputsFormat.Dtype.of(numbers.get(2)),
           numbers.get(3),
-          note == null // JavaCPP returns null for an empty string
-              ? ""
-              : StandardCharsets.UTF_8.decode(note.asByteBuffer()).toString());
+          StringLists.text(retort.stored_note_of(outputs)));
     }
   }
 }

@@ -17,7 +17,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.stream.LongStream;
-import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.LongVector;
 import org.bytedeco.pytorch.StringTensorDict;
@@ -578,8 +577,8 @@ public final class TrainingStep implements AutoCloseable {
     return NativeFiles.load(
         LOAD,
         file,
-        path -> handle.ask(step -> noteOf(retort.load(step, path))),
-        memory -> handle.ask(step -> noteOf(retort.load(step, memory))));
+        path -> handle.ask(step -> StringLists.text(retort.load(step, path))),
+        memory -> handle.ask(step -> StringLists.text(retort.load(step, memory))));
   }
 
   /**
@@ -595,7 +594,7 @@ public final class TrainingStep implements AutoCloseable {
    */
   public String load(InputStream stream) {
     return NativeFiles.load(
-        LOAD, stream, memory -> handle.ask(step -> noteOf(retort.load(step, memory))));
+        LOAD, stream, memory -> handle.ask(step -> StringLists.text(retort.load(step, memory))));
   }
 
   /**
@@ -609,15 +608,7 @@ public final class TrainingStep implements AutoCloseable {
    */
   public String load(byte[] bytes) {
     return NativeFiles.load(
-        LOAD, bytes, memory -> handle.ask(step -> noteOf(retort.load(step, memory))));
-  }
-
-  private static String noteOf(BytePointer bytes) {
-    try (bytes) {
-      return bytes == null // JavaCPP returns null for an empty string
-          ? ""
-          : StandardCharsets.UTF_8.decode(bytes.asByteBuffer()).toString();
-    }
+        LOAD, bytes, memory -> handle.ask(step -> StringLists.text(retort.load(step, memory))));
   }
 
   /**
