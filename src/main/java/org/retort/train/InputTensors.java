@@ -107,7 +107,8 @@ final class InputTensors {
     return Arguments.optional((Tensor) logits, function, "teacher logits");
   }
 
-  private static Tensor around(Pointer memory, ScalarType dtype, long... sizes) {
+  /** Makes a tensor around memory, which must stay. */
+  static Tensor around(Pointer memory, ScalarType dtype, long... sizes) {
     return torch.from_blob(memory, sizes, new TensorOptions(dtype));
   }
 

@@ -12,14 +12,11 @@ import java.util.function.Supplier;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.FloatPointer;
 import org.bytedeco.javacpp.LongPointer;
-import org.bytedeco.javacpp.Pointer;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.LongVector;
 import org.bytedeco.pytorch.StringVector;
 import org.bytedeco.pytorch.Tensor;
-import org.bytedeco.pytorch.TensorOptions;
 import org.bytedeco.pytorch.TensorVector;
-import org.bytedeco.pytorch.global.torch;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.retort.bindings.NativeFileName;
 import org.retort.bindings.NativeStoredOutputsWriter;
@@ -140,7 +137,7 @@ public final class StoredOutputsWriter implements AutoCloseable {
     Arguments.rows(indices, WRITE, "indices", batch);
     Arguments.notNull(logits, WRITE, "logits");
     writeMemory(
-        () -> around(new LongPointer(indices), ScalarType.Long, batch),
+        () -> InputTensors.around(new LongPointer(indices), ScalarType.Long, batch),
         batch,
         logits,
         Arguments.list(features, WRITE, "features"));
@@ -195,7 +192,7 @@ public final class StoredOutputsWriter implements AutoCloseable {
     long elements = LongStream.of(sizes).reduce(1, StoredOutputsWriter::product);
     if (numbers instanceof FloatBuffer buffer) {
       Arguments.numbers(buffer, WRITE, argument, elements);
-      return around(new FloatPointer(buffer), ScalarType.Float, sizes);
+      return InputTensors.around(new FloatPointer(buffer), ScalarType.Float, sizes);
     }
     float[] array = (float[]) numbers;
     check(
@@ -211,10 +208,6 @@ public final class StoredOutputsWriter implements AutoCloseable {
   /** More than any buffer holds if it is too large. */
   private static long product(long left, long right) {
     return left > Integer.MAX_VALUE || right > Integer.MAX_VALUE ? Long.MAX_VALUE : left * right;
-  }
-
-  private static Tensor around(Pointer memory, ScalarType dtype, long... sizes) {
-    return torch.from_blob(memory, sizes, new TensorOptions(dtype));
   }
 
   /**
