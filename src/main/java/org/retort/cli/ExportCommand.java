@@ -1,6 +1,5 @@
 package org.retort.cli;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.retort.models.Network;
@@ -35,11 +34,7 @@ final class ExportCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Path folder = output.toAbsolutePath().getParent();
-    if (folder == null || !Files.isDirectory(folder) || Files.isDirectory(output)) {
-      throw OptionValues.wrong(
-          spec, "--output must be a file in a folder that is there (got " + output + ")");
-    }
+    OptionValues.requireOutput(spec, "--output", output);
     Recipe recipe = common.recipe();
     Experiment experiment = common.checked(() -> Experiment.onNoise(recipe)); // needs no data
     try (Network loaded = network.load(experiment, common)) {

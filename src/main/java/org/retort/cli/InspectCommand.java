@@ -1,7 +1,6 @@
 package org.retort.cli;
 
 import java.io.PrintWriter;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.retort.FileException;
@@ -28,9 +27,7 @@ final class InspectCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (!Files.isRegularFile(file)) {
-      throw OptionValues.wrong(spec, "<file.pt2> must be a file that is there (got " + file + ")");
-    }
+    OptionValues.requireFile(spec, "<file.pt2>", file);
     PrintWriter out = spec.commandLine().getOut();
     try {
       out.print(ExportedNetwork.describe(file));

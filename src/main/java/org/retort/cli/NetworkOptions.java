@@ -1,6 +1,5 @@
 package org.retort.cli;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import org.retort.models.Network;
 import org.retort.recipes.Experiment;
@@ -26,10 +25,7 @@ final class NetworkOptions {
 
   /** Loads the network, which the caller closes. */
   Network load(Experiment experiment, CommonOptions common) {
-    if (!Files.isRegularFile(file)) {
-      throw OptionValues.wrong(
-          command, "<file.pt> must be a file that is there (got " + file + ")");
-    }
+    OptionValues.requireFile(command, "<file.pt>", file);
     OptionValues.requireNetwork(command, "--network", network);
     String name = network == null ? experiment.recipe().student().network() : network;
     Network loaded = common.checked(() -> experiment.network(name, 0));

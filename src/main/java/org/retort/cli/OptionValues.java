@@ -1,5 +1,6 @@
 package org.retort.cli;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import org.retort.RetortException;
 import org.retort.models.Network;
@@ -50,6 +51,22 @@ final class OptionValues {
                   option,
                   storesOutputs ? "stored outputs" : recipe.teachers().size(),
                   recipe.name()));
+    }
+  }
+
+  /** Throws unless a file is there. */
+  static void requireFile(CommandSpec command, String option, Path file) {
+    if (!Files.isRegularFile(file)) {
+      throw wrong(command, "%s must be a file that is there (got %s)".formatted(option, file));
+    }
+  }
+
+  /** Throws unless a file can be written. */
+  static void requireOutput(CommandSpec command, String option, Path file) {
+    Path folder = file.toAbsolutePath().getParent();
+    if (folder == null || !Files.isDirectory(folder) || Files.isDirectory(file)) {
+      throw wrong(
+          command, "%s must be a file in a folder that is there (got %s)".formatted(option, file));
     }
   }
 

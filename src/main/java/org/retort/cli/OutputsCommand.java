@@ -80,7 +80,8 @@ final class OutputsCommand implements Callable<Integer> {
 
   @Override
   public Integer call() throws IOException {
-    checkFiles();
+    OptionValues.requireFile(spec, "<teacher.pt>", file);
+    OptionValues.requireOutput(spec, "--output", output);
     Recipe recipe = common.recipe();
     if (network == null) {
       OptionValues.requireOneTeacher(spec, "<teacher.pt> without --network", recipe);
@@ -130,18 +131,6 @@ final class OutputsCommand implements Callable<Integer> {
         Files.size(output) / 1e6,
         output);
     out.flush();
-  }
-
-  private void checkFiles() {
-    if (!Files.isRegularFile(file)) {
-      throw OptionValues.wrong(
-          spec, "<teacher.pt> must be a file that is there (got " + file + ")");
-    }
-    Path folder = output.toAbsolutePath().getParent();
-    if (folder == null || !Files.isDirectory(folder) || Files.isDirectory(output)) {
-      throw OptionValues.wrong(
-          spec, "--output must be a file in a folder that is there (got " + output + ")");
-    }
   }
 
   private StoredOutputsFormat format(Experiment experiment, Network teacher, String name) {
