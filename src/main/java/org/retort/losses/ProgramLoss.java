@@ -11,8 +11,9 @@ import org.retort.internal.NativeCriteria;
 import org.retort.internal.NativeFiles;
 
 /**
- * A loss that is a program: a TorchScript module, as Python's {@code torch.jit.save} writes it,
- * whose {@code forward} takes what it compares by name and returns the loss, a scalar. <b>A
+ * A loss that is a program, as Python's {@code torch.export.save} or {@code torch.jit.save} writes
+ * it, whose {@code forward} takes what it compares by name and returns the loss, a scalar. A {@code
+ * .pt2} file of {@code torch.export} is data, and takes lists of taps as single ones. <b>A
  * TorchScript file is a program: load only files you trust.</b>
  *
  * <p>{@code forward} takes any of these arguments, in any order:
@@ -59,7 +60,7 @@ public final class ProgramLoss implements DistillationLoss {
    * @param file the file, in any file system
    * @return the loss
    * @throws IllegalArgumentException if the file is null
-   * @throws org.retort.FileException if the file is missing or not a TorchScript module
+   * @throws org.retort.FileException if the file is missing or no program that can be run
    * @throws org.retort.RetortException if its {@code forward} takes something else than named
    *     above, returns no tensor, or assigns what is no buffer
    */
@@ -76,7 +77,7 @@ public final class ProgramLoss implements DistillationLoss {
    * @return the loss
    * @throws IllegalArgumentException if the stream is null
    * @throws org.retort.FileException if the stream throws an {@link java.io.IOException}, which is
-   *     the cause, or is not a TorchScript module
+   *     the cause, or is no program that can be run
    * @throws org.retort.RetortException as above
    */
   public static ProgramLoss load(InputStream stream) {
@@ -89,7 +90,7 @@ public final class ProgramLoss implements DistillationLoss {
    * @param bytes the whole content of a file, which is copied
    * @return the loss
    * @throws IllegalArgumentException if the bytes are null
-   * @throws org.retort.FileException if the bytes are not a TorchScript module
+   * @throws org.retort.FileException if the bytes are no program that can be run
    * @throws org.retort.RetortException as above
    */
   public static ProgramLoss load(byte[] bytes) {
