@@ -27,7 +27,7 @@ final class OwnLossExampleTest {
     double[] byLibrary =
         train(
             (student, teacher) ->
-                OwnLossExample.withLibrary(student, teacher, OwnLosses.library()));
+                OwnLossExample.withLibrary(student, teacher, OwnLosses.builtLibrary()));
     assertThat(byLibrary[0]).isPositive();
     for (int i = 0; i < STEPS; i++) {
       assertThat(byProgram[i]).isCloseTo(byLibrary[i], within(1e-3 * byLibrary[i]));

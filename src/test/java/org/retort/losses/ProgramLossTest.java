@@ -169,7 +169,7 @@ final class ProgramLossTest {
 
   @Test
   void step_attentionTransfer_isTheLibrarys() {
-    RegisteredLoss.loadLibrary(OwnLosses.library());
+    RegisteredLoss.loadLibrary(OwnLosses.builtLibrary());
     Retort.manualSeed(4);
     try (Network student = ResNet.cifar(8, 5);
         Network teacher = ResNet.cifar(14, 5);

@@ -36,7 +36,7 @@ final class RegisteredLossTest {
 
   @BeforeAll
   static void load() {
-    RegisteredLoss.loadLibrary(OwnLosses.library());
+    RegisteredLoss.loadLibrary(OwnLosses.builtLibrary());
   }
 
   @Test
@@ -90,7 +90,7 @@ final class RegisteredLossTest {
   @Test
   void registered_listsTheLibrarysLoss() {
     assertThat(RegisteredLoss.registered()).contains("attention_transfer").isSorted();
-    assertThat(RegisteredLoss.loadLibrary(OwnLosses.library()))
+    assertThat(RegisteredLoss.loadLibrary(OwnLosses.builtLibrary()))
         .containsExactly("attention_transfer");
   }
 

@@ -82,7 +82,7 @@ final class ExperimentTest {
       throws IOException {
     Files.copy(OwnLosses.PROGRAM, folder.resolve("attention_transfer.ts"));
     // a copy would be another library with the same name
-    Files.createSymbolicLink(folder.resolve("libattention_transfer.so"), OwnLosses.library());
+    Files.createSymbolicLink(folder.resolve("libattention_transfer.so"), OwnLosses.builtLibrary());
     String page = Files.readString(Path.of("docs/your-loss.md"));
     Path file = folder.resolve("recipe.yaml");
     Files.writeString(file, page.replaceAll("(?s).*```yaml\n(.*?)```.*", "$1"));

@@ -111,7 +111,7 @@ final class LossRecipesTest {
   @Test
   void registered_library_isLoadedWhenItIsNeeded() {
     String yaml = "{loss: registered, criterion: attention_transfer, library: %s}";
-    assertThat(read(yaml.formatted(OwnLosses.library())))
+    assertThat(read(yaml.formatted(OwnLosses.builtLibrary())))
         .isEqualTo(RegisteredLoss.of("attention_transfer"));
     assertThat(RegisteredLoss.registered()).contains("attention_transfer");
     LossRecipe missing = recipe(yaml.formatted("lib/none.so"));

@@ -11,7 +11,7 @@ public final class OwnLosses {
   private OwnLosses() {}
 
   /** Returns the library, which registers {@code attention_transfer} with the option power. */
-  public static Path library() {
+  public static Path builtLibrary() {
     return built("libattention_transfer.so");
   }
 
