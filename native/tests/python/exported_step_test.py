@@ -7,12 +7,11 @@ have the form of the published code, the networks are eager, and the taps are fo
 "skipped", where torch or torchvision is not installed.
 """
 
-import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
+import google_test
 import required_torch
 
 import torch
@@ -184,7 +183,6 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
         write(pathlib.Path(temporary))
-        command = [sys.argv[1], "--gtest_filter=ExportedStepTest.AgreesWithPython", "--gtest_brief=1"]
-        if subprocess.run(command, env=os.environ | {"RETORT_EXPORTED_STEP": temporary}).returncode:
+        if not google_test.passes(sys.argv[1], "ExportedStepTest.AgreesWithPython", "RETORT_EXPORTED_STEP", temporary):
             sys.exit("the steps differ")
         print("the steps agree")

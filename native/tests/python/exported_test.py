@@ -14,11 +14,11 @@ afterwards; then `evaluation`, the logits in evaluation mode. All in float64. Ta
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 import zipfile
 
+import google_test
 import required_torch
 
 import torch
@@ -349,9 +349,8 @@ def test(program, names):
         with tempfile.TemporaryDirectory() as folder:
             torch.manual_seed(0)
             write_case(folder, name, make(), size, whole=True)
-            environment = os.environ | {"RETORT_EXPORTED_CASES": folder}
-            command = [program, "--gtest_filter=ExportedCaseTest.AgreesWithPython", "--gtest_brief=1"]
-            if subprocess.run(command, env=environment).returncode:
+            if not google_test.passes(
+                    program, "ExportedCaseTest.AgreesWithPython", "RETORT_EXPORTED_CASES", folder):
                 sys.exit(f"{name} differs")
             print(f"{name} agrees", flush=True)
 

@@ -8,12 +8,11 @@ A case is a dict: `model`, a state dict, in half precision to keep the files sma
 and `taps`, a dict by name, in evaluation mode, and `training`, the logits in training mode.
 """
 
-import os
 import pathlib
-import subprocess
 import sys
 import tempfile
 
+import google_test
 import required_torch
 
 import torch
@@ -382,9 +381,7 @@ def test(program):
     for name, make in NAMED.items():
         with tempfile.TemporaryDirectory() as folder:
             torch.save(case_of(make, (32, 32)), pathlib.Path(folder, f"{name}.pt"))
-            environment = os.environ | {"RETORT_NETWORK_CASES": folder}
-            command = [program, "--gtest_filter=NetworkCaseTest.NamedNetworks*", "--gtest_brief=1"]
-            if subprocess.run(command, env=environment).returncode:
+            if not google_test.passes(program, "NetworkCaseTest.NamedNetworks*", "RETORT_NETWORK_CASES", folder):
                 sys.exit(f"{name} differs")
             print(f"{name} agrees", flush=True)
 
