@@ -2,7 +2,7 @@ package org.retort.recipes;
 
 import org.retort.data.Augmentation;
 
-/** Reads how samples are normalised, and what is done to those for training at random. */
+/** Reads what is done to samples for training at random. */
 final class AugmentationRecipe {
   /** What pixels beyond an image's border are. */
   private enum Padding {
@@ -15,16 +15,11 @@ final class AugmentationRecipe {
 
   private AugmentationRecipe() {}
 
-  /** Reads the keys {@code normalization} and {@code augmentation}, as far as they are there. */
+  /** Reads the key {@code augmentation}, none if it is not there. */
   static Augmentation read(Fields data) {
-    Augmentation augmentation = Augmentation.none();
-    if (data.has("augmentation")) {
-      augmentation = readAugmentation(data.mapping("augmentation"));
-    }
-    if (data.has("normalization")) {
-      augmentation = readNormalization(data.mapping("normalization"), augmentation);
-    }
-    return augmentation;
+    return data.has("augmentation")
+        ? readAugmentation(data.mapping("augmentation"))
+        : Augmentation.none();
   }
 
   private static Augmentation readAugmentation(Fields fields) {
@@ -36,20 +31,5 @@ final class AugmentationRecipe {
             ? Augmentation.none().withReflectedCrop(crop)
             : Augmentation.none().withCrop(crop))
         .withFlip(flip);
-  }
-
-  private static Augmentation readNormalization(Fields fields, Augmentation augmentation) {
-    double[] mean = fields.numbers("mean");
-    double[] deviation = fields.numbers("deviation");
-    for (double value : deviation) {
-      if (value <= 0) {
-        throw fields.wrong("deviation", "be positive", value);
-      }
-    }
-    if (mean.length != deviation.length) {
-      throw fields.wrong("deviation", "have the same length as mean", deviation.length);
-    }
-    fields.finish();
-    return augmentation.withNormalization(mean, deviation);
   }
 }

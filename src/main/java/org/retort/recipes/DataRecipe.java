@@ -2,16 +2,22 @@ package org.retort.recipes;
 
 import java.util.OptionalInt;
 import org.retort.data.Augmentation;
+import org.retort.models.Preprocessing;
 
 /**
  * The data.
  *
  * @param name which data
- * @param augmentation how samples are normalised, and what is done to those for training at random
+ * @param preprocessing how samples are normalised, which networks keep; without an input shape
+ * @param augmentation what is done to samples for training at random
  * @param labelsPerClass how many samples of each class keep their labels for the student; all if
  *     empty
  */
-public record DataRecipe(String name, Augmentation augmentation, OptionalInt labelsPerClass) {
+public record DataRecipe(
+    String name,
+    Preprocessing preprocessing,
+    Augmentation augmentation,
+    OptionalInt labelsPerClass) {
   /** Leaves several steps per epoch, so that the learning rate can drop within one. */
   public static final int MAX_LABELS_PER_CLASS = 100;
 
@@ -20,9 +26,15 @@ public record DataRecipe(String name, Augmentation augmentation, OptionalInt lab
     DataRecipe data =
         new DataRecipe(
             fields.choice("name", DataFactory.names()),
+            NormalizationRecipe.read(fields),
             AugmentationRecipe.read(fields),
             fields.optionalWhole("labels_per_class", 1, MAX_LABELS_PER_CLASS));
     fields.finish();
     return data;
+  }
+
+  /** Returns a copy with another number of labels. */
+  DataRecipe withLabelsPerClass(int labels) {
+    return new DataRecipe(name, preprocessing, augmentation, OptionalInt.of(labels));
   }
 }

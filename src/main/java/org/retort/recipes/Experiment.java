@@ -12,6 +12,7 @@ import org.retort.data.DatasetBatches;
 import org.retort.data.ImageShape;
 import org.retort.models.Network;
 import org.retort.models.Networks;
+import org.retort.models.Preprocessing;
 import org.retort.train.StoredOutputs;
 import org.retort.train.StoredTap;
 import org.retort.train.Taps;
@@ -132,7 +133,7 @@ public final class Experiment {
    *
    * @param name of the network
    * @param seed of its parameters, and of all that is drawn from then on
-   * @return a new network, which knows its input shape and which the caller closes
+   * @return a new network, which prepares images as the recipe says and which the caller closes
    * @throws RecipeException if there is no such network
    */
   public Network network(String name, long seed) {
@@ -147,6 +148,7 @@ public final class Experiment {
       network = Networks.create(name, data.classes(), data.shape().channels());
       network.moveTo(device);
       network.probe(inputShape());
+      network.setPreprocessing(preprocessing());
       return network;
     } catch (IllegalArgumentException | RetortException wrong) {
       if (network != null) {
@@ -280,7 +282,7 @@ public final class Experiment {
     OptimizerRecipe optimizer = teacher.optimizer().orElse(recipe.optimizer());
     try {
       return onDevice(TrainingStep.builder(network))
-          .inputShape(inputShape())
+          .preprocessing(preprocessing())
           .crossEntropy(1)
           .optimizer(optimizer.optimizer(teacherSteps(teacher)))
           .build();
@@ -348,7 +350,7 @@ public final class Experiment {
     long steps = steps(stage);
     TrainingStepBuilder builder = TrainingStep.builder(student, teachers);
     onDevice(builder)
-        .inputShape(inputShape())
+        .preprocessing(preprocessing())
         .crossEntropy(stage.crossEntropy())
         .optimizer(stage.optimizer().orElse(recipe.optimizer()).optimizer(steps));
     if (stage.trainsBackbone()) {
@@ -402,6 +404,10 @@ public final class Experiment {
 
   private long steps(StageRecipe stage) {
     return (long) stage.epochs() * data.stepsPerEpoch();
+  }
+
+  private Preprocessing preprocessing() {
+    return recipe.data().preprocessing().withInputShape(inputShape());
   }
 
   private long[] inputShape() {

@@ -12,7 +12,7 @@ import org.retort.data.Subset;
 import org.retort.models.Network;
 import org.retort.train.Evaluation;
 
-/** The data of an experiment: normalised, augmented, and cut into batches. */
+/** The data of an experiment: augmented, and cut into batches. */
 final class ExperimentData {
   private static final int TEST_BATCH = 256;
 
@@ -133,7 +133,7 @@ final class ExperimentData {
 
   /** Returns all of a student's training samples, each once, as they are without augmentation. */
   DatasetBatches samplesInOrder() {
-    return DatasetBatches.inOrder(ofStudents, TEST_BATCH, augmentation.withoutDraws());
+    return DatasetBatches.inOrder(ofStudents, TEST_BATCH);
   }
 
   /** Returns the number of a student's training samples. */
@@ -155,8 +155,7 @@ final class ExperimentData {
     if (test == null) {
       throw new IllegalStateException("ExperimentData.accuracy: data must be real (got noise)");
     }
-    try (DatasetBatches batches =
-        DatasetBatches.inOrder(test, TEST_BATCH, augmentation.withoutDraws())) {
+    try (DatasetBatches batches = DatasetBatches.inOrder(test, TEST_BATCH)) {
       return Evaluation.accuracy(network, batches);
     }
   }

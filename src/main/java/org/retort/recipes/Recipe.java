@@ -2,7 +2,6 @@ package org.retort.recipes;
 
 import java.util.List;
 import java.util.Map;
-import java.util.OptionalInt;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.UnaryOperator;
@@ -183,9 +182,17 @@ public record Recipe(
       throw new RecipeException(
           name + ": labels_per_class must be part of the recipe to be changed (got none)");
     }
-    DataRecipe changed = new DataRecipe(data.name(), data.augmentation(), OptionalInt.of(labels));
     return new Recipe(
-        name, title, source, text, changed, teachers, storedTeachers, student, optimizer, methods);
+        name,
+        title,
+        source,
+        text,
+        data.withLabelsPerClass(labels),
+        teachers,
+        storedTeachers,
+        student,
+        optimizer,
+        methods);
   }
 
   private Recipe withTeacher(TeacherRecipe other) {

@@ -20,6 +20,8 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.retort.data.Batch;
 import org.retort.data.DatasetBatches;
 import org.retort.models.Network;
+import org.retort.models.Networks;
+import org.retort.models.Preprocessing;
 import org.retort.testing.OwnLosses;
 import org.retort.train.StepResult;
 import org.retort.train.StoredOutputs;
@@ -73,6 +75,21 @@ final class ExperimentTest {
           assertThat(result.terms()).isEqualTo(stage.terms().size());
         }
       }
+    }
+  }
+
+  @Test
+  void network_ofANormalizedRecipe_keepsTheNormalizationWithItsWeights(@TempDir Path folder) {
+    Experiment experiment = Experiment.onNoise(Recipes.load("fashion-mnist"));
+    Path file = folder.resolve("student.pt");
+    Preprocessing expected =
+        Preprocessing.of(1, 28, 28).withNormalization(new double[] {0.286}, new double[] {0.353});
+    try (Network student = experiment.network("resnet8", 0);
+        Network other = Networks.create("resnet8", 10, 1)) {
+      assertThat(student.preprocessing()).isEqualTo(expected);
+      student.saveStateDict(file);
+      other.loadStateDict(file);
+      assertThat(other.preprocessing()).isEqualTo(expected);
     }
   }
 
