@@ -7,14 +7,14 @@ import org.retort.models.Preprocessing;
 /**
  * The data.
  *
- * @param name which data
+ * @param source where they are
  * @param preprocessing how samples are normalised, which networks keep; without an input shape
  * @param augmentation what is done to samples for training at random
  * @param labelsPerClass how many samples of each class keep their labels for the student; all if
  *     empty
  */
 public record DataRecipe(
-    String name,
+    DataSource source,
     Preprocessing preprocessing,
     Augmentation augmentation,
     OptionalInt labelsPerClass) {
@@ -25,7 +25,7 @@ public record DataRecipe(
   static DataRecipe read(Fields fields) {
     DataRecipe data =
         new DataRecipe(
-            fields.choice("name", DataFactory.names()),
+            DataSources.read(fields),
             NormalizationRecipe.read(fields),
             AugmentationRecipe.read(fields),
             fields.optionalWhole("labels_per_class", 1, MAX_LABELS_PER_CLASS));
@@ -35,6 +35,15 @@ public record DataRecipe(
 
   /** Returns a copy with another number of labels. */
   DataRecipe withLabelsPerClass(int labels) {
-    return new DataRecipe(name, preprocessing, augmentation, OptionalInt.of(labels));
+    return new DataRecipe(source, preprocessing, augmentation, OptionalInt.of(labels));
+  }
+
+  /**
+   * Names the data.
+   *
+   * @return what reports call them
+   */
+  public String name() {
+    return source.name();
   }
 }

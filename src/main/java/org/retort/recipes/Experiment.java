@@ -50,7 +50,8 @@ public final class Experiment {
    *     read
    */
   public static Experiment open(Recipe recipe, Optional<Path> folder) {
-    return new Experiment(recipe, DataFactory.open(recipe, folder), CPU);
+    return new Experiment(
+        recipe, new ExperimentData(recipe, recipe.data().source().open(folder)), CPU);
   }
 
   /**
@@ -62,7 +63,7 @@ public final class Experiment {
    * @throws RecipeException if there are no such networks
    */
   public static Experiment onNoise(Recipe recipe) {
-    return new Experiment(recipe, DataFactory.noise(recipe), CPU);
+    return new Experiment(recipe, new ExperimentData(recipe, recipe.data().source().noise()), CPU);
   }
 
   /**

@@ -24,11 +24,11 @@ final class ExperimentData {
   private final Augmentation augmentation;
   private final int stepsPerEpoch;
 
-  ExperimentData(Recipe recipe, Dataset train, @Nullable Dataset test, String credit) {
+  ExperimentData(Recipe recipe, DataParts parts) {
     this.recipe = recipe;
-    this.train = train;
-    this.test = test;
-    this.credit = credit;
+    train = parts.train();
+    test = parts.test();
+    credit = parts.credit();
     augmentation = recipe.data().augmentation();
     OptionalInt perClass = recipe.student().samplesPerClass();
     ofStudents =

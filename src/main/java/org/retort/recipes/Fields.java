@@ -268,6 +268,11 @@ final class Fields {
     return place(line);
   }
 
+  /** Returns where a key is, and the key, for messages about it. */
+  String place(String key) {
+    return place(lineOf(key)) + key;
+  }
+
   private String place(int where) {
     return file + ":" + where + ": ";
   }

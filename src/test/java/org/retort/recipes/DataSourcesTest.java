@@ -1,0 +1,103 @@
+package org.retort.recipes;
+
+import static org.assertj.core.api.Assertions.assertThat;
+import static org.assertj.core.api.Assertions.assertThatThrownBy;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Optional;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.retort.models.Network;
+
+/** Data of one's own, as recipes name them. */
+final class DataSourcesTest {
+  @TempDir private Path folder;
+
+  @Test
+  void idx_fiveClasses_makeNetworksOfFiveOutputs() throws IOException {
+    writeIdx("train", 40, 5);
+    writeIdx("t10k", 10, 5);
+    Experiment experiment = Experiment.open(recipe("idx: ."), Optional.empty());
+    assertThat(experiment.trainSize()).isEqualTo(40);
+    assertThat(experiment.testSize()).isEqualTo(10);
+    try (Network student = experiment.network("resnet8", 0)) {
+      assertThat(student.classes()).isEqualTo(5);
+    }
+    // by name, too
+    Recipe named = recipe("name: mnist");
+    try (Network student = Experiment.open(named, Optional.of(folder)).network("resnet8", 0)) {
+      assertThat(student.classes()).isEqualTo(5);
+    }
+  }
+
+  @Test
+  void idx_withoutATestPart_isSplit() throws IOException {
+    writeIdx("train", 40, 4);
+    Experiment fifth = Experiment.open(recipe("idx: ."), Optional.empty());
+    assertThat(fifth.trainSize()).isEqualTo(32);
+    assertThat(fifth.testSize()).isEqualTo(8);
+    Experiment half = Experiment.open(recipe("idx: ., validation: 0.5"), Optional.empty());
+    assertThat(half.testSize()).isEqualTo(20);
+  }
+
+  @Test
+  void idx_whatIsWrong_isToldWithFileAndLine() throws IOException {
+    writeIdx("train", 40, 5);
+    writeIdx("t10k", 10, 6);
+    assertThatThrownBy(() -> Experiment.open(recipe("idx: ."), Optional.empty()))
+        .isInstanceOf(RecipeException.class)
+        .hasMessageMatching(
+            ".*/recipe.yaml:3: idx: the class at byte 13 of .* must be between 0 and 4 \\(got 5\\)");
+    assertThatThrownBy(() -> Experiment.open(recipe("idx: ., validation: 0.5"), Optional.empty()))
+        .hasMessageMatching(
+            ".*/recipe.yaml:3: validation must not be given for data with a test part"
+                + " \\(got 0.5\\)");
+    assertThatThrownBy(() -> Experiment.open(recipe("idx: nowhere"), Optional.empty()))
+        .hasMessageMatching(".*/recipe.yaml:3: idx: file must exist \\(got .*\\)");
+    assertThatThrownBy(() -> Experiment.open(recipe("idx: ."), Optional.of(folder)))
+        .hasMessageMatching(
+            "folder must not be given for data that the recipe names, .* \\(got .*\\)");
+  }
+
+  @Test
+  void source_noneOrTwo_isRefused() throws IOException {
+    assertThatThrownBy(() -> recipe("labels_per_class: 5"))
+        .hasMessageContaining(":3: data must have one of ")
+        .hasMessageEndingWith(" (got none)");
+    assertThatThrownBy(() -> recipe("name: digits, idx: ."))
+        .hasMessageEndingWith(":3: idx must not be given with name (got both)");
+  }
+
+  private Recipe recipe(String data) throws IOException {
+    Path file = folder.resolve("recipe.yaml");
+    Files.writeString(
+        file,
+        """
+        name: own
+        source: a test
+        data: {%s}
+        teacher: {network: resnet8, epochs: 1, batch: 4}
+        student: {network: resnet8, epochs: 1, batch: 4}
+        optimizer: {name: sgd, learning_rate: 0.1}
+        methods: {student: {stages: [{cross_entropy: 1}]}}
+        """
+            .formatted(data));
+    return Recipes.load(file.toString());
+  }
+
+  /** Writes images of 28 × 28, whose classes take turns. */
+  private void writeIdx(String part, int count, int classes) throws IOException {
+    ByteBuffer images = ByteBuffer.allocate(16 + count * 784);
+    images.putInt(0x803).putInt(count).putInt(28).putInt(28);
+    ByteBuffer labels = ByteBuffer.allocate(8 + count);
+    labels.putInt(0x801).putInt(count);
+    for (int i = 0; i < count; i++) {
+      labels.put((byte) (i % classes));
+    }
+    Files.write(folder.resolve(part + "-images-idx3-ubyte"), images.array());
+    Files.write(folder.resolve(part + "-labels-idx1-ubyte"), labels.array());
+  }
+}
