@@ -191,6 +191,17 @@ TEST_F(ExportedTest, KnowsItsStructure) {
       error_of([&] { network->norm_before("layer2"); }), "Network.norm_before: tap must be one of stem (got layer2)");
 }
 
+TEST_F(ExportedTest, SuggestedTapsAreThoseOfANativeNetwork) {
+  const std::vector<std::string> taps = suggest_exported_taps(residual_);
+  const auto network = load_exported(residual_, taps);
+  network->probe({3, 6, 6});
+  EXPECT_EQ(network->tap_names(), (std::vector<std::string>{"layer1", "layer1.pre", "layer2", "layer2.pre"}));
+  EXPECT_EQ(network->tap_shape("layer2.pre"), (std::vector<int64_t>{8, 3, 3}));
+  std::ifstream stream(residual_, std::ios::binary);
+  EXPECT_EQ(suggest_exported_taps(stream), taps);
+  EXPECT_EQ(suggest_exported_taps(small_case("attention-2.10.pt2")).back(), "embedding=head:in");
+}
+
 TEST_F(ExportedTest, IsDescribed) {
   const std::string text = describe_exported(residual_);
   EXPECT_EQ(
@@ -200,9 +211,11 @@ TEST_F(ExportedTest, IsDescribed) {
   EXPECT_NE(
       text.find("layer1.0.relu@1  ReLU                                 0  [batch, 4, 6, 6]\n"), std::string::npos);
   EXPECT_NE(
-      text.find("taps to begin with, one for each size of maps\n"
-                "map1=layer1  [batch, 4, 6, 6], before ReLU layer1.1.relu@1:in\n"
-                "map2=layer2  [batch, 8, 3, 3], before ReLU layer2.2.relu@1:in\n"),
+      text.find("taps to begin with\n"
+                "layer1=layer1  [batch, 4, 6, 6]\n"
+                "layer1.pre=layer1.1.relu@1:in  [batch, 4, 6, 6]\n"
+                "layer2=layer2  [batch, 8, 3, 3]\n"
+                "layer2.pre=layer2.2.relu@1:in  [batch, 8, 3, 3]\n"),
       std::string::npos);
   const std::string noisy = describe_exported(small_case("noisy-2.10.pt2"));
   EXPECT_NE(noisy.find("with a program of its own for evaluation\n"), std::string::npos);

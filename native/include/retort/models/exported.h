@@ -53,8 +53,7 @@ RETORT_API std::shared_ptr<Network> load_exported(
     std::istream& stream, const std::vector<std::string>& taps = {}, const std::string& name = "the stream");
 
 /// What is in a file of `torch.export`, in lines to read: the PyTorch that wrote it, images, logits and features, every
-/// module with its class, parameters and the shape of what it returns, and taps to begin with, the last map of each
-/// size.
+/// module with its class, parameters and the shape of what it returns, and the taps of suggest_exported_taps().
 /// @throws FileError if the file is missing or no such program
 RETORT_API std::string describe_exported(const std::string& path);
 
@@ -62,5 +61,16 @@ RETORT_API std::string describe_exported(const std::string& path);
 /// @param name what error messages call the stream
 /// @throws FileError as above, and if the stream fails
 RETORT_API std::string describe_exported(std::istream& stream, const std::string& name = "the stream");
+
+/// Taps to begin with, for load_exported(), called as those of native networks: `layer1`, `layer2`, … are the last maps
+/// of each size, `layer1.pre`, … what their ReLU is given, if a ReLU made them, `embedding` what the classifier is
+/// given, if one module makes the logits of vectors.
+/// @throws FileError if the file is missing or no such program
+RETORT_API std::vector<std::string> suggest_exported_taps(const std::string& path);
+
+/// Suggests taps as above for a program in a stream, which is read to its end and need not be seekable.
+/// @param name what error messages call the stream
+/// @throws FileError as above, and if the stream fails
+RETORT_API std::vector<std::string> suggest_exported_taps(std::istream& stream, const std::string& name = "the stream");
 
 }  // namespace retort

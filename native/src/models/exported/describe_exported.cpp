@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <iomanip>
 #include <memory>
+#include <optional>
 #include <set>
 #include <sstream>
 #include <utility>
@@ -31,7 +32,9 @@ using exported::Shape;
 using Calls = std::vector<std::pair<ModuleCall, ModuleValues::Values>>;
 
 constexpr const char* kDescribe = "describe_exported";
+constexpr const char* kSuggest = "suggest_exported_taps";
 constexpr size_t kRankOfMaps = 4;
+constexpr size_t kRankOfVectors = 2;
 
 std::string text_of(const Shape& shape) {
   std::string text = "[";
@@ -65,7 +68,15 @@ std::string text_of(const ModuleCall& call) {
   return call.number == 0 ? call.path : call.path + "@" + std::to_string(call.number);
 }
 
+/// A tap to begin with: its name, where it is and what it sees.
 struct Suggestion {
+  std::string name;
+  std::string path;
+  Shape shape;
+};
+
+/// The last map of a size.
+struct LastMap {
   std::string path;
   std::string before_relu;
   Shape shape;
@@ -73,16 +84,16 @@ struct Suggestion {
 
 /// For each size of maps the last one that a module returns: the outermost module that returns it, and the ReLU that it
 /// is the input of before, for losses that compare there.
-std::vector<Suggestion> suggestions(const Program& program, const Calls& calls) {
-  std::vector<Suggestion> found;
+std::vector<LastMap> last_maps(const Program& program, const Calls& calls) {
+  std::vector<LastMap> found;
   for (const auto& [call, values] : calls) {
     if (call.path.empty() || values.returned.size() != 1) continue;
     const std::string& value = values.returned.front();
     const Shape shape = shape_of(program, value);
     if (shape.size() != kRankOfMaps || shape[2].value_or(2) * shape[3].value_or(2) == 1) continue;
-    const auto same_size = [&](const Suggestion& one) { return one.shape[2] == shape[2] && one.shape[3] == shape[3]; };
+    const auto same_size = [&](const LastMap& one) { return one.shape[2] == shape[2] && one.shape[3] == shape[3]; };
     auto place = std::find_if(found.begin(), found.end(), same_size);
-    if (place == found.end()) place = found.insert(found.end(), Suggestion());
+    if (place == found.end()) place = found.insert(found.end(), LastMap());
     *place = {text_of(call), "", shape};
     for (const auto& [other, others] : calls) {
       if (others.returned != values.returned || other.path.empty()) continue;
@@ -92,6 +103,43 @@ std::vector<Suggestion> suggestions(const Program& program, const Calls& calls) 
     }
   }
   return found;
+}
+
+/// What the classifier, the outermost module that makes logits of vectors, is given.
+std::optional<Suggestion> embedding(const Program& program, const Calls& calls, const std::string& logits) {
+  std::optional<Suggestion> found;
+  for (const auto& [call, values] : calls) {
+    if (call.path.empty() || values.taken.size() != 1 || values.returned != std::vector<std::string>{logits}) continue;
+    const Shape shape = shape_of(program, values.taken.front());
+    const std::string path = text_of(call) + ":in";
+    if (shape.size() != kRankOfVectors || (found && found->path.size() < path.size())) continue;
+    found = Suggestion{"embedding", path, shape};
+  }
+  return found;
+}
+
+/// As the taps of native networks are called: the layers, the same before their ReLU, and the embedding.
+std::vector<Suggestion> suggestions(const Program& program, const Calls& calls, const std::string& logits) {
+  std::vector<Suggestion> found;
+  const std::vector<LastMap> maps = last_maps(program, calls);
+  for (size_t i = 0; i < maps.size(); ++i) {
+    const std::string name = "layer" + std::to_string(i + 1);
+    found.push_back({name, maps[i].path, maps[i].shape});
+    if (!maps[i].before_relu.empty()) found.push_back({name + ".pre", maps[i].before_relu, maps[i].shape});
+  }
+  if (const auto vector = embedding(program, calls, logits)) found.push_back(*vector);
+  return found;
+}
+
+std::vector<std::string> suggest(std::shared_ptr<caffe2::serialize::ReadAdapterInterface> file) {
+  exported::Archive archive(std::move(file));
+  const Program program = exported::read_program(archive.program(archive.main_program()));
+  std::vector<std::string> taps;
+  for (const Suggestion& one :
+       suggestions(program, ModuleValues(program).calls(), exported::network_results(program).logits)) {
+    taps.push_back(one.name + "=" + one.path);
+  }
+  return taps;
 }
 
 std::string describe(std::shared_ptr<caffe2::serialize::ReadAdapterInterface> file) {
@@ -132,13 +180,9 @@ std::string describe(std::shared_ptr<caffe2::serialize::ReadAdapterInterface> fi
     row(text_of(call), call.type, std::to_string(parameters_of(program, weights, call.path)), c10::Join(", ", shapes));
   }
 
-  const std::vector<Suggestion> taps = suggestions(program, calls);
-  if (!taps.empty()) text << "\ntaps to begin with, one for each size of maps\n";
-  for (size_t i = 0; i < taps.size(); ++i) {
-    text << "map" << i + 1 << '=' << taps[i].path << "  " << text_of(taps[i].shape);
-    if (!taps[i].before_relu.empty()) text << ", before ReLU " << taps[i].before_relu;
-    text << '\n';
-  }
+  const std::vector<Suggestion> taps = suggestions(program, calls, results.logits);
+  if (!taps.empty()) text << "\ntaps to begin with\n";
+  for (const Suggestion& tap : taps) text << tap.name << '=' << tap.path << "  " << text_of(tap.shape) << '\n';
   return text.str();
 }
 
@@ -157,6 +201,21 @@ std::string describe_exported(std::istream& stream, const std::string& name) {
   static CallSite site;
   const RunningCall running(site);
   return exported::read(kDescribe, name, [&] { return describe(std::make_shared<MemoryAdapter>(bytes)); });
+}
+
+std::vector<std::string> suggest_exported_taps(const std::string& path) {
+  static CallSite site;
+  const RunningCall running(site);
+  require_file(kSuggest, path);
+  return exported::read(
+      kSuggest, path, [&] { return suggest(std::make_shared<caffe2::serialize::FileAdapter>(path)); });
+}
+
+std::vector<std::string> suggest_exported_taps(std::istream& stream, const std::string& name) {
+  const std::string bytes = read_stream(kSuggest, stream, name);
+  static CallSite site;
+  const RunningCall running(site);
+  return exported::read(kSuggest, name, [&] { return suggest(std::make_shared<MemoryAdapter>(bytes)); });
 }
 
 }  // namespace retort

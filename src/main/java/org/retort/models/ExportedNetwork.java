@@ -2,6 +2,8 @@ package org.retort.models;
 
 import java.io.InputStream;
 import java.nio.file.Path;
+import java.util.List;
+import org.bytedeco.pytorch.StringVector;
 import org.retort.FileException;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.global.retort;
@@ -48,6 +50,7 @@ public final class ExportedNetwork extends Network {
           retort::load_exported,
           ExportedNetwork::new);
   private static final String DESCRIBE = "ExportedNetwork.describe";
+  private static final String SUGGEST = "ExportedNetwork.suggestTaps";
 
   private ExportedNetwork(NativeNetwork network) {
     super("ExportedNetwork", network);
@@ -102,8 +105,8 @@ public final class ExportedNetwork extends Network {
 
   /**
    * Describes a file in lines to read: the PyTorch that wrote it, images, logits and features,
-   * every module with its class, parameters and the shape of what it returns, and taps to begin
-   * with, the last map of each size. {@code retort inspect} prints it.
+   * every module with its class, parameters and the shape of what it returns, and the taps of
+   * {@link #suggestTaps}. {@code retort inspect} prints it.
    *
    * @param file the file, in any file system
    * @return lines that end in {@code \n}
@@ -116,5 +119,30 @@ public final class ExportedNetwork extends Network {
         file,
         path -> Native.call(() -> StringLists.text(retort.describe_exported(path))),
         bytes -> Native.call(() -> StringLists.text(retort.describe_exported(bytes))));
+  }
+
+  /**
+   * Suggests taps for {@link #load(Path, String...)}, called as those of native networks: {@code
+   * layer1}, {@code layer2}, … are the last maps of each size, {@code layer1.pre}, … what their
+   * ReLU is given, if a ReLU made them, and {@code embedding} what the classifier is given, if one
+   * module makes the logits of vectors.
+   *
+   * @param file the file, in any file system
+   * @return names and paths, for example {@code layer1=layer1.1.relu}
+   * @throws IllegalArgumentException if the file is null
+   * @throws FileException if the file is missing or no such program
+   */
+  public static List<String> suggestTaps(Path file) {
+    return NativeFiles.load(
+        SUGGEST,
+        file,
+        path -> Native.call(() -> list(retort.suggest_exported_taps(path))),
+        bytes -> Native.call(() -> list(retort.suggest_exported_taps(bytes))));
+  }
+
+  private static List<String> list(StringVector vector) {
+    try (vector) {
+      return StringLists.toList(vector);
+    }
   }
 }

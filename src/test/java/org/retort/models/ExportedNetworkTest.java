@@ -9,6 +9,7 @@ import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -76,9 +77,23 @@ final class ExportedNetworkTest {
     assertThat(text)
         .startsWith("PyTorch 2.10")
         .contains("images [batch, 3, 6, 6], logits [batch, 8]\n")
-        .endsWith("map2=layer2  [batch, 8, 3, 3], before ReLU layer2.2.relu@1:in\n");
+        .contains("layer2.pre=layer2.2.relu@1:in  [batch, 8, 3, 3]\n");
     assertThatThrownBy(() -> ExportedNetwork.describe(folder.resolve("none.pt2")))
         .isInstanceOf(FileException.class);
+  }
+
+  @Test
+  void suggestTaps_namesThoseOfDescribe() throws IOException {
+    List<String> taps = ExportedNetwork.suggestTaps(RESIDUAL);
+    assertThat(taps)
+        .startsWith("layer1=layer1", "layer1.pre=layer1.1.relu@1:in", "layer2=layer2")
+        .hasSize(4);
+    String text = ExportedNetwork.describe(RESIDUAL);
+    assertThat(text).contains(taps.stream().map(tap -> "\n" + tap + "  ").toList());
+    try (Network network = ExportedNetwork.load(RESIDUAL, taps.toArray(String[]::new))) {
+      network.probe(3, 6, 6);
+      assertThat(network.taps()).containsExactly("layer1", "layer1.pre", "layer2", "layer2.pre");
+    }
   }
 
   @Test
