@@ -22,6 +22,7 @@
 #include <retort/models/predictor.h>
 #include <retort/models/preprocessing.h>
 #include <retort/models/resnet.h>
+#include <retort/models/saved_model.h>
 #include <retort/models/shufflenet_v1.h>
 #include <retort/models/shufflenet_v2.h>
 #include <retort/models/torchscript.h>

@@ -9,6 +9,7 @@
 #include <retort/models/exported.h>
 #include <retort/models/network.h>
 #include <retort/models/predictor.h>
+#include <retort/models/saved_model.h>
 #include <retort/models/torchscript.h>
 #include <retort/train/stored_outputs.h>
 #include <retort/train/training_step.h>
@@ -286,6 +287,15 @@ inline WholeText describe_exported(const Bytes& bytes) {
       [](std::istream& stream, const std::string& name) { return retort::describe_exported(stream, name); });
 }
 
+inline std::vector<std::string> suggest_exported_taps(const FileName& file) {
+  return retort::suggest_exported_taps(file.get());
+}
+
+inline std::vector<std::string> suggest_exported_taps(const Bytes& bytes) {
+  return bytes.read(
+      [](std::istream& stream, const std::string& name) { return retort::suggest_exported_taps(stream, name); });
+}
+
 inline std::shared_ptr<retort::CriterionOptions> load_program_loss(const Bytes& bytes) {
   return bytes.read(
       [](std::istream& stream, const std::string& name) { return retort::load_program_loss(stream, name); });
@@ -419,6 +429,34 @@ inline void predict(
     bool as_probabilities) {
   predict_on_memory(predictor, images, at::kByte, numbers, elements, size, as_probabilities);
 }
+
+// ---- saved models ---------------------------------------------------------------------------------------------------
+
+/// @param names the architecture, then the names of the classes
+inline void save_model(
+    const FileName& folder, retort::Network& network, const std::vector<std::string>& names, int64_t resize) {
+  retort::save_model(folder.get(), network, {names.at(0), {names.begin() + 1, names.end()}, resize});
+}
+
+/// A model that was loaded, whose parts Java takes one by one.
+class LoadedModel {
+ public:
+  explicit LoadedModel(const FileName& folder) : model_(retort::load_model(folder.get())) {}
+
+  std::shared_ptr<retort::Network> network() const { return model_.network; }
+  int64_t resize() const { return model_.description.resize; }
+
+  /// The architecture, then the names of the classes.
+  std::vector<std::string> names() const {
+    std::vector<std::string> names = {model_.description.architecture};
+    const std::vector<std::string>& classes = model_.description.class_names;
+    names.insert(names.end(), classes.begin(), classes.end());
+    return names;
+  }
+
+ private:
+  retort::SavedModel model_;
+};
 
 inline double accuracy(
     retort::Network& network, const float* images, const int64_t* labels, int64_t elements, int64_t batch) {

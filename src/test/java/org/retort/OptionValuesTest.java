@@ -28,6 +28,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.retort.data.Augmentation;
 import org.retort.data.ImageShape;
+import org.retort.data.Split;
 import org.retort.losses.CrdLoss;
 import org.retort.losses.DkdLoss;
 import org.retort.losses.FspLoss;
@@ -35,6 +36,7 @@ import org.retort.losses.KdLoss;
 import org.retort.losses.NstLoss;
 import org.retort.losses.OfdLoss;
 import org.retort.losses.RegisteredLoss;
+import org.retort.models.ModelDescription;
 import org.retort.models.Prediction;
 import org.retort.models.Preprocessing;
 import org.retort.testing.NoTestClasses;
@@ -62,7 +64,7 @@ final class OptionValuesTest {
 
   /** What the library returns. */
   private static final Set<Class<?>> RESULTS =
-      Set.of(Prediction.class, EpochSummary.class, TrainingSummary.class);
+      Set.of(Prediction.class, EpochSummary.class, Split.class, TrainingSummary.class);
 
   /**
    * Two values of a class. A component in which they differ can be changed from the one's to the
@@ -92,6 +94,9 @@ final class OptionValuesTest {
                 FspLoss.Reduction.PAPER,
                 true)),
         new Pair(new FspLoss.Pair(0, 1), new FspLoss.Pair(1, 2)),
+        new Pair(
+            ModelDescription.of("resnet8").withClassNames(List.of("a")),
+            new ModelDescription("mlp_4", List.of("b", "c"), 8)),
         new Pair(NstLoss.linear(), NstLoss.gaussian()),
         new Pair(
             NstLoss.polynomial(),

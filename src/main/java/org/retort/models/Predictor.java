@@ -6,6 +6,7 @@ import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.FloatBuffer;
+import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -40,11 +41,37 @@ public final class Predictor implements AutoCloseable {
   private static final String TOP = NAME + ".top";
 
   private final NativeHandle<NativePredictor> handle;
-  private final List<String> classNames;
+  private final ModelDescription description;
 
-  private Predictor(NativePredictor predictor, List<String> classNames) {
+  private Predictor(NativePredictor predictor, ModelDescription description) {
     handle = new NativeHandle<>(NAME, predictor);
-    this.classNames = classNames;
+    this.description = description;
+  }
+
+  /**
+   * Serves the network in a folder that {@link SavedModel#save} or {@code retort distill} wrote. A
+   * TorchScript file, such as that in the folder, is a program: load only folders you trust.
+   *
+   * @param folder the folder, in the default file system
+   * @return a new predictor, which the caller closes
+   * @throws IllegalArgumentException if the folder is null or in another file system
+   * @throws org.retort.FileException if a file is missing, damaged or not of the others
+   */
+  public static Predictor load(Path folder) {
+    return SavedModel.load(
+        NAME + ".load",
+        folder,
+        network -> description -> new Predictor(new NativePredictor(network), description));
+  }
+
+  /**
+   * Tells what the network is.
+   *
+   * @return the description that was saved with it; of a predictor that was made of a network, one
+   *     with the names of the classes alone
+   */
+  public ModelDescription description() {
+    return description;
   }
 
   /**
@@ -70,9 +97,9 @@ public final class Predictor implements AutoCloseable {
    */
   public static Predictor of(Network network, List<String> classNames) {
     Arguments.notNull(network, NAME, "network");
-    List<String> names = Arguments.list(classNames, NAME, "class names");
+    ModelDescription description = describe(classNames);
     return NativeNetworks.of(network)
-        .ask(shared -> new Predictor(new NativePredictor(shared), names));
+        .ask(shared -> new Predictor(new NativePredictor(shared), description));
   }
 
   /**
@@ -91,14 +118,18 @@ public final class Predictor implements AutoCloseable {
       Network network, Preprocessing preprocessing, List<String> classNames) {
     Arguments.notNull(network, NAME, "network");
     Arguments.notNull(preprocessing, NAME, "preprocessing");
-    List<String> names = Arguments.list(classNames, NAME, "class names");
+    ModelDescription description = describe(classNames);
     NativePredictor[] made = new NativePredictor[1];
     NativeNetworks.of(network)
         .use(
             shared ->
                 NativePreprocessings.give(
                     preprocessing, options -> made[0] = new NativePredictor(shared, options)));
-    return new Predictor(made[0], names);
+    return new Predictor(made[0], description);
+  }
+
+  private static ModelDescription describe(List<String> classNames) {
+    return ModelDescription.of("").withClassNames(Arguments.list(classNames, NAME, "class names"));
   }
 
   /**
@@ -260,12 +291,13 @@ public final class Predictor implements AutoCloseable {
                   elements);
               return (int) retort.classes(predictor);
             });
+    List<String> names = description.classNames();
     check(
-        classNames.isEmpty() || classNames.size() == classes,
+        names.isEmpty() || names.size() == classes,
         "%s: class names must be one for each of the %s classes (got %s)",
         TOP,
         classes,
-        classNames.size());
+        names.size());
     FloatBuffer probabilities = direct(classes * Float.BYTES).asFloatBuffer();
     predict(image, probabilities, TOP, "probabilities", true);
     return IntStream.range(0, classes)
@@ -276,7 +308,8 @@ public final class Predictor implements AutoCloseable {
   }
 
   private String name(int label) {
-    return classNames.isEmpty() ? String.valueOf(label) : classNames.get(label);
+    List<String> names = description.classNames();
+    return names.isEmpty() ? String.valueOf(label) : names.get(label);
   }
 
   private static ByteBuffer direct(int bytes) {

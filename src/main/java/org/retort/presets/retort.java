@@ -45,6 +45,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/models/networks.h",
               "retort/models/predictor.h",
               "retort/models/resnet.h",
+              "retort/models/saved_model.h",
               "retort/models/shufflenet_v1.h",
               "retort/models/shufflenet_v2.h",
               "retort/models/exported.h",
@@ -112,6 +113,7 @@ public class retort implements InfoMapper {
                 .pointerTypes("double[]"))
         .put(new Info("retort_jni::Bytes").pointerTypes("NativeBytes"))
         .put(new Info("retort_jni::FileName").pointerTypes("NativeFileName"))
+        .put(new Info("retort_jni::LoadedModel").pointerTypes("NativeLoadedModel"))
         // Served by the bridge, or of no use in Java.
         .put(
             new Info(
@@ -143,6 +145,11 @@ public class retort implements InfoMapper {
                     "retort::load_torchscript",
                     "retort::load_exported",
                     "retort::describe_exported",
+                    "retort::suggest_exported_taps",
+                    "retort::ModelDescription",
+                    "retort::SavedModel",
+                    "retort::save_model",
+                    "retort::load_model",
                     "torch::jit::Module",
                     "retort::Criterion::check_batch",
                     "retort::Criterion::applies",

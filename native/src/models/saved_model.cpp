@@ -1,0 +1,118 @@
+#include <retort/models/saved_model.h>
+#include <retort/models/torchscript.h>
+
+#include <cinttypes>
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "io/checksum.h"
+#include "io/stream.h"
+#include "io/whole_file.h"
+#include "tensor/check.h"
+
+namespace retort {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kSave = "save_model";
+constexpr const char* kLoad = "load_model";
+constexpr const char* kFormat = "retort.model";
+constexpr int64_t kVersion = 1;
+constexpr const char* kDescription = "model.json";
+constexpr const char* kProgram = "student.ts";
+constexpr const char* kStateDict = "student.pt";
+
+std::string in(const std::string& folder, const char* name) {
+  return folder + "/" + name;
+}
+
+std::string hex(uint64_t number) {
+  char text[17];
+  std::snprintf(text, sizeof text, "%016" PRIx64, number);
+  return text;
+}
+
+std::string content_of(const std::string& path) {
+  require_file(kLoad, path);
+  std::ifstream stream(path, std::ios::binary);
+  return read_stream(kLoad, stream, path);
+}
+
+std::string json_of(const ModelDescription& description, const Preprocessing& preprocessing, const std::string& sum) {
+  Json json;
+  json["format"] = kFormat;
+  json["version"] = kVersion;
+  json["architecture"] = description.architecture;
+  json["classes"] = description.class_names;
+  json["input_shape"] = preprocessing.input_shape;
+  json["preprocessing"] = {
+      {"resize", description.resize},
+      {"mean", preprocessing.mean},
+      {"deviation", preprocessing.deviation},
+      {"channels_last", preprocessing.channels_last}};
+  json["program"] = {{"file", kProgram}, {"xxh3", sum}};
+  try {
+    return json.dump(2) + "\n";
+  } catch (const Json::exception&) {
+    fail(kSave, ": class names must be UTF-8 (got other bytes)");
+  }
+}
+
+/// What a description says, and the checksum of its program.
+std::pair<ModelDescription, std::string> parse(const std::string& text, const std::string& path) {
+  try {
+    const Json json = Json::parse(text);
+    if (json.at("format") != kFormat || json.at("version") != kVersion) throw std::invalid_argument("format");
+    ModelDescription description;
+    json.at("architecture").get_to(description.architecture);
+    json.at("classes").get_to(description.class_names);
+    json.at("preprocessing").at("resize").get_to(description.resize);
+    return {description, json.at("program").at("xxh3").get<std::string>()};
+  } catch (const std::exception&) {
+    fail<FileError>(kLoad, ": ", path, " must be the description of a model, of version ", kVersion, " (got another)");
+  }
+}
+
+}  // namespace
+
+void save_model(const std::string& folder, Network& network, const ModelDescription& description) {
+  const Preprocessing preprocessing = network.preprocessing();
+  const int64_t classes = network.classes();
+  RETORT_CHECK(classes > 0, kSave, ": network must be probed (got one whose input shape is not known)");
+  const auto names = static_cast<int64_t>(description.class_names.size());
+  RETORT_CHECK(
+      names == 0 || names == classes, kSave, ": class names must be one for each of the ", classes, " classes (got ",
+      names, ")");
+  RETORT_CHECK(description.resize >= 0, kSave, ": resize must be at least 0 (got ", description.resize, ")");
+  std::ostringstream program;
+  network.save_torchscript(program);
+  const std::string json = json_of(description, preprocessing, hex(checksum(program.str())));
+  network.save_state_dict(in(folder, kStateDict));
+  write_whole_file(kSave, in(folder, kProgram), program.str());
+  write_whole_file(kSave, in(folder, kDescription), json);
+}
+
+SavedModel load_model(const std::string& folder) {
+  const std::string path = in(folder, kDescription);
+  SavedModel model;
+  std::string sum;
+  std::tie(model.description, sum) = parse(content_of(path), path);
+  const std::string program_path = in(folder, kProgram);
+  const std::string program = content_of(program_path);
+  RETORT_CHECK_AS(
+      FileError, hex(checksum(program)) == sum, kLoad, ": ", program_path, " must be the program that ", path,
+      " was written with (got another, or a damaged one)");
+  std::istringstream stream(program);
+  model.network = load_torchscript(stream, {}, program_path);
+  const auto names = static_cast<int64_t>(model.description.class_names.size());
+  const int64_t classes = model.network->classes();
+  RETORT_CHECK_AS(
+      FileError, classes > 0 && (names == 0 || names == classes) && model.description.resize >= 0, kLoad, ": ", path,
+      " must describe its program, of ", classes, " classes (got names of ", names, ")");
+  return model;
+}
+
+}  // namespace retort

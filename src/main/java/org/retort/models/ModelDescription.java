@@ -1,0 +1,65 @@
+package org.retort.models;
+
+import java.util.List;
+import org.retort.internal.Arguments;
+
+/**
+ * What serving a network needs beside its weights and its {@link Preprocessing}.
+ *
+ * @param architecture what the network is called, for example {@code mobilenet_v2}; for people
+ * @param classNames one for each class, in their order; empty to call them by their numbers
+ * @param resize pictures are scaled so that their shorter side has this many pixels before the
+ *     centre is cropped to the input shape; 0 for the smallest size that covers it
+ */
+public record ModelDescription(String architecture, List<String> classNames, int resize) {
+  private static final String NAME = "ModelDescription";
+
+  /**
+   * Checks the values.
+   *
+   * @param architecture as above
+   * @param classNames as above
+   * @param resize at least 0
+   * @throws IllegalArgumentException if an argument or a name is null, or the resize is negative
+   */
+  public ModelDescription {
+    Arguments.notNull(architecture, NAME, "architecture");
+    classNames = Arguments.list(classNames, NAME, "class names");
+    Arguments.atLeast(resize, 0, NAME, "resize");
+  }
+
+  /**
+   * Describes a network whose classes are called by their numbers, and whose pictures are scaled to
+   * the smallest size that covers its input shape.
+   *
+   * @param architecture what the network is called
+   * @return the description
+   * @throws IllegalArgumentException if it is null
+   */
+  public static ModelDescription of(String architecture) {
+    return new ModelDescription(architecture, List.of(), 0);
+  }
+
+  /**
+   * Names the classes.
+   *
+   * @param names one for each class, in their order
+   * @return a changed copy
+   * @throws IllegalArgumentException if the list or a name is null
+   */
+  public ModelDescription withClassNames(List<String> names) {
+    return new ModelDescription(architecture, names, resize);
+  }
+
+  /**
+   * Changes how pictures are scaled before they are cropped.
+   *
+   * @param shorterSide pixels of the shorter side, for example 256 for crops of 224; 0 for the
+   *     smallest size that covers the input shape
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is negative
+   */
+  public ModelDescription withResize(int shorterSide) {
+    return new ModelDescription(architecture, classNames, shorterSide);
+  }
+}
