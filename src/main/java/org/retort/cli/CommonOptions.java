@@ -22,7 +22,8 @@ final class CommonOptions {
 
   /** What was typed for arguments by whose names recipes complain. */
   private static final Map<String, String> OPTIONS =
-      Map.of("recipe", "--recipe", "folder", "--data", "device", "--device");
+      Map.of(
+          "recipe", "--recipe", "folder", "--data", "device", "--device", "weights", "--teacher");
 
   @Option(
       names = "--recipe",

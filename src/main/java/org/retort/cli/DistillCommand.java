@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.concurrent.Callable;
 import org.retort.Retort;
-import org.retort.models.Network;
 import org.retort.recipes.DataRecipe;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Recipe;
@@ -85,7 +84,9 @@ final class DistillCommand implements Callable<Integer> {
     Settings settings = settings();
     Experiment experiment = common.open(settings.recipe());
     common.check(() -> experiment.check(settings.methods()));
-    checkTeacher(settings, experiment);
+    if (settings.needsTeacher()) {
+      common.check(experiment::checkTeachers);
+    }
     Retort.threads(settings.threads());
     return Work.run(
         spec.name(),
@@ -94,19 +95,6 @@ final class DistillCommand implements Callable<Integer> {
             Distillation.begin(settings, experiment, Work.commandLine(spec), progress, interruption)
                 .run(),
         this::report);
-  }
-
-  private void checkTeacher(Settings settings, Experiment experiment) {
-    if (settings.teacherFile().isEmpty()) {
-      if (settings.needsTeacher()) {
-        common.check(experiment::checkTeachers);
-      }
-      return;
-    }
-    String name = experiment.recipe().teacher().network();
-    try (Network teacher = experiment.network(name, 0)) {
-      OptionValues.load(spec, "--teacher", settings.teacherFile().get(), teacher, name);
-    }
   }
 
   private void report(Results results) throws IOException {
@@ -132,7 +120,6 @@ final class DistillCommand implements Callable<Integer> {
         recipe,
         methods.choose(recipe).methods(),
         seeds,
-        methods.teacher().file(),
         common.data(),
         output.folder(),
         common.threads(),

@@ -77,10 +77,9 @@ final class Distillation {
   /** Returns the number of steps of all runs together. */
   static long steps(Settings settings, Experiment experiment) {
     long ofStudents = settings.methods().stream().mapToLong(experiment::steps).sum();
-    boolean trainsTeachers = settings.needsTeacher() && settings.teacherFile().isEmpty();
     long ofTeachers =
         settings.recipe().teachers().stream().mapToLong(experiment::teacherSteps).sum();
-    return settings.seeds() * ofStudents + (trainsTeachers ? ofTeachers : 0);
+    return settings.seeds() * ofStudents + (settings.needsTeacher() ? ofTeachers : 0);
   }
 
   /** Trains everything that is not finished. */
@@ -103,17 +102,14 @@ final class Distillation {
 
   /** Trains a teacher, or takes it from where it is. */
   Run teacher(TeacherRecipe recipe) throws IOException {
-    long steps = settings.teacherFile().isPresent() ? 0 : experiment.teacherSteps(recipe);
-    Optional<Run> finished = finished(recipe.run(), steps);
+    Optional<Run> finished = finished(recipe.run(), experiment.teacherSteps(recipe));
     return finished.isPresent() ? finished.get() : newTeacher(recipe);
   }
 
   private Run newTeacher(TeacherRecipe recipe) throws IOException {
     Training training = training(recipe.run());
-    try (Network teacher = experiment.network(recipe.network(), recipe.seed())) {
-      if (settings.teacherFile().isPresent()) {
-        teacher.loadStateDict(settings.teacherFile().get());
-      } else {
+    try (Network teacher = experiment.teacher(recipe)) {
+      if (recipe.isTrainedHere()) {
         try (DatasetBatches batches = experiment.teacherBatches(recipe);
             TrainingStep step = experiment.teacherStep(recipe, teacher)) {
           training.train(0, teacher, step, List.of(), batches, recipe.epochs());
@@ -134,7 +130,7 @@ final class Distillation {
     Training training = training(name);
     // the teachers first: the seed decides what is drawn from then on
     try (NetworkList teachers = method.hasTeacher() ? savedTeachers() : new NetworkList(List.of());
-        Network student = experiment.network(experiment.recipe().student().network(), seed)) {
+        Network student = experiment.student(seed)) {
       for (int i = 0; i < method.stages().size(); i++) {
         StageRecipe stage = method.stages().get(i);
         try (DatasetBatches batches = experiment.batches(stage, seed);
@@ -152,7 +148,7 @@ final class Distillation {
 
   private Network savedTeacher(TeacherRecipe recipe) {
     Path file = output.network(recipe.run());
-    Network teacher = experiment.network(recipe.network(), recipe.seed());
+    Network teacher = experiment.teacher(recipe);
     try {
       teacher.loadStateDict(file);
       return teacher;

@@ -65,10 +65,10 @@ record ExperimentReport(
         new Options(
             recipe.name(),
             String.join(", ", recipe.teacherTitles()),
-            settings.teacherFile().map(Path::toString).orElse(null),
+            teacherFile(recipe),
             ofTeacher(recipe, TeacherRecipe::seed),
             ofTeacher(recipe, TeacherRecipe::epochs),
-            recipe.student().network(),
+            recipe.student().network().name(),
             recipe.student().epochs(),
             recipe.data().labelsPerClass().isPresent()
                 ? Integer.valueOf(recipe.data().labelsPerClass().getAsInt())
@@ -87,6 +87,12 @@ record ExperimentReport(
             experiment.credit(),
             experiment.trainSize(),
             experiment.testSize()));
+  }
+
+  private static String teacherFile(Recipe recipe) {
+    return recipe.teachers().size() == 1
+        ? recipe.teacher().network().weights().map(Path::toString).orElse(null)
+        : null;
   }
 
   private static <T> T ofTeacher(Recipe recipe, Function<TeacherRecipe, T> number) {

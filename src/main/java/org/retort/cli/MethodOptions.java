@@ -32,11 +32,11 @@ final class MethodOptions {
 
   @Option(
       names = "--teacher",
-      paramLabel = "<name|file.pt|name=file.pt>",
+      paramLabel = "<name|file.pt|name=file.pt|file.pt2>",
       converter = TeacherOption.Converter.class,
       description =
-          "Another network as the teacher, or a state dict of it, which is then not trained."
-              + " Default: the recipe's.")
+          "Another network as the teacher, or a state dict of it or a program, which is then not"
+              + " trained. Default: the recipe's.")
   private TeacherOption teacher = TeacherOption.OF_RECIPE;
 
   @Option(
@@ -60,8 +60,7 @@ final class MethodOptions {
       OptionValues.requireOneTeacher(command, "--teacher", recipe);
     }
     OptionValues.requireNetwork(command, "--student", student);
-    Recipe changed =
-        teacher.network().isPresent() ? recipe.withTeacher(teacher.network().get()) : recipe;
+    Recipe changed = teacher.of(recipe);
     changed = student == null ? changed : changed.withStudent(student);
     requireNames("--weights", weights.keySet(), changed.weights().keySet());
     return changed.withWeights(weights);

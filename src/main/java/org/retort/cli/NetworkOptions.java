@@ -27,8 +27,10 @@ final class NetworkOptions {
   Network load(Experiment experiment, CommonOptions common) {
     OptionValues.requireFile(command, "<file.pt>", file);
     OptionValues.requireNetwork(command, "--network", network);
-    String name = network == null ? experiment.recipe().student().network() : network;
-    Network loaded = common.checked(() -> experiment.network(name, 0));
+    String name = network == null ? experiment.recipe().student().network().name() : network;
+    Network loaded =
+        common.checked(
+            () -> network == null ? experiment.student(0) : experiment.network(network, 0));
     try {
       OptionValues.load(command, "<file.pt>", file, loaded, name);
       return loaded;

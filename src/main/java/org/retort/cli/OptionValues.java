@@ -5,6 +5,7 @@ import java.nio.file.Path;
 import org.retort.RetortException;
 import org.retort.models.Network;
 import org.retort.models.Networks;
+import org.retort.recipes.NetworkRecipe;
 import org.retort.recipes.Recipe;
 import org.retort.recipes.Spelling;
 import picocli.CommandLine.IDefaultValueProvider;
@@ -29,7 +30,12 @@ final class OptionValues {
 
   /** Throws unless an option that is given names a network. */
   static void requireNetwork(CommandSpec command, String option, String name) {
-    if (name != null && !Networks.names().contains(name)) {
+    if (name == null) {
+      return;
+    }
+    if (NetworkRecipe.isProgram(name)) {
+      requireFile(command, option, Path.of(name));
+    } else if (!Networks.names().contains(name)) {
       throw wrong(
           command,
           "%s must be one of %s (got %s)"

@@ -88,9 +88,14 @@ final class OutputsCommand implements Callable<Integer> {
     }
     Experiment experiment = common.open(recipe);
     Retort.threads(common.threads());
-    String name = network == null ? recipe.teacher().network() : network;
-    OptionValues.requireNetwork(spec, "--network", name);
-    try (Network teacher = common.checked(() -> experiment.network(name, 0));
+    String name = network == null ? recipe.teacher().network().name() : network;
+    OptionValues.requireNetwork(spec, "--network", network);
+    try (Network teacher =
+            common.checked(
+                () ->
+                    network == null
+                        ? experiment.teacher(recipe.teacher())
+                        : experiment.network(network, 0));
         DatasetBatches batches = experiment.samplesInOrder()) {
       OptionValues.load(spec, "<teacher.pt>", file, teacher, name);
       StoredOutputsFormat format = format(experiment, teacher, name);

@@ -56,7 +56,7 @@ final class RecipesCommand implements Callable<Integer> {
         List.of(
             recipe.name() + ": " + recipe.title(),
             "  data: " + recipe.data().name(),
-            "  teacher: " + teachers(recipe) + ", student: " + recipe.student().network(),
+            "  teacher: " + teachers(recipe) + ", student: " + recipe.student().network().name(),
             "  methods: " + String.join(", ", recipe.methodNames()),
             "  source: " + recipe.source());
     lines.forEach(out::println);

@@ -12,7 +12,6 @@ import org.retort.recipes.Recipe;
  * @param recipe the experiment, with what options change of it
  * @param methods those of its methods to run, in its order
  * @param seeds number of seeds, which are 0, 1, …
- * @param teacherFile a state dict of the teacher, which is then not trained
  * @param data folder of the data, unless they ship with Retort
  * @param output folder of the results
  * @param threads for LibTorch
@@ -22,7 +21,6 @@ record Settings(
     Recipe recipe,
     List<Method> methods,
     int seeds,
-    Optional<Path> teacherFile,
     Optional<Path> data,
     Path output,
     int threads,

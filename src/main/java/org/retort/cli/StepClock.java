@@ -36,7 +36,7 @@ record StepClock(Experiment experiment, int warmUp, int steps) {
     try (NetworkList teachers = experiment.teachers()) {
       for (Method method : recipe.methods()) {
         progress.message(method.name());
-        try (Network student = experiment.network(recipe.student().network(), 0)) {
+        try (Network student = experiment.student(0)) {
           for (int i = 0; i < method.stages().size(); i++) {
             StageRecipe stage = method.stages().get(i);
             try (DatasetBatches batches = experiment.batches(stage, 0);

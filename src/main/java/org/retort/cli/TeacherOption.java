@@ -3,13 +3,15 @@ package org.retort.cli;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
+import org.retort.recipes.NetworkRecipe;
+import org.retort.recipes.Recipe;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
 /**
- * Which teacher: {@code NAME}, {@code FILE.pt} or {@code NAME=FILE.pt}.
+ * Which teacher: {@code NAME}, {@code FILE.pt}, {@code NAME=FILE.pt}, or the file of a program.
  *
- * @param network its name, if it is another than the recipe's
+ * @param network its name or its file, if it is another than the recipe's
  * @param file its state dict, if it shall not be trained
  */
 record TeacherOption(Optional<String> network, Optional<Path> file) {
@@ -18,20 +20,36 @@ record TeacherOption(Optional<String> network, Optional<Path> file) {
 
   private static final String EXTENSION = ".pt";
 
+  /** Returns a recipe with this teacher. */
+  Recipe of(Recipe recipe) {
+    if (network.isEmpty()) {
+      return file.map(recipe::withTeacherWeights).orElse(recipe);
+    }
+    return file.map(weights -> recipe.withTeacher(network.get(), weights))
+        .orElseGet(() -> recipe.withTeacher(network.get()));
+  }
+
   /** Reads the option. */
   static final class Converter implements ITypeConverter<TeacherOption> {
     @Override
     public TeacherOption convert(String value) {
+      if (NetworkRecipe.isProgram(value)) {
+        requireFile(Path.of(value));
+      }
       if (!value.endsWith(EXTENSION)) {
         return new TeacherOption(Optional.of(value), Optional.empty());
       }
       int sign = value.indexOf('=');
       Path file = Path.of(value.substring(sign + 1));
+      requireFile(file);
+      return new TeacherOption(
+          sign < 0 ? Optional.empty() : Optional.of(value.substring(0, sign)), Optional.of(file));
+    }
+
+    private static void requireFile(Path file) {
       if (!Files.isRegularFile(file)) {
         throw new TypeConversionException("must be a file that is there (got " + file + ")");
       }
-      return new TeacherOption(
-          sign < 0 ? Optional.empty() : Optional.of(value.substring(0, sign)), Optional.of(file));
     }
   }
 }

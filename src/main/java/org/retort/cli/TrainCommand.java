@@ -4,7 +4,6 @@ import java.io.IOException;
 import java.io.PrintWriter;
 import java.util.List;
 import java.util.Locale;
-import java.util.Optional;
 import java.util.concurrent.Callable;
 import org.retort.Retort;
 import org.retort.recipes.Experiment;
@@ -58,7 +57,6 @@ final class TrainCommand implements Callable<Integer> {
             recipe,
             List.of(),
             0,
-            Optional.empty(),
             common.data(),
             output.folder(),
             common.threads(),
@@ -80,7 +78,7 @@ final class TrainCommand implements Callable<Integer> {
     out.printf(
         Locale.ROOT,
         "%s: %.2f %% of %d test images in %.1f s, see %s%n",
-        settings.recipe().teacher().network(),
+        settings.recipe().teacher().network().name(),
         run.accuracyPercent(),
         experiment.testSize(),
         run.seconds(),

@@ -2,8 +2,10 @@ package org.retort.recipes;
 
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.Stream;
 import org.retort.OutOfMemoryException;
 import org.retort.Retort;
@@ -35,9 +37,9 @@ public final class Experiment {
     this.recipe = recipe;
     this.data = data;
     this.device = device;
-    recipe.teachers().forEach(teacher -> network(teacher.network(), 0).close());
+    recipe.teachers().forEach(teacher -> teacher(teacher).close());
     recipe.storedTeachers().forEach(teacher -> teacher.open(data.sampleCount()).close());
-    network(recipe.student().network(), 0).close();
+    student(0).close();
   }
 
   /**
@@ -76,7 +78,7 @@ public final class Experiment {
    * @throws RecipeException if there is no such device; for CUDA it says what is missing
    */
   public Experiment on(String device) {
-    try (Network network = network(recipe.student().network(), 0)) {
+    try (Network network = student(0)) {
       network.moveTo(device);
     } catch (RetortException wrong) {
       throw new RecipeException(RecipeException.rule(wrong), wrong);
@@ -143,19 +145,76 @@ public final class Experiment {
           "network must be one of %s (got %s)"
               .formatted(String.join(", ", Networks.names()), name));
     }
+    return network(NetworkRecipe.of(name), preprocessing(), Set.of(), seed);
+  }
+
+  /**
+   * Makes the student as it is before its training.
+   *
+   * @param seed of its parameters, and of all that is drawn from then on
+   * @return a new network, which prepares images as the recipe says and which the caller closes
+   * @throws RecipeException if it can't be made, or does not fit the data
+   */
+  public Network student(long seed) {
+    Set<String> taps = new LinkedHashSet<>();
+    terms().forEach(term -> taps.addAll(term.taps().student()));
+    return network(recipe.student().network(), preprocessing(), taps, seed);
+  }
+
+  /**
+   * Makes a teacher as it is before its training, if it does not come trained.
+   *
+   * @param teacher one of the recipe's
+   * @return a new network, which prepares images as the recipe says and which the caller closes
+   * @throws RecipeException if it can't be made, or does not fit the data
+   */
+  public Network teacher(TeacherRecipe teacher) {
+    List<String> names = recipe.teacherNames();
+    Set<String> taps = new LinkedHashSet<>();
+    terms()
+        .filter(term -> names.get(term.teacher().first(names)).equals(teacher.name()))
+        .forEach(term -> taps.addAll(term.taps().teacher()));
+    Preprocessing own =
+        teacher
+            .normalization()
+            .map(normalization -> normalization.withInputShape(inputShape()))
+            .orElseGet(this::preprocessing);
+    return network(teacher.network(), own, taps, teacher.seed());
+  }
+
+  private Stream<TermRecipe> terms() {
+    return recipe.methods().stream()
+        .flatMap(method -> method.stages().stream())
+        .flatMap(stage -> stage.terms().stream());
+  }
+
+  private Network network(
+      NetworkRecipe what, Preprocessing preprocessing, Set<String> taps, long seed) {
     Retort.manualSeed(seed);
     Network network = null;
     try {
-      network = Networks.create(name, data.classes(), data.shape().channels());
+      network = what.make(data.classes(), data.shape().channels(), taps);
       network.moveTo(device);
       network.probe(inputShape());
-      network.setPreprocessing(preprocessing());
+      requireClasses(what, network);
+      network.setPreprocessing(preprocessing);
+      what.loadWeights(network);
       return network;
     } catch (IllegalArgumentException | RetortException wrong) {
       if (network != null) {
         network.close();
       }
-      throw new RecipeException(wrong.getMessage());
+      throw wrong instanceof RecipeException
+          ? (RecipeException) wrong
+          : new RecipeException(what.place() + wrong.getMessage(), wrong);
+    }
+  }
+
+  private void requireClasses(NetworkRecipe what, Network network) {
+    if (network.classes() != data.classes()) {
+      throw new RecipeException(
+          "%snetwork must have one output for each of the %d classes (got %d of %s)"
+              .formatted(what.place(), data.classes(), network.classes(), what.name()));
     }
   }
 
@@ -213,19 +272,21 @@ public final class Experiment {
    * Computes the number of steps of a teacher's training.
    *
    * @param teacher one of the recipe's
-   * @return a count
+   * @return a count; 0 if it comes trained
    */
   public long teacherSteps(TeacherRecipe teacher) {
-    return (long) teacher.epochs() * data.teacherStepsPerEpoch(teacher);
+    return teacher.isTrainedHere()
+        ? (long) teacher.epochs() * data.teacherStepsPerEpoch(teacher)
+        : 0;
   }
 
   /**
-   * Makes the networks of all teachers that are trained, as they are before.
+   * Makes the networks of all teachers, as they are before their training.
    *
    * @return new networks, in the order of the recipe, which the caller closes
    */
   public NetworkList teachers() {
-    return NetworkList.of(recipe.teachers(), teacher -> network(teacher.network(), teacher.seed()));
+    return NetworkList.of(recipe.teachers(), this::teacher);
   }
 
   /**
@@ -248,7 +309,7 @@ public final class Experiment {
    */
   public void check(List<Method> methods) {
     try (NetworkList teachers = teachers();
-        Network student = network(recipe.student().network(), 0)) {
+        Network student = student(0)) {
       for (Method method : methods) {
         for (StageRecipe stage : method.stages()) {
           step(stage, student, teachers.all()).close();
@@ -266,7 +327,9 @@ public final class Experiment {
   public void checkTeachers() {
     try (NetworkList networks = teachers()) {
       for (int i = 0; i < recipe.teachers().size(); i++) {
-        teacherStep(recipe.teachers().get(i), networks.all().get(i)).close();
+        if (recipe.teachers().get(i).isTrainedHere()) {
+          teacherStep(recipe.teachers().get(i), networks.all().get(i)).close();
+        }
       }
     }
   }
@@ -386,10 +449,11 @@ public final class Experiment {
     List<Teacher> teachers = new ArrayList<>();
     for (int i = 0; i < networks.size(); i++) {
       TeacherRecipe teacher = recipe.teachers().get(i);
-      teachers.add(
+      Teacher made =
           Teacher.of(teacher.name(), networks.get(i))
               .withWeight(teacher.weight())
-              .withBatchNorm(stage.teacherBatchNorm()));
+              .withBatchNorm(stage.teacherBatchNorm());
+      teachers.add(teacher.normalization().map(made::withPreprocessing).orElse(made));
     }
     for (int i = 0; i < outputs.size(); i++) {
       StoredTeacherRecipe teacher = recipe.storedTeachers().get(i);

@@ -35,7 +35,9 @@ final class ExperimentData {
         perClass.isPresent()
             ? perClass(train, "student.samples_per_class", perClass.getAsInt(), 0)
             : train;
-    recipe.teachers().forEach(this::teacherStepsPerEpoch);
+    recipe.teachers().stream()
+        .filter(TeacherRecipe::isTrainedHere)
+        .forEach(this::teacherStepsPerEpoch);
     stepsPerEpoch = stepsPerEpoch(batches(true, 0));
   }
 

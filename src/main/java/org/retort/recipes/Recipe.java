@@ -1,5 +1,6 @@
 package org.retort.recipes;
 
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
@@ -105,8 +106,16 @@ public record Recipe(
    */
   public List<String> teacherTitles() {
     return Stream.concat(
-            teachers.stream().map(TeacherRecipe::network),
+            teachers.stream().map(teacher -> teacher.network().name()),
             storedTeachers.stream().map(teacher -> teacher.file().getFileName().toString()))
+        .toList();
+  }
+
+  /** Names all teachers in the order of a step: those with networks, then those with outputs. */
+  List<String> teacherNames() {
+    return Stream.concat(
+            teachers.stream().map(TeacherRecipe::name),
+            storedTeachers.stream().map(StoredTeacherRecipe::name))
         .toList();
   }
 
@@ -135,18 +144,41 @@ public record Recipe(
    * @throws RecipeException if there are several teachers, or outputs are stored
    */
   public Recipe withTeacherEpochs(int epochs) {
-    return withTeacher(teacher().with(teacher().network(), epochs, teacher().seed()));
+    return withTeacher(teacher().withEpochs(epochs));
   }
 
   /**
    * Takes another teacher.
    *
-   * @param network its name
+   * @param network its name, or the file of a program, which comes trained
    * @return a changed copy
    * @throws RecipeException if there are several teachers, or outputs are stored
    */
   public Recipe withTeacher(String network) {
-    return withTeacher(teacher().with(network, teacher().epochs(), teacher().seed()));
+    return withTeacher(teacher().withNetwork(NetworkRecipe.of(network)));
+  }
+
+  /**
+   * Takes another teacher, which comes trained.
+   *
+   * @param network its name
+   * @param weights its state dict
+   * @return a changed copy
+   * @throws RecipeException if there are several teachers, or outputs are stored
+   */
+  public Recipe withTeacher(String network, Path weights) {
+    return withTeacher(teacher().withNetwork(NetworkRecipe.of(network).withWeights(weights)));
+  }
+
+  /**
+   * Takes a teacher that comes trained.
+   *
+   * @param weights its state dict
+   * @return a changed copy
+   * @throws RecipeException if there are several teachers, or outputs are stored
+   */
+  public Recipe withTeacherWeights(Path weights) {
+    return withTeacher(teacher().withWeights(weights));
   }
 
   /**
@@ -157,17 +189,17 @@ public record Recipe(
    * @throws RecipeException if there are several teachers, or outputs are stored
    */
   public Recipe withTeacherSeed(long seed) {
-    return withTeacher(teacher().with(teacher().network(), teacher().epochs(), seed));
+    return withTeacher(teacher().withSeed(seed));
   }
 
   /**
    * Takes another student.
    *
-   * @param network its name
+   * @param network its name, or the file of a program
    * @return a changed copy
    */
   public Recipe withStudent(String network) {
-    return withStudent(student.withNetwork(network));
+    return withStudent(student.withNetwork(NetworkRecipe.of(network)));
   }
 
   /**

@@ -1,12 +1,11 @@
 package org.retort.recipes;
 
 import java.util.OptionalInt;
-import org.retort.models.Networks;
 
 /**
  * The student, and what is the same for all methods.
  *
- * @param network its name
+ * @param network what it is
  * @param epochs of a stage that does not say otherwise
  * @param batch samples per batch, labelled ones if only some are
  * @param unlabeledBatch samples without labels a batch, if only some samples have labels
@@ -14,7 +13,7 @@ import org.retort.models.Networks;
  *     all if empty
  */
 public record StudentRecipe(
-    String network,
+    NetworkRecipe network,
     int epochs,
     int batch,
     OptionalInt unlabeledBatch,
@@ -26,7 +25,7 @@ public record StudentRecipe(
   static StudentRecipe read(Fields fields, boolean hasUnlabeled) {
     StudentRecipe student =
         new StudentRecipe(
-            fields.choice("network", Networks.names()),
+            NetworkRecipe.read(fields),
             fields.whole("epochs", 1, MAX_EPOCHS),
             fields.whole("batch", 1, Integer.MAX_VALUE),
             fields.optionalWhole("unlabeled_batch", 1, Integer.MAX_VALUE),
@@ -42,7 +41,7 @@ public record StudentRecipe(
   }
 
   /** Returns the same with another network. */
-  StudentRecipe withNetwork(String other) {
+  StudentRecipe withNetwork(NetworkRecipe other) {
     return new StudentRecipe(other, epochs, batch, unlabeledBatch, samplesPerClass);
   }
 

@@ -15,6 +15,8 @@ import org.retort.train.Taps;
  * @param teacher names and groups of the teacher
  */
 record TapsRecipe(List<String> student, List<String> teacher) {
+  private static final String LAYERS = "layers";
+  private static final String LAYERS_PRE = "layers.pre";
   private static final Pattern LAYER = Pattern.compile("layer\\d+");
   private static final Pattern LAYER_PRE = Pattern.compile("layer\\d+\\.pre");
 
@@ -38,14 +40,28 @@ record TapsRecipe(List<String> student, List<String> teacher) {
     return new Taps(expand(student, ofStudent), expand(teacher, ofTeacher));
   }
 
+  /** Returns whether a name, or one of a group, is wanted. */
+  static boolean names(String nameOrGroup, String tap) {
+    return switch (nameOrGroup) {
+      case LAYERS -> LAYER.matcher(tap).matches();
+      case LAYERS_PRE -> LAYER_PRE.matcher(tap).matches();
+      default -> nameOrGroup.equals(tap);
+    };
+  }
+
+  /** Returns whether a text stands for taps of other names. */
+  static boolean isGroup(String text) {
+    return text.equals(LAYERS) || text.equals(LAYERS_PRE);
+  }
+
   private static List<String> expand(List<String> names, List<String> all) {
     return names.stream().flatMap(name -> expand(name, all)).toList();
   }
 
   private static Stream<String> expand(String name, List<String> all) {
     return switch (name) {
-      case "layers" -> layers(LAYER, all);
-      case "layers.pre" -> layers(LAYER_PRE, all);
+      case LAYERS -> layers(LAYER, all);
+      case LAYERS_PRE -> layers(LAYER_PRE, all);
       default -> Stream.of(name);
     };
   }

@@ -480,7 +480,7 @@ final class CommandsTest {
     assertThat(out.toString())
         .startsWith("PyTorch 2.10")
         .contains("layer1.1.conv1")
-        .contains("map1=layer1  [batch, 4, 6, 6]");
+        .contains("layer1=layer1  [batch, 4, 6, 6]");
   }
 
   @Test

@@ -70,7 +70,6 @@ final class Samples {
         RECIPE.withMethods(methods).methods(),
         seeds,
         Optional.empty(),
-        Optional.empty(),
         Path.of("target", "distill"),
         2,
         false);

@@ -42,7 +42,7 @@ final class ExperimentTest {
     assertThat(recipe.name()).isEqualTo(name);
     assertThat(recipe.source()).isNotBlank();
     try (NetworkList teachers = experiment.teachers();
-        Network student = experiment.network(recipe.student().network(), 0)) {
+        Network student = experiment.student(0)) {
       for (Method method : recipe.methods()) {
         for (StageRecipe stage : method.stages()) {
           try (TrainingStep step = experiment.step(stage, student, teachers.all())) {
@@ -64,7 +64,7 @@ final class ExperimentTest {
     try (NetworkList teachers = experiment.teachers()) {
       for (Method method : recipe.methods()) {
         StageRecipe stage = method.stages().get(0);
-        try (Network student = experiment.network(recipe.student().network(), 0);
+        try (Network student = experiment.student(0);
             DatasetBatches batches = experiment.batches(stage, 0);
             TrainingStep step = experiment.step(stage, student, teachers.all())) {
           StepResult result = step.newResult();
@@ -107,10 +107,10 @@ final class ExperimentTest {
     Recipe recipe = experiment.recipe();
     assertThat(recipe.methodNames()).containsExactly("program", "library");
     List<Double> losses = new ArrayList<>();
-    try (Network teacher = experiment.network(recipe.teacher().network(), 0)) {
+    try (Network teacher = experiment.teacher(recipe.teacher())) {
       for (Method method : recipe.methods()) {
         StageRecipe stage = method.stages().get(0);
-        try (Network student = experiment.network(recipe.student().network(), 0);
+        try (Network student = experiment.student(0);
             DatasetBatches batches = experiment.batches(stage, 0);
             TrainingStep step = experiment.step(stage, student, List.of(teacher))) {
           StepResult result = step.newResult();
