@@ -1,164 +1,157 @@
-#include <ATen/ops/empty_like.h>
+#include <ATen/ops/empty.h>
 #include <retort/data/augmentation.h>
-#include <retort/errors.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
+#include "data/augmentation/check.h"
+#include "data/augmentation/color.h"
+#include "data/augmentation/crop.h"
+#include "data/augmentation/draw.h"
+#include "data/augmentation/resample.h"
+#include "data/augmentation/rows.simd.h"
 #include "runtime/random.h"
 #include "runtime/threads.h"
 #include "tensor/check.h"
 #include "tensor/normalization.h"
-#include "tensor/numbers.h"
 
 namespace retort {
+namespace augmentation {
 namespace {
 
-constexpr const char* kFunction = "augment";
-
 /// Half a millisecond's work: batches are augmented beside a training step, which needs the cores.
-constexpr int64_t kValuesPerThread = int64_t{1} << 20;
+constexpr int64_t kWorkPerThread = int64_t{1} << 20;
 
-constexpr int64_t kOutside = -1;
+/// What a value costs in relation to one that is only moved.
+int64_t work_of(const AugmentationOptions& options) {
+  const ColorJitter& jitter = options.color_jitter;
+  const bool jitters = jitter.brightness > 0 || jitter.contrast > 0 || jitter.saturation > 0 || jitter.hue > 0;
+  return 1 + (options.resized_crop ? 3 : 0) + (jitters ? 4 : 0);
+}
 
-/// Where one image's pixels come from.
-struct Draw {
-  int64_t down;
-  int64_t right;
-  bool mirrored;
+/// The value of a list for each channel, or of one for all, or of none.
+float of_channel(const std::vector<double>& values, int64_t channel, double otherwise) {
+  if (values.empty()) return static_cast<float>(otherwise);
+  return static_cast<float>(values[values.size() == 1 ? 0 : static_cast<size_t>(channel)]);
+}
 
-  Draw(const AugmentationOptions& options, uint64_t key) {
-    down = one_of(random_bits(key, 0), 2 * options.padding + 1) - options.padding;
-    right = one_of(random_bits(key, 1), 2 * options.padding + 1) - options.padding;
-    mirrored = share_of(random_bits(key, 2)) < options.flip;
+/// Augments images one after the other. Keeps its memory from image to image.
+class Augmenter {
+ public:
+  Augmenter(
+      const AugmentationOptions& options, const Normalization& normalization, int64_t channels, Size image, Size output)
+      : options_(options),
+        normalization_(normalization),
+        channels_(channels),
+        image_(image),
+        output_(output),
+        cropper_(options.fill) {}
+
+  /// @param from [C, H, W]
+  /// @param to [C, output height, output width]
+  void augment(const float* from, float* to, uint64_t key) {
+    const Draw draw = draw_of(options_, image_, output_, key);
+    if (options_.resized_crop) {
+      resampler_.start(draw.window, draw.mirrored, image_, output_);
+    } else {
+      cropper_.start(draw.window, draw.mirrored, image_);
+    }
+    ColorChanges colors(draw, channels_, output_);
+    for (int64_t y = 0; y < output_.height; ++y) {
+      read_row(from, y, to);
+      colors.begin(row(to, 0, y));
+      if (!colors.needs_mean()) normalize_row(to, y);
+    }
+    for (int64_t y = 0; colors.needs_mean() && y < output_.height; ++y) {
+      colors.finish(row(to, 0, y));
+      normalize_row(to, y);
+    }
+    cut_out(draw.cutout, to);
   }
-};
 
-/// The place of the image that the place around it shows.
-int64_t inside(int64_t place, int64_t size, ImageFill fill) {
-  if (place >= 0 && place < size) return place;
-  if (fill == ImageFill::kZero) return kOutside;
-  return place < 0 ? -place : 2 * (size - 1) - place;
-}
-
-void check_options(const AugmentationOptions& options, int64_t height, int64_t width) {
-  const int64_t padding = options.padding;
-  RETORT_CHECK(padding >= 0, kFunction, ": padding must be at least 0 (got ", padding, ")");
-  if (options.fill == ImageFill::kReflect) {
-    RETORT_CHECK(
-        padding < height && padding < width, kFunction, ": padding must be less than the images' ", height,
-        " rows and ", width, " columns to be reflected (got ", padding, ")");
-  } else {
-    // So that sums of places stay numbers.
-    RETORT_CHECK(padding <= INT32_MAX, kFunction, ": padding must be at most ", INT32_MAX, " (got ", padding, ")");
+ private:
+  float* row(float* to, int64_t channel, int64_t y) const {
+    return to + (channel * output_.height + y) * output_.width;
   }
-  RETORT_CHECK(
-      options.flip >= 0 && options.flip <= 1, kFunction, ": flip must be between 0 and 1 (got ",
-      without_sign_of_nan(options.flip), ")");
-}
 
-void check_float(const char* argument, const at::Tensor& images) {
-  RETORT_CHECK_AS(ShapeError, images.defined(), kFunction, ": ", argument, " must be given (got an undefined tensor)");
-  RETORT_CHECK_AS(
-      ShapeError, images.scalar_type() == at::kFloat && images.device().is_cpu() && images.layout() == at::kStrided,
-      kFunction, ": ", argument, " must be dense float32 on the CPU (got ", images.scalar_type(), ", ", images.layout(),
-      ", ", images.device(), ")");
-}
-
-void check_images(const at::Tensor& images) {
-  check_float("images", images);
-  RETORT_CHECK_AS(
-      ShapeError, images.dim() == 4 && images.numel() > 0, kFunction,
-      ": images must be of shape [batch, channels, height, width] and not empty (got ", images.sizes(), ")");
-}
-
-void check_indices(const at::Tensor& indices, int64_t batch) {
-  RETORT_CHECK_AS(ShapeError, indices.defined(), kFunction, ": indices must be given (got an undefined tensor)");
-  RETORT_CHECK_AS(
-      ShapeError,
-      indices.scalar_type() == at::kLong && indices.device().is_cpu() && indices.sizes() == at::IntArrayRef({batch}),
-      kFunction, ": indices must be int64 of shape [", batch, "] on the CPU (got ", indices.scalar_type(), " ",
-      indices.sizes(), ", ", indices.device(), ")");
-  for (int64_t i = 0; i < batch; ++i) {
-    const int64_t index = indices.const_data_ptr<int64_t>()[i * indices.stride(0)];
-    RETORT_CHECK(index >= 0, kFunction, ": indices must be at least 0 (got ", index, ")");
-  }
-}
-
-void check_augmented(const at::Tensor& augmented, const at::Tensor& images) {
-  check_float("augmented", augmented);
-  RETORT_CHECK_AS(
-      ShapeError, augmented.sizes() == images.sizes() && augmented.is_contiguous(), kFunction,
-      ": augmented must be contiguous and of the images' shape ", images.sizes(), " (got ", augmented.sizes(), ")");
-  const float* from = images.const_data_ptr<float>();
-  const float* to = augmented.const_data_ptr<float>();
-  RETORT_CHECK(
-      to + augmented.numel() <= from || from + images.numel() <= to, kFunction,
-      ": augmented must not overlap with images (got memory that does)");
-}
-
-/// Augments one image, [C, H, W].
-void augment_image(
-    const float* from, float* to, at::IntArrayRef shape, const AugmentationOptions& options, const Draw& draw,
-    const Normalization& normalization, std::vector<int64_t>& columns) {
-  const int64_t channels = shape[1], height = shape[2], width = shape[3];
-  for (int64_t x = 0; x < width; ++x) {
-    const int64_t place = draw.mirrored ? width - 1 - x : x;
-    columns[static_cast<size_t>(x)] = inside(place + draw.right, width, options.fill);
-  }
-  for (int64_t c = 0; c < channels; ++c) {
-    const auto own = static_cast<size_t>(normalization.scale.size() == 1 ? 0 : c);
-    const auto scale = static_cast<float>(normalization.scale[own]);
-    const auto shift = static_cast<float>(normalization.shift[own]);
-    for (int64_t y = 0; y < height; ++y, to += width) {
-      const int64_t row = inside(y + draw.down, height, options.fill);
-      if (row == kOutside) {
-        std::fill_n(to, width, shift);
-        continue;
-      }
-      const float* values = from + (c * height + row) * width;
-      for (int64_t x = 0; x < width; ++x) {
-        const int64_t column = columns[static_cast<size_t>(x)];
-        to[x] = column == kOutside ? shift : values[column] * scale + shift;
+  void read_row(const float* from, int64_t y, float* to) {
+    for (int64_t c = 0; c < channels_; ++c) {
+      const float* plane = from + c * image_.height * image_.width;
+      if (options_.resized_crop) {
+        resampler_.read(plane, y, row(to, c, y));
+      } else {
+        cropper_.read(plane, y, row(to, c, y));
       }
     }
   }
-}
 
-/// As `normalization`, which does nothing where it is empty.
-Normalization normalization_of(const AugmentationOptions& options, int64_t channels) {
-  Normalization normalization(kFunction, options.mean, options.deviation, channels);
-  if (normalization.scale.empty()) {
-    normalization.scale = {1};
-    normalization.shift = {0};
+  void normalize_row(float* to, int64_t y) const {
+    if (normalization_.scale.empty()) return;
+    for (int64_t c = 0; c < channels_; ++c) {
+      row_kernels().normalize(
+          row(to, c, y), output_.width, of_channel(normalization_.scale, c, 1), of_channel(normalization_.shift, c, 0));
+    }
   }
-  return normalization;
+
+  void cut_out(const Window& part, float* to) const {
+    for (int64_t c = 0; c < channels_; ++c) {
+      const float value = of_channel(options_.cutout_value, c, 0);
+      for (int64_t y = part.top; y < part.top + part.size.height; ++y) {
+        std::fill_n(row(to, c, y) + part.left, part.size.width, value);
+      }
+    }
+  }
+
+  const AugmentationOptions& options_;
+  const Normalization& normalization_;
+  int64_t channels_;
+  Size image_;
+  Size output_;
+  Cropper cropper_;
+  Resampler resampler_;
+};
+
+/// The shape of the result.
+std::array<int64_t, 4> shape_of(const at::Tensor& images, const AugmentationOptions& options) {
+  return {
+      images.size(0), images.size(1), options.height > 0 ? options.height : images.size(2),
+      options.width > 0 ? options.width : images.size(3)};
 }
 
 }  // namespace
+}  // namespace augmentation
 
 void augment_into(
     at::Tensor& augmented, const at::Tensor& images, const at::Tensor& indices, const AugmentationOptions& options,
     int64_t seed, int64_t round) {
+  using namespace augmentation;
   check_images(images);
-  check_options(options, images.size(2), images.size(3));
-  const Normalization normalization = normalization_of(options, images.size(1));
+  check_options(options, images);
+  const int64_t channels = images.size(1);
+  const Normalization normalization(kFunction, options.mean, options.deviation, channels);
   check_indices(indices, images.size(0));
   RETORT_CHECK(round >= 0, kFunction, ": round must be at least 0 (got ", round, ")");
   const at::Tensor dense = images.contiguous();
-  check_augmented(augmented, dense);
+  const std::array<int64_t, 4> shape = shape_of(images, options);
+  check_augmented(augmented, shape, dense);
 
+  const Size image = {images.size(2), images.size(3)};
+  const Size output = {shape[2], shape[3]};
+  const int64_t values_in = channels * image.height * image.width;
+  const int64_t values_out = channels * output.height * output.width;
   const uint64_t key = random_bits(static_cast<uint64_t>(seed), static_cast<uint64_t>(round));
-  const int64_t values = dense.numel() / dense.size(0);
   const float* from = dense.const_data_ptr<float>();
   float* to = augmented.mutable_data_ptr<float>();
   const int64_t* index = indices.const_data_ptr<int64_t>();
-  parallel_for(0, dense.size(0), kValuesPerThread / values + 1, [&](int64_t begin, int64_t end) {
-    std::vector<int64_t> columns(static_cast<size_t>(dense.size(3)));
+  const int64_t grain = kWorkPerThread / work_of(options) / values_out + 1;
+  parallel_for(0, dense.size(0), grain, [&](int64_t begin, int64_t end) {
+    Augmenter augmenter(options, normalization, channels, image, output);
     for (int64_t i = begin; i < end; ++i) {
-      const Draw draw(options, random_bits(key, static_cast<uint64_t>(index[i * indices.stride(0)])));
-      augment_image(from + i * values, to + i * values, dense.sizes(), options, draw, normalization, columns);
+      const uint64_t own = random_bits(key, static_cast<uint64_t>(index[i * indices.stride(0)]));
+      augmenter.augment(from + i * values_in, to + i * values_out, own);
     }
   });
 }
@@ -166,8 +159,9 @@ void augment_into(
 at::Tensor augment(
     const at::Tensor& images, const at::Tensor& indices, const AugmentationOptions& options, int64_t seed,
     int64_t round) {
-  check_images(images);
-  at::Tensor augmented = at::empty_like(images, at::MemoryFormat::Contiguous);
+  augmentation::check_images(images);
+  augmentation::check_options(options, images);
+  at::Tensor augmented = at::empty(augmentation::shape_of(images, options), images.options());
   augment_into(augmented, images, indices, options, seed, round);
   return augmented;
 }
