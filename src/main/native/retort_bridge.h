@@ -463,24 +463,61 @@ inline double accuracy(
   return network.accuracy(images_for(network, images, elements), tensor_of(labels, {batch}, at::kLong));
 }
 
-/// An array of Java's, as StepNumber.
-using ChannelNumber = double;
+/// Where Augmenter.java puts an augmentation's numbers.
+enum AugmentationValue : int {
+  kOutputHeight,
+  kOutputWidth,
+  kPadding,
+  kReflects,
+  kResizes,
+  kMinScale,
+  kMaxScale,
+  kMinRatio,
+  kMaxRatio,
+  kFlip,
+  kBrightness,
+  kContrast,
+  kSaturation,
+  kHue,
+  kCutout,
+  kNormalized,
+  kCutoutValues,
+  kLists
+};
 
-/// Augments images in memory. Takes the options one by one, so that Java has nothing to free.
+/// An array of Java's, as StepNumber.
+using AugmentationNumber = double;
+
+/// Augments images in memory. The options are numbers, so that Java has nothing to free: those above, then the means,
+/// the deviations and the values of the cutout.
 inline void augment(
     const float* images, const int64_t* indices, float* augmented, int64_t batch, int64_t channels, int64_t height,
-    int64_t width, int64_t padding, bool reflect, double flip, const ChannelNumber* mean,
-    const ChannelNumber* deviation, int64_t normalized, int64_t seed, int64_t round) {
+    int64_t width, const AugmentationNumber* numbers, int64_t seed, int64_t round) {
+  const auto whole = [&](AugmentationValue value) { return static_cast<int64_t>(numbers[value]); };
   retort::AugmentationOptions options;
-  options.padding = padding;
-  options.fill = reflect ? retort::ImageFill::kReflect : retort::ImageFill::kZero;
-  options.flip = flip;
-  options.mean.assign(mean, mean + normalized);
-  options.deviation.assign(deviation, deviation + normalized);
-  const std::vector<int64_t> shape = {batch, channels, height, width};
-  at::Tensor result = tensor_of(augmented, shape, at::kFloat);
+  options.height = whole(kOutputHeight);
+  options.width = whole(kOutputWidth);
+  options.padding = whole(kPadding);
+  options.fill = whole(kReflects) == 0 ? retort::ImageFill::kZero : retort::ImageFill::kReflect;
+  if (whole(kResizes) != 0) {
+    options.resized_crop = {numbers[kMinScale], numbers[kMaxScale], numbers[kMinRatio], numbers[kMaxRatio]};
+  }
+  options.flip = numbers[kFlip];
+  options.color_jitter = {numbers[kBrightness], numbers[kContrast], numbers[kSaturation], numbers[kHue]};
+  options.cutout = whole(kCutout);
+  const AugmentationNumber* mean = numbers + kLists;
+  const AugmentationNumber* deviation = mean + whole(kNormalized);
+  const AugmentationNumber* cutout_value = deviation + whole(kNormalized);
+  options.mean.assign(mean, deviation);
+  options.deviation.assign(deviation, cutout_value);
+  options.cutout_value.assign(cutout_value, cutout_value + whole(kCutoutValues));
+  at::Tensor result = tensor_of(
+      augmented,
+      {batch, channels, options.height > 0 ? options.height : height, options.width > 0 ? options.width : width},
+      at::kFloat);
   retort::augment_into(
-      result, tensor_of(images, shape, at::kFloat), tensor_of(indices, {batch}, at::kLong), options, seed, round);
+      result, tensor_of(images, {batch, channels, height, width}, at::kFloat), tensor_of(indices, {batch}, at::kLong),
+      options, seed, round);
 }
 
 // ---- stored outputs -------------------------------------------------------------------------------------------------

@@ -168,7 +168,27 @@ final class OptionValuesTest {
         new Pair(
             Preprocessing.of(3, 8, 8),
             new Preprocessing(List.of(1L, 4L, 4L), List.of(0.5), List.of(2.0), true)),
-        new Pair(Augmentation.none(), new Augmentation(2, true, 0.5, List.of(0.5), List.of(2.0))),
+        new Pair(
+            Augmentation.none(),
+            Augmentation.none()
+                .withReflectedCrop(2)
+                .withOutputSize(8, 8)
+                .withFlip(0.5)
+                .withColorJitter(0.4, 0.4, 0.4, 0.1)
+                .withNormalization(new double[] {0.5}, new double[] {2})
+                .withCutout(8, 0.5)),
+        new Pair(
+            Augmentation.none().withCutout(8), Augmentation.none().withRandomResizedCrop(0.08, 1)),
+        new Pair(
+            new Augmentation.ResizedCrop(0.08, 1, 0.75, 1.25),
+            new Augmentation.ResizedCrop(0.5, 0.75, 1, 1)),
+        new Pair(new Augmentation.Size(1, 2), new Augmentation.Size(2, 1)),
+        new Pair(
+            new Augmentation.ColorJitter(0, 0, 0, 0),
+            new Augmentation.ColorJitter(0.4, 0.4, 0.4, 0.1)),
+        new Pair(
+            new Augmentation.Cutout(8, List.of()),
+            new Augmentation.Cutout(16, List.of(0.5, 0.25, 0.125))),
         new Pair(new ImageShape(3, 8, 8), new ImageShape(1, 4, 4)));
   }
 
@@ -402,7 +422,8 @@ final class OptionValuesTest {
         new double[] {1, 2},
         CrossEntropy.of(1)::withClassWeights,
         values -> Preprocessing.of().withNormalization(values, values),
-        values -> Augmentation.none().withNormalization(values, values));
+        values -> Augmentation.none().withNormalization(values, values),
+        values -> Augmentation.none().withCutout(8, values));
   }
 
   @SafeVarargs

@@ -15,6 +15,7 @@ final class BatchReader {
 
   private final Dataset dataset;
   private final ImageShape shape;
+  private final ImageShape outputShape;
   private final int stepsPerEpoch;
   private final long seed;
   private final Augmentation augmentation;
@@ -37,6 +38,7 @@ final class BatchReader {
     this.augmentation = augmentation;
     this.parts = parts;
     shape = dataset.shape();
+    outputShape = augmentation.outputShape(shape);
     int size = 0;
     for (BatchPart part : parts) {
       size += part.count();
@@ -44,12 +46,16 @@ final class BatchReader {
     batchSize = size;
     boolean augments = !augmentation.equals(Augmentation.none());
     augmenter = augments ? new Augmenter(augmentation, shape) : null;
-    raw = augments ? newBatch().images() : null;
+    raw = augments ? allocate(shape).images() : null;
   }
 
   /** A batch that {@link #read} can fill. */
   Batch newBatch() {
-    return Batch.allocate(batchSize, shape.channels(), shape.height(), shape.width());
+    return allocate(outputShape);
+  }
+
+  private Batch allocate(ImageShape images) {
+    return Batch.allocate(batchSize, images.channels(), images.height(), images.width());
   }
 
   int stepsPerEpoch() {
@@ -63,13 +69,8 @@ final class BatchReader {
             .add(ALGORITHM)
             .add(dataset.fingerprint())
             .add(stepsPerEpoch)
-            .add(seed)
-            .add(augmentation.padding())
-            .add(augmentation.reflected())
-            .add(augmentation.flipProbability())
-            .add(augmentation.mean().size());
-    augmentation.mean().forEach(fingerprint::add);
-    augmentation.deviation().forEach(fingerprint::add);
+            .add(seed);
+    augmentation.addTo(fingerprint);
     for (BatchPart part : parts) {
       part.addTo(fingerprint);
     }
@@ -113,7 +114,7 @@ final class BatchReader {
   }
 
   private void augment(Batch batch, int first, int end, long round) {
-    int values = shape.values();
+    int values = outputShape.values();
     FloatBuffer images = batch.images();
     raw.flip();
     window(images, first * values, end * values);

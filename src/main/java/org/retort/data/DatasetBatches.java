@@ -126,7 +126,8 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   /**
    * Gives the next batch of the epoch, and waits for it if it is not there yet.
    *
-   * @return a batch that stays as it is until the next call
+   * @return a batch that stays as it is until the next call, its images of the augmentation's
+   *     {@linkplain Augmentation#outputShape output shape}
    * @throws NoSuchElementException if the epoch is at its end, or none was started
    * @throws IllegalStateException if the batches were closed, be it meanwhile
    * @throws RuntimeException whatever the data set threw when this batch was read, and again until

@@ -107,7 +107,7 @@ public class retort implements InfoMapper {
         .put(
             new Info("retort_jni::StepNumber").cast().valueTypes("double").pointerTypes("double[]"))
         .put(
-            new Info("retort_jni::ChannelNumber")
+            new Info("retort_jni::AugmentationNumber")
                 .cast()
                 .valueTypes("double")
                 .pointerTypes("double[]"))
@@ -191,7 +191,8 @@ public class retort implements InfoMapper {
                     "retort_jni::copy_into",
                     "retort_jni::predict_on_memory",
                     "retort_jni::kMostTeacherFormats",
-                    "retort_jni::StepValue")
+                    "retort_jni::StepValue",
+                    "retort_jni::AugmentationValue")
                 .skip());
     struct(map, "MlpOptions");
     struct(map, "MobileNetV2Options");

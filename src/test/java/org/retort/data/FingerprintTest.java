@@ -36,6 +36,17 @@ final class FingerprintTest {
           builder -> builder.augmentation(Augmentation.none().withFlip(0.25)),
           builder -> builder.augmentation(normalized(0.5, 0.25)),
           builder -> builder.augmentation(normalized(0.25, 0.5)),
+          builder -> builder.augmentation(resized(0.5, 1, 0.75, 1.25)),
+          builder -> builder.augmentation(resized(0.25, 1, 0.75, 1.25)),
+          builder -> builder.augmentation(resized(0.5, 0.75, 0.75, 1.25)),
+          builder -> builder.augmentation(resized(0.5, 1, 0.5, 1.25)),
+          builder -> builder.augmentation(resized(0.5, 1, 0.75, 2)),
+          builder -> builder.augmentation(Augmentation.none().withOutputSize(2, 3)),
+          builder -> builder.augmentation(Augmentation.none().withOutputSize(3, 2)),
+          builder -> builder.augmentation(Augmentation.none().withCutout(1)),
+          builder -> builder.augmentation(Augmentation.none().withCutout(2)),
+          builder -> builder.augmentation(Augmentation.none().withCutout(2, 0)),
+          builder -> builder.augmentation(Augmentation.none().withCutout(2, 0.5)),
           builder -> builder.labeled(LABELED, 2),
           builder -> builder.labeled(LABELED, 3),
           builder -> builder.labeled(new int[] {3, 17, 41}, 2),
@@ -49,10 +60,11 @@ final class FingerprintTest {
     for (UnaryOperator<DatasetBatches.Builder> options : OPTIONS) {
       long expected = fingerprint(new NumberedDataset(100), options);
       assertThat(fingerprint(new NumberedDataset(100), options)).isEqualTo(expected).isNotZero();
-      for (int prefetch : new int[] {0, 7}) {
+      for (int ahead : new int[] {0, 7}) {
         assertThat(
                 fingerprint(
-                    new NumberedDataset(100), builder -> options.apply(builder).prefetch(prefetch)))
+                    new NumberedDataset(100),
+                    builder -> options.apply(builder).prefetch(ahead)))
             .isEqualTo(expected);
       }
     }
@@ -101,6 +113,24 @@ final class FingerprintTest {
       batches.next();
       assertThat(batches.fingerprint()).isEqualTo(before);
     }
+  }
+
+  @Test
+  void batches_otherColorJitter_haveOthers() {
+    Dataset colored = described(new NumberedDataset(9), new ImageShape(3, 2, 4), 7, 0, List.of());
+    LongStream fingerprints =
+        Stream.of(
+                Augmentation.none(),
+                Augmentation.none().withColorJitter(0.1, 0, 0, 0),
+                Augmentation.none().withColorJitter(0, 0.1, 0, 0),
+                Augmentation.none().withColorJitter(0, 0, 0.1, 0),
+                Augmentation.none().withColorJitter(0, 0, 0, 0.1),
+                Augmentation.none().withRandomResizedCrop(0.1, 0.2, 0.3, 0.4),
+                Augmentation.none().withColorJitter(0.1, 0.2, 0.3, 0.4))
+            .mapToLong(
+                augmentation ->
+                    fingerprint(colored, builder -> builder.augmentation(augmentation)));
+    assertThat(fingerprints.toArray()).doesNotHaveDuplicates();
   }
 
   /** Whatever changes this makes checkpoints useless. */
@@ -192,6 +222,11 @@ final class FingerprintTest {
     assertThatThrownBy(data::fingerprint)
         .isInstanceOf(FileException.class)
         .hasMessage("ImageFolder.fingerprint: %s must be readable (got %s)", file, file);
+  }
+
+  private static Augmentation resized(
+      double minScale, double maxScale, double minRatio, double maxRatio) {
+    return Augmentation.none().withRandomResizedCrop(minScale, maxScale, minRatio, maxRatio);
   }
 
   private static Augmentation normalized(double mean, double deviation) {
