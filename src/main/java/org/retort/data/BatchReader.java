@@ -2,18 +2,22 @@ package org.retort.data;
 
 import java.nio.Buffer;
 import java.nio.FloatBuffer;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Makes the batches of an epoch, one after the other, from a data set. Meant for one thread; makes
- * no garbage within an epoch, but for what the data set leaves.
+ * Makes the batches of an epoch, one after the other, from a data set. Meant for one thread, but
+ * for {@link #close}, and helped by others; makes no garbage within an epoch, but for what the data
+ * set leaves.
  */
 final class BatchReader {
   /** To be counted up when the same options give other batches than they did. */
   private static final int ALGORITHM = 1;
 
   private final Dataset dataset;
+  private final ImageReaders readers;
   private final ImageShape shape;
   private final ImageShape outputShape;
   private final int stepsPerEpoch;
@@ -22,6 +26,8 @@ final class BatchReader {
   private final @Nullable Augmenter augmenter; // null if nothing is augmented
   private final BatchPart[] parts;
   private final @Nullable FloatBuffer raw; // what is augmented
+  private final FloatBuffer @Nullable [] rawViews;
+  private final Map<Batch, FloatBuffer[]> views = new HashMap<>(); // of batches not augmented
   private final int batchSize;
   private long epoch;
   private int step;
@@ -31,8 +37,10 @@ final class BatchReader {
       int stepsPerEpoch,
       long seed,
       Augmentation augmentation,
+      int threads,
       BatchPart... parts) {
     this.dataset = dataset;
+    readers = new ImageReaders(dataset, threads);
     this.stepsPerEpoch = stepsPerEpoch;
     this.seed = seed;
     this.augmentation = augmentation;
@@ -47,11 +55,16 @@ final class BatchReader {
     boolean augments = !augmentation.equals(Augmentation.none());
     augmenter = augments ? new Augmenter(augmentation, shape) : null;
     raw = augments ? allocate(shape).images() : null;
+    rawViews = augments ? readers.views(raw) : null;
   }
 
   /** A batch that {@link #read} can fill. */
   Batch newBatch() {
-    return allocate(outputShape);
+    Batch batch = allocate(outputShape);
+    if (augmenter == null) {
+      views.put(batch, readers.views(batch.images()));
+    }
+    return batch;
   }
 
   private Batch allocate(ImageShape images) {
@@ -65,11 +78,7 @@ final class BatchReader {
   /** A hash of all that decides what is read. */
   long fingerprint() {
     Fingerprint fingerprint =
-        new Fingerprint()
-            .add(ALGORITHM)
-            .add(dataset.fingerprint())
-            .add(stepsPerEpoch)
-            .add(seed);
+        new Fingerprint().add(ALGORITHM).add(dataset.fingerprint()).add(stepsPerEpoch).add(seed);
     augmentation.addTo(fingerprint);
     for (BatchPart part : parts) {
       part.addTo(fingerprint);
@@ -87,51 +96,53 @@ final class BatchReader {
     }
   }
 
-  /** Reads the next batch of the epoch. */
-  void read(Batch batch) {
+  /** Reads the next batch of the epoch; returns whether it did, since this was not closed. */
+  boolean read(Batch batch) {
     batch.clear();
     for (BatchPart part : parts) {
       int first = batch.labels().position();
       part.choose(dataset, batch);
-      fill(batch, first, part.round(epoch, step, stepsPerEpoch));
+      if (!fill(batch, first, part.round(epoch, step, stepsPerEpoch))) {
+        return false;
+      }
     }
     batch.flip();
     step++;
+    return true;
+  }
+
+  /** Ends the threads that read once their images are there; what {@link #read} does then fails. */
+  void close() {
+    readers.close();
   }
 
   /** Reads and augments the images whose indices are there from {@code first} on. */
-  private void fill(Batch batch, int first, long round) {
+  private boolean fill(Batch batch, int first, long round) {
     int end = batch.indices().position();
-    FloatBuffer target = augmenter == null ? batch.images() : raw.clear();
-    for (int i = first; i < end; i++) {
-      int before = target.position();
-      dataset.read((int) batch.indices().get(i), target);
-      requireWhole(target.position() - before);
-    }
     if (augmenter != null) {
+      if (!readers.read(batch, rawViews, first, first, end)) {
+        return false;
+      }
       augment(batch, first, end, round);
+    } else if (!readers.read(batch, views.get(batch), 0, first, end)) {
+      return false;
     }
+    batch.images().position(end * outputShape.values());
+    return true;
   }
 
   private void augment(Batch batch, int first, int end, long round) {
     int values = outputShape.values();
     FloatBuffer images = batch.images();
-    raw.flip();
+    window(raw, 0, (end - first) * shape.values());
     window(images, first * values, end * values);
     window(batch.indices(), first, end);
     augmenter.apply(raw, batch.indices(), images, seed, round);
-    window(images, end * values, images.capacity());
+    images.limit(images.capacity());
     window(batch.indices(), end, batch.indices().capacity());
   }
 
   private static void window(Buffer buffer, int first, int end) {
     buffer.limit(end).position(first);
-  }
-
-  private void requireWhole(int read) {
-    if (read != shape.values()) {
-      throw new IllegalStateException(
-          "Dataset.read: image must have " + shape.values() + " values (got " + read + ")");
-    }
   }
 }

@@ -8,7 +8,7 @@ import java.util.List;
  * stays as it is, so that an index always means the same image: memories of embeddings and caches
  * of a teacher's outputs count on that.
  *
- * <p>Any number of threads may read a data set at once; {@link DatasetBatches} reads it on a thread
+ * <p>Any number of threads may read a data set at once; {@link DatasetBatches} reads it on threads
  * of its own.
  */
 public interface Dataset {

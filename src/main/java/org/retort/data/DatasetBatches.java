@@ -7,16 +7,16 @@ import org.retort.internal.Arguments;
 
 /**
  * Batches of a data set, in a random order of its own in each epoch, augmented and read ahead:
- * while a step runs, a thread makes the next batches. {@link Batch#indices()} are the indices in
- * the data set.
+ * while a step runs, a thread makes the next batches, alone or with {@linkplain Builder#threads
+ * others}. {@link Batch#indices()} are the indices in the data set.
  *
  * <p>The batches of an epoch depend on data set, seed and epoch alone. So training can resume from
  * any step of any epoch; what {@link #skip} skips is not read. Within an epoch, nothing here makes
  * garbage.
  *
  * <p>As all batches, they are meant for one thread, but for {@link #close}, {@link #waitedNanos}
- * and {@link #stepsPerEpoch}. Closing ends the thread, which begins with the first epoch. The data
- * set stays the caller's.
+ * and {@link #stepsPerEpoch}. Closing ends the threads that read, which begin with the first epoch.
+ * The data set stays the caller's.
  */
 public final class DatasetBatches implements Batches, AutoCloseable {
   private static final String NAME = "DatasetBatches";
@@ -72,15 +72,33 @@ public final class DatasetBatches implements Batches, AutoCloseable {
    *     augmentation does not fit the images
    */
   public static DatasetBatches inOrder(Dataset dataset, int size, Augmentation augmentation) {
+    return inOrder(dataset, size, augmentation, 1);
+  }
+
+  /**
+   * Makes batches for evaluation, as {@link #inOrder(Dataset, int, Augmentation)}, whose images are
+   * read by several threads.
+   *
+   * @param dataset the data
+   * @param size images per batch, at least 1
+   * @param augmentation for example {@link Augmentation#withoutDraws} of that of the training
+   * @param threads how many read, from 1 to 1,024, see {@link Builder#threads}
+   * @return the batches
+   * @throws IllegalArgumentException if an argument is null or out of its range, or the
+   *     augmentation does not fit the images
+   */
+  public static DatasetBatches inOrder(
+      Dataset dataset, int size, Augmentation augmentation, int threads) {
     Arguments.notNull(dataset, NAME + ".inOrder", "dataset");
     Arguments.atLeast(size, 1, NAME + ".inOrder", "size");
     Arguments.notNull(augmentation, NAME + ".inOrder", "augmentation");
+    Arguments.between(threads, 1, Builder.MOST_THREADS, NAME + ".inOrder", "threads");
     augmentation.check(NAME + ".inOrder", dataset.shape());
     int count = Math.min(size, dataset.size());
     int steps = (dataset.size() - 1) / count + 1;
     BatchPart all = BatchPart.inOrder(IntStream.range(0, dataset.size()).toArray(), count);
     return new DatasetBatches(
-        new BatchReader(dataset, steps, 0, augmentation, all), Builder.DEFAULT_PREFETCH);
+        new BatchReader(dataset, steps, 0, augmentation, threads, all), Builder.DEFAULT_PREFETCH);
   }
 
   @Override
@@ -147,10 +165,9 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     return next;
   }
 
-  private Batch read() {
+  private @Nullable Batch read() {
     try {
-      reader.read(batch);
-      return batch;
+      return reader.read(batch) ? batch : null;
     } catch (RuntimeException | Error e) {
       reader.start(epoch, step);
       throw e;
@@ -160,7 +177,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   /**
    * Identifies what the batches consist of: a hash of {@link Dataset#fingerprint}, seed,
    * augmentation, number of images of a batch, and which of them are labelled. How many batches are
-   * made ahead does not matter. Computed by the first call.
+   * made ahead, and by how many threads, does not matter. Computed by the first call.
    *
    * @return a hash, the same in every process and on every machine; never 0
    * @throws org.retort.FileException if a file that the data set depends on can't be read
@@ -183,12 +200,13 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   }
 
   /**
-   * Ends the reading thread, once the image that it reads is there, and lets a {@link #next} that
-   * waits fail. Harmless if they were closed already.
+   * Ends the threads, once the images that they read are there, and lets a {@link #next} that waits
+   * fail. Harmless if they were closed already.
    */
   @Override
   public void close() {
     closed = true;
+    reader.close();
     if (prefetch != null) {
       prefetch.close();
     }
@@ -222,12 +240,14 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   public static final class Builder {
     private static final int DEFAULT_PREFETCH = 2;
     private static final int MOST_PREFETCH = 1024;
+    private static final int MOST_THREADS = 1024;
 
     private final Dataset dataset;
     private int size;
     private long seed;
     private Augmentation augmentation = Augmentation.none();
     private int prefetch = DEFAULT_PREFETCH;
+    private int threads = 1;
     private int @Nullable [] labeled;
     private int labeledSize;
     private boolean withoutOthers;
@@ -285,6 +305,22 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     public Builder prefetch(int batches) {
       Arguments.between(batches, 0, MOST_PREFETCH, NAME + ".Builder.prefetch", "batches");
       prefetch = batches;
+      return this;
+    }
+
+    /**
+     * Sets how many threads read the images of a batch at once; 1 by default, which is enough for
+     * data in memory. Photos take some milliseconds each to decode, more than a training step gives
+     * one thread. The thread that makes batches is one of them, and starts the others. The batches
+     * are the same for any number.
+     *
+     * @param threads from 1 to 1,024
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public Builder threads(int threads) {
+      Arguments.between(threads, 1, MOST_THREADS, NAME + ".Builder.threads", "threads");
+      this.threads = threads;
       return this;
     }
 
@@ -353,7 +389,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
       int steps = others.length / size;
       BatchPart pass = BatchPart.shuffled(others, size, steps * size, labeled == null);
       return new DatasetBatches(
-          new BatchReader(dataset, steps, seed, augmentation, parts(pass)), prefetch);
+          new BatchReader(dataset, steps, seed, augmentation, threads, parts(pass)), prefetch);
     }
 
     private int[] others() {

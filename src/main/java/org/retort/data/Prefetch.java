@@ -109,7 +109,9 @@ final class Prefetch {
         if (isNew) {
           reader.start(readEpoch, readStep);
         }
-        reader.read(target);
+        if (!reader.read(target)) {
+          return; // closed
+        }
         finish(null);
       } catch (RuntimeException | Error e) {
         finish(e);

@@ -13,17 +13,19 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
-import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
+import java.util.stream.LongStream;
 import org.assertj.core.api.ThrowableAssert.ThrowingCallable;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 
 @Timeout(120)
@@ -32,6 +34,9 @@ final class DatasetBatchesTest {
   private static final int[] LABELED = {3, 17, 40, 41, 99};
   private static final Augmentation AUGMENTATION =
       Augmentation.none().withReflectedCrop(2).withFlip(0.5);
+
+  private static final Augmentation RESIZED =
+      Augmentation.none().withRandomResizedCrop(0.3, 1).withOutputSize(5, 6).withFlip(0.5);
 
   private final List<DatasetBatches> open = new ArrayList<>();
   private final NumberedDataset data = new NumberedDataset(SIZE);
@@ -170,6 +175,155 @@ final class DatasetBatchesTest {
             .isEqualTo(expected);
       }
     }
+  }
+
+  @ParameterizedTest
+  @CsvSource({"0, 2", "2, 2", "2, 5", "1, 16"})
+  void next_anyThreads_givesTheSameBatches(int prefetch, int threads) {
+    for (Augmentation augmentation : List.of(Augmentation.none(), AUGMENTATION, RESIZED)) {
+      for (UnaryOperator<DatasetBatches.Builder> options :
+          List.<UnaryOperator<DatasetBatches.Builder>>of(
+              builder -> builder.size(7).seed(3).augmentation(augmentation),
+              builder -> builder.size(7).augmentation(augmentation).labeled(LABELED, 2))) {
+        List<FloatBuffer> expected = images(batches(builder -> options.apply(builder)));
+        DatasetBatches parallel =
+            batches(builder -> options.apply(builder).prefetch(prefetch).threads(threads));
+        assertThat(images(parallel)).isEqualTo(expected);
+        parallel.startEpoch(1);
+        parallel.skip(5); // as a training does that is resumed
+        assertThat(parallel.next().images()).isEqualTo(expected.get(parallel.stepsPerEpoch() + 5));
+      }
+    }
+  }
+
+  @Test
+  void threads_severalOfThem_readAtOnce() {
+    CountDownLatch together = new CountDownLatch(3);
+    Set<String> names = ConcurrentHashMap.newKeySet();
+    NumberedDataset meeting =
+        new NumberedDataset(
+            SIZE,
+            index -> {
+              Thread thread = Thread.currentThread();
+              assertThat(thread.isDaemon()).isTrue();
+              names.add(thread.getName());
+              together.countDown();
+              awaitUninterrupted(together);
+            });
+    DatasetBatches batches = open(DatasetBatches.builder(meeting).size(50).threads(3));
+    batches.startEpoch(0);
+    assertImagesAreTheirs(batches.next());
+    assertThat(names)
+        .containsExactlyInAnyOrder("retort-batches", "retort-images-1", "retort-images-2");
+    List<Thread> helpers =
+        Thread.getAllStackTraces().keySet().stream()
+            .filter(thread -> names.contains(thread.getName()))
+            .toList();
+    batches.close();
+    assertThat(helpers).noneMatch(Thread::isAlive);
+  }
+
+  @Test
+  void inOrder_threads_givesTheSameBatches() {
+    DatasetBatches alone = open(DatasetBatches.inOrder(data, 30, RESIZED));
+    DatasetBatches parallel = open(DatasetBatches.inOrder(data, 30, RESIZED, 3));
+    assertThat(images(parallel)).isEqualTo(images(alone));
+  }
+
+  @Test
+  void augmentation_outputSize_isThatOfTheBatches() {
+    DatasetBatches batches = batches(builder -> builder.size(9).augmentation(RESIZED));
+    batches.startEpoch(0);
+    assertThat(batches.next().images().remaining()).isEqualTo(9 * 2 * 5 * 6);
+    DatasetBatches middle =
+        open(DatasetBatches.inOrder(data, 9, Augmentation.none().withOutputSize(1, 2)));
+    middle.startEpoch(0);
+    Batch batch = middle.next();
+    assertThat(batch.images().remaining()).isEqualTo(9 * 2 * 2);
+    for (int i = 0; i < 9 * 4; i++) {
+      assertThat(batch.images().get(i))
+          .isEqualTo(NumberedDataset.valueOf(i / 4, i % 4 / 2 * 12 + 4 + 1 + i % 2));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 2})
+  void next_severalImagesThatFail_throwsWhatTheFirstThrew(int prefetch) {
+    NumberedDataset broken =
+        new NumberedDataset(
+            SIZE,
+            index -> {
+              if (index % 10 > 5) {
+                throw new IllegalStateException("damaged: " + index);
+              }
+            });
+    DatasetBatches alone = open(DatasetBatches.builder(broken).size(20).prefetch(prefetch));
+    DatasetBatches parallel =
+        open(DatasetBatches.builder(broken).size(20).prefetch(prefetch).threads(4));
+    for (int epoch = 0; epoch < 50; epoch++) {
+      alone.startEpoch(epoch);
+      parallel.startEpoch(epoch);
+      String message = assertThatThrownBy(alone::next).actual().getMessage();
+      assertThatThrownBy(parallel::next)
+          .isInstanceOf(IllegalStateException.class)
+          .hasMessage(message);
+    }
+  }
+
+  @Test
+  void next_errorOnAHelper_isThrown() {
+    AssertionError failure = new AssertionError("of a helper");
+    CountDownLatch both = new CountDownLatch(2);
+    NumberedDataset broken =
+        new NumberedDataset(
+            SIZE,
+            index -> {
+              both.countDown();
+              awaitUninterrupted(both); // so that the helper reads an image, too
+              if (Thread.currentThread().getName().equals("retort-images-1")) {
+                throw failure;
+              }
+            });
+    DatasetBatches batches = open(DatasetBatches.builder(broken).size(20).prefetch(0).threads(2));
+    batches.startEpoch(0);
+    assertThatThrownBy(batches::next).isSameAs(failure);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 2})
+  void close_whileThreadsRead_endsThemAll(int prefetch) throws Exception {
+    CountDownLatch reading = new CountDownLatch(3);
+    CountDownLatch goOn = new CountDownLatch(1);
+    Set<Thread> threads = ConcurrentHashMap.newKeySet();
+    NumberedDataset slow =
+        new NumberedDataset(
+            SIZE,
+            index -> {
+              threads.add(Thread.currentThread());
+              reading.countDown();
+              awaitUninterrupted(goOn);
+            });
+    DatasetBatches batches =
+        open(DatasetBatches.builder(slow).size(50).prefetch(prefetch).threads(3));
+    batches.startEpoch(0);
+    Thread closing = new Thread(batches::close);
+    Thread helping =
+        new Thread(
+            () -> {
+              awaitUninterrupted(reading);
+              closing.start();
+              awaitState(closing, Thread.State.WAITING);
+              goOn.countDown();
+            });
+    helping.start();
+    assertThatThrownBy(batches::next)
+        .isInstanceOf(IllegalStateException.class)
+        .hasMessage("DatasetBatches.next: batches must be open (got closed ones)");
+    helping.join();
+    closing.join();
+    threads.remove(Thread.currentThread());
+    assertThat(threads).hasSize(prefetch == 0 ? 2 : 3).noneMatch(Thread::isAlive);
+    assertThat(slow.reads.get()).isLessThan(50); // no more than were being read
   }
 
   @Test
@@ -401,16 +555,22 @@ final class DatasetBatchesTest {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {0, 2})
-  void next_manyTimes_allocatesNothing(int prefetch) {
-    AtomicLong reader = new AtomicLong();
+  @CsvSource({"0, 1", "2, 1", "0, 3", "2, 3"})
+  void next_manyTimes_allocatesNothing(int prefetch, int readers) {
+    long[] ids = new long[1 << 16];
     NumberedDataset told =
-        new NumberedDataset(SIZE, index -> reader.set(Thread.currentThread().getId()));
+        new NumberedDataset(
+            SIZE,
+            index -> {
+              long id = Thread.currentThread().getId();
+              ids[(int) id] = id;
+            });
     DatasetBatches batches =
         open(
             DatasetBatches.builder(told)
                 .size(9)
                 .prefetch(prefetch)
+                .threads(readers)
                 .labeled(LABELED, 3)
                 .augmentation(AUGMENTATION));
     ThreadMXBean threads = (ThreadMXBean) ManagementFactory.getThreadMXBean();
@@ -420,14 +580,16 @@ final class DatasetBatchesTest {
     for (int epoch = 0; epoch < 2 * epochs; epoch++) {
       batches.startEpoch(epoch);
       batches.next(); // after what an epoch costs at its beginning
-      long before = allocated(threads, taker, reader.get());
+      ids[(int) taker] = taker;
+      long[] all = LongStream.of(ids).filter(id -> id > 0).toArray();
+      long before = allocated(threads, all);
       for (int step = 1; step < batches.stepsPerEpoch(); step++) {
         batches.next();
       }
-      allocated += epoch < epochs ? 0 : allocated(threads, taker, reader.get()) - before;
+      allocated += epoch < epochs ? 0 : allocated(threads, all) - before;
     }
     // To ask for it allocates, too, but not for each batch.
-    assertThat(allocated / epochs / batches.stepsPerEpoch()).isLessThan(16);
+    assertThat(allocated / epochs / batches.stepsPerEpoch()).isLessThan(16L * readers);
   }
 
   @Test
@@ -498,6 +660,12 @@ final class DatasetBatchesTest {
     assertRejected(
         () -> batches(builder -> builder.prefetch(-1)),
         "DatasetBatches.Builder.prefetch: batches must be between 0 and 1024 (got -1)");
+    assertRejected(
+        () -> batches(builder -> builder.threads(0)),
+        "DatasetBatches.Builder.threads: threads must be between 1 and 1024 (got 0)");
+    assertRejected(
+        () -> DatasetBatches.inOrder(data, 5, AUGMENTATION, 1025),
+        "DatasetBatches.inOrder: threads must be between 1 and 1024 (got 1025)");
     assertRejected(
         () -> batches(builder -> builder.augmentation(null)),
         "DatasetBatches.Builder.augmentation: augmentation must be given (got null)");
@@ -572,9 +740,12 @@ final class DatasetBatchesTest {
     return values;
   }
 
-  private static long allocated(ThreadMXBean threads, long taker, long reader) {
-    long byTaker = threads.getThreadAllocatedBytes(taker);
-    return reader == taker ? byTaker : byTaker + threads.getThreadAllocatedBytes(reader);
+  private static long allocated(ThreadMXBean threads, long... ids) {
+    long allocated = 0;
+    for (long id : ids) {
+      allocated += threads.getThreadAllocatedBytes(id);
+    }
+    return allocated;
   }
 
   private static void sleep() {

@@ -64,7 +64,7 @@ final class FingerprintTest {
         assertThat(
                 fingerprint(
                     new NumberedDataset(100),
-                    builder -> options.apply(builder).prefetch(ahead)))
+                    builder -> options.apply(builder).prefetch(ahead).threads(ahead + 1)))
             .isEqualTo(expected);
       }
     }
