@@ -67,7 +67,7 @@ final class BenchCommand implements Callable<Integer> {
     Retort.threads(common.threads());
     StepClock clock = new StepClock(experiment, warmUp, steps);
     return Work.run(
-        spec.name(), clock.allSteps(), clock::measure, times -> print(experiment, times));
+        spec, "steps", clock.allSteps(), clock::measure, times -> print(experiment, times));
   }
 
   private void print(Experiment experiment, List<StepTime> times) {

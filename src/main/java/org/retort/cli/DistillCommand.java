@@ -89,8 +89,9 @@ final class DistillCommand implements Callable<Integer> {
     }
     Retort.threads(settings.threads());
     return Work.run(
-        spec.name(),
-        Distillation.steps(settings, experiment),
+        spec,
+        Progress.IMAGES,
+        Distillation.images(settings, experiment),
         (progress, interruption) ->
             Distillation.begin(settings, experiment, Work.commandLine(spec), progress, interruption)
                 .run(),

@@ -3,10 +3,13 @@ package org.retort.cli;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.stream.Collectors;
 import org.retort.data.DatasetBatches;
 import org.retort.models.Network;
 import org.retort.recipes.Experiment;
@@ -31,6 +34,7 @@ final class Distillation {
   private final OutputFolder output;
   private final Progress progress;
   private final Interruption interruption;
+  private String accuracies = ""; // of the teachers, for messages
 
   private Distillation(
       Settings settings, Experiment experiment, Progress progress, Interruption interruption) {
@@ -74,11 +78,10 @@ final class Distillation {
     return method.name() + "-seed" + seed;
   }
 
-  /** Returns the number of steps of all runs together. */
-  static long steps(Settings settings, Experiment experiment) {
-    long ofStudents = settings.methods().stream().mapToLong(experiment::steps).sum();
-    long ofTeachers =
-        settings.recipe().teachers().stream().mapToLong(experiment::teacherSteps).sum();
+  /** Returns the number of images in the steps of all runs together. */
+  static long images(Settings settings, Experiment experiment) {
+    long ofStudents = settings.methods().stream().mapToLong(experiment::images).sum();
+    long ofTeachers = settings.recipe().teachers().stream().mapToLong(experiment::images).sum();
     return settings.seeds() * ofStudents + (settings.needsTeacher() ? ofTeachers : 0);
   }
 
@@ -89,6 +92,7 @@ final class Distillation {
       for (TeacherRecipe teacher : settings.recipe().teachers()) {
         teachers.put(teacher.run(), teacher(teacher));
       }
+      accuracies = accuraciesOf(teachers.values());
     }
     Map<String, List<Run>> runs = new LinkedHashMap<>();
     settings.methods().forEach(method -> runs.put(method.name(), new ArrayList<>()));
@@ -100,19 +104,25 @@ final class Distillation {
     return new Results(settings, teachers, runs);
   }
 
+  private static String accuraciesOf(Collection<Run> teachers) {
+    return teachers.stream()
+        .map(run -> String.format(Locale.ROOT, ", teacher %.1f %%", run.accuracyPercent()))
+        .collect(Collectors.joining());
+  }
+
   /** Trains a teacher, or takes it from where it is. */
   Run teacher(TeacherRecipe recipe) throws IOException {
-    Optional<Run> finished = finished(recipe.run(), experiment.teacherSteps(recipe));
+    Optional<Run> finished = finished(recipe.run(), experiment.images(recipe));
     return finished.isPresent() ? finished.get() : newTeacher(recipe);
   }
 
   private Run newTeacher(TeacherRecipe recipe) throws IOException {
-    Training training = training(recipe.run());
+    Training training = training(recipe.run(), "");
     try (Network teacher = experiment.teacher(recipe)) {
       if (recipe.isTrainedHere()) {
         try (DatasetBatches batches = experiment.teacherBatches(recipe);
             TrainingStep step = experiment.teacherStep(recipe, teacher)) {
-          training.train(0, teacher, step, List.of(), batches, recipe.epochs());
+          training.train(0, teacher, step, List.of(), batches, recipe.batch(), recipe.epochs());
         }
       }
       return finish(recipe.run(), training, teacher, recipe.seed());
@@ -121,13 +131,13 @@ final class Distillation {
 
   private Run student(Method method, long seed) throws IOException {
     String name = name(method, seed);
-    Optional<Run> finished = finished(name, experiment.steps(method));
+    Optional<Run> finished = finished(name, experiment.images(method));
     return finished.isPresent() ? finished.get() : newStudent(name, method, seed);
   }
 
   private Run newStudent(String name, Method method, long seed) throws IOException {
     interruption.check();
-    Training training = training(name);
+    Training training = training(name, method.hasTeacher() ? accuracies : "");
     // the teachers first: the seed decides what is drawn from then on
     try (NetworkList teachers = method.hasTeacher() ? savedTeachers() : new NetworkList(List.of());
         Network student = experiment.student(seed)) {
@@ -135,7 +145,14 @@ final class Distillation {
         StageRecipe stage = method.stages().get(i);
         try (DatasetBatches batches = experiment.batches(stage, seed);
             TrainingStep step = experiment.step(stage, student, teachers.all())) {
-          training.train(i, student, step, stage.termNames(), batches, stage.epochs());
+          training.train(
+              i,
+              student,
+              step,
+              stage.termNames(),
+              batches,
+              experiment.imagesPerStep(stage),
+              stage.epochs());
         }
       }
       return finish(name, training, student, seed);
@@ -158,14 +175,14 @@ final class Distillation {
     }
   }
 
-  private Optional<Run> finished(String run, long steps) throws IOException {
+  private Optional<Run> finished(String run, long images) throws IOException {
     Optional<Run> finished = output.finished(run);
-    finished.ifPresent(there -> progress.stepBy(steps));
+    finished.ifPresent(there -> progress.skip(images));
     return finished;
   }
 
-  private Training training(String run) throws IOException {
-    return new Training(run, experiment, output, progress);
+  private Training training(String run, String teachers) throws IOException {
+    return new Training(run, experiment, output, progress, teachers);
   }
 
   private static Run finish(String name, Training training, Network network, long seed)

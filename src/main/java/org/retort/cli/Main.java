@@ -1,9 +1,13 @@
 package org.retort.cli;
 
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
+import org.retort.FileException;
 import org.retort.Retort;
+import org.retort.recipes.RecipeException;
 import org.slf4j.LoggerFactory;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
@@ -45,8 +49,8 @@ public final class Main implements Runnable {
   private Main() {}
 
   /**
-   * Runs the command and ends the process: with 0, with 2 after a wrong option or value, with 1
-   * after another failure.
+   * Runs the command and ends the process: with 0; with 2 after a wrong option, value or file; with
+   * 130 if it was interrupted; with 1 after another failure.
    *
    * @param args the subcommand and its options
    */
@@ -65,7 +69,7 @@ public final class Main implements Runnable {
             (failure, args) ->
                 report(failure.getCommandLine(), failure, CommandLine.ExitCode.USAGE))
         .setExecutionExceptionHandler(
-            (failure, command, result) -> report(command, failure, CommandLine.ExitCode.SOFTWARE));
+            (failure, command, result) -> report(command, failure, exitCode(failure)));
   }
 
   @Override
@@ -90,6 +94,15 @@ public final class Main implements Runnable {
     String name = command.getCommandSpec().qualifiedName();
     command.getErr().println(name + ": " + text(failure).strip().replaceAll("\\s*\\R\\s*", " "));
     return exitCode;
+  }
+
+  private static int exitCode(Throwable failure) {
+    boolean isOfTheUser =
+        failure instanceof FileException
+            || failure instanceof RecipeException
+            || failure instanceof IOException
+            || failure instanceof UncheckedIOException;
+    return isOfTheUser ? CommandLine.ExitCode.USAGE : CommandLine.ExitCode.SOFTWARE;
   }
 
   private static String text(Throwable failure) {

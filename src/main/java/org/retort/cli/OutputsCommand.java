@@ -101,8 +101,9 @@ final class OutputsCommand implements Callable<Integer> {
       StoredOutputsFormat format = format(experiment, teacher, name);
       try (StoredOutputsWriter writer = StoredOutputs.writer(output, format)) {
         return Work.run(
-            spec.name(),
-            batches.stepsPerEpoch(),
+            spec,
+            Progress.IMAGES,
+            experiment.sampleCount(),
             (progress, interruption) -> write(writer, teacher, batches, progress, interruption),
             rows -> report(name, rows));
       }
@@ -120,7 +121,7 @@ final class OutputsCommand implements Callable<Integer> {
       interruption.check();
       Batch batch = batches.next();
       writer.write(batch.indices(), teacher, batch.images());
-      progress.stepBy(1);
+      progress.stepBy(batch.size());
     }
     writer.finish();
     return writer.rows();

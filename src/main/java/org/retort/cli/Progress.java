@@ -6,8 +6,14 @@ import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 
-/** One bar over all steps of all runs, on stderr; without a terminal, a line every few seconds. */
+/**
+ * One bar over all that a command does, on stderr: how much is done, how fast, and the time that is
+ * left; without a terminal, a line every few seconds.
+ */
 final class Progress implements AutoCloseable {
+  /** The unit of commands that train. */
+  static final String IMAGES = "images";
+
   private static final int TERMINAL_MILLIS = 200;
   private static final int PLAIN_MILLIS = 5000;
   private static final int PLAIN_WIDTH = 120;
@@ -31,13 +37,18 @@ final class Progress implements AutoCloseable {
     this.bar = bar;
   }
 
-  /** Shows the bar at zero. */
-  static Progress start(String task, long steps) {
+  /**
+   * Shows the bar at zero.
+   *
+   * @param unit what is counted, for example {@code images}
+   */
+  static Progress start(String task, String unit, long count) {
     ProgressBarBuilder builder =
         new ProgressBarBuilder()
             .setTaskName(task)
             .setStyle(ProgressBarStyle.ASCII)
-            .setInitialMax(steps)
+            .setInitialMax(count)
+            .setUnit(" " + unit, 1)
             .showSpeed();
     if (isTerminal()) {
       builder.setUpdateIntervalMillis(TERMINAL_MILLIS);
@@ -59,9 +70,14 @@ final class Progress implements AutoCloseable {
     bar.setExtraMessage(" " + text); // the rate comes right before
   }
 
-  /** Advances by some steps. */
-  void stepBy(long steps) {
-    bar.stepBy(steps);
+  /** Counts what was done. */
+  void stepBy(long count) {
+    bar.stepBy(count);
+  }
+
+  /** Leaves out what was done before, of which the time that is left does not depend. */
+  void skip(long count) {
+    bar.maxHint(bar.getMax() - count);
   }
 
   @Override

@@ -65,8 +65,9 @@ final class TrainCommand implements Callable<Integer> {
     common.check(experiment::checkTeachers);
     Retort.threads(settings.threads());
     return Work.run(
-        spec.name(),
-        experiment.teacherSteps(recipe.teacher()),
+        spec,
+        Progress.IMAGES,
+        experiment.images(recipe.teacher()),
         (progress, interruption) ->
             Distillation.begin(settings, experiment, Work.commandLine(spec), progress, interruption)
                 .teacher(recipe.teacher()),

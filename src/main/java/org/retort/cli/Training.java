@@ -31,15 +31,22 @@ final class Training {
   private final Experiment experiment;
   private final OutputFolder output;
   private final Progress progress;
+  private final String teachers;
   private final List<Run.Epoch> history;
 
-  /** Prepares a run, which goes on from its checkpoints, if there are any. */
-  Training(String run, Experiment experiment, OutputFolder output, Progress progress)
+  /**
+   * Prepares a run, which goes on from its checkpoints, if there are any.
+   *
+   * @param teachers how accurate those are that it learns from, to be shown after its own accuracy
+   */
+  Training(
+      String run, Experiment experiment, OutputFolder output, Progress progress, String teachers)
       throws IOException {
     this.run = run;
     this.experiment = experiment;
     this.output = output;
     this.progress = progress;
+    this.teachers = teachers;
     history = new ArrayList<>(output.history(run));
   }
 
@@ -48,14 +55,16 @@ final class Training {
     private final int stage;
     private final List<String> terms;
     private final int stepsPerEpoch;
+    private final long imagesPerStep;
     private final double[] sums;
     private double crossEntropy;
     private int counted;
 
-    Listener(int stage, List<String> terms, int stepsPerEpoch) {
+    Listener(int stage, List<String> terms, int stepsPerEpoch, long imagesPerStep) {
       this.stage = stage;
       this.terms = terms;
       this.stepsPerEpoch = stepsPerEpoch;
+      this.imagesPerStep = imagesPerStep;
       sums = new double[terms.size()];
     }
 
@@ -66,13 +75,13 @@ final class Training {
           epoch ->
               epoch.stage() > stage
                   || epoch.stage() == stage && epoch.epoch() >= done / stepsPerEpoch);
-      progress.stepBy(done);
-      progress.message(run);
+      progress.skip(done * imagesPerStep);
+      progress.message(run + teachers);
     }
 
     @Override
     public void onStep(long step, StepResult result) {
-      progress.stepBy(1);
+      progress.stepBy(imagesPerStep);
       if (!result.skipped()) {
         counted++;
         crossEntropy += result.crossEntropy();
@@ -95,10 +104,11 @@ final class Training {
       progress.message(
           String.format(
               Locale.ROOT,
-              "%s: loss %.3f, %.0f %%",
+              "%s: loss %.3f, accuracy %.1f %%%s",
               run,
               epoch.loss(),
-              100 * epoch.score().orElseThrow()));
+              100 * epoch.score().orElseThrow(),
+              teachers));
     }
 
     private Run.Epoch summary(EpochSummary epoch) {
@@ -132,6 +142,7 @@ final class Training {
       TrainingStep step,
       List<String> terms,
       Batches batches,
+      long imagesPerStep,
       int epochs) {
     TrainingSummary summary =
         Trainer.builder(step, batches)
@@ -141,7 +152,7 @@ final class Training {
             .checkpointEvery(CHECKPOINT_INTERVAL)
             .resume()
             .stopOnInterrupt()
-            .listener(new Listener(stage, terms, batches.stepsPerEpoch()))
+            .listener(new Listener(stage, terms, batches.stepsPerEpoch(), imagesPerStep))
             .build()
             .run();
     if (summary.end() == TrainingSummary.End.STOPPED) {

@@ -8,6 +8,7 @@ import picocli.CommandLine.Model.CommandSpec;
 /** How a command does what takes long: under a bar, until the process is asked to end. */
 final class Work {
   private static final int INTERRUPTED = 130;
+  private static final String RESUME = "--resume";
 
   private Work() {}
 
@@ -21,19 +22,38 @@ final class Work {
     void of(T outcome) throws IOException;
   }
 
-  /** Does a task of so many steps, then reports; returns the exit code. */
-  static <T> int run(String name, long steps, Task<T> task, Report<T> report) throws IOException {
+  /**
+   * Does a task that handles so many of a unit, then reports; returns the exit code. If it is
+   * interrupted, a command that can resume says how.
+   */
+  static <T> int run(CommandSpec command, String unit, long count, Task<T> task, Report<T> report)
+      throws IOException {
     try (Interruption interruption = Interruption.listen()) {
-      T outcome;
-      try (Progress progress = Progress.start(name, steps)) {
-        outcome = task.run(progress, interruption);
+      try {
+        T outcome;
+        try (Progress progress = Progress.start(command.name(), unit, count)) {
+          outcome = task.run(progress, interruption);
+        }
+        interruption.check();
+        report.of(outcome);
+        return 0;
+      } catch (CancellationException e) {
+        if (command.findOption(RESUME) != null) {
+          sayHowToResume(command); // while the process waits for this
+        }
+        return INTERRUPTED;
       }
-      interruption.check();
-      report.of(outcome);
-      return 0;
-    } catch (CancellationException e) {
-      return INTERRUPTED;
     }
+  }
+
+  private static void sayHowToResume(CommandSpec command) {
+    String typed = commandLine(command);
+    String resuming =
+        (" " + typed + " ").contains(" " + RESUME + " ") ? typed : typed + " " + RESUME;
+    command
+        .commandLine()
+        .getErr()
+        .println(command.qualifiedName() + ": interrupted; to resume: " + resuming);
   }
 
   /** Returns what was typed. */

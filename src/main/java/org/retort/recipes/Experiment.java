@@ -281,6 +281,36 @@ public final class Experiment {
   }
 
   /**
+   * Computes the number of images in the steps of a teacher's training.
+   *
+   * @param teacher one of the recipe's
+   * @return a count; 0 if it comes trained
+   */
+  public long images(TeacherRecipe teacher) {
+    return teacherSteps(teacher) * teacher.batch();
+  }
+
+  /**
+   * Computes the number of images in the steps of a student's training.
+   *
+   * @param method how it is trained
+   * @return a count
+   */
+  public long images(Method method) {
+    return method.stages().stream().mapToLong(stage -> steps(stage) * imagesPerStep(stage)).sum();
+  }
+
+  /**
+   * Tells the number of images in a step.
+   *
+   * @param stage what the student learns
+   * @return a count
+   */
+  public int imagesPerStep(StageRecipe stage) {
+    return data.batchSize(stage.hasTeacher());
+  }
+
+  /**
    * Makes the networks of all teachers, as they are before their training.
    *
    * @return new networks, in the order of the recipe, which the caller closes
@@ -426,7 +456,7 @@ public final class Experiment {
       Taps taps = term.taps().taps(student.taps(), taps(teacher));
       LossContext context =
           new LossContext(
-              data.labels(), data.batchSize(), teacher.network().orElse(null), taps.teacher());
+              data.labels(), data.batchSize(true), teacher.network().orElse(null), taps.teacher());
       builder.add(
           term.teacher()
               .of(

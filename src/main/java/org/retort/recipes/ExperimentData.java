@@ -71,14 +71,15 @@ final class ExperimentData {
     return stepsPerEpoch;
   }
 
-  /** Returns the number of samples of a student's batch, with a teacher. */
-  int batchSize() {
+  /** Returns the number of samples of a student's batch. */
+  int batchSize(boolean hasTeacher) {
     StudentRecipe student = recipe.student();
     OptionalInt labels = recipe.data().labelsPerClass();
-    return labels.isPresent()
-        ? Math.min(student.batch(), labels.getAsInt() * classes())
-            + student.unlabeledBatch().getAsInt()
-        : student.batch();
+    if (labels.isEmpty()) {
+      return student.batch();
+    }
+    int labeled = Math.min(student.batch(), labels.getAsInt() * classes());
+    return hasTeacher ? labeled + student.unlabeledBatch().getAsInt() : labeled;
   }
 
   /** Returns the shape of an image. */

@@ -394,7 +394,7 @@ final class CommandsTest {
       throws IOException {
     Files.createDirectories(folder.resolve(name));
     String[] options = {"distill", "--methods=kd", "--teacher-epochs=1", "--epochs=1"};
-    assertThat(execute(with(with(options, "--seeds=2"), folder))).isEqualTo(1);
+    assertThat(execute(with(with(options, "--seeds=2"), folder))).isEqualTo(2);
     assertThat(err.toString())
         .startsWith(
             "retort distill: --output must be a folder that can be written (got " + folder + ": ")

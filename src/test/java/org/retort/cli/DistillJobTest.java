@@ -117,7 +117,12 @@ final class DistillJobTest {
       child.awaitFile(state.resolve("history.json"));
       child.signal(signal);
       assertThat(child.await()).as(child.output()).isEqualTo(status);
-      assertThat(child.output()).doesNotContain("Exception", "retort distill: ");
+      String resuming = "retort distill: interrupted; to resume: retort distill --output=" + output;
+      assertThat(child.output())
+          .containsOnlyOnce("retort distill: ")
+          .contains(resuming, "teacher ", " images/s")
+          .endsWith(" --resume\n")
+          .doesNotContain("Exception");
       assertThat(child.jniComplaints()).isEmpty();
     }
     assertThat(output.toFile().list())

@@ -27,9 +27,9 @@ final class TrainingTest {
     try (Network network = experiment.network("resnet8", 1);
         DatasetBatches batches = experiment.teacherBatches(experiment.recipe().teacher());
         TrainingStep step = experiment.teacherStep(experiment.recipe().teacher(), network);
-        Progress progress = Progress.start("test", 1)) {
-      new Training("run", experiment, output, progress)
-          .train(0, network, step, List.of(), batches, 1);
+        Progress progress = Progress.start("test", Progress.IMAGES, 1)) {
+      new Training("run", experiment, output, progress, "")
+          .train(0, network, step, List.of(), batches, 64, 1);
       List<Run.Epoch> history = output.history("run");
       assertThat(history).hasSize(1);
 
@@ -38,8 +38,8 @@ final class TrainingTest {
       String note = step.load(checkpoint);
       assertThat(note).contains("epoch=1\nstep=0\n");
       step.save(checkpoint, note.replace("epoch=1\nstep=0\n", "epoch=0\nstep=" + steps + "\n"));
-      new Training("run", experiment, output, progress)
-          .train(0, network, step, List.of(), batches, 1);
+      new Training("run", experiment, output, progress, "")
+          .train(0, network, step, List.of(), batches, 64, 1);
       assertThat(output.history("run"))
           .singleElement()
           .satisfies(
