@@ -15,6 +15,7 @@
 #include <retort/losses/registry.h>
 #include <retort/memory/contrast_memory.h>
 #include <retort/models/exported.h>
+#include <retort/models/metrics.h>
 #include <retort/models/mlp.h>
 #include <retort/models/mobilenet_v2.h>
 #include <retort/models/network.h>

@@ -110,16 +110,28 @@ at::Tensor NetworkState::predict(const at::Tensor& images, const Preprocessor* g
   return logits;
 }
 
+at::Tensor Network::current_logits(const at::Tensor& images) {
+  return evaluate(state_->preprocessor()->input_for(images, tensor_options())).logits;
+}
+
 double Network::accuracy(const at::Tensor& images, const at::Tensor& labels) {
   static CallSite site;
   const RunningCall running(site);
   const auto lock = state_->lock_settled();
-  const at::Tensor logits = evaluate(state_->preprocessor()->input_for(images, tensor_options())).logits;
+  const at::Tensor logits = current_logits(images);
   const int64_t labeled = check_labels("Network.accuracy", labels, logits.size(0), logits.size(1));
   RETORT_CHECK(labeled > 0, "Network.accuracy: labels must name at least one class (got none)");
   const at::Tensor correct = at::empty({}, logits.options().dtype(at::kDouble));
   write_correct(logits, labels, correct);
   return correct.item<double>() / static_cast<double>(labeled);
+}
+
+int64_t Network::count_predictions(
+    const at::Tensor& images, const at::Tensor& labels, const at::Tensor& confusion, int64_t top) {
+  static CallSite site;
+  const RunningCall running(site);
+  const auto lock = state_->lock_settled();
+  return retort::count_predictions(current_logits(images), labels, confusion, top);
 }
 
 void Network::publish() {

@@ -463,6 +463,21 @@ inline double accuracy(
   return network.accuracy(images_for(network, images, elements), tensor_of(labels, {batch}, at::kLong));
 }
 
+/// Counts predictions for images in memory; see retort::Network::count_predictions.
+/// @param confusion of `counts` numbers, as many as classes times classes
+inline int64_t count_predictions(
+    retort::Network& network, const float* images, const int64_t* labels, int64_t* confusion, int64_t elements,
+    int64_t batch, int64_t counts) {
+  const int64_t classes = network.classes();
+  if (counts != classes * classes) {
+    throw retort::ShapeError(
+        c10::str("Network: confusion must be of ", classes, " times ", classes, " counts (got ", counts, ")"), nullptr);
+  }
+  return network.count_predictions(
+      images_for(network, images, elements), tensor_of(labels, {batch}, at::kLong),
+      tensor_of(confusion, {classes, classes}, at::kLong));
+}
+
 /// Where Augmenter.java puts an augmentation's numbers.
 enum AugmentationValue : int {
   kOutputHeight,

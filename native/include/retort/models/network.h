@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <retort/export.h>
+#include <retort/models/metrics.h>
 #include <retort/models/preprocessing.h>
 #include <torch/nn/module.h>
 #include <torch/ordered_dict.h>
@@ -82,6 +83,13 @@ class RETORT_API Network : public torch::nn::Module {
   /// @param labels int64 [B]; -1 marks an unlabelled image, which is ignored
   /// @throws c10::ValueError if the labels do not fit or none is given
   double accuracy(const at::Tensor& images, const at::Tensor& labels);
+
+  /// Counts what the network predicts in evaluation mode, with the current weights, as accuracy() does, by
+  /// retort::count_predictions: adds to `confusion` and returns how many images have their label among the `top`
+  /// largest logits. None need have a label.
+  /// @throws c10::ValueError if the arguments do not fit; nothing is counted then
+  int64_t count_predictions(
+      const at::Tensor& images, const at::Tensor& labels, const at::Tensor& confusion, int64_t top = kTopPredictions);
 
   /// Publishes the current weights (parameters, buffers and attributes): predict() uses them until the next call.
   /// Training, convert() and move_to() leave the published weights as they are; load_state_dict() publishes the loaded
@@ -200,6 +208,7 @@ class RETORT_API Network : public torch::nn::Module {
   friend class NetworkState;
 
   NetworkOutput evaluate(const at::Tensor& input);
+  at::Tensor current_logits(const at::Tensor& images);
 
   std::unique_ptr<NetworkState> state_;
 };

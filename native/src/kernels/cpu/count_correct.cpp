@@ -2,10 +2,9 @@
 #include <ATen/core/Tensor.h>
 #include <torch/library.h>
 
-#include <algorithm>
-
 #include "tensor/cpu.h"
 #include "tensor/precision.h"
+#include "tensor/predicted.h"
 
 namespace retort::kernels {
 namespace {
@@ -19,7 +18,7 @@ void write_correct(const at::Tensor& logits, const at::Tensor& labels, const at:
   AT_DISPATCH_FLOATING_TYPES(rows.scalar_type(), "count_correct", [&] {
     const scalar_t* row = rows.const_data_ptr<scalar_t>();
     for (int64_t b = 0; b < rows.size(0); ++b, row += classes) {
-      correct += std::max_element(row, row + classes) - row == label[b];
+      correct += predicted(row, classes) == label[b];
     }
   });
   *count.mutable_data_ptr<double>() = static_cast<double>(correct);

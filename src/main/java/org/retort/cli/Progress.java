@@ -16,7 +16,7 @@ final class Progress implements AutoCloseable {
 
   private static final int TERMINAL_MILLIS = 200;
   private static final int PLAIN_MILLIS = 5000;
-  private static final int PLAIN_WIDTH = 120;
+  private static final int PLAIN_WIDTH = 160;
 
   /** Prints each state of the bar on a line of its own, the last one, which comes twice, once. */
   private static final class Lines implements Consumer<String> {

@@ -132,6 +132,7 @@ public class retort implements InfoMapper {
                     "retort::NetworkState",
                     "retort::Network::Network",
                     "retort::Network::forward",
+                    "retort::Network::count_predictions",
                     "retort::Network::compute",
                     "retort::Network::tensor_options",
                     "retort::Network::mutex",
