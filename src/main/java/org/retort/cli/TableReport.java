@@ -37,7 +37,8 @@ final class TableReport {
     return align(lines);
   }
 
-  private static String withDeviation(String format, Statistic statistic) {
+  /** Returns a mean with its deviation, if there is one. */
+  static String withDeviation(String format, Statistic statistic) {
     String mean = number(format, statistic.mean());
     return statistic.deviation() == null
         ? mean

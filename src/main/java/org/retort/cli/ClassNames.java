@@ -1,0 +1,27 @@
+package org.retort.cli;
+
+import java.util.List;
+import java.util.stream.IntStream;
+
+/** What reports call classes. */
+final class ClassNames {
+  private ClassNames() {}
+
+  /**
+   * Returns a name for each class.
+   *
+   * @param names those of the data; their numbers if there are none
+   * @param classes how many there are
+   */
+  static List<String> of(List<String> names, int classes) {
+    if (names.isEmpty()) {
+      return IntStream.range(0, classes).mapToObj(String::valueOf).toList();
+    }
+    if (names.size() != classes) {
+      throw new IllegalArgumentException(
+          "ClassNames: names must be one for each of the %d classes (got %d)"
+              .formatted(classes, names.size()));
+    }
+    return names;
+  }
+}
