@@ -1,3 +1,4 @@
+#include <retort/models/mlp.h>
 #include <retort/models/mobilenet_v2.h>
 #include <retort/models/networks.h>
 #include <retort/models/resnet.h>
@@ -5,6 +6,11 @@
 #include <retort/models/shufflenet_v2.h>
 #include <retort/models/vgg.h>
 #include <retort/models/wide_resnet.h>
+
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <utility>
 
 #include "models/image_network.h"
 #include "tensor/check.h"
@@ -89,6 +95,32 @@ constexpr Known kKnown[] = {
     {"ShuffleV1", shufflenet_v1, {}},
     {"ShuffleV2", shufflenet_v2, {}}};
 
+constexpr char kMlp[] = "mlp";
+constexpr char kMlpForm[] = "mlp_<units>_...";
+constexpr size_t kMostDigits = 9;  // so that no product of two sizes overflows
+
+/// The units of the hidden layers of "mlp_256_128", say; nothing for other names.
+std::optional<std::vector<int64_t>> hidden_sizes(const std::string& name) {
+  std::vector<int64_t> sizes;
+  size_t end = sizeof(kMlp) - 1;
+  if (name.compare(0, end, kMlp) != 0) return std::nullopt;
+  while (end < name.size()) {
+    if (name[end] != '_') return std::nullopt;
+    const size_t start = end + 1;
+    end = std::min(name.find_first_not_of("0123456789", start), name.size());
+    const size_t digits = end - start;
+    if (digits == 0 || digits > kMostDigits || name[start] == '0') return std::nullopt;
+    sizes.push_back(std::stoll(name.substr(start, digits)));
+  }
+  return sizes.empty() ? std::nullopt : std::optional(sizes);
+}
+
+std::shared_ptr<Network> mlp(std::vector<int64_t> sizes, int64_t classes, int64_t inputs) {
+  sizes.insert(sizes.begin(), inputs);
+  sizes.push_back(classes);
+  return make_mlp({std::move(sizes)});
+}
+
 }  // namespace
 
 std::vector<std::string> network_names() {
@@ -97,12 +129,24 @@ std::vector<std::string> network_names() {
   return names;
 }
 
+std::vector<std::string> network_name_forms() {
+  std::vector<std::string> forms = network_names();
+  forms.emplace_back(kMlpForm);
+  return forms;
+}
+
+bool is_network_name(const std::string& name) {
+  return std::any_of(std::begin(kKnown), std::end(kKnown), [&](const Known& known) { return name == known.name; }) ||
+         hidden_sizes(name);
+}
+
 std::shared_ptr<Network> make_network(const std::string& name, int64_t classes, int64_t input_channels) {
   check_counts("make_network", classes, input_channels);
   for (const Known& known : kKnown) {
     if (name == known.name) return known.make(known.size, classes, input_channels);
   }
-  fail("make_network: name must be ", one_of(network_names(), name));
+  if (const auto sizes = hidden_sizes(name)) return mlp(*sizes, classes, input_channels);
+  fail("make_network: name must be ", one_of(network_name_forms(), name));
 }
 
 }  // namespace retort

@@ -447,9 +447,27 @@ TEST_F(NamedNetworksTest, RejectsArguments) {
       error_of([] { make_network("resnet9", 10); }),
       c10::str(
           "make_network: name must be one of ", c10::Join(", ", network_names()),
-          " (got resnet9, did you mean resnet8?)"));
+          ", mlp_<units>_... (got resnet9, did you mean resnet8?)"));
   EXPECT_EQ(error_of([] { make_network("vgg8", 0); }), "make_network: classes must be positive (got 0)");
   EXPECT_EQ(error_of([] { make_network("vgg8", 10, -1); }), "make_network: input channels must be positive (got -1)");
+}
+
+TEST_F(NamedNetworksTest, MlpHasTheLayersOfItsName) {
+  const auto network = make_network("mlp_8_5", 3, 12);
+  const auto weights = network->state_dict();
+  EXPECT_EQ(weights["0.weight"].sizes(), at::IntArrayRef({8, 12}));
+  EXPECT_EQ(weights["2.weight"].sizes(), at::IntArrayRef({5, 8}));
+  EXPECT_EQ(weights["4.weight"].sizes(), at::IntArrayRef({3, 5}));
+  EXPECT_EQ(weights.size(), 6u);
+  for (const std::string name : {"mlp_1", "mlp_256_128", "mlp_999999999", "resnet8"}) {
+    EXPECT_TRUE(is_network_name(name)) << name;
+  }
+  for (const std::string name :
+       {"", "mlp", "mlp_", "mlp_0", "mlp_08", "mlp_8_", "mlp__8", "mlp_-8", "mlp_8x", "mlp8", "xmlp_8",
+        "mlp_1000000000", "mlp_<units>_...", "resnet9"}) {
+    EXPECT_FALSE(is_network_name(name)) << name;
+    EXPECT_NE(error_of([&] { make_network(name, 3, 12); }), "") << name;
+  }
 }
 
 TEST_F(NamedNetworksTest, WeightsAreDrawnAsPublished) {

@@ -10,14 +10,22 @@
 
 namespace retort {
 
-/// The names that make_network() accepts, which are RepDistiller's: resnet8, …, wrn_16_1, …, vgg8, …, MobileNetV2,
-/// ShuffleV1, ShuffleV2.
+/// The fixed names that make_network() accepts, which are RepDistiller's: resnet8, …, wrn_16_1, …, vgg8, …,
+/// MobileNetV2, ShuffleV1, ShuffleV2.
 RETORT_API std::vector<std::string> network_names();
 
-/// Makes an image network by its RepDistiller name, with newly initialised weights: a make_resnet, make_wide_resnet,
-/// make_vgg, make_mobilenet_v2, make_shufflenet_v1 or make_shufflenet_v2 of the sizes that the name implies.
+/// What a name may be, for messages: network_names(), then "mlp_<units>_...", which stands for many.
+RETORT_API std::vector<std::string> network_name_forms();
+
+/// Whether make_network() accepts a name: one of network_names(), or "mlp_" with the units of each hidden layer between
+/// underscores, e.g. mlp_256_128, each from 1 to 999999999.
+RETORT_API bool is_network_name(const std::string& name);
+
+/// Makes a network by its name, with newly initialised weights: a make_resnet, make_wide_resnet, make_vgg,
+/// make_mobilenet_v2, make_shufflenet_v1 or make_shufflenet_v2 of the sizes that the RepDistiller name implies, or a
+/// make_mlp of the hidden layers that the name tells.
 /// @param classes number of classes
-/// @param input_channels channels of the images
+/// @param input_channels channels of the images; for mlp_... the elements of one sample, e.g. channels · height · width
 /// @throws c10::ValueError if there is no network of that name, or a number is not positive
 RETORT_API std::shared_ptr<Network> make_network(const std::string& name, int64_t classes, int64_t input_channels = 3);
 

@@ -35,14 +35,14 @@ final class OptionValues {
     }
     if (NetworkRecipe.isProgram(name)) {
       requireFile(command, option, Path.of(name));
-    } else if (!Networks.names().contains(name)) {
+    } else if (!Networks.isName(name)) {
       throw wrong(
           command,
           "%s must be one of %s (got %s)"
               .formatted(
                   option,
-                  String.join(", ", Networks.names()),
-                  Spelling.got(name, Networks.names())));
+                  String.join(", ", Networks.nameForms()),
+                  Spelling.got(name, Networks.nameForms())));
     }
   }
 

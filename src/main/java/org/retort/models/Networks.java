@@ -9,12 +9,15 @@ import org.retort.internal.Arguments;
 import org.retort.internal.Native;
 import org.retort.internal.StringLists;
 
-/** Native networks for images by the names that RepDistiller gives them. */
+/**
+ * Native networks by name: those for images as RepDistiller calls them, and multilayer perceptrons,
+ * for example for the rows of a table.
+ */
 public final class Networks {
   private Networks() {}
 
   /**
-   * The names that {@link #create} knows.
+   * The fixed names that {@link #create} knows.
    *
    * @return {@code resnet8}, …, {@code wrn_16_1}, …, {@code vgg8}, …, {@code MobileNetV2}, {@code
    *     ShuffleV1}, {@code ShuffleV2}
@@ -29,13 +32,42 @@ public final class Networks {
   }
 
   /**
+   * What a name may be, for messages.
+   *
+   * @return {@link #names}, then {@code mlp_<units>_...}, which stands for many
+   */
+  public static List<String> nameForms() {
+    return Native.call(
+        () -> {
+          try (StringVector forms = retort.network_name_forms()) {
+            return StringLists.toList(forms);
+          }
+        });
+  }
+
+  /**
+   * Tells whether {@link #create} knows a name.
+   *
+   * @param name any text
+   * @return whether it is one of {@link #names}, or {@code mlp} and the units of each hidden layer
+   *     after underscores, from 1 to 999,999,999, for example {@code mlp_256_128}
+   * @throws IllegalArgumentException if it is null
+   */
+  public static boolean isName(String name) {
+    Arguments.notNull(name, "Networks.isName", "name");
+    return Native.call(() -> retort.is_network_name(name));
+  }
+
+  /**
    * Makes a network with new weights: a {@link ResNet}, {@link WideResNet}, {@link Vgg}, {@link
    * MobileNetV2}, {@link ShuffleNetV1} or {@link ShuffleNetV2} of the sizes that the name stands
-   * for, with the taps and the state dict described there, though not of that Java class.
+   * for, or an {@link Mlp} of the hidden layers that it tells, with the taps and the state dict
+   * described there, though not of that Java class.
    *
-   * @param name one of {@link #names}
+   * @param name {@linkplain #isName known}
    * @param classes number of classes, positive
-   * @param inputChannels channels of the images, positive
+   * @param inputChannels channels of the images, positive; for {@code mlp_256_128} and the like the
+   *     number of elements of one sample: the features of a row, or channels · height · width
    * @return a new network
    * @throws IllegalArgumentException if the name is null or a number is not positive
    * @throws org.retort.RetortException if there is no network of that name; the message lists them

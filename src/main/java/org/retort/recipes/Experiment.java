@@ -140,10 +140,10 @@ public final class Experiment {
    * @throws RecipeException if there is no such network
    */
   public Network network(String name, long seed) {
-    if (!Networks.names().contains(name)) {
+    if (!Networks.isName(name)) {
       throw new RecipeException(
           "network must be one of %s (got %s)"
-              .formatted(String.join(", ", Networks.names()), name));
+              .formatted(String.join(", ", Networks.nameForms()), name));
     }
     return network(NetworkRecipe.of(name), preprocessing(), Set.of(), seed);
   }

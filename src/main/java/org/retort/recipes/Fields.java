@@ -14,6 +14,7 @@ import java.util.Set;
 import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Supplier;
+import org.retort.models.Networks;
 import org.snakeyaml.engine.v2.nodes.MappingNode;
 import org.snakeyaml.engine.v2.nodes.Node;
 import org.snakeyaml.engine.v2.nodes.NodeTuple;
@@ -145,9 +146,22 @@ final class Fields {
   String choice(String key, Collection<String> choices) {
     String text = text(key);
     if (!choices.contains(text)) {
-      throw wrong(key, "be one of " + String.join(", ", choices), Spelling.got(text, choices));
+      throw notOneOf(key, text, choices);
     }
     return text;
+  }
+
+  private RecipeException notOneOf(String key, String text, Collection<String> choices) {
+    return wrong(key, "be one of " + String.join(", ", choices), Spelling.got(text, choices));
+  }
+
+  /** Returns the name of a network, which must be there. */
+  String network(String key) {
+    String name = text(key);
+    if (!Networks.isName(name)) {
+      throw notOneOf(key, name, Networks.nameForms());
+    }
+    return name;
   }
 
   /** Returns a list of texts that must be there. */

@@ -57,7 +57,7 @@ public record NetworkRecipe(
       return ofProgram(fields.path(KEY), taps, weights, fields.place());
     }
     return new NetworkRecipe(
-        fields.choice(KEY, Networks.names()), Optional.empty(), List.of(), weights, fields.place());
+        fields.network(KEY), Optional.empty(), List.of(), weights, fields.place());
   }
 
   private static NetworkRecipe ofProgram(

@@ -125,7 +125,7 @@ final class MainTest {
     String line =
         message
             .replace("{methods}", String.join(", ", Recipes.load("digits").methodNames()))
-            .replace("{networks}", String.join(", ", Networks.names()))
+            .replace("{networks}", String.join(", ", Networks.nameForms()))
             .replace("{recipes}", String.join(", ", Recipes.names()));
     assertRefused(2, "retort distill: " + line, ("distill " + arguments).split(" ", -1));
   }

@@ -5,6 +5,7 @@ import static org.retort.testing.Failures.assertIllegal;
 import static org.retort.testing.Failures.assertRefused;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
 import org.bytedeco.javacpp.PointerScope;
@@ -68,6 +69,46 @@ final class NetworksTest {
         assertThat(network.taps()).as(name).contains("stem", "layer3", "layer3.pre", "embedding");
       }
     }
+  }
+
+  @Test
+  void create_mlp_hasTheLayersOfItsName() {
+    try (Network network = Networks.create("mlp_8_5", 3, 12);
+        Network made = Mlp.of(12, 8, 5, 3)) {
+      network.probe(12);
+      assertThat(network.classes()).isEqualTo(3);
+      assertThat(network.taps()).isEqualTo(made.taps());
+      assertThat(network.parameterCount()).isEqualTo(made.parameterCount());
+      assertThat(network.stateDict().keySet()).containsExactlyElementsOf(made.stateDict().keySet());
+    }
+  }
+
+  @Test
+  void isName_ofEveryForm_isTrue() {
+    assertThat(Networks.names()).allMatch(Networks::isName);
+    assertThat(List.of("mlp_1", "mlp_256_128", "mlp_999999999")).allMatch(Networks::isName);
+    assertThat(
+            List.of(
+                "",
+                "mlp",
+                "mlp_",
+                "mlp_0",
+                "mlp_08",
+                "mlp_8_",
+                "mlp__8",
+                "mlp_-8",
+                "mlp_8x",
+                "mlp8",
+                "MLP_8",
+                "mlp_1000000000",
+                "mlp_<units>_...",
+                "resnet9"))
+        .noneMatch(Networks::isName);
+    assertThat(Networks.nameForms())
+        .startsWith(Networks.names().toArray(new String[0]))
+        .endsWith("mlp_<units>_...")
+        .hasSize(Networks.names().size() + 1);
+    assertIllegal(() -> Networks.isName(null), "Networks.isName: name must be given (got null)");
   }
 
   @ParameterizedTest
@@ -156,7 +197,7 @@ final class NetworksTest {
     assertRefused(
         () -> Networks.create("resnet9", 10, 3),
         "make_network: name must be one of "
-            + String.join(", ", Networks.names())
+            + String.join(", ", Networks.nameForms())
             + " (got resnet9, did you mean resnet8?)");
     assertIllegal(
         () -> Networks.create(null, 10, 3), "Networks.create: name must be given (got null)");
