@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <istream>
+#include <limits>
 #include <map>
 #include <memory>
 #include <ostream>
@@ -533,6 +534,26 @@ inline void augment(
   retort::augment_into(
       result, tensor_of(images, {batch, channels, height, width}, at::kFloat), tensor_of(indices, {batch}, at::kLong),
       options, seed, round);
+}
+
+// ---- tables ---------------------------------------------------------------------------------------------------------
+
+/// The mean and the standard deviation (of the values themselves, not estimated for more) of a table's column, in
+/// float64 and one after the other, so that every machine gets the same. Differences from the first value keep the
+/// digits of a mean that is far from 0. A deviation that float32 can't divide by, such as a constant's, becomes 1.
+inline void column_moments(const float* values, int64_t count, ChannelNumber* mean_and_deviation) {
+  const double first = values[0];
+  double sum = 0;
+  for (int64_t i = 0; i < count; ++i) sum += values[i] - first;
+  const double shift = sum / static_cast<double>(count);
+  double squares = 0;
+  for (int64_t i = 0; i < count; ++i) {
+    const double difference = values[i] - first - shift;
+    squares += difference * difference;
+  }
+  const double deviation = std::sqrt(squares / static_cast<double>(count));
+  mean_and_deviation[0] = first + shift;
+  mean_and_deviation[1] = deviation < std::numeric_limits<float>::min() ? 1 : deviation;
 }
 
 // ---- stored outputs -------------------------------------------------------------------------------------------------
