@@ -37,6 +37,18 @@ public interface Dataset {
   ImageShape shape();
 
   /**
+   * What a network sees of one sample, without the batch: by default channels, height and width of
+   * {@link #shape}. Rows of a table are [features], though their {@link #shape} is [features, 1,
+   * 1].
+   *
+   * @return a new array of positive sizes, whose product is the number of values of the shape
+   */
+  default long[] inputShape() {
+    ImageShape shape = shape();
+    return new long[] {shape.channels(), shape.height(), shape.width()};
+  }
+
+  /**
    * The class of an image. Does not read the image.
    *
    * @param index from 0 to size − 1

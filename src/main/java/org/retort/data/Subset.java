@@ -96,6 +96,11 @@ public final class Subset implements Dataset {
   }
 
   @Override
+  public long[] inputShape() {
+    return whole.inputShape();
+  }
+
+  @Override
   public int label(int index) {
     Arguments.between(index, 0, indices.length - 1, "Subset.label", "index");
     return whole.label(indices[index]);

@@ -26,6 +26,11 @@ class ForwardingDataset implements Dataset {
   }
 
   @Override
+  public long[] inputShape() {
+    return images.inputShape();
+  }
+
+  @Override
   public int label(int index) {
     return images.label(index);
   }

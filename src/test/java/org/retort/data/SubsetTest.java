@@ -15,10 +15,23 @@ final class SubsetTest {
     assertThat(subset.size()).isEqualTo(3);
     assertThat(subset.classes()).isEqualTo(NumberedDataset.CLASSES);
     assertThat(subset.shape()).isEqualTo(WHOLE.shape());
+    assertThat(subset.inputShape()).containsExactly(2, 3, 4);
     assertThat(subset.label(0)).isEqualTo(2);
     assertThat(subset.label(1)).isEqualTo(3);
     assertThat(subset.indexInWhole(2)).isEqualTo(9);
     assertThat(Values.of(subset, 1)).isEqualTo(NumberedDataset.valuesOf(3));
+  }
+
+  @Test
+  void inputShape_ofTheWhole_isThatOfTheSubset() {
+    Dataset flat =
+        new ForwardingDataset(WHOLE) {
+          @Override
+          public long[] inputShape() {
+            return new long[] {24};
+          }
+        };
+    assertThat(Subset.of(flat, 1).inputShape()).containsExactly(24);
   }
 
   @Test
