@@ -29,6 +29,10 @@ public final class NativeFiles {
 
   private NativeFiles() {}
 
+  private interface Writer {
+    void write(OutputStream stream) throws IOException;
+  }
+
   private interface Work {
     void run() throws IOException;
   }
@@ -56,9 +60,24 @@ public final class NativeFiles {
           toMemory.accept(bytes);
           attempt(
               function + ": file must be one that can be written (got " + file + ": ",
-              () -> replace(file, bytes));
+              () -> replace(file, stream -> write(bytes, stream)));
           return file;
         });
+  }
+
+  /**
+   * Saves what Java has made to a file of any file system, which is complete or as it was.
+   *
+   * @param function the caller's name, for error messages
+   * @param file where to write
+   * @param content what the file is to hold
+   * @throws FileException if the file can't be written
+   */
+  public static void saveContent(String function, Path file, byte[] content) {
+    Arguments.notNull(file, function, "file");
+    attempt(
+        function + ": file must be one that can be written (got " + file + ": ",
+        () -> replace(file, stream -> stream.write(content)));
   }
 
   /**
@@ -294,7 +313,7 @@ public final class NativeFiles {
   }
 
   /** Replaces a file of any file system. */
-  private static void replace(Path file, NativeBytes bytes) throws IOException {
+  private static void replace(Path file, Writer content) throws IOException {
     if (Files.isDirectory(file)) {
       throw new FileSystemException(file.toString(), null, "Is a directory");
     }
@@ -305,7 +324,7 @@ public final class NativeFiles {
       try (OutputStream stream =
           Files.newOutputStream(
               temporary, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-        write(bytes, stream);
+        content.write(stream);
       }
       try {
         Files.move(
