@@ -1,0 +1,170 @@
+package org.retort.data;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * The cells of one column of a table, four bytes each: numbers, or the numbers of texts in a list
+ * of those that are different. A column that may be either has such a list until it is too long;
+ * then it is one of numbers, which a few other texts don't change.
+ */
+final class Cells {
+  /** What a column is by its options. */
+  enum Kind {
+    NUMBERS,
+    TEXTS,
+    EITHER
+  }
+
+  private static final int MISSING = -1;
+  private static final int FIRST_CAPACITY = 1024;
+
+  private final Kind kind;
+  private final int mostTexts;
+
+  /** What differs, and the number that it is, NaN if it is none. */
+  private final List<String> texts = new ArrayList<>();
+
+  private final Map<String, Integer> codeOf = new HashMap<>();
+  private float[] valueOf = new float[0];
+
+  private int @Nullable [] codes; // of the rows; null if these are numbers
+  private float @Nullable [] numbers; // of the rows; NaN for a missing one and for other texts
+  private final Map<Integer, String> others = new HashMap<>(); // by rows of numbers
+  private int size;
+
+  /** Starts a column that has at most {@code mostTexts} different texts. */
+  Cells(Kind kind, int mostTexts) {
+    this.kind = kind;
+    this.mostTexts = mostTexts;
+    if (kind == Kind.NUMBERS) {
+      numbers = new float[FIRST_CAPACITY];
+    } else {
+      codes = new int[FIRST_CAPACITY];
+    }
+  }
+
+  /** Adds a cell, null for a missing one. Returns which rule it breaks, or null. */
+  @Nullable String add(@Nullable String text) {
+    if (codes != null) {
+      int code = text == null ? MISSING : code(text);
+      if (code < texts.size()) {
+        codes = codes.length > size ? codes : Arrays.copyOf(codes, larger());
+        codes[size++] = code;
+        return null;
+      }
+      if (kind == Kind.TEXTS) {
+        return tooMany();
+      }
+      toNumbers();
+    }
+    return addNumber(text);
+  }
+
+  /** The number of a text, maybe a new one; the number of all texts if there are too many. */
+  private int code(String text) {
+    Integer known = codeOf.get(text);
+    if (known != null) {
+      return known;
+    }
+    int code = texts.size();
+    if (code == mostTexts) {
+      return code;
+    }
+    texts.add(text);
+    codeOf.put(text, code);
+    valueOf = valueOf.length > code ? valueOf : Arrays.copyOf(valueOf, 2 * code + 16);
+    valueOf[code] = NumberText.value(text);
+    return code;
+  }
+
+  private void toNumbers() {
+    float[] values = new float[Math.max(codes.length, FIRST_CAPACITY)];
+    for (int row = 0; row < size; row++) {
+      values[row] = number(row);
+      if (Float.isNaN(values[row]) && !isMissing(row) && others.size() <= mostTexts) {
+        others.put(row, texts.get(codes[row]));
+      }
+    }
+    numbers = values;
+    codes = null;
+    texts.clear();
+    codeOf.clear();
+    valueOf = new float[0];
+  }
+
+  private @Nullable String addNumber(@Nullable String text) {
+    float value = text == null ? Float.NaN : NumberText.value(text);
+    if (text != null && kind == Kind.NUMBERS && !Float.isFinite(value)) {
+      return ruleOfNumbers(value);
+    }
+    if (text != null && Float.isNaN(value)) {
+      others.put(size, text);
+      if (others.size() > mostTexts) {
+        return "be a number, or its column have " + mostTexts + " different texts at most";
+      }
+    }
+    numbers = numbers.length > size ? numbers : Arrays.copyOf(numbers, larger());
+    numbers[size++] = value;
+    return null;
+  }
+
+  private int larger() {
+    return (int) Math.min(size + size / 2L + FIRST_CAPACITY, Integer.MAX_VALUE - 8);
+  }
+
+  static String ruleOfNumbers(float value) {
+    return Float.isNaN(value) ? "be a number" : "be finite and within float32's range";
+  }
+
+  private String tooMany() {
+    return "be one of " + mostTexts + " different texts at most";
+  }
+
+  boolean isMissing(int row) {
+    return codes == null
+        ? Float.isNaN(numbers[row]) && !others.containsKey(row)
+        : codes[row] == MISSING;
+  }
+
+  /** The number in a row: NaN if it is missing or none, infinite if it is out of range. */
+  float number(int row) {
+    if (codes == null) {
+      return numbers[row];
+    }
+    return codes[row] == MISSING ? Float.NaN : valueOf[codes[row]];
+  }
+
+  /** Whether texts are known, as {@link #code} and {@link #texts}. */
+  boolean hasTexts() {
+    return codes != null;
+  }
+
+  /** The number of a row's text in {@link #texts}, negative if it is missing. */
+  int code(int row) {
+    return codes[row];
+  }
+
+  /** The number of a text that is there. */
+  int codeOf(String text) {
+    return codeOf.get(text);
+  }
+
+  /** The different texts, in the order in which they were found. */
+  List<String> texts() {
+    return texts;
+  }
+
+  /** What messages show of a row. */
+  String text(int row) {
+    if (codes != null) {
+      return codes[row] == MISSING ? "" : texts.get(codes[row]);
+    }
+    String other = others.get(row);
+    return other == null ? Float.toString(numbers[row]) : other;
+  }
+}
