@@ -1,5 +1,6 @@
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
+#include <retort/models/mlp.h>
 #include <retort/models/predictor.h>
 #include <retort/models/resnet.h>
 #include <retort/models/torchscript.h>
@@ -76,6 +77,46 @@ TEST_F(NetworkPreprocessingTest, IsThatOfTheStepForBothNetworks) {
   EXPECT_TRUE(close(student_->predict(images_), expected->predict(normalized(images_, kOfStep)), 1e-5));
   const at::Tensor predicted = expected->predict(normalized(images_, kOfStep)).argmax(1);
   EXPECT_EQ(student_->accuracy(images_, predicted), 1.0);
+}
+
+TEST_F(NetworkPreprocessingTest, NormalizesEachFeatureOfRows) {
+  constexpr int64_t kFeatures = 300;
+  Preprocessing of_rows;
+  of_rows.input_shape = {kFeatures};
+  for (int64_t i = 0; i < kFeatures; ++i) {
+    of_rows.mean.push_back(0.1 * static_cast<double>(i) - 7);
+    of_rows.deviation.push_back(0.5 + 0.01 * static_cast<double>(i));
+  }
+  const at::Tensor rows = 5 * at::randn({6, kFeatures});
+  const at::Tensor prepared = (rows - at::tensor(of_rows.mean, at::kFloat)) / at::tensor(of_rows.deviation, at::kFloat);
+  const at::Tensor labels = at::randint(4, {6}, at::kLong);
+  const auto student = make_mlp({{kFeatures, 5, 4}});
+  const auto expected = make_mlp({{kFeatures, 5, 4}});
+  std::stringstream weights;
+  student->save_state_dict(weights);
+  expected->load_state_dict(weights);
+
+  const auto trained = [&](const std::shared_ptr<Network>& network, const Preprocessing& preprocessing) {
+    TrainingStepOptions options;
+    options.student = network;
+    options.preprocessing = preprocessing;
+    options.input_shape = {kFeatures};
+    TrainingStep step(options);
+    const at::Tensor& images = preprocessing.mean.empty() ? prepared : rows;
+    step.run({images, labels, at::Tensor(), at::Tensor()});
+    EXPECT_TRUE(close(network->predict(images), expected->predict(prepared), 1e-4));
+  };
+  trained(expected, {});
+  trained(student, of_rows);
+  for (const auto& [name, weight] : expected->state_dict()) {
+    EXPECT_TRUE(close(student->state_dict()[name], weight, 1e-4)) << name;
+  }
+
+  student->save_state_dict(folder_.file("student.pt"));
+  const auto loaded = make_mlp({{kFeatures, 5, 4}});
+  loaded->load_state_dict(folder_.file("student.pt"));
+  EXPECT_EQ(loaded->preprocessing(), of_rows);
+  EXPECT_TRUE(same_bits(loaded->predict(rows), student->predict(rows)));
 }
 
 TEST_F(NetworkPreprocessingTest, TakesBytesAndChannelsLast) {

@@ -89,6 +89,18 @@ final class ArchitectureTest {
           .dependOnClassesThat()
           .resideInAPackage("io.micrometer..");
 
+  /** The command line has all libraries. */
+  @ArchTest
+  static final ArchRule CSV_IS_NEEDED_BY_TABLES_ONLY =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage(ROOT + ".cli..")
+          .and()
+          .doNotHaveFullyQualifiedName(ROOT + ".data.CsvText")
+          .should()
+          .dependOnClassesThat()
+          .resideInAPackage("org.apache.commons..");
+
   /** A runtime may lack the module jdk.jfr. */
   @ArchTest
   static final ArchRule FLIGHT_RECORDER_IS_NEEDED_BY_EVENTS_ONLY =

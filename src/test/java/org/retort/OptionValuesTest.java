@@ -28,7 +28,10 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.retort.data.Augmentation;
 import org.retort.data.ImageShape;
+import org.retort.data.MissingValues;
 import org.retort.data.Split;
+import org.retort.data.TableOptions;
+import org.retort.data.UnknownCategories;
 import org.retort.losses.CrdLoss;
 import org.retort.losses.DkdLoss;
 import org.retort.losses.FspLoss;
@@ -189,7 +192,20 @@ final class OptionValuesTest {
         new Pair(
             new Augmentation.Cutout(8, List.of()),
             new Augmentation.Cutout(16, List.of(0.5, 0.25, 0.125))),
-        new Pair(new ImageShape(3, 8, 8), new ImageShape(1, 4, 4)));
+        new Pair(new ImageShape(3, 8, 8), new ImageShape(1, 4, 4)),
+        new Pair(
+            TableOptions.of("label"),
+            new TableOptions(
+                "class",
+                ';',
+                List.of("-"),
+                List.of("a", "b"),
+                List.of("c"),
+                List.of("a"),
+                List.of("b"),
+                List.of("no", "yes"),
+                MissingValues.MEAN,
+                UnknownCategories.ZEROS)));
   }
 
   static Stream<Record> values() {
