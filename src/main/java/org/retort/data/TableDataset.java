@@ -197,6 +197,7 @@ public final class TableDataset implements Dataset {
   @Override
   public void read(int index, FloatBuffer image) {
     Arguments.between(index, 0, labels.length - 1, "TableDataset.read", "index");
+    BytePixels.requireRoom(image, shape.values());
     for (int i = 0; i < cells.length; i++) {
       float value = value(i, index);
       int features = columns.columns().get(i).features();

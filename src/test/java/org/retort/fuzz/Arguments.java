@@ -21,6 +21,8 @@ import org.retort.data.CsvDataset;
 import org.retort.data.Dataset;
 import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
+import org.retort.data.Table;
+import org.retort.data.TableColumns;
 import org.retort.losses.ProgramLoss;
 import org.retort.models.Network;
 import org.retort.train.StepCheckpoint;
@@ -118,6 +120,12 @@ final class Arguments {
     }
     if (type == Digits.class) {
       return fixtures.data().digits();
+    }
+    if (type == Table.class) {
+      return fixtures.data().table();
+    }
+    if (type == TableColumns.class) {
+      return fixtures.data().columns();
     }
     if (Dataset.class.isAssignableFrom(type)) {
       return fixtures.dataset(type);

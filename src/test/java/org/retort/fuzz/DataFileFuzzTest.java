@@ -26,6 +26,10 @@ import org.retort.data.Dataset;
 import org.retort.data.IdxDataset;
 import org.retort.data.ImageFolder;
 import org.retort.data.ImageShape;
+import org.retort.data.Table;
+import org.retort.data.TableColumns;
+import org.retort.data.TableDataset;
+import org.retort.data.TableOptions;
 
 /**
  * Reads files of data damaged at random, the same ones every time: they are read, or refused with
@@ -72,6 +76,29 @@ final class DataFileFuzzTest {
   void csv_damagedAtRandom_isReadOrRefused() throws IOException {
     ImageShape shape = new ImageShape(3, 2, 2);
     assertAnyIsReadOrRefused(data.files().get(3), file -> CsvDataset.builder(file, shape).open());
+  }
+
+  @Test
+  void table_damagedAtRandom_isReadOrRefused() throws IOException {
+    assertAnyIsReadOrRefused(
+        data.tableFile(),
+        file -> {
+          Table table = Table.read(file, TableOptions.of("class"));
+          return TableDataset.of(table, table.fit());
+        });
+    assertAnyIsReadOrRefused(data.tableFile(), file -> TableDataset.open(file, data.columns()));
+  }
+
+  @Test
+  void columns_damagedAtRandom_areReadOrRefused() throws IOException {
+    Path file = folder.resolve("columns.csv");
+    assertAnyIsReadOrRefused(
+        file,
+        damaged -> {
+          TableColumns columns = TableColumns.read(damaged);
+          assertThat(columns.mean()).hasSize(columns.features());
+          return data.datasets(CsvDataset.class).get(0);
+        });
   }
 
   @ParameterizedTest

@@ -17,6 +17,10 @@ import org.retort.data.IdxDataset;
 import org.retort.data.ImageFolder;
 import org.retort.data.ImageShape;
 import org.retort.data.Subset;
+import org.retort.data.Table;
+import org.retort.data.TableColumns;
+import org.retort.data.TableDataset;
+import org.retort.data.TableOptions;
 
 /** Small files of data, the data sets of them, and batches. */
 final class DataFixtures implements AutoCloseable {
@@ -29,6 +33,9 @@ final class DataFixtures implements AutoCloseable {
   private final Path labels;
   private final Path csv;
   private final Path classes;
+  private final Path tableFile;
+  private final Table table;
+  private final TableColumns columns;
   private final List<Dataset> datasets;
   private DatasetBatches batches;
 
@@ -46,12 +53,17 @@ final class DataFixtures implements AutoCloseable {
       Path file = Files.createDirectories(classes.resolve(name)).resolve("image.png");
       ImageIO.write(image, "png", file.toFile());
     }
+    tableFile = Files.writeString(folder.resolve("table.csv"), tableText());
+    table = Table.read(tableFile, TableOptions.of("class"));
+    columns = table.fit();
+    columns.write(folder.resolve("columns.csv"));
     datasets =
         List.of(
             CifarDataset.cifar10(cifar),
             IdxDataset.open(images, labels),
             csv().open(),
             ImageFolder.open(classes, SHAPE),
+            TableDataset.of(table, columns),
             Subset.of(digits.train(), 5, 3, 8, 1, 2, 9, 6, 7, 0, 4, 10, 11, 12, 13, 14, 15));
     renew();
   }
@@ -63,6 +75,14 @@ final class DataFixtures implements AutoCloseable {
       file.putInt(dimension);
     }
     return file.array();
+  }
+
+  private static String tableText() {
+    StringBuilder text = new StringBuilder("number,\"a \"\"text\"\"\",class\n");
+    for (int i = 0; i < 20; i++) {
+      text.append(i / 4.0).append(",\"").append(i % 3).append(",\n\",").append(i % 2).append('\n');
+    }
+    return text.toString();
   }
 
   /** Makes batches anew, whatever was done to them. */
@@ -79,6 +99,18 @@ final class DataFixtures implements AutoCloseable {
   /** Returns data sets of a class, or all if that is an abstract one. */
   List<Dataset> datasets(Class<?> type) {
     return datasets.stream().filter(type::isInstance).toList();
+  }
+
+  Path tableFile() {
+    return tableFile;
+  }
+
+  Table table() {
+    return table;
+  }
+
+  TableColumns columns() {
+    return columns;
   }
 
   Digits digits() {
