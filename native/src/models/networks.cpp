@@ -1,3 +1,4 @@
+#include <c10/util/accumulate.h>
 #include <retort/models/mlp.h>
 #include <retort/models/mobilenet_v2.h>
 #include <retort/models/networks.h>
@@ -147,6 +148,15 @@ std::shared_ptr<Network> make_network(const std::string& name, int64_t classes, 
   }
   if (const auto sizes = hidden_sizes(name)) return mlp(*sizes, classes, input_channels);
   fail("make_network: name must be ", one_of(network_name_forms(), name));
+}
+
+std::shared_ptr<Network> make_network_for(
+    const std::string& name, int64_t classes, const std::vector<int64_t>& input_shape) {
+  const bool are_positive = std::all_of(input_shape.begin(), input_shape.end(), [](int64_t size) { return size > 0; });
+  RETORT_CHECK(
+      !input_shape.empty() && are_positive, "make_network_for: input shape must have positive sizes (got ",
+      at::IntArrayRef(input_shape), ")");
+  return make_network(name, classes, hidden_sizes(name) ? c10::multiply_integers(input_shape) : input_shape[0]);
 }
 
 }  // namespace retort

@@ -470,6 +470,20 @@ TEST_F(NamedNetworksTest, MlpHasTheLayersOfItsName) {
   }
 }
 
+TEST_F(NamedNetworksTest, AreMadeForSamplesOfAShape) {
+  EXPECT_EQ(make_network_for("vgg8", 5, {1, 16, 8})->predict(at::zeros({2, 1, 16, 8})).size(1), 5);
+  EXPECT_EQ(make_network_for("mlp_3", 5, {2, 4, 4})->predict(at::zeros({2, 2, 4, 4})).size(1), 5);
+  EXPECT_EQ(make_network_for("mlp_3", 5, {7})->predict(at::zeros({2, 7})).size(1), 5);
+  EXPECT_EQ(
+      error_of([] { make_network_for("mlp_3", 5, {}); }),
+      "make_network_for: input shape must have positive sizes (got [])");
+  EXPECT_EQ(
+      error_of([] {
+        make_network_for("vgg8", 5, {3, 0, 8});
+      }),
+      "make_network_for: input shape must have positive sizes (got [3, 0, 8])");
+}
+
 TEST_F(NamedNetworksTest, WeightsAreDrawnAsPublished) {
   const auto deviation = [](const at::Tensor& weight) { return weight.std().item<double>(); };
   // Over the fan out: sqrt(2 / (kernel² out)).

@@ -29,4 +29,11 @@ RETORT_API bool is_network_name(const std::string& name);
 /// @throws c10::ValueError if there is no network of that name, or a number is not positive
 RETORT_API std::shared_ptr<Network> make_network(const std::string& name, int64_t classes, int64_t input_channels = 3);
 
+/// Makes a network by its name for samples of a shape: make_network() with its channels or, for mlp_..., with all its
+/// elements.
+/// @param input_shape of one sample without the batch, channels first: {3, 32, 32}, or {features} for rows of a table
+/// @throws c10::ValueError as make_network(), and if the shape has no sizes or one is not positive
+RETORT_API std::shared_ptr<Network> make_network_for(
+    const std::string& name, int64_t classes, const std::vector<int64_t>& input_shape);
+
 }  // namespace retort

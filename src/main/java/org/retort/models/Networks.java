@@ -3,6 +3,7 @@ package org.retort.models;
 import static org.retort.internal.Arguments.check;
 
 import java.util.List;
+import org.bytedeco.pytorch.LongVector;
 import org.bytedeco.pytorch.StringVector;
 import org.retort.bindings.global.retort;
 import org.retort.internal.Arguments;
@@ -77,6 +78,31 @@ public final class Networks {
     Arguments.notNull(name, function, "name");
     checkCounts(function, classes, inputChannels);
     return Native.call(() -> new NamedNetwork(retort.make_network(name, classes, inputChannels)));
+  }
+
+  /**
+   * Makes a network for samples of a shape: {@link #create} with its channels or, for {@code
+   * mlp_256_128} and the like, with all its elements.
+   *
+   * @param name {@linkplain #isName known}
+   * @param classes number of classes, positive
+   * @param inputShape of one sample without the batch, channels first, for example 3, 32, 32, or
+   *     the number of features of a row
+   * @return a new network
+   * @throws IllegalArgumentException if an argument is null or a number is not positive
+   * @throws org.retort.RetortException if there is no network of that name; the message lists them
+   */
+  public static Network createFor(String name, int classes, long... inputShape) {
+    String function = "Networks.createFor";
+    Arguments.notNull(name, function, "name");
+    check(classes > 0, "%s: classes must be positive (got %s)", function, classes);
+    Arguments.shape(inputShape, function, "input shape");
+    return Native.call(
+        () -> {
+          try (LongVector shape = new LongVector(inputShape)) {
+            return new NamedNetwork(retort.make_network_for(name, classes, shape));
+          }
+        });
   }
 
   static void checkCounts(String function, int classes, int inputChannels) {

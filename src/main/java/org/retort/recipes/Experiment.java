@@ -193,7 +193,7 @@ public final class Experiment {
     Retort.manualSeed(seed);
     Network network = null;
     try {
-      network = what.make(data.classes(), data.shape().channels(), taps);
+      network = what.make(data.classes(), inputShape(), taps);
       network.moveTo(device);
       network.probe(inputShape());
       requireClasses(what, network);

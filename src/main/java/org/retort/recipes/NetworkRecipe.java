@@ -83,10 +83,11 @@ public record NetworkRecipe(
   /**
    * Makes the network, of which terms want some taps.
    *
+   * @param inputShape of one sample, without the batch
    * @param wanted names and groups of taps
    */
-  Network make(int classes, int inputs, Collection<String> wanted) {
-    return program.isEmpty() ? Networks.create(name, classes, inputs) : load(wanted);
+  Network make(int classes, long[] inputShape, Collection<String> wanted) {
+    return program.isEmpty() ? Networks.createFor(name, classes, inputShape) : load(wanted);
   }
 
   private Network load(Collection<String> wanted) {

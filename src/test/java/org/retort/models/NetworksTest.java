@@ -84,6 +84,25 @@ final class NetworksTest {
   }
 
   @Test
+  void createFor_shape_takesSamplesOfIt() {
+    for (String name : List.of("vgg8", "mlp_4")) {
+      try (Network network = Networks.createFor(name, 3, 1, 8, 16)) {
+        network.probe(1, 8, 16);
+        assertThat(network.classes()).isEqualTo(3);
+      }
+    }
+    try (Network network = Networks.createFor("mlp_4", 3, 7)) {
+      network.probe(7);
+    }
+    assertIllegal(
+        () -> Networks.createFor("mlp_4", 3),
+        "Networks.createFor: input shape must have positive sizes (got [])");
+    assertIllegal(
+        () -> Networks.createFor("mlp_4", 0, 7),
+        "Networks.createFor: classes must be positive (got 0)");
+  }
+
+  @Test
   void isName_ofEveryForm_isTrue() {
     assertThat(Networks.names()).allMatch(Networks::isName);
     assertThat(List.of("mlp_1", "mlp_256_128", "mlp_999999999")).allMatch(Networks::isName);

@@ -58,6 +58,18 @@ final class ExperimentTest {
   }
 
   @Test
+  void network_mlp_takesAllPixels() {
+    Experiment experiment = Experiment.onNoise(Recipes.load("digits"));
+    try (Network network = experiment.network("mlp_8", 0)) {
+      assertThat(network.inputShape()).containsExactly(1, 8, 8);
+      assertThat(network.parameterCount()).isEqualTo(64 * 8 + 8 + 8 * 10 + 10);
+    }
+    assertThatThrownBy(() -> experiment.network("mlp", 0))
+        .isInstanceOf(RecipeException.class)
+        .hasMessageEndingWith("ShuffleV2, mlp_<units>_... (got mlp)");
+  }
+
+  @Test
   void step_everyMethodOfFashionMnist_learnsFromABatch() {
     Experiment experiment = Experiment.onNoise(small(Recipes.load("fashion-mnist")));
     Recipe recipe = experiment.recipe();

@@ -132,6 +132,7 @@ public final class EveryCall {
 
   private static void useNetworks() {
     Networks.create(Networks.names().get(0), 5, 3).close();
+    Networks.createFor("mlp_3", 5, 1, 8, 8).close();
     System.out.println(Networks.nameForms().size() + " " + Networks.isName("mlp_3"));
     WideResNet.cifar(10, 1, 5).close();
     Vgg.cifar(8, 5).close();
