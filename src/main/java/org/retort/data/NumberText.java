@@ -18,7 +18,8 @@ final class NumberText {
    * or said to be infinite, NaN if it is no number.
    */
   static float value(String text) {
-    return isDecimal(text) ? Float.parseFloat(text) : infinity(text);
+    String number = text.strip(); // a quoted field may have spaces
+    return isDecimal(number) ? Float.parseFloat(number) : infinity(number);
   }
 
   private static float infinity(String text) {
@@ -68,7 +69,7 @@ final class NumberText {
   /** Sorts names of classes or categories: by value if all are numbers, otherwise as texts. */
   static List<String> sorted(Collection<String> names) {
     Comparator<String> byText = Comparator.naturalOrder();
-    boolean areNumbers = names.stream().allMatch(NumberText::isDecimal);
+    boolean areNumbers = names.stream().map(String::strip).allMatch(NumberText::isDecimal);
     return names.stream()
         .sorted(
             areNumbers

@@ -212,24 +212,27 @@ public final class TableColumns {
     int at = 0;
     for (int i = 0; i < columns.size(); i++) {
       TableColumn column = columns.get(i);
+      String name = NumberText.shown(column.name());
       String value = values.get(column.name());
       check(
           value != null || values.containsKey(column.name()),
           "%s: values must have the column %s (got none)",
           function,
-          NumberText.shown(column.name()));
-      String stripped = value == null ? null : value.strip();
-      boolean isMissing = stripped == null || options.missing().contains(stripped);
+          name);
+      boolean isMissing =
+          value == null
+              || options.missing().contains(value)
+              || options.missing().contains(value.strip());
       check(
           !isMissing || options.missingValues() == MissingValues.MEAN,
           "%s: %s must not be missing (got %s)",
           function,
-          NumberText.shown(column.name()),
+          name,
           value == null ? "null" : NumberText.shown(value));
       if (column.isOfNumbers()) {
-        row[at] = isMissing ? (float) column.mean() : number(function, column, stripped);
+        row[at] = isMissing ? (float) column.mean() : number(function, name, value);
       } else {
-        int category = category(function, i, isMissing ? column.mostFrequent() : stripped);
+        int category = category(function, i, isMissing ? column.mostFrequent() : value);
         if (category >= 0) {
           row[at + category] = 1;
         }
@@ -239,20 +242,21 @@ public final class TableColumns {
     return row;
   }
 
-  private static float number(String function, TableColumn column, String text) {
+  private static float number(String function, String name, String text) {
     float value = NumberText.value(text);
     check(
         Float.isFinite(value),
         "%s: %s must %s (got %s)",
         function,
-        NumberText.shown(column.name()),
+        name,
         Cells.ruleOfNumbers(value),
         NumberText.shown(text));
     return value;
   }
 
   private int category(String function, int column, String text) {
-    int category = category(column, text);
+    int exact = category(column, text); // of a quoted field, which may have spaces
+    int category = exact < 0 ? category(column, text.strip()) : exact;
     check(
         category >= 0 || options.unknownCategories() == UnknownCategories.ZEROS,
         "%s: %s must be a category of the training part (got %s)",

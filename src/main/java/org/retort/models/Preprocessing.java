@@ -16,7 +16,8 @@ import org.retort.internal.NumberLists;
 /**
  * How images become the input of networks, their size and what is done to them: what a training
  * step and a {@link Predictor} take, as floats or as unsigned bytes, which are divided by 255.
- * Normalised, channel c becomes {@code (value − mean[c]) / deviation[c]}.
+ * Normalised, channel c becomes {@code (value − mean[c]) / deviation[c]}; each feature of a table's
+ * row is a channel.
  *
  * <p>A network keeps the preprocessing that it was trained with, in files, too: {@link
  * Network#predict}, {@link Network#accuracy}, {@link org.retort.train.Evaluation} and predictors

@@ -13,6 +13,7 @@ import java.math.RoundingMode;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -288,6 +289,14 @@ final class TableDatasetTest {
     assertFileRefused(
         () -> Table.read(file, OPTIONS),
         "Table.read: the text after line 0 of " + file + " must be UTF-8 (got other bytes)");
+    Path cut = folder.resolve("cut.csv.gz");
+    try (OutputStream out = new GZIPOutputStream(Files.newOutputStream(cut))) {
+      out.write("a,kind\n1,x\n2,y\n".getBytes(StandardCharsets.UTF_8));
+    }
+    Files.write(cut, Arrays.copyOf(Files.readAllBytes(cut), 25));
+    assertFileRefused(
+        () -> Table.read(cut, OPTIONS),
+        "Table.read: " + cut + " must be readable (got Unexpected end of ZLIB input stream)");
     Path none = folder.resolve("none.csv");
     assertFileRefused(
         () -> Table.read(none, OPTIONS), "Table.read: file must exist (got " + none + ")");
@@ -454,7 +463,7 @@ final class TableDatasetTest {
             data(text, options -> options.withClasses("y", "x")).fingerprint(),
             TableDataset.of(read(text, o -> o), read(text, o -> o).fit(0, 1)).fingerprint());
     assertThat(all).doesNotHaveDuplicates();
-    assertThat(data(text.replace("1,u", "\"1.0\", u"), options -> options).fingerprint())
+    assertThat(data(text.replace("1,u", "\" 1.0\", u"), options -> options).fingerprint())
         .isEqualTo(all.get(0));
     assertThat(data(text.replace(',', ';'), options -> options.withSeparator(';')).fingerprint())
         .isEqualTo(all.get(0));
