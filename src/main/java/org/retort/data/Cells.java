@@ -104,9 +104,9 @@ final class Cells {
     }
     if (text != null && Float.isNaN(value)) {
       others.put(size, text);
-      if (others.size() > mostTexts) {
-        return "be a number, or its column have " + mostTexts + " different texts at most";
-      }
+    }
+    if (others.size() > mostTexts) { // those after that are not even there
+      return Float.isNaN(value) ? ruleOfEither(mostTexts) : tooMany();
     }
     numbers = numbers.length > size ? numbers : Arrays.copyOf(numbers, larger());
     numbers[size++] = value;
@@ -119,6 +119,11 @@ final class Cells {
 
   static String ruleOfNumbers(float value) {
     return Float.isNaN(value) ? "be a number" : "be finite and within float32's range";
+  }
+
+  /** Of a column that has too many texts for one of categories. */
+  static String ruleOfEither(int mostTexts) {
+    return "be a number, or its column have " + mostTexts + " different texts at most";
   }
 
   private String tooMany() {

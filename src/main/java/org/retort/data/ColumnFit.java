@@ -65,7 +65,7 @@ final class ColumnFit {
           function,
           name,
           row,
-          "be a number, or its column have " + Table.MOST_CATEGORIES + " different texts at most",
+          Cells.ruleOfEither(Table.MOST_CATEGORIES),
           NumberText.shown(cells.text(row)));
     }
     int[] counts = new int[cells.texts().size()];

@@ -446,6 +446,18 @@ final class TableDatasetTest {
     assertFileRefused(
         () -> Table.read(file, OPTIONS.withNumbers("a")),
         "Table.read: column \"a\" of line 2 of " + file + " must be a number (got \"t0\")");
+    String twice =
+        IntStream.range(0, 2 * Table.MOST_CATEGORIES)
+            .mapToObj(i -> "t" + i / 2 + "," + i % 3)
+            .collect(Collectors.joining("\n", "a,kind\n", "\n"));
+    Path withNumber = write("number.csv", twice + "5,0\n");
+    assertFileRefused(
+        () -> Table.read(withNumber, OPTIONS),
+        "Table.read: column \"a\" of line 32770 of "
+            + withNumber
+            + " must be one of 16384 different texts at most (got \"5\")");
+    assertThat(Table.read(write("texts.csv", twice), OPTIONS).fit().features())
+        .isEqualTo(Table.MOST_CATEGORIES);
   }
 
   @Test
