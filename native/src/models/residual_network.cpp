@@ -1,16 +1,25 @@
 #include "models/residual_network.h"
 
+#include <ATen/ops/max_pool2d.h>
 #include <ATen/ops/relu.h>
+#include <c10/util/StringUtil.h>
 
 #include <utility>
 
 namespace retort {
+namespace {
 
-namespace nn = torch::nn;
+NetworkStructure structure_of(size_t layers, const std::vector<NormBefore>& norms) {
+  NetworkStructure structure = {{"conv1", "bn1"}, norms};
+  for (size_t i = 1; i <= layers; ++i) structure.backbone.push_back(c10::str("layer", i));
+  return structure;
+}
+
+}  // namespace
 
 ResidualNetwork::ResidualNetwork(const char* name, const std::vector<NormBefore>& norms, Parts parts)
     : ImageNetwork(
-          {name, parts.stem->options.in_channels(), 1, 3, {{"conv1", "bn1", "layer1", "layer2", "layer3"}, norms}}),
+          {name, parts.stem->options.in_channels(), 1, parts.layers.size(), structure_of(parts.layers.size(), norms)}),
       name_(name),
       parts_(std::move(parts)),
       norm_(parts_.stem->options.out_channels()) {
@@ -22,36 +31,42 @@ ResidualNetwork::ResidualNetwork(const char* name, const std::vector<NormBefore>
   register_module(parts_.classifier_name, parts_.classifier);
 }
 
+NormBefore ResidualNetwork::norm_of(size_t layer, int64_t blocks, const char* norm) {
+  const std::string name = c10::str("layer", layer + 1, ".");
+  return {name + "pre", c10::str(name, blocks - 1, ".", norm)};
+}
+
 NetworkOutput ResidualNetwork::compute(const at::Tensor& images) {
-  const at::Tensor stem = norm_(parts_.stem(images)).relu_();
-  const at::Tensor pre1 = parts_.layers[0]->forward(stem);
-  const at::Tensor map1 = at::relu(pre1);
-  const at::Tensor pre2 = parts_.layers[1]->forward(map1);
-  const at::Tensor map2 = at::relu(pre2);
-  const at::Tensor pre3 = parts_.layers[2]->forward(map2);
-  const at::Tensor map3 = at::relu(pre3);
-  const at::Tensor embedding = map3.mean({2, 3});
-  return {parts_.classifier(embedding), {stem, map1, map2, map3, pre1, pre2, pre3, embedding}};
+  const size_t layers = parts_.layers.size();
+  std::vector<at::Tensor> features(2 * layers + 2);
+  at::Tensor x = norm_(parts_.stem(images)).relu_();
+  if (parts_.pools_stem) x = at::max_pool2d(x, 3, 2, 1);
+  features[0] = x;
+  for (size_t i = 1; i <= layers; ++i) {
+    features[layers + i] = parts_.layers[i - 1]->forward(x);
+    x = features[i] = at::relu(features[layers + i]);
+  }
+  features.back() = x.mean({2, 3});
+  return {parts_.classifier(features.back()), std::move(features)};
 }
 
 ProgramSource ResidualNetwork::program_source() const {
+  std::string body = "    map0 = self.bn1.forward(self.conv1.forward(images)).relu_()\n";
+  if (parts_.pools_stem) body += "    map0 = torch.max_pool2d(map0, [3, 3], [2, 2], [1, 1])\n";
+  std::string after = "'stem': map0, ";
+  std::string before;
+  const size_t layers = parts_.layers.size();
+  for (size_t i = 1; i <= layers; ++i) {
+    body += c10::str(
+        "    pre", i, " = self.layer", i, ".forward(map", i - 1, ")\n    map", i, " = torch.relu(pre", i, ")\n");
+    after += c10::str("'layer", i, "': map", i, ", ");
+    before += c10::str("'layer", i, ".pre': pre", i, ", ");
+  }
   return {
-      name_, R"(
-def forward(self, images) -> Tuple[Tensor, Dict[str, Tensor]]:
-    stem = self.bn1.forward(self.conv1.forward(images)).relu_()
-    pre1 = self.layer1.forward(stem)
-    map1 = torch.relu(pre1)
-    pre2 = self.layer2.forward(map1)
-    map2 = torch.relu(pre2)
-    pre3 = self.layer3.forward(map2)
-    map3 = torch.relu(pre3)
-    embedding = map3.mean([2, 3])
-    return self.)" +
-                 parts_.classifier_name +
-                 R"(.forward(embedding), {
-        "stem": stem, "layer1": map1, "layer2": map2, "layer3": map3,
-        "layer1.pre": pre1, "layer2.pre": pre2, "layer3.pre": pre3, "embedding": embedding}
-)"};
+      name_, c10::str(
+                 "def forward(self, images) -> Tuple[Tensor, Dict[str, Tensor]]:\n", body, "    embedding = map",
+                 layers, ".mean([2, 3])\n    return self.", parts_.classifier_name, ".forward(embedding), {", after,
+                 before, "'embedding': embedding}\n")};
 }
 
 }  // namespace retort

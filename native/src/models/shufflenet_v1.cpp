@@ -101,7 +101,7 @@ std::shared_ptr<Network> make_shufflenet_v1(const ShuffleNetV1Options& options) 
   }
   return std::make_shared<ResidualNetwork>(
       "ShuffleNetV1", std::vector<NormBefore>(),
-      ResidualNetwork::Parts{stem, std::move(layers), "linear", nn::Linear(in, options.classes)});
+      ResidualNetwork::Parts{stem, /*pools_stem=*/false, std::move(layers), "linear", nn::Linear(in, options.classes)});
 }
 
 }  // namespace retort
