@@ -1,36 +1,22 @@
 #include <retort/models/mobilenet_v2.h>
-#include <torch/nn/init.h>
 #include <torch/nn/modules/activation.h>
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/modules/container/sequential.h>
-#include <torch/nn/modules/linear.h>
 
 #include <algorithm>
+#include <memory>
 #include <vector>
 
 #include "models/image_network.h"
 #include "models/layers.h"
+#include "models/mobilenet_v2_parts.h"
 #include "runtime/exit_gate.h"
-#include "tensor/check.h"
 
 namespace retort {
 namespace {
 
 namespace nn = torch::nn;
-
-struct Group {
-  int64_t expansion;
-  int64_t channels;
-  int64_t blocks;
-  /// Of the first block.
-  int64_t stride;
-};
-
-constexpr Group kGroups[] = {{1, 16, 1, 1}, {6, 24, 2, 1},  {6, 32, 3, 2}, {6, 64, 4, 2},
-                             {6, 96, 3, 1}, {6, 160, 3, 2}, {6, 320, 1, 1}};
-constexpr double kMinWidth = 1.0 / 16;  // one channel
-constexpr double kMaxWidth = 16;
 
 nn::ReLU relu_in_place() {
   return nn::ReLU(nn::ReLUOptions(true));
@@ -40,32 +26,15 @@ nn::Sequential convolve_normalise_relu(int64_t in, int64_t out, int64_t kernel, 
   return nn::Sequential(drawn_by_fan_out(convolution(in, out, kernel, stride)), nn::BatchNorm2d(out), relu_in_place());
 }
 
-class InvertedResidual final : public nn::Module, public Scripted {
- public:
-  InvertedResidual(int64_t in, int64_t out, int64_t stride, int64_t expansion) : adds_(stride == 1 && in == out) {
-    const int64_t inner = in * expansion;
-    conv_ = register_module(
-        "conv", nn::Sequential(
-                    drawn_by_fan_out(convolution(in, inner, 1)), nn::BatchNorm2d(inner), relu_in_place(),
-                    drawn_by_fan_out(convolution(inner, inner, 3, stride, inner)), nn::BatchNorm2d(inner),
-                    relu_in_place(), drawn_by_fan_out(convolution(inner, out, 1)), nn::BatchNorm2d(out)));
-  }
-
-  at::Tensor forward(const at::Tensor& x) {
-    at::Tensor out = conv_->forward(x);
-    return adds_ ? out.add_(x) : out;
-  }
-
-  ProgramSource program_source() const override {
-    return {
-        "InvertedResidual", adds_ ? "def forward(self, x):\n    return self.conv.forward(x).add_(x)\n"
-                                  : "def forward(self, x):\n    return self.conv.forward(x)\n"};
-  }
-
- private:
-  bool adds_;
-  nn::Sequential conv_{nullptr};
-};
+std::shared_ptr<InvertedResidual> block(int64_t in, int64_t out, int64_t stride, int64_t expansion) {
+  const int64_t inner = in * expansion;
+  return std::make_shared<InvertedResidual>(
+      nn::Sequential(
+          drawn_by_fan_out(convolution(in, inner, 1)), nn::BatchNorm2d(inner), relu_in_place(),
+          drawn_by_fan_out(convolution(inner, inner, 3, stride, inner)), nn::BatchNorm2d(inner), relu_in_place(),
+          drawn_by_fan_out(convolution(inner, out, 1)), nn::BatchNorm2d(out)),
+      stride == 1 && in == out);
+}
 
 class MobileNetV2 final : public ImageNetwork {
  public:
@@ -84,23 +53,21 @@ class MobileNetV2 final : public ImageNetwork {
     int64_t channels = scaled(32);
     conv1_ = register_module("conv1", convolve_normalise_relu(options.input_channels, channels, 3, 2));
     const auto list = register_module("blocks", nn::ModuleList());
-    for (const Group& group : kGroups) {
+    for (const MobileNetV2Group& group : kMobileNetV2Groups) {
       nn::Sequential blocks;
       const int64_t out = scaled(group.channels);
       for (int64_t i = 0; i < group.blocks; ++i) {
-        blocks->push_back(
-            std::make_shared<InvertedResidual>(channels, out, i == 0 ? group.stride : 1, group.expansion));
+        // The images are small: the second group keeps their size.
+        const int64_t stride = i == 0 && groups_.size() != 1 ? group.stride : 1;
+        blocks->push_back(block(channels, out, stride, group.expansion));
         channels = out;
       }
       list->push_back(blocks);
       groups_.push_back(blocks);
     }
-    const int64_t last = std::max<int64_t>(scaled(1280), 1280);
+    const int64_t last = std::max(scaled(kMobileNetV2Last), kMobileNetV2Last);
     conv2_ = register_module("conv2", convolve_normalise_relu(channels, last, 1, 1));
-    nn::Linear linear(last, options.classes);
-    nn::init::normal_(linear->weight, 0.0, 0.01);
-    nn::init::zeros_(linear->bias);
-    classifier_ = register_module("classifier", nn::Sequential(linear));
+    classifier_ = register_module("classifier", nn::Sequential(mobilenet_v2_classifier(last, options.classes)));
   }
 
   ProgramSource program_source() const override {
@@ -141,9 +108,7 @@ def forward(self, images) -> Tuple[Tensor, Dict[str, Tensor]]:
 std::shared_ptr<Network> make_mobilenet_v2(const MobileNetV2Options& options) {
   static CallSite site;
   const RunningCall running(site);
-  RETORT_CHECK(
-      options.width >= kMinWidth && options.width <= kMaxWidth, "make_mobilenet_v2: width must be between ", kMinWidth,
-      " and ", kMaxWidth, " (got ", options.width, ")");
+  check_mobilenet_v2_width("make_mobilenet_v2", options.width);
   check_counts("make_mobilenet_v2", options.classes, options.input_channels);
   return std::make_shared<MobileNetV2>(options);
 }
