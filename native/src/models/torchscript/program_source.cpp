@@ -6,9 +6,12 @@
 #include <torch/nn/modules/container/modulelist.h>
 #include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/dropout.h>
 #include <torch/nn/modules/linear.h>
 
+#include <iomanip>
 #include <memory>
+#include <sstream>
 #include <variant>
 
 #include "tensor/check.h"
@@ -24,6 +27,20 @@ std::string forward_of(const nn::Conv2dImpl& conv) {
       "def forward(self, x):\n    return torch.conv2d(x, self.weight, ", options.bias() ? "self.bias" : "None", ", ",
       options.stride(), ", ", std::get<torch::ExpandingArray<2>>(options.padding()), ", [1, 1], ", options.groups(),
       ")\n");
+}
+
+std::string forward_of(const nn::DropoutImpl& dropout) {
+  std::ostringstream source;
+  // With a point and all digits, for TorchScript takes no integer for a float.
+  source << "def forward(self, x):\n    return torch.dropout(x, " << std::showpoint << std::setprecision(17)
+         << dropout.options.p() << ", self.training)\n";
+  return source.str();
+}
+
+/// @param function such as relu, which has a form in place
+std::string forward_of(const char* function, bool inplace) {
+  return inplace ? c10::str("def forward(self, x):\n    return torch.", function, "_(x)\n")
+                 : c10::str("def forward(self, x):\n    return torch.", function, "(x)\n");
 }
 
 std::string forward_of(const nn::BatchNorm2dImpl& norm) {
@@ -53,11 +70,9 @@ ProgramSource source_of(const nn::Module& part) {
   if (part.as<nn::Linear>()) {
     return {"Linear", "def forward(self, x):\n    return torch.linear(x, self.weight, self.bias)\n"};
   }
-  if (const auto* relu = part.as<nn::ReLU>()) {
-    return {
-        "ReLU", relu->options.inplace() ? "def forward(self, x):\n    return x.relu_()\n"
-                                        : "def forward(self, x):\n    return torch.relu(x)\n"};
-  }
+  if (const auto* relu = part.as<nn::ReLU>()) return {"ReLU", forward_of("relu", relu->options.inplace())};
+  if (const auto* relu = part.as<nn::ReLU6>()) return {"ReLU6", forward_of("relu6", relu->options.inplace())};
+  if (const auto* dropout = part.as<nn::Dropout>()) return {"Dropout", forward_of(*dropout)};
   fail("Network: parts must be known to the export (got ", part.name(), ")");
 }
 

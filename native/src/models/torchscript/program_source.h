@@ -23,7 +23,7 @@ class Scripted {
 
 /// A module as TorchScript: the same tree of parts with the same names, whose parameters and buffers are shared and
 /// whose modes are taken over. Parts are Scripted, or LibTorch's Conv2d (padded with zeros, not dilated), BatchNorm2d,
-/// Linear, ReLU, Sequential and ModuleList.
+/// Linear, ReLU, ReLU6, Dropout (not in place), Sequential and ModuleList.
 torch::jit::Module program_of(const torch::nn::Module& module);
 
 }  // namespace retort
