@@ -15,6 +15,8 @@
 #include <retort/losses/registry.h>
 #include <retort/memory/contrast_memory.h>
 #include <retort/models/exported.h>
+#include <retort/models/imagenet_mobilenet_v2.h>
+#include <retort/models/imagenet_resnet.h>
 #include <retort/models/metrics.h>
 #include <retort/models/mlp.h>
 #include <retort/models/mobilenet_v2.h>

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 #include <torch/nn/module.h>
+#include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/conv.h>
 
 #include <cstdint>
@@ -18,6 +19,14 @@ torch::nn::Conv2d convolution(int64_t in, int64_t out, int64_t kernel, int64_t s
 /// Draws a convolution's weight from the normal distribution of variance 2 / (kernel² out): Kaiming's over the fan out.
 /// Its bias, if any, becomes 0.
 torch::nn::Conv2d drawn_by_fan_out(torch::nn::Conv2d conv);
+
+/// A chain that another one can contain, which torch::nn::Sequential's template of a forward keeps it from.
+class Chain final : public torch::nn::SequentialImpl {
+ public:
+  using torch::nn::SequentialImpl::SequentialImpl;
+
+  at::Tensor forward(const at::Tensor& x) { return torch::nn::SequentialImpl::forward(x); }
+};
 
 /// Maps of a residual network, before their ReLU, from maps after ReLU.
 class ResidualBlock : public torch::nn::Module, public Scripted {

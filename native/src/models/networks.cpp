@@ -1,4 +1,6 @@
 #include <c10/util/accumulate.h>
+#include <retort/models/imagenet_mobilenet_v2.h>
+#include <retort/models/imagenet_resnet.h>
 #include <retort/models/mlp.h>
 #include <retort/models/mobilenet_v2.h>
 #include <retort/models/networks.h>
@@ -67,6 +69,21 @@ std::shared_ptr<Network> shufflenet_v2(const Size&, int64_t classes, int64_t inp
   return make_shufflenet_v2(options);
 }
 
+std::shared_ptr<Network> imagenet_resnet(const Size& size, int64_t classes, int64_t input_channels) {
+  ImageNetResNetOptions options;
+  options.depth = size.depth;
+  options.classes = classes;
+  options.input_channels = input_channels;
+  return make_imagenet_resnet(options);
+}
+
+std::shared_ptr<Network> imagenet_mobilenet_v2(const Size&, int64_t classes, int64_t input_channels) {
+  ImageNetMobileNetV2Options options;
+  options.classes = classes;
+  options.input_channels = input_channels;
+  return make_imagenet_mobilenet_v2(options);
+}
+
 struct Known {
   const char* name;
   Make make;
@@ -94,7 +111,11 @@ constexpr Known kKnown[] = {
     {"vgg19", vgg, {19}},
     {"MobileNetV2", mobilenet_v2, {}},
     {"ShuffleV1", shufflenet_v1, {}},
-    {"ShuffleV2", shufflenet_v2, {}}};
+    {"ShuffleV2", shufflenet_v2, {}},
+    {"resnet18", imagenet_resnet, {18}},
+    {"resnet34", imagenet_resnet, {34}},
+    {"resnet50", imagenet_resnet, {50}},
+    {"mobilenet_v2", imagenet_mobilenet_v2, {}}};
 
 constexpr char kMlp[] = "mlp";
 constexpr char kMlpForm[] = "mlp_<units>_...";

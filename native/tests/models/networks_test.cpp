@@ -75,8 +75,32 @@ std::shared_ptr<Network> small_shufflenet_v2() {
   return make_shufflenet_v2(options);
 }
 
+std::shared_ptr<Network> small_imagenet_resnet(int64_t depth, const Shape& filters) {
+  ImageNetResNetOptions options;
+  options.depth = depth;
+  options.classes = 5;
+  options.filters = filters;
+  return make_imagenet_resnet(options);
+}
+
+std::shared_ptr<Network> small_imagenet_mobilenet_v2() {
+  ImageNetMobileNetV2Options options;
+  options.width = 0.0625;
+  options.classes = 3;
+  // TorchScript draws other numbers for it.
+  options.dropout = 0.0;
+  return make_imagenet_mobilenet_v2(options);
+}
+
+Names numbered(const std::string& prefix, int last) {
+  Names names;
+  for (int i = 0; i <= last; ++i) names.push_back(prefix + std::to_string(i));
+  return names;
+}
+
 const std::vector<Sample>& samples() {
   static const Names residual = {"conv1", "bn1", "layer1", "layer2", "layer3"};
+  static const Names residual_of_four = {"conv1", "bn1", "layer1", "layer2", "layer3", "layer4"};
   static const Names blocks = {"block0", "block1", "block2", "block3", "block4"};
   static const std::vector<Sample> all = {
       {"resnet",
@@ -122,7 +146,35 @@ const std::vector<Sample>& samples() {
         {"layer3.pre", "blocks.4.2.conv.7"},
         {"layer4.pre", "blocks.6.0.conv.7"}}},
       {"shufflenet_v1", small_shufflenet_v1, {3, 8, 12}, residual, {}},
-      {"shufflenet_v2", small_shufflenet_v2, {3, 8, 12}, residual, {}}};
+      {"shufflenet_v2", small_shufflenet_v2, {3, 8, 12}, residual, {}},
+      {"imagenet_resnet18",
+       [] {
+         return small_imagenet_resnet(18, {4, 6, 8, 10, 12});
+       },
+       {3, 34, 40},
+       residual_of_four,
+       {{"layer1.pre", "layer1.1.bn2"},
+        {"layer2.pre", "layer2.1.bn2"},
+        {"layer3.pre", "layer3.1.bn2"},
+        {"layer4.pre", "layer4.1.bn2"}}},
+      {"imagenet_resnet50",
+       [] {
+         return small_imagenet_resnet(50, {4, 2, 3, 4, 5});
+       },
+       {3, 34, 40},
+       residual_of_four,
+       {{"layer1.pre", "layer1.2.bn3"},
+        {"layer2.pre", "layer2.3.bn3"},
+        {"layer3.pre", "layer3.5.bn3"},
+        {"layer4.pre", "layer4.2.bn3"}}},
+      {"imagenet_mobilenet_v2",
+       small_imagenet_mobilenet_v2,
+       {3, 34, 40},
+       numbered("features.", 17),
+       {{"layer1.pre", "features.3.conv.3"},
+        {"layer2.pre", "features.6.conv.3"},
+        {"layer3.pre", "features.13.conv.3"},
+        {"layer4.pre", "features.17.conv.3"}}}};
   return all;
 }
 
@@ -158,7 +210,8 @@ class NetworkCase {
   }
 
   /// Expects that the network with the case's weights does the same.
-  void expect(Network& network, at::ScalarType dtype, double tolerance) const {
+  /// @param in_training the tolerance in training mode; by default the same
+  void expect(Network& network, at::ScalarType dtype, double tolerance, double in_training = 0.0) const {
     network.convert(dtype);
     EXPECT_EQ(network.state_dict().keys(), state_names());
     network.load_state_dict(path_);
@@ -173,7 +226,8 @@ class NetworkCase {
       EXPECT_TRUE(close(output.features[i].to(at::kDouble), taps.at(tap).toTensor(), tolerance)) << tap;
     }
     network.train();
-    EXPECT_TRUE(close(network.forward(images).logits.to(at::kDouble), (*this)["training"], tolerance));
+    const at::Tensor training = network.forward(images).logits.to(at::kDouble);
+    EXPECT_TRUE(close(training, (*this)["training"], std::max(tolerance, in_training)));
   }
 
  private:
@@ -188,7 +242,9 @@ TEST_F(NetworkCaseTest, SmallNetworksAgreeWithPython) {
     SCOPED_TRACE(sample.name);
     const NetworkCase expected(std::string(RETORT_NETWORKS_DIR) + "/" + sample.name + ".pt");
     expected.expect(*sample.make(), at::kDouble, 1e-9);
-    expected.expect(*sample.make(), at::kFloat, 1e-5);
+    // Fifty layers that normalise eight numbers each multiply what is rounded.
+    const bool is_deep = sample.name == "imagenet_resnet50" || sample.name == "imagenet_mobilenet_v2";
+    expected.expect(*sample.make(), at::kFloat, 1e-5, is_deep ? 1e-3 : 0.0);
   }
 }
 
@@ -332,12 +388,16 @@ TEST_P(NetworksTest, BackboneIsTrainedByAStage) {
   batch.labels = at::tensor({0, 1, 2, 0}, at::kLong);
   StepResult result;
   step.run(batch, result);
+  const Names& backbone = GetParam().backbone;
   // Not each parameter by itself: what a BatchNorm scales has no gradient where another one follows.
   std::set<std::string> changed;
   for (const auto& entry : network->named_parameters()) {
-    if (!same_bits(entry.value(), before[entry.key()])) changed.insert(entry.key().substr(0, entry.key().find('.')));
+    if (same_bits(entry.value(), before[entry.key()])) continue;
+    const auto part = std::find_if(backbone.begin(), backbone.end(), [&](const std::string& name) {
+      return entry.key().compare(0, name.size() + 1, name + ".") == 0;
+    });
+    changed.insert(part == backbone.end() ? entry.key() : *part);
   }
-  const Names& backbone = GetParam().backbone;
   EXPECT_EQ(changed, std::set<std::string>(backbone.begin(), backbone.end()));
 }
 
@@ -382,12 +442,15 @@ TEST_F(NamedNetworksTest, SizesAreThePublished) {
     size_t entries;
   };
   const std::vector<Size> sizes = {
-      {"resnet8", 83892, 56},       {"resnet14", 181108, 92},  {"resnet20", 278324, 128},    {"resnet32", 472756, 200},
-      {"resnet44", 667188, 272},    {"resnet56", 861620, 344}, {"resnet110", 1736564, 668},  {"resnet8x4", 1233540, 62},
-      {"resnet32x4", 7433860, 206}, {"wrn_16_1", 180916, 82},  {"wrn_16_2", 703284, 83},     {"wrn_40_1", 569780, 226},
-      {"wrn_40_2", 2255156, 227},   {"vgg8", 3965028, 37},     {"vgg11", 9277284, 58},       {"vgg13", 9462180, 72},
-      {"vgg16", 14774436, 93},      {"vgg19", 20086692, 114},  {"MobileNetV2", 812836, 320}, {"ShuffleV1", 949258, 296},
-      {"ShuffleV2", 1355528, 338}};
+      {"resnet8", 83892, 56},        {"resnet14", 181108, 92},    {"resnet20", 278324, 128},
+      {"resnet32", 472756, 200},     {"resnet44", 667188, 272},   {"resnet56", 861620, 344},
+      {"resnet110", 1736564, 668},   {"resnet8x4", 1233540, 62},  {"resnet32x4", 7433860, 206},
+      {"wrn_16_1", 180916, 82},      {"wrn_16_2", 703284, 83},    {"wrn_40_1", 569780, 226},
+      {"wrn_40_2", 2255156, 227},    {"vgg8", 3965028, 37},       {"vgg11", 9277284, 58},
+      {"vgg13", 9462180, 72},        {"vgg16", 14774436, 93},     {"vgg19", 20086692, 114},
+      {"MobileNetV2", 812836, 320},  {"ShuffleV1", 949258, 296},  {"ShuffleV2", 1355528, 338},
+      {"resnet18", 11227812, 122},   {"resnet34", 21335972, 218}, {"resnet50", 23712932, 320},
+      {"mobilenet_v2", 2351972, 314}};
   Names names;
   for (const Size& size : sizes) {
     SCOPED_TRACE(size.name);

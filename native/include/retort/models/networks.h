@@ -10,8 +10,8 @@
 
 namespace retort {
 
-/// The fixed names that make_network() accepts, which are RepDistiller's: resnet8, …, wrn_16_1, …, vgg8, …,
-/// MobileNetV2, ShuffleV1, ShuffleV2.
+/// The fixed names that make_network() accepts: RepDistiller's for the CIFAR family, resnet8, …, wrn_16_1, …, vgg8, …,
+/// MobileNetV2, ShuffleV1, ShuffleV2, and torchvision's for larger images, resnet18, resnet34, resnet50, mobilenet_v2.
 RETORT_API std::vector<std::string> network_names();
 
 /// What a name may be, for messages: network_names(), then "mlp_<units>_...", which stands for many.
@@ -22,8 +22,8 @@ RETORT_API std::vector<std::string> network_name_forms();
 RETORT_API bool is_network_name(const std::string& name);
 
 /// Makes a network by its name, with newly initialised weights: a make_resnet, make_wide_resnet, make_vgg,
-/// make_mobilenet_v2, make_shufflenet_v1 or make_shufflenet_v2 of the sizes that the RepDistiller name implies, or a
-/// make_mlp of the hidden layers that the name tells.
+/// make_mobilenet_v2, make_shufflenet_v1, make_shufflenet_v2, make_imagenet_resnet or make_imagenet_mobilenet_v2 of the
+/// sizes that the name implies, or a make_mlp of the hidden layers that the name tells.
 /// @param classes number of classes
 /// @param input_channels channels of the images; for mlp_... the elements of one sample, e.g. channels · height · width
 /// @throws c10::ValueError if there is no network of that name, or a number is not positive

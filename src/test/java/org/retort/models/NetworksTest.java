@@ -8,6 +8,7 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Supplier;
+import java.util.stream.IntStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -60,8 +61,9 @@ final class NetworksTest {
   @Test
   void names_every_canBeMade() {
     assertThat(Networks.names())
-        .hasSize(21)
-        .contains("resnet110", "resnet32x4", "wrn_40_2", "vgg19", "ShuffleV1");
+        .hasSize(25)
+        .contains("resnet110", "resnet32x4", "wrn_40_2", "vgg19", "ShuffleV1")
+        .contains("resnet18", "resnet34", "resnet50", "mobilenet_v2");
     for (String name : Networks.names()) {
       try (Network network = Networks.create(name, 7, 1)) {
         network.probe(1, 32, 32);
@@ -131,7 +133,17 @@ final class NetworksTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"resnet8", "wrn_16_1", "vgg8", "MobileNetV2", "ShuffleV1", "ShuffleV2"})
+  @ValueSource(
+      strings = {
+        "resnet8",
+        "wrn_16_1",
+        "vgg8",
+        "MobileNetV2",
+        "ShuffleV1",
+        "ShuffleV2",
+        "resnet18",
+        "mobilenet_v2"
+      })
   void saveTorchScript_everyFamily_isTheSameNetwork(String name, @TempDir Path folder) {
     Path file = folder.resolve("network.ts");
     try (Network network = Networks.create(name, 5, 3)) {
@@ -153,6 +165,10 @@ final class NetworksTest {
     assertBackbone("MobileNetV2", "conv1", "blocks");
     assertBackbone("ShuffleV1", "conv1", "bn1", "layer1", "layer2", "layer3");
     assertBackbone("ShuffleV2", "conv1", "bn1", "layer1", "layer2", "layer3");
+    assertBackbone("resnet18", "conv1", "bn1", "layer1", "layer2", "layer3", "layer4");
+    assertBackbone(
+        "mobilenet_v2",
+        IntStream.rangeClosed(0, 17).mapToObj(i -> "features." + i).toArray(String[]::new));
     try (Network mlp = Mlp.of(6, 5, 4, 3)) {
       assertThat(mlp.backbone()).containsExactly("0", "2");
     }
@@ -170,7 +186,10 @@ final class NetworksTest {
     "wrn_40_1, layer1.pre, block2.layer.0.bn1",
     "wrn_40_1, layer3.pre, bn1",
     "vgg13, layer4.pre, block4.4",
-    "MobileNetV2, layer3.pre, blocks.4.2.conv.7"
+    "MobileNetV2, layer3.pre, blocks.4.2.conv.7",
+    "resnet18, layer4.pre, layer4.1.bn2",
+    "resnet50, layer2.pre, layer2.3.bn3",
+    "mobilenet_v2, layer3.pre, features.13.conv.3"
   })
   void normBefore_ofEachFamily_givesOfdItsMargins(String name, String tap, String norm) {
     try (Network network = Networks.create(name, 5, 3)) {

@@ -189,7 +189,8 @@ final class RecipeReaderTest {
             + " resnet20, resnet32, resnet44, resnet56, resnet110, resnet8x4, resnet32x4,"
             + " wrn_16_1,"
             + " wrn_16_2, wrn_40_1, wrn_40_2, vgg8, vgg11, vgg13, vgg16, vgg19, MobileNetV2,"
-            + " ShuffleV1, ShuffleV2, mlp_<units>_... (got resnet9, did you mean resnet8?)",
+            + " ShuffleV1, ShuffleV2, resnet18, resnet34, resnet50, mobilenet_v2, mlp_<units>_..."
+            + " (got resnet9, did you mean resnet8?)",
         "name: digits | name: digit | 3: name must be one of cifar10, cifar100, digits,"
             + " fashion-mnist, mnist (got digit, did you mean digits?)",
         "loss: nst | loss: at | 15: loss must be one of crd, dkd, fsp, kd, nst, ofd, program,"
