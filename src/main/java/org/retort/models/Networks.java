@@ -11,8 +11,8 @@ import org.retort.internal.Native;
 import org.retort.internal.StringLists;
 
 /**
- * Native networks by name: those for images as RepDistiller calls them, and multilayer perceptrons,
- * for example for the rows of a table.
+ * Native networks by name: RepDistiller's for small images, torchvision's for those of 224×224, and
+ * multilayer perceptrons, for example for the rows of a table.
  */
 public final class Networks {
   private Networks() {}
@@ -20,8 +20,10 @@ public final class Networks {
   /**
    * The fixed names that {@link #create} knows.
    *
-   * @return {@code resnet8}, …, {@code wrn_16_1}, …, {@code vgg8}, …, {@code MobileNetV2}, {@code
-   *     ShuffleV1}, {@code ShuffleV2}
+   * @return RepDistiller's names for the CIFAR family, {@code resnet8}, …, {@code wrn_16_1}, …,
+   *     {@code vgg8}, …, {@code MobileNetV2}, {@code ShuffleV1}, {@code ShuffleV2}, and
+   *     torchvision's for the ImageNet family, {@code resnet18}, {@code resnet34}, {@code
+   *     resnet50}, {@code mobilenet_v2}
    */
   public static List<String> names() {
     return Native.call(

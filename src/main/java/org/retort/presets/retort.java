@@ -40,6 +40,8 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/losses/ofd.h",
               "retort/models/preprocessing.h",
               "retort/models/network.h",
+              "retort/models/imagenet_mobilenet_v2.h",
+              "retort/models/imagenet_resnet.h",
               "retort/models/mlp.h",
               "retort/models/mobilenet_v2.h",
               "retort/models/networks.h",
@@ -195,6 +197,8 @@ public class retort implements InfoMapper {
                     "retort_jni::StepValue",
                     "retort_jni::AugmentationValue")
                 .skip());
+    struct(map, "ImageNetMobileNetV2Options");
+    struct(map, "ImageNetResNetOptions");
     struct(map, "MlpOptions");
     struct(map, "MobileNetV2Options");
     struct(map, "ResNetOptions");

@@ -55,7 +55,7 @@ final class PublicApi {
 
     /** Whether it takes so much time that a few tries must do. */
     boolean isDear() {
-      return LIKE_RES_NET.contains(type);
+      return LIKE_RES_NET.contains(type) || executable.getName().equals("imageNet");
     }
 
     /** Whether null for a parameter is all right, by its annotation. */

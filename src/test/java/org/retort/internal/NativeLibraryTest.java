@@ -120,6 +120,8 @@ final class NativeLibraryTest {
             () -> Vgg.cifar(8, 3),
             () -> WideResNet.cifar(10, 1, 3),
             () -> MobileNetV2.cifar(3),
+            () -> ResNet.imageNet(18, 3),
+            () -> MobileNetV2.imageNet(3),
             () -> ShuffleNetV1.cifar(3),
             () -> ShuffleNetV2.cifar(3),
             Networks::names,

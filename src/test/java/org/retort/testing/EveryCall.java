@@ -137,6 +137,8 @@ public final class EveryCall {
     WideResNet.cifar(10, 1, 5).close();
     Vgg.cifar(8, 5).close();
     MobileNetV2.cifar(5).close();
+    ResNet.imageNet(18, 5).close();
+    MobileNetV2.imageNet(5).close();
     ShuffleNetV1.cifar(5).close();
     ShuffleNetV2.cifar(5).close();
     Mlp.of(4, 5).close();
