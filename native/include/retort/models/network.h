@@ -125,14 +125,14 @@ class RETORT_API Network : public torch::nn::Module {
   int64_t tap_index(const std::string& name) const;
 
   /// The names of the modules up to the last feature map, for Stage::trained of a first stage that trains only these
-  /// layers, as FSP's does. For a native network they are those of RepDistiller's get_feat_modules that have
-  /// parameters.
+  /// layers, as FSP's does. For a native network of the CIFAR family they are those of RepDistiller's get_feat_modules
+  /// that have parameters.
   /// @throws c10::ValueError if the network is a TorchScript one or of a class of your own that does not implement
   /// structure()
   std::vector<std::string> backbone() const;
   /// The name of the BatchNorm layer before a tap: the tap is its output, in a residual network plus the shortcut. OFD
-  /// computes a teacher's margins from this layer's weight and bias (ofd_expected_margin). For a native network it is
-  /// that of RepDistiller's get_bn_before_relu.
+  /// computes a teacher's margins from this layer's weight and bias (ofd_expected_margin). For a native network of the
+  /// CIFAR family it is that of RepDistiller's get_bn_before_relu.
   /// @throws c10::ValueError if there is no such tap, no BatchNorm layer before it, or the network is one of those for
   /// which backbone() throws
   std::string norm_before(const std::string& tap) const;

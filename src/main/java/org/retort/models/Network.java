@@ -177,8 +177,8 @@ public abstract sealed class Network implements AutoCloseable
 
   /**
    * The names of the modules up to the last feature map, for a first stage that trains only these
-   * layers, as FSP's does. For a native network they are those of RepDistiller's {@code
-   * get_feat_modules} that have parameters.
+   * layers, as FSP's does. For a native network of the CIFAR family they are those of
+   * RepDistiller's {@code get_feat_modules} that have parameters.
    *
    * @return the names, in the order of the forward pass
    * @throws org.retort.RetortException if the network is a {@link TorchScriptNetwork}, whose
@@ -196,7 +196,8 @@ public abstract sealed class Network implements AutoCloseable
   /**
    * The name of the BatchNorm layer before a tap, for {@link
    * org.retort.losses.OfdLoss#ofTeacherMargins}: the tap is its output, in a residual network plus
-   * the shortcut. For a native network it is that of RepDistiller's {@code get_bn_before_relu}.
+   * the shortcut. For a native network of the CIFAR family it is that of RepDistiller's {@code
+   * get_bn_before_relu}.
    *
    * @param tap its name, for example {@code layer2.pre}
    * @return the layer's name
