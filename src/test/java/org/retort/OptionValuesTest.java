@@ -29,6 +29,7 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.retort.data.Augmentation;
 import org.retort.data.ImageShape;
 import org.retort.data.MissingValues;
+import org.retort.data.PictureReader;
 import org.retort.data.Split;
 import org.retort.data.TableOptions;
 import org.retort.data.UnknownCategories;
@@ -192,6 +193,9 @@ final class OptionValuesTest {
         new Pair(
             new Augmentation.Cutout(8, List.of()),
             new Augmentation.Cutout(16, List.of(0.5, 0.25, 0.125))),
+        new Pair(
+            PictureReader.of(new ImageShape(3, 8, 8)),
+            new PictureReader(new ImageShape(1, 4, 4), 9)),
         new Pair(new ImageShape(3, 8, 8), new ImageShape(1, 4, 4)),
         new Pair(
             TableOptions.of("label"),

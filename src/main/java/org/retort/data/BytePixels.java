@@ -15,11 +15,16 @@ final class BytePixels {
     }
   }
 
+  /** The value of a byte. */
+  float value(byte pixel) {
+    return values[pixel & 0xff];
+  }
+
   /** Appends the values of {@code count} bytes from {@code offset} on. */
   void append(ByteBuffer bytes, int offset, int count, FloatBuffer image) {
     requireRoom(image, count);
     for (int i = 0; i < count; i++) {
-      image.put(values[bytes.get(offset + i) & 0xff]);
+      image.put(value(bytes.get(offset + i)));
     }
   }
 
@@ -27,7 +32,7 @@ final class BytePixels {
   void append(byte[] bytes, FloatBuffer image) {
     requireRoom(image, bytes.length);
     for (byte pixel : bytes) {
-      image.put(values[pixel & 0xff]);
+      image.put(value(pixel));
     }
   }
 

@@ -139,20 +139,23 @@ record DataFile(String function, Path path) {
     return damaged("the file", "end at byte " + wanted, got);
   }
 
+  /** What errors name. */
+  Origin origin() {
+    return new Origin(function, path.toString());
+  }
+
   /** The error for bytes that are not what they should be. */
   FileException damagedAt(long offset, String what, String rule, Object got) {
-    return damaged(what + " at byte " + offset, rule, String.valueOf(got));
+    return origin().damagedAt(offset, what, rule, got);
   }
 
   /** The error for content that is not what it should be. */
   FileException damaged(String what, String rule, String got) {
-    return new FileException(
-        function + ": " + what + " of " + path + " must " + rule + " (got " + got + ")", null);
+    return origin().damaged(what, rule, got);
   }
 
   /** The error for a file that the system does not let us read. */
   FileException unreadable(IOException cause) {
-    return new FileException(
-        function + ": " + path + " must be readable (got " + cause.getMessage() + ")", cause);
+    return origin().unreadable(cause);
   }
 }

@@ -19,15 +19,8 @@ import org.retort.internal.Arguments;
  * folders, images by class and name, both in the order of Java's strings. Files are listed once,
  * and each is decoded whenever it is read, which leaves garbage.
  *
- * <p>An image is scaled, its sides in proportion, to the smallest size that covers the shape
- * (bilinear, in steps of at most one half, so that every pixel counts), and cropped around its
- * centre. Grey is 0.299 red + 0.587 green + 0.114 blue. Files of more than 2²⁶ pixels are refused.
- *
- * <p>Colors are those that Pillow's {@code convert("RGB")} gives: the values in the file, whatever
- * color profile or gamma it names. Of samples of 16 bits the upper eight are taken (Pillow clips
- * grey ones). Cyan, magenta, yellow and black are multiplied, (1 − c)(1 − k), and taken for
- * inverted, as Adobe's programs write them. Transparency is dropped, and the orientation that a
- * camera notes in a file is not heeded.
+ * <p>An image is turned as it is to be seen, scaled to the smallest size that covers the shape, and
+ * cropped around its centre, all as {@link PictureReader} does.
  */
 public final class ImageFolder implements Dataset {
   private static final String OPEN = "ImageFolder.open";
@@ -74,6 +67,7 @@ public final class ImageFolder implements Dataset {
       String rule = Files.exists(folder) ? "be a directory" : "exist";
       throw wrong("folder must " + rule + " (got " + folder + ")");
     }
+    PictureReader.requireLibrary(OPEN);
     if (shape.channels() != 1 && shape.channels() != 3) {
       throw new IllegalArgumentException(
           OPEN + ": shape.channels must be 1 or 3 (got " + shape.channels() + ")");
@@ -154,8 +148,7 @@ public final class ImageFolder implements Dataset {
   public void read(int index, FloatBuffer image) {
     Arguments.between(index, 0, files.size() - 1, "ImageFolder.read", "index");
     BytePixels.requireRoom(image, shape.values());
-    Picture picture = Picture.read(new DataFile("ImageFolder.read", files.get(index)));
-    picture.covering(shape.height(), shape.width()).append(shape.channels(), image);
+    image.put(PictureReader.of(shape).read(new DataFile("ImageFolder.read", files.get(index))));
   }
 
   @Override

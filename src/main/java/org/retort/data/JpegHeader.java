@@ -74,13 +74,17 @@ final class JpegHeader {
     return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
   }
 
-  /** What the components, as they are in the file, mean. */
+  /** Whether the first component is all there is to see. */
+  boolean isGrey() {
+    return components.length < 3;
+  }
+
+  /** What the components, as they are in the file, mean, unless they are grey. */
   PixelColors colors() {
-    return switch (components.length) {
-      case 3 -> isLuminanceAndChrominance() ? JpegHeader::fromYcc : PixelColors.color(0);
-      case 4 -> adobeTransform > 0 ? JpegHeader::fromYcck : JpegHeader::fromCmyk;
-      default -> PixelColors.grey(0);
-    };
+    if (components.length == 4) {
+      return adobeTransform > 0 ? JpegHeader::fromYcck : JpegHeader::fromCmyk;
+    }
+    return isLuminanceAndChrominance() ? JpegHeader::fromYcc : PixelColors.color(0);
   }
 
   private boolean isLuminanceAndChrominance() {
@@ -92,8 +96,28 @@ final class JpegHeader {
         : !Arrays.equals(components, new byte[] {'R', 'G', 'B'});
   }
 
+  /** Whether the components are luminance and chrominance, that of blue and that of red. */
+  boolean isYcc() {
+    return components.length == 3 && isLuminanceAndChrominance();
+  }
+
+  /** Turns luminance and chrominance, pixel by pixel, into red, green and blue in their place. */
+  static void toRgb(byte[] ycc) {
+    for (int i = 0; i + 2 < ycc.length; i += 3) {
+      int luminance = ycc[i] & 0xff;
+      int ofBlue = ycc[i + 1] & 0xff;
+      int ofRed = ycc[i + 2] & 0xff;
+      ycc[i] = (byte) red(luminance, ofRed);
+      ycc[i + 1] = (byte) green(luminance, ofBlue, ofRed);
+      ycc[i + 2] = (byte) blue(luminance, ofBlue);
+    }
+  }
+
   private static int fromYcc(int[] samples, int at) {
-    return PixelColors.pack(red(samples, at), green(samples, at), blue(samples, at));
+    return PixelColors.pack(
+        red(samples[at], samples[at + 2]),
+        green(samples[at], samples[at + 1], samples[at + 2]),
+        blue(samples[at], samples[at + 1]));
   }
 
   private static int fromCmyk(int[] samples, int at) {
@@ -108,9 +132,9 @@ final class JpegHeader {
   private static int fromYcck(int[] samples, int at) {
     int light = samples[at + 3];
     return PixelColors.pack(
-        through(red(samples, at), light),
-        through(green(samples, at), light),
-        through(blue(samples, at), light));
+        through(red(samples[at], samples[at + 2]), light),
+        through(green(samples[at], samples[at + 1], samples[at + 2]), light),
+        through(blue(samples[at], samples[at + 1]), light));
   }
 
   /** How much of the light that black lets through an ink does; all are at most 255. */
@@ -121,17 +145,16 @@ final class JpegHeader {
 
   // The factors are 2^16 times 1.402, 0.34414, 0.71414 and 1.772, rounded.
 
-  private static int red(int[] samples, int at) {
-    return clipped(samples[at] + (91881 * (samples[at + 2] - 128) + 32768 >> 16));
+  private static int red(int luminance, int ofRed) {
+    return clipped(luminance + (91881 * (ofRed - 128) + 32768 >> 16));
   }
 
-  private static int green(int[] samples, int at) {
-    int part = -22554 * (samples[at + 1] - 128) - 46802 * (samples[at + 2] - 128);
-    return clipped(samples[at] + (part + 32768 >> 16));
+  private static int green(int luminance, int ofBlue, int ofRed) {
+    return clipped(luminance + (-22554 * (ofBlue - 128) - 46802 * (ofRed - 128) + 32768 >> 16));
   }
 
-  private static int blue(int[] samples, int at) {
-    return clipped(samples[at] + (116130 * (samples[at + 1] - 128) + 32768 >> 16));
+  private static int blue(int luminance, int ofBlue) {
+    return clipped(luminance + (116130 * (ofBlue - 128) + 32768 >> 16));
   }
 
   private static int clipped(int value) {

@@ -1,173 +1,98 @@
 package org.retort.data;
 
-import java.awt.Graphics2D;
-import java.awt.RenderingHints;
-import java.awt.image.BufferedImage;
-import java.awt.image.Raster;
-import java.io.IOException;
-import java.io.InputStream;
-import java.nio.FloatBuffer;
-import java.nio.file.Files;
-import java.util.Iterator;
-import javax.imageio.ImageIO;
-import javax.imageio.ImageReader;
-import javax.imageio.stream.ImageInputStream;
-import javax.imageio.stream.MemoryCacheImageInputStream;
-import org.retort.FileException;
-
-/** A decoded picture, of eight bits each of red, green and blue. */
+/** A decoded picture of bytes: grey, or red, green and blue. */
 final class Picture {
-  private static final long MOST_PIXELS = 1 << 26;
+  private static final BytePixels PIXELS = new BytePixels(255);
 
-  /** What libjpeg warns of when it fills up what is missing of a file. */
-  private static final String CUT_SHORT = "remature end";
+  private final int channels;
+  private final int height;
+  private final int width;
+  private final byte[] samples; // [height, width, channels]
 
-  private final BufferedImage image;
-
-  private Picture(BufferedImage image) {
-    this.image = image;
+  Picture(int channels, int height, int width, byte[] samples) {
+    this.channels = channels;
+    this.height = height;
+    this.width = width;
+    this.samples = samples;
   }
 
-  static Picture read(DataFile file) {
-    try (InputStream content = Files.newInputStream(file.path());
-        ImageInputStream in = new MemoryCacheImageInputStream(content)) {
-      Iterator<ImageReader> readers = ImageIO.getImageReaders(in);
-      ImageReader reader = readers.hasNext() ? readers.next() : null;
-      try {
-        if (reader == null || !isJpeg(reader) && !isPng(reader)) {
-          throw file.damagedAt(0, "the content", "be a JPEG or PNG image", "something else");
+  int height() {
+    return height;
+  }
+
+  int width() {
+    return width;
+  }
+
+  /** The picture as it is to be seen, by its orientation from 1 to 8 as Exif counts them. */
+  Picture turned(int orientation) {
+    if (orientation == 1) {
+      return this;
+    }
+    boolean isTransposed = orientation >= 5;
+    boolean fromRight = orientation == 2 || orientation == 3 || orientation >= 7;
+    boolean fromBottom =
+        orientation == 3 || orientation == 4 || orientation >= 6 && orientation < 8;
+    int first = (fromBottom ? (height - 1) * width : 0) + (fromRight ? width - 1 : 0);
+    int stepX = fromRight ? -1 : 1;
+    int stepY = fromBottom ? -width : width;
+    int tall = isTransposed ? width : height;
+    int wide = isTransposed ? height : width;
+    int acrossStep = isTransposed ? stepY : stepX;
+    int downStep = isTransposed ? stepX : stepY;
+    byte[] turned = new byte[samples.length];
+    int to = 0;
+    for (int y = 0; y < tall; y++) {
+      for (int x = 0; x < wide; x++) {
+        int from = (first + y * downStep + x * acrossStep) * channels;
+        for (int c = 0; c < channels; c++) {
+          turned[to++] = samples[from + c];
         }
-        return decode(file, in, reader);
-      } finally {
-        if (reader != null) {
-          reader.dispose();
-        }
       }
-    } catch (IOException e) {
-      throw file.unreadable(e);
     }
+    return new Picture(channels, tall, wide, turned);
   }
 
-  private static Picture decode(DataFile file, ImageInputStream in, ImageReader reader)
-      throws IOException {
-    String[] cut = {null};
-    reader.addIIOReadWarningListener(
-        (source, warning) -> cut[0] = warning.contains(CUT_SHORT) ? warning : cut[0]);
-    try {
-      reader.setInput(in, true, true);
-      long pixels = (long) reader.getWidth(0) * reader.getHeight(0);
-      if (pixels > MOST_PIXELS) {
-        throw file.damaged("the image", "have at most " + MOST_PIXELS + " pixels", "" + pixels);
-      }
-      Picture picture = isJpeg(reader) ? jpeg(in, reader) : png(reader);
-      if (cut[0] != null) {
-        throw damaged(file, in, cut[0]);
-      }
-      return picture;
-    } catch (FileException e) {
-      throw e;
-    } catch (IOException | RuntimeException e) { // readers fail in many ways on damaged files
-      throw damaged(file, in, String.valueOf(e.getMessage()));
-    }
-  }
-
-  private static boolean isJpeg(ImageReader reader) throws IOException {
-    return reader.getFormatName().equalsIgnoreCase("jpeg");
-  }
-
-  private static boolean isPng(ImageReader reader) throws IOException {
-    return reader.getFormatName().equalsIgnoreCase("png");
-  }
-
-  private static Picture jpeg(ImageInputStream in, ImageReader reader) throws IOException {
-    Raster raster = reader.readRaster(0, null); // without Java's conversion of colors
-    return of(raster, JpegHeader.read(in).colors());
-  }
-
-  private static Picture png(ImageReader reader) throws IOException {
-    BufferedImage decoded = reader.read(0);
-    return of(decoded.getRaster(), PixelColors.of(decoded));
-  }
-
-  private static FileException damaged(DataFile file, ImageInputStream in, String reason)
-      throws IOException {
-    return file.damagedAt(
-        in.getStreamPosition(), "the image", "be whole", reason.lines().findFirst().orElse(""));
-  }
-
-  private static Picture of(Raster raster, PixelColors colors) {
-    int width = raster.getWidth();
-    int bands = raster.getNumBands();
-    int[] samples = new int[width * bands];
-    int[] row = new int[width];
-    BufferedImage image = new BufferedImage(width, raster.getHeight(), BufferedImage.TYPE_INT_RGB);
-    for (int y = 0; y < raster.getHeight(); y++) {
-      raster.getPixels(0, y, width, 1, samples);
-      for (int x = 0; x < width; x++) {
-        row[x] = colors.rgb(samples, x * bands);
-      }
-      image.getRaster().setDataElements(0, y, width, 1, row);
-    }
-    return new Picture(image);
-  }
-
-  /** The picture scaled to cover a size, and cropped around its centre. */
-  Picture covering(int height, int width) {
-    double scale = Math.max((double) height / image.getHeight(), (double) width / image.getWidth());
-    int tall = Math.max(height, (int) Math.round(scale * image.getHeight()));
-    int wide = Math.max(width, (int) Math.round(scale * image.getWidth()));
-    BufferedImage scaled = image;
-    while (scaled.getWidth() != wide || scaled.getHeight() != tall) {
-      scaled = scaled(scaled, next(scaled.getWidth(), wide), next(scaled.getHeight(), tall));
-    }
-    return new Picture(scaled.getSubimage((wide - width) / 2, (tall - height) / 2, width, height));
-  }
-
-  /** Enlarging takes one step; made smaller by more than half, pixels would be skipped. */
-  private static int next(int size, int wanted) {
-    return Math.max(wanted, (size + 1) / 2);
-  }
-
-  private static BufferedImage scaled(BufferedImage from, int width, int height) {
-    BufferedImage to = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
-    Graphics2D graphics = to.createGraphics();
-    try {
-      graphics.setRenderingHint(
-          RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BILINEAR);
-      graphics.drawImage(from, 0, 0, width, height, null);
-    } finally {
-      graphics.dispose();
-    }
-    return to;
-  }
-
-  /** Appends [channels, height, width], grey or red, green and blue. */
-  void append(int channels, FloatBuffer values) {
-    int width = image.getWidth();
-    int height = image.getHeight();
-    int[] pixels = image.getRGB(0, 0, width, height, null, 0, width);
+  /** The picture in grey, as Pillow's {@code convert("L")} computes it. */
+  Picture grey() {
     if (channels == 1) {
-      for (int pixel : pixels) {
-        values.put((0.299f * red(pixel) + 0.587f * green(pixel) + 0.114f * blue(pixel)) / 255f);
-      }
-      return;
+      return this;
     }
-    for (int shift = 16; shift >= 0; shift -= 8) {
-      for (int pixel : pixels) {
-        values.put((pixel >>> shift & 0xff) / 255f);
+    byte[] grey = new byte[height * width];
+    for (int i = 0; i < grey.length; i++) {
+      int red = samples[3 * i] & 0xff;
+      int green = samples[3 * i + 1] & 0xff;
+      int blue = samples[3 * i + 2] & 0xff;
+      grey[i] = (byte) (19595 * red + 38470 * green + 7471 * blue + 32768 >> 16);
+    }
+    return new Picture(1, height, width, grey);
+  }
+
+  /** The picture scaled to {@code tall} and {@code wide}, of which the middle is kept. */
+  Picture scaled(int tall, int wide, int keptHeight, int keptWidth) {
+    Resampling across = Resampling.of(width, wide, middle(wide, keptWidth), keptWidth);
+    Resampling down = Resampling.of(height, tall, middle(tall, keptHeight), keptHeight);
+    byte[] narrow = across.ofRows(samples, width, channels, down.first(), down.end());
+    return new Picture(
+        channels, keptHeight, keptWidth, down.ofColumns(narrow, keptWidth * channels));
+  }
+
+  /** Where the middle begins, as torchvision's {@code CenterCrop} rounds it: a half to even. */
+  private static int middle(int size, int kept) {
+    int both = size - kept;
+    return both % 4 == 3 ? both / 2 + 1 : both / 2;
+  }
+
+  /** The values, [channels, height, width]; grey may be repeated for red, green and blue. */
+  float[] values(int wantedChannels) {
+    int plane = height * width;
+    float[] values = new float[wantedChannels * plane];
+    for (int c = 0; c < wantedChannels; c++) {
+      int from = c % channels;
+      for (int i = 0; i < plane; i++) {
+        values[c * plane + i] = PIXELS.value(samples[i * channels + from]);
       }
     }
-  }
-
-  private static int red(int pixel) {
-    return pixel >>> 16 & 0xff;
-  }
-
-  private static int green(int pixel) {
-    return pixel >>> 8 & 0xff;
-  }
-
-  private static int blue(int pixel) {
-    return pixel & 0xff;
+    return values;
   }
 }

@@ -1,5 +1,7 @@
-"""Writes small pictures of many kinds into the folder of this file, and what Pillow's convert("RGB") makes of them into
-expected.txt: a line for each, with its name and its pixels, [H, W, C]. Run with Pillow 13.0.0 (libjpeg-turbo 3.2.0).
+"""Writes small pictures of many kinds into the folder of this file, and what Pillow's exif_transpose and convert("RGB")
+make of them into expected.txt: a line for each, with its name and its pixels, [H, W, C]; and what torchvision's Resize
+and CenterCrop make of some into resized.txt: name, shorter side, [C, H, W] and pixels. Run with Pillow 13.0.0
+(libjpeg-turbo 3.2.0).
 
 What Pillow can't write is put together from chunks and segments. Pillow clips grey of 16 bits to 255 instead of scaling
 it; there, the high bytes are expected, as in its colours of 16 bits.
@@ -10,12 +12,13 @@ import pathlib
 import struct
 import zlib
 
-from PIL import Image
+from PIL import Image, ImageOps
 
 FOLDER = pathlib.Path(__file__).parent
 WIDTH, HEIGHT = 16, 8
 
 expected = []
+resized = []
 
 
 def profile(space):
@@ -68,11 +71,11 @@ def greyish(x, y):
     return 9 * x + 10 * y + 30, 6 * x - 2 * y + 80, 150 - 3 * x - 5 * y, 5 * x + 4 * y
 
 
-def jpeg(name, mode, change=lambda content: content, pixel=smooth, **options):
+def jpeg(name, mode, change=lambda content: content, pixel=smooth, size=(WIDTH, HEIGHT), **options):
     """Writes a JPEG file; pixel(x, y) gives the samples."""
-    picture = Image.new(mode, (WIDTH, HEIGHT))
-    for y in range(HEIGHT):
-        for x in range(WIDTH):
+    picture = Image.new(mode, size)
+    for y in range(picture.height):
+        for x in range(picture.width):
             picture.putpixel((x, y), pixel(x, y)[: len(picture.getbands())])
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=90, optimize=True, **options)
@@ -121,7 +124,52 @@ def write(name, content):
     picture = Image.open(io.BytesIO(content))
     if picture.mode == "I;16":
         picture = picture.point(lambda value: value / 256).convert("L")
+    picture = ImageOps.exif_transpose(picture)
+    assert picture.size == (WIDTH, HEIGHT), name
     expected.append(f"{name} {picture.convert('RGB').tobytes().hex()}\n")
+
+
+def exif(orientation, order):
+    """Exif data of one entry, as in a TIFF file of an order of bytes."""
+    start = b"II*\0" if order == "<" else b"MM\0*"
+    return start + struct.pack(order + "IHHHIHHI", 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+def oriented(orientation):
+    """Puts an Exif segment after the first one."""
+
+    def change(content):
+        start, first, *others = segments(content)
+        said = b"Exif\0\0" + exif(orientation, "<" if orientation % 2 else ">")
+        return b"".join([start, first, b"\xff\xe1" + struct.pack(">H", 2 + len(said)) + said, *others])
+
+    return change
+
+
+def webp(name, mode, **options):
+    picture = Image.new(mode, (WIDTH, HEIGHT))
+    for y in range(HEIGHT):
+        for x in range(WIDTH):
+            picture.putpixel((x, y), (*color(x, y), 17 * x)[: len(mode)])
+    file = io.BytesIO()
+    picture.save(file, "WEBP", lossless=True, exact=True, **options)
+    write(name + ".webp", file.getvalue())
+
+
+def resize(name, shorter, shape):
+    """Notes a picture as torchvision's Resize(shorter) and CenterCrop give it; shorter 0 for the smallest that covers."""
+    channels, height, width = shape
+    picture = Image.open(FOLDER / name).convert("RGB")
+    if channels == 1:
+        picture = picture.convert("L")
+    if shorter == 0:
+        scale = max(height / HEIGHT, width / WIDTH)
+        size = max(width, int(scale * WIDTH + 0.5)), max(height, int(scale * HEIGHT + 0.5))
+    else:
+        size = int(shorter * WIDTH / HEIGHT), shorter
+    left, top = round((size[0] - width) / 2), round((size[1] - height) / 2)
+    picture = picture.resize(size, Image.Resampling.BILINEAR).crop((left, top, left + width, top + height))
+    resized.append(f"{name} {shorter} {channels} {height} {width} {picture.tobytes().hex()}\n")
 
 
 def color(x, y):
@@ -174,4 +222,23 @@ jpeg("ycck", "CMYK", adobe(2), greyish)
 jpeg("ycck_halved", "CMYK", adobe(2), greyish, subsampling=2)
 jpeg("ycck_guessed", "CMYK", adobe(1), greyish)
 
+for orientation in range(1, 9):
+    size = (HEIGHT, WIDTH) if orientation >= 5 else (WIDTH, HEIGHT)
+    jpeg(f"turned_{orientation}", "RGB", oriented(orientation), size=size, subsampling=0)
+jpeg("turned_grey", "L", oriented(3))
+jpeg("turned_unknown", "RGB", oriented(9))
+png("turned", 8, 2, color, (b"eXIf", exif(2, ">")))
+
+webp("rgb", "RGB")
+webp("rgb_profile", "RGB", icc_profile=RGB)
+webp("rgba", "RGBA")
+webp("turned", "RGB", exif=exif(4, "<"))
+
+for name in "rgb_linear.png", "ycc.jpg":
+    for shape in (3, 4, 4), (3, 8, 8), (3, 3, 16), (3, 19, 21), (1, 5, 9), (1, 8, 16):
+        resize(name, 0, shape)
+    for shorter, shape in (4, (3, 4, 4)), (5, (3, 4, 4)), (7, (3, 4, 5)), (11, (3, 8, 7)), (11, (1, 11, 11)), (40, (3, 2, 3)):
+        resize(name, shorter, shape)
+
+(FOLDER / "resized.txt").write_text("".join(resized))
 (FOLDER / "expected.txt").write_text("".join(expected))

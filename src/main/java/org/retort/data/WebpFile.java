@@ -1,0 +1,72 @@
+package org.retort.data;
+
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import org.retort.FileException;
+
+/**
+ * A WebP file: a header of 12 bytes and chunks, of which the first tells of the others if there are
+ * more than the picture.
+ */
+final class WebpFile {
+  private static final String PLUG_IN = "com.twelvemonkeys.imageio:imageio-webp";
+  private static final int SIZE_AT = 4;
+  private static final int FIRST_CHUNK = 12;
+  private static final int FLAGS_AT = 20;
+  private static final int HAS_PROFILE = 0x20;
+  private static final int IS_ANIMATION = 0x02;
+
+  private WebpFile() {}
+
+  /** The error for a file that no reader is there for. */
+  static FileException noReader(Origin origin) {
+    return new FileException(
+        origin.function()
+            + ": "
+            + PLUG_IN
+            + " must be on the class path to read WebP (got none, for "
+            + origin.name()
+            + ")",
+        null);
+  }
+
+  /**
+   * Requires a whole file, of which the plug-in would leave black what is missing, and one picture.
+   * Returns the content as if it had no color profile, by which the plug-in would change colors.
+   */
+  static byte[] checked(Origin origin, byte[] content) {
+    ByteBuffer bytes = ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN);
+    long size = 8 + Integer.toUnsignedLong(bytes.getInt(SIZE_AT));
+    if (size > content.length) {
+      throw origin.damaged(
+          "the file", "have " + size + " bytes", "its end at byte " + content.length);
+    }
+    if (content.length <= FLAGS_AT || bytes.getInt(FIRST_CHUNK) != fourLetters("VP8X")) {
+      return content;
+    }
+    if ((content[FLAGS_AT] & IS_ANIMATION) != 0) {
+      throw origin.damaged("the image", "be a single one", "an animation");
+    }
+    requirePicture(origin, bytes);
+    byte[] plain = content.clone();
+    plain[FLAGS_AT] &= ~HAS_PROFILE;
+    return plain;
+  }
+
+  private static void requirePicture(Origin origin, ByteBuffer bytes) {
+    long at = FIRST_CHUNK;
+    while (at + 8 <= bytes.capacity()) {
+      int kind = bytes.getInt((int) at);
+      if (kind == fourLetters("VP8 ") || kind == fourLetters("VP8L")) {
+        return;
+      }
+      long size = Integer.toUnsignedLong(bytes.getInt((int) at + 4));
+      at += 8 + size + size % 2;
+    }
+    throw origin.damaged("the file", "have an image", "none");
+  }
+
+  private static int fourLetters(String name) {
+    return name.charAt(0) | name.charAt(1) << 8 | name.charAt(2) << 16 | name.charAt(3) << 24;
+  }
+}
