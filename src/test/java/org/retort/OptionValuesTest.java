@@ -27,6 +27,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.retort.data.Augmentation;
+import org.retort.data.ImageFolder;
 import org.retort.data.ImageShape;
 import org.retort.data.MissingValues;
 import org.retort.data.PictureReader;
@@ -68,7 +69,12 @@ final class OptionValuesTest {
 
   /** What the library returns. */
   private static final Set<Class<?>> RESULTS =
-      Set.of(Prediction.class, EpochSummary.class, Split.class, TrainingSummary.class);
+      Set.of(
+          Prediction.class,
+          EpochSummary.class,
+          Split.class,
+          TrainingSummary.class,
+          ImageFolder.BrokenFile.class);
 
   /**
    * Two values of a class. A component in which they differ can be changed from the one's to the

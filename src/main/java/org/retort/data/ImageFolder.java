@@ -1,113 +1,140 @@
 package org.retort.data;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.FloatBuffer;
-import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Arrays;
+import java.util.HashSet;
 import java.util.List;
-import java.util.Locale;
 import java.util.Set;
-import java.util.stream.Stream;
+import java.util.stream.Collectors;
+import org.jspecify.annotations.Nullable;
 import org.retort.FileException;
 import org.retort.internal.Arguments;
 
 /**
- * JPEG and PNG files in a folder for each class; classes are numbered by the names of their
- * folders, images by class and name, both in the order of Java's strings. Files are listed once,
- * and each is decoded whenever it is read, which leaves garbage.
+ * JPEG, PNG and WebP files in a folder for each class. Classes are numbered by the names of their
+ * folders or, so that all parts of the data have the same numbers, by {@link Builder#classes a
+ * list}; images by class and name, in the order of Java's strings. Files are listed once, and each
+ * is decoded whenever it is read, which leaves garbage; a cache of them decodes each once.
  *
- * <p>An image is turned as it is to be seen, scaled to the smallest size that covers the shape, and
- * cropped around its centre, all as {@link PictureReader} does.
+ * <p>An image is turned as it is to be seen, scaled to the smallest size that covers the shape or
+ * to {@link Builder#resize another one}, and cropped around its centre, all as {@link
+ * PictureReader} does, which names what must be on the class path.
+ *
+ * <p>The folder must stay as it is: a file that is gone, or whose size or time of change is another
+ * than when the folder was listed, is not read. Names of classes, and of images of a class, that
+ * differ only in upper case, in the form of their accents, or images' in their ending, are refused:
+ * on other systems they are the same, and mostly they are the same image.
  */
 public final class ImageFolder implements Dataset {
   private static final String OPEN = "ImageFolder.open";
-  private static final Set<String> ENDINGS = Set.of("jpg", "jpeg", "png");
+  private static final String BUILDER_OPEN = "ImageFolder.Builder.open";
 
-  private final ImageShape shape;
-  private final List<String> classNames = new ArrayList<>();
-  private final List<Path> files = new ArrayList<>();
-  private final int[] lasts; // how many files the classes up to each have
+  private final PictureReader reader;
+  private final List<String> classNames;
+  private final List<ListedFile> files;
+  private final List<BrokenFile> brokenFiles;
+  private final int otherFiles;
 
-  private ImageFolder(Path folder, ImageShape shape) throws IOException {
-    this.shape = shape;
-    List<Path> folders = sorted(folder, Files::isDirectory);
-    lasts = new int[folders.size()];
-    for (Path ofClass : folders) {
-      List<Path> images = sorted(ofClass, ImageFolder::isImage);
-      if (images.isEmpty()) {
-        throw wrong("folder of a class must have JPEG or PNG files (got none in " + ofClass + ")");
-      }
-      files.addAll(images);
-      lasts[classNames.size()] = files.size();
-      classNames.add(ofClass.getFileName().toString());
-    }
-    if (files.isEmpty()) {
-      throw wrong("folder must have a folder for each class (got none in " + folder + ")");
+  /**
+   * A file that was left out.
+   *
+   * @param file its path
+   * @param reason what is wrong, in one line
+   */
+  public record BrokenFile(Path file, String reason) {
+    /**
+     * Checks the values.
+     *
+     * @param file as above
+     * @param reason as above
+     * @throws IllegalArgumentException if one is null
+     */
+    public BrokenFile {
+      Arguments.notNull(file, "ImageFolder.BrokenFile", "file");
+      Arguments.notNull(reason, "ImageFolder.BrokenFile", "reason");
     }
   }
 
+  private ImageFolder(String function, Builder options) {
+    PictureReader.requireLibrary(function);
+    reader = new PictureReader(options.shape, options.resize);
+    FolderListing listing = FolderListing.of(function, options.folder, options.classes);
+    requirePlugin(function, listing.files());
+    ImageCheck check = ImageCheck.of(function, listing, options.broken, options.threads);
+    files = List.copyOf(check.whole());
+    brokenFiles = List.copyOf(check.broken());
+    classNames = List.copyOf(listing.classNames());
+    otherFiles = listing.others();
+    requireImages(function, options, listing.folders());
+  }
+
+  private void requireImages(String function, Builder options, List<Path> folders) {
+    if (options.classes == null) {
+      Set<Integer> labels = files.stream().map(ListedFile::label).collect(Collectors.toSet());
+      for (int i = 0; i < folders.size(); i++) {
+        if (!labels.contains(i)) {
+          throw wrong(
+              function, "folder of a class must have images (got none in " + folders.get(i) + ")");
+        }
+      }
+    }
+    if (files.isEmpty()) {
+      throw wrong(
+          function,
+          "folder must have a folder of images for each class (got none in "
+              + options.folder
+              + ")");
+    }
+  }
+
+  private static void requirePlugin(String function, List<ListedFile> files) {
+    files.stream()
+        .map(file -> file.path().toString())
+        .filter(name -> PictureFormat.named(name).filter(PictureFormat.WEBP::equals).isPresent())
+        .findFirst()
+        .filter(name -> PictureFormat.WEBP.reader().isEmpty())
+        .ifPresent(
+            name -> {
+              throw WebpFile.noReader(new Origin(function, name));
+            });
+  }
+
+  private static FileException wrong(String function, String message) {
+    return new FileException(function + ": " + Origin.oneLine(message), null);
+  }
+
   /**
-   * Lists the files of a folder.
+   * Lists the files of a folder. Whether they are images is found when they are read.
    *
    * @param folder has a folder for each class; hidden ones and other files are skipped
    * @param shape what images are made to, with one channel or three
    * @return the data set
    * @throws IllegalArgumentException if an argument is null, or the shape has another number of
    *     channels
-   * @throws FileException if the folder is missing or has no classes, a class has no image, or a
-   *     folder can't be listed
+   * @throws FileException if the folder is missing or has no classes, a class has no image, two
+   *     names are alike, a folder can't be listed, a file must not be read, or a library is missing
    */
   public static ImageFolder open(Path folder, ImageShape shape) {
-    Arguments.notNull(folder, OPEN, "folder");
-    Arguments.notNull(shape, OPEN, "shape");
-    if (!Files.isDirectory(folder)) {
-      String rule = Files.exists(folder) ? "be a directory" : "exist";
-      throw wrong("folder must " + rule + " (got " + folder + ")");
-    }
-    PictureReader.requireLibrary(OPEN);
-    if (shape.channels() != 1 && shape.channels() != 3) {
-      throw new IllegalArgumentException(
-          OPEN + ": shape.channels must be 1 or 3 (got " + shape.channels() + ")");
-    }
-    try {
-      return new ImageFolder(folder, shape);
-    } catch (IOException e) {
-      throw new FileException(OPEN + ": folder must be readable (got " + e.getMessage() + ")", e);
-    }
+    return new ImageFolder(OPEN, begin(OPEN, folder, shape));
   }
 
-  private static FileException wrong(String message) {
-    return new FileException(OPEN + ": " + message, null);
+  /**
+   * Starts a data set of a folder.
+   *
+   * @param folder has a folder for each class; hidden ones and other files are skipped
+   * @param shape what images are made to, with one channel or three
+   * @return a new builder
+   * @throws IllegalArgumentException if an argument is null, or the shape has another number of
+   *     channels
+   */
+  public static Builder builder(Path folder, ImageShape shape) {
+    return begin("ImageFolder.builder", folder, shape);
   }
 
-  /** What of a folder is to be used. */
-  @FunctionalInterface
-  private interface Filter {
-    boolean takes(Path path);
-  }
-
-  private static List<Path> sorted(Path folder, Filter filter) throws IOException {
-    try (Stream<Path> entries = Files.list(folder)) {
-      return entries
-          .filter(path -> !nameOf(path).startsWith(".") && filter.takes(path))
-          .sorted((a, b) -> nameOf(a).compareTo(nameOf(b)))
-          .toList();
-    } catch (UncheckedIOException e) {
-      throw e.getCause();
-    }
-  }
-
-  private static boolean isImage(Path path) {
-    String name = nameOf(path);
-    String ending = name.substring(name.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
-    return ENDINGS.contains(ending) && Files.isRegularFile(path);
-  }
-
-  private static String nameOf(Path path) {
-    return path.getFileName().toString();
+  private static Builder begin(String function, Path folder, ImageShape shape) {
+    Arguments.notNull(folder, function, "folder");
+    PictureReader.check(function, shape, 0);
+    return new Builder(folder, shape);
   }
 
   @Override
@@ -122,14 +149,13 @@ public final class ImageFolder implements Dataset {
 
   @Override
   public ImageShape shape() {
-    return shape;
+    return reader.shape();
   }
 
   @Override
   public int label(int index) {
     Arguments.between(index, 0, files.size() - 1, "ImageFolder.label", "index");
-    int found = Arrays.binarySearch(lasts, index + 1);
-    return found >= 0 ? found : -found - 1;
+    return files.get(index).label();
   }
 
   /**
@@ -141,35 +167,160 @@ public final class ImageFolder implements Dataset {
    */
   public Path file(int index) {
     Arguments.between(index, 0, files.size() - 1, "ImageFolder.file", "index");
-    return files.get(index);
+    return files.get(index).path();
+  }
+
+  /**
+   * The reader of the images, for pictures that are to be read in the same way.
+   *
+   * @return the reader
+   */
+  public PictureReader reader() {
+    return reader;
+  }
+
+  /**
+   * The files that were left out, by {@link BrokenFiles#SKIP}.
+   *
+   * @return each with its reason, by path; empty if none were or nobody looked. Immutable.
+   */
+  public List<BrokenFile> brokenFiles() {
+    return brokenFiles;
+  }
+
+  /**
+   * The number of entries of the folder and of those of its classes that were skipped by their
+   * names: hidden ones, files that don't end like images, folders within classes.
+   *
+   * @return at least 0
+   */
+  public int otherFiles() {
+    return otherFiles;
   }
 
   @Override
   public void read(int index, FloatBuffer image) {
     Arguments.between(index, 0, files.size() - 1, "ImageFolder.read", "index");
-    BytePixels.requireRoom(image, shape.values());
-    image.put(PictureReader.of(shape).read(new DataFile("ImageFolder.read", files.get(index))));
+    BytePixels.requireRoom(image, reader.shape().values());
+    ListedFile file = files.get(index);
+    Origin origin = new Origin("ImageFolder.read", file.path().toString());
+    image.put(reader.values(origin, file.content("ImageFolder.read")));
   }
 
   @Override
   public List<String> classNames() {
-    return List.copyOf(classNames);
+    return classNames;
   }
 
   /**
-   * A hash of the names of the classes and the names and sizes of all files, whose content is not
-   * read; where the folder is does not matter.
+   * A hash of the names of the classes, the names and sizes of all files, whose content is not
+   * read, and the size that images are scaled to, if one was set; where the folder is does not
+   * matter.
    */
   @Override
   public long fingerprint() {
     Fingerprint fingerprint = Fingerprint.of(this);
-    for (Path file : files) {
-      try {
-        fingerprint.add(nameOf(file)).add(Files.size(file));
-      } catch (IOException e) {
-        throw new DataFile("ImageFolder.fingerprint", file).unreadable(e);
-      }
+    for (ListedFile file : files) {
+      fingerprint.add(file.path().getFileName().toString()).add(file.size());
+    }
+    if (reader.resize() != 0) {
+      fingerprint.add("resize").add(reader.resize());
     }
     return fingerprint.value();
+  }
+
+  /** Says how a folder is to be read. */
+  public static final class Builder {
+    private static final int MOST_THREADS = 1024;
+
+    private final Path folder;
+    private final ImageShape shape;
+    private @Nullable List<String> classes;
+    private int resize;
+    private @Nullable BrokenFiles broken;
+    private int threads = Runtime.getRuntime().availableProcessors();
+
+    private Builder(Path folder, ImageShape shape) {
+      this.folder = folder;
+      this.shape = shape;
+    }
+
+    /**
+     * Sets the classes, for example those of the training part: an image's label is the position of
+     * its folder's name. A class keeps its number if it has no folder here, or no image; a folder
+     * that is not in the list is refused. By default the folders themselves are the classes, and
+     * each must have an image.
+     *
+     * @param names of all classes, each once
+     * @return this builder
+     * @throws IllegalArgumentException if the list is null or empty, has a null, or names that
+     *     differ in upper case at most
+     */
+    public Builder classes(List<String> names) {
+      String function = "ImageFolder.Builder.classes";
+      List<String> given = Arguments.list(names, function, "names");
+      Arguments.atLeast(given.size(), 1, function, "names.size()");
+      Set<String> seen = new HashSet<>();
+      for (String name : given) {
+        Arguments.check(
+            seen.add(ClassNames.key(name)),
+            "%s: names must not repeat one, whatever its case (got %s twice)",
+            function,
+            name);
+      }
+      classes = given;
+      return this;
+    }
+
+    /**
+     * Sets what the shorter side of images is scaled to before the middle is cut out; by default
+     * the smallest size that covers the shape, which is 0.
+     *
+     * @param shorterSide in pixels, at least the longer side of the shape, or 0
+     * @return this builder
+     * @throws IllegalArgumentException if the length is out of range
+     */
+    public Builder resize(int shorterSide) {
+      PictureReader.check("ImageFolder.Builder.resize", shape, shorterSide);
+      resize = shorterSide;
+      return this;
+    }
+
+    /**
+     * Looks, when the folder is opened, for files that are no whole images, for which all are
+     * decoded once. By default, a broken file is an error when it is read.
+     *
+     * @param broken what is done with them
+     * @return this builder
+     * @throws IllegalArgumentException if it is null
+     */
+    public Builder broken(BrokenFiles broken) {
+      this.broken = Arguments.notNull(broken, "ImageFolder.Builder.broken", "broken");
+      return this;
+    }
+
+    /**
+     * Sets how many threads look for broken files; one for each processor by default.
+     *
+     * @param count from 1 to 1,024
+     * @return this builder
+     * @throws IllegalArgumentException if the number is out of range
+     */
+    public Builder threads(int count) {
+      Arguments.between(count, 1, MOST_THREADS, "ImageFolder.Builder.threads", "count");
+      threads = count;
+      return this;
+    }
+
+    /**
+     * Lists the files.
+     *
+     * @return the data set
+     * @throws FileException as {@link ImageFolder#open}; if a folder is none of the given classes;
+     *     or if a file is broken and that is to be refused
+     */
+    public ImageFolder open() {
+      return new ImageFolder(BUILDER_OPEN, this);
+    }
   }
 }

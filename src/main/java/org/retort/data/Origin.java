@@ -11,7 +11,12 @@ import org.retort.FileException;
  */
 record Origin(String function, String name) {
   Origin {
-    name = name.replaceAll("\\p{Cntrl}", "?"); // messages have one line
+    name = oneLine(name);
+  }
+
+  /** A text as messages have it; a file may be named by more than a line. */
+  static String oneLine(String text) {
+    return text.replaceAll("\\p{Cntrl}", "?");
   }
 
   /** The error for bytes that are not what they should be. */

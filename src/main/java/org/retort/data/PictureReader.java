@@ -5,6 +5,7 @@ import java.io.InputStream;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.function.Function;
 import org.retort.FileException;
 import org.retort.internal.Arguments;
 
@@ -148,17 +149,16 @@ public record PictureReader(ImageShape shape, int resize) {
     return values(new Origin(READ, content.length + " bytes"), content);
   }
 
-  /** Reads a file that is known to be there. */
-  float[] read(DataFile file) {
-    return values(file.origin(), content(file));
+  private float[] read(DataFile file) {
+    return values(file.origin(), content(file, file::unreadable));
   }
 
-  /** All bytes of a file. */
-  static byte[] content(DataFile file) {
+  /** All bytes of a file; {@code failure} makes the exception if they can't be read. */
+  static byte[] content(DataFile file, Function<IOException, FileException> failure) {
     try (InputStream content = Files.newInputStream(file.path())) {
       return content(file.origin(), content);
     } catch (IOException e) {
-      throw file.unreadable(e);
+      throw failure.apply(e);
     }
   }
 
@@ -178,6 +178,7 @@ public record PictureReader(ImageShape shape, int resize) {
     return content;
   }
 
+  /** The values of a file's content. */
   float[] values(Origin origin, byte[] content) {
     requireLibrary(origin.function());
     Picture picture = PictureDecoder.decode(origin, content);

@@ -3,17 +3,28 @@ package org.retort.data;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.assertj.core.api.Assertions.within;
+import static org.junit.jupiter.api.Assumptions.assumeFalse;
+import static org.retort.testing.Failures.assertFileRefused;
+import static org.retort.testing.Failures.assertIllegal;
 
 import java.awt.image.BufferedImage;
 import java.io.IOException;
+import java.net.URISyntaxException;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardOpenOption;
+import java.nio.file.attribute.FileTime;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.Arrays;
+import java.util.List;
+import java.util.Set;
 import java.util.function.IntBinaryOperator;
 import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.FileException;
 
 final class ImageFolderTest {
@@ -139,13 +150,230 @@ final class ImageFolderTest {
   }
 
   @Test
-  void read_fileThatIsGone_namesIt() throws IOException {
+  void read_fileThatChanged_namesIt() throws IOException {
     write("a/image.png", 2, 2, (x, y) -> 0);
+    Path file = folder.resolve("a/image.png");
     ImageFolder data = ImageFolder.open(folder, new ImageShape(3, 2, 2));
-    Files.delete(folder.resolve("a/image.png"));
-    assertThatThrownBy(() -> data.read(0, FloatBuffer.allocate(12)))
+    FileTime before = Files.getLastModifiedTime(file);
+    String rule = "ImageFolder.read: %s must stay as it was when its folder was opened (got %s)";
+    FloatBuffer image = FloatBuffer.allocate(12);
+    data.read(0, image);
+    Files.setLastModifiedTime(file, FileTime.fromMillis(before.toMillis() + 5000));
+    assertFileRefused(
+        () -> data.read(0, image.clear()), rule.formatted(file, "another size or time of change"));
+    Files.write(file, new byte[1], StandardOpenOption.APPEND);
+    Files.setLastModifiedTime(file, before);
+    assertFileRefused(
+        () -> data.read(0, image.clear()), rule.formatted(file, "another size or time of change"));
+    Files.delete(file);
+    assertFileRefused(
+        () -> data.read(0, image.clear()), rule.formatted(file, "no such file any more"));
+    assertThat(image.position()).isZero();
+  }
+
+  @Test
+  void classes_given_areTheLabels() throws IOException {
+    write("c/a.png", 2, 2, (x, y) -> 0);
+    write("a/a.png", 2, 2, (x, y) -> 0);
+    write("a/b.png", 2, 2, (x, y) -> 0);
+    Files.createDirectories(folder.resolve("ö"));
+    ImageFolder data = builder().classes(List.of("c", "b", "a", "o\u0308")).open();
+    assertThat(data.classNames()).containsExactly("c", "b", "a", "o\u0308");
+    assertThat(data.classes()).isEqualTo(4);
+    assertThat(data.size()).isEqualTo(3);
+    assertThat(new int[] {data.label(0), data.label(1), data.label(2)}).containsExactly(0, 2, 2);
+    assertThat(data.file(2)).isEqualTo(folder.resolve("a/b.png"));
+  }
+
+  @Test
+  void classes_folderOfNone_isNamed() throws IOException {
+    write("dog/a.png", 2, 2, (x, y) -> 0);
+    write("Horse/a.png", 2, 2, (x, y) -> 0);
+    String rule =
+        "ImageFolder.Builder.open: folder of a class must be one of the 3 classes given (got %s%s)";
+    assertFileRefused(
+        () -> builder().classes(List.of("dog", "horse", "cat")).open(),
+        rule.formatted(folder.resolve("Horse"), ", did you mean horse?"));
+    assertFileRefused(
+        () -> builder().classes(List.of("dog", "zebra", "cat")).open(),
+        rule.formatted(folder.resolve("Horse"), ""));
+  }
+
+  @Test
+  void classes_wrongLists_throw() throws IOException {
+    String function = "ImageFolder.Builder.classes: ";
+    assertIllegal(() -> builder().classes(null), function + "names must be given (got null)");
+    assertIllegal(
+        () -> builder().classes(List.of()), function + "names.size() must be at least 1 (got 0)");
+    assertIllegal(
+        () -> builder().classes(List.of("a", "B", "b")),
+        function + "names must not repeat one, whatever its case (got b twice)");
+    assertFileRefused(
+        () -> builder().classes(List.of("a")).open(),
+        "ImageFolder.Builder.open: folder must have a folder of images for each class (got none in "
+            + folder
+            + ")");
+  }
+
+  @Test
+  void resize_shorterSide_isScaledBeforeTheMiddleIsCut() throws IOException {
+    write("a/image.png", 60, 40, (x, y) -> x * 0x040000 + y * 0x000600);
+    ImageShape shape = new ImageShape(3, 8, 8);
+    Path file = folder.resolve("a/image.png");
+    ImageFolder data = ImageFolder.builder(folder, shape).resize(20).open();
+    assertThat(data.reader()).isEqualTo(new PictureReader(shape, 20));
+    assertThat(Values.of(data, 0))
+        .isEqualTo(data.reader().read(file))
+        .isNotEqualTo(PictureReader.of(shape).read(file));
+    assertIllegal(
+        () -> ImageFolder.builder(folder, shape).resize(7),
+        "ImageFolder.Builder.resize: resize must be 0 or between 8 and 67108864 (got 7)");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3})
+  void broken_refused_namesTheFirst(int threads) throws IOException {
+    writeBroken();
+    assertThatThrownBy(() -> builder().broken(BrokenFiles.REFUSE).threads(threads).open())
         .isInstanceOf(FileException.class)
-        .hasMessageContaining(folder.resolve("a/image.png") + " must be readable");
+        .hasMessageMatching(
+            "ImageFolder.Builder.open: files must be whole images \\(got 4 broken of 8: the content"
+                + " at byte 0 of \\S+a/1.png must be [^;]+; the image at byte \\d+ of \\S+a/4.png"
+                + " must be whole [^;]+; the content [^;]+; …\\)");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3})
+  void broken_skipped_areListed(int threads) throws IOException {
+    writeBroken();
+    ImageFolder data = builder().broken(BrokenFiles.SKIP).threads(threads).open();
+    assertThat(data.size()).isEqualTo(4);
+    assertThat(new int[] {data.label(0), data.label(1), data.label(2), data.label(3)})
+        .containsExactly(0, 0, 1, 1);
+    assertThat(data.file(0)).isEqualTo(folder.resolve("a/2.png"));
+    assertThat(data.brokenFiles())
+        .extracting(ImageFolder.BrokenFile::file)
+        .containsExactly(
+            folder.resolve("a/1.png"),
+            folder.resolve("a/4.png"),
+            folder.resolve("b/1.jpg"),
+            folder.resolve("b/link.jpg"));
+    assertThat(data.brokenFiles().get(3).reason())
+        .isEqualTo(folder.resolve("b/link.jpg") + " must exist (got a link to nothing)");
+    assertThat(data.brokenFiles().get(0).reason())
+        .startsWith("the content at byte 0 of " + folder.resolve("a/1.png") + " must be");
+  }
+
+  @Test
+  void broken_allOfAClass_isRefusedUnlessClassesAreGiven() throws IOException {
+    write("a/1.png", 2, 2, (x, y) -> 0);
+    Files.createDirectories(folder.resolve("b"));
+    Files.write(folder.resolve("b/1.png"), new byte[5]);
+    ImageFolder.Builder options = builder().broken(BrokenFiles.SKIP);
+    assertFileRefused(
+        options::open,
+        "ImageFolder.Builder.open: folder of a class must have images (got none in "
+            + folder.resolve("b")
+            + ")");
+    assertThat(options.classes(List.of("b", "a")).open().label(0)).isOne();
+  }
+
+  /** Eight files, of which four are broken. */
+  private void writeBroken() throws IOException {
+    for (String name : List.of("a/1.png", "a/2.png", "a/3.png", "a/4.png", "b/2.jpg", "b/3.jpg")) {
+      write(name, 40, 30, (x, y) -> x * y * 12345);
+    }
+    Files.write(folder.resolve("a/1.png"), new byte[5]);
+    byte[] whole = Files.readAllBytes(folder.resolve("a/4.png"));
+    Files.write(folder.resolve("a/4.png"), Arrays.copyOf(whole, whole.length / 2));
+    Files.writeString(folder.resolve("b/1.jpg"), "no image");
+    Files.createSymbolicLink(folder.resolve("b/link.jpg"), folder.resolve("nothing"));
+  }
+
+  @Test
+  void open_linkToNothing_isNamed() throws IOException {
+    write("a/1.png", 2, 2, (x, y) -> 0);
+    Path link = Files.createSymbolicLink(folder.resolve("a/2.png"), folder.resolve("none"));
+    ImageShape shape = new ImageShape(3, 2, 2);
+    assertFileRefused(
+        () -> ImageFolder.open(folder, shape),
+        "ImageFolder.open: files must be whole images (got 1 broken of 2: %s must exist (got a link"
+                .formatted(link)
+            + " to nothing))");
+    Files.delete(link);
+    Path folderLink = Files.createSymbolicLink(folder.resolve("b"), folder.resolve("none"));
+    assertFileRefused(
+        () -> ImageFolder.open(folder, shape),
+        "ImageFolder.open: folder of a class must exist (got a link to nothing, %s)"
+            .formatted(folderLink));
+  }
+
+  @Test
+  void open_withoutPermission_isNamed() throws IOException {
+    write("a/1.png", 2, 2, (x, y) -> 0);
+    Path file = folder.resolve("a/1.png");
+    Files.setPosixFilePermissions(file, Set.of());
+    assumeFalse(Files.isReadable(file), "root may read everything");
+    ImageShape shape = new ImageShape(3, 2, 2);
+    assertFileRefused(
+        () -> ImageFolder.open(folder, shape),
+        "ImageFolder.open: files must be whole images (got 1 broken of 1: %s must be readable (got"
+                .formatted(file)
+            + " no permission))");
+    Files.setPosixFilePermissions(file.getParent(), Set.of());
+    assertFileRefused(
+        () -> ImageFolder.open(folder, shape),
+        "ImageFolder.open: folder must be readable (got %s)".formatted(file.getParent()));
+    Files.setPosixFilePermissions(file.getParent(), PosixFilePermissions.fromString("rwx------"));
+  }
+
+  @Test
+  void open_namesAlike_areRefused() throws IOException {
+    assertAlike("images of a class", "case and ending", "cat/photo.jpg", "cat/photo.png");
+    assertAlike("images of a class", "case and ending", "cat/Photo.png", "cat/photo.png");
+    assertAlike("images of a class", "case and ending", "cat/o\u0308.png", "cat/\u00f6.png");
+    assertAlike("folders of classes", "case", "Cat/a.png", "cat/b.png");
+  }
+
+  private void assertAlike(String what, String ignored, String one, String other)
+      throws IOException {
+    Path place = Files.createTempDirectory(folder, "alike");
+    for (String name : List.of(one, other)) {
+      write(place.getFileName() + "/" + name, 2, 2, (x, y) -> 0);
+    }
+    boolean ofFolders = what.startsWith("folders");
+    assertFileRefused(
+        () -> ImageFolder.open(place, new ImageShape(3, 2, 2)),
+        "ImageFolder.open: %s must have different names, whatever their %s (got %s and %s)"
+            .formatted(
+                what,
+                ignored,
+                place.resolve(ofFolders ? "Cat" : one),
+                place.resolve(ofFolders ? "cat" : other)));
+  }
+
+  @Test
+  void otherFiles_areCounted() throws IOException {
+    write("a/1.png", 2, 2, (x, y) -> 0);
+    write("a/.2.png", 2, 2, (x, y) -> 0);
+    write("a/nested/3.png", 2, 2, (x, y) -> 0);
+    Files.createDirectories(folder.resolve("a/folder.png"));
+    Files.writeString(folder.resolve("a/notes.txt"), "");
+    Files.writeString(folder.resolve("list.txt"), "");
+    Files.createDirectories(folder.resolve(".git"));
+    ImageFolder data = ImageFolder.open(folder, new ImageShape(3, 2, 2));
+    assertThat(data.size()).isOne();
+    assertThat(data.otherFiles()).isEqualTo(6);
+    assertThat(data.brokenFiles()).isEmpty();
+  }
+
+  @Test
+  void open_webp_isRead() throws IOException, URISyntaxException {
+    Path file = Files.createDirectories(folder.resolve("a")).resolve("image.WEBP");
+    Files.copy(PictureTest.file("turned.webp"), file);
+    ImageShape shape = new ImageShape(3, 8, 16);
+    assertThat(Values.of(ImageFolder.open(folder, shape), 0))
+        .isEqualTo(PictureReader.of(shape).read(file));
   }
 
   @Test
@@ -157,12 +385,13 @@ final class ImageFolderTest {
     assertThatThrownBy(() -> ImageFolder.open(folder, shape))
         .isInstanceOf(FileException.class)
         .hasMessage(
-            "ImageFolder.open: folder must have a folder for each class (got none in %s)", folder);
+            "ImageFolder.open: folder must have a folder of images for each class (got none in %s)",
+            folder);
     Files.createDirectories(folder.resolve("a"));
     assertThatThrownBy(() -> ImageFolder.open(folder, shape))
         .isInstanceOf(FileException.class)
         .hasMessage(
-            "ImageFolder.open: folder of a class must have JPEG or PNG files (got none in %s)",
+            "ImageFolder.open: folder of a class must have images (got none in %s)",
             folder.resolve("a"));
     assertThatThrownBy(() -> ImageFolder.open(folder, new ImageShape(2, 2, 2)))
         .isInstanceOf(IllegalArgumentException.class)
@@ -177,6 +406,10 @@ final class ImageFolderTest {
         .hasMessageContaining("at byte ")
         .hasMessageContaining(file.toString())
         .hasMessageContaining(rule);
+  }
+
+  private ImageFolder.Builder builder() {
+    return ImageFolder.builder(folder, new ImageShape(3, 2, 2));
   }
 
   private float[] read(ImageShape shape) {

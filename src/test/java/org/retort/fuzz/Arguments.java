@@ -21,6 +21,7 @@ import org.retort.data.CsvDataset;
 import org.retort.data.Dataset;
 import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
+import org.retort.data.ImageFolder;
 import org.retort.data.Table;
 import org.retort.data.TableColumns;
 import org.retort.losses.ProgramLoss;
@@ -169,6 +170,9 @@ final class Arguments {
     }
     if (type == CsvDataset.Builder.class) {
       return fixtures.data().csv();
+    }
+    if (type == ImageFolder.Builder.class) {
+      return fixtures.data().imageFolder();
     }
     return type == Trainer.Builder.class ? fixtures.trainer() : made(type);
   }

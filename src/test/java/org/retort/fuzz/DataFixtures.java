@@ -126,6 +126,11 @@ final class DataFixtures implements AutoCloseable {
     return CsvDataset.builder(csv, SHAPE);
   }
 
+  /** Starts a data set that can be opened as it is. */
+  ImageFolder.Builder imageFolder() {
+    return ImageFolder.builder(classes, SHAPE);
+  }
+
   /** Starts batches that can be built as they are. */
   DatasetBatches.Builder batchesBuilder() {
     return DatasetBatches.builder(datasets.get(2)).size(3).augmentation(Augmentation.shift(1));
