@@ -14,7 +14,7 @@ import org.retort.internal.Arguments;
  * JPEG, PNG and WebP files in a folder for each class. Classes are numbered by the names of their
  * folders or, so that all parts of the data have the same numbers, by {@link Builder#classes a
  * list}; images by class and name, in the order of Java's strings. Files are listed once, and each
- * is decoded whenever it is read, which leaves garbage; a cache of them decodes each once.
+ * is decoded whenever it is read, which leaves garbage; {@link PackedDataset} decodes each once.
  *
  * <p>An image is turned as it is to be seen, scaled to the smallest size that covers the shape or
  * to {@link Builder#resize another one}, and cropped around its centre, all as {@link

@@ -5,13 +5,11 @@ import java.awt.image.DataBufferByte;
 import java.awt.image.IndexColorModel;
 import java.awt.image.PixelInterleavedSampleModel;
 import java.awt.image.Raster;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.stream.IntStream;
 import javax.imageio.ImageReader;
 import javax.imageio.stream.ImageInputStream;
-import javax.imageio.stream.MemoryCacheImageInputStream;
 import org.jspecify.annotations.Nullable;
 import org.retort.FileException;
 
@@ -46,7 +44,7 @@ final class PictureDecoder {
   private Picture decode(PictureFormat format) {
     ImageReader reader = format.reader().orElseThrow(() -> WebpFile.noReader(origin));
     byte[] shown = format == PictureFormat.WEBP ? WebpFile.checked(origin, content) : content;
-    try (ImageInputStream in = new MemoryCacheImageInputStream(new ByteArrayInputStream(shown))) {
+    try (ImageInputStream in = new PictureInput(shown)) {
       return decode(format, in, reader);
     } catch (IOException e) {
       throw origin.unreadable(e);

@@ -22,7 +22,8 @@ import org.retort.internal.Arguments;
  * profile or gamma it names. Of samples of 16 bits the upper eight are taken (Pillow clips grey
  * ones). Cyan, magenta, yellow and black are multiplied, (1 − c)(1 − k), and taken for inverted, as
  * Adobe's programs write them. Transparency is dropped. Orientations that stand in XMP data only
- * are not heeded.
+ * are not heeded. WebP with loss is as the plug-in decodes it, which may differ: colors of the one
+ * named below do by some levels of 255 on average, while without loss they are the same.
  *
  * <p>What a file is, its content says, not its name. Files of more than 2²⁶ pixels and animations
  * are refused. {@code com.drewnoakes:metadata-extractor} must be on the class path, and for WebP a

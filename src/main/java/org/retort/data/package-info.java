@@ -1,9 +1,11 @@
 /**
  * Data for training. A {@link org.retort.data.Dataset} has images at indices: those of CIFAR, of
  * MNIST's format, of text files and folders, a {@link org.retort.data.Subset} of them, or one's
- * own; {@link org.retort.data.TableDataset} has the rows of a table. {@link
- * org.retort.data.DatasetBatches} makes batches of it, in random order, augmented, and ahead of the
- * step that takes them; {@link org.retort.data.Batches} is what a trainer reads.
+ * own; {@link org.retort.data.TableDataset} has the rows of a table, and {@link
+ * org.retort.data.PackedDataset} keeps decoded images in a file. {@link
+ * org.retort.data.PictureReader} reads one picture. {@link org.retort.data.DatasetBatches} makes
+ * batches of a data set, in random order, augmented, and ahead of the step that takes them; {@link
+ * org.retort.data.Batches} is what a trainer reads.
  *
  * <p>Batches are direct buffers that {@code TrainingStep.run} takes without a copy. Everything is
  * seeded: the same seed and epoch give the same batches. Only {@link org.retort.data.Augmentation}

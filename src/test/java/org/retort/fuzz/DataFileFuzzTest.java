@@ -26,6 +26,7 @@ import org.retort.data.Dataset;
 import org.retort.data.IdxDataset;
 import org.retort.data.ImageFolder;
 import org.retort.data.ImageShape;
+import org.retort.data.PackedDataset;
 import org.retort.data.Table;
 import org.retort.data.TableColumns;
 import org.retort.data.TableDataset;
@@ -115,7 +116,16 @@ final class DataFileFuzzTest {
   }
 
   @ParameterizedTest
-  @ValueSource(strings = {"cmyk.jpg", "ycc_unmarked_from_0.jpg", "palette_transparent.png"})
+  @ValueSource(
+      strings = {
+        "cmyk.jpg",
+        "ycc_unmarked_from_0.jpg",
+        "palette_transparent.png",
+        "rgba.webp",
+        "turned_6.jpg",
+        "turned.png",
+        "turned.webp"
+      })
   void rareImage_damagedAtRandom_isReadOrRefused(String name) throws IOException {
     Path classes = folder.resolve("photos");
     Path file = Files.createDirectories(classes.resolve("one")).resolve(name);
@@ -123,6 +133,14 @@ final class DataFileFuzzTest {
       Files.copy(image, file);
     }
     assertAnyIsReadOrRefused(file, damaged -> ImageFolder.open(classes, SHAPE));
+  }
+
+  @Test
+  void packed_damagedAtRandom_isReadOrRefused() throws IOException {
+    Dataset source = IdxDataset.open(data.files().get(1), data.files().get(2));
+    Path file = folder.resolve("packed.file");
+    PackedDataset.open(source, file);
+    assertAnyIsReadOrRefused(file, damaged -> PackedDataset.open(source, damaged, 1));
   }
 
   private void assertAnyIsReadOrRefused(Path file, Function<Path, Dataset> reader)

@@ -16,6 +16,7 @@ import org.retort.data.Digits;
 import org.retort.data.IdxDataset;
 import org.retort.data.ImageFolder;
 import org.retort.data.ImageShape;
+import org.retort.data.PackedDataset;
 import org.retort.data.Subset;
 import org.retort.data.Table;
 import org.retort.data.TableColumns;
@@ -64,6 +65,7 @@ final class DataFixtures implements AutoCloseable {
             csv().open(),
             ImageFolder.open(classes, SHAPE),
             TableDataset.of(table, columns),
+            PackedDataset.open(csv().open(), folder.resolve("packed")),
             Subset.of(digits.train(), 5, 3, 8, 1, 2, 9, 6, 7, 0, 4, 10, 11, 12, 13, 14, 15));
     renew();
   }
