@@ -502,13 +502,13 @@ enum AugmentationValue : int {
 };
 
 /// An array of Java's, as StepNumber.
-using AugmentationNumber = double;
+using RealNumber = double;
 
 /// Augments images in memory. The options are numbers, so that Java has nothing to free: those above, then the means,
 /// the deviations and the values of the cutout.
 inline void augment(
     const float* images, const int64_t* indices, float* augmented, int64_t batch, int64_t channels, int64_t height,
-    int64_t width, const AugmentationNumber* numbers, int64_t seed, int64_t round) {
+    int64_t width, const RealNumber* numbers, int64_t seed, int64_t round) {
   const auto whole = [&](AugmentationValue value) { return static_cast<int64_t>(numbers[value]); };
   retort::AugmentationOptions options;
   options.height = whole(kOutputHeight);
@@ -521,9 +521,9 @@ inline void augment(
   options.flip = numbers[kFlip];
   options.color_jitter = {numbers[kBrightness], numbers[kContrast], numbers[kSaturation], numbers[kHue]};
   options.cutout = whole(kCutout);
-  const AugmentationNumber* mean = numbers + kLists;
-  const AugmentationNumber* deviation = mean + whole(kNormalized);
-  const AugmentationNumber* cutout_value = deviation + whole(kNormalized);
+  const RealNumber* mean = numbers + kLists;
+  const RealNumber* deviation = mean + whole(kNormalized);
+  const RealNumber* cutout_value = deviation + whole(kNormalized);
   options.mean.assign(mean, deviation);
   options.deviation.assign(deviation, cutout_value);
   options.cutout_value.assign(cutout_value, cutout_value + whole(kCutoutValues));
@@ -541,7 +541,7 @@ inline void augment(
 /// The mean and the standard deviation (of the values themselves, not estimated for more) of a table's column, in
 /// float64 and one after the other, so that every machine gets the same. Differences from the first value keep the
 /// digits of a mean that is far from 0. A deviation that float32 can't divide by, such as a constant's, becomes 1.
-inline void column_moments(const float* values, int64_t count, ChannelNumber* mean_and_deviation) {
+inline void column_moments(const float* values, int64_t count, RealNumber* mean_and_deviation) {
   const double first = values[0];
   double sum = 0;
   for (int64_t i = 0; i < count; ++i) sum += values[i] - first;

@@ -109,10 +109,7 @@ public class retort implements InfoMapper {
         .put(
             new Info("retort_jni::StepNumber").cast().valueTypes("double").pointerTypes("double[]"))
         .put(
-            new Info("retort_jni::AugmentationNumber")
-                .cast()
-                .valueTypes("double")
-                .pointerTypes("double[]"))
+            new Info("retort_jni::RealNumber").cast().valueTypes("double").pointerTypes("double[]"))
         .put(new Info("retort_jni::Bytes").pointerTypes("NativeBytes"))
         .put(new Info("retort_jni::FileName").pointerTypes("NativeFileName"))
         .put(new Info("retort_jni::LoadedModel").pointerTypes("NativeLoadedModel"))

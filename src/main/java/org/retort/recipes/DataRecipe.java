@@ -23,11 +23,13 @@ public record DataRecipe(
 
   /** Reads the data. */
   static DataRecipe read(Fields fields) {
+    Preprocessing normalization = NormalizationRecipe.read(fields);
+    Augmentation augmentation = withMeanCutOut(AugmentationRecipe.read(fields), normalization);
     DataRecipe data =
         new DataRecipe(
-            DataSources.read(fields),
-            NormalizationRecipe.read(fields),
-            AugmentationRecipe.read(fields),
+            DataSources.read(fields, augmentation),
+            normalization,
+            augmentation,
             fields.optionalWhole("labels_per_class", 1, MAX_LABELS_PER_CLASS));
     fields.finish();
     return data;
@@ -45,5 +47,15 @@ public record DataRecipe(
    */
   public String name() {
     return source.name();
+  }
+
+  /** What is cut out becomes the mean, which is 0 once the network has normalised it. */
+  private static Augmentation withMeanCutOut(
+      Augmentation augmentation, Preprocessing normalization) {
+    double[] mean = normalization.mean().stream().mapToDouble(Double::doubleValue).toArray();
+    return augmentation
+        .cutout()
+        .map(cutout -> augmentation.withCutout(cutout.side(), mean))
+        .orElse(augmentation);
   }
 }

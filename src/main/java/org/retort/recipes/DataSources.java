@@ -2,25 +2,20 @@ package org.retort.recipes;
 
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import java.util.function.Function;
+import org.retort.data.Augmentation;
 import org.retort.data.IdxDataset;
 
 /** Reads where data are. */
 final class DataSources {
-  /** What messages call the keys by which a recipe names its data. */
-  private static final List<String> KEYS = List.of("name", "idx", "cifar");
-
-  private static final Map<String, Function<Fields, DataSource>> READERS =
-      Map.of(
-          "name", NamedData::read,
-          "idx", DataSources::idx,
-          "cifar", DataSources::cifar);
+  /** By which a recipe names its data. */
+  private static final List<String> KEYS =
+      List.of("name", "folder", "train", "csv", "idx", "cifar");
 
   private DataSources() {}
 
   /** Reads the one key that says it, and those beside it. */
-  static DataSource read(Fields fields) {
+  static DataSource read(Fields fields, Augmentation augmentation) {
     List<String> given = KEYS.stream().filter(fields::has).toList();
     if (given.isEmpty()) {
       throw fields.wrong("data", "have one of " + String.join(", ", KEYS), "none");
@@ -28,28 +23,40 @@ final class DataSources {
     if (given.size() > 1) {
       throw fields.wrong(given.get(1), "not be given with " + given.get(0), "both");
     }
-    return READERS.get(given.get(0)).apply(fields);
+    String key = given.get(0);
+    return switch (key) {
+      case "folder" -> {
+        PictureData pictures = PictureData.read(fields, augmentation);
+        Validation validation = Validation.read(fields);
+        yield files(fields, key, folder -> pictures.open(folder, validation));
+      }
+      case "train" -> {
+        PictureData pictures = PictureData.read(fields, augmentation);
+        Path test = fields.path("test");
+        yield files(fields, key, train -> pictures.open(train, test, train.toString()));
+      }
+      case "csv" -> {
+        TableData table = TableData.read(fields);
+        Validation validation = Validation.read(fields);
+        yield files(fields, key, file -> table.open(file, validation));
+      }
+      case "idx" -> {
+        Validation validation = Validation.read(fields);
+        yield files(fields, key, folder -> idx(folder, validation));
+      }
+      case "cifar" -> files(fields, key, CifarFiles::any);
+      default -> NamedData.read(fields);
+    };
   }
 
-  private static DataSource cifar(Fields fields) {
-    return files(fields, "cifar", CifarFiles::any);
-  }
-
-  private static DataSource idx(Fields fields) {
-    Validation validation = Validation.read(fields);
-    return files(
-        fields,
-        "idx",
-        folder -> {
-          IdxFiles files = IdxFiles.of(folder);
-          String credit = String.valueOf(folder);
-          if (files.hasTest()) {
-            validation.requireNone();
-            return files.parts(credit);
-          }
-          IdxDataset whole = files.train();
-          return validation.split(whole, credit);
-        });
+  private static DataParts idx(Path folder, Validation validation) {
+    IdxFiles files = IdxFiles.of(folder);
+    if (files.hasTest()) {
+      validation.requireNone();
+      return files.parts(folder.toString());
+    }
+    IdxDataset whole = files.train();
+    return validation.split(whole, folder.toString());
   }
 
   private static DataSource files(Fields fields, String key, Function<Path, DataParts> opener) {

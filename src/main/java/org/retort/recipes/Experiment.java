@@ -11,7 +11,6 @@ import org.retort.OutOfMemoryException;
 import org.retort.Retort;
 import org.retort.RetortException;
 import org.retort.data.DatasetBatches;
-import org.retort.data.ImageShape;
 import org.retort.models.Network;
 import org.retort.models.Networks;
 import org.retort.models.Preprocessing;
@@ -110,7 +109,7 @@ public final class Experiment {
    * @return a credit
    */
   public String credit() {
-    return data.credit();
+    return data.parts().credit();
   }
 
   /**
@@ -502,11 +501,14 @@ public final class Experiment {
   }
 
   private Preprocessing preprocessing() {
-    return recipe.data().preprocessing().withInputShape(inputShape());
+    return data.parts()
+        .columns()
+        .map(columns -> Preprocessing.of().withNormalization(columns.mean(), columns.deviation()))
+        .orElse(recipe.data().preprocessing())
+        .withInputShape(inputShape());
   }
 
   private long[] inputShape() {
-    ImageShape shape = data.shape();
-    return new long[] {shape.channels(), shape.height(), shape.width()};
+    return data.inputShape();
   }
 }

@@ -20,7 +20,7 @@ final class ExperimentData {
   private final Dataset train;
   private final Dataset ofStudents;
   private final @Nullable Dataset test; // null if there is none
-  private final String credit;
+  private final DataParts parts;
   private final Augmentation augmentation;
   private final int stepsPerEpoch;
 
@@ -28,8 +28,8 @@ final class ExperimentData {
     this.recipe = recipe;
     train = parts.train();
     test = parts.test();
-    credit = parts.credit();
-    augmentation = recipe.data().augmentation();
+    this.parts = parts;
+    augmentation = augmentation(recipe.data().augmentation(), parts);
     OptionalInt perClass = recipe.student().samplesPerClass();
     ofStudents =
         perClass.isPresent()
@@ -82,9 +82,24 @@ final class ExperimentData {
     return hasTeacher ? labeled + student.unlabeledBatch().getAsInt() : labeled;
   }
 
-  /** Returns the shape of an image. */
-  ImageShape shape() {
-    return train.shape();
+  private static Augmentation augmentation(Augmentation augmentation, DataParts parts) {
+    ImageShape shape = parts.shape();
+    return parts.train().shape().equals(shape)
+        ? augmentation
+        : augmentation.withOutputSize(shape.height(), shape.width());
+  }
+
+  /** Returns the parts, as they were read. */
+  DataParts parts() {
+    return parts;
+  }
+
+  /** Returns the shape of what networks see of a sample, without the batch. */
+  long[] inputShape() {
+    ImageShape shape = parts.shape();
+    return parts.columns().isPresent()
+        ? new long[] {shape.values()}
+        : new long[] {shape.channels(), shape.height(), shape.width()};
   }
 
   /** Returns the number of classes. */
@@ -105,11 +120,6 @@ final class ExperimentData {
   /** Returns the number of test samples. */
   int testSize() {
     return test == null ? 0 : test.size();
-  }
-
-  /** Returns who made the data. */
-  String credit() {
-    return credit;
   }
 
   /** Returns a teacher's batches. */
@@ -136,7 +146,7 @@ final class ExperimentData {
 
   /** Returns all of a student's training samples, each once, as they are without augmentation. */
   DatasetBatches samplesInOrder() {
-    return DatasetBatches.inOrder(ofStudents, TEST_BATCH);
+    return DatasetBatches.inOrder(ofStudents, TEST_BATCH, augmentation.withoutDraws());
   }
 
   /** Returns the number of a student's training samples. */

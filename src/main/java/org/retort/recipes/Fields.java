@@ -67,6 +67,11 @@ final class Fields {
     return text(key, required(key));
   }
 
+  /** Returns a text as it is, with blanks around it, which must be there. */
+  String raw(String key) {
+    return required(key) instanceof ScalarNode scalar ? scalar.getValue() : text(key);
+  }
+
   /** Returns a text, {@code otherwise} if there is none. */
   String text(String key, String otherwise) {
     return has(key) ? text(key) : otherwise;

@@ -16,7 +16,7 @@ record Validation(OptionalDouble given, String place) {
   private static final double SHARE = 0.2;
 
   /** The same for every seed, so that all networks are measured on the same samples. */
-  private static final long SEED = 0;
+  static final long SEED = 0;
 
   /** Reads the key. */
   static Validation read(Fields fields) {
@@ -43,7 +43,7 @@ record Validation(OptionalDouble given, String place) {
     return given.orElse(SHARE);
   }
 
-  /** Cuts data. */
+  /** Returns data in two parts. */
   DataParts split(Dataset whole, String credit) {
     Split split = Split.of(whole, share(), SEED);
     return DataParts.of(split.training(), split.validation(), credit);

@@ -1,0 +1,148 @@
+package org.retort.recipes;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Optional;
+import java.util.stream.Stream;
+import org.retort.FileException;
+import org.retort.data.Augmentation;
+import org.retort.data.BrokenFiles;
+import org.retort.data.Dataset;
+import org.retort.data.ImageFolder;
+import org.retort.data.ImageShape;
+import org.retort.data.PackedDataset;
+import org.retort.data.Split;
+import org.retort.data.Subset;
+
+/**
+ * Pictures in a folder for each class: {@code folder}, whose parts may be folders {@code train} and
+ * {@code test} or {@code val} in it, or {@code train} and {@code test}. Beside it, {@code size} of
+ * what networks see, {@code resize} of the shorter side before, {@code channels}, {@code broken:
+ * refuse | skip}, and {@code cache}, a folder that keeps decoded pictures.
+ *
+ * @param shape of what networks see
+ * @param resize of the shorter side; 0 for the smallest size that covers the shape
+ * @param broken what is done with broken files, which are looked for first
+ * @param cache where decoded pictures are kept
+ * @param augmentation decides the size of pictures in training
+ */
+record PictureData(
+    ImageShape shape,
+    int resize,
+    BrokenFiles broken,
+    Optional<Path> cache,
+    Augmentation augmentation) {
+  private static final int SIZE = 224;
+  private static final int MAX_SIZE = 4096;
+  private static final String TRAIN = "train";
+  private static final List<String> TEST = List.of("test", "val", "valid", "validation");
+
+  /** Reads the keys that say how pictures are read. */
+  static PictureData read(Fields fields, Augmentation augmentation) {
+    int size = fields.whole("size", 1, MAX_SIZE, SIZE);
+    int channels = fields.whole("channels", 1, 3, 3);
+    if (channels == 2) {
+      throw fields.wrong("channels", "be 1 or 3", channels);
+    }
+    int resize = fields.whole("resize", 0, MAX_SIZE, 0);
+    if (resize != 0 && resize < size) {
+      throw fields.wrong("resize", "be at least the size, " + size, resize);
+    }
+    return new PictureData(
+        new ImageShape(channels, size, size),
+        resize,
+        fields.choice("broken", BrokenFiles.class, BrokenFiles.REFUSE),
+        fields.has("cache") ? Optional.of(fields.path("cache")) : Optional.empty(),
+        augmentation);
+  }
+
+  /** Reads a folder, whose parts are in it if it has such folders. */
+  DataParts open(Path folder, Validation validation) {
+    Path train = folder.resolve(TRAIN);
+    Optional<Path> test = TEST.stream().map(folder::resolve).filter(Files::isDirectory).findFirst();
+    if (Files.isDirectory(train) && test.isPresent() && subfolders(folder) == 2) {
+      validation.requireNone();
+      return open(train, test.get(), folder.toString());
+    }
+    ImageFolder whole = builder(folder, shape).open();
+    requireClasses(whole);
+    Split split = Split.of(whole, validation.share(), Validation.SEED);
+    Dataset training =
+        trainShape().equals(shape)
+            ? packed(split.training(), TRAIN)
+            : packed(sameImages(folder, whole, split.training()), TRAIN);
+    return DataParts.of(training, packed(split.validation(), TEST.get(0)), folder.toString())
+        .withPictures(shape, resize);
+  }
+
+  /** Reads two folders, of which the first has all classes. */
+  DataParts open(Path trainFolder, Path testFolder, String credit) {
+    ImageFolder train = builder(trainFolder, trainShape()).open();
+    requireClasses(train);
+    ImageFolder test = builder(testFolder, shape).classes(train.classNames()).open();
+    return DataParts.of(packed(train, TRAIN), packed(test, TEST.get(0)), credit)
+        .withPictures(shape, resize);
+  }
+
+  /** Parts of pictures are cut at random out of what is larger than what networks see. */
+  private ImageShape trainShape() {
+    boolean isCut = augmentation.resizedCrop().isPresent() && resize > 0;
+    return isCut ? new ImageShape(shape.channels(), resize, resize) : shape;
+  }
+
+  private ImageFolder.Builder builder(Path folder, ImageShape of) {
+    return ImageFolder.builder(folder, of).resize(resize).broken(broken);
+  }
+
+  /** Returns the images of a part, which are those of {@code whole}, in the shape of training. */
+  private Subset sameImages(Path folder, ImageFolder whole, Subset part) {
+    ImageFolder larger = builder(folder, trainShape()).open();
+    if (larger.size() != whole.size()) {
+      throw new FileException(
+          "ImageFolder: folder must stay as it is while it is read (got %s, which has changed)"
+              .formatted(folder),
+          null);
+    }
+    int[] indices = new int[part.size()];
+    for (int i = 0; i < indices.length; i++) {
+      indices[i] = part.indexInWhole(i);
+    }
+    return Subset.of(larger, indices);
+  }
+
+  private Dataset packed(Dataset images, String name) {
+    return cache
+        .map(folder -> (Dataset) PackedDataset.open(images, made(folder).resolve(name + ".packed")))
+        .orElse(images);
+  }
+
+  private static Path made(Path folder) {
+    try {
+      return Files.createDirectories(folder);
+    } catch (IOException failure) {
+      throw new FileException(
+          "cache must be a folder that is there or can be made (got " + folder + ")", failure);
+    }
+  }
+
+  private static void requireClasses(ImageFolder images) {
+    if (images.classes() < 2) {
+      throw new RecipeException(
+          "folder must have at least two classes (got one, %s)"
+              .formatted(images.classNames().get(0)));
+    }
+  }
+
+  private static long subfolders(Path folder) {
+    try (Stream<Path> entries = Files.list(folder)) {
+      return entries
+          .filter(entry -> !entry.getFileName().toString().startsWith("."))
+          .filter(Files::isDirectory)
+          .count();
+    } catch (IOException failure) {
+      throw new FileException("folder must be readable (got " + folder + ")", failure);
+    }
+  }
+}
