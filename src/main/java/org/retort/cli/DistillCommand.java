@@ -2,6 +2,7 @@ package org.retort.cli;
 
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.retort.Retort;
 import org.retort.recipes.DataRecipe;
@@ -95,10 +96,10 @@ final class DistillCommand implements Callable<Integer> {
         (progress, interruption) ->
             Distillation.begin(settings, experiment, Work.commandLine(spec), progress, interruption)
                 .run(),
-        this::report);
+        results -> report(results, experiment));
   }
 
-  private void report(Results results) throws IOException {
+  private void report(Results results, Experiment experiment) throws IOException {
     PrintWriter out = spec.commandLine().getOut();
     out.println();
     out.print(TableReport.of(results));
@@ -107,11 +108,13 @@ final class DistillCommand implements Callable<Integer> {
     if (!withoutPlots) {
       Reports.writePlots(results);
     }
+    String best = StudentReport.write(results, experiment, Work.commandLine(spec), !withoutPlots);
+    Path folder = results.settings().output();
     out.println();
+    out.println("report, with curves and samples: " + folder.resolve("report.html"));
+    out.println("best student, " + best + ", to be served: " + folder.resolve("model.json"));
     out.println(
-        (withoutPlots ? "" : "plots, ")
-            + "results.json, results.csv, history.csv, experiment.json and the state dicts are in "
-            + results.settings().output());
+        (withoutPlots ? "" : "plots, ") + "tables, metrics and the state dicts are in " + folder);
   }
 
   private Settings settings() {

@@ -10,10 +10,13 @@ import java.util.stream.Stream;
 import org.retort.OutOfMemoryException;
 import org.retort.Retort;
 import org.retort.RetortException;
+import org.retort.data.Dataset;
 import org.retort.data.DatasetBatches;
+import org.retort.models.ModelDescription;
 import org.retort.models.Network;
 import org.retort.models.Networks;
 import org.retort.models.Preprocessing;
+import org.retort.train.Metrics;
 import org.retort.train.StoredOutputs;
 import org.retort.train.StoredTap;
 import org.retort.train.Taps;
@@ -225,6 +228,36 @@ public final class Experiment {
    */
   public double accuracy(Network network) {
     return data.accuracy(network);
+  }
+
+  /**
+   * Counts what a network predicts for the test samples.
+   *
+   * @param network the network
+   * @return its metrics
+   */
+  public Metrics metrics(Network network) {
+    return data.metrics(network);
+  }
+
+  /**
+   * Tells the test samples.
+   *
+   * @return the data set, as it was read
+   */
+  public Dataset test() {
+    return data.test();
+  }
+
+  /**
+   * Describes the student, for who serves it.
+   *
+   * @return its architecture, the names of its classes, and how its pictures or rows are read
+   */
+  public ModelDescription description() {
+    return ModelDescription.of(recipe.student().network().name())
+        .withClassNames(data.test().classNames())
+        .withResize(data.parts().resize());
   }
 
   /**

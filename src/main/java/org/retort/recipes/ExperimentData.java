@@ -11,6 +11,7 @@ import org.retort.data.ImageShape;
 import org.retort.data.Subset;
 import org.retort.models.Network;
 import org.retort.train.Evaluation;
+import org.retort.train.Metrics;
 
 /** The data of an experiment: augmented, and cut into batches. */
 final class ExperimentData {
@@ -163,13 +164,25 @@ final class ExperimentData {
     return DatasetBatches.builder(dataset).seed(seed).augmentation(augmentation);
   }
 
+  /** Returns the samples on which networks are measured. */
+  Dataset test() {
+    if (test == null) {
+      throw new IllegalStateException("ExperimentData.test: data must be real (got noise)");
+    }
+    return test;
+  }
+
   /** Returns the fraction of the test samples that a network gets right. */
   double accuracy(Network network) {
-    if (test == null) {
-      throw new IllegalStateException("ExperimentData.accuracy: data must be real (got noise)");
-    }
-    try (DatasetBatches batches = DatasetBatches.inOrder(test, TEST_BATCH)) {
+    try (DatasetBatches batches = DatasetBatches.inOrder(test(), TEST_BATCH)) {
       return Evaluation.accuracy(network, batches);
+    }
+  }
+
+  /** Counts what a network predicts for the test samples. */
+  Metrics metrics(Network network) {
+    try (DatasetBatches batches = DatasetBatches.inOrder(test(), TEST_BATCH)) {
+      return Evaluation.metrics(network, batches);
     }
   }
 }

@@ -40,13 +40,11 @@ final class AugmentationRecipeTest {
                 augmentation:
                   random_resized_crop: {scale: [0.25, 1], ratio: [0.5, 2]}
                   color_jitter: {brightness: 0.4, contrast: 0.3, saturation: 0.2, hue: 0.1}
-                normalization: {mean: [0.5], deviation: [0.25]}
                 """))
         .isEqualTo(
             Augmentation.none()
                 .withRandomResizedCrop(0.25, 1, 0.5, 2)
-                .withColorJitter(0.4, 0.3, 0.2, 0.1)
-                .withNormalization(new double[] {0.5}, new double[] {0.25}));
+                .withColorJitter(0.4, 0.3, 0.2, 0.1));
     assertThat(read("augmentation: {random_resized_crop: {scale: [0.25, 0.5]}}"))
         .isEqualTo(Augmentation.none().withRandomResizedCrop(0.25, 0.5));
     assertThat(read("augmentation: {color_jitter: {hue: 0.1}}"))

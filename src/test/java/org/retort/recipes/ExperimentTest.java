@@ -66,7 +66,7 @@ final class ExperimentTest {
     }
     assertThatThrownBy(() -> experiment.network("mlp", 0))
         .isInstanceOf(RecipeException.class)
-        .hasMessageEndingWith("ShuffleV2, mlp_<units>_... (got mlp)");
+        .hasMessageEndingWith("mobilenet_v2, mlp_<units>_... (got mlp)");
   }
 
   @Test
