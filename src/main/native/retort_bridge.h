@@ -400,6 +400,16 @@ inline void predict(retort::Network& network, const float* images, float* logits
   copy_into(logits, size, network.predict(images_for(network, images, elements)));
 }
 
+// Not by constructors, after whose call for the Java object JavaCPP calls JNI again without a check.
+inline std::shared_ptr<retort::Predictor> new_predictor(const std::shared_ptr<retort::Network>& network) {
+  return std::make_shared<retort::Predictor>(network);
+}
+
+inline std::shared_ptr<retort::Predictor> new_predictor(
+    const std::shared_ptr<retort::Network>& network, const retort::Preprocessing& preprocessing) {
+  return std::make_shared<retort::Predictor>(network, preprocessing);
+}
+
 inline void predict_on_memory(
     const retort::Predictor& predictor, const void* images, at::ScalarType dtype, float* numbers, int64_t elements,
     int64_t size, bool as_probabilities) {

@@ -5,6 +5,8 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.Optional;
 import java.util.function.Supplier;
+import org.retort.recipes.DataSpec;
+import org.retort.recipes.DefaultRecipe;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Recipe;
 import org.retort.recipes.RecipeException;
@@ -18,27 +20,47 @@ import picocli.CommandLine.Spec.Target;
 
 /** The options of all commands that work on a recipe. */
 final class CommonOptions {
+  private static final String DEFAULT = "digits";
   private static final int MAX_THREADS = 1024;
 
   /** What was typed for arguments by whose names recipes complain. */
   private static final Map<String, String> OPTIONS =
       Map.of(
-          "recipe", "--recipe", "folder", "--data", "device", "--device", "weights", "--teacher");
+          "recipe",
+          "--recipe",
+          "folder",
+          "--data",
+          "data",
+          "--data",
+          "label",
+          "--label",
+          "device",
+          "--device",
+          "weights",
+          "--teacher");
 
   @Option(
       names = "--recipe",
       paramLabel = "<name|file>",
-      defaultValue = "digits",
       description =
           "What to do: a recipe that ships with Retort, see 'retort recipes', or a file. Default:"
-              + " ${DEFAULT-VALUE}.")
+              + " digits, or defaults for data of one's own.")
   private String recipe;
 
   @Option(
       names = "--data",
-      paramLabel = "<folder>",
-      description = "Where the recipe's data are, unless they ship with Retort.")
-  private Path data;
+      paramLabel = "<folder|kind:path>",
+      description =
+          "Where the recipe's data are, unless they ship with Retort; or, without a recipe, data of"
+              + " one's own: folder:PATH of a folder for each class, csv:FILE, idx:FOLDER or"
+              + " cifar:FOLDER.")
+  private String data;
+
+  @Option(
+      names = "--label",
+      paramLabel = "<column>",
+      description = "The column of the classes in a csv file.")
+  private String label;
 
   @Option(
       names = "--threads",
@@ -68,14 +90,37 @@ final class CommonOptions {
   @Spec(Target.MIXEE)
   private CommandSpec command;
 
-  /** Returns the recipe as it was written. */
+  /** Returns the recipe as it was written, or the defaults for data of one's own. */
   Recipe recipe() {
-    return checked(() -> Recipes.load(recipe));
+    return ownData()
+        .map(own -> ofOwnData(DefaultRecipe.of(own)))
+        .orElseGet(() -> checked(() -> Recipes.load(recipe == null ? DEFAULT : recipe)));
   }
 
-  /** Returns the folder of the data. */
+  /** Returns the defaults for data of one's own. */
+  Recipe ofOwnData(DefaultRecipe defaults) {
+    return checked(defaults::recipe);
+  }
+
+  /** Returns data of one's own, if they are given. */
+  Optional<DataSpec> ownData() {
+    boolean isSpec = data != null && DataSpec.isSpec(data);
+    if (!isSpec && label != null) {
+      throw OptionValues.wrong(
+          command,
+          "--label must come with --data csv:FILE (got %s)"
+              .formatted(data == null ? "none" : data));
+    }
+    if (isSpec && recipe != null) {
+      throw OptionValues.wrong(
+          command, "--data must be a folder with --recipe (got %s)".formatted(data));
+    }
+    return isSpec ? Optional.of(checked(() -> DataSpec.parse(data, label))) : Optional.empty();
+  }
+
+  /** Returns the folder of the recipe's data. */
   Optional<Path> data() {
-    return Optional.ofNullable(data);
+    return data == null || ownData().isPresent() ? Optional.empty() : Optional.of(Path.of(data));
   }
 
   /** Reads a recipe's data. */
@@ -113,7 +158,7 @@ final class CommonOptions {
   }
 
   private static String ofOption(String message) {
-    String argument = message.substring(0, Math.max(0, message.indexOf(' ')));
+    String argument = message.replaceFirst("(?s)[: ].*", "");
     return OPTIONS.getOrDefault(argument, argument) + message.substring(argument.length());
   }
 }

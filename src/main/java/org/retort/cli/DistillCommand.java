@@ -6,6 +6,8 @@ import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.retort.Retort;
 import org.retort.recipes.DataRecipe;
+import org.retort.recipes.DataSpec;
+import org.retort.recipes.DefaultRecipe;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Recipe;
 import org.retort.recipes.StudentRecipe;
@@ -35,17 +37,17 @@ import picocli.CommandLine.Spec;
     })
 final class DistillCommand implements Callable<Integer> {
   private static final int MAX_SEEDS = 1000;
+  private static final int DEFAULT_SEEDS = 3;
 
   @Mixin private MethodOptions methods;
 
   @Option(
       names = "--seeds",
       paramLabel = "<n>",
-      defaultValue = "3",
       description =
           "Number of seeds, which are 0, 1, ...: each decides a student's first parameters and its"
-              + " batches. Default: ${DEFAULT-VALUE}.")
-  private int seeds;
+              + " batches. Default: 3, or 1 for data of one's own.")
+  private Integer seeds;
 
   @Option(
       names = "--epochs",
@@ -76,13 +78,23 @@ final class DistillCommand implements Callable<Integer> {
       description = "Leave out the plots, which need fonts, and write the tables alone.")
   private boolean withoutPlots;
 
+  @Option(
+      names = "--print-recipe",
+      description = "Print the recipe, to be saved and edited, and train nothing.")
+  private boolean printsRecipe;
+
   @Mixin private CommonOptions common;
   @Mixin private OutputOptions output;
   @Spec private CommandSpec spec;
 
   @Override
   public Integer call() throws IOException {
-    Settings settings = settings();
+    Recipe recipe = recipe();
+    if (printsRecipe) {
+      print(recipe);
+      return 0;
+    }
+    Settings settings = settings(recipe);
     Experiment experiment = common.open(settings.recipe());
     common.check(() -> experiment.check(settings.methods()));
     if (settings.needsTeacher()) {
@@ -117,13 +129,19 @@ final class DistillCommand implements Callable<Integer> {
         (withoutPlots ? "" : "plots, ") + "tables, metrics and the state dicts are in " + folder);
   }
 
-  private Settings settings() {
+  private void print(Recipe recipe) {
+    PrintWriter out = spec.commandLine().getOut();
+    out.print(recipe.text());
+    out.flush();
+  }
+
+  private Settings settings(Recipe recipe) {
     OptionValues.requireBetween(spec, "--seeds", seeds, MAX_SEEDS);
-    Recipe recipe = recipe();
+    int defaultSeeds = common.ownData().isPresent() ? 1 : DEFAULT_SEEDS;
     return new Settings(
         recipe,
-        methods.choose(recipe).methods(),
-        seeds,
+        methods.withMethods(recipe).methods(),
+        seeds == null ? defaultSeeds : seeds,
         common.data(),
         output.folder(),
         common.threads(),
@@ -135,6 +153,26 @@ final class DistillCommand implements Callable<Integer> {
     OptionValues.requireBetween(spec, "--teacher-epochs", teacherEpochs, StudentRecipe.MAX_EPOCHS);
     OptionValues.requireBetween(
         spec, "--labels-per-class", labelsPerClass, DataRecipe.MAX_LABELS_PER_CLASS);
+    return common.ownData().map(this::ofOwnData).orElseGet(this::changed);
+  }
+
+  private Recipe ofOwnData(DataSpec data) {
+    if (labelsPerClass != null) {
+      throw OptionValues.wrong(spec, "--labels-per-class must come with a recipe (got none)");
+    }
+    DefaultRecipe defaults = methods.choose(DefaultRecipe.of(data));
+    Recipe recipe =
+        common.ofOwnData(
+            defaults.withEpochs(
+                epochs == null ? defaults.epochs() : epochs,
+                teacherEpochs == null ? defaults.teacherEpochs() : teacherEpochs));
+    if (!printsRecipe) {
+      print(recipe);
+    }
+    return methods.changeWeights(recipe);
+  }
+
+  private Recipe changed() {
     Recipe recipe = methods.change(common.recipe());
     if (epochs != null) {
       recipe = recipe.withEpochs(epochs);

@@ -3,7 +3,9 @@ package org.retort.cli;
 import java.util.Collection;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
+import org.retort.recipes.DefaultRecipe;
 import org.retort.recipes.Recipe;
 import org.retort.recipes.Spelling;
 import picocli.CommandLine.Model.CommandSpec;
@@ -48,6 +50,27 @@ final class MethodOptions {
   @Spec(Target.MIXEE)
   private CommandSpec command;
 
+  @Option(
+      names = "--losses",
+      split = ",",
+      paramLabel = "<loss>",
+      description =
+          "Losses that the student learns by, at once, from data of one's own: kd, dkd, fsp, nst,"
+              + " ofd, crd. Default: kd.")
+  private List<String> losses = List.of();
+
+  /** Returns the defaults for data of one's own with the chosen networks and losses. */
+  DefaultRecipe choose(DefaultRecipe defaults) {
+    requireNetworks();
+    requireNames("--losses", losses, DefaultRecipe.knownLosses());
+    return defaults.with(teacher.network(), teacher.file(), Optional.ofNullable(student), losses);
+  }
+
+  private void requireNetworks() {
+    teacher.network().ifPresent(name -> OptionValues.requireNetwork(command, "--teacher", name));
+    OptionValues.requireNetwork(command, "--student", student);
+  }
+
   /** Returns which teacher. */
   TeacherOption teacher() {
     return teacher;
@@ -55,25 +78,37 @@ final class MethodOptions {
 
   /** Returns a recipe with the chosen networks and weights, and all methods. */
   Recipe change(Recipe recipe) {
-    teacher.network().ifPresent(name -> OptionValues.requireNetwork(command, "--teacher", name));
+    requireNetworks();
     if (teacher != TeacherOption.OF_RECIPE) {
       OptionValues.requireOneTeacher(command, "--teacher", recipe);
     }
-    OptionValues.requireNetwork(command, "--student", student);
+    if (!losses.isEmpty()) {
+      throw OptionValues.wrong(
+          command, "--losses must come with data of one's own (got a recipe, see --methods)");
+    }
     Recipe changed = teacher.of(recipe);
     changed = student == null ? changed : changed.withStudent(student);
-    requireNames("--weights", weights.keySet(), changed.weights().keySet());
-    return changed.withWeights(weights);
+    return changeWeights(changed);
+  }
+
+  /** Returns a recipe with the chosen weights. */
+  Recipe changeWeights(Recipe recipe) {
+    requireNames("--weights", weights.keySet(), recipe.weights().keySet());
+    return recipe.withWeights(weights);
   }
 
   /** Returns a recipe with the chosen networks, weights and methods. */
   Recipe choose(Recipe recipe) {
-    Recipe changed = change(recipe);
+    return withMethods(change(recipe));
+  }
+
+  /** Returns a recipe with the chosen methods alone. */
+  Recipe withMethods(Recipe recipe) {
     if (methods == null) {
-      return changed;
+      return recipe;
     }
-    requireNames("--methods", methods, changed.methodNames());
-    return changed.withMethods(Set.copyOf(methods));
+    requireNames("--methods", methods, recipe.methodNames());
+    return recipe.withMethods(Set.copyOf(methods));
   }
 
   private void requireNames(String option, Collection<String> names, Collection<String> known) {

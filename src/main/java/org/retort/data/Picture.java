@@ -16,6 +16,10 @@ final class Picture {
     this.samples = samples;
   }
 
+  int channels() {
+    return channels;
+  }
+
   int height() {
     return height;
   }

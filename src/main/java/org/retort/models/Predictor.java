@@ -61,7 +61,7 @@ public final class Predictor implements AutoCloseable {
     return SavedModel.load(
         NAME + ".load",
         folder,
-        network -> description -> new Predictor(new NativePredictor(network), description));
+        network -> description -> new Predictor(retort.new_predictor(network), description));
   }
 
   /**
@@ -99,7 +99,7 @@ public final class Predictor implements AutoCloseable {
     Arguments.notNull(network, NAME, "network");
     ModelDescription description = describe(classNames);
     return NativeNetworks.of(network)
-        .ask(shared -> new Predictor(new NativePredictor(shared), description));
+        .ask(shared -> new Predictor(retort.new_predictor(shared), description));
   }
 
   /**
@@ -124,7 +124,7 @@ public final class Predictor implements AutoCloseable {
         .use(
             shared ->
                 NativePreprocessings.give(
-                    preprocessing, options -> made[0] = new NativePredictor(shared, options)));
+                    preprocessing, options -> made[0] = retort.new_predictor(shared, options)));
     return new Predictor(made[0], description);
   }
 

@@ -120,6 +120,7 @@ public class retort implements InfoMapper {
                     "retort::Preprocessor",
                     "retort::operator==",
                     "retort::operator!=",
+                    "retort::Predictor::Predictor",
                     "retort::Predictor::network",
                     "retort::NetworkStructure",
                     "retort::NormBefore",
@@ -206,7 +207,6 @@ public class retort implements InfoMapper {
     struct(map, "Schedule");
     struct(map, "CrossEntropyTerm");
     struct(map, "Preprocessing");
-    struct(map, "Predictor");
     struct(map, "TeacherCacheOptions");
     struct(map, "StepCheckpoint");
     struct(map, "TrainingStep");
@@ -216,6 +216,7 @@ public class retort implements InfoMapper {
     listed(map, "Term");
     listed(map, "TeacherOptions");
     shared(map, "Network");
+    shared(map, "Predictor");
     shared(map, "Criterion");
     shared(map, "CriterionOptions");
     shared(map, "OptimizerOptions");

@@ -28,7 +28,7 @@ public record NetworkRecipe(
     String name, Optional<Path> program, List<String> taps, Optional<Path> weights, String place) {
   private static final String KEY = "network";
   private static final String WEIGHTS = "weights";
-  private static final String EXPORTED = ".pt2";
+  static final String EXPORTED = ".pt2";
   private static final List<String> TORCHSCRIPT = List.of(".ts", ".torchscript");
 
   /** Returns a network with new weights by its name or its file. */

@@ -58,13 +58,26 @@ record PictureData(
         augmentation);
   }
 
+  /** Returns the folder of the training part, which may be the folder itself. */
+  static Path trainingPart(Path folder) {
+    return testPart(folder).isPresent() ? folder.resolve(TRAIN) : folder;
+  }
+
+  /** Returns the folder of the test part, if there are two parts and nothing else. */
+  private static Optional<Path> testPart(Path folder) {
+    return TEST.stream()
+        .map(folder::resolve)
+        .filter(Files::isDirectory)
+        .findFirst()
+        .filter(test -> Files.isDirectory(folder.resolve(TRAIN)) && subfolders(folder) == 2);
+  }
+
   /** Reads a folder, whose parts are in it if it has such folders. */
   DataParts open(Path folder, Validation validation) {
-    Path train = folder.resolve(TRAIN);
-    Optional<Path> test = TEST.stream().map(folder::resolve).filter(Files::isDirectory).findFirst();
-    if (Files.isDirectory(train) && test.isPresent() && subfolders(folder) == 2) {
+    Optional<Path> test = testPart(folder);
+    if (test.isPresent()) {
       validation.requireNone();
-      return open(train, test.get(), folder.toString());
+      return open(folder.resolve(TRAIN), test.get(), folder.toString());
     }
     ImageFolder whole = builder(folder, shape).open();
     requireClasses(whole);
@@ -129,9 +142,10 @@ record PictureData(
 
   private static void requireClasses(ImageFolder images) {
     if (images.classes() < 2) {
-      throw new RecipeException(
-          "folder must have at least two classes (got one, %s)"
-              .formatted(images.classNames().get(0)));
+      throw new FileException(
+          "data must have at least two classes (got one, %s)"
+              .formatted(images.classNames().get(0)),
+          null);
     }
   }
 

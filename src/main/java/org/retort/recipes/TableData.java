@@ -24,6 +24,11 @@ import org.retort.data.UnknownCategories;
  * @param test the test part, if it is a file of its own
  */
 record TableData(TableOptions options, Optional<Path> test) {
+  /** Returns how tables are read by default where missing values are no reason to give up. */
+  static TableOptions options(String label) {
+    return TableOptions.of(label).withMissingValues(MissingValues.MEAN);
+  }
+
   /** Reads the keys that say how tables are read. */
   static TableData read(Fields fields) {
     TableOptions options = TableOptions.of(fields.text("label"));

@@ -412,7 +412,7 @@ final class CommandsTest {
     assertThat(err.toString())
         .startsWith("retort evaluate: <file.pt> must be a state dict of vgg8 (got " + file + ": ")
         .hasLineCount(1);
-    assertThat(execute("evaluate", file, "--network=resnet18")).isEqualTo(2);
+    assertThat(execute("evaluate", file, "--network=resnet19")).isEqualTo(2);
     assertThat(err.toString()).startsWith("retort evaluate: --network must be one of ");
   }
 

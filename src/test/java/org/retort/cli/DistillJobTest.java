@@ -49,7 +49,18 @@ final class DistillJobTest {
             ".retort",
             "teacher.pt",
             "student-seed0.pt",
-            "kd-seed0.pt");
+            "kd-seed0.pt",
+            "student.pt",
+            "student.ts",
+            "model.json",
+            "metrics.json",
+            "per-class.csv",
+            "confusion.csv",
+            "confusion.png",
+            "report.html");
+    assertThat(Files.readString(output.resolve("report.html")))
+        .contains("student alone", "<h2", "resnet8")
+        .endsWith("</html>\n");
     assertThat(ImageIO.read(output.resolve("accuracy.png").toFile())).isNotNull();
     JsonObject results =
         JsonParser.parseString(Files.readString(output.resolve("results.json"))).getAsJsonObject();

@@ -1,0 +1,76 @@
+package org.retort.recipes;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
+import java.util.Optional;
+import org.jspecify.annotations.Nullable;
+
+/**
+ * Data of one's own in a few letters, for who has no recipe: {@code folder:photos}, {@code
+ * csv:irises.csv}, {@code idx:folder} or {@code cifar:folder}.
+ *
+ * @param kind by which key a recipe names such data
+ * @param path where they are
+ * @param label the name of the column of classes, which {@code csv} needs and the others don't have
+ */
+public record DataSpec(String kind, Path path, Optional<String> label) {
+  private static final String CSV = "csv";
+  private static final List<String> KINDS = List.of("folder", CSV, "idx", "cifar");
+
+  /**
+   * Says whether a text names data and not a folder alone.
+   *
+   * @param text what was typed
+   * @return whether it begins with letters and a colon
+   */
+  public static boolean isSpec(String text) {
+    return text.matches("(?s)[a-z]+:.*");
+  }
+
+  /**
+   * Reads a text.
+   *
+   * @param text a kind, a colon and a path
+   * @param label the name of the column of classes, if it is given
+   * @return the data
+   * @throws RecipeException if there is no such kind, no path, or a label is missing or of no use
+   */
+  public static DataSpec parse(String text, @Nullable String label) {
+    int colon = text.indexOf(':');
+    String kind = text.substring(0, Math.max(0, colon));
+    if (!KINDS.contains(kind)) {
+      throw new RecipeException(
+          "data must be of %s: and a path (got %s)"
+              .formatted(String.join(":, ", KINDS), Spelling.got(kind, KINDS)));
+    }
+    String path = text.substring(colon + 1);
+    if (path.isBlank()) {
+      throw new RecipeException("data must have a path after the colon (got " + text + ")");
+    }
+    if (kind.equals(CSV) != (label != null)) {
+      throw new RecipeException(
+          "label must be given for a csv file, and for nothing else (got %s for %s)"
+              .formatted(label == null ? "none" : label, text));
+    }
+    return new DataSpec(
+        kind, Path.of(path).toAbsolutePath().normalize(), Optional.ofNullable(label));
+  }
+
+  /** Returns whether these are rows of a table. */
+  boolean isTable() {
+    return kind.equals(CSV);
+  }
+
+  /** Returns a name for files and options, of small letters, digits and hyphens. */
+  String name() {
+    String name =
+        path.getFileName()
+            .toString()
+            .toLowerCase(Locale.ROOT)
+            .replaceFirst("\\.[a-z0-9.]*$", "")
+            .replaceAll("[^a-z0-9]+", "-")
+            .replaceAll("^-+|-+$", "");
+    return name.isEmpty() ? "data" : name;
+  }
+}
