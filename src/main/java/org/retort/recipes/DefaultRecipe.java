@@ -202,7 +202,7 @@ public record DefaultRecipe(
     if (facts.isLarge()) {
       lines.add("  resize: " + Math.max(facts.size(), Math.min(RESIZE, facts.side())));
     }
-    if (PictureData.trainingPart(data.path()).equals(data.path())) {
+    if (FolderParts.of(data.path()).test().isEmpty()) {
       lines.add("  validation: 0.2");
     }
     if (!facts.isGrey()) {
@@ -267,7 +267,7 @@ public record DefaultRecipe(
     try {
       return switch (data.kind()) {
         case "folder" -> {
-          FolderSample sample = FolderSample.of(PictureData.trainingPart(data.path()));
+          FolderSample sample = FolderSample.of(FolderParts.of(data.path()).train());
           yield new Facts(
               sample.pictures(), sample.shorterSide(), sample.isGrey(), sizeOfTeacher());
         }

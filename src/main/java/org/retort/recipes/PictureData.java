@@ -3,13 +3,12 @@ package org.retort.recipes;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Optional;
-import java.util.stream.Stream;
 import org.retort.FileException;
 import org.retort.data.Augmentation;
 import org.retort.data.BrokenFiles;
 import org.retort.data.Dataset;
+import org.retort.data.FolderParts;
 import org.retort.data.ImageFolder;
 import org.retort.data.ImageShape;
 import org.retort.data.PackedDataset;
@@ -17,10 +16,10 @@ import org.retort.data.Split;
 import org.retort.data.Subset;
 
 /**
- * Pictures in a folder for each class: {@code folder}, whose parts may be folders {@code train} and
- * {@code test} or {@code val} in it, or {@code train} and {@code test}. Beside it, {@code size} of
- * what networks see, {@code resize} of the shorter side before, {@code channels}, {@code broken:
- * refuse | skip}, and {@code cache}, a folder that keeps decoded pictures.
+ * Pictures in a folder for each class: {@code folder}, whose parts may be in it, see {@link
+ * FolderParts}, or {@code train} and {@code test}. Beside it, {@code size} of what networks see,
+ * {@code resize} of the shorter side before, {@code channels}, {@code broken: refuse | skip}, and
+ * {@code cache}, a folder that keeps decoded pictures.
  *
  * @param shape of what networks see
  * @param resize of the shorter side; 0 for the smallest size that covers the shape
@@ -37,7 +36,7 @@ record PictureData(
   private static final int SIZE = 224;
   private static final int MAX_SIZE = 4096;
   private static final String TRAIN = "train";
-  private static final List<String> TEST = List.of("test", "val", "valid", "validation");
+  private static final String TEST = "test";
 
   /** Reads the keys that say how pictures are read. */
   static PictureData read(Fields fields, Augmentation augmentation) {
@@ -58,26 +57,12 @@ record PictureData(
         augmentation);
   }
 
-  /** Returns the folder of the training part, which may be the folder itself. */
-  static Path trainingPart(Path folder) {
-    return testPart(folder).isPresent() ? folder.resolve(TRAIN) : folder;
-  }
-
-  /** Returns the folder of the test part, if there are two parts and nothing else. */
-  private static Optional<Path> testPart(Path folder) {
-    return TEST.stream()
-        .map(folder::resolve)
-        .filter(Files::isDirectory)
-        .findFirst()
-        .filter(test -> Files.isDirectory(folder.resolve(TRAIN)) && subfolders(folder) == 2);
-  }
-
   /** Reads a folder, whose parts are in it if it has such folders. */
   DataParts open(Path folder, Validation validation) {
-    Optional<Path> test = testPart(folder);
-    if (test.isPresent()) {
+    FolderParts parts = FolderParts.of(folder);
+    if (parts.test().isPresent()) {
       validation.requireNone();
-      return open(folder.resolve(TRAIN), test.get(), folder.toString());
+      return open(parts.train(), parts.test().get(), folder.toString());
     }
     ImageFolder whole = builder(folder, shape).open();
     requireClasses(whole);
@@ -86,7 +71,7 @@ record PictureData(
         trainShape().equals(shape)
             ? packed(split.training(), TRAIN)
             : packed(sameImages(folder, whole, split.training()), TRAIN);
-    return DataParts.of(training, packed(split.validation(), TEST.get(0)), folder.toString())
+    return DataParts.of(training, packed(split.validation(), TEST), folder.toString())
         .withPictures(shape, resize);
   }
 
@@ -95,7 +80,7 @@ record PictureData(
     ImageFolder train = builder(trainFolder, trainShape()).open();
     requireClasses(train);
     ImageFolder test = builder(testFolder, shape).classes(train.classNames()).open();
-    return DataParts.of(packed(train, TRAIN), packed(test, TEST.get(0)), credit)
+    return DataParts.of(packed(train, TRAIN), packed(test, TEST), credit)
         .withPictures(shape, resize);
   }
 
@@ -146,17 +131,6 @@ record PictureData(
           "data must have at least two classes (got one, %s)"
               .formatted(images.classNames().get(0)),
           null);
-    }
-  }
-
-  private static long subfolders(Path folder) {
-    try (Stream<Path> entries = Files.list(folder)) {
-      return entries
-          .filter(entry -> !entry.getFileName().toString().startsWith("."))
-          .filter(Files::isDirectory)
-          .count();
-    } catch (IOException failure) {
-      throw new FileException("folder must be readable (got " + folder + ")", failure);
     }
   }
 }
