@@ -51,8 +51,13 @@ record ImageCheck(List<ListedFile> whole, List<BrokenFile> broken) {
       PictureDecoder.decode(new Origin(function, file.path().toString()), file.content(function));
       return null;
     } catch (FileException e) {
-      return e.getMessage().substring(function.length() + 2);
+      return reason(function, e);
     }
+  }
+
+  /** What is wrong with a file, by the error that a function threw. */
+  static String reason(String function, FileException error) {
+    return error.getMessage().substring(function.length() + 2);
   }
 
   private static FileException refused(String function, List<BrokenFile> broken, int all) {

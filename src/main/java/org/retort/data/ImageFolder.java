@@ -79,15 +79,19 @@ public final class ImageFolder implements Dataset {
       }
     }
     if (files.isEmpty()) {
-      throw wrong(
-          function,
-          "folder must have a folder of images for each class (got none in "
-              + options.folder
-              + ")");
+      throw noImages(function, options.folder);
     }
   }
 
-  private static void requirePlugin(String function, List<ListedFile> files) {
+  /** The error for a folder without classes. */
+  static FileException noImages(String function, Path folder) {
+    return wrong(
+        function,
+        "folder must have a folder of images for each class (got none in " + folder + ")");
+  }
+
+  /** Requires what reads WebP if there are such files. */
+  static void requirePlugin(String function, List<ListedFile> files) {
     files.stream()
         .map(file -> file.path().toString())
         .filter(name -> PictureFormat.named(name).filter(PictureFormat.WEBP::equals).isPresent())

@@ -16,6 +16,11 @@ final class WebpFile {
   private static final int HAS_PROFILE = 0x20;
   private static final int IS_ANIMATION = 0x02;
 
+  /** How many bytes tell the size. */
+  static final int HEADER_BYTES = 30;
+
+  private static final int SIDE_MASK = 0x3fff;
+
   private WebpFile() {}
 
   /** The error for a file that no reader is there for. */
@@ -51,6 +56,20 @@ final class WebpFile {
     byte[] plain = content.clone();
     plain[FLAGS_AT] &= ~HAS_PROFILE;
     return plain;
+  }
+
+  /** The size of the picture by the first bytes of a file. */
+  static PictureSize size(byte[] header) {
+    ByteBuffer bytes = ByteBuffer.wrap(header).order(ByteOrder.LITTLE_ENDIAN);
+    int kind = bytes.getInt(FIRST_CHUNK);
+    if (kind == fourLetters("VP8X")) {
+      return new PictureSize(1 + (bytes.getInt(23) >>> 8), 1 + (bytes.getInt(26) >>> 8));
+    }
+    if (kind == fourLetters("VP8L")) {
+      int sides = bytes.getInt(21);
+      return new PictureSize(1 + (sides & SIDE_MASK), 1 + (sides >>> 14 & SIDE_MASK));
+    }
+    return new PictureSize(bytes.getShort(26) & SIDE_MASK, bytes.getShort(28) & SIDE_MASK);
   }
 
   private static void requirePicture(Origin origin, ByteBuffer bytes) {

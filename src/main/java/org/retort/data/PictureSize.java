@@ -1,0 +1,43 @@
+package org.retort.data;
+
+import java.util.Comparator;
+import org.retort.internal.Arguments;
+
+/**
+ * The size of a picture as it is to be seen, in pixels. Sizes are in the order of their numbers of
+ * pixels, then of their widths.
+ *
+ * @param width at least 1
+ * @param height at least 1
+ */
+public record PictureSize(int width, int height) implements Comparable<PictureSize> {
+  private static final Comparator<PictureSize> ORDER =
+      Comparator.comparingLong((PictureSize size) -> (long) size.width * size.height)
+          .thenComparingInt(PictureSize::width);
+
+  /**
+   * Checks the size.
+   *
+   * @param width as above
+   * @param height as above
+   * @throws IllegalArgumentException if one is below 1
+   */
+  public PictureSize {
+    Arguments.atLeast(width, 1, "PictureSize", "width");
+    Arguments.atLeast(height, 1, "PictureSize", "height");
+  }
+
+  /**
+   * The length of the shorter side.
+   *
+   * @return at least 1
+   */
+  public int shorterSide() {
+    return Math.min(width, height);
+  }
+
+  @Override
+  public int compareTo(PictureSize other) {
+    return ORDER.compare(this, other);
+  }
+}
