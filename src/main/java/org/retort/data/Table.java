@@ -209,6 +209,29 @@ public final class Table {
         cells.entrySet().stream().map(entry -> fit.column(entry.getKey(), entry.getValue())));
   }
 
+  /**
+   * Tells what is in the columns, without refusing anything.
+   *
+   * @return one for each of {@link #columnNames}, in their order. Immutable.
+   */
+  public List<ColumnSummary> summaries() {
+    return cells.entrySet().stream()
+        .map(entry -> ColumnSummary.of(entry.getKey(), entry.getValue(), this))
+        .toList();
+  }
+
+  /**
+   * The number of rows that lack a value, those that were left out not among them.
+   *
+   * @return from 0 to size; 0 unless the options say {@link MissingValues#MEAN}
+   */
+  public int incompleteRows() {
+    return (int)
+        IntStream.range(0, lines.length)
+            .filter(row -> cells.values().stream().anyMatch(column -> column.isMissing(row)))
+            .count();
+  }
+
   TableOptions options() {
     return options;
   }
