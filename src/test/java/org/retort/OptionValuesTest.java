@@ -27,10 +27,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.retort.data.Augmentation;
+import org.retort.data.FolderParts;
+import org.retort.data.FolderSample;
 import org.retort.data.ImageFolder;
 import org.retort.data.ImageShape;
 import org.retort.data.MissingValues;
 import org.retort.data.PictureReader;
+import org.retort.data.PictureSize;
 import org.retort.data.Split;
 import org.retort.data.TableOptions;
 import org.retort.data.UnknownCategories;
@@ -72,6 +75,9 @@ final class OptionValuesTest {
       Set.of(
           Prediction.class,
           EpochSummary.class,
+          FolderParts.class,
+          FolderSample.class,
+          PictureSize.class,
           Split.class,
           TrainingSummary.class,
           ImageFolder.BrokenFile.class);

@@ -11,7 +11,7 @@ import org.retort.internal.Arguments;
  * What the pictures of a folder are like by the headers of some of them, from which the shape that
  * a network sees may be chosen. {@link FolderInspection} looks at all, and decodes them.
  *
- * @param pictures how many headers were read, at least 1
+ * @param pictures how many there seem to be, by the endings of their names, at least 1
  * @param shorterSide the median length of the shorter side, in pixels
  * @param isGrey whether all are grey
  */
@@ -57,7 +57,7 @@ public record FolderSample(int pictures, int shorterSide, boolean isGrey) {
     }
     int[] sides = found.stream().mapToInt(info -> info.size().shorterSide()).sorted().toArray();
     return new FolderSample(
-        sides.length, sides[(sides.length - 1) / 2], found.stream().allMatch(PictureInfo::isGrey));
+        files.size(), sides[(sides.length - 1) / 2], found.stream().allMatch(PictureInfo::isGrey));
   }
 
   /** Returns at most so many indices out of {@code count}, evenly spaced, in their order. */

@@ -12,6 +12,7 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.retort.FileException;
+import org.retort.data.FolderParts;
 import org.retort.data.FolderSample;
 import org.retort.data.Table;
 import org.retort.models.ExportedNetwork;
@@ -267,7 +268,7 @@ public record DefaultRecipe(
     try {
       return switch (data.kind()) {
         case "folder" -> {
-          FolderSample sample = FolderSample.of(FolderParts.of(data.path()).train());
+          FolderSample sample = FolderSample.of(data.path());
           yield new Facts(
               sample.pictures(), sample.shorterSide(), sample.isGrey(), sizeOfTeacher());
         }

@@ -128,8 +128,7 @@ record PictureData(
   private static void requireClasses(ImageFolder images) {
     if (images.classes() < 2) {
       throw new FileException(
-          "data must have at least two classes (got one, %s)"
-              .formatted(images.classNames().get(0)),
+          "data must have at least two classes (got one, %s)".formatted(images.classNames().get(0)),
           null);
     }
   }
