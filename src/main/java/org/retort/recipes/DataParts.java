@@ -16,6 +16,7 @@ import org.retort.data.TableColumns;
  * @param resize what the shorter side of pictures is scaled to; 0 for the smallest size that covers
  *     the shape
  * @param columns of a table, which say how its rows are normalised
+ * @param threads that read samples at once; what they read does not depend on it
  */
 record DataParts(
     Dataset train,
@@ -23,30 +24,31 @@ record DataParts(
     ImageShape shape,
     String credit,
     int resize,
-    Optional<TableColumns> columns) {
+    Optional<TableColumns> columns,
+    int threads) {
   static DataParts of(Dataset train, Dataset test, String credit) {
-    return new DataParts(train, test, train.shape(), credit, 0, Optional.empty());
+    return new DataParts(train, test, train.shape(), credit, 0, Optional.empty(), 1);
   }
 
   /** Returns noise of a shape, to measure what needs no images. */
   static DataParts noise(ImageShape shape, int classes, int size) {
     Dataset noise = new NoiseDataset(shape, classes, size);
-    return new DataParts(noise, null, shape, "noise", 0, Optional.empty());
+    return new DataParts(noise, null, shape, "noise", 0, Optional.empty(), 1);
   }
 
   /** Returns noise in the shape of these data. */
   DataParts noise() {
     Dataset noise = new NoiseDataset(train.shape(), train.classes(), train.size());
-    return new DataParts(noise, null, shape, "noise", resize, columns);
+    return new DataParts(noise, null, shape, "noise", resize, columns, 1);
   }
 
-  /** Returns the same as pictures whose shorter side is scaled. */
-  DataParts withPictures(ImageShape other, int shorterSide) {
-    return new DataParts(train, test, other, credit, shorterSide, columns);
+  /** Returns the same as pictures whose shorter side is scaled, read by so many threads. */
+  DataParts withPictures(ImageShape other, int shorterSide, int readers) {
+    return new DataParts(train, test, other, credit, shorterSide, columns, readers);
   }
 
   /** Returns the same as the rows of a table. */
   DataParts withColumns(TableColumns other) {
-    return new DataParts(train, test, shape, credit, resize, Optional.of(other));
+    return new DataParts(train, test, shape, credit, resize, Optional.of(other), threads);
   }
 }

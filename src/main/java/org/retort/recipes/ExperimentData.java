@@ -147,7 +147,7 @@ final class ExperimentData {
 
   /** Returns all of a student's training samples, each once, as they are without augmentation. */
   DatasetBatches samplesInOrder() {
-    return DatasetBatches.inOrder(ofStudents, TEST_BATCH, augmentation.withoutDraws());
+    return inOrder(ofStudents, augmentation.withoutDraws());
   }
 
   /** Returns the number of a student's training samples. */
@@ -161,7 +161,14 @@ final class ExperimentData {
   }
 
   private DatasetBatches.Builder batches(Dataset dataset, long seed) {
-    return DatasetBatches.builder(dataset).seed(seed).augmentation(augmentation);
+    return DatasetBatches.builder(dataset)
+        .seed(seed)
+        .augmentation(augmentation)
+        .threads(parts.threads());
+  }
+
+  private DatasetBatches inOrder(Dataset dataset, Augmentation changes) {
+    return DatasetBatches.inOrder(dataset, TEST_BATCH, changes, parts.threads());
   }
 
   /** Returns the samples on which networks are measured. */
@@ -174,14 +181,14 @@ final class ExperimentData {
 
   /** Returns the fraction of the test samples that a network gets right. */
   double accuracy(Network network) {
-    try (DatasetBatches batches = DatasetBatches.inOrder(test(), TEST_BATCH)) {
+    try (DatasetBatches batches = inOrder(test(), Augmentation.none())) {
       return Evaluation.accuracy(network, batches);
     }
   }
 
   /** Counts what a network predicts for the test samples. */
   Metrics metrics(Network network) {
-    try (DatasetBatches batches = DatasetBatches.inOrder(test(), TEST_BATCH)) {
+    try (DatasetBatches batches = inOrder(test(), Augmentation.none())) {
       return Evaluation.metrics(network, batches);
     }
   }

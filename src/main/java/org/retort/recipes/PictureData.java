@@ -72,7 +72,7 @@ record PictureData(
             ? packed(split.training(), TRAIN)
             : packed(sameImages(folder, whole, split.training()), TRAIN);
     return DataParts.of(training, packed(split.validation(), TEST), folder.toString())
-        .withPictures(shape, resize);
+        .withPictures(shape, resize, threads());
   }
 
   /** Reads two folders, of which the first has all classes. */
@@ -81,7 +81,12 @@ record PictureData(
     requireClasses(train);
     ImageFolder test = builder(testFolder, shape).classes(train.classNames()).open();
     return DataParts.of(packed(train, TRAIN), packed(test, TEST), credit)
-        .withPictures(shape, resize);
+        .withPictures(shape, resize, threads());
+  }
+
+  /** Decoding takes all processors that training leaves; what is decoded already takes one. */
+  private int threads() {
+    return cache.isPresent() ? 1 : Runtime.getRuntime().availableProcessors();
   }
 
   /** Parts of pictures are cut at random out of what is larger than what networks see. */
