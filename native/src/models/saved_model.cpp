@@ -6,6 +6,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <sstream>
+#include <utility>
 
 #include "io/checksum.h"
 #include "io/stream.h"
@@ -62,24 +63,43 @@ std::string json_of(const ModelDescription& description, const Preprocessing& pr
 }
 
 /// What a description says, and the checksum of its program.
-std::pair<ModelDescription, std::string> parse(const std::string& text, const std::string& path) {
+struct Parsed {
+  ModelDescription description;
+  std::vector<int64_t> input_shape;
+  std::string program;
+};
+
+Parsed parse(const std::string& text, const std::string& path) {
   try {
     const Json json = Json::parse(text);
     if (json.at("format") != kFormat || json.at("version") != kVersion) throw std::invalid_argument("format");
-    ModelDescription description;
-    json.at("architecture").get_to(description.architecture);
-    json.at("classes").get_to(description.class_names);
-    json.at("preprocessing").at("resize").get_to(description.resize);
-    return {description, json.at("program").at("xxh3").get<std::string>()};
+    Parsed parsed;
+    json.at("architecture").get_to(parsed.description.architecture);
+    json.at("classes").get_to(parsed.description.class_names);
+    json.at("input_shape").get_to(parsed.input_shape);
+    json.at("preprocessing").at("resize").get_to(parsed.description.resize);
+    json.at("program").at("xxh3").get_to(parsed.program);
+    return parsed;
   } catch (const std::exception&) {
     fail<FileError>(kLoad, ": ", path, " must be the description of a model, of version ", kVersion, " (got another)");
+  }
+}
+
+/// Learns the number of classes of a network whose program does not know what it was probed with. One that does not
+/// take such a shape is left without.
+void probe(Network& network, const std::vector<int64_t>& input_shape) {
+  if (!network.input_shape().empty()) return;
+  try {
+    network.probe(input_shape);
+  } catch (const std::exception&) {
   }
 }
 
 }  // namespace
 
 void save_model(const std::string& folder, Network& network, const ModelDescription& description) {
-  const Preprocessing preprocessing = network.preprocessing();
+  Preprocessing preprocessing = network.preprocessing();
+  preprocessing.input_shape = network.input_shape();
   const int64_t classes = network.classes();
   RETORT_CHECK(classes > 0, kSave, ": network must be probed (got one whose input shape is not known)");
   const auto names = static_cast<int64_t>(description.class_names.size());
@@ -97,16 +117,17 @@ void save_model(const std::string& folder, Network& network, const ModelDescript
 
 SavedModel load_model(const std::string& folder) {
   const std::string path = in(folder, kDescription);
+  Parsed parsed = parse(content_of(path), path);
   SavedModel model;
-  std::string sum;
-  std::tie(model.description, sum) = parse(content_of(path), path);
+  model.description = std::move(parsed.description);
   const std::string program_path = in(folder, kProgram);
   const std::string program = content_of(program_path);
   RETORT_CHECK_AS(
-      FileError, hex(checksum(program)) == sum, kLoad, ": ", program_path, " must be the program that ", path,
-      " was written with (got another, or a damaged one)");
+      FileError, hex(checksum(program)) == parsed.program, kLoad, ": ", program_path, " must be the program that ",
+      path, " was written with (got another, or a damaged one)");
   std::istringstream stream(program);
   model.network = load_torchscript(stream, {}, program_path);
+  probe(*model.network, parsed.input_shape);
   const auto names = static_cast<int64_t>(model.description.class_names.size());
   const int64_t classes = model.network->classes();
   RETORT_CHECK_AS(

@@ -63,10 +63,10 @@ public final class StringLists {
     }
   }
 
-  /** Reads a native string and frees it. */
-  static String take(BytePointer copy) {
+  /** Reads a native string, null for an empty one, and frees it. */
+  static String take(@Nullable BytePointer copy) {
     try (copy) {
-      return copy.getString(StandardCharsets.UTF_8);
+      return copy == null ? "" : copy.getString(StandardCharsets.UTF_8);
     }
   }
 }
