@@ -1,7 +1,9 @@
 #include <ATen/ops/softmax.h>
 #include <retort/models/predictor.h>
 
+#include <cstdint>
 #include <utility>
+#include <vector>
 
 #include "models/network_state.h"
 #include "runtime/exit_gate.h"
@@ -43,7 +45,9 @@ at::Tensor Predictor::probabilities(const at::Tensor& images) const {
 }
 
 Preprocessing Predictor::preprocessing() const {
-  return preprocessor_ ? preprocessor_->options() : network_->preprocessing();
+  Preprocessing known = preprocessor_ ? preprocessor_->options() : network_->preprocessing();
+  if (std::vector<int64_t> shape = network_->input_shape(); !shape.empty()) known.input_shape = std::move(shape);
+  return known;
 }
 
 }  // namespace retort

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <sstream>
 #include <utility>
 
@@ -24,6 +25,7 @@ constexpr const char* kFormat = "retort.model";
 constexpr int64_t kVersion = 1;
 constexpr const char* kDescription = "model.json";
 constexpr const char* kProgram = "student.ts";
+constexpr const char* kColumns = "columns.csv";
 constexpr const char* kStateDict = "student.pt";
 
 std::string in(const std::string& folder, const char* name) {
@@ -36,13 +38,32 @@ std::string hex(uint64_t number) {
   return text;
 }
 
+std::string sum_of(const std::string& content) {
+  return hex(checksum(content));
+}
+
 std::string content_of(const std::string& path) {
   require_file(kLoad, path);
   std::ifstream stream(path, std::ios::binary);
   return read_stream(kLoad, stream, path);
 }
 
-std::string json_of(const ModelDescription& description, const Preprocessing& preprocessing, const std::string& sum) {
+/// The content of one of a model's files, which must be that with which its description was written.
+std::string content_of(const std::string& folder, const char* name, const char* what, const std::string& sum) {
+  const std::string path = in(folder, name);
+  std::string content = content_of(path);
+  RETORT_CHECK_AS(
+      FileError, sum_of(content) == sum, kLoad, ": ", path, " must be the ", what, " that ", in(folder, kDescription),
+      " was written with (got another, or a damaged one)");
+  return content;
+}
+
+Json file_of(const char* name, const std::string& content) {
+  return {{"file", name}, {"xxh3", sum_of(content)}};
+}
+
+std::string json_of(
+    const ModelDescription& description, const Preprocessing& preprocessing, const std::string& program) {
   Json json;
   json["format"] = kFormat;
   json["version"] = kVersion;
@@ -54,7 +75,8 @@ std::string json_of(const ModelDescription& description, const Preprocessing& pr
       {"mean", preprocessing.mean},
       {"deviation", preprocessing.deviation},
       {"channels_last", preprocessing.channels_last}};
-  json["program"] = {{"file", kProgram}, {"xxh3", sum}};
+  json["program"] = file_of(kProgram, program);
+  if (!description.columns.empty()) json["columns"] = file_of(kColumns, description.columns);
   try {
     return json.dump(2) + "\n";
   } catch (const Json::exception&) {
@@ -62,11 +84,12 @@ std::string json_of(const ModelDescription& description, const Preprocessing& pr
   }
 }
 
-/// What a description says, and the checksum of its program.
+/// What a description says itself, and the checksums of the other files.
 struct Parsed {
   ModelDescription description;
   std::vector<int64_t> input_shape;
   std::string program;
+  std::optional<std::string> columns;
 };
 
 Parsed parse(const std::string& text, const std::string& path) {
@@ -79,6 +102,7 @@ Parsed parse(const std::string& text, const std::string& path) {
     json.at("input_shape").get_to(parsed.input_shape);
     json.at("preprocessing").at("resize").get_to(parsed.description.resize);
     json.at("program").at("xxh3").get_to(parsed.program);
+    if (json.contains("columns")) parsed.columns = json["columns"].at("xxh3").get<std::string>();
     return parsed;
   } catch (const std::exception&) {
     fail<FileError>(kLoad, ": ", path, " must be the description of a model, of version ", kVersion, " (got another)");
@@ -109,10 +133,12 @@ void save_model(const std::string& folder, Network& network, const ModelDescript
   RETORT_CHECK(description.resize >= 0, kSave, ": resize must be at least 0 (got ", description.resize, ")");
   std::ostringstream program;
   network.save_torchscript(program);
-  const std::string json = json_of(description, preprocessing, hex(checksum(program.str())));
+  const std::string json = json_of(description, preprocessing, program.str());
   network.save_state_dict(in(folder, kStateDict));
   write_whole_file(kSave, in(folder, kProgram), program.str());
+  if (!description.columns.empty()) write_whole_file(kSave, in(folder, kColumns), description.columns);
   write_whole_file(kSave, in(folder, kDescription), json);
+  if (description.columns.empty()) std::remove(in(folder, kColumns).c_str());  // else it would pass for this model's
 }
 
 SavedModel load_model(const std::string& folder) {
@@ -120,13 +146,9 @@ SavedModel load_model(const std::string& folder) {
   Parsed parsed = parse(content_of(path), path);
   SavedModel model;
   model.description = std::move(parsed.description);
-  const std::string program_path = in(folder, kProgram);
-  const std::string program = content_of(program_path);
-  RETORT_CHECK_AS(
-      FileError, hex(checksum(program)) == parsed.program, kLoad, ": ", program_path, " must be the program that ",
-      path, " was written with (got another, or a damaged one)");
-  std::istringstream stream(program);
-  model.network = load_torchscript(stream, {}, program_path);
+  if (parsed.columns) model.description.columns = content_of(folder, kColumns, "columns", *parsed.columns);
+  std::istringstream stream(content_of(folder, kProgram, "program", parsed.program));
+  model.network = load_torchscript(stream, {}, in(folder, kProgram));
   probe(*model.network, parsed.input_shape);
   const auto names = static_cast<int64_t>(model.description.class_names.size());
   const int64_t classes = model.network->classes();

@@ -83,11 +83,36 @@ TEST_F(SavedModelTest, SaveAgainReplacesTheModel) {
   save_model(path(), *network_, description_);
   const auto mlp = make_mlp({{4, 2}});
   mlp->probe({4});
-  save_model(path(), *mlp, {"mlp", {}, 0});
+  save_model(path(), *mlp, {"mlp", {}, 0, "item,column,value\n"});
   const SavedModel model = load_model(path());
   EXPECT_EQ(model.description.architecture, "mlp");
   EXPECT_TRUE(model.description.class_names.empty());
+  EXPECT_EQ(model.description.columns, "item,column,value\n");
   EXPECT_EQ(model.network->input_shape(), (std::vector<int64_t>{4}));
+}
+
+TEST_F(SavedModelTest, SaveWithoutColumnsRemovesThoseOfAnEarlierModel) {
+  description_.columns = "item,column,value\n";
+  save_model(path(), *network_, description_);
+  EXPECT_TRUE(std::filesystem::exists(file("columns.csv")));
+  description_.columns.clear();
+  save_model(path(), *network_, description_);
+  EXPECT_FALSE(std::filesystem::exists(file("columns.csv")));
+  std::ofstream(file("columns.csv")) << "of someone else";
+  EXPECT_EQ(load_model(path()).description.columns, "");
+}
+
+TEST_F(SavedModelTest, LoadRefusesAModelWithoutItsColumnsOrWithOthers) {
+  description_.columns = "item,column,value\n";
+  save_model(path(), *network_, description_);
+  const std::string columns = file("columns.csv");
+  change("columns.csv", [](std::string& bytes) { bytes += "format,,1\n"; });
+  EXPECT_EQ(
+      error_of([&] { load_model(path()); }), "load_model: " + columns + " must be the columns that " +
+                                                 file("model.json") +
+                                                 " was written with (got another, or a damaged one)");
+  std::filesystem::remove(columns);
+  EXPECT_EQ(error_of([&] { load_model(path()); }), "load_model: path must be an existing file (got " + columns + ")");
 }
 
 TEST_F(SavedModelTest, SaveRefusesWhatItCannotDescribe) {

@@ -443,10 +443,10 @@ inline void predict(
 
 // ---- saved models ---------------------------------------------------------------------------------------------------
 
-/// @param names the architecture, then the names of the classes
+/// @param texts the architecture, the columns, then the names of the classes
 inline void save_model(
-    const FileName& folder, retort::Network& network, const std::vector<std::string>& names, int64_t resize) {
-  retort::save_model(folder.get(), network, {names.at(0), {names.begin() + 1, names.end()}, resize});
+    const FileName& folder, retort::Network& network, const std::vector<std::string>& texts, int64_t resize) {
+  retort::save_model(folder.get(), network, {texts.at(0), {texts.begin() + 2, texts.end()}, resize, texts.at(1)});
 }
 
 /// A model that was loaded, whose parts Java takes one by one.
@@ -457,12 +457,12 @@ class LoadedModel {
   std::shared_ptr<retort::Network> network() const { return model_.network; }
   int64_t resize() const { return model_.description.resize; }
 
-  /// The architecture, then the names of the classes.
-  std::vector<std::string> names() const {
-    std::vector<std::string> names = {model_.description.architecture};
+  /// The architecture, the columns, then the names of the classes.
+  std::vector<std::string> texts() const {
+    std::vector<std::string> texts = {model_.description.architecture, model_.description.columns};
     const std::vector<std::string>& classes = model_.description.class_names;
-    names.insert(names.end(), classes.begin(), classes.end());
-    return names;
+    texts.insert(texts.end(), classes.begin(), classes.end());
+    return texts;
   }
 
  private:

@@ -28,7 +28,7 @@ class RETORT_API Predictor {
   at::Tensor probabilities(const at::Tensor& images) const;
 
   const std::shared_ptr<Network>& network() const { return network_; }
-  /// How images are prepared.
+  /// How images are prepared, with the network's input shape.
   Preprocessing preprocessing() const;
 
  private:

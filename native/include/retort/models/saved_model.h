@@ -19,6 +19,9 @@ struct RETORT_API ModelDescription {
   /// Pictures are scaled so that their shorter side has this many pixels before the centre is cropped to the input
   /// shape; 0 for the smallest size that covers it, and for anything but pictures.
   int64_t resize = 0;
+  /// Of a network for tables, how a row becomes features, as Java's TableColumns writes it; empty for others. Kept, not
+  /// read: features are made by the caller.
+  std::string columns = {};
 };
 
 /// A network with its description.
@@ -30,12 +33,12 @@ struct RETORT_API SavedModel {
 /// Writes what serving a network needs into a folder that is there:
 /// - `student.pt`, the state dict, as Network::save_state_dict();
 /// - `student.ts`, the TorchScript module, as Network::save_torchscript();
-/// - `model.json`: the description, input shape and preprocessing, and the checksum of `student.ts`, for programs in
-/// any
-///   language.
+/// - `columns.csv`, the description's columns, if there are any;
+/// - `model.json`: the rest of the description, input shape and preprocessing, and the checksums of `student.ts` and
+///   `columns.csv`, for programs in any language.
 ///
-/// Each file is whole or not there, and `model.json` comes last: a model that was written in part is refused by
-/// load_model().
+/// Each file is whole or not there, and `model.json` comes after the others: a model that was written in part is
+/// refused by load_model(). A `columns.csv` of an earlier model is removed in the end.
 /// @throws FileError if a file can't be written
 /// @throws c10::ValueError if the network was not probed, there is not one name for each class, or the resize is
 ///     negative

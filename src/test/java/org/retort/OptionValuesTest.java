@@ -112,7 +112,7 @@ final class OptionValuesTest {
         new Pair(new FspLoss.Pair(0, 1), new FspLoss.Pair(1, 2)),
         new Pair(
             ModelDescription.of("resnet8").withClassNames(List.of("a")),
-            new ModelDescription("mlp_4", List.of("b", "c"), 8)),
+            new ModelDescription("mlp_4", List.of("b", "c"), 8, Optional.empty())),
         new Pair(NstLoss.linear(), NstLoss.gaussian()),
         new Pair(
             NstLoss.polynomial(),

@@ -1,6 +1,8 @@
 package org.retort.models;
 
 import java.util.List;
+import java.util.Optional;
+import org.retort.data.TableColumns;
 import org.retort.internal.Arguments;
 
 /**
@@ -10,8 +12,10 @@ import org.retort.internal.Arguments;
  * @param classNames one for each class, in their order; empty to call them by their numbers
  * @param resize pictures are scaled so that their shorter side has this many pixels before the
  *     centre is cropped to the input shape; 0 for the smallest size that covers it
+ * @param columns of a network for tables, how a row becomes its features; empty for others
  */
-public record ModelDescription(String architecture, List<String> classNames, int resize) {
+public record ModelDescription(
+    String architecture, List<String> classNames, int resize, Optional<TableColumns> columns) {
   private static final String NAME = "ModelDescription";
 
   /**
@@ -20,12 +24,14 @@ public record ModelDescription(String architecture, List<String> classNames, int
    * @param architecture as above
    * @param classNames as above
    * @param resize at least 0
+   * @param columns as above
    * @throws IllegalArgumentException if an argument or a name is null, or the resize is negative
    */
   public ModelDescription {
     Arguments.notNull(architecture, NAME, "architecture");
     classNames = Arguments.list(classNames, NAME, "class names");
     Arguments.atLeast(resize, 0, NAME, "resize");
+    Arguments.notNull(columns, NAME, "columns");
   }
 
   /**
@@ -37,7 +43,7 @@ public record ModelDescription(String architecture, List<String> classNames, int
    * @throws IllegalArgumentException if it is null
    */
   public static ModelDescription of(String architecture) {
-    return new ModelDescription(architecture, List.of(), 0);
+    return new ModelDescription(architecture, List.of(), 0, Optional.empty());
   }
 
   /**
@@ -48,7 +54,7 @@ public record ModelDescription(String architecture, List<String> classNames, int
    * @throws IllegalArgumentException if the list or a name is null
    */
   public ModelDescription withClassNames(List<String> names) {
-    return new ModelDescription(architecture, names, resize);
+    return new ModelDescription(architecture, names, resize, columns);
   }
 
   /**
@@ -60,6 +66,18 @@ public record ModelDescription(String architecture, List<String> classNames, int
    * @throws IllegalArgumentException if it is negative
    */
   public ModelDescription withResize(int shorterSide) {
-    return new ModelDescription(architecture, classNames, shorterSide);
+    return new ModelDescription(architecture, classNames, shorterSide, columns);
+  }
+
+  /**
+   * Says how a row of a table becomes features, and names the classes as the table does.
+   *
+   * @param columns those of the training part
+   * @return a changed copy
+   * @throws IllegalArgumentException if the columns are null
+   */
+  public ModelDescription withColumns(TableColumns columns) {
+    Arguments.notNull(columns, NAME + ".withColumns", "columns");
+    return new ModelDescription(architecture, columns.classNames(), resize, Optional.of(columns));
   }
 }

@@ -2,6 +2,7 @@ package org.retort.models;
 
 import static org.retort.internal.Arguments.check;
 
+import java.io.InputStream;
 import java.nio.Buffer;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -9,10 +10,16 @@ import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import org.bytedeco.pytorch.Tensor;
+import org.jspecify.annotations.Nullable;
 import org.retort.bindings.NativePredictor;
+import org.retort.bindings.NativePreprocessing;
 import org.retort.bindings.global.retort;
+import org.retort.data.ImageShape;
+import org.retort.data.PictureReader;
+import org.retort.data.TableColumns;
 import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
 import org.retort.internal.NativeHandle;
@@ -20,8 +27,9 @@ import org.retort.internal.NativeNetworks;
 import org.retort.internal.NativePreprocessings;
 
 /**
- * Serves a network: predicts from raw images, floats or unsigned bytes, with the weights that were
- * last {@linkplain Network#publish published}, as {@link Network#predict} does.
+ * Serves a network: predicts from files of pictures, rows of tables and raw images, floats or
+ * unsigned bytes, with the weights that were last {@linkplain Network#publish published}, as {@link
+ * Network#predict} does.
  *
  * <p>Images are prepared as the network was trained, by the {@link Preprocessing} that it keeps, so
  * that serving can't differ from training. Any number of threads may use a predictor at once, and
@@ -29,8 +37,8 @@ import org.retort.internal.NativePreprocessings;
  * closed.
  *
  * <pre>{@code
- * try (Predictor predictor = Predictor.of(student, List.of("cat", "dog", "ship"))) {
- *   List<Prediction> best = predictor.top(2, pixels); // the two most probable classes of an image
+ * try (Predictor predictor = Predictor.load(folder)) {
+ *   List<Prediction> best = predictor.top(2, Path.of("photo.jpg")); // the two most probable classes
  * }
  * }</pre>
  */
@@ -39,6 +47,7 @@ public final class Predictor implements AutoCloseable {
   private static final String LOGITS = NAME + ".logits";
   private static final String PROBABILITIES = NAME + ".probabilities";
   private static final String TOP = NAME + ".top";
+  private static final String TOP_OF_EACH = NAME + ".topOfEach";
 
   private final NativeHandle<NativePredictor> handle;
   private final ModelDescription description;
@@ -55,6 +64,8 @@ public final class Predictor implements AutoCloseable {
    * @param folder the folder, in the default file system
    * @return a new predictor, which the caller closes
    * @throws IllegalArgumentException if the folder is null or in another file system
+   * @throws IllegalStateException if the network is one for tables, but commons-csv is not on the
+   *     class path
    * @throws org.retort.FileException if a file is missing, damaged or not of the others
    */
   public static Predictor load(Path folder) {
@@ -72,6 +83,21 @@ public final class Predictor implements AutoCloseable {
    */
   public ModelDescription description() {
     return description;
+  }
+
+  /**
+   * Tells how raw images are prepared.
+   *
+   * @return the preprocessing; without an input shape if the network's is not known
+   * @throws IllegalStateException if the predictor was closed
+   */
+  public Preprocessing preprocessing() {
+    return handle.ask(
+        predictor -> {
+          try (NativePreprocessing options = predictor.preprocessing()) {
+            return Preprocessing.of(options);
+          }
+        });
   }
 
   /**
@@ -276,31 +302,167 @@ public final class Predictor implements AutoCloseable {
     return top(count, direct(image.length).put(image).flip());
   }
 
-  private List<Prediction> top(int count, Buffer image) {
+  /**
+   * Predicts the most probable classes of a picture in a file, read as {@link #pictureReader} does.
+   *
+   * @param count how many, at least 1; all if there are fewer
+   * @param picture JPEG, PNG or WebP, in any file system
+   * @return the classes, the most probable first
+   * @throws IllegalArgumentException if the picture is null or the count out of range
+   * @throws IllegalStateException if the predictor was closed or the network is not one for
+   *     pictures
+   * @throws org.retort.FileException if the file is missing, can't be read, is damaged or is no
+   *     picture, or a library is missing, see {@link PictureReader}
+   * @throws org.retort.RetortException as {@link #top(int, float[])}
+   */
+  public List<Prediction> top(int count, Path picture) {
+    Arguments.notNull(picture, TOP, "picture");
     Arguments.atLeast(count, 1, TOP, "count");
+    return top(count, laidOut(reader(TOP).read(picture)));
+  }
+
+  /**
+   * Predicts the most probable classes of a picture that a stream gives, an upload for example, as
+   * {@link #top(int, Path)}.
+   *
+   * @param count as above
+   * @param picture the content of a file, JPEG, PNG or WebP; read to its end, stays open
+   * @param name of the file, for messages
+   * @return the classes, the most probable first
+   * @throws IllegalArgumentException as above
+   * @throws IllegalStateException as above
+   * @throws org.retort.FileException as above
+   * @throws org.retort.RetortException as above
+   */
+  public List<Prediction> top(int count, InputStream picture, String name) {
+    Arguments.notNull(picture, TOP, "picture");
+    Arguments.notNull(name, TOP, "name");
+    Arguments.atLeast(count, 1, TOP, "count");
+    return top(count, laidOut(reader(TOP).read(picture, name)));
+  }
+
+  /**
+   * Predicts the most probable classes of a row of a table.
+   *
+   * @param count how many, at least 1; all if there are fewer
+   * @param row its values by the names of their columns, as they would be in a file, see {@link
+   *     TableColumns#row}
+   * @return the classes, the most probable first
+   * @throws IllegalArgumentException if the row is null, lacks a column or has a wrong value, or
+   *     the count is out of range
+   * @throws IllegalStateException if the predictor was closed or the network is not one for tables
+   * @throws org.retort.RetortException as {@link #top(int, float[])}
+   */
+  public List<Prediction> top(int count, Map<String, @Nullable String> row) {
+    Arguments.notNull(row, TOP, "row");
+    Arguments.atLeast(count, 1, TOP, "count");
+    TableColumns columns =
+        description
+            .columns()
+            .orElseThrow(
+                () ->
+                    new IllegalStateException(
+                        TOP + ": network must be one for tables (got one without columns)"));
+    return top(count, columns.row(row));
+  }
+
+  /**
+   * Predicts the most probable classes of each image, or row, of a batch, which takes less time
+   * than one by one.
+   *
+   * @param count how many for each, at least 1; all if there are fewer
+   * @param images a direct buffer, whose elements from position to limit are whole images
+   * @return for each image its classes, the most probable first
+   * @throws IllegalArgumentException if the buffer is null, not direct, not in native byte order or
+   *     of the wrong size, or the count is out of range
+   * @throws IllegalStateException if the predictor was closed or the network's input shape is not
+   *     known
+   * @throws org.retort.RetortException as {@link #top(int, float[])}
+   */
+  public List<List<Prediction>> topOfEach(int count, FloatBuffer images) {
+    Arguments.notNull(images, TOP_OF_EACH, "images");
+    return best(count, images, TOP_OF_EACH);
+  }
+
+  /**
+   * Makes the reader of {@link #top(int, Path)}, for batches: of the network's input shape and the
+   * description's resize. Its values are [C, H, W] even where {@link #preprocessing} wants channels
+   * last.
+   *
+   * @return the reader
+   * @throws IllegalStateException if the predictor was closed or the network is not one for
+   *     pictures: its input shape is not known or not [1 or 3, H, W], or the description's resize
+   *     is too small for it
+   */
+  public PictureReader pictureReader() {
+    return reader(NAME + ".pictureReader");
+  }
+
+  private PictureReader reader(String function) {
+    List<Long> shape = preprocessing().inputShape();
+    boolean isOfPictures = shape.size() == 3 && (shape.get(0) == 1 || shape.get(0) == 3);
+    if (!isOfPictures) {
+      throw new IllegalStateException(
+          function + ": network must be one for pictures, [1 or 3, H, W] (got " + shape + ")");
+    }
+    try {
+      return new PictureReader(
+          new ImageShape(shape.get(0).intValue(), shape.get(1).intValue(), shape.get(2).intValue()),
+          description.resize());
+    } catch (IllegalArgumentException wrong) {
+      throw new IllegalStateException(
+          function + ": description must fit the network (got " + wrong.getMessage() + ")", wrong);
+    }
+  }
+
+  /** The values of a picture, [C, H, W], as they lie in the memory of raw images. */
+  private float[] laidOut(float[] planes) {
+    Preprocessing preprocessing = preprocessing();
+    int channels = preprocessing.inputShape().get(0).intValue();
+    if (!preprocessing.channelsLast() || channels == 1) {
+      return planes;
+    }
+    float[] pixels = new float[planes.length];
+    int size = planes.length / channels;
+    for (int i = 0; i < planes.length; i++) {
+      pixels[i % size * channels + i / size] = planes[i];
+    }
+    return pixels;
+  }
+
+  private List<Prediction> top(int count, Buffer image) {
     long elements = image.remaining();
-    int classes =
-        handle.ask(
-            predictor -> {
-              long sampleSize = sampleSize(predictor, TOP);
-              check(
-                  elements == sampleSize,
-                  "%s: image must hold %s elements (got %s)",
-                  TOP,
-                  sampleSize,
-                  elements);
-              return (int) retort.classes(predictor);
-            });
+    long sampleSize = handle.ask(predictor -> sampleSize(predictor, TOP));
+    check(
+        elements == sampleSize,
+        "%s: image must hold %s elements (got %s)",
+        TOP,
+        sampleSize,
+        elements);
+    return best(count, image, TOP).get(0);
+  }
+
+  private List<List<Prediction>> best(int count, Buffer images, String function) {
+    Arguments.atLeast(count, 1, function, "count");
+    long sampleSize = handle.ask(predictor -> sampleSize(predictor, function));
+    int classes = handle.ask(predictor -> (int) retort.classes(predictor));
     List<String> names = description.classNames();
     check(
         names.isEmpty() || names.size() == classes,
         "%s: class names must be one for each of the %s classes (got %s)",
-        TOP,
+        function,
         classes,
         names.size());
-    FloatBuffer probabilities = direct(classes * Float.BYTES).asFloatBuffer();
-    predict(image, probabilities, TOP, "probabilities", true);
-    return IntStream.range(0, classes)
+    int batch = (int) Arguments.batch(images.remaining(), function, sampleSize);
+    FloatBuffer probabilities = direct(batch * classes * Float.BYTES).asFloatBuffer();
+    predict(images, probabilities, function, "probabilities", true);
+    return IntStream.range(0, batch)
+        .mapToObj(image -> best(count, probabilities.slice(image * classes, classes)))
+        .toList();
+  }
+
+  private List<Prediction> best(int count, FloatBuffer probabilities) {
+    return IntStream.range(0, probabilities.limit())
         .mapToObj(label -> new Prediction(label, name(label), probabilities.get(label)))
         .sorted(Comparator.comparing(Prediction::probability, Comparator.reverseOrder()))
         .limit(count)

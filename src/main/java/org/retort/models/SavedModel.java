@@ -1,17 +1,26 @@
 package org.retort.models;
 
+import static org.retort.internal.Arguments.check;
+
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.Optional;
 import java.util.function.Function;
+import org.bytedeco.pytorch.LongVector;
 import org.bytedeco.pytorch.StringVector;
 import org.retort.FileException;
 import org.retort.bindings.NativeFileName;
 import org.retort.bindings.NativeLoadedModel;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.global.retort;
+import org.retort.data.TableColumns;
 import org.retort.internal.Arguments;
 import org.retort.internal.Native;
 import org.retort.internal.NativeFiles;
@@ -21,24 +30,29 @@ import org.retort.internal.StringLists;
 /**
  * A folder that holds all that serving a network needs, for {@link Predictor#load}, C++'s {@code
  * load_model} and programs in any language: {@code student.pt}, the state dict; {@code student.ts},
- * the TorchScript module; and {@code model.json}, which has the architecture, the names of the
- * classes, the input shape and the preprocessing.
+ * the TorchScript module; {@code columns.csv}, how a row becomes features, if the network is one
+ * for tables; and {@code model.json}, which has the architecture, the names of the classes, the
+ * input shape and the preprocessing.
  */
 public final class SavedModel {
   private static final String SAVE = "SavedModel.save";
+  private static final String COLUMNS = "columns.csv";
 
   private SavedModel() {}
 
   /**
    * Writes a network into a folder, which is made if it is not there; files of these names are
-   * replaced. Each file is whole or not there, and {@code model.json} comes last.
+   * replaced, and the columns of an earlier network removed if this one has none. Each file is
+   * whole or not there, and {@code model.json} comes last: a folder that was written in part is
+   * refused by {@link Predictor#load}.
    *
    * @param folder where to write, in the default file system
    * @param network the network, whose input shape is known
    * @param description what it is
-   * @throws IllegalArgumentException if an argument is null, or the folder is in another file
-   *     system
-   * @throws IllegalStateException if the network was closed
+   * @throws IllegalArgumentException if an argument is null, the folder is in another file system,
+   *     or the columns have other features or another number of classes than the network
+   * @throws IllegalStateException if the network was closed, or there are columns, but commons-csv
+   *     is not on the class path
    * @throws FileException if the folder can't be made or a file can't be written
    * @throws org.retort.RetortException if the network's input shape is not known, or there is not
    *     one name for each class
@@ -48,21 +62,35 @@ public final class SavedModel {
     Arguments.notNull(network, SAVE, "network");
     Arguments.notNull(description, SAVE, "description");
     NativeFiles.requireNative(SAVE, folder, "since native code writes into it");
+    List<String> texts = new ArrayList<>();
+    texts.add(description.architecture());
+    texts.add(description.columns().map(SavedModel::text).orElse(""));
+    texts.addAll(description.classNames());
+    description
+        .columns()
+        .ifPresent(
+            columns ->
+                check(
+                    fits(columns, network.inputShape(), network.classes()),
+                    "%s: columns must have the network's features, %s, and classes, %s"
+                        + " (got %s and %s)",
+                    SAVE,
+                    Arrays.toString(network.inputShape()),
+                    network.classes(),
+                    columns.features(),
+                    columns.classNames().size()));
     try {
       Files.createDirectories(folder);
     } catch (IOException error) {
       throw new FileException(
           SAVE + ": folder must be one that is there or can be made (got " + folder + ")", error);
     }
-    List<String> names = new ArrayList<>();
-    names.add(description.architecture());
-    names.addAll(description.classNames());
     NativeNetworks.of(network)
         .use(
             shared -> {
               try (NativeFileName name = NativeFiles.nameOf(folder);
-                  StringVector texts = StringLists.toVector(names)) {
-                retort.save_model(name, shared, texts, description.resize());
+                  StringVector vector = StringLists.toVector(texts)) {
+                retort.save_model(name, shared, vector, description.resize());
               }
             });
   }
@@ -77,13 +105,51 @@ public final class SavedModel {
           try (NativeFileName name = NativeFiles.nameOf(folder);
               NativeLoadedModel model = new NativeLoadedModel(name);
               NativeNetwork network = model.network();
-              StringVector texts = model.names()) {
-            List<String> names = StringLists.toList(texts);
+              StringVector vector = model.texts()) {
+            List<String> texts = StringLists.toList(vector);
+            Optional<TableColumns> columns =
+                Optional.of(texts.get(1))
+                    .filter(text -> !text.isEmpty())
+                    .map(text -> columns(function, folder.resolve(COLUMNS), text, network));
             ModelDescription description =
                 new ModelDescription(
-                    names.get(0), names.subList(1, names.size()), (int) model.resize());
+                    texts.get(0), texts.subList(2, texts.size()), (int) model.resize(), columns);
             return maker.apply(network).apply(description);
           }
         });
+  }
+
+  private static String text(TableColumns columns) {
+    ByteArrayOutputStream stream = new ByteArrayOutputStream();
+    columns.write(stream);
+    return stream.toString(StandardCharsets.UTF_8);
+  }
+
+  private static TableColumns columns(
+      String function, Path file, String text, NativeNetwork network) {
+    try (LongVector shape = network.input_shape()) {
+      TableColumns columns =
+          TableColumns.read(new ByteArrayInputStream(text.getBytes(StandardCharsets.UTF_8)));
+      if (!fits(columns, shape.get(), network.classes())) {
+        throw new FileException(
+            "the columns of another network, for "
+                + columns.features()
+                + " features and "
+                + columns.classNames().size()
+                + " classes",
+            null);
+      }
+      return columns;
+    } catch (FileException wrong) {
+      throw new FileException(
+          "%s: %s must have the columns of the network (got %s)"
+              .formatted(function, file, wrong.getMessage()),
+          wrong);
+    }
+  }
+
+  private static boolean fits(TableColumns columns, long[] inputShape, long classes) {
+    return Arrays.equals(inputShape, new long[] {columns.features()})
+        && columns.classNames().size() == classes;
   }
 }

@@ -2,15 +2,22 @@ package org.retort.models;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.within;
+import static org.retort.testing.Failures.assertFileRefused;
 import static org.retort.testing.Failures.assertIllegal;
 import static org.retort.testing.Failures.assertRefused;
 import static org.retort.testing.Failures.assertUnusable;
 
+import java.awt.image.BufferedImage;
+import java.io.IOException;
+import java.io.InputStream;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
+import javax.imageio.ImageIO;
 import org.bytedeco.pytorch.Tensor;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
@@ -19,6 +26,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.retort.Retort;
 import org.retort.data.Batch;
 import org.retort.data.Batches;
+import org.retort.data.ImageShape;
+import org.retort.data.PictureReader;
 import org.retort.testing.Buffers;
 import org.retort.train.Evaluation;
 import org.retort.train.TrainingStep;
@@ -189,6 +198,105 @@ final class PredictorTest {
   }
 
   @Test
+  void top_picture_isThatOfItsPixels() throws IOException {
+    Path picture = picture();
+    PictureReader reader = PictureReader.of(new ImageShape(3, 8, 8));
+    try (Predictor planes = Predictor.of(network, NAMES);
+        Predictor pixels = Predictor.of(network, NORMALIZED.withChannelsLast(true), NAMES);
+        InputStream stream = Files.newInputStream(picture)) {
+      assertThat(planes.pictureReader()).isEqualTo(reader);
+      List<Prediction> expected = planes.top(3, reader.read(picture));
+      assertThat(planes.top(3, picture)).isEqualTo(expected);
+      assertThat(planes.top(3, stream, "upload")).isEqualTo(expected);
+      List<Prediction> ofPixels = pixels.top(3, picture);
+      for (int i = 0; i < 3; i++) {
+        assertThat(ofPixels.get(i).label()).isEqualTo(expected.get(i).label());
+        assertThat(ofPixels.get(i).probability())
+            .isCloseTo(expected.get(i).probability(), within(1e-5f));
+      }
+      assertFileRefused(
+          () -> planes.top(1, folder.resolve("none.jpg")),
+          "PictureReader.read: file must exist (got " + folder.resolve("none.jpg") + ")");
+    }
+  }
+
+  @Test
+  void top_pictureOfASavedModel_isScaledAsDescribed() throws IOException {
+    Path picture = picture();
+    ModelDescription description = ModelDescription.of("resnet8").withClassNames(NAMES);
+    for (int resize : new int[] {0, 8, 12}) {
+      SavedModel.save(folder, network, description.withResize(resize));
+      PictureReader reader = new PictureReader(new ImageShape(3, 8, 8), resize);
+      try (Predictor predictor = Predictor.load(folder)) {
+        assertThat(predictor.pictureReader()).isEqualTo(reader);
+        assertThat(predictor.top(CLASSES, picture))
+            .isEqualTo(predictor.top(CLASSES, reader.read(picture)));
+      }
+    }
+    SavedModel.save(folder, network, description.withResize(7));
+    try (Predictor predictor = Predictor.load(folder)) {
+      assertUnusable(
+          () -> predictor.top(1, picture),
+          "Predictor.top: description must fit the network (got PictureReader: resize must be 0 or"
+              + " between 8 and 67108864 (got 7))");
+    }
+  }
+
+  private Path picture() throws IOException {
+    BufferedImage image = new BufferedImage(20, 14, BufferedImage.TYPE_INT_RGB);
+    for (int y = 0; y < image.getHeight(); y++) {
+      for (int x = 0; x < image.getWidth(); x++) {
+        image.setRGB(x, y, (x * 12) << 16 | (y * 18) << 8 | (x * y) % 256);
+      }
+    }
+    Path file = folder.resolve("picture.png");
+    ImageIO.write(image, "png", file.toFile());
+    return file;
+  }
+
+  @Test
+  void topOfEach_areTheBestOfEachImage() {
+    try (Predictor predictor = Predictor.of(network, NAMES)) {
+      List<List<Prediction>> best = predictor.topOfEach(2, images);
+      assertThat(best).hasSize(BATCH);
+      float[] image = new float[IMAGE];
+      for (int i = 0; i < BATCH; i++) {
+        images.get(i * IMAGE, image);
+        List<Prediction> alone = predictor.top(2, image);
+        assertThat(best.get(i)).hasSize(2);
+        for (int rank = 0; rank < 2; rank++) {
+          assertThat(best.get(i).get(rank).label()).isEqualTo(alone.get(rank).label());
+          assertThat(best.get(i).get(rank).name()).isEqualTo(alone.get(rank).name());
+          assertThat(best.get(i).get(rank).probability())
+              .isCloseTo(alone.get(rank).probability(), within(1e-5f));
+        }
+      }
+      assertIllegal(
+          () -> predictor.topOfEach(1, Buffers.floats(IMAGE + 1)),
+          "Predictor.topOfEach: images must hold a positive multiple of 192 elements (got 193)");
+      assertIllegal(
+          () -> predictor.topOfEach(0, images),
+          "Predictor.topOfEach: count must be at least 1 (got 0)");
+      assertIllegal(
+          () -> predictor.topOfEach(1, null),
+          "Predictor.topOfEach: images must be given (got null)");
+    }
+  }
+
+  @Test
+  void preprocessing_ofAPredictor_isTheNetworksOrItsOwn() {
+    Preprocessing own =
+        Preprocessing.of()
+            .withNormalization(new double[] {0.5, 0.4, 0.3}, new double[] {0.2, 0.3, 0.5})
+            .withChannelsLast(true);
+    try (Predictor shared = Predictor.of(network);
+        Predictor different = Predictor.of(network, own, NAMES)) {
+      assertThat(shared.preprocessing()).isEqualTo(NORMALIZED);
+      assertThat(different.preprocessing()).isEqualTo(own.withInputShape(3, 8, 8));
+    }
+  }
+
+  @Test
   void predictor_channelsLast_areTheSameImages() {
     byte[] first = new byte[IMAGE];
     byte[] last = new byte[IMAGE];
@@ -291,6 +399,20 @@ final class PredictorTest {
       assertIllegal(
           () -> predictor.probabilities(FloatBuffer.allocate(IMAGE), Buffers.floats(CLASSES)),
           "Predictor.probabilities: images must be a direct buffer (got one on the heap)");
+      assertIllegal(
+          () -> predictor.top(1, (Path) null), "Predictor.top: picture must be given (got null)");
+      assertIllegal(
+          () -> predictor.top(0, Path.of("none.jpg")),
+          "Predictor.top: count must be at least 1 (got 0)");
+      assertIllegal(
+          () -> predictor.top(1, (Map<String, String>) null),
+          "Predictor.top: row must be given (got null)");
+      assertUnusable(
+          () -> predictor.top(1, Map.of("size", "1")),
+          "Predictor.top: network must be one for tables (got one without columns)");
+      assertUnusable(
+          () -> unprobed.pictureReader(),
+          "Predictor.pictureReader: network must be one for pictures, [1 or 3, H, W] (got [])");
       assertUnusable(
           () -> unprobed.top(1, new float[4]),
           "Predictor.top: input shape must be known, call probe first (got none)");
