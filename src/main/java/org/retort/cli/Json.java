@@ -18,11 +18,19 @@ final class Json {
           .serializeSpecialFloatingPointValues()
           .create();
 
+  private static final Gson LINES =
+      new GsonBuilder().disableHtmlEscaping().serializeSpecialFloatingPointValues().create();
+
   private Json() {}
 
   /** Returns a record as JSON. */
   static String of(Object document) {
     return GSON.toJson(document) + "\n";
+  }
+
+  /** Returns a record as JSON in one line, without those components that are null. */
+  static String line(Object document) {
+    return LINES.toJson(document) + "\n";
   }
 
   /** Writes a record as JSON. */

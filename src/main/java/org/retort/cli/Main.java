@@ -29,6 +29,7 @@ import picocli.CommandLine.Spec;
       ExportCommand.class,
       InspectCommand.class,
       OutputsCommand.class,
+      PredictCommand.class,
       RecipesCommand.class,
       BenchCommand.class
     },
@@ -89,7 +90,8 @@ public final class Main implements Runnable {
     }
   }
 
-  private static int report(CommandLine command, Exception failure, int exitCode) {
+  /** Prints a failure in one line, and returns the exit code. */
+  static int report(CommandLine command, Exception failure, int exitCode) {
     LoggerFactory.getLogger(Main.class).debug("failed", failure);
     String name = command.getCommandSpec().qualifiedName();
     command.getErr().println(name + ": " + text(failure).strip().replaceAll("\\s*\\R\\s*", " "));

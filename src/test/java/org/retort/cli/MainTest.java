@@ -67,7 +67,8 @@ final class MainTest {
   void help_retort_listsTheSubcommands() {
     assertThat(run("--help")).isZero();
     assertThat(out.toString())
-        .contains("distill", "train", "evaluate", "export", "outputs", "recipes", "bench");
+        .contains(
+            "distill", "train", "evaluate", "export", "outputs", "predict", "recipes", "bench");
   }
 
   @ParameterizedTest
