@@ -255,9 +255,11 @@ public final class Experiment {
    * @return its architecture, the names of its classes, and how its pictures or rows are read
    */
   public ModelDescription description() {
-    return ModelDescription.of(recipe.student().network().name())
-        .withClassNames(data.test().classNames())
-        .withResize(data.parts().resize());
+    ModelDescription description =
+        ModelDescription.of(recipe.student().network().name())
+            .withClassNames(data.test().classNames())
+            .withResize(data.parts().resize());
+    return data.parts().columns().map(description::withColumns).orElse(description);
   }
 
   /**
