@@ -27,6 +27,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.retort.data.Augmentation;
+import org.retort.data.ColumnSummary;
 import org.retort.data.FolderParts;
 import org.retort.data.FolderSample;
 import org.retort.data.ImageFolder;
@@ -75,6 +76,7 @@ final class OptionValuesTest {
       Set.of(
           Prediction.class,
           EpochSummary.class,
+          ColumnSummary.class,
           FolderParts.class,
           FolderSample.class,
           PictureSize.class,

@@ -37,6 +37,8 @@ final class CommonOptions {
           "device",
           "--device",
           "weights",
+          "--teacher",
+          "teacher",
           "--teacher");
 
   @Option(
@@ -158,7 +160,7 @@ final class CommonOptions {
   }
 
   private static String ofOption(String message) {
-    String argument = message.replaceFirst("(?s)[: ].*", "");
+    String argument = message.replaceFirst("(?s)(: | ).*", "");
     return OPTIONS.getOrDefault(argument, argument) + message.substring(argument.length());
   }
 }

@@ -6,6 +6,8 @@ import java.util.Map;
 import java.util.Objects;
 import java.util.function.Function;
 import org.retort.Retort;
+import org.retort.models.ModelDescription;
+import org.retort.models.Preprocessing;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Method;
 import org.retort.recipes.Recipe;
@@ -54,7 +56,15 @@ record ExperimentReport(
 
   record Versions(String retort, String java, String cpuKernels) {}
 
-  record Data(String name, String credit, int trainImages, int testImages) {}
+  /** What the data are, and how networks see them. */
+  record Data(
+      String name,
+      String credit,
+      int trainImages,
+      int testImages,
+      List<Long> inputShape,
+      List<String> classes,
+      String preprocessing) {}
 
   /** Reports an experiment. */
   static ExperimentReport of(Settings settings, Experiment experiment, String command) {
@@ -86,7 +96,24 @@ record ExperimentReport(
             recipe.data().name(),
             experiment.credit(),
             experiment.trainSize(),
-            experiment.testSize()));
+            experiment.testSize(),
+            experiment.preprocessing().inputShape(),
+            experiment.test().classNames(),
+            preprocessing(experiment)));
+  }
+
+  private static String preprocessing(Experiment experiment) {
+    Preprocessing how = experiment.preprocessing();
+    ModelDescription model = experiment.description();
+    String resized =
+        model.resize() > 0 ? "shorter side scaled to %d, ".formatted(model.resize()) : "";
+    if (model.columns().isPresent()) {
+      return "columns of a table, standardised as its training part says";
+    }
+    return resized
+        + (how.mean().isEmpty()
+            ? "not normalised"
+            : "mean %s, deviation %s".formatted(how.mean(), how.deviation()));
   }
 
   private static String teacherFile(Recipe recipe) {

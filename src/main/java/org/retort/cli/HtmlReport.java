@@ -121,6 +121,8 @@ final class HtmlReport {
     facts.put("Source of the data", experiment.data().credit());
     facts.put("Teacher", options.teacher());
     facts.put("Student", options.student());
+    facts.put("Input shape", String.valueOf(experiment.data().inputShape()));
+    facts.put("Preprocessing", experiment.data().preprocessing());
     facts.put("Epochs of a student", count(options.epochs()));
     facts.put("Seeds", count(experiment.seeds()));
     facts.put("Device", experiment.device());

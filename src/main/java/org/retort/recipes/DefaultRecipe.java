@@ -277,6 +277,8 @@ public record DefaultRecipe(
         case "idx" -> ofRows(IdxFiles.of(data.path()).train().size());
         default -> ofRows(CifarFiles.any(data.path()).train().size());
       };
+    } catch (RecipeException wrong) {
+      throw wrong;
     } catch (FileException | IllegalArgumentException wrong) {
       throw RecipeException.at("data", wrong);
     }
@@ -292,8 +294,16 @@ public record DefaultRecipe(
     if (teacher.filter(name -> name.endsWith(NetworkRecipe.EXPORTED)).isEmpty()) {
       return OptionalInt.empty();
     }
-    Matcher images = IMAGES.matcher(ExportedNetwork.describe(Path.of(teacher.get())));
+    Matcher images = IMAGES.matcher(described(Path.of(teacher.get())));
     return images.find() ? OptionalInt.of(Integer.parseInt(images.group(1))) : OptionalInt.empty();
+  }
+
+  private static String described(Path program) {
+    try {
+      return ExportedNetwork.describe(program);
+    } catch (FileException wrong) {
+      throw RecipeException.at("teacher", wrong);
+    }
   }
 
   private static String absolute(Path file) {

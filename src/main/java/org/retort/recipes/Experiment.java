@@ -535,7 +535,12 @@ public final class Experiment {
     return (long) stage.epochs() * data.stepsPerEpoch();
   }
 
-  private Preprocessing preprocessing() {
+  /**
+   * Tells how networks see samples.
+   *
+   * @return the input shape and the normalisation
+   */
+  public Preprocessing preprocessing() {
     return data.parts()
         .columns()
         .map(columns -> Preprocessing.of().withNormalization(columns.mean(), columns.deviation()))

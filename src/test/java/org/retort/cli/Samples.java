@@ -73,7 +73,14 @@ final class Samples {
         2,
         new ExperimentReport.Versions("0.1.0", "17.0.12", "avx2"),
         new Machine("Linux 6.1", "amd64", "A <Processor> & Co.", 4),
-        new ExperimentReport.Data("digits", "E. Alpaydin, C. Kaynak", 1438, 359));
+        new ExperimentReport.Data(
+            "digits",
+            "E. Alpaydin, C. Kaynak",
+            1438,
+            359,
+            List.of(1L, 8L, 8L),
+            List.of(),
+            "not normalised"));
   }
 
   /** Returns made-up metrics: of each class most samples are right, and none of the last. */
