@@ -129,15 +129,7 @@ final class ConfusionPicture {
   }
 
   private static String shortened(String name, FontMetrics font) {
-    String line = name.replaceAll("\\s+", " ");
-    if (font.stringWidth(line) <= LONGEST_NAME) {
-      return line;
-    }
-    int end = Math.min(line.length(), LONGEST_NAME);
-    while (end > 1 && font.stringWidth(line.substring(0, end) + "…") > LONGEST_NAME) {
-      end = line.offsetByCodePoints(end, -1);
-    }
-    return line.substring(0, end) + "…";
+    return ShortText.inPixels(name, font, LONGEST_NAME);
   }
 
   private void drawTitle(String title) {

@@ -55,7 +55,7 @@ final class TableReport {
     int[] widths = new int[lines.get(0).size()];
     for (List<String> line : lines) {
       for (int i = 0; i < widths.length; i++) {
-        widths[i] = Math.max(widths[i], line.get(i).length());
+        widths[i] = Math.max(widths[i], ShortText.columns(line.get(i)));
       }
     }
     return lines.stream().map(line -> align(line, widths)).collect(Collectors.joining());
@@ -64,7 +64,7 @@ final class TableReport {
   private static String align(List<String> cells, int[] widths) {
     StringBuilder line = new StringBuilder();
     for (int i = 0; i < widths.length; i++) {
-      line.append(cells.get(i)).append(" ".repeat(widths[i] - cells.get(i).length() + 2));
+      line.append(ShortText.padded(cells.get(i), widths[i] + 2));
     }
     return line.toString().stripTrailing() + System.lineSeparator();
   }

@@ -1,0 +1,56 @@
+package org.retort.cli;
+
+import java.awt.FontMetrics;
+import java.util.function.Predicate;
+import picocli.CommandLine.Help.Ansi;
+
+/** Cuts names that there is no room for. */
+final class ShortText {
+  /** No name that fits is longer. */
+  private static final int MOST_LETTERS = 200;
+
+  private ShortText() {}
+
+  /** Returns a text in one line that is no wider in a picture. */
+  static String inPixels(String text, FontMetrics font, int width) {
+    return cut(text, part -> font.stringWidth(part) <= width);
+  }
+
+  /** Returns a text in one line that is no wider in a terminal. */
+  static String inColumns(String text, int width) {
+    return cut(text, part -> columns(part) <= width);
+  }
+
+  /** Returns how wide a line is in a terminal, where Chinese letters take two columns each. */
+  static int columns(String line) {
+    return Ansi.OFF.new Text(line.replace("@|", "@ ")).getCJKAdjustedLength(); // no markup
+  }
+
+  /** Returns a line filled up with spaces to a width in a terminal. */
+  static String padded(String line, int width) {
+    return line + " ".repeat(Math.max(0, width - columns(line)));
+  }
+
+  private static String cut(String text, Predicate<String> fits) {
+    String line = text.replaceAll("[\\s\\p{Cntrl}]+", " ");
+    if (line.length() <= MOST_LETTERS && fits.test(line)) {
+      return line;
+    }
+    int[] letters = line.codePoints().limit(MOST_LETTERS).toArray();
+    int fitting = 1; // at least a letter is shown
+    int tooMany = letters.length + 1;
+    while (tooMany - fitting > 1) { // measuring takes long
+      int middle = (fitting + tooMany) / 2;
+      if (fits.test(begun(letters, middle))) {
+        fitting = middle;
+      } else {
+        tooMany = middle;
+      }
+    }
+    return begun(letters, fitting);
+  }
+
+  private static String begun(int[] letters, int count) {
+    return new String(letters, 0, count) + "…";
+  }
+}
