@@ -1,40 +1,285 @@
 package org.retort.cli;
 
+import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
+import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.retort.FileException;
+import org.retort.data.FolderInspection;
 import org.retort.models.ExportedNetwork;
+import org.retort.recipes.DatasetParts;
+import org.retort.recipes.Spelling;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** The command {@code retort inspect}: tells what is in a program of torch.export. */
+/** The command {@code retort inspect}: tells what is in data, or in a program of torch.export. */
 @Command(
     name = "inspect",
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
+    defaultValueProvider = OptionValues.Defaults.class,
+    sortOptions = false,
     description = {
-      "Prints the modules of a program of torch.export, with parameters and shapes, and taps to "
+      "Tells what is in data: classes, counts, sizes, columns, and which files are broken.",
+      "Or prints the modules of a program of torch.export, with parameters and shapes, and taps to "
           + "begin with.%n"
+    },
+    footer = {
+      "%nExamples:",
+      "  retort inspect --data folder:photos --samples samples.png",
+      "  retort inspect --data csv:animals.csv --label species",
+      "  retort inspect resnet18.pt2"
     })
 final class InspectCommand implements Callable<Integer> {
-  @Parameters(paramLabel = "<file.pt2>", description = "What torch.export.save wrote.")
+  private static final int MAX_THREADS = 1024;
+
+  /** Of fewer pictures there is nothing to wait for. */
+  private static final int LEAST_WITH_PROGRESS = 200;
+
+  private static final String FOLDER = "folder";
+  private static final String CSV = "csv";
+  private static final String IDX = "idx";
+  private static final List<String> KINDS = List.of(FOLDER, CSV, IDX, "cifar");
+  private static final String DATA = "--data";
+  private static final String LABEL = "--label";
+  private static final String SAMPLES = "--samples";
+  private static final String FORMS = "folder:<path>, csv:<file>, idx:<folder> or cifar:<folder>";
+
+  @Parameters(
+      paramLabel = "<file.pt2>",
+      arity = "0..1",
+      description = "What torch.export.save wrote.")
   private Path file;
+
+  @Option(
+      names = DATA,
+      paramLabel = "<kind>:<path>",
+      description = {
+        "What to look at instead:",
+        "folder:<path>, pictures in a folder for each class, or such folders in train and in test"
+            + " or val;",
+        "csv:<file>, a table;",
+        "idx:<folder>, files as MNIST's;",
+        "cifar:<folder>, CIFAR-10 or CIFAR-100 in the binary version."
+      })
+  private String data;
+
+  @Option(
+      names = LABEL,
+      paramLabel = "<column>",
+      description = "The column of a table that has the classes.")
+  private String label;
+
+  @Option(
+      names = SAMPLES,
+      paramLabel = "<file.png>",
+      description =
+          "Draw pictures of every class, up to 8 of each of up to 40, as a network would see them.")
+  private Path samples;
+
+  @Option(names = "--json", description = "Print JSON, with all broken files.")
+  private boolean json;
+
+  @Option(
+      names = "--threads",
+      paramLabel = OptionValues.THREADS_LABEL,
+      description =
+          "Threads that decode pictures. Default: the available processors, here ${DEFAULT-VALUE}.")
+  private int threads;
 
   @Spec private CommandSpec spec;
 
   @Override
-  public Integer call() {
-    OptionValues.requireFile(spec, "<file.pt2>", file);
-    PrintWriter out = spec.commandLine().getOut();
-    try {
-      out.print(ExportedNetwork.describe(file));
-    } catch (FileException failure) {
-      throw OptionValues.wrong(spec, failure.getMessage());
+  public Integer call() throws IOException {
+    OptionValues.requireBetween(spec, "--threads", threads, MAX_THREADS);
+    if ((file == null) == (data == null)) {
+      throw OptionValues.wrong(
+          spec,
+          "<file.pt2> or --data must be given (got %s)".formatted(file == null ? "none" : "both"));
     }
-    out.flush();
+    try {
+      if (file != null) {
+        describeProgram();
+      } else {
+        inspectData();
+      }
+    } catch (FileException failure) {
+      String message = failure.getMessage();
+      throw OptionValues.wrong(
+          spec, file != null ? message : message.replaceFirst("^[\\w.]+: ", ""));
+    }
     return 0;
+  }
+
+  private void describeProgram() {
+    for (String option : List.of(LABEL, SAMPLES, "--json")) {
+      if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
+        throw OptionValues.wrong(spec, option + " must come with --data (got " + file + ")");
+      }
+    }
+    OptionValues.requireFile(spec, "<file.pt2>", file);
+    print(ExportedNetwork.describe(file));
+  }
+
+  private void inspectData() throws IOException {
+    String kind = kind();
+    Path path = path(kind);
+    if (label != null && !kind.equals(CSV)) {
+      throw OptionValues.wrong(spec, LABEL + " must come with a table (got " + data + ")");
+    }
+    if (samples != null) {
+      requireSamples(kind);
+    }
+    Inspection inspection = inspect(kind, path);
+    String drawn = samples == null ? "" : draw(inspection.samples());
+    if (json) {
+      print(Json.of(inspection.document()));
+      return;
+    }
+    String end = System.lineSeparator();
+    print(inspection.text(spec.usageMessage().autoWidth(true).width()));
+    if (samples != null) {
+      print(end + drawn + end);
+    } else if (!kind.equals(CSV)) {
+      print(end + "a picture of samples: " + SAMPLES + " samples.png" + end);
+    }
+  }
+
+  /** Returns which of the kinds {@code --data} begins with. */
+  private String kind() {
+    String kind = data.substring(0, Math.max(0, data.indexOf(':')));
+    if (!KINDS.contains(kind) || data.length() == kind.length() + 1) {
+      throw wrongData(FORMS, data + meant(kind));
+    }
+    return kind;
+  }
+
+  /** Returns what was meant, of which the end of a message asks, if it can be told. */
+  private String meant(String kind) {
+    if (!kind.isEmpty()) {
+      return KINDS.contains(kind) ? "" : Spelling.got(kind, KINDS).substring(kind.length());
+    }
+    Path path = Path.of(data);
+    if (!Files.exists(path)) {
+      return "";
+    }
+    return ", did you mean " + (Files.isDirectory(path) ? "folder:" : "csv:") + data + "?";
+  }
+
+  private ParameterException wrongData(String rule, String got) {
+    return OptionValues.wrong(spec, DATA + " must be " + rule + " (got " + got + ")");
+  }
+
+  private Path path(String kind) {
+    Path path = Path.of(data.substring(data.indexOf(':') + 1));
+    if (kind.equals(CSV)) {
+      if (!Files.isRegularFile(path)) {
+        throw wrongData("a file that is there", path + (Files.exists(path) ? ", a folder" : ""));
+      }
+      if (label == null) {
+        throw OptionValues.wrong(spec, LABEL + " must name the column of the classes (got none)");
+      }
+    } else if (!Files.isDirectory(path)) {
+      throw wrongData("a folder that is there", path + (Files.exists(path) ? ", a file" : ""));
+    }
+    return path;
+  }
+
+  private void requireSamples(String kind) {
+    if (kind.equals(CSV)) {
+      throw OptionValues.wrong(spec, SAMPLES + " must come with pictures (got " + data + ")");
+    }
+    if (!samples.toString().toLowerCase(Locale.ROOT).endsWith(".png")) {
+      throw OptionValues.wrong(spec, SAMPLES + " must end in .png (got " + samples + ")");
+    }
+    OptionValues.requireOutput(spec, SAMPLES, samples);
+    if (!Files.isWritable(samples.toAbsolutePath().getParent())) {
+      throw unwritable();
+    }
+  }
+
+  private ParameterException unwritable() {
+    return OptionValues.wrong(
+        spec, SAMPLES + " must be a file that can be written (got " + samples + ")");
+  }
+
+  private Inspection inspect(String kind, Path path) {
+    return switch (kind) {
+      case FOLDER -> folder(path);
+      case CSV -> InspectedTable.of(path, label);
+      case IDX -> new InspectedDataset(path, kind, DatasetParts.idx(path));
+      default -> new InspectedDataset(path, kind, DatasetParts.cifar(path));
+    };
+  }
+
+  private Inspection folder(Path path) {
+    try (Bar bar = new Bar(spec.name())) {
+      InspectedFolder inspected = InspectedFolder.of(path, threads, bar);
+      inspected
+          .empty()
+          .ifPresent(
+              empty -> {
+                throw OptionValues.wrong(
+                    spec, DATA + " must have pictures in every class (got none in " + empty + ")");
+              });
+      return inspected;
+    }
+  }
+
+  /** Returns what was drawn. */
+  private String draw(List<SamplesPicture.Row> rows) throws IOException {
+    String summary = SamplesPicture.summary(rows).orElse("");
+    if (summary.isEmpty()) {
+      return "no picture of samples, since there are no pictures";
+    }
+    boolean hasFonts = SamplesPicture.hasFonts();
+    byte[] png = SamplesPicture.png(rows, hasFonts);
+    try {
+      AtomicFile.write(samples, png);
+    } catch (IOException e) {
+      throw unwritable();
+    }
+    return samples + ": " + summary + (hasFonts ? "" : ", without names since there are no fonts");
+  }
+
+  private void print(String text) {
+    PrintWriter out = spec.commandLine().getOut();
+    out.print(text);
+    out.flush();
+  }
+
+  /** Shows how far each part of a folder is, if it is large. */
+  private static final class Bar implements FolderInspection.Progress, AutoCloseable {
+    private final String task;
+    private Progress shown;
+
+    Bar(String task) {
+      this.task = task;
+    }
+
+    @Override
+    public void at(int done, int all) {
+      if (done == 0) {
+        close();
+        shown = all < LEAST_WITH_PROGRESS ? null : Progress.start(task, Progress.IMAGES, all);
+      } else if (shown != null) {
+        shown.stepBy(1);
+      }
+    }
+
+    @Override
+    public void close() {
+      if (shown != null) {
+        shown.close();
+      }
+      shown = null;
+    }
   }
 }

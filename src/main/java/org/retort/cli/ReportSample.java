@@ -111,6 +111,17 @@ record ReportSample(
    * @return the picture, no larger than a report needs; empty if there is none of such a shape
    */
   static Optional<byte[]> picture(ImageShape shape, float[] values) throws IOException {
+    Optional<BufferedImage> image = image(shape, values);
+    if (image.isEmpty()) {
+      return Optional.empty();
+    }
+    ByteArrayOutputStream png = new ByteArrayOutputStream();
+    ImageIO.write(image.get(), "png", png);
+    return Optional.of(png.toByteArray());
+  }
+
+  /** Returns the same, not yet as PNG. */
+  static Optional<BufferedImage> image(ImageShape shape, float[] values) {
     boolean isGrey = shape.channels() == 1;
     if (!isGrey && shape.channels() != 3 || shape.height() == 1 || shape.width() == 1) {
       return Optional.empty();
@@ -131,9 +142,7 @@ record ReportSample(
         image.setRGB(x, y, level(values[i]) << 16 | green << 8 | level(values[2 * pixels + i]));
       }
     }
-    ByteArrayOutputStream png = new ByteArrayOutputStream();
-    ImageIO.write(reduced(image), "png", png);
-    return Optional.of(png.toByteArray());
+    return Optional.of(reduced(image));
   }
 
   private static int level(float value) {
