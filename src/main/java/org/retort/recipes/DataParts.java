@@ -30,15 +30,15 @@ record DataParts(
     return new DataParts(train, test, train.shape(), credit, 0, Optional.empty(), 1);
   }
 
-  /** Returns noise of a shape, to measure what needs no images. */
-  static DataParts noise(ImageShape shape, int classes, int size) {
-    Dataset noise = new NoiseDataset(shape, classes, size);
-    return new DataParts(noise, null, shape, "noise", 0, Optional.empty(), 1);
+  /** Returns noise, to measure what needs no images. */
+  static DataParts noise(NoiseDataset noise) {
+    return new DataParts(noise, null, noise.shape(), "noise", 0, Optional.empty(), 1);
   }
 
   /** Returns noise in the shape of these data. */
   DataParts noise() {
-    Dataset noise = new NoiseDataset(train.shape(), train.classes(), train.size());
+    Dataset noise =
+        new NoiseDataset(train.shape(), train.classes(), train.size(), columns.isPresent());
     return new DataParts(noise, null, shape, "noise", resize, columns, 1);
   }
 

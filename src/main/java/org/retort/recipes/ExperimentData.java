@@ -98,8 +98,8 @@ final class ExperimentData {
   /** Returns the shape of what networks see of a sample, without the batch. */
   long[] inputShape() {
     ImageShape shape = parts.shape();
-    return parts.columns().isPresent()
-        ? new long[] {shape.values()}
+    return shape.equals(train.shape())
+        ? train.inputShape()
         : new long[] {shape.channels(), shape.height(), shape.width()};
   }
 

@@ -20,9 +20,8 @@ import org.retort.data.ImageShape;
 record NamedData(String name) implements DataSource {
   private static final String DIGITS = "digits";
 
-  /** Data, and what is known of them without their files. */
-  private record Known(
-      ImageShape shape, int classes, int trainSize, Function<Path, DataParts> opener) {}
+  /** Data, and noise in their shape, for which their files need not be there. */
+  private record Known(NoiseDataset noise, Function<Path, DataParts> opener) {}
 
   private static final Map<String, Known> KNOWN = known();
 
@@ -33,19 +32,29 @@ record NamedData(String name) implements DataSource {
     return new TreeMap<>(
         Map.of(
             DIGITS,
-            new Known(digits, Digits.CLASSES, Digits.TRAIN_SIZE, folder -> digits()),
+            images(digits, Digits.CLASSES, Digits.TRAIN_SIZE, folder -> digits()),
             "cifar10",
-            new Known(cifar, 10, 50_000, CifarFiles::cifar10),
+            images(cifar, 10, 50_000, CifarFiles::cifar10),
             "cifar100",
-            new Known(cifar, 100, 50_000, CifarFiles::cifar100),
+            images(cifar, 100, 50_000, CifarFiles::cifar100),
             "mnist",
-            new Known(mnist, 10, 60_000, folder -> idx(folder, "LeCun, Cortes, Burges: MNIST")),
+            images(mnist, 10, 60_000, folder -> idx(folder, "LeCun, Cortes, Burges: MNIST")),
             "fashion-mnist",
-            new Known(
+            images(
                 mnist,
                 10,
                 60_000,
-                folder -> idx(folder, "Xiao, Rasul, Vollgraf: Fashion-MNIST, 2017, MIT licence"))));
+                folder -> idx(folder, "Xiao, Rasul, Vollgraf: Fashion-MNIST, 2017, MIT licence")),
+            "letters",
+            new Known(
+                NoiseDataset.ofRows(
+                    LettersFile.FEATURES, LettersFile.CLASSES, LettersFile.TRAIN_SIZE),
+                LettersFile::parts)));
+  }
+
+  private static Known images(
+      ImageShape shape, int classes, int trainSize, Function<Path, DataParts> opener) {
+    return new Known(NoiseDataset.ofImages(shape, classes, trainSize), opener);
   }
 
   /** Reads the key {@code name}. */
@@ -83,8 +92,7 @@ record NamedData(String name) implements DataSource {
 
   @Override
   public DataParts noise() {
-    Known known = KNOWN.get(name);
-    return DataParts.noise(known.shape(), known.classes(), known.trainSize());
+    return DataParts.noise(KNOWN.get(name).noise());
   }
 
   private static DataParts digits() {

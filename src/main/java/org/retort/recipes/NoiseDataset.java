@@ -11,8 +11,22 @@ import org.retort.data.ImageShape;
  * @param shape of an image
  * @param classes number of classes
  * @param size number of images
+ * @param isTable whether networks see rows of features, as many as there are channels
  */
-record NoiseDataset(ImageShape shape, int classes, int size) implements Dataset {
+record NoiseDataset(ImageShape shape, int classes, int size, boolean isTable) implements Dataset {
+  static NoiseDataset ofImages(ImageShape shape, int classes, int size) {
+    return new NoiseDataset(shape, classes, size, false);
+  }
+
+  static NoiseDataset ofRows(int features, int classes, int size) {
+    return new NoiseDataset(new ImageShape(features, 1, 1), classes, size, true);
+  }
+
+  @Override
+  public long[] inputShape() {
+    return isTable ? new long[] {shape.channels()} : Dataset.super.inputShape();
+  }
+
   @Override
   public int label(int index) {
     return index % classes;

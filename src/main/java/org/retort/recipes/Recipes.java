@@ -12,7 +12,7 @@ import java.util.List;
 /** The recipes that ship with Retort, and those of users. */
 public final class Recipes {
   private static final List<String> NAMES =
-      List.of("digits", "fashion-mnist", "cifar100-repdistiller", "cifar100-ofd");
+      List.of("digits", "fashion-mnist", "letters", "cifar100-repdistiller", "cifar100-ofd");
   private static final String EXTENSION = ".yaml";
 
   private Recipes() {}

@@ -5,6 +5,7 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
+import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
@@ -63,6 +64,53 @@ final class DataSourcesTest {
   }
 
   @Test
+  void letters_areCutWhereTheyAreByCustom() throws IOException {
+    writeLetters(20_000);
+    Recipe recipe = Recipes.load("letters");
+    ExperimentData data =
+        new ExperimentData(recipe, recipe.data().source().open(Optional.of(folder)));
+    assertThat(data.trainSize()).isEqualTo(16_000);
+    assertThat(data.testSize()).isEqualTo(4_000);
+    assertThat(data.inputShape()).containsExactly(16);
+    assertThat(data.parts().train().classNames()).hasSize(26).startsWith("A", "B").endsWith("Z");
+    // columns were fitted on the first rows alone, whose numbers are 0 and 1
+    assertThat(data.parts().columns().orElseThrow().mean()).hasSize(16).containsOnly(0.5);
+    FloatBuffer row = FloatBuffer.allocate(16);
+    data.parts().test().read(0, row);
+    assertThat(row.array()).containsOnly(9);
+    Experiment experiment = Experiment.open(recipe, Optional.of(folder));
+    try (Network student = experiment.student(0)) {
+      assertThat(student.inputShape()).containsExactly(16);
+      assertThat(student.classes()).isEqualTo(26);
+      assertThat(student.preprocessing().mean()).hasSize(16).containsOnly(0.5);
+    }
+  }
+
+  @Test
+  void letters_noise_isRows() {
+    try (Network student = Experiment.onNoise(Recipes.load("letters")).student(0)) {
+      assertThat(student.inputShape()).containsExactly(16);
+      assertThat(student.classes()).isEqualTo(26);
+    }
+  }
+
+  @Test
+  void letters_otherRows_areRefused() throws IOException {
+    Recipe recipe = Recipes.load("letters");
+    assertThatThrownBy(() -> Experiment.open(recipe, Optional.empty()))
+        .isInstanceOf(RecipeException.class)
+        .hasMessage("folder must be that of the files of letters (got none)");
+    assertThatThrownBy(() -> Experiment.open(recipe, Optional.of(folder)))
+        .isInstanceOf(RecipeException.class)
+        .hasMessageMatching(
+            "folder must be that of the files of letters \\(got .*: file must exist \\(got .*\\)\\)");
+    writeLetters(100);
+    assertThatThrownBy(() -> Experiment.open(recipe, Optional.of(folder)))
+        .isInstanceOf(RecipeException.class)
+        .hasMessageEndingWith("letter-recognition.csv must have 20,000 rows (got 100))");
+  }
+
+  @Test
   void source_noneOrTwo_isRefused() throws IOException {
     assertThatThrownBy(() -> recipe("labels_per_class: 5"))
         .hasMessageContaining(":3: data must have one of ")
@@ -86,6 +134,19 @@ final class DataSourcesTest {
         """
             .formatted(data));
     return Recipes.load(file.toString());
+  }
+
+  /** Writes rows whose letters take turns; numbers are 0, 1, 0, … up to row 16,000, then 9. */
+  private void writeLetters(int count) throws IOException {
+    StringBuilder csv = new StringBuilder("lettr");
+    for (int i = 0; i < 16; i++) {
+      csv.append(",x").append(i);
+    }
+    for (int i = 0; i < count; i++) {
+      csv.append('\n').append((char) ('A' + i % 26));
+      csv.append(("," + (i < 16_000 ? i % 2 : 9)).repeat(16));
+    }
+    Files.writeString(folder.resolve("letter-recognition.csv"), csv);
   }
 
   /** Writes images of 28 × 28, whose classes take turns. */

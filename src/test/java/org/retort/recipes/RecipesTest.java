@@ -34,8 +34,8 @@ final class RecipesTest {
     assertThatThrownBy(() -> Recipes.load("digit"))
         .isInstanceOf(RecipeException.class)
         .hasMessage(
-            "recipe must be a file or one of digits, fashion-mnist, cifar100-repdistiller,"
-                + " cifar100-ofd (got digit)");
+            "recipe must be a file or one of digits, fashion-mnist, letters,"
+                + " cifar100-repdistiller, cifar100-ofd (got digit)");
   }
 
   @Test
