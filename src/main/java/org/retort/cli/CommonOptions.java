@@ -117,7 +117,7 @@ final class CommonOptions {
       throw OptionValues.wrong(
           command, "--data must be a folder with --recipe (got %s)".formatted(data));
     }
-    return isSpec ? Optional.of(checked(() -> DataSpec.parse(data, label))) : Optional.empty();
+    return isSpec ? Optional.of(OptionValues.data(command, data, label)) : Optional.empty();
   }
 
   /** Returns the folder of the recipe's data. */

@@ -10,8 +10,8 @@ import java.util.concurrent.Callable;
 import org.retort.FileException;
 import org.retort.data.FolderInspection;
 import org.retort.models.ExportedNetwork;
+import org.retort.recipes.DataSpec;
 import org.retort.recipes.DatasetParts;
-import org.retort.recipes.Spelling;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -43,14 +43,9 @@ final class InspectCommand implements Callable<Integer> {
   /** Of fewer pictures there is nothing to wait for. */
   private static final int LEAST_WITH_PROGRESS = 200;
 
-  private static final String FOLDER = "folder";
-  private static final String CSV = "csv";
-  private static final String IDX = "idx";
-  private static final List<String> KINDS = List.of(FOLDER, CSV, IDX, "cifar");
   private static final String DATA = "--data";
   private static final String LABEL = "--label";
   private static final String SAMPLES = "--samples";
-  private static final String FORMS = "folder:<path>, csv:<file>, idx:<folder> or cifar:<folder>";
 
   @Parameters(
       paramLabel = "<file.pt2>",
@@ -129,15 +124,12 @@ final class InspectCommand implements Callable<Integer> {
   }
 
   private void inspectData() throws IOException {
-    String kind = kind();
-    Path path = path(kind);
-    if (label != null && !kind.equals(CSV)) {
-      throw OptionValues.wrong(spec, LABEL + " must come with a table (got " + data + ")");
-    }
+    DataSpec what = OptionValues.data(spec, data, label);
+    requireThere(what);
     if (samples != null) {
-      requireSamples(kind);
+      requireSamples(what);
     }
-    Inspection inspection = inspect(kind, path);
+    Inspection inspection = inspect(what);
     String drawn = samples == null ? "" : draw(inspection.samples());
     if (json) {
       print(Json.of(inspection.document()));
@@ -147,53 +139,27 @@ final class InspectCommand implements Callable<Integer> {
     print(inspection.text(spec.usageMessage().autoWidth(true).width()));
     if (samples != null) {
       print(end + drawn + end);
-    } else if (!kind.equals(CSV)) {
+    } else if (!what.isTable()) {
       print(end + "a picture of samples: " + SAMPLES + " samples.png" + end);
     }
-  }
-
-  /** Returns which of the kinds {@code --data} begins with. */
-  private String kind() {
-    String kind = data.substring(0, Math.max(0, data.indexOf(':')));
-    if (!KINDS.contains(kind) || data.length() == kind.length() + 1) {
-      throw wrongData(FORMS, data + meant(kind));
-    }
-    return kind;
-  }
-
-  /** Returns what was meant, of which the end of a message asks, if it can be told. */
-  private String meant(String kind) {
-    if (!kind.isEmpty()) {
-      return KINDS.contains(kind) ? "" : Spelling.got(kind, KINDS).substring(kind.length());
-    }
-    Path path = Path.of(data);
-    if (!Files.exists(path)) {
-      return "";
-    }
-    return ", did you mean " + (Files.isDirectory(path) ? "folder:" : "csv:") + data + "?";
   }
 
   private ParameterException wrongData(String rule, String got) {
     return OptionValues.wrong(spec, DATA + " must be " + rule + " (got " + got + ")");
   }
 
-  private Path path(String kind) {
-    Path path = Path.of(data.substring(data.indexOf(':') + 1));
-    if (kind.equals(CSV)) {
-      if (!Files.isRegularFile(path)) {
-        throw wrongData("a file that is there", path + (Files.exists(path) ? ", a folder" : ""));
-      }
-      if (label == null) {
-        throw OptionValues.wrong(spec, LABEL + " must name the column of the classes (got none)");
-      }
-    } else if (!Files.isDirectory(path)) {
+  private void requireThere(DataSpec what) {
+    Path path = what.path();
+    if (what.isTable() && !Files.isRegularFile(path)) {
+      throw wrongData("a file that is there", path + (Files.exists(path) ? ", a folder" : ""));
+    }
+    if (!what.isTable() && !Files.isDirectory(path)) {
       throw wrongData("a folder that is there", path + (Files.exists(path) ? ", a file" : ""));
     }
-    return path;
   }
 
-  private void requireSamples(String kind) {
-    if (kind.equals(CSV)) {
+  private void requireSamples(DataSpec what) {
+    if (what.isTable()) {
       throw OptionValues.wrong(spec, SAMPLES + " must come with pictures (got " + data + ")");
     }
     if (!samples.toString().toLowerCase(Locale.ROOT).endsWith(".png")) {
@@ -210,12 +176,13 @@ final class InspectCommand implements Callable<Integer> {
         spec, SAMPLES + " must be a file that can be written (got " + samples + ")");
   }
 
-  private Inspection inspect(String kind, Path path) {
-    return switch (kind) {
-      case FOLDER -> folder(path);
-      case CSV -> InspectedTable.of(path, label);
-      case IDX -> new InspectedDataset(path, kind, DatasetParts.idx(path));
-      default -> new InspectedDataset(path, kind, DatasetParts.cifar(path));
+  private Inspection inspect(DataSpec what) {
+    Path path = what.path();
+    return switch (what.kind()) {
+      case "folder" -> folder(path);
+      case "csv" -> InspectedTable.of(path, what.label().orElseThrow());
+      case "idx" -> new InspectedDataset(path, what.kind(), DatasetParts.idx(path));
+      default -> new InspectedDataset(path, what.kind(), DatasetParts.cifar(path));
     };
   }
 

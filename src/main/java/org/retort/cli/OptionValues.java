@@ -5,8 +5,10 @@ import java.nio.file.Path;
 import org.retort.RetortException;
 import org.retort.models.Network;
 import org.retort.models.Networks;
+import org.retort.recipes.DataSpec;
 import org.retort.recipes.NetworkRecipe;
 import org.retort.recipes.Recipe;
+import org.retort.recipes.RecipeException;
 import org.retort.recipes.Spelling;
 import picocli.CommandLine.IDefaultValueProvider;
 import picocli.CommandLine.ITypeConverter;
@@ -57,6 +59,15 @@ final class OptionValues {
                   option,
                   storesOutputs ? "stored outputs" : recipe.teachers().size(),
                   recipe.name()));
+    }
+  }
+
+  /** Reads data of one's own. */
+  static DataSpec data(CommandSpec command, String text, String label) {
+    try {
+      return DataSpec.parse(text, label);
+    } catch (RecipeException failure) {
+      throw wrong(command, "--" + failure.getMessage());
     }
   }
 

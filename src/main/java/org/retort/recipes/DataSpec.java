@@ -1,5 +1,6 @@
 package org.retort.recipes;
 
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
@@ -16,6 +17,7 @@ import org.jspecify.annotations.Nullable;
  */
 public record DataSpec(String kind, Path path, Optional<String> label) {
   private static final String CSV = "csv";
+  private static final String FORMS = "folder:<path>, csv:<file>, idx:<folder> or cifar:<folder>";
   private static final List<String> KINDS = List.of("folder", CSV, "idx", "cifar");
 
   /**
@@ -37,28 +39,40 @@ public record DataSpec(String kind, Path path, Optional<String> label) {
    * @throws RecipeException if there is no such kind, no path, or a label is missing or of no use
    */
   public static DataSpec parse(String text, @Nullable String label) {
-    int colon = text.indexOf(':');
-    String kind = text.substring(0, Math.max(0, colon));
-    if (!KINDS.contains(kind)) {
+    String kind = text.substring(0, Math.max(0, text.indexOf(':')));
+    String path = text.substring(text.indexOf(':') + 1);
+    if (!KINDS.contains(kind) || path.isBlank()) {
       throw new RecipeException(
-          "data must be of %s: and a path (got %s)"
-              .formatted(String.join(":, ", KINDS), Spelling.got(kind, KINDS)));
+          "data must be " + FORMS + " (got " + text + meant(text, kind) + ")");
     }
-    String path = text.substring(colon + 1);
-    if (path.isBlank()) {
-      throw new RecipeException("data must have a path after the colon (got " + text + ")");
+    if (kind.equals(CSV) && label == null) {
+      throw new RecipeException("label must name the column of the classes (got none)");
     }
-    if (kind.equals(CSV) != (label != null)) {
-      throw new RecipeException(
-          "label must be given for a csv file, and for nothing else (got %s for %s)"
-              .formatted(label == null ? "none" : label, text));
+    if (!kind.equals(CSV) && label != null) {
+      throw new RecipeException("label must come with a table (got " + text + ")");
     }
     return new DataSpec(
         kind, Path.of(path).toAbsolutePath().normalize(), Optional.ofNullable(label));
   }
 
-  /** Returns whether these are rows of a table. */
-  boolean isTable() {
+  /** Returns what was meant, of which the end of a message asks, if it can be told. */
+  private static String meant(String text, String kind) {
+    if (!kind.isEmpty()) {
+      return KINDS.contains(kind) ? "" : Spelling.got(kind, KINDS).substring(kind.length());
+    }
+    Path path = Path.of(text);
+    if (!Files.exists(path)) {
+      return "";
+    }
+    return ", did you mean " + (Files.isDirectory(path) ? "folder:" : "csv:") + text + "?";
+  }
+
+  /**
+   * Says whether these are rows of a table.
+   *
+   * @return whether they are in a CSV file
+   */
+  public boolean isTable() {
     return kind.equals(CSV);
   }
 

@@ -129,12 +129,12 @@ final class DefaultRecipeTest {
       delimiter = '|',
       quoteCharacter = '`',
       value = {
-        "flder:x | | data must be of folder:, csv:, idx:, cifar: and a path (got flder, did you mean"
-            + " folder?)",
-        "folder: | | data must have a path after the colon (got folder:)",
-        "csv:x.csv | | label must be given for a csv file, and for nothing else (got none for"
-            + " csv:x.csv)",
-        "idx:x | y | label must be given for a csv file, and for nothing else (got y for idx:x)"
+        "flder:x | | data must be folder:<path>, csv:<file>, idx:<folder> or cifar:<folder> (got"
+            + " flder:x, did you mean folder?)",
+        "folder: | | data must be folder:<path>, csv:<file>, idx:<folder> or cifar:<folder> (got"
+            + " folder:)",
+        "csv:x.csv | | label must name the column of the classes (got none)",
+        "idx:x | y | label must come with a table (got idx:x)"
       })
   void parse_whatIsNoData_isRefused(String text, String label, String message) {
     assertThatThrownBy(() -> DataSpec.parse(text, label))
