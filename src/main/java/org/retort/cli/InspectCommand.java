@@ -149,7 +149,7 @@ final class InspectCommand implements Callable<Integer> {
   }
 
   private void requireThere(DataSpec what) {
-    Path path = what.path();
+    Path path = Path.of(data.substring(data.indexOf(':') + 1)); // as it was typed
     if (what.isTable() && !Files.isRegularFile(path)) {
       throw wrongData("a file that is there", path + (Files.exists(path) ? ", a folder" : ""));
     }

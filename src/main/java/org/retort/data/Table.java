@@ -221,14 +221,19 @@ public final class Table {
   }
 
   /**
-   * The number of rows that lack a value, those that were left out not among them.
+   * The number of rows that lack a value, in columns that have one in another row; rows that were
+   * left out don't count.
    *
    * @return from 0 to size; 0 unless the options say {@link MissingValues#MEAN}
    */
   public int incompleteRows() {
+    List<Cells> columns =
+        cells.values().stream()
+            .filter(column -> !IntStream.range(0, lines.length).allMatch(column::isMissing))
+            .toList();
     return (int)
         IntStream.range(0, lines.length)
-            .filter(row -> cells.values().stream().anyMatch(column -> column.isMissing(row)))
+            .filter(row -> columns.stream().anyMatch(column -> column.isMissing(row)))
             .count();
   }
 

@@ -282,7 +282,11 @@ final class InspectCommandTest {
         "csv:src | a file that is there (got src, a folder)"
       })
   void data_thatIsNotThere_isOneLineAndExitCode2(String data, String message) {
-    fails("--data must be " + message, "--data", data);
+    if (data.startsWith("csv:")) {
+      fails("--data must be " + message, "--data", data, "--label=class");
+    } else {
+      fails("--data must be " + message, "--data", data);
+    }
   }
 
   @Test
