@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 
 /**
  * How many samples there are of each class, in each part of the data.
@@ -45,22 +46,20 @@ record ClassCounts(List<String> names, Map<String, List<Integer>> parts) {
   /** Returns a table with a bar for each class, in lines of {@code width} columns. */
   String text(int width) {
     List<List<String>> columns = columns();
-    int used = 0;
-    for (List<String> column : columns) {
-      used += column.stream().mapToInt(ShortText::columns).max().orElse(0) + GAP.length();
-    }
+    int[] widths =
+        columns.stream()
+            .mapToInt(column -> column.stream().mapToInt(ShortText::columns).max().orElse(0))
+            .toArray();
+    int used = IntStream.of(widths).map(column -> column + GAP.length()).sum();
     int barWidth = Math.max(SHORTEST_BAR, width - used - 1); // the last column may wrap
-    int most = 1;
-    for (int i = 0; i < names.size(); i++) {
-      most = Math.max(most, all(i));
-    }
+    int most = IntStream.range(0, names.size()).map(this::all).max().orElse(0);
     StringBuilder text = new StringBuilder();
     for (int line = 0; line <= names.size(); line++) {
       StringBuilder cells = new StringBuilder();
-      for (int column = 0; column < columns.size(); column++) {
-        cells.append(cell(columns.get(column), line, column > 0)).append(GAP);
+      for (int column = 0; column < widths.length; column++) {
+        cells.append(cell(columns.get(column).get(line), widths[column], column > 0)).append(GAP);
       }
-      cells.append(line == 0 ? "" : bar(all(line - 1), most, barWidth));
+      cells.append(line == 0 ? "" : bar(all(line - 1), Math.max(1, most), barWidth));
       text.append(cells.toString().stripTrailing()).append(System.lineSeparator());
     }
     return text.toString();
@@ -85,9 +84,7 @@ record ClassCounts(List<String> names, Map<String, List<Integer>> parts) {
     return Normalizer.normalize(name, Normalizer.Form.NFC);
   }
 
-  private static String cell(List<String> column, int line, boolean isNumber) {
-    int width = column.stream().mapToInt(ShortText::columns).max().orElse(0);
-    String text = column.get(line);
+  private static String cell(String text, int width, boolean isNumber) {
     return isNumber
         ? " ".repeat(width - ShortText.columns(text)) + text
         : ShortText.padded(text, width);

@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.SortedMap;
 import java.util.TreeMap;
+import java.util.function.ToIntFunction;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -119,7 +120,7 @@ record InspectedFolder(
   @Override
   public String text(int width) {
     StringBuilder text = new StringBuilder();
-    int pictures = all().mapToInt(FolderInspection::pictures).sum();
+    int pictures = sum(FolderInspection::pictures);
     line(
         text,
         folder
@@ -143,36 +144,42 @@ record InspectedFolder(
     text.append(line).append(System.lineSeparator());
   }
 
+  private int sum(ToIntFunction<FolderInspection> ofPart) {
+    return all().mapToInt(ofPart).sum();
+  }
+
   private List<List<String>> facts() {
     List<List<String>> facts = new ArrayList<>();
-    int pictures = all().mapToInt(FolderInspection::pictures).sum();
+    int pictures = sum(FolderInspection::pictures);
     if (pictures > 0) {
-      Sizes sizes = sizes(all());
-      int grey = all().mapToInt(FolderInspection::grey).sum();
-      int turned = all().mapToInt(FolderInspection::turned).sum();
-      facts.add(
-          List.of(
-              "size",
-              "smallest %s, median %s, largest %s"
-                  .formatted(shown(sizes.smallest), shown(sizes.median), shown(sizes.largest))));
-      Sides sides = sizes.shorterSide;
-      facts.add(
-          List.of(
-              "shorter side",
-              "%d to %d, median %d".formatted(sides.smallest, sides.largest, sides.median)));
-      facts.add(List.of("formats", formats()));
-      facts.add(List.of("colour", grey + " grey, " + (pictures - grey) + " in colour"));
-      facts.add(
-          List.of(
-              "orientation", turned == 0 ? "all upright" : turned + " turned when they are read"));
+      addPictureFacts(facts, pictures);
     }
     addClassFacts(facts);
-    int others = all().mapToInt(FolderInspection::otherFiles).sum();
+    int others = sum(FolderInspection::otherFiles);
     facts.add(List.of("other files", others == 0 ? "none" : others + " skipped by their names"));
-    int broken = all().mapToInt(part -> part.brokenFiles().size()).sum();
+    int broken = sum(part -> part.brokenFiles().size());
     facts.add(
         List.of("broken files", broken == 0 ? "none" : broken + " of " + (pictures + broken)));
     return facts;
+  }
+
+  private void addPictureFacts(List<List<String>> facts, int pictures) {
+    Sizes sizes = sizes(all());
+    facts.add(
+        List.of(
+            "size",
+            "smallest %s, median %s, largest %s"
+                .formatted(shown(sizes.smallest), shown(sizes.median), shown(sizes.largest))));
+    Sides sides = sizes.shorterSide;
+    facts.add(
+        List.of(
+            "shorter side",
+            "%d to %d, median %d".formatted(sides.smallest, sides.largest, sides.median)));
+    facts.add(List.of("formats", formats()));
+    int grey = sum(FolderInspection::grey);
+    facts.add(List.of("colour", grey + " grey, " + (pictures - grey) + " in colour"));
+    int turned = sum(FolderInspection::turned);
+    facts.add(List.of("orientation", turned == 0 ? "all upright" : turned + " turned when read"));
   }
 
   private void addClassFacts(List<List<String>> facts) {

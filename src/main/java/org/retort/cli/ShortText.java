@@ -1,13 +1,19 @@
 package org.retort.cli;
 
 import java.awt.FontMetrics;
+import java.lang.Character.UnicodeScript;
+import java.util.EnumSet;
+import java.util.Set;
 import java.util.function.Predicate;
-import picocli.CommandLine.Help.Ansi;
 
 /** Cuts names that there is no room for. */
 final class ShortText {
   /** No name that fits is longer. */
   private static final int MOST_LETTERS = 200;
+
+  private static final Set<UnicodeScript> WIDE =
+      EnumSet.of(
+          UnicodeScript.HAN, UnicodeScript.HIRAGANA, UnicodeScript.KATAKANA, UnicodeScript.HANGUL);
 
   private ShortText() {}
 
@@ -23,7 +29,17 @@ final class ShortText {
 
   /** Returns how wide a line is in a terminal, where Chinese letters take two columns each. */
   static int columns(String line) {
-    return Ansi.OFF.new Text(line.replace("@|", "@ ")).getCJKAdjustedLength(); // no markup
+    return line.codePoints().map(ShortText::columns).sum();
+  }
+
+  private static int columns(int letter) {
+    int type = Character.getType(letter);
+    if (type == Character.NON_SPACING_MARK || type == Character.ENCLOSING_MARK) {
+      return 0;
+    }
+    boolean isFullWidth = letter >= 0xff01 && letter <= 0xff60;
+    boolean isEmoji = letter >= 0x1f300 && letter <= 0x1faff;
+    return isFullWidth || isEmoji || WIDE.contains(UnicodeScript.of(letter)) ? 2 : 1;
   }
 
   /** Returns a line filled up with spaces to a width in a terminal. */

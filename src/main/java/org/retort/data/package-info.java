@@ -3,8 +3,9 @@
  * MNIST's format, of text files and folders, a {@link org.retort.data.Subset} of them, or one's
  * own; {@link org.retort.data.TableDataset} has the rows of a table, and {@link
  * org.retort.data.PackedDataset} keeps decoded images in a file. {@link
- * org.retort.data.PictureReader} reads one picture. {@link org.retort.data.DatasetBatches} makes
- * batches of a data set, in random order, augmented, and ahead of the step that takes them; {@link
+ * org.retort.data.PictureReader} reads one picture, and {@link org.retort.data.FolderInspection}
+ * tells what a folder of them has. {@link org.retort.data.DatasetBatches} makes batches of a data
+ * set, in random order, augmented, and ahead of the step that takes them; {@link
  * org.retort.data.Batches} is what a trainer reads.
  *
  * <p>Batches are direct buffers that {@code TrainingStep.run} takes without a copy. Everything is

@@ -63,8 +63,9 @@ final class SamplesPictureTest {
     assertThat(ShortText.inColumns("a\tb\n c", 11)).isEqualTo("a b c");
     assertThat(ShortText.inColumns("elephants and dogs", 10)).isEqualTo("elephants…");
     assertThat(ShortText.inColumns("日本語日本語", 7)).isEqualTo("日本語…");
-    assertThat(Stream.of("", "ab", "日本", "@|red").map(ShortText::columns))
-        .containsExactly(0, 2, 4, 5);
+    assertThat(
+            Stream.of("", "±ö×…", "日本", "한국", "カナ", "Ａ", "🐶", "e\u0301").map(ShortText::columns))
+        .containsExactly(0, 4, 4, 4, 4, 2, 2, 1);
   }
 
   private static BufferedImage picture(int width, int height) {
