@@ -67,7 +67,8 @@ final class PredictCommand implements Callable<Integer> {
       names = "--model",
       required = true,
       paramLabel = "<folder>",
-      description = "What SavedModel.save wrote: a network with all that serving it needs.")
+      description =
+          "The folder of a saved network: model.json, student.ts and, for tables, columns.csv.")
   private Path folder;
 
   @Option(

@@ -30,12 +30,10 @@ final class PhotosExample {
 
   static List<Prediction> distill(
       Path photos, Path teacherFile, String studentName, int side, Path folder, Path photo) {
-    ImageFolder images =
-        ImageFolder.open(photos, new ImageShape(3, side, side)); // a folder a class
-    Split split = Split.of(images, 0.2, 1); // a fifth of each class is for validation
+    ImageFolder images = ImageFolder.open(photos, new ImageShape(3, side, side));
+    Split split = Split.of(images, 0.2, 1); // a fifth of each class for validation
     Augmentation changes = Augmentation.none().withRandomResizedCrop(0.5, 1).withFlip(0.5);
-    try (Network teacher =
-            TorchScriptNetwork.load(teacherFile); // student.ts of a saved folder, say
+    try (Network teacher = TorchScriptNetwork.load(teacherFile); // such as a folder's student.ts
         Network student = Networks.createFor(studentName, images.classes(), images.inputShape());
         DatasetBatches training =
             DatasetBatches.builder(split.training()).size(16).augmentation(changes).build();
@@ -48,7 +46,7 @@ final class PhotosExample {
                 .optimizer(Sgd.of(0.05).withMomentum(0.9))
                 .build()) {
       Trainer.builder(step, training)
-          .epochs(20)
+          .epochs(12)
           .evaluate(() -> Evaluation.accuracy(student, validation))
           .build()
           .run();

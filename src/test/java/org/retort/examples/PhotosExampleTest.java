@@ -75,7 +75,7 @@ final class PhotosExampleTest {
                 .crossEntropy(1)
                 .optimizer(Sgd.of(0.05).withMomentum(0.9))
                 .build()) {
-      Trainer.builder(step, batches).epochs(10).build().run();
+      Trainer.builder(step, batches).epochs(6).build().run();
       network.saveTorchScript(file);
     }
     return file;

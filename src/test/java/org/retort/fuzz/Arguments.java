@@ -26,6 +26,7 @@ import org.retort.data.Table;
 import org.retort.data.TableColumns;
 import org.retort.losses.ProgramLoss;
 import org.retort.models.Network;
+import org.retort.train.Metrics;
 import org.retort.train.StepCheckpoint;
 import org.retort.train.StepResult;
 import org.retort.train.StoredOutputs;
@@ -118,6 +119,9 @@ final class Arguments {
     }
     if (type == StepResult.class) {
       return fixtures.result();
+    }
+    if (type == Metrics.class) {
+      return Metrics.of(new long[][] {{3, 1}, {0, 2}}, 6); // no random counts go together
     }
     if (type == Digits.class) {
       return fixtures.data().digits();
