@@ -130,7 +130,8 @@ def summary(runs):
 
 def print_table(retort, runs):
     print("| method | Retort, % | PyTorch, % | Retort, s | PyTorch, s |\n| --- | --- | --- | --- | --- |")
-    print(f"| teacher | {retort['teacher']['accuracyPercent']:.2f} | | {retort['teacher']['seconds']:.1f} | |")
+    teacher = retort["teachers"]["teacher"]
+    print(f"| teacher | {teacher['accuracyPercent']:.2f} | | {teacher['seconds']:.1f} | |")
     for student in retort["students"]:
         if student["method"] in runs:
             (ours, our_seconds), (theirs, seconds) = summary(student["runs"]), summary(runs[student["method"]])
