@@ -92,6 +92,7 @@ record ShellScript(String text) {
               .filter(arg -> arg.startsWith("localhost:8080"))
               .forEach(url -> checkQuoted(url.replace("localhost:8080", ""), "src/examples/java"));
       case "cd" -> assertThat(Path.of(args.get(0))).isDirectory();
+      case "Rscript" -> assertThat(args).startsWith("-e");
       case "python3" -> checkScript(args.get(0), args.subList(1, args.size()));
       default -> {
         if (program.startsWith("-")) { // what to add to a command
