@@ -36,6 +36,8 @@ final class DataSources {
         yield files(fields, key, train -> pictures.open(train, test, train.toString()));
       }
       case "csv" -> {
+        refuseForTables(fields, "normalization", "standardises by itself");
+        refuseForTables(fields, "augmentation", "has no pixels");
         TableData table = TableData.read(fields);
         Validation validation = Validation.read(fields);
         yield files(fields, key, file -> table.open(file, validation));
@@ -47,6 +49,12 @@ final class DataSources {
       case "cifar" -> files(fields, key, CifarFiles::any);
       default -> NamedData.read(fields);
     };
+  }
+
+  private static void refuseForTables(Fields fields, String key, String reason) {
+    if (fields.has(key)) {
+      throw fields.wrong(key, "not be given for a table, which " + reason, "it");
+    }
   }
 
   private static DataParts idx(Path folder, Validation validation) {

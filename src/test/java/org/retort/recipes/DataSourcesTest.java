@@ -111,6 +111,25 @@ final class DataSourcesTest {
   }
 
   @Test
+  void csv_whatIsOfPicturesAlone_isRefused() {
+    assertThatThrownBy(() -> recipe("csv: a.csv, label: b, augmentation: {crop: 1}"))
+        .hasMessageEndingWith(
+            ":3: augmentation must not be given for a table, which has no pixels (got it)");
+    assertThatThrownBy(() -> recipe("csv: a.csv, label: b, normalization: imagenet"))
+        .hasMessageEndingWith(
+            ":3: normalization must not be given for a table, which standardises by itself"
+                + " (got it)");
+  }
+
+  @Test
+  void folder_whatIsCutOut_becomesTheMean() throws IOException {
+    Recipe recipe =
+        recipe(
+            "folder: ., normalization: {mean: [0.5], deviation: [2]}, augmentation: {cutout: 4}");
+    assertThat(recipe.data().augmentation().cutout().orElseThrow().value()).containsExactly(0.5);
+  }
+
+  @Test
   void source_noneOrTwo_isRefused() throws IOException {
     assertThatThrownBy(() -> recipe("labels_per_class: 5"))
         .hasMessageContaining(":3: data must have one of ")
