@@ -3,7 +3,6 @@ package org.retort.cli;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
-import org.retort.recipes.NetworkRecipe;
 import org.retort.recipes.Recipe;
 import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
@@ -33,9 +32,6 @@ record TeacherOption(Optional<String> network, Optional<Path> file) {
   static final class Converter implements ITypeConverter<TeacherOption> {
     @Override
     public TeacherOption convert(String value) {
-      if (NetworkRecipe.isProgram(value)) {
-        requireFile(Path.of(value));
-      }
       if (!value.endsWith(EXTENSION)) {
         return new TeacherOption(Optional.of(value), Optional.empty());
       }
