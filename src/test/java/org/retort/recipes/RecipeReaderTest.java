@@ -192,7 +192,7 @@ final class RecipeReaderTest {
             + " ShuffleV1, ShuffleV2, resnet18, resnet34, resnet50, mobilenet_v2, mlp_<units>_..."
             + " (got resnet9, did you mean resnet8?)",
         "name: digits | name: digit | 3: name must be one of cifar10, cifar100, digits,"
-            + " fashion-mnist, mnist (got digit, did you mean digits?)",
+            + " fashion-mnist, letters, mnist (got digit, did you mean digits?)",
         "loss: nst | loss: at | 15: loss must be one of crd, dkd, fsp, kd, nst, ofd, program,"
             + " registered (got at)",
         "name: sgd | name: lion | 7: name must be one of sgd, adam (got lion)",
