@@ -213,24 +213,24 @@ final class FolderInspectionTest {
     write("dog/1.png", 500, 400, BufferedImage.TYPE_BYTE_GRAY);
     Files.write(folder.resolve("dog/2.png"), new byte[100]);
     Files.write(folder.resolve("dog/3.png"), new byte[0]);
-    assertThat(FolderSample.of(folder)).isEqualTo(new FolderSample(3, 30, true));
+    assertThat(FolderSample.of(folder)).isEqualTo(new FolderSample(5, 30, true));
     write("dog/4.png", 10, 10, BufferedImage.TYPE_INT_RGB);
-    assertThat(FolderSample.of(folder)).isEqualTo(new FolderSample(4, 20, false));
+    assertThat(FolderSample.of(folder)).isEqualTo(new FolderSample(6, 20, false));
   }
 
   @Test
-  void sample_ofManyFiles_isOfAHundredOfAllClasses() throws IOException {
+  void sample_ofManyFiles_countsAllAndReadsAHundredOfAllClasses() throws IOException {
     write("cat/0.png", 3, 3, BufferedImage.TYPE_INT_RGB);
     write("dog/0.png", 7, 7, BufferedImage.TYPE_INT_RGB);
     for (int i = 1; i < 130; i++) {
       Files.copy(folder.resolve("cat/0.png"), folder.resolve("cat/" + i + ".png"));
       Files.copy(folder.resolve("dog/0.png"), folder.resolve("dog/" + i + ".png"));
     }
-    assertThat(FolderSample.of(folder).pictures()).isEqualTo(100);
+    assertThat(FolderSample.of(folder).pictures()).isEqualTo(260);
     for (int i = 130; i < 140; i++) {
       Files.copy(folder.resolve("dog/0.png"), folder.resolve("dog/" + i + ".png"));
     }
-    assertThat(FolderSample.of(folder)).isEqualTo(new FolderSample(100, 7, false));
+    assertThat(FolderSample.of(folder)).isEqualTo(new FolderSample(270, 7, false));
   }
 
   @Test
