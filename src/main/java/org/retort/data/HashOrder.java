@@ -1,7 +1,10 @@
 package org.retort.data;
 
 import java.util.Comparator;
+import java.util.List;
+import java.util.Map;
 import java.util.function.IntUnaryOperator;
+import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
 /** Chooses members of classes by hash, so that every program that follows the rule has the same. */
@@ -11,22 +14,19 @@ final class HashOrder {
   /**
    * Picks, of each class, those members whose hashes under {@code salt} are the smallest; {@code
    * share} turns the size of a class into the number to pick. Returns their positions in {@code
-   * labels}, ascending; negative labels are skipped.
+   * labels}, ascending; labels that are none of the classes are skipped.
    */
   static int[] smallest(long salt, int[] labels, int classes, IntUnaryOperator share) {
     Comparator<Integer> byHash =
         (a, b) -> Long.compareUnsigned(SplitMix64.hash(salt, a), SplitMix64.hash(salt, b));
-    return IntStream.range(0, classes)
-        .flatMap(
-            wanted -> {
-              int[] members =
-                  IntStream.range(0, labels.length).filter(i -> labels[i] == wanted).toArray();
-              return IntStream.of(members)
-                  .boxed()
-                  .sorted(byHash)
-                  .limit(share.applyAsInt(members.length))
-                  .mapToInt(Integer::intValue);
-            })
+    Map<Integer, List<Integer>> members =
+        IntStream.range(0, labels.length)
+            .filter(i -> labels[i] >= 0 && labels[i] < classes)
+            .boxed()
+            .collect(Collectors.groupingBy(i -> labels[i]));
+    return members.values().stream()
+        .flatMap(ofClass -> ofClass.stream().sorted(byHash).limit(share.applyAsInt(ofClass.size())))
+        .mapToInt(Integer::intValue)
         .sorted()
         .toArray();
   }

@@ -46,6 +46,14 @@ final class SplitTest {
   }
 
   @Test
+  void validation_classesWithoutASample_costNothing() {
+    int[] labels = {0, 0, 7, 7, 9};
+    assertThat(Split.validation(labels, Integer.MAX_VALUE, 0.5, 1))
+        .isEqualTo(Split.validation(labels, 10, 0.5, 1))
+        .hasSize(2);
+  }
+
+  @Test
   void of_wrongArguments_areNamed() {
     assertThatThrownBy(() -> Split.of(WHOLE, 1, 0))
         .isInstanceOf(IllegalArgumentException.class)
