@@ -68,6 +68,27 @@ public final class ImageFolder implements Dataset {
     requireImages(function, options, listing.folders());
   }
 
+  private ImageFolder(ImageFolder other, PictureReader reader) {
+    this.reader = reader;
+    files = other.files;
+    brokenFiles = other.brokenFiles;
+    classNames = other.classNames;
+    otherFiles = other.otherFiles;
+  }
+
+  /**
+   * The same files as images of another shape, without a look at them again.
+   *
+   * @param shape what images are made to, with one channel or three
+   * @return a data set of the same size, classes and labels
+   * @throws IllegalArgumentException if the shape is null, has another number of channels, or does
+   *     not fit what the shorter side is scaled to
+   */
+  public ImageFolder withShape(ImageShape shape) {
+    PictureReader.check("ImageFolder.withShape", shape, reader.resize());
+    return new ImageFolder(this, new PictureReader(shape, reader.resize()));
+  }
+
   private void requireImages(String function, Builder options, List<Path> folders) {
     if (options.classes == null) {
       Set<Integer> labels = files.stream().map(ListedFile::label).collect(Collectors.toSet());

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Optional;
+import java.util.stream.IntStream;
 import org.retort.FileException;
 import org.retort.data.Augmentation;
 import org.retort.data.BrokenFiles;
@@ -70,7 +71,7 @@ record PictureData(
     Dataset training =
         trainShape().equals(shape)
             ? packed(split.training(), TRAIN)
-            : packed(sameImages(folder, whole, split.training()), TRAIN);
+            : packed(inTrainShape(whole, split.training()), TRAIN);
     return DataParts.of(training, packed(split.validation(), TEST), folder.toString())
         .withPictures(shape, resize, threads());
   }
@@ -99,20 +100,10 @@ record PictureData(
     return ImageFolder.builder(folder, of).resize(resize).broken(broken);
   }
 
-  /** Returns the images of a part, which are those of {@code whole}, in the shape of training. */
-  private Subset sameImages(Path folder, ImageFolder whole, Subset part) {
-    ImageFolder larger = builder(folder, trainShape()).open();
-    if (larger.size() != whole.size()) {
-      throw new FileException(
-          "ImageFolder: folder must stay as it is while it is read (got %s, which has changed)"
-              .formatted(folder),
-          null);
-    }
-    int[] indices = new int[part.size()];
-    for (int i = 0; i < indices.length; i++) {
-      indices[i] = part.indexInWhole(i);
-    }
-    return Subset.of(larger, indices);
+  /** Returns the images of a part in the shape of training. */
+  private Subset inTrainShape(ImageFolder whole, Subset part) {
+    int[] indices = IntStream.range(0, part.size()).map(part::indexInWhole).toArray();
+    return Subset.of(whole.withShape(trainShape()), indices);
   }
 
   private Dataset packed(Dataset images, String name) {

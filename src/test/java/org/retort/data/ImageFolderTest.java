@@ -172,6 +172,31 @@ final class ImageFolderTest {
   }
 
   @Test
+  void withShape_sameFiles_areOfAnotherShape() throws IOException {
+    write("a/1.png", 20, 10, (x, y) -> 0xff0000 + 9 * x);
+    write("b/1.png", 10, 20, (x, y) -> 0x0000ff + 0x900 * y);
+    Files.write(folder.resolve("b/2.png"), new byte[100]);
+    ImageFolder small =
+        ImageFolder.builder(folder, new ImageShape(3, 4, 4))
+            .resize(8)
+            .broken(BrokenFiles.SKIP)
+            .open();
+    ImageFolder large = small.withShape(new ImageShape(3, 8, 8));
+    assertThat(large.size()).isEqualTo(2);
+    assertThat(large.classNames()).isEqualTo(small.classNames());
+    assertThat(large.brokenFiles()).isEqualTo(small.brokenFiles());
+    for (int i = 0; i < 2; i++) {
+      assertThat(large.file(i)).isEqualTo(small.file(i));
+      assertThat(large.label(i)).isEqualTo(small.label(i));
+      assertThat(Values.of(large, i))
+          .isEqualTo(PictureReader.of(large.shape()).withResize(8).read(large.file(i)));
+    }
+    assertThatThrownBy(() -> small.withShape(new ImageShape(3, 9, 9)))
+        .isInstanceOf(IllegalArgumentException.class)
+        .hasMessageStartingWith("ImageFolder.withShape: ");
+  }
+
+  @Test
   void classes_given_areTheLabels() throws IOException {
     write("c/a.png", 2, 2, (x, y) -> 0);
     write("a/a.png", 2, 2, (x, y) -> 0);
