@@ -159,7 +159,7 @@ public final class Experiment {
    */
   public Network student(long seed) {
     Set<String> taps = new LinkedHashSet<>();
-    terms().forEach(term -> taps.addAll(term.taps().student()));
+    recipe.terms().forEach(term -> taps.addAll(term.taps().student()));
     return network(recipe.student().network(), preprocessing(), taps, seed);
   }
 
@@ -173,7 +173,8 @@ public final class Experiment {
   public Network teacher(TeacherRecipe teacher) {
     List<String> names = recipe.teacherNames();
     Set<String> taps = new LinkedHashSet<>();
-    terms()
+    recipe
+        .terms()
         .filter(term -> names.get(term.teacher().first(names)).equals(teacher.name()))
         .forEach(term -> taps.addAll(term.taps().teacher()));
     Preprocessing own =
@@ -182,12 +183,6 @@ public final class Experiment {
             .map(normalization -> normalization.withInputShape(inputShape()))
             .orElseGet(this::preprocessing);
     return network(teacher.network(), own, taps, teacher.seed());
-  }
-
-  private Stream<TermRecipe> terms() {
-    return recipe.methods().stream()
-        .flatMap(method -> method.stages().stream())
-        .flatMap(stage -> stage.terms().stream());
   }
 
   private Network network(

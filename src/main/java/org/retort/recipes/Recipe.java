@@ -54,7 +54,8 @@ public record Recipe(
     return weights;
   }
 
-  private Stream<TermRecipe> terms() {
+  /** Returns the distillation losses of all methods. */
+  Stream<TermRecipe> terms() {
     return methods.stream()
         .flatMap(method -> method.stages().stream())
         .flatMap(stage -> stage.terms().stream());
