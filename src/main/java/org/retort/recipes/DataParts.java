@@ -1,10 +1,16 @@
 package org.retort.recipes;
 
 import java.util.Optional;
+import java.util.Set;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 import org.retort.data.Dataset;
 import org.retort.data.ImageShape;
+import org.retort.data.Subset;
+import org.retort.data.Table;
 import org.retort.data.TableColumns;
+import org.retort.data.TableDataset;
 
 /**
  * Data in the parts of an experiment.
@@ -28,6 +34,15 @@ record DataParts(
     int threads) {
   static DataParts of(Dataset train, Dataset test, String credit) {
     return new DataParts(train, test, train.shape(), credit, 0, Optional.empty(), 1);
+  }
+
+  /** Returns the rows of a table, whose columns are fitted on those that are not for testing. */
+  static DataParts ofRows(Table table, int[] test, String credit) {
+    Set<Integer> tested = IntStream.of(test).boxed().collect(Collectors.toSet());
+    int[] train = IntStream.range(0, table.size()).filter(row -> !tested.contains(row)).toArray();
+    TableColumns columns = table.fit(train);
+    Dataset whole = TableDataset.of(table, columns);
+    return of(Subset.of(whole, train), Subset.of(whole, test), credit).withColumns(columns);
   }
 
   /** Returns noise, to measure what needs no images. */

@@ -2,11 +2,7 @@ package org.retort.recipes;
 
 import java.nio.file.Path;
 import java.util.stream.IntStream;
-import org.retort.data.Dataset;
-import org.retort.data.Subset;
 import org.retort.data.Table;
-import org.retort.data.TableColumns;
-import org.retort.data.TableDataset;
 import org.retort.data.TableOptions;
 
 /**
@@ -30,11 +26,9 @@ final class LettersFile {
       throw new IllegalArgumentException(
           "%s must have %,d rows (got %,d)".formatted(NAME, SIZE, table.size()));
     }
-    int[] train = IntStream.range(0, TRAIN_SIZE).toArray();
-    TableColumns columns = table.fit(train);
-    Dataset whole = TableDataset.of(table, columns);
-    Dataset test = Subset.of(whole, IntStream.range(TRAIN_SIZE, SIZE).toArray());
-    return DataParts.of(Subset.of(whole, train), test, "Frey, Slate: Letter Recognition, UCI, 1991")
-        .withColumns(columns);
+    return DataParts.ofRows(
+        table,
+        IntStream.range(TRAIN_SIZE, SIZE).toArray(),
+        "Frey, Slate: Letter Recognition, UCI, 1991");
   }
 }

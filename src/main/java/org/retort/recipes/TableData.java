@@ -1,12 +1,10 @@
 package org.retort.recipes;
 
 import java.nio.file.Path;
-import java.util.Arrays;
 import java.util.Optional;
 import java.util.stream.IntStream;
 import org.retort.data.Dataset;
 import org.retort.data.MissingValues;
-import org.retort.data.Subset;
 import org.retort.data.Table;
 import org.retort.data.TableColumns;
 import org.retort.data.TableDataset;
@@ -86,14 +84,6 @@ record TableData(TableOptions options, Optional<Path> test) {
           .withColumns(columns);
     }
     int[] labels = IntStream.range(0, table.size()).map(table::label).toArray();
-    int[] kept = validation.positions(labels, table.classNames().size());
-    int[] rows =
-        IntStream.range(0, labels.length)
-            .filter(row -> Arrays.binarySearch(kept, row) < 0)
-            .toArray();
-    TableColumns columns = table.fit(rows);
-    Dataset whole = TableDataset.of(table, columns);
-    return DataParts.of(Subset.of(whole, rows), Subset.of(whole, kept), credit)
-        .withColumns(columns);
+    return DataParts.ofRows(table, validation.positions(labels, table.classNames().size()), credit);
   }
 }
