@@ -8,11 +8,9 @@ import java.awt.Graphics2D;
 import java.awt.RenderingHints;
 import java.awt.geom.AffineTransform;
 import java.awt.image.BufferedImage;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
-import javax.imageio.ImageIO;
 import org.retort.train.Metrics;
 
 /**
@@ -52,13 +50,13 @@ final class ConfusionPicture {
     names = ClassNames.of(classNames, classes);
     cell = cell(classes);
     side = cell * classes;
-    FontMetrics plain = measure(PLAIN);
+    FontMetrics plain = Drawing.measure(PLAIN);
     int labels = hasNames() ? longest(plain) : plain.stringWidth(String.valueOf(classes)) + GAP;
     left = MARGIN + plain.getHeight() + GAP + labels + GAP;
     top = MARGIN + 2 * plain.getHeight() + 2 * GAP + TITLE.getSize();
     int bottom = labels + plain.getHeight() + 2 * GAP + MARGIN;
     int right = GAP * 2 + BAR + GAP + plain.stringWidth("100 %") + MARGIN;
-    int text = Math.max(plain.stringWidth(note()), measure(TITLE).stringWidth(title));
+    int text = Math.max(plain.stringWidth(note()), Drawing.measure(TITLE).stringWidth(title));
     int width = Math.max(left + side + right, left + text + MARGIN);
     image = new BufferedImage(width, top + side + bottom, BufferedImage.TYPE_INT_RGB);
     graphics = image.createGraphics();
@@ -84,7 +82,7 @@ final class ConfusionPicture {
 
   /** Returns the same as PNG. */
   static byte[] png(String title, List<String> classNames, Metrics metrics) throws IOException {
-    return png(of(title, classNames, metrics));
+    return Drawing.png(of(title, classNames, metrics));
   }
 
   /** Returns a matrix alone, a pixel for each of its entries or more, as PNG. */
@@ -94,26 +92,11 @@ final class ConfusionPicture {
     BufferedImage image =
         new BufferedImage(classes * scale, classes * scale, BufferedImage.TYPE_INT_RGB);
     fill(image, metrics, scale, 0, 0);
-    return png(image);
-  }
-
-  private static byte[] png(BufferedImage image) throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    ImageIO.write(image, "png", bytes);
-    return bytes.toByteArray();
+    return Drawing.png(image);
   }
 
   private static int cell(int classes) {
     return classes <= 10 ? 52 : Math.max(1, Math.min(40, 900 / classes));
-  }
-
-  private static FontMetrics measure(Font font) {
-    Graphics2D graphics = new BufferedImage(1, 1, BufferedImage.TYPE_INT_RGB).createGraphics();
-    try {
-      return graphics.getFontMetrics(font);
-    } finally {
-      graphics.dispose();
-    }
   }
 
   private boolean hasNames() {

@@ -3,14 +3,12 @@ package org.retort.cli;
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
 import java.awt.image.BufferedImage;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import javax.imageio.ImageIO;
 import org.retort.data.ImageShape;
 import org.retort.models.Prediction;
 
@@ -115,9 +113,7 @@ record ReportSample(
     if (image.isEmpty()) {
       return Optional.empty();
     }
-    ByteArrayOutputStream png = new ByteArrayOutputStream();
-    ImageIO.write(image.get(), "png", png);
-    return Optional.of(png.toByteArray());
+    return Optional.of(Drawing.png(image.get()));
   }
 
   /** Returns the same, not yet as PNG. */

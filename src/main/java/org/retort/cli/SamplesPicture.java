@@ -6,12 +6,10 @@ import java.awt.FontMetrics;
 import java.awt.Graphics2D;
 import java.awt.RenderingHints;
 import java.awt.image.BufferedImage;
-import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
-import javax.imageio.ImageIO;
 
 /** Samples of classes as one picture: a row for each class, its name on the left. */
 final class SamplesPicture {
@@ -85,15 +83,13 @@ final class SamplesPicture {
 
   /** Returns the same as PNG. */
   static byte[] png(List<Row> rows, boolean hasNames) throws IOException {
-    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
-    ImageIO.write(of(rows, hasNames), "png", bytes);
-    return bytes.toByteArray();
+    return Drawing.png(of(rows, hasNames));
   }
 
   /** Returns whether names can be drawn: a machine, a container mostly, may have no fonts. */
   static boolean hasFonts() {
     try {
-      return measure(NAME).stringWidth("a") > 0;
+      return Drawing.measure(NAME).stringWidth("a") > 0;
     } catch (RuntimeException | Error e) { // which of them, the version of Java decides
       return false;
     }
@@ -122,18 +118,9 @@ final class SamplesPicture {
     return Math.max(1, CELL / Math.max(picture.getWidth(), picture.getHeight()));
   }
 
-  private static FontMetrics measure(Font font) {
-    Graphics2D graphics = new BufferedImage(1, 1, BufferedImage.TYPE_INT_RGB).createGraphics();
-    try {
-      return graphics.getFontMetrics(font);
-    } finally {
-      graphics.dispose();
-    }
-  }
-
   private int longestName() {
-    FontMetrics names = measure(NAME);
-    FontMetrics notes = measure(NOTE);
+    FontMetrics names = Drawing.measure(NAME);
+    FontMetrics notes = Drawing.measure(NOTE);
     return rows.stream()
         .mapToInt(
             row ->
