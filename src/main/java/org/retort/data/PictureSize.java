@@ -38,6 +38,6 @@ public record PictureSize(int width, int height) implements Comparable<PictureSi
 
   @Override
   public int compareTo(PictureSize other) {
-    return ORDER.compare(this, other);
+    return ORDER.compare(this, Arguments.notNull(other, "PictureSize.compareTo", "other"));
   }
 }

@@ -21,6 +21,7 @@ import org.retort.data.CsvDataset;
 import org.retort.data.Dataset;
 import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
+import org.retort.data.FolderInspection;
 import org.retort.data.ImageFolder;
 import org.retort.data.Table;
 import org.retort.data.TableColumns;
@@ -128,6 +129,12 @@ final class Arguments {
     }
     if (type == Table.class) {
       return fixtures.data().table();
+    }
+    if (type == FolderInspection.class) {
+      return fixtures.data().inspection();
+    }
+    if (type == FolderInspection.Progress.class) {
+      return (FolderInspection.Progress) (done, all) -> {};
     }
     if (type == TableColumns.class) {
       return fixtures.data().columns();

@@ -13,6 +13,7 @@ import org.retort.data.CsvDataset;
 import org.retort.data.Dataset;
 import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
+import org.retort.data.FolderInspection;
 import org.retort.data.IdxDataset;
 import org.retort.data.ImageFolder;
 import org.retort.data.ImageShape;
@@ -117,6 +118,11 @@ final class DataFixtures implements AutoCloseable {
 
   Digits digits() {
     return digits;
+  }
+
+  /** Looks at the image folder again. */
+  FolderInspection inspection() {
+    return FolderInspection.of(classes, 1);
   }
 
   DatasetBatches batches() {
