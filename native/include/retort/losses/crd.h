@@ -66,8 +66,9 @@ RETORT_API double crd_z(
     const at::Tensor& embeddings, const at::Tensor& memory, const at::Tensor& contrast, double temperature);
 
 /// Draws the candidates of a batch for crd_loss: for each sample its own row, then negatives drawn uniformly, with
-/// replacement, from all other rows. The same generator state gives the same rows for any number of threads. This is
-/// mmrazor's `random` mode; RepDistiller's, without indices to contrast with, does not exclude the sample itself.
+/// replacement, from all other rows. What a sample draws depends on its own row and on the generator's state alone, so
+/// that a batch draws the same however it is ordered or divided, and equal rows of a batch draw equal candidates. This
+/// is mmrazor's `random` mode; RepDistiller's, without indices to contrast with, does not exclude the sample itself.
 ///
 /// Also the operator `retort::crd_contrast(Tensor indices, int rows, int negatives, *, Generator? generator=None) ->
 /// Tensor`.
@@ -85,7 +86,8 @@ RETORT_API at::Tensor crd_contrast(
 
 /// Draws the candidates of a batch for crd_loss by class: negatives are drawn uniformly from the rows of all other
 /// classes, without replacement unless there are fewer than K. The positive is the sample's own row, or, if `relaxed`,
-/// any row of its class. The same generator state gives the same rows for any number of threads.
+/// any row of its class. What a sample draws depends on its own row and on the generator's state alone, as with
+/// crd_contrast.
 ///
 /// These are the `exact` and `relax` modes of RepDistiller's, mdistiller's and torchdistill's data loaders. Each call
 /// sorts `classes`; a criterion does so only once.

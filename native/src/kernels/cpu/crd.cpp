@@ -111,7 +111,7 @@ double crd_z(const at::Tensor& embeddings, const at::Tensor& memory, const at::T
   return sum / static_cast<double>(contrast.numel()) * static_cast<double>(memory.size(0));
 }
 
-/// Candidates of which fill(b, own, row) writes those of sample b.
+/// Candidates of which fill(own, row) writes those of one sample.
 template <typename Fill>
 at::Tensor drawn(const at::Tensor& indices, int64_t negatives, const Fill& fill) {
   const at::Tensor own = indices.contiguous();
@@ -120,18 +120,18 @@ at::Tensor drawn(const at::Tensor& indices, int64_t negatives, const Fill& fill)
   int64_t* contrast_data = contrast.mutable_data_ptr<int64_t>();
   const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / (negatives + 1));
   parallel_for(0, own.size(0), grain, [&](int64_t begin, int64_t end) {
-    for (int64_t b = begin; b < end; ++b) fill(b, own_data[b], contrast_data + b * (negatives + 1));
+    for (int64_t b = begin; b < end; ++b) fill(own_data[b], contrast_data + b * (negatives + 1));
   });
   return contrast;
 }
 
 at::Tensor crd_contrast(const at::Tensor& indices, int64_t rows, int64_t negatives, const at::Tensor& key) {
   const auto bits = static_cast<uint64_t>(key.item<int64_t>());
-  return drawn(indices, negatives, [&](int64_t b, int64_t own, int64_t* row) {
+  return drawn(indices, negatives, [&](int64_t own, int64_t* row) {
+    const uint64_t own_bits = random_bits(bits, static_cast<uint64_t>(own));
     row[0] = own;
     for (int64_t k = 0; k < negatives; ++k) {
-      const auto i = static_cast<uint64_t>(b * negatives + k);
-      row[k + 1] = other_row(random_bits(bits, i), own, rows);
+      row[k + 1] = other_row(random_bits(own_bits, static_cast<uint64_t>(k)), own, rows);
     }
   });
 }
@@ -143,8 +143,8 @@ at::Tensor crd_class_contrast(
       order.const_data_ptr<int64_t>(), starts.const_data_ptr<int64_t>(), classes.const_data_ptr<int64_t>(),
       order.size(0), relaxed};
   const auto bits = static_cast<uint64_t>(key.item<int64_t>());
-  return drawn(indices, negatives, [&](int64_t b, int64_t own, int64_t* row) {
-    const math::ClassDraw draw(table, bits, b, own, negatives);
+  return drawn(indices, negatives, [&](int64_t own, int64_t* row) {
+    const math::ClassDraw draw(table, bits, own, negatives);
     row[0] = draw.positive();
     for (int64_t k = 0; k < negatives; ++k) row[k + 1] = draw.negative(k);
   });

@@ -219,9 +219,9 @@ __global__ void __launch_bounds__(kThreads) draw_kernel(CrdDraw draw, int64_t ro
   if (!place_of_thread(draw, b, k)) return;
   const int64_t own = draw.indices[b];
   int64_t* row = draw.contrast + b * (draw.negatives + 1);
-  const uint64_t bits = static_cast<uint64_t>(*draw.key);
+  const uint64_t bits = random_bits(static_cast<uint64_t>(*draw.key), static_cast<uint64_t>(own));
   if (k == 0) row[0] = own;
-  row[k + 1] = other_row(random_bits(bits, static_cast<uint64_t>(b * draw.negatives + k)), own, rows);
+  row[k + 1] = other_row(random_bits(bits, static_cast<uint64_t>(k)), own, rows);
 }
 
 __global__ void __launch_bounds__(kThreads) draw_by_class_kernel(CrdDraw draw, math::ClassTable table) {
@@ -229,7 +229,7 @@ __global__ void __launch_bounds__(kThreads) draw_by_class_kernel(CrdDraw draw, m
   int64_t k;
   if (!place_of_thread(draw, b, k)) return;
   int64_t* row = draw.contrast + b * (draw.negatives + 1);
-  const math::ClassDraw candidates(table, static_cast<uint64_t>(*draw.key), b, draw.indices[b], draw.negatives);
+  const math::ClassDraw candidates(table, static_cast<uint64_t>(*draw.key), draw.indices[b], draw.negatives);
   if (k == 0) row[0] = candidates.positive();
   row[k + 1] = candidates.negative(k);
 }

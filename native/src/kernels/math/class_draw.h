@@ -18,7 +18,8 @@ struct ClassTable {
 class ClassDraw {
  public:
   /// @param key decides what the whole batch draws
-  RETORT_MATH_METHOD ClassDraw(const ClassTable& table, uint64_t key, int64_t sample, int64_t own, int64_t negatives)
+  /// @param own the sample's row
+  RETORT_MATH_METHOD ClassDraw(const ClassTable& table, uint64_t key, int64_t own, int64_t negatives)
       : order_(table.order),
         own_(own),
         relaxed_(table.relaxed),
@@ -26,7 +27,7 @@ class ClassDraw {
         size_(table.starts[table.classes[own] + 1] - first_),
         others_(table.rows - size_),
         distinct_(negatives <= others_),
-        key_(random_bits(key, static_cast<uint64_t>(sample))),
+        key_(random_bits(key, static_cast<uint64_t>(own))),
         shuffle_(key_, others_) {}
 
   RETORT_MATH_METHOD int64_t positive() const {
