@@ -31,8 +31,8 @@ void forward(const c10::OperatorHandle& op, torch::jit::Stack* stack) {
   answer(op, *stack, std::move(loss), std::move(gradients));
 }
 
-at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
-  return at::empty_symint({teacher.sym_size(1)}, teacher.options().dtype(compute_dtype(teacher)));
+at::Tensor ofd_negatives(const at::Tensor& teacher) {
+  return at::empty_symint({2, teacher.sym_size(1)}, teacher.options().dtype(at::kDouble));
 }
 
 at::Tensor crd_contrast(
@@ -50,7 +50,7 @@ at::Tensor crd_class_contrast(
 
 TORCH_LIBRARY_IMPL(retort, Meta, m) {
   implement_forward_operators<&forward>(m);
-  m.impl("_ofd_batch_margin", &ofd_batch_margin);
+  m.impl("_ofd_negatives", &ofd_negatives);
   m.impl("crd_contrast", &crd_contrast);
   m.impl("crd_class_contrast", &crd_class_contrast);
 }

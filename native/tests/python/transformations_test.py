@@ -265,7 +265,7 @@ class OpcheckTest(unittest.TestCase):
             "_nst_forward": (maps, teacher, 1, 2, 0.0, 0.0, True, 1e-6, [False, True]),
             "_crd_forward": (*crd, [True, True]),
             "_ofd_forward": (maps, teacher, margin, 2, [True, True]),
-            "_ofd_batch_margin": (teacher,),
+            "_ofd_negatives": (teacher,),
         }
         for name, values in arguments.items():
             # Autograd asks for gradients by itself.

@@ -2,6 +2,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/stack.h>
 #include <torch/library.h>
 
 #include <array>
@@ -37,13 +38,13 @@ LossWithGradients ofd_forward(
   return with_gradients(scalar_on_cpu(sum * scale, dtype), {students.gradient(), teachers.gradient()});
 }
 
-at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
+at::Tensor ofd_negatives(const at::Tensor& teacher) {
   const Maps maps(teacher, false);
   const at::ScalarType dtype = compute_dtype(teacher);
   const int64_t batch = teacher.size(0);
   const int64_t channels = teacher.size(1);
   const auto sum_negatives =
-      AT_DISPATCH_FLOATING_TYPES(dtype, "ofd_batch_margin", [] { return ofd_kernels<scalar_t>().sum_negatives; });
+      AT_DISPATCH_FLOATING_TYPES(dtype, "ofd_negatives", [] { return ofd_kernels<scalar_t>().sum_negatives; });
   const at::Tensor sums = at::empty({batch, channels}, teacher.options().dtype(at::kDouble));
   const at::Tensor counts = at::empty_like(sums);
   double* sum_data = sums.mutable_data_ptr<double>();
@@ -51,14 +52,14 @@ at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
   for_each_sample(batch, teacher.numel() / batch, [&](int64_t b, Scratch& scratch) {
     sum_negatives(maps.sample(b), sum_data + b * channels, count_data + b * channels, scratch);
   });
-  return (sums.sum(0) / (counts.sum(0) + math::kOfdEpsilon)).to(dtype);
+  return at::stack({sums.sum(0), counts.sum(0)});
 }
 
 }  // namespace
 
 TORCH_LIBRARY_IMPL(retort, CPU, m) {
   m.impl("_ofd_forward", &ofd_forward);
-  m.impl("_ofd_batch_margin", &ofd_batch_margin);
+  m.impl("_ofd_negatives", &ofd_negatives);
 }
 
 }  // namespace retort::kernels

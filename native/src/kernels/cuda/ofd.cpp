@@ -3,6 +3,7 @@
 #include <ATen/Dispatch.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/stack.h>
 #include <torch/library.h>
 
 #include <array>
@@ -47,24 +48,24 @@ LossWithGradients ofd_forward(
   return with_gradients(scalar_loss(parts, scale, dtype), {grad_s, grad_t});
 }
 
-at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
+at::Tensor ofd_negatives(const at::Tensor& teacher) {
   const OnDevice device(teacher);
   const at::Tensor maps = dense(teacher);
   const MapLayout layout = layout_of(maps);
   const at::Tensor sums = at::empty({negative_parts(layout), layout.channels}, teacher.options().dtype(at::kDouble));
   const at::Tensor counts = at::empty_like(sums);
-  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, maps.scalar_type(), "ofd_batch_margin", [&] {
+  AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, maps.scalar_type(), "ofd_negatives", [&] {
     sum_negatives(
         device.stream(), data<scalar_t>(maps), layout, mutable_data<double>(sums), mutable_data<double>(counts));
   });
-  return (sums.sum(0) / (counts.sum(0) + math::kOfdEpsilon)).to(compute_dtype(teacher));
+  return at::stack({sums.sum(0), counts.sum(0)});
 }
 
 }  // namespace
 
 TORCH_LIBRARY_IMPL(retort, RETORT_CUDA_KEY, m) {
   m.impl("_ofd_forward", &ofd_forward);
-  m.impl("_ofd_batch_margin", &ofd_batch_margin);
+  m.impl("_ofd_negatives", &ofd_negatives);
 }
 
 }  // namespace retort::kernels::cuda

@@ -6,9 +6,6 @@
 
 namespace retort::math {
 
-/// The smallest divisor of the batch margin, which is therefore 0 where nothing is negative.
-constexpr double kOfdEpsilon = 1e-6;
-
 /// student - max(teacher, margin), or 0 where a negative target is reached already.
 template <typename T>
 RETORT_MATH T ofd_difference(T student, T teacher, T margin) {
