@@ -31,4 +31,12 @@ class RETORT_API FileError : public c10::ValueError {
   ~FileError() override;
 };
 
+/// Another rank is gone, does not answer, has failed, or was started with other options. No user error of this process:
+/// not a c10::ValueError.
+class RETORT_API RankError : public c10::Error {
+ public:
+  using c10::Error::Error;
+  ~RankError() override;
+};
+
 }  // namespace retort

@@ -2,6 +2,8 @@
 
 /// Everything Retort offers, for C++.
 #include <retort/data/augmentation.h>
+#include <retort/distributed/ranks.h>
+#include <retort/distributed/whole_batch.h>
 #include <retort/errors.h>
 #include <retort/losses/crd.h>
 #include <retort/losses/criterion.h>

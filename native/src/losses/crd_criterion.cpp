@@ -1,11 +1,13 @@
 // crd_loss as a part of training steps, with its embeddings and memories.
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/linalg_vector_norm.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros.h>
 #include <c10/util/accumulate.h>
+#include <retort/distributed/whole_batch.h>
 #include <retort/losses/crd.h>
 #include <retort/memory/contrast_memory.h>
 #include <torch/nn/modules/linear.h>
@@ -82,18 +84,21 @@ class CrdCriterion final : public Criterion {
   void draw(const CriterionBatch& batch) override {
     if (batch.contrast.defined()) return;
     if (!key_.defined()) key_ = at::empty({}, z_student_.buffer().options().dtype(at::kLong));
-    key_.random_();
+    // By the same key all ranks draw what one process would.
+    if (!batch.whole || batch.whole->is_first_rank()) key_.random_();
+    if (batch.whole) key_.copy_(batch.whole->of_first(key_));
   }
 
   at::Tensor forward(const CriterionInput& input) override {
     const at::Tensor student = embed(student_embedding_, input.student.at(0));
     const at::Tensor teacher = embed(teacher_embedding_, input.teacher.at(0));
-    indices_ = options_.queue == 0 ? input.indices : next_rows(student);
+    whole_ = input.whole;
     student_ = student.detach();
     teacher_ = teacher.detach();
+    const at::Tensor own = options_.queue == 0 ? input.indices : next_rows(student);
     // The queue's positives are this batch's own embeddings, which must be there to be compared with.
-    if (options_.queue > 0) update_memories(0);
-    const at::Tensor contrast = input.contrast.defined() ? input.contrast : drawn();
+    if (options_.queue > 0) update_memories(own, 0);
+    const at::Tensor contrast = input.contrast.defined() ? input.contrast : drawn(own);
     // Values are checked only where that does not wait for a device.
     contrast.is_cpu() ? check_contrast("crd_loss", contrast, student, rows())
                       : check_contrast_fits("crd_loss", contrast, student);
@@ -104,13 +109,17 @@ class CrdCriterion final : public Criterion {
         options_.temperature);
   }
 
-  void after_step(const CriterionInput& /*input*/) override {
+  void after_step(const CriterionInput& input) override {
     if (options_.queue == 0) {
-      update_memories(options_.momentum);
+      update_memories(input.indices, options_.momentum);
     } else {
-      oldest_.add_(indices_.size(0)).remainder_(options_.queue);
+      oldest_.add_(whole_ ? whole_->samples() : student_.size(0)).remainder_(options_.queue);
     }
+    whole_ = nullptr;
   }
+
+  // Memories and Z are computed from the whole batch.
+  std::vector<at::Tensor> buffers_of_own_batch() const override { return {}; }
 
   void snapshot() override {
     const at::NoGradGuard no_grad;
@@ -177,29 +186,37 @@ class CrdCriterion final : public Criterion {
 
   int64_t rows() const { return student_memory_->embeddings().size(0); }
 
-  /// The queue's rows that the batch's embeddings replace.
+  /// The queue's rows that the embeddings of this part of the batch replace.
   at::Tensor next_rows(const at::Tensor& embeddings) const {
-    const int64_t batch = embeddings.size(0);
+    const int64_t part = embeddings.size(0);
+    const int64_t batch = whole_ ? whole_->samples() : part;
     RETORT_CHECK_AS(
         ShapeError, batch <= rows(), "crd_loss: batch must be at most the queue's ", rows(), " rows (got ", batch, ")");
     // Module::to(dtype) converts even this buffer.
-    const at::Tensor first = oldest_.to(at::kLong);
-    return (at::arange(batch, first.options()) + first).remainder(rows());
+    const at::Tensor first = oldest_.to(at::kLong) + (whole_ ? whole_->first() : 0);
+    return (at::arange(part, first.options()) + first).remainder(rows());
   }
 
-  at::Tensor drawn() {
+  /// @param own the samples' rows
+  at::Tensor drawn(const at::Tensor& own) {
     RETORT_CHECK(key_.defined(), "crd_loss: draw must be called before forward (got nothing drawn)");
-    if (indices_.is_cpu()) check_rows("crd_loss", "indices", indices_, 1, rows());
-    if (!classes_) return draw_uniformly(indices_, rows(), options_.negatives, key_);
-    classes_->move_to(indices_.device());  // where they stay
-    return draw_by_class(indices_, *classes_, options_.negatives, options_.relaxed, key_);
+    if (own.is_cpu()) check_rows("crd_loss", "indices", own, 1, rows());
+    if (!classes_) return draw_uniformly(own, rows(), options_.negatives, key_);
+    classes_->move_to(own.device());  // where they stay
+    return draw_by_class(own, *classes_, options_.negatives, options_.relaxed, key_);
   }
 
-  void update_memories(double momentum) {
-    const auto update = [&](ContrastMemory& memory, const at::Tensor& embeddings) {
+  /// Of all ranks, whose memories stay the same.
+  at::Tensor of_whole_batch(const at::Tensor& part) const { return whole_ ? whole_->gather(part) : part; }
+
+  /// @param own the samples' rows
+  void update_memories(const at::Tensor& own, double momentum) {
+    const at::Tensor indices = of_whole_batch(own);
+    const auto update = [&](ContrastMemory& memory, const at::Tensor& part) {
+      const at::Tensor embeddings = of_whole_batch(part);
       // The step knows its rows, and finds what is not finite in the loss.
-      return indices_.is_cpu() ? memory.update(indices_, embeddings, momentum)
-                               : memory.unchecked_update(indices_, embeddings, momentum);
+      return indices.is_cpu() ? memory.update(indices, embeddings, momentum)
+                              : memory.unchecked_update(indices, embeddings, momentum);
     };
     const MemoryRows student = update(*student_memory_, student_);
     if (before_) before_->student.push_back(student);
@@ -214,7 +231,11 @@ class CrdCriterion final : public Criterion {
     const double before = known.value();
     if (before != 0 && options_.z != CrdZ::kMovingAverage) return before;
     const at::NoGradGuard no_grad;
-    const double estimate = crd_z(embeddings, memory.embeddings(), contrast, options_.temperature);
+    double estimate = crd_z(embeddings, memory.embeddings(), contrast, options_.temperature);
+    if (whole_) {
+      const double part = static_cast<double>(embeddings.size(0)) / static_cast<double>(whole_->samples());
+      estimate = whole_->sum(at::full({}, estimate * part, embeddings.options().dtype(at::kDouble))).item<double>();
+    }
     const double z = before == 0 ? estimate : options_.z_momentum * before + (1 - options_.z_momentum) * estimate;
     const double rounded = at::scalar_tensor(z, at::kDouble).to(known.buffer().scalar_type()).item<double>();
     check_positive<NonFiniteError>("crd_loss", name, rounded);
@@ -233,8 +254,8 @@ class CrdCriterion final : public Criterion {
   std::optional<ClassTable> classes_;
   /// Decides what the next batch's negatives are.
   at::Tensor key_;
-  /// The memories' rows and the embeddings of the batch whose step is under way.
-  at::Tensor indices_;
+  /// Of the step under way: the batch of all ranks, if there are several, and the embeddings.
+  const WholeBatch* whole_ = nullptr;
   at::Tensor student_;
   at::Tensor teacher_;
   std::optional<Before> before_;

@@ -2,6 +2,7 @@
 #include <c10/util/Type.h>
 #include <retort/losses/criterion.h>
 
+#include <algorithm>
 #include <typeinfo>
 
 #include "tensor/remember.h"
@@ -32,6 +33,18 @@ void Criterion::restore() {
 }
 
 void Criterion::after_step(const CriterionInput& /*input*/) {}
+
+std::optional<double> Criterion::divisor(const CriterionBatch& batch) const {
+  return static_cast<double>(batch.samples);
+}
+
+std::vector<at::Tensor> Criterion::buffers_of_own_batch() const {
+  std::vector<at::Tensor> own = buffers();
+  own.erase(
+      std::remove_if(own.begin(), own.end(), [](const at::Tensor& buffer) { return !buffer.is_floating_point(); }),
+      own.end());
+  return own;
+}
 
 std::optional<double> Criterion::temperature() const {
   return std::nullopt;

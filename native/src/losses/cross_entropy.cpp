@@ -64,6 +64,10 @@ class CrossEntropyCriterion final : public LogitsCriterion {
 
   bool applies(const CriterionBatch& batch) const override { return any_counts(batch, options_.class_weights); }
 
+  std::optional<double> divisor(const CriterionBatch& batch) const override {
+    return sum_of_weights(batch, options_.class_weights);
+  }
+
  private:
   LossWithGradients compute(const CriterionInput& input, bool gradient) override {
     const at::Tensor& student = input.logits_student;

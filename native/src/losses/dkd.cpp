@@ -68,6 +68,8 @@ class DkdCriterion final : public LogitsCriterion {
 
   bool applies(const CriterionBatch& batch) const override { return any_counts(batch); }
 
+  std::optional<double> divisor(const CriterionBatch& batch) const override { return sum_of_weights(batch); }
+
  private:
   LossWithGradients compute(const CriterionInput& input, bool gradient) override {
     check_logits(kName, input.logits_student, input.logits_teacher);

@@ -52,6 +52,11 @@ class KdCriterion final : public LogitsCriterion {
     return options_.target == KdTarget::kLogits ? std::optional(options_.temperature) : std::nullopt;
   }
 
+  std::optional<double> divisor(const CriterionBatch& batch) const override {
+    return batch.weights.defined() ? std::optional(batch.weights.sum(at::kDouble).item<double>())
+                                   : Criterion::divisor(batch);
+  }
+
  private:
   LossWithGradients compute(const CriterionInput& input, bool gradient) override {
     check_logits("kd_loss", input.logits_student, input.logits_teacher);

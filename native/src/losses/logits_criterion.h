@@ -19,6 +19,9 @@ inline std::optional<at::Tensor> if_defined(const at::Tensor& tensor) {
 /// @param class_weights one for each class, or empty
 bool any_counts(const CriterionBatch& batch, const std::vector<double>& class_weights = {});
 
+/// The sum of the weights of samples that count, each times that of its class.
+double sum_of_weights(const CriterionBatch& batch, const std::vector<double>& class_weights = {});
+
 /// A loss of the student's logits alone, whose gradient is computed with it: a backward pass may as well begin at the
 /// logits, which spares it a node.
 class LogitsCriterion : public Criterion {

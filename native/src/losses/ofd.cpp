@@ -2,6 +2,7 @@
 #include <ATen/ops/special_erfcx.h>
 #include <ATen/ops/special_ndtr.h>
 #include <ATen/ops/where.h>
+#include <retort/distributed/whole_batch.h>
 #include <retort/losses/ofd.h>
 #include <torch/library.h>
 #include <torch/nn/init.h>
@@ -27,6 +28,8 @@ namespace nn = torch::nn;
 
 /// The official code's bound: below it, a channel is hardly ever negative and its margin -3 gamma.
 constexpr double kSmallestProbability = 0.001;
+/// What the official code adds to the number of negatives, so that the margin is 0 where there is none.
+constexpr double kSmallestCount = 1e-6;
 /// From here on, four terms of an asymptotic series in 1 / z^2 are exact to 1e-10.
 constexpr double kLargeZ = 50;
 
@@ -69,9 +72,13 @@ at::Tensor unchecked_ofd_loss(
   return std::get<0>(forward.call(student, teacher, margin.detach(), static_cast<int64_t>(reduction), {}));
 }
 
-at::Tensor unchecked_ofd_batch_margin(const at::Tensor& teacher) {
-  static const auto margin = find_operator<decltype(ofd_batch_margin)>("retort::_ofd_batch_margin");
-  return margin.call(teacher.detach()).to(teacher.scalar_type());
+/// The mean of each channel's negatives, over all ranks if there are several.
+/// @param whole null if there is one process
+at::Tensor unchecked_ofd_batch_margin(const at::Tensor& teacher, const WholeBatch* whole = nullptr) {
+  static const auto negatives = find_operator<decltype(ofd_batch_margin)>("retort::_ofd_negatives");
+  at::Tensor sums_and_counts = negatives.call(teacher.detach());
+  if (whole) sums_and_counts = whole->sum(sums_and_counts);
+  return (sums_and_counts.select(0, 0) / (sums_and_counts.select(0, 1) + kSmallestCount)).to(teacher.scalar_type());
 }
 
 void check_maps_of_layer(const at::Tensor& student, const at::Tensor& teacher) {
@@ -154,11 +161,15 @@ class OfdCriterion final : public Criterion {
       const at::Tensor student = connectors_->ptr<Connector>(i)->forward(input.student[i]);
       check_maps_of_layer(student, input.teacher[i]);
       const at::Tensor teacher = at_size_of(student, input.teacher[i].to(student.scalar_type()));
-      const at::Tensor margin = margins_.empty() ? unchecked_ofd_batch_margin(teacher) : margins_[i];
+      const at::Tensor margin = margins_.empty() ? unchecked_ofd_batch_margin(teacher, input.whole) : margins_[i];
       const at::Tensor loss = unchecked_ofd_loss(student, teacher, margin, reduction_);
       losses.push_back(loss * weight(i, input.student.size()));
     }
     return sum(losses);
+  }
+
+  std::optional<double> divisor(const CriterionBatch& batch) const override {
+    return reduction_ == OfdReduction::kSum ? std::nullopt : Criterion::divisor(batch);
   }
 
  private:
@@ -256,7 +267,8 @@ TORCH_LIBRARY_FRAGMENT(retort, m) {
   m.def(
       "_ofd_forward(Tensor student, Tensor teacher, Tensor margin, int reduction, bool[2] gradients) "
       "-> (Tensor, Tensor[])");
-  m.def("_ofd_batch_margin(Tensor teacher) -> Tensor");
+  // float64 [2, channels]: the sum and the number of each channel's negatives.
+  m.def("_ofd_negatives(Tensor teacher) -> Tensor");
 }
 
 }  // namespace retort

@@ -32,4 +32,6 @@ NonFiniteError::~NonFiniteError() = default;
 
 FileError::~FileError() = default;
 
+RankError::~RankError() = default;
+
 }  // namespace retort

@@ -1,5 +1,6 @@
 #include "train/backward.h"
 
+#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
@@ -25,6 +26,12 @@ at::Tensor Backward::add(const BoundLoss& loss, const CriterionInput& input, int
   if (value.dim() > 0) value = value.reshape({});
   begin_at(value, given_.scalar(factor, value.scalar_type()));
   return value;
+}
+
+void Backward::add_nothing(const CriterionInput& input) {
+  has_loss_ = true;
+  begin_at(input.logits_student, at::zeros_like(input.logits_student));
+  for (const at::Tensor& tap : input.student) begin_at(tap, at::zeros_like(tap));
 }
 
 void Backward::begin_at(const at::Tensor& tensor, at::Tensor gradient) {

@@ -22,6 +22,9 @@ class Backward {
   /// @param factor the place of its root's gradient
   at::Tensor add(const BoundLoss& loss, const CriterionInput& input, int64_t factor);
 
+  /// For a loss of other ranks, which does not apply to the part of this one: the pass goes where theirs go.
+  void add_nothing(const CriterionInput& input);
+
   /// The gradients of the sum of all losses times their factors; undefined where no loss depends on a parameter.
   Gradients run(const std::vector<at::Tensor>& parameters) const;
 

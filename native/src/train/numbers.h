@@ -51,6 +51,8 @@ class FoundNumbers {
   void put_no_loss(int64_t place);
   /// Of the losses times their weights, which are float64 on the device, from a place on.
   void put_total(const at::Tensor& weights, int64_t first);
+  /// Where the losses are, float64 [losses].
+  const at::Tensor& losses() const { return of_losses_; }
   /// Where the gradients' norms belong.
   const at::Tensor& norms() const { return norms_; }
   /// Where the number of correct samples belongs, float64 [].

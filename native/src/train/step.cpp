@@ -35,17 +35,6 @@ std::vector<at::Tensor> select(const std::vector<at::Tensor>& features, const st
   return selected;
 }
 
-CriterionInput input_of(const BoundLoss& loss, const Batch& batch, const Taught& taught, const NetworkOutput& learned) {
-  CriterionInput input = {criterion_batch(batch), select(learned.features, loss.student_taps), {}, learned.logits, {}};
-  if (loss.blend) input.logits_teacher = taught.blends[*loss.blend];
-  if (loss.teacher) {
-    const NetworkOutput& output = taught.outputs[*loss.teacher];
-    input.teacher = select(output.features, loss.teacher_taps);
-    input.logits_teacher = output.logits;
-  }
-  return input;
-}
-
 void check_finite(const std::string& what, double loss) {
   RETORT_CHECK_AS(
       NonFiniteError, std::isfinite(loss), kName, ": ", what, " must be finite (got ", without_sign_of_nan(loss), ")");
@@ -59,14 +48,20 @@ void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
   const Stopwatch watch;
   settle();
   rethrow_failure();
-  Attempt attempt = take(batch);
+  Attempt attempt;
   try {
+    attempt = take(batch);
     if (!replay(batch, attempt)) perform(attempt, staging.on_device(batch), /*records=*/false);
-  } catch (const NonFiniteError&) {
-    attempt.error = std::current_exception();
-  } catch (...) {
-    graph.forget_batches();
-    throw;
+  } catch (const std::exception& error) {
+    // What numbers of the whole batch say is known on all ranks.
+    const bool is_known = !ranks || (attempt.is_read && !attempt.has_finite_gradients);
+    if (is_known && dynamic_cast<const NonFiniteError*>(&error)) {
+      attempt.error = std::current_exception();
+    } else {
+      if (ranks) ranks->fail(message_of(error));
+      graph.forget_batches();
+      throw;
+    }
   }
   if (device.is_cpu()) attempt.result.nanoseconds = watch.nanoseconds();
   if (options.late_results) {
@@ -88,7 +83,7 @@ void TrainingStep::Impl::perform(Attempt& attempt, Batch batch, bool records) {
   Work work;
   work.batch = std::move(batch);
   learn(attempt, work);
-  agree(work);
+  agree(attempt, work);
   decide(attempt, work, records);
   // Last, since nothing in it can fail.
   const at::NoGradGuard no_gradients;
@@ -109,6 +104,7 @@ Attempt TrainingStep::Impl::take(const Batch& batch) {
   for (size_t i = 0; i < teachers.size(); ++i) attempt.result.teacher_formats.push_back(teachers[i].format().next());
   attempt.result.learning_rate = learning_rate();
   attempt.updates = accumulation.count() + 1 == options.accumulate;
+  if (ranks) meet(batch, attempt);
 
   // What is kept for the next time must be as good in any mode of the caller's.
   const c10::InferenceMode no_inference(false);
@@ -116,6 +112,7 @@ Attempt TrainingStep::Impl::take(const Batch& batch) {
   attempt.transaction.join(random_participant);
   teachers.begin(batch, now.teachers, attempt.transaction);
   for (const BoundLoss& loss : now.losses) attempt.transaction.join(*loss.participant);
+  if (ranks) ranks->begin(buffers_of_own_batch());
 
   const CriterionBatch of_criteria = criterion_batch(batch);
   for (const BoundLoss& loss : now.losses) {
@@ -128,6 +125,7 @@ Attempt TrainingStep::Impl::take(const Batch& batch) {
 
 void TrainingStep::Impl::learn(Attempt& attempt, Work& work) {
   const BoundStage& now = stage();
+  const BatchNormOfAllRanks shared(ranks ? ranks->batch_norm() : nullptr);
   const Taught taught = teachers.teach(work.batch, now.teachers, now.blends, attempt.transaction);
   const Stopwatch watch;
   const NetworkOutput learned = outputs_of_student(work.batch.images);
@@ -141,8 +139,11 @@ void TrainingStep::Impl::learn(Attempt& attempt, Work& work) {
       found.put_loss(place, backward.add(now.losses[i], work.inputs.back(), factor_place(place)));
     } else {
       found.put_no_loss(place);
+      // BatchNorms wait for the backward passes of all ranks.
+      if (ranks && ranks->batch_norm() && ranks->applies_anywhere(place)) backward.add_nothing(work.inputs.back());
     }
   }
+  if (ranks) ranks->begin_backward(progress.stage);
   work.gradients = backward.run(now.optimizer->parameters());
   attempt.student_nanoseconds = watch.nanoseconds();
 
@@ -152,10 +153,13 @@ void TrainingStep::Impl::learn(Attempt& attempt, Work& work) {
   } else {
     found.correct_samples().zero_();
   }
-  if (loss_scale.is_used()) work.gradients = times(std::move(work.gradients), given.scalar(kInverseScale, at::kDouble));
 }
 
-void TrainingStep::Impl::agree(Work& /*work*/) {}
+void TrainingStep::Impl::agree(Attempt& attempt, Work& work) {
+  const at::NoGradGuard no_gradients;
+  if (ranks) work.gradients = ranks->agree(attempt.result.stage, work.gradients, found);
+  if (loss_scale.is_used()) work.gradients = times(std::move(work.gradients), given.scalar(kInverseScale, at::kDouble));
+}
 
 void TrainingStep::Impl::decide(Attempt& attempt, Work& work, bool records) {
   const at::NoGradGuard no_gradients;
@@ -183,6 +187,10 @@ void TrainingStep::Impl::decide(Attempt& attempt, Work& work, bool records) {
     // What is cached stays, so that the step must have succeeded before.
     read(attempt);
     teachers.cache_outputs(now.teachers);
+  }
+  if (ranks) {
+    ranks->vote();
+    attempt.result.waiting_nanoseconds = ranks->waiting_nanoseconds();
   }
 }
 
@@ -214,6 +222,7 @@ void TrainingStep::Impl::read(Attempt& attempt) {
     squares += norm * norm;
   }
   result.gradient_norm = std::sqrt(squares);
+  attempt.has_finite_gradients = true;
 }
 
 void TrainingStep::Impl::close(Attempt attempt) {
@@ -276,10 +285,23 @@ void TrainingStep::Impl::send_numbers(const Attempt& attempt) {
     const double weight = now.losses[i].weight_at(progress.steps_of_stage);
     const auto place = static_cast<int64_t>(i);
     number[kWeights + place] = weight;
-    number[factor_place(place)] = weight * scale / static_cast<double>(options.accumulate);
+    const double share = ranks ? ranks->share_of(place) : 1.0;
+    number[factor_place(place)] = share * weight * scale / static_cast<double>(options.accumulate);
   }
   given.send();
   found.begin(static_cast<int64_t>(now.losses.size()), static_cast<int64_t>(now.optimizer->names().size()));
+}
+
+CriterionInput TrainingStep::Impl::input_of(
+    const BoundLoss& loss, const Batch& batch, const Taught& taught, const NetworkOutput& learned) const {
+  CriterionInput input = {criterion_batch(batch), select(learned.features, loss.student_taps), {}, learned.logits, {}};
+  if (loss.blend) input.logits_teacher = taught.blends[*loss.blend];
+  if (loss.teacher) {
+    const NetworkOutput& output = taught.outputs[*loss.teacher];
+    input.teacher = select(output.features, loss.teacher_taps);
+    input.logits_teacher = output.logits;
+  }
+  return input;
 }
 
 NetworkOutput TrainingStep::Impl::outputs_of_student(const at::Tensor& raw) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -12,6 +13,8 @@
 #include <utility>
 #include <vector>
 
+#include "distributed/batch_norm.h"
+#include "distributed/store.h"
 #include "io/checkpoint_file.h"
 #include "models/network_state.h"
 #include "models/preprocessor.h"
@@ -25,6 +28,7 @@
 #include "train/start_order.h"
 #include "train/step_graph.h"
 #include "train/step_numbers.h"
+#include "train/step_ranks.h"
 #include "train/teachers.h"
 #include "train/transaction.h"
 
@@ -39,10 +43,6 @@ struct Progress {
   /// Updates in this stage.
   int64_t steps_of_stage = 0;
 };
-
-inline CriterionBatch criterion_batch(const Batch& batch) {
-  return {batch.labels, batch.indices, batch.contrast, batch.weights};
-}
 
 /// A batch on its way through a step, until it is closed.
 struct Attempt {
@@ -60,6 +60,7 @@ struct Attempt {
   /// Whether the numbers are in the result, and whether the losses among them are finite.
   bool is_read = false;
   bool has_finite_losses = false;
+  bool has_finite_gradients = false;
   /// What went wrong with the numbers before they were all there.
   std::exception_ptr error;
 };
@@ -78,15 +79,17 @@ struct Work {
 
 /// What a training step is made of. The acts of a step are in step.cpp, the rest in files called step_….cpp.
 struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Impl> {
-  explicit Impl(TrainingStepOptions given);
+  Impl(TrainingStepOptions given, const PlaceAmongRanks& place);
 
   void run(const Batch& batch, StepResult& result);
   bool finish(StepResult& result);
   /// Copies what TrainingStep::save writes.
   /// @param function the caller's name, for error messages
   Checkpoint copy_state(const char* function, const std::string& note);
-  /// TrainingStep::load of what was read.
+  /// TrainingStep::load.
+  /// @param read returns what was saved; called on the first rank only
   /// @param name of the file, for error messages
+  std::string load(const std::function<Checkpoint()>& read, const std::string& name);
   std::string resume(Checkpoint checkpoint, const std::string& name);
   std::unique_lock<std::mutex> settle_and_lock(const Network& network, bool waits) override;
 
@@ -94,18 +97,25 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
 
   Attempt take(const Batch& batch);
   void learn(Attempt& attempt, Work& work);
-  void agree(Work& work);
+  void agree(Attempt& attempt, Work& work);
   void decide(Attempt& attempt, Work& work, bool records);
   void close(Attempt attempt);
 
   /// Requires a batch that fits; returns how many samples have a label. In step_batch.cpp.
   int64_t check(const Batch& batch) const;
+  CriterionBatch criterion_batch(const Batch& batch) const;
+  /// Begins the step on all ranks, whose whole batch the attempt is then of.
+  void meet(const Batch& batch, Attempt& attempt);
+  /// The buffers that the step changes by this rank's part of the batch alone.
+  std::vector<at::Tensor> buffers_of_own_batch() const;
   /// What a step starts on its device: learn, agree, decide and the update.
   /// @param batch on the device
   /// @param records whether a CUDA graph is made of it
   void perform(Attempt& attempt, Batch batch, bool records);
   /// Sends the device the weights of the losses and so on.
   void send_numbers(const Attempt& attempt);
+  CriterionInput input_of(
+      const BoundLoss& loss, const Batch& batch, const Taught& taught, const NetworkOutput& learned) const;
   NetworkOutput outputs_of_student(const at::Tensor& raw);
   /// Waits for the numbers, and checks them.
   /// @throws NonFiniteError if one is not finite
@@ -144,6 +154,18 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   torch::OrderedDict<std::string, at::Tensor> state(int64_t at_stage) const;
   /// Student and teachers, as far as they are here, by what checkpoints call them.
   std::vector<std::pair<std::string, Network*>> networks() const;
+  /// Whether this process writes and reads files for all ranks.
+  bool is_first_rank() const { return !ranks || ranks->rank() == 0; }
+  /// Calls what all ranks do together, and tells them if it fails on this one.
+  template <typename Call>
+  auto together(const Call& call) {
+    try {
+      return call();
+    } catch (const std::exception& error) {
+      if (ranks) ranks->fail(message_of(error));
+      throw;
+    }
+  }
   /// Whether numbers are read as soon as they are computed, since that costs nothing.
   bool reads_at_once() const { return device.is_cpu() && !options.late_results; }
 
@@ -172,6 +194,9 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   Progress progress;
   LossScale loss_scale;
   FormatChoice student_format;
+
+  /// Null if there is one process.
+  std::unique_ptr<StepRanks> ranks;
 
   // Who takes part in a transaction beside teachers and criteria:
   NetworkParticipant student_participant;

@@ -1,4 +1,7 @@
-// What a training step requires of a batch.
+// What a training step requires of a batch, and tells other ranks and criteria about it.
+#include <utility>
+
+#include "io/checksum.h"
 #include "tensor/check.h"
 #include "tensor/labels.h"
 #include "train/step.h"
@@ -7,6 +10,7 @@ namespace retort {
 namespace {
 
 constexpr const char* kName = "TrainingStep";
+constexpr int64_t kStepsBetweenChecksums = 100;
 
 /// Requires rows of a data set for each sample of the batch.
 void check_rows_of_batch(const char* argument, const at::Tensor& rows, int64_t rank, int64_t batch) {
@@ -16,6 +20,16 @@ void check_rows_of_batch(const char* argument, const at::Tensor& rows, int64_t r
   RETORT_CHECK_AS(
       ShapeError, rows.dim() == rank && rows.size(0) == batch, kName, ": ", argument, " must be of rank ", rank,
       " with the batch of ", batch, " first (got ", rows.sizes(), ")");
+}
+
+/// Of the bytes of tensors.
+uint64_t checksum_of(const std::vector<at::Tensor>& tensors) {
+  uint64_t sum = 0;
+  for (const at::Tensor& tensor : tensors) {
+    const at::Tensor dense = tensor.detach().cpu().contiguous();
+    sum = checksum({static_cast<const char*>(dense.const_data_ptr()), dense.nbytes()}, sum);
+  }
+  return sum;
 }
 
 }  // namespace
@@ -37,6 +51,42 @@ int64_t TrainingStep::Impl::check(const Batch& batch) const {
   const CriterionBatch of_criteria = criterion_batch(batch);
   for (const BoundLoss& loss : now.losses) loss.criterion->check_batch(of_criteria);
   return labeled;
+}
+
+CriterionBatch TrainingStep::Impl::criterion_batch(const Batch& batch) const {
+  return {batch.labels,  batch.indices,        batch.contrast,
+          batch.weights, batch.images.size(0), ranks && ranks->has_met() ? &ranks->batch() : nullptr};
+}
+
+void TrainingStep::Impl::meet(const Batch& batch, Attempt& attempt) {
+  StepRanks::Part part = {StepRanks::Call::kRun, progress.steps, progress.stage, accumulation.count()};
+  part.samples = attempt.result.samples;
+  part.labeled = attempt.result.labeled;
+  const CriterionBatch of_criteria = criterion_batch(batch);
+  for (const BoundLoss& loss : stage().losses) {
+    const bool applies = loss.criterion->applies(of_criteria);
+    part.divisors.push_back(applies ? loss.criterion->divisor(of_criteria) : 0.0);
+  }
+  if (progress.steps % kStepsBetweenChecksums == 0) part.checksum = checksum_of(stage().optimizer->parameters());
+  ranks->meet(part);
+  attempt.result.samples = ranks->batch().samples();
+  attempt.result.labeled = ranks->labeled();
+}
+
+std::vector<at::Tensor> TrainingStep::Impl::buffers_of_own_batch() const {
+  std::vector<at::Tensor> own;
+  const auto add = [&](const std::vector<at::Tensor>& buffers) {
+    std::copy_if(buffers.begin(), buffers.end(), std::back_inserter(own), [](const at::Tensor& buffer) {
+      return buffer.is_floating_point() && buffer.numel() > 0;
+    });
+  };
+  add(options.student->buffers());
+  for (size_t place : stage().teachers) {
+    const TeacherOptions& teacher = options.teachers[place];
+    if (teacher.network && teacher.batch_norm == TeacherBatchNorm::kTraining) add(teacher.network->buffers());
+  }
+  for (const BoundLoss& loss : stage().losses) add(loss.criterion->buffers_of_own_batch());
+  return own;
 }
 
 }  // namespace retort

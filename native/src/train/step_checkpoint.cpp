@@ -152,6 +152,17 @@ class Reader {
   size_t taken_ = 0;
 };
 
+/// Of the first rank's random state there is kRandomName.
+std::string random_name(int64_t rank) {
+  return c10::str(kRandomName, '.', rank);
+}
+
+at::Tensor random_state_of(c10::Device device) {
+  at::Generator generator = at::globalContext().defaultGenerator(device);
+  const std::lock_guard<std::mutex> lock(generator.mutex());
+  return generator.get_state();
+}
+
 /// The tensors that a step changes: its state at a stage, and what it is silent about because users need not see it.
 torch::OrderedDict<std::string, at::Tensor> changing(
     const TrainingStepOptions& options, torch::OrderedDict<std::string, at::Tensor> state) {
@@ -188,8 +199,9 @@ Checkpoint TrainingStep::Impl::copy_state(const char* function, const std::strin
       note.size() <= kMostNoteBytes, function, ": note must be of at most ", kMostNoteBytes, " bytes (got ",
       note.size(), ")");
   Checkpoint checkpoint{configuration, Tensors()};
-  {
-    const auto lock = lock_settled();
+  const auto lock = lock_settled();
+  together([&] {
+    if (ranks) ranks->meet({StepRanks::Call::kSave, progress.steps, progress.stage, accumulation.count()});
     const auto add = [&](const std::string& name, const at::Tensor& value) {
       checkpoint.tensors.insert(name, value.detach().to(at::kCPU, /*non_blocking=*/false, /*copy=*/true));
     };
@@ -216,12 +228,32 @@ Checkpoint TrainingStep::Impl::copy_state(const char* function, const std::strin
       checkpoint.tensors.insert(
           kLossScaleName, at::tensor({loss_scale.factor(), loss_scale.good_batches()}, at::kLong));
     }
-    at::Generator random = at::globalContext().defaultGenerator(device);
-    const std::lock_guard<std::mutex> random_lock(random.mutex());
-    checkpoint.tensors.insert(kRandomName, random.get_state());
-  }
+    const at::Tensor random = random_state_of(device);
+    checkpoint.tensors.insert(kRandomName, random);
+    if (ranks) {
+      const at::Tensor all = ranks->gather(random);
+      checkpoint.tensors[kRandomName] = all[0].clone();
+      for (int64_t rank = 1; rank < ranks->size(); ++rank) {
+        checkpoint.tensors.insert(random_name(rank), all[rank].clone());
+      }
+    }
+  });
   if (!note.empty()) checkpoint.tensors.insert(kNoteName, to_tensor(note));
   return checkpoint;
+}
+
+std::string TrainingStep::Impl::load(const std::function<Checkpoint()>& read, const std::string& name) {
+  if (!ranks) return resume(read(), name);
+  return together([&] {
+    std::string bytes;
+    if (is_first_rank()) bytes = packed(read());
+    {
+      const auto lock = lock_settled(/*reads_networks=*/false);
+      ranks->meet({StepRanks::Call::kLoad, 0, 0, 0});
+      bytes = ranks->of_first(bytes);
+    }
+    return resume(parse_checkpoint(kLoad, bytes, name), name);
+  });
 }
 
 std::string TrainingStep::Impl::resume(Checkpoint checkpoint, const std::string& name) {
@@ -252,8 +284,16 @@ std::string TrainingStep::Impl::resume(Checkpoint checkpoint, const std::string&
   }
   at::Generator random = at::globalContext().defaultGenerator(device);
   const std::lock_guard<std::mutex> random_lock(random.mutex());
-  const at::Tensor random_state = reader.take(kRandomName, random.get_state());
-  check_random_state(random, random_state, name);
+  std::vector<at::Tensor> random_states = {reader.take(kRandomName, random.get_state())};
+  for (int64_t rank = 1; reader.has(random_name(rank)); ++rank) {
+    random_states.push_back(reader.take(random_name(rank), random.get_state()));
+  }
+  for (const at::Tensor& state : random_states) check_random_state(random, state, name);
+  // Another number of ranks goes on with random numbers of its own.
+  const auto saved_ranks = static_cast<int64_t>(random_states.size());
+  const bool has_own = !ranks || ranks->rank() == 0 || ranks->size() == saved_ranks;
+  const at::Tensor random_state =
+      has_own ? random_states[static_cast<size_t>(ranks ? ranks->rank() : 0)] : random.get_state();
   LossScale scale = loss_scale;
   if (scale.is_used()) {
     const at::Tensor saved = reader.take(kLossScaleName, at::empty({2}, at::kLong));

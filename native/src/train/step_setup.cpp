@@ -1,5 +1,8 @@
 // What a training step is built of.
 #include <ATen/Context.h>
+#include <ATen/Version.h>
+#include <retort/runtime.h>
+#include <torch/headeronly/version.h>
 
 #include <algorithm>
 #include <cctype>
@@ -7,8 +10,10 @@
 #include <functional>
 #include <optional>
 #include <set>
+#include <sstream>
 #include <string>
 
+#include "io/description.h"
 #include "models/network_state.h"
 #include "tensor/check.h"
 #include "tensor/numbers.h"
@@ -194,6 +199,7 @@ TrainingStepOptions probed(TrainingStepOptions options) {
     if (teacher.network) teacher.network->probe(teacher.preprocessing.input_shape);
   }
   check_stages(stages_of(options));
+  RETORT_CHECK(options.bucket_bytes >= 1, kName, ": bucket_bytes must be at least 1 (got ", options.bucket_bytes, ")");
   const c10::Device device = options.student->tensor_options().device();
   RETORT_CHECK(
       !options.cuda_graph || device.is_cuda(), kName, ": student must be on a GPU for a CUDA graph (got ", device, ")");
@@ -244,6 +250,7 @@ std::vector<std::mutex*> mutexes_of(const TrainingStepOptions& options) {
 /// Why a step with these options can't be a graph; empty if it may.
 std::string obstacle_of(const TrainingStepOptions& options) {
   if (!options.cuda_graph) return "no graph is wanted";
+  if (options.ranks) return "there are several ranks";
   if (options.accumulate > 1) return c10::str("an update takes ", options.accumulate, " batches");
   for (const TeacherOptions& teacher : options.teachers) {
     if (teacher.cache.samples > 0) return c10::str("the ", role_of(teacher), "'s outputs are cached");
@@ -252,9 +259,41 @@ std::string obstacle_of(const TrainingStepOptions& options) {
   return {};
 }
 
+/// What must be the same on all ranks, in lines as a configuration has them.
+std::string description_for_ranks(const TrainingStepOptions& options, const std::string& configuration) {
+  std::ostringstream text;
+  text << describe(
+              "ranks", {{"version", version()},
+                        {"torch_version", std::string(TORCH_VERSION)},
+                        {"cpu_kernels", cpu_kernels()},
+                        {"cpu_capability", std::string(at::get_cpu_capability())},
+                        {"size", options.ranks->size()},
+                        {"batch_norm_over", static_cast<int64_t>(options.batch_norm)},
+                        {"bucket_bytes", options.bucket_bytes},
+                        {"clip_norm", options.clip_norm},
+                        {"skip_non_finite", options.skip_non_finite},
+                        {"late_results", options.late_results}})
+       << '\n';
+  std::vector<Option> shapes;
+  for (const auto& entry : NetworkState::of(*options.student).entries()) {
+    shapes.emplace_back(entry.key().c_str(), c10::str(entry.value().scalar_type(), entry.value().sizes()));
+  }
+  text << describe("student", shapes) << '\n';
+  for (const TeacherOptions& teacher : options.teachers) {
+    if (!teacher.network || teacher.stored_outputs) continue;
+    std::vector<Option> weights;
+    for (const auto& entry : NetworkState::of(*teacher.network).entries()) {
+      weights.emplace_back(entry.key().c_str(), entry.value().detach());
+    }
+    text << describe(("weights_of_" + key_of(teacher)).c_str(), weights) << '\n';
+  }
+  text << configuration;
+  return text.str();
+}
+
 }  // namespace
 
-TrainingStep::Impl::Impl(TrainingStepOptions options_given)
+TrainingStep::Impl::Impl(TrainingStepOptions options_given, const PlaceAmongRanks& place)
     : options(probed(std::move(options_given))),
       student_tensors(options.student->tensor_options()),
       device(student_tensors.device()),
@@ -275,7 +314,11 @@ TrainingStep::Impl::Impl(TrainingStepOptions options_given)
       student_participant(*options.student),
       random_participant(at::globalContext().defaultGenerator(device)),
       graph_participant([this] { graph.roll_back(); }),
-      mutexes_of_networks(mutexes_of(options)) {}
+      mutexes_of_networks(mutexes_of(options)) {
+  if (!options.ranks) return;
+  ranks = std::make_unique<StepRanks>(place, options, description_for_ranks(options, configuration), stages);
+  for (size_t i = 0; i < stages.size(); ++i) ranks->share(state(static_cast<int64_t>(i)));
+}
 
 std::vector<std::pair<std::string, Network*>> TrainingStep::Impl::networks() const {
   std::vector<std::pair<std::string, Network*>> networks = {{"student", options.student.get()}};

@@ -1,5 +1,6 @@
 #include <retort/train/training_step.h>
 
+#include "distributed/store.h"
 #include "io/stream.h"
 #include "runtime/exit_gate.h"
 #include "tensor/check.h"
@@ -17,7 +18,15 @@ constexpr const char* kLoad = "TrainingStep.load";
 TrainingStep::TrainingStep(TrainingStepOptions options) {
   static CallSite site;
   const RunningCall running(site);
-  impl_ = std::make_shared<Impl>(std::move(options));
+  // Of one process there are no ranks.
+  if (options.ranks && options.ranks->size() == 1) options.ranks = nullptr;
+  const PlaceAmongRanks place(options.ranks);
+  try {
+    impl_ = std::make_shared<Impl>(std::move(options), place);
+  } catch (const std::exception& error) {
+    place.refuse(message_of(error));
+    throw;
+  }
   const TrainingStepOptions& built = impl_->options;
   built.student->set_preprocessing(built.preprocessing);
   for (const TeacherOptions& teacher : built.teachers) {
@@ -76,7 +85,8 @@ void TrainingStep::publish() {
 void TrainingStep::save(const std::string& path, const std::string& note) {
   static CallSite site;
   const RunningCall running(site);
-  write_checkpoint(kSave, impl_->copy_state(kSave, note), path);
+  const Checkpoint checkpoint = impl_->copy_state(kSave, note);
+  if (impl_->is_first_rank()) write_checkpoint(kSave, checkpoint, path);
 }
 
 void TrainingStep::save(std::ostream& stream, const std::string& note) {
@@ -85,20 +95,21 @@ void TrainingStep::save(std::ostream& stream, const std::string& note) {
     const RunningCall running(site);
     return packed(impl_->copy_state(kSave, note));
   };
-  write_stream(kSave, stream, pack());
+  const std::string bytes = pack();
+  if (impl_->is_first_rank()) write_stream(kSave, stream, bytes);
 }
 
 std::string TrainingStep::load(const std::string& path) {
   static CallSite site;
   const RunningCall running(site);
-  return impl_->resume(read_checkpoint(kLoad, path), path);
+  return impl_->load([&] { return read_checkpoint(kLoad, path); }, path);
 }
 
 std::string TrainingStep::load(std::istream& stream, const std::string& name) {
-  const std::string bytes = read_stream(kLoad, stream, name);
+  const std::string bytes = impl_->is_first_rank() ? read_stream(kLoad, stream, name) : std::string();
   static CallSite site;
   const RunningCall running(site);
-  return impl_->resume(parse_checkpoint(kLoad, bytes, name), name);
+  return impl_->load([&] { return parse_checkpoint(kLoad, bytes, name); }, name);
 }
 
 const std::vector<int64_t>& TrainingStep::input_shape() const {

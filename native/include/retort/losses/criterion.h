@@ -13,6 +13,8 @@
 
 namespace retort {
 
+class WholeBatch;
+
 /// The shapes of the feature maps that a criterion compares, in the order of its taps and without the batch
 /// dimension, e.g. {64, 8, 8} for a map [B, 64, 8, 8].
 struct FeatureShapes {
@@ -35,6 +37,11 @@ struct CriterionBatch {
   /// [B], the sample weights, at least 0 and not all 0; undefined if all samples have the same weight. Losses without
   /// sample weights ignore them.
   at::Tensor weights;
+  /// B, the number of samples.
+  int64_t samples = 0;
+  /// The batch of all ranks, of which this is the part of one; null if this is all of it, and in `check_batch` and
+  /// `applies`.
+  const WholeBatch* whole = nullptr;
 };
 
 /// The input from which a criterion computes the loss of a batch.
@@ -82,6 +89,16 @@ class RETORT_API Criterion : public torch::nn::Module {
   /// late results, it is also called for a step that will turn out to have failed, and `restore` follows then. If it
   /// throws, the step fails and is rolled back.
   virtual void after_step(const CriterionInput& input);
+
+  /// What the loss was divided by: the number of samples or the sum of their weights. Of the parts of a batch, which
+  /// several ranks have, the loss is the mean of their losses, weighted by this. By default the number of samples. None
+  /// if the loss is a sum over the samples, which is not divided. Ignored if the loss does not apply to the batch.
+  virtual std::optional<double> divisor(const CriterionBatch& batch) const;
+
+  /// The buffers that differ between ranks after a step and become the mean of theirs, such as BatchNorms' running
+  /// statistics; by default all that are floating point. A criterion that computes them from the whole batch leaves
+  /// them out.
+  virtual std::vector<at::Tensor> buffers_of_own_batch() const;
 
   /// The temperature T of a loss that takes the teacher's logits as softmax(logits / T) and in no other way, so that it
   /// may be given those that T softens to any probabilities: see TeacherMean::kProbabilities. By default none.

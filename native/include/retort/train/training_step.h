@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <retort/distributed/ranks.h>
 #include <retort/export.h>
 #include <retort/losses/criterion.h>
 #include <retort/models/network.h>
@@ -16,6 +17,16 @@
 #include <vector>
 
 namespace retort {
+
+/// Whose samples BatchNorms in training mode normalise by, if there are several ranks.
+enum class BatchNormOver {
+  /// Each rank by the samples of its own part of the batch, as PyTorch's DistributedDataParallel does. The running
+  /// statistics are the mean over the ranks.
+  kOwnBatch,
+  /// All ranks by the samples of the whole batch, which gives the results of one process and costs two exchanges for
+  /// each BatchNorm. Holds for native networks, programs and the connectors of OFD.
+  kAllRanks,
+};
 
 /// The options of a training step: its first stage, and what all stages share.
 struct RETORT_API TrainingStepOptions : Stage {
@@ -57,6 +68,13 @@ struct RETORT_API TrainingStepOptions : Stage {
 
   MemoryFormat student_format = MemoryFormat::kDefault;
   Precision student_precision = Precision::kFull;
+
+  /// The processes that train the student together, each with a part of every batch; null for one process. See
+  /// TrainingStep. CUDA graphs do not support several ranks.
+  std::shared_ptr<Ranks> ranks;
+  BatchNormOver batch_norm = BatchNormOver::kOwnBatch;
+  /// Size of the pieces in which gradients are summed over the ranks while further ones are computed, >= 1.
+  int64_t bucket_bytes = 25 << 20;
 };
 
 /// The tensors of one step. They are read, never changed or kept.
@@ -81,7 +99,8 @@ struct RETORT_API Batch {
   std::vector<NetworkOutput> teacher_outputs = {};
 };
 
-/// What one step computed.
+/// What one step computed. With several ranks, the numbers are those of the whole batch, the same on all ranks, but for
+/// times and formats.
 struct RETORT_API StepResult {
   /// The weighted sum of all parts.
   double total = 0.0;
@@ -116,6 +135,8 @@ struct RETORT_API StepResult {
   std::vector<MemoryFormat> teacher_formats;
   /// The duration of the step; with late results on a GPU, that on the device.
   int64_t nanoseconds = 0;
+  /// How long the step waited for other ranks.
+  int64_t waiting_nanoseconds = 0;
 };
 
 /// Trains a student with one or more teachers: teachers forward, student forward, weighted losses, backward, checks,
@@ -142,6 +163,18 @@ struct RETORT_API StepResult {
 /// methods of the networks that read or change weights, wait for the pending step first. While it is pending, its
 /// student, and a teacher whose BatchNorms train, are refused to other steps and to Network::probe().
 ///
+/// With several ranks (TrainingStepOptions::ranks), every rank builds the same step, with networks of the same kind,
+/// and calls run(), save(), checkpoint() and load() as often as all others, each with its own part of the batch. Parts
+/// may differ in size. The student, the criteria and the optimizer start as those of rank 0. Gradients are summed over
+/// the ranks, and every loss is that of the whole batch, so that the parameters stay the same on all ranks, bit for
+/// bit, and agree with those of one process that is given the whole batch, but for rounding and for BatchNorms
+/// (BatchNormOver::kOwnBatch) and layers that draw random numbers.
+///
+/// A step commits on all ranks or on none. If it fails on one rank, the others throw a RankError with the reason, and
+/// the next step runs as usual. If a rank is gone or does not answer within the timeout, all others throw a RankError,
+/// in this step and all later ones; the last checkpoint is then the place to go on from, since a rank that vanishes at
+/// the very end of a step may leave others of which one has committed and another has not.
+///
 /// If a step fails, numbers that other code has drawn from the generator since it began are drawn again. Steps order
 /// their work across streams; methods of the networks do not, so call those in the stream in which the steps run, which
 /// is the default one unless you set another.
@@ -152,6 +185,8 @@ class RETORT_API TrainingStep {
   /// @throws FileError if a cache file is not a cache or belongs to another teacher
   /// @throws c10::ValueError if an option is missing or out of range, a tap does not exist, a network does not return
   ///     logits and features, or nothing is left to train
+  /// @throws RankError if a rank has other options, other networks, another version or another instruction set, or is
+  ///     gone; on all ranks
   explicit TrainingStep(TrainingStepOptions options);
   /// Waits for a pending step. Call finish() before, if you want to know whether it has failed.
   ~TrainingStep();
@@ -166,6 +201,7 @@ class RETORT_API TrainingStep {
   /// @throws FileError if the file of a teacher's cache cannot be read or written, or a row of stored outputs is
   ///     missing or damaged
   /// @throws c10::ValueError if a value of the batch is out of range
+  /// @throws RankError if the step has failed on another rank, or a rank is gone or at another step
   /// @throws c10::Error if LibTorch fails
   void run(const Batch& batch, StepResult& result);
 
@@ -187,6 +223,8 @@ class RETORT_API TrainingStep {
   /// optimizer, accumulated gradients, criteria, a teacher's running statistics if they are updated, random state,
   /// counters and choice of formats. The write is atomic: a previous file stays until the new one is synced. Caches
   /// of teachers' outputs are not part of it.
+  ///
+  /// With several ranks, rank 0 writes; the others call this, too, for their random states.
   /// @param note text of the caller, for example the position in the epoch, which load() returns; at most 1 MiB
   /// @throws FileError if the file cannot be written
   /// @throws c10::ValueError if the note is longer
@@ -205,6 +243,9 @@ class RETORT_API TrainingStep {
   /// Resumes from a checkpoint: on the same machine, with the same number of threads and, if there is one, the same
   /// file of each teacher's cache, the next steps compute the same bits as after save(). A result or an error that
   /// finish() has not reported yet is dropped.
+  ///
+  /// With several ranks, rank 0 reads, and sends the others what it has read. Any number of ranks may resume; as many
+  /// as have saved compute the same bits.
   /// @return the note that was saved; empty if there was none
   /// @throws FileError if the file is missing, damaged, not a checkpoint, of a newer format, or from a step with
   ///     different options (the message names the first difference); nothing has changed then. The published weights

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/Device.h>
+#include <retort/distributed/ranks.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+
+#include "distributed/backend.h"
+#include "distributed/store.h"
+
+namespace retort {
+
+class Group;
+
+/// What the library needs of ranks.
+struct Ranks::Impl : std::enable_shared_from_this<Ranks::Impl> {
+  Impl(Seat own_seat, c10::intrusive_ptr<c10d::Store> own_store, c10::Device own_device, NewBackend* backend);
+  ~Impl();
+
+  const Seat seat;
+  Store store;
+  /// Of the tensors that they exchange.
+  const c10::Device device;
+  NewBackend* const new_backend;
+  /// Number of steps that were built with them; the same on all ranks.
+  std::atomic<int64_t> steps{0};
+
+  /// The calls of Ranks itself.
+  enum class Call : int64_t { kAny, kOfFirst };
+  /// Begins one on all ranks; returns their flags, on the CPU.
+  at::Tensor meet(Call call, bool flag);
+
+  std::mutex mutex;
+  std::unique_ptr<Group> group;
+};
+
+}  // namespace retort

@@ -1,0 +1,216 @@
+#include "train/step_ranks.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+#include <c10/util/StringUtil.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <utility>
+
+#include "distributed/ranks_impl.h"
+#include "tensor/check.h"
+#include "train/configuration.h"
+
+namespace retort {
+namespace {
+
+constexpr const char* kName = "TrainingStep";
+
+/// A loss that is not divided.
+constexpr double kSum = -1;
+
+/// Places in what ranks tell each other before they do something. The divisors of losses follow.
+enum Place : int64_t {
+  kCall,
+  kSteps,
+  kStage,
+  kAccumulated,
+  kSamples,
+  kLabeled,
+  kChecksumHigh,
+  kChecksumLow,
+  kDivisors
+};
+
+/// What must be the same on all ranks.
+constexpr std::array<std::pair<Place, const char*>, 6> kSame = {
+    {{kCall, "call"},
+     {kSteps, "steps"},
+     {kStage, "stage"},
+     {kAccumulated, "accumulated batches"},
+     {kChecksumHigh, "parameters"},
+     {kChecksumLow, "parameters"}}};
+
+std::string shown(Place place, double value) {
+  static constexpr std::array<const char*, 3> kCalls = {"run", "save", "load"};
+  if (place == kCall) return kCalls[static_cast<size_t>(value)];
+  if (place == kChecksumHigh || place == kChecksumLow) return "others";
+  return std::to_string(static_cast<int64_t>(value));
+}
+
+/// @param parts float64 [ranks, places], on the CPU
+void check_same(const at::Tensor& parts) {
+  const double* first = parts.const_data_ptr<double>();
+  for (int64_t rank = 1; rank < parts.size(0); ++rank) {
+    const double* own = first + rank * parts.size(1);
+    for (const auto& [place, name] : kSame) {
+      RETORT_CHECK_AS(
+          RankError, own[place] == first[place], kName, ": ", name, " must be the same on all ranks (got ",
+          shown(place, first[place]), " on rank 0 and ", shown(place, own[place]), " on rank ", rank, ")");
+    }
+  }
+}
+
+size_t most_losses(const std::vector<BoundStage>& stages) {
+  size_t most = 0;
+  for (const BoundStage& stage : stages) most = std::max(most, stage.losses.size());
+  return most;
+}
+
+}  // namespace
+
+PlaceAmongRanks::PlaceAmongRanks(const std::shared_ptr<Ranks>& ranks) : ranks_(ranks) {
+  if (ranks_) number_ = ranks_->impl()->steps++;
+}
+
+std::string PlaceAmongRanks::name() const {
+  return c10::str("step ", number_);
+}
+
+void PlaceAmongRanks::refuse(const std::string& reason) const noexcept {
+  if (!ranks_) return;
+  try {
+    ranks_->impl()->store.set(name() + "/refused", c10::str("Ranks: rank ", ranks_->rank(), " has failed: ", reason));
+  } catch (const std::exception&) {
+    // Then they find out by themselves.
+  }
+}
+
+StepRanks::StepRanks(
+    const PlaceAmongRanks& place, const TrainingStepOptions& options, const std::string& description,
+    const std::vector<BoundStage>& stages)
+    : ranks_(place.ranks()),
+      group_((agree_on(place, description), ranks_->impl()), place.name()),
+      most_losses_(most_losses(stages)),
+      batch_(group_) {
+  if (options.batch_norm == BatchNormOver::kAllRanks) {
+    batch_norm_ = std::make_unique<Group>(ranks_->impl(), place.name() + "/batch norm");
+  }
+  for (const BoundStage& stage : stages) {
+    sums_.push_back(std::make_unique<GradientSums>(group_, stage.optimizer->parameters(), options.bucket_bytes));
+  }
+}
+
+void StepRanks::agree_on(const PlaceAmongRanks& place, const std::string& description) const {
+  Store& store = ranks_->impl()->store;
+  const std::string options = place.name() + "/options";
+  const auto refused = [&] { return store.find(place.name() + "/refused"); };
+  const auto verdict_of = [&](int64_t rank) { return c10::str(place.name(), "/verdict/", rank); };
+  if (ranks_->rank() == 0) store.set(options, description);
+  store.wait_for({options}, refused);
+  std::string verdict;
+  if (const auto difference = find_difference(*store.find(options), description)) {
+    verdict = c10::str(
+        kName, ": ", difference->option, " must be the same on all ranks (got ", difference->own, " on rank 0 and ",
+        difference->other, " on rank ", ranks_->rank(), ")");
+  }
+  store.set(verdict_of(ranks_->rank()), verdict);
+  std::vector<std::string> verdicts;
+  for (int64_t rank = 0; rank < ranks_->size(); ++rank) verdicts.push_back(verdict_of(rank));
+  store.wait_for(verdicts, refused);
+  for (const std::string& one : verdicts) {
+    const std::string text = *store.find(one);
+    RETORT_CHECK_AS(RankError, text.empty(), text);
+  }
+}
+
+void StepRanks::share(const torch::OrderedDict<std::string, at::Tensor>& tensors) {
+  const at::NoGradGuard no_gradients;
+  for (const auto& entry : tensors) {
+    const at::Tensor& own = entry.value();
+    if (own.numel() == 0) continue;
+    const at::Tensor sent = own.to(ranks_->impl()->device).contiguous();
+    group_.send_of_first(sent);
+    if (!sent.is_same(own)) own.copy_(sent);
+  }
+}
+
+void StepRanks::meet(const Part& part) {
+  has_met_ = false;
+  waited_before_ = group_.waited_nanoseconds();
+  group_.renew();
+  if (batch_norm_) batch_norm_->renew();
+  at::Tensor own = at::zeros({kDivisors + static_cast<int64_t>(most_losses_)}, at::kDouble);
+  auto* number = own.mutable_data_ptr<double>();
+  number[kCall] = static_cast<double>(part.call);
+  number[kSteps] = static_cast<double>(part.steps);
+  number[kStage] = static_cast<double>(part.stage);
+  number[kAccumulated] = static_cast<double>(part.accumulated);
+  number[kSamples] = static_cast<double>(part.samples);
+  number[kLabeled] = static_cast<double>(part.labeled);
+  number[kChecksumHigh] = static_cast<double>(part.checksum >> 32);
+  number[kChecksumLow] = static_cast<double>(part.checksum & 0xffffffff);
+  for (size_t i = 0; i < part.divisors.size(); ++i) number[kDivisors + i] = part.divisors[i].value_or(kSum);
+  const at::Tensor parts = group_.gather(own.to(ranks_->impl()->device)).cpu();
+  check_same(parts);
+
+  const auto sums = parts.sum(0);
+  const double* total = sums.const_data_ptr<double>();
+  own_samples_ = part.samples;
+  labeled_ = static_cast<int64_t>(total[kLabeled]);
+  const at::Tensor samples = parts.select(1, kSamples).to(at::kLong).contiguous();
+  batch_.begin({samples.const_data_ptr<int64_t>(), samples.const_data_ptr<int64_t>() + size()});
+  shares_.clear();
+  for (size_t i = 0; i < part.divisors.size(); ++i) {
+    const at::Tensor divisors = parts.select(1, kDivisors + static_cast<int64_t>(i));
+    const bool is_sum = divisors.eq(kSum).any().item<bool>();
+    const double all = total[kDivisors + i];
+    const double divisor = part.divisors[i].value_or(kSum);
+    const double own_share = is_sum ? (divisor == kSum ? 1.0 : 0.0) : all > 0 ? divisor / all : 0.0;
+    shares_.push_back({own_share, divisors.ne(0).any().item<bool>()});
+  }
+  has_met_ = true;
+}
+
+void StepRanks::fail(const std::string& reason) noexcept {
+  for (const auto& sums : sums_) sums->stop();
+  group_.fail(reason);
+  if (batch_norm_) batch_norm_->fail(reason);
+}
+
+void StepRanks::begin(std::vector<at::Tensor> buffers) {
+  means_.begin(std::move(buffers));
+}
+
+Gradients StepRanks::agree(int64_t stage, const Gradients& gradients, FoundNumbers& found) {
+  GradientSums& sums = *sums_[static_cast<size_t>(stage)];
+  sums.send(gradients);
+  // Losses, correct samples, which gradients there are, and what buffers have changed by.
+  const auto losses = static_cast<int64_t>(shares_.size()), parameters = static_cast<int64_t>(gradients.size());
+  at::Tensor known = at::empty({losses + parameters}, at::kDouble);
+  auto* number = known.mutable_data_ptr<double>();
+  for (const Share& share : shares_) *number++ = share.own;
+  for (const at::Tensor& gradient : gradients) *number++ = gradient.defined() ? 1.0 : 0.0;
+  known = known.to(found.losses().device());
+  const at::Tensor of_losses = found.losses() * known.narrow(0, 0, losses);
+  const double part = static_cast<double>(own_samples_) / static_cast<double>(batch_.samples());
+  at::Tensor numbers = at::cat(
+      {of_losses, found.correct_samples().reshape({1}), known.narrow(0, losses, parameters), means_.changes() * part});
+  group_.sum(numbers);
+  found.losses().copy_(numbers.narrow(0, 0, losses));
+  found.correct_samples().copy_(numbers[losses]);
+  means_.apply(numbers.narrow(0, losses + 1 + parameters, means_.count()));
+  Gradients summed = sums.wait();
+  const at::Tensor defined = numbers.narrow(0, losses + 1, parameters).cpu();
+  for (size_t i = 0; i < summed.size(); ++i) {
+    if (!(defined.const_data_ptr<double>()[i] > 0)) summed[i] = at::Tensor();
+  }
+  return summed;
+}
+
+}  // namespace retort
