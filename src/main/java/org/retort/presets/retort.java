@@ -30,6 +30,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort_errors.h",
               "retort/export.h",
               "retort/runtime.h",
+              "retort/distributed/ranks.h",
               "retort/losses/criterion.h",
               "retort/losses/cross_entropy.h",
               "retort/losses/kd.h",
@@ -160,11 +161,19 @@ public class retort implements InfoMapper {
                     "retort::Criterion::restore",
                     "retort::Criterion::after_step",
                     "retort::Criterion::temperature",
+                    "retort::Criterion::divisor",
+                    "retort::Criterion::buffers_of_own_batch",
                     "retort::Criterion::obstacle_to_graph",
                     "retort::CriterionOptions::build",
                     "retort::Schedule::check",
                     "retort::Schedule::description",
                     "retort::Optimizer",
+                    "retort::RanksOptions",
+                    "retort::Ranks::Ranks",
+                    "retort::Ranks::Impl",
+                    "retort::Ranks::impl",
+                    "retort::Ranks::join",
+                    "retort::Ranks::from_environment",
                     "retort::OptimizerOptions::build",
                     "retort::OptimizerOptions::description",
                     "retort::Preprocessing::description",
@@ -217,6 +226,7 @@ public class retort implements InfoMapper {
     listed(map, "TeacherOptions");
     shared(map, "Network");
     shared(map, "Predictor");
+    shared(map, "Ranks");
     shared(map, "Criterion");
     shared(map, "CriterionOptions");
     shared(map, "OptimizerOptions");
@@ -232,6 +242,7 @@ public class retort implements InfoMapper {
     enumeration(map, "ScheduleKind");
     enumeration(map, "MemoryFormat");
     enumeration(map, "Precision");
+    enumeration(map, "BatchNormOver");
     enumeration(map, "TeacherBatchNorm");
     enumeration(map, "FileAccess");
     enumeration(map, "TeacherMean");
