@@ -13,8 +13,8 @@ int64_t check_labels(const char* function, const at::Tensor& labels, int64_t bat
 /// looked at.
 void check_labels_of(const char* function, const at::Tensor& labels, const at::Tensor& logits);
 
-/// Requires weights [batch] of samples, at least 0 and not all 0.
-void check_weights(const char* function, const at::Tensor& weights, int64_t batch);
+/// Requires weights [batch] of samples, at least 0, and returns their sum.
+double check_weights(const char* function, const at::Tensor& weights, int64_t batch);
 
 /// Writes the number of samples whose label has the largest logit, the first of equal ones; -1 is never counted. Does
 /// not wait for the logits' device.

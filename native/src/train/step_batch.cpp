@@ -44,7 +44,11 @@ int64_t TrainingStep::Impl::check(const Batch& batch) const {
       " (got ", sample_of_student.scalar_type(), ")");
   if (batch.indices.defined()) check_rows_of_batch("indices", batch.indices, 1, size);
   if (batch.contrast.defined()) check_rows_of_batch("contrast", batch.contrast, 2, size);
-  if (batch.weights.defined()) check_weights(kName, batch.weights, size);
+  if (batch.weights.defined()) {
+    const double sum = check_weights(kName, batch.weights, size);
+    // The samples that count may be those of another rank.
+    RETORT_CHECK(sum > 0 || ranks, kName, ": weights must not all be 0 (got only 0)");
+  }
   const bool has_labels = batch.labels.defined() || now.has_cross_entropy;
   const int64_t labeled = has_labels ? check_labels(kName, batch.labels, size, classes) : 0;
   teachers.check(batch, now.teachers);

@@ -247,6 +247,13 @@ std::vector<Case> losses() {
       {"kd", with(made<KdOptions>())},
       {"kd_uneven", with(made<KdOptions>()), {5, 3, 3}},
       {"kd_weights", with(made<KdOptions>()), {5, 3, 3}, with_weights},
+      {"weights_of_one_rank",
+       with(made<KdOptions>()),
+       {5, 3, 3},
+       [](Batch& batch) {
+         with_weights(batch);
+         batch.weights.slice(0, 0, 8).zero_();
+       }},
       {"kd_standardised",
        with(made<KdOptions>([](KdOptions& o) { o.target = KdTarget::kStandardisedLogits; })),
        {5, 3}},

@@ -34,8 +34,8 @@ struct CriterionBatch {
   at::Tensor indices;
   /// int64 [B, K+1], rows to contrast with, the positive first.
   at::Tensor contrast;
-  /// [B], the sample weights, at least 0 and not all 0; undefined if all samples have the same weight. Losses without
-  /// sample weights ignore them.
+  /// [B], the sample weights, at least 0 and not all 0, at least on one rank; undefined if all samples have the same
+  /// weight. Losses without sample weights ignore them.
   at::Tensor weights;
   /// B, the number of samples.
   int64_t samples = 0;

@@ -91,7 +91,7 @@ struct RETORT_API Batch {
   /// int64 [B, K+1], rows to contrast with, the positive first; may be undefined if no term needs them.
   at::Tensor contrast;
   /// [B], floating point, the sample weights of the cross-entropy and of losses that support them (KD): at least 0, not
-  /// all 0. Undefined if all samples have the same weight.
+  /// all 0, of several ranks at least on one. Undefined if all samples have the same weight.
   at::Tensor weights = {};
   /// Outputs of teachers for the images, in the order of TrainingStepOptions::teachers; at most one for each. A teacher
   /// whose logits [B, classes] are defined does not run: its features are then given, too, in the order of
