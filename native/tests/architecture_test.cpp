@@ -28,10 +28,11 @@ const std::map<std::string, Folders> kMayInclude = {
     {"kernels/cuda", {"kernels/math", "tensor", "runtime"}},
     {"autograd", {"tensor", "runtime"}},
     {"memory", {"tensor"}},
-    {"losses", {"memory", "models", "tensor", "runtime", "io"}},
+    {"distributed", {"tensor", "runtime"}},
+    {"losses", {"memory", "models", "distributed", "tensor", "runtime", "io"}},
     {"models", {"tensor", "runtime", "io"}},
     {"data", {"tensor", "runtime"}},
-    {"train", {"losses", "models", "tensor", "runtime", "io"}},
+    {"train", {"losses", "models", "distributed", "tensor", "runtime", "io"}},
 };
 
 /// Public headers that are in no folder, by the folder of the source file that belongs to them.
