@@ -84,6 +84,21 @@ std::shared_ptr<Ranks> Ranks::join(const RanksOptions& options) {
       &new_gloo_backend));
 }
 
+std::shared_ptr<Ranks> Ranks::from_environment(RanksOptions options) {
+  const char* rank = std::getenv("RANK");
+  if (!rank) return nullptr;
+  const auto variable = [](const char* name) {
+    const char* value = std::getenv(name);
+    RETORT_CHECK(value, kName, ": ", name, " must be set (got none)");
+    return std::string(value);
+  };
+  options.rank = std::stoll(rank);
+  options.size = std::stoll(variable("WORLD_SIZE"));
+  options.address = variable("MASTER_ADDR");
+  options.port = std::stoll(variable("MASTER_PORT"));
+  return join(options);
+}
+
 int64_t Ranks::rank() const {
   return impl_->seat.rank;
 }
