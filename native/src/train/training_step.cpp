@@ -68,6 +68,13 @@ bool TrainingStep::finish(StepResult& result) {
   return impl_->finish(result);
 }
 
+void TrainingStep::fail(const std::string& reason) {
+  static CallSite site;
+  const RunningCall running(site);
+  const auto lock = impl_->lock_settled(/*reads_networks=*/false);
+  if (impl_->ranks) impl_->ranks->fail(reason);
+}
+
 std::string TrainingStep::graph_obstacle() const {
   static CallSite site;
   const RunningCall running(site);

@@ -212,6 +212,11 @@ class RETORT_API TrainingStep {
   /// @throws what run() throws if that step has failed
   bool finish(StepResult& result);
 
+  /// Tells the other ranks that this one can't go on: what they wait for in this step throws a RankError with the
+  /// reason. For errors outside of the step, such as data that cannot be read; of its own it tells them itself. The
+  /// next call on all ranks works as usual. Nothing happens if there is one process.
+  void fail(const std::string& reason);
+
   /// Why steps do not run as a CUDA graph, in one line: what can't be part of one, or LibTorch's error when it was
   /// recorded; empty if no obstacle is known.
   std::string graph_obstacle() const;
