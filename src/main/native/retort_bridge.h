@@ -3,6 +3,7 @@
 #include <ATen/ops/from_blob.h>
 #include <c10/util/accumulate.h>
 #include <retort/data/augmentation.h>
+#include <retort/distributed/ranks.h>
 #include <retort/errors.h>
 #include <retort/losses/program_loss.h>
 #include <retort/losses/registry.h>
@@ -15,6 +16,7 @@
 #include <retort/train/training_step.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -48,6 +50,7 @@ enum StepValue : int {
   kStudentChannelsLast,
   kTeachersChannelsLast,
   kNanoseconds,
+  kWaitingNanoseconds,
   kTerms,
   kFirstTerm
 };
@@ -78,6 +81,7 @@ inline void write(StepNumber* values, const retort::StepResult& result) {
   }
   values[kTeachersChannelsLast] = of_teachers;
   values[kNanoseconds] = static_cast<double>(result.nanoseconds);
+  values[kWaitingNanoseconds] = static_cast<double>(result.waiting_nanoseconds);
   values[kTerms] = static_cast<double>(result.terms.size());
   std::copy(result.terms.begin(), result.terms.end(), values + kFirstTerm);
 }
@@ -564,6 +568,40 @@ inline void column_moments(const float* values, int64_t count, RealNumber* mean_
   const double deviation = std::sqrt(squares / static_cast<double>(count));
   mean_and_deviation[0] = first + shift;
   mean_and_deviation[1] = deviation < std::numeric_limits<float>::min() ? 1 : deviation;
+}
+
+// ---- ranks ----------------------------------------------------------------------------------------------------------
+
+inline retort::RanksOptions ranks_options(
+    const std::string& own_address, const std::string& job, const std::string& device, int64_t timeout_milliseconds) {
+  retort::RanksOptions options;
+  options.own_address = own_address;
+  options.job = job;
+  options.device = device;
+  options.timeout = std::chrono::milliseconds(timeout_milliseconds);
+  return options;
+}
+
+inline std::shared_ptr<retort::Ranks> join_ranks(
+    int64_t rank, int64_t size, const std::string& address, int64_t port, const std::string& own_address,
+    const std::string& job, const std::string& device, int64_t timeout_milliseconds) {
+  retort::RanksOptions options = ranks_options(own_address, job, device, timeout_milliseconds);
+  options.rank = rank;
+  options.size = size;
+  options.address = address;
+  options.port = port;
+  return retort::Ranks::join(options);
+}
+
+/// Null if there is one process.
+inline std::shared_ptr<retort::Ranks> ranks_from_environment(
+    const std::string& own_address, const std::string& job, const std::string& device, int64_t timeout_milliseconds) {
+  return retort::Ranks::from_environment(ranks_options(own_address, job, device, timeout_milliseconds));
+}
+
+/// The text of rank 0.
+inline WholeText text_of_first(retort::Ranks& ranks, const int8_t* text, int64_t size) {
+  return ranks.of_first(note_of(text, size));
 }
 
 // ---- stored outputs -------------------------------------------------------------------------------------------------

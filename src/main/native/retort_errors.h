@@ -25,6 +25,7 @@ inline std::string marked(const std::exception& error) {
   if (is<retort::ShapeError>(error)) return "ShapeError: " + message;
   if (is<retort::NonFiniteError>(error)) return "NonFiniteError: " + message;
   if (is<retort::FileError>(error)) return "FileError: " + message;
+  if (is<retort::RankError>(error)) return "RankError: " + message;
   if (is<c10::OutOfMemoryError>(error)) return "OutOfMemoryError: " + message;
   return message;
 }

@@ -10,7 +10,7 @@ import org.jspecify.annotations.Nullable;
  * <p>What was wrong has changed nothing: networks and training steps are as before the call.
  */
 public sealed class RetortException extends RuntimeException
-    permits ShapeException, OutOfMemoryException, NonFiniteException, FileException {
+    permits ShapeException, OutOfMemoryException, NonFiniteException, FileException, RankException {
   private static final long serialVersionUID = 1L;
 
   /**

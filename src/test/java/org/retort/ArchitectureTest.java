@@ -33,7 +33,7 @@ import org.retort.train.MicrometerListener;
 final class ArchitectureTest {
   private static final String ROOT = "org.retort";
   private static final String[] LIBRARY = {
-    ROOT + ".losses..", ROOT + ".models..", ROOT + ".train.."
+    ROOT + ".losses..", ROOT + ".models..", ROOT + ".distributed..", ROOT + ".train.."
   };
 
   @ArchTest static final ArchRule ROOT_USES = mayUse("", "bindings", "internal");
@@ -46,9 +46,13 @@ final class ArchitectureTest {
   /** A predictor reads pictures and rows as training did; data know nothing of networks. */
   @ArchTest static final ArchRule MODELS_USE = mayUse("models", "", "bindings", "internal", "data");
 
+  /** Beside data, losses and models, none of which knows of it. */
+  @ArchTest
+  static final ArchRule DISTRIBUTED_USES = mayUse("distributed", "", "bindings", "internal");
+
   @ArchTest
   static final ArchRule TRAIN_USES =
-      mayUse("train", "", "bindings", "internal", "losses", "models", "data");
+      mayUse("train", "", "bindings", "internal", "losses", "models", "distributed", "data");
 
   /**
    * So the trainer can take data from anywhere. Augmentation is native, since every pixel of a

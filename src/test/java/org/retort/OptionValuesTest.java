@@ -11,6 +11,7 @@ import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.lang.reflect.RecordComponent;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -38,6 +39,7 @@ import org.retort.data.PictureSize;
 import org.retort.data.Split;
 import org.retort.data.TableOptions;
 import org.retort.data.UnknownCategories;
+import org.retort.distributed.RanksOptions;
 import org.retort.losses.CrdLoss;
 import org.retort.losses.DkdLoss;
 import org.retort.losses.FspLoss;
@@ -212,6 +214,9 @@ final class OptionValuesTest {
             new PictureReader(new ImageShape(1, 4, 4), 9)),
         new Pair(new ImageShape(3, 8, 8), new ImageShape(1, 4, 4)),
         new Pair(
+            RanksOptions.of(1, 4, "a"),
+            new RanksOptions(0, 3, "b", 1, Optional.of("c"), "job", "cuda", Duration.ofSeconds(1))),
+        new Pair(
             TableOptions.of("label"),
             new TableOptions(
                 "class",
@@ -236,7 +241,11 @@ final class OptionValuesTest {
     new ClassFileImporter()
             .withImportOption(new NoTestClasses())
             .importPackages(
-                "org.retort.losses", "org.retort.train", "org.retort.models", "org.retort.data")
+                "org.retort.losses",
+                "org.retort.train",
+                "org.retort.models",
+                "org.retort.data",
+                "org.retort.distributed")
             .stream()
             .map(JavaClass::reflect)
             .filter(type -> type.isRecord() && isPublic(type) && !RESULTS.contains(type))

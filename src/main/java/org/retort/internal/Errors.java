@@ -5,6 +5,7 @@ import java.util.regex.Pattern;
 import org.retort.FileException;
 import org.retort.NonFiniteException;
 import org.retort.OutOfMemoryException;
+import org.retort.RankException;
 import org.retort.RetortException;
 import org.retort.ShapeException;
 
@@ -42,6 +43,7 @@ public final class Errors {
       case "ShapeError" -> new ShapeException(message, error);
       case "OutOfMemoryError" -> new OutOfMemoryException(message, error);
       case "NonFiniteError" -> new NonFiniteException(message, error);
+      case "RankError" -> new RankException(message, error);
       case "FileError" -> new FileException(message, error);
       default -> new RetortException(line, error);
     };

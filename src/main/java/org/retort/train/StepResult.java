@@ -5,7 +5,8 @@ import static org.retort.internal.Arguments.check;
 import org.retort.internal.Arguments;
 
 /**
- * The numbers of one training step. Made by {@link TrainingStep#newResult()} and overwritten by
+ * The numbers of one training step; with several ranks, those of the whole batch, the same on all
+ * ranks but for formats and durations. Made by {@link TrainingStep#newResult()} and overwritten by
  * every step that succeeds, so that a training loop allocates nothing. Not thread-safe.
  */
 public final class StepResult {
@@ -24,8 +25,9 @@ public final class StepResult {
   private static final int STUDENT_CHANNELS_LAST = 11;
   private static final int TEACHERS_CHANNELS_LAST = 12; // a bit for each teacher
   static final int NANOSECONDS = 13;
-  private static final int TERMS = 14;
-  private static final int FIRST_TERM = 15;
+  private static final int WAITING_NANOSECONDS = 14;
+  private static final int TERMS = 15;
+  private static final int FIRST_TERM = 16;
 
   private static final int MOST_TEACHERS = 52;
 
@@ -204,6 +206,15 @@ public final class StepResult {
    */
   public long nanoseconds() {
     return (long) values[NANOSECONDS];
+  }
+
+  /**
+   * How long the step waited for other ranks, which includes the exchange itself.
+   *
+   * @return a duration in nanoseconds, this rank's own; 0 without ranks
+   */
+  public long waitingNanoseconds() {
+    return (long) values[WAITING_NANOSECONDS];
   }
 
   /** Returns the largest number of terms that it can hold. */

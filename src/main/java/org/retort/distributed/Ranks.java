@@ -1,0 +1,224 @@
+package org.retort.distributed;
+
+import java.nio.charset.StandardCharsets;
+import java.util.function.Consumer;
+import java.util.function.Function;
+import java.util.function.Supplier;
+import org.jspecify.annotations.Nullable;
+import org.retort.bindings.NativeRanks;
+import org.retort.bindings.global.retort;
+import org.retort.internal.Arguments;
+import org.retort.internal.Native;
+import org.retort.internal.NativeHandle;
+import org.retort.internal.RanksSharing;
+import org.retort.internal.StringLists;
+
+/**
+ * The processes that train one student together, each of which is a rank. A {@link
+ * org.retort.train.TrainingStep} that is given its ranks divides each batch among them, and a
+ * {@link org.retort.train.Trainer} trains with them.
+ *
+ * <p>Every rank makes the same calls in the same order: those of this class, and those of steps
+ * that say so. A call waits for the other ranks. If one of them is gone or does not answer within
+ * the timeout, all others get a {@link org.retort.RankException}, and so they do in all later
+ * calls.
+ *
+ * <p>Ranks talk over TCP. Nothing is encrypted and nobody is authenticated: use trusted networks
+ * only. A group of one rank talks to nobody, and its calls return at once.
+ *
+ * <p>Ranks are thread-safe, but calls of several threads must have the same order on all ranks. A
+ * training step shares the ranks: it stays usable when they are closed.
+ */
+public final class Ranks implements AutoCloseable {
+  static {
+    RanksSharing.setSharer((ranks, user) -> ((Ranks) ranks).share(user));
+  }
+
+  private static final String NAME = "Ranks";
+
+  private final int rank;
+  private final int size;
+  private final @Nullable NativeHandle<NativeRanks> handle; // null if there is one rank
+  private volatile boolean closed;
+
+  private Ranks(@Nullable NativeRanks ranks) {
+    rank = ranks == null ? 0 : Math.toIntExact(ranks.rank());
+    size = ranks == null ? 1 : Math.toIntExact(ranks.size());
+    handle = ranks == null ? null : new NativeHandle<>(NAME, ranks);
+  }
+
+  /**
+   * Joins the other ranks as variables of the environment say, with options that they do not set:
+   * short for {@link #fromEnvironment(RanksOptions) fromEnvironment(RanksOptions.of())}.
+   *
+   * @return new ranks, which the caller closes
+   * @throws org.retort.RankException as below
+   * @throws org.retort.RetortException as below
+   */
+  public static Ranks fromEnvironment() {
+    return fromEnvironment(RanksOptions.of());
+  }
+
+  /**
+   * Joins the other ranks as the variables {@code RANK}, {@code WORLD_SIZE}, {@code MASTER_ADDR}
+   * and {@code MASTER_PORT} say, which torchrun and {@code retort launch} set. If {@code RANK} is
+   * not set, there is one rank. {@code TORCHELASTIC_USE_AGENT_STORE} and {@code
+   * TORCHELASTIC_RESTART_COUNT} are obeyed as PyTorch does.
+   *
+   * @param options the rest; their rank, size, address and port are not used
+   * @return new ranks, which the caller closes
+   * @throws IllegalArgumentException if the options are null
+   * @throws org.retort.RankException as {@link #join}
+   * @throws org.retort.RetortException if a variable is missing, no number or out of range
+   */
+  public static Ranks fromEnvironment(RanksOptions options) {
+    Arguments.notNull(options, NAME + ".fromEnvironment", "options");
+    return make(
+        () ->
+            retort.ranks_from_environment(
+                options.ownAddress().orElse(""),
+                options.job(),
+                options.device(),
+                options.timeout().toMillis()));
+  }
+
+  /**
+   * Joins the other ranks, and waits for all of them. With a size of 1 there is nobody to join.
+   *
+   * @param options where and as what
+   * @return new ranks, which the caller closes
+   * @throws IllegalArgumentException if the options are null
+   * @throws org.retort.RankException if not all ranks have joined within the timeout, or rank 0
+   *     can't be reached
+   */
+  public static Ranks join(RanksOptions options) {
+    Arguments.notNull(options, NAME + ".join", "options");
+    if (options.size() == 1) {
+      return new Ranks(null);
+    }
+    return make(
+        () ->
+            retort.join_ranks(
+                options.rank(),
+                options.size(),
+                options.address(),
+                options.port(),
+                options.ownAddress().orElse(""),
+                options.job(),
+                options.device(),
+                options.timeout().toMillis()));
+  }
+
+  private static Ranks make(Supplier<@Nullable NativeRanks> join) {
+    return Native.call(() -> new Ranks(join.get()));
+  }
+
+  /**
+   * The number of this rank.
+   *
+   * @return at least 0 and below the {@link #size}, also once the ranks are closed
+   */
+  public int rank() {
+    return rank;
+  }
+
+  /**
+   * The number of ranks.
+   *
+   * @return at least 1, also once the ranks are closed
+   */
+  public int size() {
+    return size;
+  }
+
+  /**
+   * Whether this is rank 0, which writes files and logs for all.
+   *
+   * @return true if there is one rank
+   */
+  public boolean isFirst() {
+    return rank == 0;
+  }
+
+  /**
+   * Whether something is true on any rank. Waits for all ranks.
+   *
+   * @param mine whether it is true on this one
+   * @return the same on all ranks
+   * @throws IllegalStateException if the ranks were closed
+   * @throws org.retort.RankException if a rank is gone or has failed
+   */
+  public boolean any(boolean mine) {
+    return ask(ranks -> ranks.any(mine), mine);
+  }
+
+  /**
+   * The text of rank 0. Waits for it.
+   *
+   * @param text of this rank; only that of rank 0 is used
+   * @return the same on all ranks
+   * @throws IllegalArgumentException if it is null
+   * @throws IllegalStateException if the ranks were closed
+   * @throws org.retort.RankException if a rank is gone or has failed
+   */
+  public String ofFirst(String text) {
+    byte[] bytes =
+        Arguments.notNull(text, NAME + ".ofFirst", "text").getBytes(StandardCharsets.UTF_8);
+    return ask(ranks -> StringLists.text(retort.text_of_first(ranks, bytes, bytes.length)), text);
+  }
+
+  /**
+   * Tells the other ranks that this one can't go on: what they wait for in this class throws a
+   * {@link org.retort.RankException} with the reason, now or when they come to it. Does not wait
+   * for them. The next call on all ranks works as usual. A {@link org.retort.train.Trainer} that
+   * fails does this itself.
+   *
+   * @param reason for the message, in one line
+   * @throws IllegalArgumentException if it is null
+   * @throws IllegalStateException if the ranks were closed
+   */
+  public void fail(String reason) {
+    Arguments.notNull(reason, NAME + ".fail", "reason");
+    ask(
+        ranks -> {
+          ranks.fail(reason);
+          return null;
+        },
+        null);
+  }
+
+  private <T> T ask(Function<NativeRanks, T> question, T ofOneRank) {
+    if (handle != null) {
+      return handle.ask(question);
+    }
+    requireOpen();
+    return ofOneRank;
+  }
+
+  private void share(Consumer<NativeRanks> user) {
+    if (handle == null) {
+      requireOpen();
+    } else {
+      handle.use(user);
+    }
+  }
+
+  /** As the handle, which one rank does not have. */
+  private void requireOpen() {
+    if (closed) {
+      throw new IllegalStateException(NAME + ": object must be open (got a closed one)");
+    }
+  }
+
+  /**
+   * Leaves once running calls have ended, unless a training step still uses the ranks: others that
+   * wait for this one get a {@link org.retort.RankException}. Closing them again has no effect.
+   */
+  @Override
+  public void close() {
+    closed = true;
+    if (handle != null) {
+      handle.close();
+    }
+  }
+}

@@ -1,0 +1,8 @@
+/**
+ * Training over several processes: {@link org.retort.distributed.Ranks} are the processes that
+ * train one student together.
+ */
+@NullMarked
+package org.retort.distributed;
+
+import org.jspecify.annotations.NullMarked;
