@@ -15,6 +15,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Set;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.PointerScope;
@@ -27,6 +28,7 @@ import org.jspecify.annotations.Nullable;
 import org.retort.bindings.NativeTrainingStep;
 import org.retort.bindings.global.retort;
 import org.retort.data.Batch;
+import org.retort.distributed.Ranks;
 import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
 import org.retort.internal.FlightRecorder;
@@ -48,7 +50,20 @@ import org.retort.models.Network;
  * bit for bit, parameters, buffers, optimizer, accumulated gradients, losses, caches of teachers,
  * the default generator and the counters.
  *
- * <p>The step shares the networks: it stays usable when they are closed.
+ * <p>With several ranks ({@link TrainingStepBuilder#ranks}), every rank builds the same step, with
+ * networks of the same kind, and calls {@link #run(Batch, StepResult) run}, {@link #save(Path)
+ * save}, {@link #checkpoint} and {@link #load(Path) load} as often as all others, each with its own
+ * part of the batch. Parts may differ in size. The student, the losses and the optimizer start as
+ * those of rank 0. Gradients are summed over the ranks, and every loss is that of the whole batch,
+ * so that the parameters stay the same on all ranks, bit for bit, and agree with those of one
+ * process that is given the whole batch, but for rounding and for BatchNorms ({@link
+ * BatchNormOver#OWN_BATCH}) and layers that draw random numbers. A step commits on all ranks or on
+ * none. If it fails on one rank, the others throw a {@link org.retort.RankException} with the
+ * reason, and the next step runs as usual. If a rank is gone or does not answer within the timeout,
+ * all others throw a {@code RankException}, in this step and all later ones; the last checkpoint is
+ * then the place to go on from.
+ *
+ * <p>The step shares networks and ranks: it stays usable when they are closed.
  */
 public final class TrainingStep implements AutoCloseable {
   private static final String RUN = "TrainingStep.run";
@@ -56,6 +71,7 @@ public final class TrainingStep implements AutoCloseable {
   private static final String LOAD = "TrainingStep.load";
 
   private final Network student;
+  private final Optional<Ranks> ranks;
   private final NativeHandle<NativeTrainingStep> handle;
   private final long[] imageShape; // as images lie in memory
   private final long sampleSize;
@@ -65,12 +81,14 @@ public final class TrainingStep implements AutoCloseable {
 
   TrainingStep(
       Network student,
+      Optional<Ranks> ranks,
       List<String> teachers,
       NativeTrainingStep step,
       long[] inputShape,
       boolean channelsLast,
       int mostTerms) {
     this.student = student;
+    this.ranks = ranks;
     this.teachers = teachers;
     handle = new NativeHandle<>("TrainingStep", step);
     imageShape = inputShape.clone();
@@ -158,6 +176,28 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
+   * The ranks that train with this one.
+   *
+   * @return the object that was given to {@link TrainingStepBuilder#ranks}; empty if none was
+   */
+  public Optional<Ranks> ranks() {
+    return ranks;
+  }
+
+  /** Whether this process reads and writes files for all. */
+  private boolean isFirst() {
+    return ranks.isEmpty() || ranks.get().isFirst();
+  }
+
+  /**
+   * Tells the other ranks that this one can't go on: what they wait for in this step throws. Of its
+   * own errors it tells them itself.
+   */
+  void fail(String reason) {
+    handle.use(step -> step.fail(reason));
+  }
+
+  /**
    * Makes a result to be reused for every step.
    *
    * @return a new result with room for the terms of any stage
@@ -239,6 +279,8 @@ public final class TrainingStep implements AutoCloseable {
    * @throws org.retort.NonFiniteException if the loss or a gradient is not finite
    * @throws org.retort.FileException if the file of the teacher's cache can't be read or written,
    *     or a row of its stored outputs is missing or damaged
+   * @throws org.retort.RankException if the step has failed on another rank, or a rank is gone or
+   *     at another step
    * @throws org.retort.RetortException if a label, a row or a weight is out of range, or LibTorch
    *     fails
    */
@@ -474,7 +516,8 @@ public final class TrainingStep implements AutoCloseable {
    * student, buffers, optimizer, accumulated gradients, losses, a teacher's running statistics if
    * they are updated, random state, counters and choice of formats. The write is atomic: a previous
    * file stays until the new one is synced. In another file system than the default, it stays until
-   * the new one is complete. Caches of teachers' outputs are not part of the checkpoint.
+   * the new one is complete. Caches of teachers' outputs are not part of the checkpoint. With
+   * several ranks, rank 0 writes; the others call this, too, for their random states.
    *
    * @param file where to write
    * @throws IllegalArgumentException if it is null
@@ -499,6 +542,11 @@ public final class TrainingStep implements AutoCloseable {
    */
   public void save(Path file, String note) {
     byte[] bytes = bytesOf(SAVE, note);
+    if (!isFirst()) {
+      Arguments.notNull(file, SAVE, "file");
+      checkpoint(note).close();
+      return;
+    }
     CheckpointEvent event = FlightRecorder.isAvailable() ? CheckpointEvent.start() : null;
     NativeFiles.save(
         SAVE,
@@ -552,6 +600,11 @@ public final class TrainingStep implements AutoCloseable {
    */
   public void save(OutputStream stream, String note) {
     byte[] bytes = bytesOf(SAVE, note);
+    if (!isFirst()) {
+      Arguments.notNull(stream, SAVE, "stream");
+      checkpoint(note).close();
+      return;
+    }
     NativeFiles.save(
         SAVE, stream, memory -> handle.use(step -> retort.save(step, memory, bytes, bytes.length)));
   }
@@ -563,7 +616,9 @@ public final class TrainingStep implements AutoCloseable {
   /**
    * Resumes from a checkpoint: on the same machine, with the same number of threads and, if there
    * is one, the same file of each teacher's cache, the next steps compute the same bits as after
-   * {@link #save}. Published weights stay as they are.
+   * {@link #save}. Published weights stay as they are. With several ranks, rank 0 reads, and sends
+   * the others what it has read. Any number of ranks may resume; as many as have saved compute the
+   * same bits.
    *
    * @param file a file of a step with the same options, in any file system
    * @return the note that was saved with it; empty if there was none
@@ -574,6 +629,10 @@ public final class TrainingStep implements AutoCloseable {
    *     differs, and both values); nothing has changed then
    */
   public String load(Path file) {
+    if (!isFirst()) {
+      Arguments.notNull(file, LOAD, "file");
+      return loadOfFirst();
+    }
     return NativeFiles.load(
         LOAD,
         file,
@@ -593,6 +652,10 @@ public final class TrainingStep implements AutoCloseable {
    *     java.io.IOException}, which is the cause
    */
   public String load(InputStream stream) {
+    if (!isFirst()) {
+      Arguments.notNull(stream, LOAD, "stream");
+      return loadOfFirst();
+    }
     return NativeFiles.load(
         LOAD, stream, memory -> handle.ask(step -> StringLists.text(retort.load(step, memory))));
   }
@@ -609,6 +672,11 @@ public final class TrainingStep implements AutoCloseable {
   public String load(byte[] bytes) {
     return NativeFiles.load(
         LOAD, bytes, memory -> handle.ask(step -> StringLists.text(retort.load(step, memory))));
+  }
+
+  /** Resumes from what rank 0 reads. */
+  String loadOfFirst() {
+    return load(new byte[0]);
   }
 
   /**

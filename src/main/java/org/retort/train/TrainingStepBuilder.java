@@ -17,15 +17,18 @@ import org.retort.bindings.NativeTeacherOptionsVector;
 import org.retort.bindings.NativeTrainingStep;
 import org.retort.bindings.NativeTrainingStepOptions;
 import org.retort.bindings.global.retort;
+import org.retort.bindings.global.retort.NativeBatchNormOver;
 import org.retort.bindings.global.retort.NativeMemoryFormat;
 import org.retort.bindings.global.retort.NativePrecision;
 import org.retort.bindings.global.retort.NativeTeacherBatchNorm;
+import org.retort.distributed.Ranks;
 import org.retort.internal.Arguments;
 import org.retort.internal.Native;
 import org.retort.internal.NativeEnums;
 import org.retort.internal.NativeFiles;
 import org.retort.internal.NativeNetworks;
 import org.retort.internal.NativePreprocessings;
+import org.retort.internal.RanksSharing;
 import org.retort.losses.DistillationLoss;
 import org.retort.models.Network;
 import org.retort.models.Preprocessing;
@@ -46,6 +49,7 @@ public final class TrainingStepBuilder {
   private Preprocessing preprocessing = Preprocessing.of();
   private List<Long> inputShape = List.of();
   private Optional<MemoryFormat> ofTeachers = Optional.empty();
+  private Optional<Ranks> ranks = Optional.empty();
 
   TrainingStepBuilder(Network student, List<Teacher> teachers) {
     this.student = student;
@@ -317,12 +321,55 @@ public final class TrainingStepBuilder {
   }
 
   /**
+   * Trains with other ranks, each of which builds the same step and runs it on its part of the
+   * batch; see {@link TrainingStep}. By default there is one process, as with ranks of size 1.
+   *
+   * @param ranks the ranks, which the step shares once it is built: they may then be closed, but a
+   *     {@link Trainer} needs them open
+   * @return this builder
+   * @throws IllegalArgumentException if they are null
+   */
+  public TrainingStepBuilder ranks(Ranks ranks) {
+    this.ranks = Optional.of(Arguments.notNull(ranks, NAME + ".ranks", "ranks"));
+    return this;
+  }
+
+  /**
+   * Sets whose samples BatchNorms of the student normalise by, if there are several ranks; {@link
+   * BatchNormOver#OWN_BATCH} by default.
+   *
+   * @param over whose
+   * @return this builder
+   * @throws IllegalArgumentException if it is null
+   */
+  public TrainingStepBuilder batchNorm(BatchNormOver over) {
+    Arguments.notNull(over, NAME + ".batchNorm", "over");
+    return with(options -> options.batch_norm(NativeEnums.of(over, NativeBatchNormOver.class)));
+  }
+
+  /**
+   * Sets the size of the pieces in which gradients are summed over the ranks while further ones are
+   * computed; 25 MiB by default.
+   *
+   * @param bytes at least 1
+   * @return this builder
+   * @throws IllegalArgumentException if the size is out of range
+   */
+  public TrainingStepBuilder bucketBytes(int bytes) {
+    Arguments.atLeast(bytes, 1, NAME + ".bucketBytes", "bytes");
+    return with(options -> options.bucket_bytes(bytes));
+  }
+
+  /**
    * Builds the step: probes all networks with their input shapes, builds the losses for the shapes
-   * of their taps and prepares the optimizers of all stages.
+   * of their taps and prepares the optimizers of all stages. With several ranks, waits for all of
+   * them, and takes over the weights and losses of rank 0.
    *
    * @return a new step, which the caller closes
    * @throws IllegalArgumentException if the input shape is missing
-   * @throws IllegalStateException if a network was closed
+   * @throws IllegalStateException if a network or the ranks were closed
+   * @throws org.retort.RankException if a rank has other options, other networks, another version
+   *     or another instruction set, or is gone; on all ranks
    * @throws org.retort.ShapeException if a loss does not fit its taps, or images their options
    * @throws org.retort.FileException if a cache file is not a cache or belongs to another teacher
    * @throws org.retort.RetortException if an option is out of range, a tap or a named part does not
@@ -347,6 +394,7 @@ public final class TrainingStepBuilder {
             options.input_shape(new LongVector(shape));
             NativePreprocessings.give(preprocessing, options::preprocessing);
             common.accept(options);
+            ranks.ifPresent(shared -> RanksSharing.share(shared, options::ranks));
             NativeStageVector later = options.later_stages();
             later.resize(all.size() - 1);
             for (int i = 0; i < all.size(); i++) {
@@ -355,7 +403,7 @@ public final class TrainingStepBuilder {
             int mostTerms = all.stream().mapToInt(one -> one.terms().size()).max().orElseThrow();
             NativeTrainingStep step = new NativeTrainingStep(options);
             boolean channelsLast = student.preprocessing().channelsLast();
-            return new TrainingStep(student, names, step, shape, channelsLast, mostTerms);
+            return new TrainingStep(student, ranks, names, step, shape, channelsLast, mostTerms);
           }
         });
   }
