@@ -13,25 +13,49 @@ final class BatchPart {
   private final int perPass;
   private final boolean labeled;
   private final boolean inOrder;
+  private final int own; // the first of each batch that are this rank's
+  private final int ownCount;
   private @Nullable Sampler sampler;
-  private long drawn;
+  private long drawn; // by all ranks
 
-  private BatchPart(int[] pool, int count, int perPass, boolean labeled, boolean inOrder) {
+  private BatchPart(
+      int[] pool, int count, int perPass, boolean labeled, boolean inOrder, int own, int ownCount) {
     this.pool = pool;
     this.count = count;
     this.perPass = perPass;
     this.labeled = labeled;
     this.inOrder = inOrder;
+    this.own = own;
+    this.ownCount = ownCount;
   }
 
   /** Draws {@code count} for each batch, {@code perPass} without repetition. */
   static BatchPart shuffled(int[] pool, int count, int perPass, boolean labeled) {
-    return new BatchPart(pool, count, perPass, labeled, false);
+    return new BatchPart(pool, count, perPass, labeled, false, 0, count);
   }
 
   /** Takes {@code count} for each batch and what is left for the last. */
   static BatchPart inOrder(int[] pool, int count) {
-    return new BatchPart(pool, count, pool.length, true, true);
+    return new BatchPart(pool, count, pool.length, true, true, 0, count);
+  }
+
+  /**
+   * Gives each rank a run of every batch, in the order of ranks. All draw the same.
+   *
+   * @param first the rank that gets the first of those that are left over if ranks have the same
+   */
+  BatchPart share(int rank, int size, int first) {
+    int before = 0;
+    for (int other = 0; other < rank; other++) {
+      before += countOf(other, size, first);
+    }
+    return new BatchPart(
+        pool, count, perPass, labeled, inOrder, before, countOf(rank, size, first));
+  }
+
+  private int countOf(int rank, int size, int first) {
+    boolean hasOneMore = Math.floorMod(rank - first, size) < count % size;
+    return count / size + (hasOneMore ? 1 : 0);
   }
 
   /** Adds all that decides what is drawn. */
@@ -39,8 +63,14 @@ final class BatchPart {
     fingerprint.add(pool).add(count).add(perPass).add(labeled).add(inOrder);
   }
 
+  /** Returns how many images of a batch of all ranks it has. */
   int count() {
     return count;
+  }
+
+  /** Returns how many images of a batch it has. */
+  int ownCount() {
+    return ownCount;
   }
 
   /** Goes to the batch {@code step} of an epoch. */
@@ -56,9 +86,13 @@ final class BatchPart {
 
   /** Appends indices and labels of the next images. */
   void choose(Dataset dataset, Batch batch) {
+    long firstOwn = drawn + own;
     long end = inOrder ? Math.min(drawn + count, pool.length) : drawn + count;
     for (; drawn < end; drawn++) {
       int index = inOrder ? pool[(int) drawn] : sampler.next();
+      if (drawn < firstOwn || drawn >= firstOwn + ownCount) {
+        continue;
+      }
       batch.labels().put(labeled ? dataset.label(index) : Batch.UNLABELED);
       batch.indices().put(index);
     }

@@ -49,7 +49,7 @@ final class BatchReader {
     outputShape = augmentation.outputShape(shape);
     int size = 0;
     for (BatchPart part : parts) {
-      size += part.count();
+      size += part.ownCount();
     }
     batchSize = size;
     boolean augments = !augmentation.equals(Augmentation.none());
@@ -119,6 +119,9 @@ final class BatchReader {
   /** Reads and augments the images whose indices are there from {@code first} on. */
   private boolean fill(Batch batch, int first, long round) {
     int end = batch.indices().position();
+    if (end == first) {
+      return true; // a part of which other ranks have all
+    }
     if (augmenter != null) {
       if (!readers.read(batch, rawViews, first, first, end)) {
         return false;

@@ -7,6 +7,10 @@ import java.util.NoSuchElementException;
  * same epoch of the same source always has the same ones, whatever was read before: that is how a
  * training that was interrupted goes on as if it had not been.
  *
+ * <p>Several processes that train together ({@link org.retort.distributed.Ranks}) each have a
+ * source that gives its part of every batch. The number of batches and the fingerprint are the same
+ * for all of them.
+ *
  * <p>A source is meant for one thread.
  */
 public interface Batches {

@@ -251,6 +251,8 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     private int @Nullable [] labeled;
     private int labeledSize;
     private boolean withoutOthers;
+    private int rank;
+    private int ranks = 1;
 
     private Builder(Dataset dataset) {
       this.dataset = dataset;
@@ -260,7 +262,8 @@ public final class DatasetBatches implements Batches, AutoCloseable {
      * Sets the number of images of a batch; must be set. What does not fill a batch at the end of
      * an epoch is left out.
      *
-     * @param images at least 1; with {@link #labeled}, how many without a label
+     * @param images at least 1; with {@link #labeled}, how many without a label; with {@link
+     *     #share}, of all ranks together
      * @return this builder
      * @throws IllegalArgumentException if the number is out of range
      */
@@ -370,12 +373,34 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     }
 
     /**
+     * Makes the batches of one of several ranks, each of which gets its share of every batch; see
+     * {@link org.retort.distributed.Ranks}. {@link #size} and {@link #labeled} count the images of
+     * all ranks together, and the shares differ by at most one. So the order of the images, the
+     * number of steps, what is left out at the end of an epoch, augmentation and {@link
+     * DatasetBatches#fingerprint} do not depend on the number of ranks, with which a training may
+     * be resumed. By default there is one rank.
+     *
+     * @param rank the rank, at least 0 and below their number
+     * @param size the number of ranks, at least 1 and at most that of the images of a batch
+     * @return this builder
+     * @throws IllegalArgumentException if a number is out of range
+     */
+    public Builder share(int rank, int size) {
+      String function = NAME + ".Builder.share";
+      Arguments.atLeast(size, 1, function, "size");
+      Arguments.between(rank, 0, size - 1L, function, "rank");
+      this.rank = rank;
+      ranks = size;
+      return this;
+    }
+
+    /**
      * Makes the batches. Nothing is read yet.
      *
      * @return new batches, which the caller closes
      * @throws IllegalArgumentException if the size is missing or larger than the data, the
      *     augmentation does not fit the images, {@link #withoutOthers} is without {@link #labeled},
-     *     or a batch needs more than 2 GiB
+     *     a batch has fewer images than there are ranks, or needs more than 2 GiB
      */
     public DatasetBatches build() {
       String function = NAME + ".Builder.build";
@@ -388,8 +413,28 @@ public final class DatasetBatches implements Batches, AutoCloseable {
       Arguments.between(size, 1, others.length, function, "size");
       int steps = others.length / size;
       BatchPart pass = BatchPart.shuffled(others, size, steps * size, labeled == null);
+      BatchPart[] parts = shares(function, parts(pass));
       return new DatasetBatches(
-          new BatchReader(dataset, steps, seed, augmentation, threads, parts(pass)), prefetch);
+          new BatchReader(dataset, steps, seed, augmentation, threads, parts), prefetch);
+    }
+
+    private BatchPart[] shares(String function, BatchPart[] parts) {
+      int all = 0;
+      for (int i = 0; i < parts.length; i++) {
+        int first = all % ranks; // after those that have got one more of another part
+        all += parts[i].count();
+        parts[i] = parts[i].share(rank, ranks, first);
+      }
+      if (all < ranks) {
+        throw new IllegalArgumentException(
+            function
+                + ": images of a batch must be at least one for each of "
+                + ranks
+                + " ranks (got "
+                + all
+                + ")");
+      }
+      return parts;
     }
 
     private int[] others() {
