@@ -2,7 +2,6 @@ package org.retort.train;
 
 import static org.retort.internal.Arguments.check;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
@@ -39,23 +38,15 @@ public final class Trainer {
   private final DoubleSupplier evaluation;
   private final int evaluateEvery;
   private final int patience;
-  private final KeptFiles files;
+  private final Checkpoints checkpoints;
   private final int checkpointEveryEpochs;
-  private final long checkpointEverySteps;
-  private final long checkpointEveryNanos;
   private final boolean resume;
   private final boolean stopOnInterrupt;
   private final int publishEvery;
   private final Listeners listeners;
 
-  private final CheckpointWriter writer;
   private final AtomicBoolean started = new AtomicBoolean();
   private volatile boolean stopped;
-
-  /** What the last checkpoint was taken of, and when. */
-  private @Nullable String lastNote;
-
-  private long lastTime;
 
   private Trainer(Builder builder) {
     step = builder.step;
@@ -64,15 +55,18 @@ public final class Trainer {
     evaluation = builder.evaluation;
     evaluateEvery = builder.evaluateEvery;
     patience = builder.patience;
-    files = builder.files;
-    writer = new CheckpointWriter(files);
     checkpointEveryEpochs = builder.checkpointEveryEpochs;
-    checkpointEverySteps = builder.checkpointEverySteps;
-    checkpointEveryNanos = builder.checkpointEveryNanos;
     resume = builder.resume;
     stopOnInterrupt = builder.stopOnInterrupt;
     publishEvery = builder.publishEvery;
     listeners = new Listeners(builder.listeners);
+    checkpoints =
+        new Checkpoints(
+            step,
+            builder.files,
+            builder.checkpointEverySteps,
+            builder.checkpointEveryNanos,
+            listeners);
   }
 
   /**
@@ -117,14 +111,13 @@ public final class Trainer {
 
   private TrainingSummary runOnce() {
     long start = System.nanoTime();
-    lastTime = start;
     Progress progress = begin();
     TrainingSummary summary;
     try {
       listeners.onStart(progress.steps(), (long) epochs * batches.stepsPerEpoch());
       publishIf(publishEvery > 0);
       TrainingSummary.End end = train(progress);
-      awaitCheckpoint();
+      checkpoints.await();
       publishIf(publishEvery > 0);
       summary = progress.end(end, secondsSince(start));
     } catch (RuntimeException | Error failure) {
@@ -143,7 +136,7 @@ public final class Trainer {
 
   private void endFailed(Progress progress, long start, Throwable failure) {
     try {
-      writer.await();
+      checkpoints.awaitQuietly();
     } catch (RuntimeException | Error another) {
       Listeners.addSuppressed(failure, another);
     }
@@ -165,8 +158,7 @@ public final class Trainer {
 
   private Progress begin() {
     int stepsPerEpoch = batches.stepsPerEpoch();
-    Progress progress =
-        files == null ? new Progress(stepsPerEpoch, 0) : beginWithFiles(stepsPerEpoch);
+    Progress progress = checkpoints.begin(batches, resume);
     if (progress.steps() == 0) {
       LOG.info("training for {} epochs of {} steps", epochs, stepsPerEpoch);
     } else {
@@ -180,26 +172,12 @@ public final class Trainer {
     return progress;
   }
 
-  private Progress beginWithFiles(int stepsPerEpoch) {
-    files.makeFolder();
-    Path file = files.checkpoint();
-    long fingerprint = batches.fingerprint();
-    Progress progress =
-        resume && Files.exists(file)
-            ? Progress.of(step.load(file), stepsPerEpoch, fingerprint, file)
-            : new Progress(stepsPerEpoch, fingerprint);
-    try (StepCheckpoint checkpoint = step.checkpoint("")) {
-      files.probe(checkpoint);
-    }
-    return progress;
-  }
-
   private TrainingSummary.End train(Progress progress) {
     StepResult result = step.newResult();
     while (!isOver(progress)) {
       long start = System.nanoTime();
       if (!trainEpoch(progress, result)) {
-        save(progress);
+        checkpoints.save(progress);
         return TrainingSummary.End.STOPPED;
       }
       endEpoch(progress, secondsSince(start));
@@ -228,11 +206,11 @@ public final class Trainer {
       if (result.samples() > 0) { // 0 if there was no previous step
         endStep(progress, result);
       }
-      if (isTimeToSave((long) progress.epoch() * steps + begun)) {
+      if (checkpoints.isDue((long) progress.epoch() * steps + begun)) {
         finishPending(progress, result);
-        save(progress);
-      } else if (writer.isDone()) {
-        awaitCheckpoint();
+        checkpoints.save(progress);
+      } else {
+        checkpoints.tell();
       }
     }
     finishPending(progress, result);
@@ -264,49 +242,23 @@ public final class Trainer {
   private void endEpoch(Progress progress, double seconds) {
     OptionalDouble score = OptionalDouble.empty();
     if (evaluation != null && isTime(progress.epoch() + 1, evaluateEvery)) {
-      save(progress);
+      checkpoints.save(progress);
       score = OptionalDouble.of(evaluation.getAsDouble());
-      if (progress.evaluated(score.getAsDouble()) && files != null) {
-        files.saveBest(step.student());
+      if (progress.evaluated(score.getAsDouble())) {
+        checkpoints.saveBest();
       }
     }
     EpochSummary summary = progress.endEpoch(score, seconds);
     log(summary);
     listeners.onEpoch(summary);
     if (isOver(progress) || isTime(progress.epoch(), checkpointEveryEpochs)) {
-      save(progress);
+      checkpoints.save(progress);
     }
   }
 
   /** Whether something that happens every few epochs, and after the last one, is due. */
   private boolean isTime(int epochsDone, int every) {
     return epochsDone % every == 0 || epochsDone == epochs;
-  }
-
-  private boolean isTimeToSave(long steps) {
-    return files != null
-        && (steps % checkpointEverySteps == 0
-            || System.nanoTime() - lastTime >= checkpointEveryNanos);
-  }
-
-  /** Begins to write a checkpoint, unless there is one of the same moment. */
-  private void save(Progress progress) {
-    String note = progress.note();
-    if (files == null || note.equals(lastNote)) {
-      return;
-    }
-    awaitCheckpoint(); // so that no more than one is in memory
-    writer.start(step.checkpoint(note), progress.steps());
-    lastNote = note;
-    lastTime = System.nanoTime();
-  }
-
-  /** Waits for the checkpoint that is being written, if there is one, and tells of it. */
-  private void awaitCheckpoint() {
-    if (writer.await()) {
-      LOG.debug("checkpoint {} after {} steps", files.checkpoint(), writer.steps());
-      listeners.onCheckpoint(files.checkpoint());
-    }
   }
 
   private static void log(EpochSummary epoch) {
