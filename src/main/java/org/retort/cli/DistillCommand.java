@@ -35,7 +35,7 @@ import picocli.CommandLine.Spec;
       "  retort distill",
       "  retort distill --methods kd --weights kd=0.5 --seeds 10 --output kd-half"
     })
-final class DistillCommand implements Callable<Integer> {
+final class DistillCommand implements Callable<Integer>, OverRanks {
   private static final int MAX_SEEDS = 1000;
   private static final int DEFAULT_SEEDS = 3;
 

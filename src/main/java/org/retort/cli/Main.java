@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
+import java.util.List;
 import org.retort.FileException;
 import org.retort.Retort;
 import org.retort.recipes.RecipeException;
@@ -28,6 +29,7 @@ import picocli.CommandLine.Spec;
       EvaluateCommand.class,
       ExportCommand.class,
       InspectCommand.class,
+      LaunchCommand.class,
       OutputsCommand.class,
       PredictCommand.class,
       RecipesCommand.class,
@@ -36,6 +38,12 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class)
 public final class Main implements Runnable {
+  /** The exit code after an interruption. */
+  static final int INTERRUPTED = 130;
+
+  /** The exit code after a failure of another rank. */
+  static final int OF_ANOTHER_RANK = 3;
+
   static {
     // Before the first logger and the first use of AWT. A logback.xml at the root of the class path
     // would decide for services, too, that only use the library.
@@ -51,17 +59,21 @@ public final class Main implements Runnable {
 
   /**
    * Runs the command and ends the process: with 0; with 2 after a wrong option, value or file; with
-   * 130 if it was interrupted; with 1 after another failure.
+   * 3 if another rank has failed or is gone; with 130 if it was interrupted; with 1 after another
+   * failure.
    *
    * @param args the subcommand and its options
    */
   public static void main(String... args) {
+    LaunchedRank.watch();
     System.exit(commandLine().execute(args));
   }
 
   /** Returns the command, not yet run. */
   static CommandLine commandLine() {
-    return new CommandLine(new Main())
+    CommandLine commandLine = new CommandLine(new Main());
+    commandLine.getSubcommands().get(LaunchCommand.NAME).setStopAtPositional(true);
+    return commandLine
         .setOut(new PrintWriter(System.out, true, StandardCharsets.UTF_8))
         .setErr(new PrintWriter(System.err, true, StandardCharsets.UTF_8))
         .setCaseInsensitiveEnumValuesAllowed(true)
@@ -85,9 +97,14 @@ public final class Main implements Runnable {
     try {
       return new CommandLine.RunLast().execute(parsed);
     } catch (Error e) {
-      throw new ExecutionException(
-          parsed.asCommandLineList().get(parsed.asCommandLineList().size() - 1), e.toString(), e);
+      throw new ExecutionException(last(parsed), e.toString(), e);
     }
+  }
+
+  /** Returns the command that is to be run. */
+  static CommandLine last(ParseResult parsed) {
+    List<CommandLine> all = parsed.asCommandLineList();
+    return all.get(all.size() - 1);
   }
 
   /** Prints a failure in one line, and returns the exit code. */

@@ -110,9 +110,15 @@ final class OptionValues {
   static final class Defaults implements IDefaultValueProvider {
     @Override
     public String defaultValue(ArgSpec arg) {
-      return arg.paramLabel().equals(THREADS_LABEL)
-          ? Integer.toString(Runtime.getRuntime().availableProcessors())
-          : null;
+      return arg.paramLabel().equals(THREADS_LABEL) ? Integer.toString(threads()) : null;
+    }
+
+    /** Processes that share a machine are told how many threads each may have. */
+    private static int threads() {
+      String told = System.getenv("OMP_NUM_THREADS");
+      return told != null && told.matches("[1-9]\\d{0,3}")
+          ? Integer.parseInt(told)
+          : Runtime.getRuntime().availableProcessors();
     }
   }
 

@@ -60,9 +60,10 @@ final class Progress implements AutoCloseable {
     return new Progress(builder.build());
   }
 
+  /** Returns whether the bar is shown in place. */
   @SuppressWarnings("SystemConsoleNull") // from Java 22 on a bar in place is shown in any case
-  private static boolean isTerminal() {
-    return System.console() != null;
+  static boolean isTerminal() {
+    return System.console() != null || LaunchedRank.isOnTerminal();
   }
 
   /** Says what is being done. */

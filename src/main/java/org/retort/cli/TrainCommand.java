@@ -26,7 +26,7 @@ import picocli.CommandLine.Spec;
       "Trains a recipe's teacher, or another network in its place, by the labels alone.",
       "Writes teacher.pt, a state dict for 'retort distill --teacher' and torch.load.%n"
     })
-final class TrainCommand implements Callable<Integer> {
+final class TrainCommand implements Callable<Integer>, OverRanks {
   @Option(
       names = "--network",
       paramLabel = "<name>",

@@ -1,13 +1,13 @@
 package org.retort.cli;
 
 import java.io.IOException;
+import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.stream.Collectors;
 import picocli.CommandLine.Model.CommandSpec;
 
 /** How a command does what takes long: under a bar, until the process is asked to end. */
 final class Work {
-  private static final int INTERRUPTED = 130;
   private static final String RESUME = "--resume";
 
   private Work() {}
@@ -41,7 +41,7 @@ final class Work {
         if (command.findOption(RESUME) != null) {
           sayHowToResume(command); // while the process waits for this
         }
-        return INTERRUPTED;
+        return Main.INTERRUPTED;
       }
     }
   }
@@ -58,9 +58,13 @@ final class Work {
 
   /** Returns what was typed. */
   static String commandLine(CommandSpec command) {
-    return command.root().commandLine().getParseResult().originalArgs().stream()
-        .map(Work::quoted)
-        .collect(Collectors.joining(" ", "retort ", ""));
+    String typed = quoted(command.root().commandLine().getParseResult().originalArgs());
+    return "retort " + LaunchedRank.command().map(launch -> launch + " ").orElse("") + typed;
+  }
+
+  /** Returns arguments as a shell takes them. */
+  static String quoted(List<String> arguments) {
+    return arguments.stream().map(Work::quoted).collect(Collectors.joining(" "));
   }
 
   private static String quoted(String argument) {

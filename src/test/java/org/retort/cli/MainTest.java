@@ -68,7 +68,8 @@ final class MainTest {
     assertThat(run("--help")).isZero();
     assertThat(out.toString())
         .contains(
-            "distill", "train", "evaluate", "export", "outputs", "predict", "recipes", "bench");
+            "distill", "train", "evaluate", "export", "launch", "outputs", "predict", "recipes",
+            "bench");
   }
 
   @ParameterizedTest

@@ -1,0 +1,89 @@
+package org.retort.cli;
+
+import java.io.IOException;
+import java.time.Duration;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+
+/**
+ * What a process knows that {@code retort launch} has started. It does not outlive the launcher,
+ * however that ends: the launcher holds the other end of its standard input, and never writes.
+ */
+final class LaunchedRank {
+  private static final String COMMAND = "retort.launch.command";
+  private static final String TIMEOUT = "retort.launch.timeout";
+  private static final String TERMINAL = "retort.launch.terminal";
+
+  /** How long a process may take to end in good order, without its launcher. */
+  private static final long PATIENCE_MILLIS = 10_000;
+
+  private LaunchedRank() {}
+
+  /**
+   * What the launcher tells all ranks.
+   *
+   * @param command what was typed in front of the command
+   * @param timeout how long a rank waits for the others
+   * @param isTerminal whether rank 0 shows its progress on a terminal
+   */
+  record Settings(String command, Duration timeout, boolean isTerminal) {
+    /** Returns options of the virtual machine that say so. */
+    List<String> options(int rank) {
+      List<String> options = new ArrayList<>();
+      options.add("-D" + COMMAND + "=" + command);
+      options.add("-D" + TIMEOUT + "=" + timeout.toSeconds());
+      options.add("-D" + TERMINAL + "=" + (rank == 0 && isTerminal));
+      return options;
+    }
+  }
+
+  /** Returns what was typed in front of the command, if this process was launched. */
+  static Optional<String> command() {
+    return Optional.ofNullable(System.getProperty(COMMAND));
+  }
+
+  /** Returns how long to wait for other ranks, if the launcher says so. */
+  static Optional<Duration> timeout() {
+    return Optional.ofNullable(Long.getLong(TIMEOUT)).map(Duration::ofSeconds);
+  }
+
+  /** Returns whether what this process shows is seen on a terminal, which it can't tell itself. */
+  static boolean isOnTerminal() {
+    return Boolean.getBoolean(TERMINAL);
+  }
+
+  /** Ends this process when its launcher ends, if it was launched. */
+  static void watch() {
+    if (command().isPresent()) {
+      daemon(LaunchedRank::endWithLauncher);
+    }
+  }
+
+  private static void endWithLauncher() {
+    try {
+      while (System.in.read() >= 0) {
+        // not for us
+      }
+    } catch (IOException e) {
+      // the same as the end
+    }
+    daemon(LaunchedRank::halt);
+    System.exit(Main.INTERRUPTED);
+  }
+
+  private static void halt() {
+    try {
+      Thread.sleep(PATIENCE_MILLIS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    Runtime.getRuntime().halt(Main.INTERRUPTED);
+  }
+
+  private static void daemon(Runnable work) {
+    Thread thread = new Thread(work, "retort-launched");
+    thread.setDaemon(true);
+    thread.start();
+  }
+}
