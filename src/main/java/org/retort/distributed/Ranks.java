@@ -168,6 +168,20 @@ public final class Ranks implements AutoCloseable {
   }
 
   /**
+   * The bytes of rank 0, for example a state dict. Waits for it.
+   *
+   * @param bytes of this rank; only those of rank 0 are used
+   * @return a new array, the same on all ranks
+   * @throws IllegalArgumentException if they are null
+   * @throws IllegalStateException if the ranks were closed
+   * @throws org.retort.RankException if a rank is gone or has failed
+   */
+  public byte[] bytesOfFirst(byte[] bytes) {
+    byte[] own = Arguments.notNull(bytes, NAME + ".bytesOfFirst", "bytes").clone();
+    return ask(ranks -> StringLists.bytes(retort.text_of_first(ranks, own, own.length)), own);
+  }
+
+  /**
    * Tells the other ranks that this one can't go on: what they wait for in this class throws a
    * {@link org.retort.RankException} with the reason, now or when they come to it. Does not wait
    * for them. The next call on all ranks works as usual. A {@link org.retort.train.Trainer} that

@@ -63,6 +63,18 @@ public final class StringLists {
     }
   }
 
+  /**
+   * Reads a native string of any bytes, and frees it.
+   *
+   * @param copy a native string; null, as JavaCPP returns it, for an empty one
+   * @return its bytes
+   */
+  public static byte[] bytes(@Nullable BytePointer copy) {
+    try (copy) {
+      return copy == null ? new byte[0] : copy.getStringBytes();
+    }
+  }
+
   /** Reads a native string, null for an empty one, and frees it. */
   static String take(@Nullable BytePointer copy) {
     try (copy) {

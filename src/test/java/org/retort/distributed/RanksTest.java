@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Random;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -61,6 +62,17 @@ final class RanksTest {
                     .map(text -> ranks.ofFirst(ranks.isFirst() ? text : "of rank 1"))
                     .toList());
     assertThat(received).containsExactly(texts, texts);
+  }
+
+  @Test
+  void bytesOfFirst_anyBytes_areThoseOfRank0() throws Exception {
+    byte[] bytes = new byte[70_000];
+    new Random(1).nextBytes(bytes);
+    for (byte[] sent : List.of(bytes, new byte[] {0, -1, 0}, new byte[0])) {
+      List<byte[]> received =
+          RankThreads.run(2, ranks -> ranks.bytesOfFirst(ranks.isFirst() ? sent : new byte[1]));
+      assertThat(received).containsExactly(sent, sent);
+    }
   }
 
   @Test
@@ -148,6 +160,7 @@ final class RanksTest {
     assertThat(ranks.any(false)).isFalse();
     ranks.fail("reason");
     assertThat(ranks.ofFirst("text")).isEqualTo("text");
+    assertThat(ranks.bytesOfFirst(new byte[] {7})).containsExactly(7);
   }
 
   @Test
