@@ -62,10 +62,12 @@ final class ArchitectureTest {
   @ArchTest static final ArchRule DATA_USES = mayUse("data", "", "bindings", "internal");
 
   @ArchTest
-  static final ArchRule RECIPES_USE = mayUse("recipes", "", "losses", "models", "train", "data");
+  static final ArchRule RECIPES_USE =
+      mayUse("recipes", "", "losses", "models", "distributed", "train", "data");
 
   @ArchTest
-  static final ArchRule CLI_USES = mayUse("cli", "", "recipes", "models", "train", "data");
+  static final ArchRule CLI_USES =
+      mayUse("cli", "", "recipes", "models", "distributed", "train", "data");
 
   @ArchTest
   static final ArchRule YAML_IS_NEEDED_BY_RECIPES_ONLY =

@@ -3,14 +3,17 @@ package org.retort.cli;
 import ch.qos.logback.classic.Logger;
 import java.nio.file.Path;
 import java.util.Map;
+import java.util.Objects;
 import java.util.Optional;
 import java.util.function.Supplier;
+import org.retort.distributed.Ranks;
 import org.retort.recipes.DataSpec;
 import org.retort.recipes.DefaultRecipe;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Recipe;
 import org.retort.recipes.RecipeException;
 import org.retort.recipes.Recipes;
+import org.retort.train.BatchNormOver;
 import org.slf4j.LoggerFactory;
 import org.slf4j.event.Level;
 import picocli.CommandLine.Model.CommandSpec;
@@ -21,6 +24,7 @@ import picocli.CommandLine.Spec.Target;
 /** The options of all commands that work on a recipe. */
 final class CommonOptions {
   private static final String DEFAULT = "digits";
+  private static final String CUDA = "cuda";
   private static final int MAX_THREADS = 1024;
 
   /** What was typed for arguments by whose names recipes complain. */
@@ -76,7 +80,9 @@ final class CommonOptions {
       names = "--device",
       paramLabel = "<device>",
       defaultValue = "cpu",
-      description = "Where networks are trained: cpu, cuda, cuda:1, ... Default: ${DEFAULT-VALUE}.")
+      description =
+          "Where networks are trained: cpu, cuda, cuda:1, ... With cuda, each rank takes the GPU of"
+              + " its LOCAL_RANK. Default: ${DEFAULT-VALUE}.")
   private String device;
 
   @Option(
@@ -129,6 +135,19 @@ final class CommonOptions {
   /** Reads a recipe's data. */
   Experiment open(Recipe changed) {
     return checked(() -> Experiment.open(changed, data()).on(device));
+  }
+
+  /** Reads a recipe's data, to train over ranks, each of a machine on a GPU of its own. */
+  Experiment open(Recipe changed, Ranks ranks, BatchNormOver batchNorm) {
+    String local = Objects.requireNonNullElse(System.getenv("LOCAL_RANK"), "0");
+    boolean isAnother = device.equals(CUDA) && ranks.size() > 1 && !local.equals("0");
+    String own = isAnother ? device + ":" + local : device;
+    return checked(() -> Experiment.open(changed, data()).on(own).over(ranks, batchNorm));
+  }
+
+  /** Returns whether networks are trained on a GPU. */
+  boolean isOnGpu() {
+    return device.startsWith(CUDA);
   }
 
   /** Takes noise in the place of a recipe's data. */

@@ -5,6 +5,7 @@ import java.io.PrintWriter;
 import java.nio.file.Path;
 import java.util.concurrent.Callable;
 import org.retort.Retort;
+import org.retort.distributed.Ranks;
 import org.retort.recipes.DataRecipe;
 import org.retort.recipes.DataSpec;
 import org.retort.recipes.DefaultRecipe;
@@ -85,6 +86,7 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
 
   @Mixin private CommonOptions common;
   @Mixin private OutputOptions output;
+  @Mixin private RankOptions ranks;
   @Spec private CommandSpec spec;
 
   @Override
@@ -94,8 +96,15 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
       print(recipe);
       return 0;
     }
-    Settings settings = settings(recipe);
-    Experiment experiment = common.open(settings.recipe());
+    return ranks.run(common, all -> distill(recipe, all));
+  }
+
+  private int distill(Recipe recipe, Ranks all) throws IOException {
+    if (common.ownData().isPresent() && all.isFirst()) {
+      print(recipe);
+    }
+    Settings settings = settings(recipe, all.isFirst());
+    Experiment experiment = common.open(settings.recipe(), all, ranks.batchNorm());
     common.check(() -> experiment.check(settings.methods()));
     if (settings.needsTeacher()) {
       common.check(experiment::checkTeachers);
@@ -103,6 +112,7 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
     Retort.threads(settings.threads());
     return Work.run(
         spec,
+        all.isFirst(),
         Progress.IMAGES,
         Distillation.images(settings, experiment),
         (progress, interruption) ->
@@ -135,20 +145,20 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
     out.flush();
   }
 
-  private Settings settings(Recipe recipe) {
-    OptionValues.requireBetween(spec, "--seeds", seeds, MAX_SEEDS);
+  private Settings settings(Recipe recipe, boolean isWriting) {
     int defaultSeeds = common.ownData().isPresent() ? 1 : DEFAULT_SEEDS;
     return new Settings(
         recipe,
         methods.withMethods(recipe).methods(),
         seeds == null ? defaultSeeds : seeds,
         common.data(),
-        output.folder(),
+        output.folder(isWriting),
         common.threads(),
         output.resume());
   }
 
   private Recipe recipe() {
+    OptionValues.requireBetween(spec, "--seeds", seeds, MAX_SEEDS);
     OptionValues.requireBetween(spec, "--epochs", epochs, StudentRecipe.MAX_EPOCHS);
     OptionValues.requireBetween(spec, "--teacher-epochs", teacherEpochs, StudentRecipe.MAX_EPOCHS);
     OptionValues.requireBetween(
@@ -166,9 +176,6 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
             defaults.withEpochs(
                 epochs == null ? defaults.epochs() : epochs,
                 teacherEpochs == null ? defaults.teacherEpochs() : teacherEpochs));
-    if (!printsRecipe) {
-      print(recipe);
-    }
     return methods.changeWeights(recipe);
   }
 

@@ -1,6 +1,8 @@
 package org.retort.cli;
 
 import java.io.IOException;
+import java.io.UncheckedIOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
@@ -9,8 +11,10 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.concurrent.CancellationException;
 import java.util.stream.Collectors;
 import org.retort.data.DatasetBatches;
+import org.retort.distributed.Ranks;
 import org.retort.models.Network;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Method;
@@ -25,12 +29,15 @@ import org.slf4j.LoggerFactory;
  * The teachers, and students that each method teaches from each seed. Each network is saved as soon
  * as it is trained, and every student begins with the teachers as they were saved, whose statistics
  * some methods change.
+ *
+ * <p>Of several ranks only the first knows the output folder, and tells the others what it reads.
  */
 final class Distillation {
   private static final Logger LOG = LoggerFactory.getLogger(Distillation.class);
 
   private final Settings settings;
   private final Experiment experiment;
+  private final Ranks ranks;
   private final OutputFolder output;
   private final Progress progress;
   private final Interruption interruption;
@@ -40,6 +47,7 @@ final class Distillation {
       Settings settings, Experiment experiment, Progress progress, Interruption interruption) {
     this.settings = settings;
     this.experiment = experiment;
+    ranks = experiment.ranks();
     output = new OutputFolder(settings.output());
     this.progress = progress;
     this.interruption = interruption;
@@ -54,11 +62,13 @@ final class Distillation {
       Interruption interruption)
       throws IOException {
     Distillation begun = new Distillation(settings, experiment, progress, interruption);
-    begun.output.begin(
-        ExperimentReport.of(settings, experiment, command),
-        settings.recipe().text(),
-        settings.resume(),
-        begun.runs());
+    if (begun.ranks.isFirst()) {
+      begun.output.begin(
+          ExperimentReport.of(settings, experiment, command),
+          settings.recipe().text(),
+          settings.resume(),
+          begun.runs());
+    }
     return begun;
   }
 
@@ -136,7 +146,7 @@ final class Distillation {
   }
 
   private Run newStudent(String name, Method method, long seed) throws IOException {
-    interruption.check();
+    checkInterruption();
     Training training = training(name, method.hasTeacher() ? accuracies : "");
     // the teachers first: the seed decides what is drawn from then on
     try (NetworkList teachers = method.hasTeacher() ? savedTeachers() : new NetworkList(List.of());
@@ -159,6 +169,13 @@ final class Distillation {
     }
   }
 
+  /** Throws on all ranks if one has been asked to end. */
+  private void checkInterruption() {
+    if (ranks.any(interruption.isRequested())) {
+      throw new CancellationException("interrupted");
+    }
+  }
+
   private NetworkList savedTeachers() {
     return NetworkList.of(experiment.recipe().teachers(), this::savedTeacher);
   }
@@ -167,8 +184,16 @@ final class Distillation {
     Path file = output.network(recipe.run());
     Network teacher = experiment.teacher(recipe);
     try {
-      teacher.loadStateDict(file);
+      if (ranks.size() == 1) {
+        teacher.loadStateDict(file);
+      } else {
+        byte[] own = ranks.isFirst() ? Files.readAllBytes(file) : new byte[0];
+        teacher.loadStateDict(ranks.bytesOfFirst(own));
+      }
       return teacher;
+    } catch (IOException failure) {
+      teacher.close();
+      throw new UncheckedIOException(failure);
     } catch (RuntimeException failure) {
       teacher.close();
       throw failure;
@@ -176,18 +201,29 @@ final class Distillation {
   }
 
   private Optional<Run> finished(String run, long images) throws IOException {
-    Optional<Run> finished = output.finished(run);
+    Optional<Run> finished = ofFirst(() -> output.finished(run));
     finished.ifPresent(there -> progress.skip(images));
     return finished;
+  }
+
+  /** What rank 0 reads or computes. */
+  private interface Source {
+    Optional<Run> get() throws IOException;
+  }
+
+  private Optional<Run> ofFirst(Source source) throws IOException {
+    Optional<Run> own = ranks.isFirst() ? source.get() : Optional.empty();
+    String told = ranks.ofFirst(own.map(Json::of).orElse(""));
+    return told.isEmpty() ? Optional.empty() : Optional.of(Json.parse(told, Run.class));
   }
 
   private Training training(String run, String teachers) throws IOException {
     return new Training(run, experiment, output, progress, teachers);
   }
 
-  private static Run finish(String name, Training training, Network network, long seed)
+  private Run finish(String name, Training training, Network network, long seed)
       throws IOException {
-    Run run = training.finish(network, seed);
+    Run run = ofFirst(() -> Optional.of(training.finish(network, seed))).orElseThrow();
     LOG.info("{}: {} % in {} s", name, run.accuracyPercent(), run.seconds());
     return run;
   }

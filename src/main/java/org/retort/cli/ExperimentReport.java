@@ -22,7 +22,8 @@ import org.retort.recipes.TeacherRecipe;
  * @param methods which were run
  * @param seeds how many
  * @param device where networks were trained
- * @param threads for LibTorch
+ * @param ranks processes that shared the work
+ * @param threads for LibTorch, of each
  * @param versions of what was used
  * @param machine where it was used
  * @param data who made them, and how many there are
@@ -34,6 +35,7 @@ record ExperimentReport(
     List<String> methods,
     int seeds,
     String device,
+    int ranks,
     int threads,
     Versions versions,
     Machine machine,
@@ -88,6 +90,7 @@ record ExperimentReport(
         settings.methods().stream().map(Method::name).toList(),
         settings.seeds(),
         experiment.device(),
+        experiment.ranks().size(),
         settings.threads(),
         new Versions(
             Retort.version(), System.getProperty("java.runtime.version"), Retort.cpuKernels()),

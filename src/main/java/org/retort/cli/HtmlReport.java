@@ -126,6 +126,9 @@ final class HtmlReport {
     facts.put("Epochs of a student", count(options.epochs()));
     facts.put("Seeds", count(experiment.seeds()));
     facts.put("Device", experiment.device());
+    if (experiment.ranks() > 1) {
+      facts.put("Processes", count(experiment.ranks()));
+    }
     facts.put("Threads", count(experiment.threads()));
     facts.put(
         "Machine",

@@ -27,6 +27,11 @@ final class Interruption implements AutoCloseable {
     return interruption;
   }
 
+  /** Returns whether the process has been asked to end. */
+  boolean isRequested() {
+    return requested;
+  }
+
   /** Throws if the process has been asked to end. */
   void check() {
     if (requested) {

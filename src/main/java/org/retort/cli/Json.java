@@ -38,10 +38,15 @@ final class Json {
     AtomicFile.write(file, of(document).getBytes(StandardCharsets.UTF_8));
   }
 
+  /** Reads a record from what {@link #of} returned. */
+  static <T> T parse(String text, Class<T> type) {
+    return GSON.fromJson(text, type);
+  }
+
   /** Reads a record that was written as JSON. */
   static <T> T read(Path file, Class<T> type) throws IOException {
     try {
-      T document = GSON.fromJson(Files.readString(file), type);
+      T document = parse(Files.readString(file), type);
       if (document != null) {
         return document;
       }

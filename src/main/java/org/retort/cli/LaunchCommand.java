@@ -82,7 +82,7 @@ final class LaunchCommand implements Callable<Integer> {
     CommandLine launched = Main.commandLine().setOut(spec.commandLine().getOut()).setErr(err);
     String[] arguments = command.toArray(String[]::new);
     ParseResult parsed = launched.parseArgs(arguments);
-    if (isHelp(parsed)) {
+    if (Main.isHelp(parsed)) {
       return launched.execute(arguments);
     }
     if (!(Main.last(parsed).getCommand() instanceof OverRanks)) {
@@ -98,11 +98,6 @@ final class LaunchCommand implements Callable<Integer> {
             new LaunchedRank.Settings(typed(), Duration.ofSeconds(timeout), Progress.isTerminal()),
             line -> err.println(spec.qualifiedName() + ": " + line))
         .run();
-  }
-
-  private static boolean isHelp(ParseResult parsed) {
-    return parsed.asCommandLineList().stream()
-        .anyMatch(line -> line.isUsageHelpRequested() || line.isVersionHelpRequested());
   }
 
   /** Returns what was typed in front of the command. */

@@ -6,7 +6,9 @@ import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.FileSystemException;
 import java.util.List;
+import java.util.Objects;
 import org.retort.FileException;
+import org.retort.RankException;
 import org.retort.Retort;
 import org.retort.recipes.RecipeException;
 import org.slf4j.LoggerFactory;
@@ -94,11 +96,29 @@ public final class Main implements Runnable {
    * Runs what was asked for; picocli itself lets an {@link Error}, a missing library say, escape.
    */
   private static int execute(ParseResult parsed) {
+    requireOneProcess(parsed);
     try {
       return new CommandLine.RunLast().execute(parsed);
     } catch (Error e) {
       throw new ExecutionException(last(parsed), e.toString(), e);
     }
+  }
+
+  /** Throws if there are several ranks, each of which would do, and write, the same. */
+  private static void requireOneProcess(ParseResult parsed) {
+    String size = Objects.requireNonNullElse(System.getenv("WORLD_SIZE"), "1");
+    boolean isOneOfSeveral = System.getenv("RANK") != null && !size.equals("1");
+    CommandLine command = last(parsed);
+    if (isOneOfSeveral && !isHelp(parsed) && !(command.getCommand() instanceof OverRanks)) {
+      throw new ParameterException(
+          command, "WORLD_SIZE must be 1 unless this trains (got " + size + ")");
+    }
+  }
+
+  /** Returns whether help or the version is asked for. */
+  static boolean isHelp(ParseResult parsed) {
+    return parsed.asCommandLineList().stream()
+        .anyMatch(line -> line.isUsageHelpRequested() || line.isVersionHelpRequested());
   }
 
   /** Returns the command that is to be run. */
@@ -111,11 +131,14 @@ public final class Main implements Runnable {
   static int report(CommandLine command, Exception failure, int exitCode) {
     LoggerFactory.getLogger(Main.class).debug("failed", failure);
     String name = command.getCommandSpec().qualifiedName();
-    command.getErr().println(name + ": " + text(failure).strip().replaceAll("\\s*\\R\\s*", " "));
+    command.getErr().println(name + ": " + text(failure));
     return exitCode;
   }
 
   private static int exitCode(Throwable failure) {
+    if (failure instanceof RankException) {
+      return OF_ANOTHER_RANK;
+    }
     boolean isOfTheUser =
         failure instanceof FileException
             || failure instanceof RecipeException
@@ -124,11 +147,16 @@ public final class Main implements Runnable {
     return isOfTheUser ? CommandLine.ExitCode.USAGE : CommandLine.ExitCode.SOFTWARE;
   }
 
-  private static String text(Throwable failure) {
+  /** Returns in one line what is wrong. */
+  static String text(Throwable failure) {
+    return lines(failure).strip().replaceAll("\\s*\\R\\s*", " ");
+  }
+
+  private static String lines(Throwable failure) {
     boolean isWrapper =
         failure instanceof ExecutionException || failure instanceof ExceptionInInitializerError;
     if (isWrapper && failure.getCause() != null) {
-      return text(failure.getCause());
+      return lines(failure.getCause());
     }
     String message = failure.getMessage();
     boolean saysWhat = !(failure instanceof Error || failure instanceof FileSystemException);

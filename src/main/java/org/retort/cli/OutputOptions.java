@@ -28,8 +28,11 @@ final class OutputOptions {
   @Spec(Target.MIXEE)
   private CommandSpec command;
 
-  /** Returns the folder, which is there then. */
-  Path folder() {
+  /** Returns the folder, which is there then, if this process is to write it. */
+  Path folder(boolean isWritten) {
+    if (!isWritten) {
+      return output;
+    }
     try {
       Files.createDirectories(output);
     } catch (IOException e) {

@@ -60,6 +60,17 @@ final class Progress implements AutoCloseable {
     return new Progress(builder.build());
   }
 
+  /** Counts without showing anything, in a process whose work another one shows. */
+  static Progress silent(String task, long count) {
+    return new Progress(
+        new ProgressBarBuilder()
+            .setTaskName(task)
+            .setInitialMax(count)
+            .setUpdateIntervalMillis(PLAIN_MILLIS)
+            .setConsumer(new DelegatingProgressBarConsumer(line -> {}, PLAIN_WIDTH))
+            .build());
+  }
+
   /** Returns whether the bar is shown in place. */
   @SuppressWarnings("SystemConsoleNull") // from Java 22 on a bar in place is shown in any case
   static boolean isTerminal() {

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
 import org.retort.Retort;
+import org.retort.distributed.Ranks;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Recipe;
 import org.retort.recipes.StudentRecipe;
@@ -47,25 +48,31 @@ final class TrainCommand implements Callable<Integer>, OverRanks {
 
   @Mixin private CommonOptions common;
   @Mixin private OutputOptions output;
+  @Mixin private RankOptions ranks;
   @Spec private CommandSpec spec;
 
   @Override
   public Integer call() throws IOException {
     Recipe recipe = recipe();
+    return ranks.run(common, all -> train(recipe, all));
+  }
+
+  private int train(Recipe recipe, Ranks all) throws IOException {
     Settings settings =
         new Settings(
             recipe,
             List.of(),
             0,
             common.data(),
-            output.folder(),
+            output.folder(all.isFirst()),
             common.threads(),
             output.resume());
-    Experiment experiment = common.open(recipe);
+    Experiment experiment = common.open(recipe, all, ranks.batchNorm());
     common.check(experiment::checkTeachers);
     Retort.threads(settings.threads());
     return Work.run(
         spec,
+        all.isFirst(),
         Progress.IMAGES,
         experiment.images(recipe.teacher()),
         (progress, interruption) ->

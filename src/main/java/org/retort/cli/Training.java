@@ -21,7 +21,7 @@ import org.retort.train.TrainingSummary;
 
 /**
  * Trains one network, stage by stage: shows its progress, keeps its history and checkpoints, and
- * stops with a checkpoint when the process shall end.
+ * stops with a checkpoint when the process shall end. Of several ranks only the first does so.
  */
 final class Training {
   /** What a process that is killed loses at most. */
@@ -47,7 +47,10 @@ final class Training {
     this.output = output;
     this.progress = progress;
     this.teachers = teachers;
-    history = new ArrayList<>(output.history(run));
+    history = new ArrayList<>();
+    if (experiment.ranks().isFirst()) {
+      history.addAll(output.history(run));
+    }
   }
 
   /** Follows a stage. */
@@ -144,17 +147,18 @@ final class Training {
       Batches batches,
       long imagesPerStep,
       int epochs) {
-    TrainingSummary summary =
+    Trainer.Builder trainer =
         Trainer.builder(step, batches)
             .epochs(epochs)
             .evaluate(() -> experiment.accuracy(network))
             .keep(output.checkpoints(run, stage))
             .checkpointEvery(CHECKPOINT_INTERVAL)
             .resume()
-            .stopOnInterrupt()
-            .listener(new Listener(stage, terms, batches.stepsPerEpoch(), imagesPerStep))
-            .build()
-            .run();
+            .stopOnInterrupt();
+    if (experiment.ranks().isFirst()) {
+      trainer.listener(new Listener(stage, terms, batches.stepsPerEpoch(), imagesPerStep));
+    }
+    TrainingSummary summary = trainer.build().run();
     if (summary.end() == TrainingSummary.End.STOPPED) {
       throw new CancellationException("the process is about to end");
     }

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.stream.Collectors;
+import org.retort.RankException;
 import picocli.CommandLine.Model.CommandSpec;
 
 /** How a command does what takes long: under a bar, until the process is asked to end. */
@@ -28,17 +29,32 @@ final class Work {
    */
   static <T> int run(CommandSpec command, String unit, long count, Task<T> task, Report<T> report)
       throws IOException {
+    return run(command, true, unit, count, task, report);
+  }
+
+  /** Does the same as one of several ranks, of which only the first shows and reports anything. */
+  static <T> int run(
+      CommandSpec command, boolean isFirst, String unit, long count, Task<T> task, Report<T> report)
+      throws IOException {
     try (Interruption interruption = Interruption.listen()) {
       try {
         T outcome;
-        try (Progress progress = Progress.start(command.name(), unit, count)) {
+        try (Progress progress =
+            isFirst
+                ? Progress.start(command.name(), unit, count)
+                : Progress.silent(command.name(), count)) {
           outcome = task.run(progress, interruption);
         }
         interruption.check();
-        report.of(outcome);
+        if (isFirst) {
+          report.of(outcome);
+        }
         return 0;
-      } catch (CancellationException e) {
-        if (command.findOption(RESUME) != null) {
+      } catch (CancellationException | RankException e) {
+        if (e instanceof RankException && !interruption.isRequested()) {
+          throw e; // else the others, which were interrupted, too, are gone
+        }
+        if (isFirst && command.findOption(RESUME) != null) {
           sayHowToResume(command); // while the process waits for this
         }
         return Main.INTERRUPTED;

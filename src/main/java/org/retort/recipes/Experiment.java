@@ -8,14 +8,18 @@ import java.util.Optional;
 import java.util.Set;
 import java.util.stream.Stream;
 import org.retort.OutOfMemoryException;
+import org.retort.RankException;
 import org.retort.Retort;
 import org.retort.RetortException;
 import org.retort.data.Dataset;
 import org.retort.data.DatasetBatches;
+import org.retort.distributed.Ranks;
+import org.retort.distributed.RanksOptions;
 import org.retort.models.ModelDescription;
 import org.retort.models.Network;
 import org.retort.models.Networks;
 import org.retort.models.Preprocessing;
+import org.retort.train.BatchNormOver;
 import org.retort.train.Metrics;
 import org.retort.train.StoredOutputs;
 import org.retort.train.StoredTap;
@@ -34,11 +38,20 @@ public final class Experiment {
   private final Recipe recipe;
   private final ExperimentData data;
   private final String device;
+  private final Ranks ranks;
+  private final BatchNormOver batchNorm;
 
-  private Experiment(Recipe recipe, ExperimentData data, String device) {
+  private Experiment(Recipe recipe, ExperimentData data) {
+    this(recipe, data, CPU, Ranks.join(RanksOptions.of()), BatchNormOver.OWN_BATCH);
+  }
+
+  private Experiment(
+      Recipe recipe, ExperimentData data, String device, Ranks ranks, BatchNormOver batchNorm) {
     this.recipe = recipe;
     this.data = data;
     this.device = device;
+    this.ranks = ranks;
+    this.batchNorm = batchNorm;
     recipe.teachers().forEach(teacher -> teacher(teacher).close());
     recipe.storedTeachers().forEach(teacher -> teacher.open(data.sampleCount()).close());
     student(0).close();
@@ -54,8 +67,7 @@ public final class Experiment {
    *     read
    */
   public static Experiment open(Recipe recipe, Optional<Path> folder) {
-    return new Experiment(
-        recipe, new ExperimentData(recipe, recipe.data().source().open(folder)), CPU);
+    return new Experiment(recipe, new ExperimentData(recipe, recipe.data().source().open(folder)));
   }
 
   /**
@@ -67,12 +79,12 @@ public final class Experiment {
    * @throws RecipeException if there are no such networks
    */
   public static Experiment onNoise(Recipe recipe) {
-    return new Experiment(recipe, new ExperimentData(recipe, recipe.data().source().noise()), CPU);
+    return new Experiment(recipe, new ExperimentData(recipe, recipe.data().source().noise()));
   }
 
   /**
-   * Chooses where networks are trained; the CPU before. On a GPU, steps are done by CUDA graphs and
-   * report late, see {@link TrainingStepBuilder#cudaGraph} and {@link
+   * Chooses where networks are trained; the CPU before. On a GPU, steps of one rank are done by
+   * CUDA graphs and report late, see {@link TrainingStepBuilder#cudaGraph} and {@link
    * TrainingStepBuilder#lateResults}.
    *
    * @param device {@code cpu}, {@code cuda} or, for example, {@code cuda:1}
@@ -85,7 +97,32 @@ public final class Experiment {
     } catch (RetortException wrong) {
       throw new RecipeException(RecipeException.rule(wrong), wrong);
     }
-    return new Experiment(recipe, data, device);
+    return new Experiment(recipe, data, device, ranks, batchNorm);
+  }
+
+  /**
+   * Trains over several ranks: batches and the numbers of images are those of the recipe, and each
+   * rank gets its share of every batch. All ranks make the same steps in the same order, which wait
+   * for each other. There was one rank before.
+   *
+   * @param ranks the ranks, which stay the caller's
+   * @param batchNorm whose samples BatchNorms of the student normalise by
+   * @return an experiment with the same data
+   * @throws RecipeException if a batch has fewer images than there are ranks
+   */
+  public Experiment over(Ranks ranks, BatchNormOver batchNorm) {
+    return ranks.size() == 1
+        ? this
+        : new Experiment(recipe, data.share(ranks.rank(), ranks.size()), device, ranks, batchNorm);
+  }
+
+  /**
+   * Tells over which ranks networks are trained.
+   *
+   * @return the ranks, one by default
+   */
+  public Ranks ranks() {
+    return ranks;
   }
 
   /**
@@ -310,7 +347,7 @@ public final class Experiment {
   }
 
   /**
-   * Computes the number of images in the steps of a teacher's training.
+   * Computes the number of images in the steps of a teacher's training, of all ranks together.
    *
    * @param teacher one of the recipe's
    * @return a count; 0 if it comes trained
@@ -320,7 +357,7 @@ public final class Experiment {
   }
 
   /**
-   * Computes the number of images in the steps of a student's training.
+   * Computes the number of images in the steps of a student's training, of all ranks together.
    *
    * @param method how it is trained
    * @return a count
@@ -330,7 +367,7 @@ public final class Experiment {
   }
 
   /**
-   * Tells the number of images in a step.
+   * Tells the number of images in a step, of all ranks together.
    *
    * @param stage what the student learns
    * @return a count
@@ -360,7 +397,8 @@ public final class Experiment {
 
   /**
    * Finds what is wrong in methods before anything is trained: makes the step and the batches of
-   * each of their stages once, of networks that are thrown away, and reads no batch.
+   * each of their stages once, of networks that are thrown away, and reads no batch. Waits for no
+   * other rank.
    *
    * @param methods which
    * @throws RecipeException about the first that can't be made, of which it names the method, the
@@ -371,7 +409,7 @@ public final class Experiment {
         Network student = student(0)) {
       for (Method method : methods) {
         for (StageRecipe stage : method.stages()) {
-          step(stage, student, teachers.all()).close();
+          step(stage, student, teachers.all(), false).close();
           batches(stage, 0).close();
         }
       }
@@ -387,7 +425,7 @@ public final class Experiment {
     try (NetworkList networks = teachers()) {
       for (int i = 0; i < recipe.teachers().size(); i++) {
         if (recipe.teachers().get(i).isTrainedHere()) {
-          teacherStep(recipe.teachers().get(i), networks.all().get(i)).close();
+          teacherStep(recipe.teachers().get(i), networks.all().get(i), false).close();
         }
       }
     }
@@ -400,16 +438,21 @@ public final class Experiment {
    * @param network the network to train
    * @return a new step, which the caller closes
    * @throws RecipeException if it can't be made of the recipe
+   * @throws RankException if another rank can't make it, or a different one
    */
   public TrainingStep teacherStep(TeacherRecipe teacher, Network network) {
+    return teacherStep(teacher, network, true);
+  }
+
+  private TrainingStep teacherStep(TeacherRecipe teacher, Network network, boolean withRanks) {
     OptimizerRecipe optimizer = teacher.optimizer().orElse(recipe.optimizer());
     try {
-      return onDevice(TrainingStep.builder(network))
+      return builder(withRanks, network)
           .preprocessing(preprocessing())
           .crossEntropy(1)
           .optimizer(optimizer.optimizer(teacherSteps(teacher)))
           .build();
-    } catch (OutOfMemoryException noFault) {
+    } catch (OutOfMemoryException | RankException noFault) {
       throw noFault;
     } catch (IllegalArgumentException | RetortException wrong) {
       throw RecipeException.at(recipe.name() + ": " + teacher.run(), wrong);
@@ -426,11 +469,17 @@ public final class Experiment {
    * @return a new step, which the caller closes
    * @throws RecipeException if it can't be made of the recipe, with the method, the stage and, if
    *     it is to blame, the term
+   * @throws RankException if another rank can't make it, or a different one
    */
   public TrainingStep step(StageRecipe stage, Network student, List<Network> teachers) {
+    return step(stage, student, teachers, true);
+  }
+
+  private TrainingStep step(
+      StageRecipe stage, Network student, List<Network> teachers, boolean withRanks) {
     try {
-      return step(stage, stage.terms(), student, teachers);
-    } catch (OutOfMemoryException noFault) {
+      return step(stage, stage.terms(), student, teachers, withRanks);
+    } catch (OutOfMemoryException | RankException noFault) {
       throw noFault;
     } catch (IllegalArgumentException | RetortException wrong) {
       throw placed(wrong, stage, student, teachers);
@@ -442,7 +491,7 @@ public final class Experiment {
       RuntimeException wrong, StageRecipe stage, Network student, List<Network> teachers) {
     for (TermRecipe term : stage.terms()) {
       try {
-        step(stage, List.of(term), student, teachers).close();
+        step(stage, List.of(term), student, teachers, false).close();
       } catch (IllegalArgumentException | RetortException ofTerm) {
         if (RecipeException.rule(ofTerm).equals(RecipeException.rule(wrong))) {
           return RecipeException.at(term.place(), wrong);
@@ -453,26 +502,34 @@ public final class Experiment {
   }
 
   private TrainingStep step(
-      StageRecipe stage, List<TermRecipe> terms, Network student, List<Network> networks) {
+      StageRecipe stage,
+      List<TermRecipe> terms,
+      Network student,
+      List<Network> networks,
+      boolean withRanks) {
     if (!stage.hasTeacher()) {
-      return step(stage, terms, student, new Teacher[0]);
+      return step(stage, terms, student, new Teacher[0], withRanks);
     }
     List<StoredOutputs> outputs = new ArrayList<>();
     try {
       for (StoredTeacherRecipe teacher : recipe.storedTeachers()) {
         outputs.add(teacher.open(data.sampleCount()));
       }
-      return step(stage, terms, student, teachers(stage, networks, outputs));
+      return step(stage, terms, student, teachers(stage, networks, outputs), withRanks);
     } finally {
       outputs.forEach(StoredOutputs::close); // the step shares them
     }
   }
 
   private TrainingStep step(
-      StageRecipe stage, List<TermRecipe> terms, Network student, Teacher[] teachers) {
+      StageRecipe stage,
+      List<TermRecipe> terms,
+      Network student,
+      Teacher[] teachers,
+      boolean withRanks) {
     long steps = steps(stage);
-    TrainingStepBuilder builder = TrainingStep.builder(student, teachers);
-    onDevice(builder)
+    TrainingStepBuilder builder = builder(withRanks, student, teachers);
+    builder
         .preprocessing(preprocessing())
         .crossEntropy(stage.crossEntropy())
         .optimizer(stage.optimizer().orElse(recipe.optimizer()).optimizer(steps));
@@ -521,9 +578,13 @@ public final class Experiment {
     return teachers.toArray(Teacher[]::new);
   }
 
-  private TrainingStepBuilder onDevice(TrainingStepBuilder builder) {
-    boolean onGpu = !device.equals(CPU);
-    return builder.lateResults(onGpu).cudaGraph(onGpu);
+  private TrainingStepBuilder builder(boolean withRanks, Network student, Teacher... teachers) {
+    TrainingStepBuilder builder = TrainingStep.builder(student, teachers);
+    if (withRanks) {
+      builder.ranks(ranks).batchNorm(batchNorm);
+    }
+    boolean isFast = !device.equals(CPU) && ranks.size() == 1;
+    return builder.lateResults(isFast).cudaGraph(isFast);
   }
 
   private long steps(StageRecipe stage) {

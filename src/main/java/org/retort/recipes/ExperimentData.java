@@ -24,9 +24,17 @@ final class ExperimentData {
   private final DataParts parts;
   private final Augmentation augmentation;
   private final int stepsPerEpoch;
+  private final int rank;
+  private final int ranks;
 
   ExperimentData(Recipe recipe, DataParts parts) {
+    this(recipe, parts, 0, 1);
+  }
+
+  private ExperimentData(Recipe recipe, DataParts parts, int rank, int ranks) {
     this.recipe = recipe;
+    this.rank = rank;
+    this.ranks = ranks;
     train = parts.train();
     test = parts.test();
     this.parts = parts;
@@ -40,6 +48,11 @@ final class ExperimentData {
         .filter(TeacherRecipe::isTrainedHere)
         .forEach(this::teacherStepsPerEpoch);
     stepsPerEpoch = stepsPerEpoch(batches(true, 0));
+  }
+
+  /** Returns the same data, of whose batches for training this is one rank's share. */
+  ExperimentData share(int rank, int ranks) {
+    return new ExperimentData(recipe, parts, rank, ranks);
   }
 
   private Subset perClass(Dataset dataset, String key, int count, long seed) {
@@ -72,7 +85,7 @@ final class ExperimentData {
     return stepsPerEpoch;
   }
 
-  /** Returns the number of samples of a student's batch. */
+  /** Returns the number of samples of a student's batch, of all ranks together. */
   int batchSize(boolean hasTeacher) {
     StudentRecipe student = recipe.student();
     OptionalInt labels = recipe.data().labelsPerClass();
@@ -162,6 +175,7 @@ final class ExperimentData {
 
   private DatasetBatches.Builder batches(Dataset dataset, long seed) {
     return DatasetBatches.builder(dataset)
+        .share(rank, ranks)
         .seed(seed)
         .augmentation(augmentation)
         .threads(parts.threads());

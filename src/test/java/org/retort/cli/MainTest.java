@@ -68,7 +68,14 @@ final class MainTest {
     assertThat(run("--help")).isZero();
     assertThat(out.toString())
         .contains(
-            "distill", "train", "evaluate", "export", "launch", "outputs", "predict", "recipes",
+            "distill",
+            "train",
+            "evaluate",
+            "export",
+            "launch",
+            "outputs",
+            "predict",
+            "recipes",
             "bench");
   }
 

@@ -70,6 +70,7 @@ final class Samples {
         List.of("student", "kd"),
         3,
         "cpu",
+        1,
         2,
         new ExperimentReport.Versions("0.1.0", "17.0.12", "avx2"),
         new Machine("Linux 6.1", "amd64", "A <Processor> & Co.", 4),

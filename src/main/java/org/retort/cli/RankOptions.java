@@ -1,0 +1,50 @@
+package org.retort.cli;
+
+import java.io.IOException;
+import org.retort.RankException;
+import org.retort.distributed.Ranks;
+import org.retort.distributed.RanksOptions;
+import org.retort.train.BatchNormOver;
+import picocli.CommandLine.Option;
+
+/** The options of commands that train over several ranks, if there are several. */
+final class RankOptions {
+  @Option(
+      names = "--batch-norm",
+      paramLabel = "<samples>",
+      defaultValue = "OWN_BATCH",
+      description =
+          "Whose samples batch normalisation normalises by, if there are several ranks: OWN_BATCH,"
+              + " those of the rank, or ALL_RANKS, which gives the results of one process and takes"
+              + " longer. Default: ${DEFAULT-VALUE}.")
+  private BatchNormOver batchNorm;
+
+  /** What all ranks do. */
+  interface Task {
+    int run(Ranks ranks) throws IOException;
+  }
+
+  /** Returns whose samples batch normalisation normalises by. */
+  BatchNormOver batchNorm() {
+    return batchNorm;
+  }
+
+  /**
+   * Joins the other ranks, if the environment says that there are others, and does a task, of whose
+   * failure they are told. Returns the exit code.
+   */
+  int run(CommonOptions common, Task task) throws IOException {
+    RanksOptions options = RanksOptions.of().withDevice(common.isOnGpu() ? "cuda" : "cpu");
+    try (Ranks ranks =
+        Ranks.fromEnvironment(LaunchedRank.timeout().map(options::withTimeout).orElse(options))) {
+      try {
+        return task.run(ranks);
+      } catch (RankException known) {
+        throw known;
+      } catch (IOException | RuntimeException | Error failure) {
+        ranks.fail(Main.text(failure));
+        throw failure;
+      }
+    }
+  }
+}
