@@ -21,6 +21,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/library.h>
 
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -41,6 +42,8 @@ using torch::autograd::variable_list;
 using Optional = std::optional<at::Tensor>;
 
 thread_local Group* current = nullptr;
+/// Of the last exchange in a forward pass that has failed.
+thread_local std::exception_ptr failure;
 
 /// What the whole batch is normalised by.
 struct Statistics {
@@ -78,12 +81,21 @@ at::Tensor moments_of(const at::Tensor& input, at::ScalarType dtype) {
   return at::cat({values, mean.to(at::kDouble), variance.to(at::kDouble) * values});
 }
 
+at::Tensor gather(Group& group, const at::Tensor& moments) {
+  try {
+    return group.gather(moments);
+  } catch (const RankError&) {
+    failure = std::current_exception();
+    throw;
+  }
+}
+
 /// Those of the whole batch; moves the running ones, if there are any.
 Statistics statistics_of(
     Group& group, const at::Tensor& input, const Optional& running_mean, const Optional& running_var, double momentum) {
   const int64_t channels = input.size(1);
   const at::ScalarType dtype = at::toOpMathType(input.scalar_type());
-  const at::Tensor all = group.gather(moments_of(input, dtype));
+  const at::Tensor all = gather(group, moments_of(input, dtype));
   const at::Tensor counts = all.narrow(1, 0, 1), means = all.narrow(1, 1, channels);
   const at::Tensor values = counts.sum();
   // Only a rank that has few itself looks, which on a GPU is to wait.
@@ -261,6 +273,16 @@ BatchNormOfAllRanks::BatchNormOfAllRanks(Group* group)
 BatchNormOfAllRanks::~BatchNormOfAllRanks() {
   current = before_;
   torch::jit::setGraphExecutorOptimize(optimized_before_);
+}
+
+void BatchNormOfAllRanks::run(const std::function<void()>& work) const {
+  failure = nullptr;
+  try {
+    work();
+  } catch (...) {
+    if (failure) std::rethrow_exception(std::exchange(failure, nullptr));
+    throw;
+  }
 }
 
 // Both operators are made of others, for whatever key. What is defined for one takes their place there, so that without

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <functional>
+
 namespace retort {
 
 class Group;
@@ -17,6 +19,9 @@ class BatchNormOfAllRanks {
   ~BatchNormOfAllRanks();
   BatchNormOfAllRanks(const BatchNormOfAllRanks&) = delete;
   BatchNormOfAllRanks& operator=(const BatchNormOfAllRanks&) = delete;
+
+  /// Calls `work`. The RankError of a forward pass comes out of it even if TorchScript has made another error of it.
+  void run(const std::function<void()>& work) const;
 
  private:
   Group* const before_;

@@ -82,7 +82,7 @@ void TrainingStep::Impl::perform(Attempt& attempt, Batch batch, bool records) {
   const Autocast full(device, Precision::kFull);
   Work work;
   work.batch = std::move(batch);
-  learn(attempt, work);
+  BatchNormOfAllRanks(ranks ? ranks->batch_norm() : nullptr).run([&] { learn(attempt, work); });
   agree(attempt, work);
   decide(attempt, work, records);
   // Last, since nothing in it can fail.
@@ -125,7 +125,6 @@ Attempt TrainingStep::Impl::take(const Batch& batch) {
 
 void TrainingStep::Impl::learn(Attempt& attempt, Work& work) {
   const BoundStage& now = stage();
-  const BatchNormOfAllRanks shared(ranks ? ranks->batch_norm() : nullptr);
   const Taught taught = teachers.teach(work.batch, now.teachers, now.blends, attempt.transaction);
   const Stopwatch watch;
   const NetworkOutput learned = outputs_of_student(work.batch.images);

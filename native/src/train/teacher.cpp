@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "distributed/batch_norm.h"
 #include "io/checksum.h"
 #include "io/description.h"
 #include "runtime/stopwatch.h"
@@ -192,6 +193,8 @@ NetworkOutput Teacher::cached(const Batch& batch, Transaction& transaction) {
   };
   if (missing.empty()) return as_output(cache_->read(indices));
 
+  // Other ranks may miss none, so that theirs don't run.
+  const BatchNormOfAllRanks none(nullptr);
   const at::Tensor positions = at::tensor(missing, at::kLong);
   const bool is_new = missing.size() == static_cast<size_t>(indices.size(0));
   const at::Tensor images = is_new ? batch.images : batch.images.index_select(0, positions.to(batch.images.device()));
