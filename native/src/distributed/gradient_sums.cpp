@@ -41,7 +41,9 @@ GradientSums::GradientSums(Group& group, std::vector<at::Tensor> parameters, int
   // Backward passes reach the last layers first.
   std::vector<int64_t> order(parameters_.size());
   std::iota(order.rbegin(), order.rend(), 0);
-  lay_out(order);
+  Layout layout = laid_out(order);
+  buckets_ = std::move(layout.buckets);
+  slots_ = std::move(layout.slots);
   const at::AutoGradMode with_gradients(true);
   for (size_t i = 0; i < parameters_.size(); ++i) {
     const unsigned number = parameters_[i].register_hook([hooks = hooks_.get(), i](const at::Tensor& gradient) {
@@ -60,9 +62,9 @@ GradientSums::~GradientSums() {
   for (const auto& [parameter, number] : hooks_->registered) parameter.remove_hook(number);
 }
 
-void GradientSums::lay_out(const std::vector<int64_t>& order) {
-  buckets_.clear();
-  slots_.assign(parameters_.size(), {});
+GradientSums::Layout GradientSums::laid_out(const std::vector<int64_t>& order) const {
+  Layout layout;
+  layout.slots.resize(parameters_.size());
   std::map<at::ScalarType, std::vector<size_t>> open;
   const auto close = [&](at::ScalarType dtype) {
     std::vector<size_t>& members = open[dtype];
@@ -74,13 +76,13 @@ void GradientSums::lay_out(const std::vector<int64_t>& order) {
     int64_t place = 0;
     for (size_t member : members) {
       const at::Tensor& parameter = parameters_[member];
-      slots_[member] = {
-          buckets_.size(), view_like(parameter, bucket.memory.narrow(0, place, parameter.numel())), false};
+      layout.slots[member] = {
+          layout.buckets.size(), view_like(parameter, bucket.memory.narrow(0, place, parameter.numel())), false};
       place += parameter.numel();
     }
     bucket.members = std::move(members);
     members.clear();
-    buckets_.push_back(std::move(bucket));
+    layout.buckets.push_back(std::move(bucket));
   };
   std::map<at::ScalarType, int64_t> bytes;
   for (int64_t parameter : order) {
@@ -93,6 +95,7 @@ void GradientSums::lay_out(const std::vector<int64_t>& order) {
     bytes[dtype] = 0;
   }
   for (const auto& [dtype, members] : open) close(dtype);
+  return layout;
 }
 
 void GradientSums::begin() {
@@ -103,8 +106,18 @@ void GradientSums::begin() {
   hooks_->active = this;
 }
 
-void GradientSums::stop() {
+void GradientSums::commit() noexcept {
+  if (!ordered_) return;
+  // The sums that were handed out keep the old buckets.
+  buckets_.swap(ordered_->buckets);
+  slots_.swap(ordered_->slots);
+  ordered_.reset();
+  has_order_ = true;
+}
+
+void GradientSums::stop() noexcept {
   hooks_->active = nullptr;
+  ordered_.reset();
   for (Bucket& bucket : buckets_) bucket.exchange.reset();
 }
 
@@ -119,8 +132,14 @@ void GradientSums::fill(size_t parameter, const at::Tensor& gradient) {
 }
 
 void GradientSums::send_full() {
-  for (; next_ < buckets_.size() && buckets_[next_].missing == 0; ++next_) {
-    buckets_[next_].exchange = group_.begin_sum(buckets_[next_].memory);
+  while (next_ < buckets_.size() && buckets_[next_].missing == 0) {
+    if (next_ > 0) {
+      Group::Exchange& last = buckets_[next_ - 1].exchange;
+      if (last && !last->isCompleted()) return;
+      if (last) group_.wait(std::exchange(last, nullptr));
+    }
+    Bucket& bucket = buckets_[next_++];
+    bucket.exchange = group_.begin_sum(bucket.memory);
   }
 }
 
@@ -139,27 +158,30 @@ void GradientSums::send(const std::vector<at::Tensor>& gradients) {
 }
 
 std::vector<at::Tensor> GradientSums::wait() {
-  for (Bucket& bucket : buckets_) group_.wait(std::exchange(bucket.exchange, nullptr));
+  for (Bucket& bucket : buckets_) {
+    if (bucket.exchange) group_.wait(std::exchange(bucket.exchange, nullptr));
+    send_full();
+  }
   std::vector<at::Tensor> sums;
   sums.reserve(slots_.size());
   for (size_t i = 0; i < slots_.size(); ++i) sums.push_back(slots_[i].view.to(parameters_[i].scalar_type()));
-  if (!std::exchange(has_order_, true)) adopt_order();
+  if (!has_order_) ordered_ = in_order_of_first();
   return sums;
 }
 
-void GradientSums::adopt_order() {
+GradientSums::Layout GradientSums::in_order_of_first() const {
   const auto count = static_cast<int64_t>(parameters_.size());
   std::vector<bool> has_arrived(parameters_.size());
   for (int64_t parameter : arrived_) has_arrived[static_cast<size_t>(parameter)] = true;
   // Those without a gradient would hold back all others.
+  std::vector<int64_t> own = arrived_;
   for (int64_t i = 0; i < count; ++i) {
-    if (!has_arrived[static_cast<size_t>(i)]) arrived_.push_back(i);
+    if (!has_arrived[static_cast<size_t>(i)]) own.push_back(i);
   }
-  at::Tensor order = at::tensor(arrived_, at::kLong).to(parameters_.front().device());
+  at::Tensor order = at::tensor(own, at::kLong).to(parameters_.front().device());
   group_.send_of_first(order);
   order = order.cpu();
-  // The sums that were handed out keep the old buckets.
-  lay_out({order.const_data_ptr<int64_t>(), order.const_data_ptr<int64_t>() + count});
+  return laid_out({order.const_data_ptr<int64_t>(), order.const_data_ptr<int64_t>() + count});
 }
 
 }  // namespace retort

@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "distributed/group.h"
@@ -12,7 +13,7 @@
 namespace retort {
 
 /// Sums gradients over all ranks. They are collected in buckets, of which each is sent as soon as a backward pass has
-/// filled it and all before it.
+/// filled it and the one before it has arrived.
 class GradientSums {
  public:
   /// @param parameters of which gradients are summed, the same on all ranks; on one device
@@ -28,8 +29,10 @@ class GradientSums {
   void send(const std::vector<at::Tensor>& gradients);
   /// Waits for the sums; they are overwritten by the next begin().
   std::vector<at::Tensor> wait();
+  /// Takes over the order in which rank 0 has computed its first gradients, when no rank can fail any more.
+  void commit() noexcept;
   /// Ends what begin() has begun.
-  void stop();
+  void stop() noexcept;
 
  private:
   /// Registered with the parameters, which may outlive the sums.
@@ -47,10 +50,16 @@ class GradientSums {
     bool is_filled;
   };
 
+  /// Buckets, and the place of each parameter in them.
+  struct Layout {
+    std::vector<Bucket> buckets;
+    std::vector<Slot> slots;
+  };
+
   /// @param order of the parameters in the buckets
-  void lay_out(const std::vector<int64_t>& order);
-  /// Takes over rank 0's order of the first backward pass.
-  void adopt_order();
+  Layout laid_out(const std::vector<int64_t>& order) const;
+  /// By rank 0's order of the first backward pass.
+  Layout in_order_of_first() const;
   void fill(size_t parameter, const at::Tensor& gradient);
   void send_full();
 
@@ -59,6 +68,8 @@ class GradientSums {
   const int64_t bucket_bytes_;
   std::vector<Bucket> buckets_;
   std::vector<Slot> slots_;
+  /// What commit() takes over.
+  std::optional<Layout> ordered_;
   /// The next to be sent.
   size_t next_ = 0;
   /// In which gradients were computed, in the first step.

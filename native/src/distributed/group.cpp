@@ -8,6 +8,7 @@
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 
 #include <cstring>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -15,8 +16,44 @@
 #include "tensor/check.h"
 
 namespace retort {
+namespace {
+
+constexpr char kEndOfNumber = ' ';
+
+/// What ranks tell each other about a failure.
+std::string failure_record(Group::Cause cause, int64_t meetings, const std::string& reason) {
+  return c10::str(static_cast<char>(cause), meetings, kEndOfNumber, reason);
+}
+
+/// Whether an error is none of the connection.
+bool is_own(const std::exception& error) {
+  return dynamic_cast<const std::bad_alloc*>(&error) || dynamic_cast<const c10::OutOfMemoryError*>(&error);
+}
+
+}  // namespace
+
+template <typename Call>
+auto Group::guarded(const Call& call) {
+  RETORT_CHECK_AS(RankError, state_ == State::kConnected, reason_);
+  const Stopwatch watch;
+  const auto note = c10::make_scope_exit([&] { waited_nanoseconds_ += watch.nanoseconds(); });
+  try {
+    return call();
+  } catch (const std::exception& error) {
+    if (is_own(error)) {
+      fail(message_of(error));
+      throw;
+    }
+    end(message_of(error));
+  }
+}
 
 Group::Group(std::shared_ptr<Ranks::Impl> ranks, std::string name) : ranks_(std::move(ranks)), name_(std::move(name)) {
+  connect();
+}
+
+Group::Group(const Group& main, const std::string& name)
+    : ranks_(main.ranks_), name_(main.name_ + '/' + name), main_(&main), attempt_(main.attempt_ - 1) {
   connect();
 }
 
@@ -28,70 +65,117 @@ Group::~Group() {
   }
 }
 
+void Group::refuse(Ranks::Impl& ranks, const std::string& name, const std::string& reason) noexcept {
+  try {
+    ranks.store.set_first(name + "/1/failure", failure_record(Cause::kError, 0, reason));
+  } catch (const std::exception&) {
+    // Then they find out by themselves.
+  }
+}
+
 void Group::connect() {
   ++attempt_;
-  std::vector<std::string> here;
-  for (int64_t r = 0; r < size(); ++r) here.push_back(key(c10::str("rank ", r)));
-  ranks_->store.set(here[static_cast<size_t>(rank())], "here");
-  try {
-    ranks_->store.wait_for(here, [&] { return who_left(); });
+  state_ = State::kConnected;
+  guarded([&] {
+    std::vector<std::string> here;
+    for (int64_t r = 0; r < size(); ++r) here.push_back(key(c10::str("rank ", r)));
+    ranks_->store.set(here[static_cast<size_t>(rank())], "here");
+    ranks_->store.wait_for(here, [&] {
+      const auto record = failure();
+      return record ? record : who_left();
+    });
     const auto own = c10::make_intrusive<c10d::PrefixStore>(key("backend"), ranks_->store.c10d());
     backend_ = ranks_->new_backend(own, ranks_->seat);
-  } catch (const std::exception& error) {
-    end(message_of(error));
-  }
-  state_ = State::kConnected;
+  });
 }
 
 void Group::renew() {
-  if (state_ == State::kFailed) connect();
+  if (std::exchange(is_owed_, false)) retort::fail<RankError>(reason_);
+  if (main_) {
+    if (attempt_ == main_->attempt_ && state_ == State::kConnected) return;
+    drop();
+    attempt_ = main_->attempt_ - 1;
+    connect();
+  } else if (state_ == State::kFailed) {
+    connect();
+  }
 }
 
 std::string Group::key(const std::string& what) const {
   return c10::str(name_, "/", attempt_, "/", what);
 }
 
+std::string Group::failure_key() const {
+  return c10::str(main_ ? main_->name_ : name_, "/", attempt_, "/failure");
+}
+
+std::optional<std::string> Group::failure() {
+  return ranks_->store.find(failure_key());
+}
+
 std::optional<std::string> Group::who_left() const {
   return ranks_->store.find(name_ + "/left");
 }
 
-template <typename Call>
-auto Group::guarded(const Call& call) {
-  RETORT_CHECK_AS(RankError, state_ == State::kConnected, reason_);
-  const Stopwatch watch;
-  const auto note = c10::make_scope_exit([&] { waited_nanoseconds_ += watch.nanoseconds(); });
-  try {
-    return call();
-  } catch (const std::exception& error) {
-    end(message_of(error));
-  }
+std::string Group::record_of(const std::string& reason, Cause cause) const {
+  return failure_record(cause, meetings_, reason);
+}
+
+void Group::adopt(const std::string& record) {
+  cause_ = static_cast<Cause>(record.front());
+  const size_t end = record.find(kEndOfNumber);
+  meetings_of_failed_ = std::stoll(record.substr(1, end - 1));
+  reason_ = record.substr(end + 1);
 }
 
 void Group::end(const std::string& what) {
-  backend_.reset();
-  std::optional<std::string> failure, left;
+  drop();
+  std::optional<std::string> record, left;
   try {
-    failure = ranks_->store.find(key("failure"));
+    record = failure();
     left = who_left();
   } catch (const std::exception&) {
     // The store is where rank 0 was.
   }
-  state_ = failure ? State::kFailed : State::kGone;
-  reason_ = failure ? *failure : left ? *left : c10::str("Ranks: every rank must answer (got ", what, ")");
+  state_ = record ? State::kFailed : State::kGone;
+  if (record) {
+    adopt(*record);
+  } else {
+    reason_ = left ? *left : c10::str("Ranks: every rank must answer (got ", what, ")");
+  }
   retort::fail<RankError>(reason_);
 }
 
-void Group::fail(const std::string& reason) noexcept {
+void Group::announce(const std::string& reason, Cause cause) noexcept {
   if (state_ != State::kConnected) return;
   state_ = State::kFailed;
   try {
     reason_ = c10::str("Ranks: rank ", rank(), " has failed: ", reason);
+    cause_ = cause;
     // Before the others notice.
-    ranks_->store.set(key("failure"), reason_);
+    adopt(ranks_->store.set_first(failure_key(), record_of(reason_, cause)));
   } catch (const std::exception&) {
     state_ = State::kGone;
   }
-  backend_.reset();
+}
+
+void Group::announce_next(const std::string& reason, Cause cause) noexcept {
+  // It is what the others have failed at.
+  if (std::exchange(is_owed_, false) || state_ != State::kFailed) return;
+  ++attempt_;
+  state_ = State::kConnected;
+  announce(reason, cause);
+}
+
+void Group::note_gone(const std::string& reason) noexcept {
+  drop();
+  if (state_ == State::kGone) return;
+  state_ = State::kGone;
+  try {
+    reason_ = reason;
+  } catch (const std::bad_alloc&) {
+    // Then there is none.
+  }
 }
 
 Group::Exchange Group::begin_sum(const at::Tensor& tensor) {
@@ -106,14 +190,12 @@ void Group::wait(const Exchange& exchange) {
 }
 
 at::Tensor Group::gather(const at::Tensor& own) {
-  return guarded([&] {
-    std::vector<int64_t> shape = own.sizes().vec();
-    shape.insert(shape.begin(), size());
-    at::Tensor all = at::empty(shape, own.options());
-    at::Tensor flat = all.view({-1}), sent = own.contiguous().view({-1});
-    backend_->_allgather_base(flat, sent)->wait();
-    return all;
-  });
+  std::vector<int64_t> shape = own.sizes().vec();
+  shape.insert(shape.begin(), size());
+  at::Tensor all = at::empty(shape, own.options());
+  at::Tensor flat = all.view({-1}), sent = own.contiguous().view({-1});
+  guarded([&] { backend_->_allgather_base(flat, sent)->wait(); });
+  return all;
 }
 
 void Group::send_of_first(const at::Tensor& tensor) {
@@ -138,7 +220,15 @@ std::string Group::send_of_first(const std::string& text) {
 }
 
 void Group::meet() {
-  sum(at::zeros({1}, at::TensorOptions(ranks_->device).dtype(at::kFloat)));
+  const at::Tensor flag = at::zeros({1}, at::TensorOptions(ranks_->device).dtype(at::kFloat));
+  try {
+    sum(flag);
+  } catch (const RankError&) {
+    // Who has passed has met all others, and has failed later.
+    if (state_ != State::kFailed || meetings_of_failed_ <= meetings_) throw;
+    is_owed_ = true;
+  }
+  ++meetings_;
 }
 
 }  // namespace retort

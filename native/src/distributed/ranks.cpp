@@ -16,6 +16,7 @@ namespace retort {
 namespace {
 
 constexpr const char* kName = "Ranks";
+constexpr const char* kGroup = "ranks";
 
 void check(const RanksOptions& options) {
   RETORT_CHECK(options.size >= 1, kName, ": size must be at least 1 (got ", options.size, ")");
@@ -67,7 +68,15 @@ at::Tensor Ranks::Impl::meet(Call call, bool flag) {
 Ranks::Impl::~Impl() = default;
 
 Ranks::Ranks(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {
-  impl_->group = std::make_unique<Group>(impl_, "ranks");
+  const std::string own = std::to_string(size()), first = impl_->store.set_first("size", own);
+  if (first != own) {
+    const std::string reason =
+        c10::str(kName, ": size must be the same on all ranks (got ", first, ", and ", own, " on rank ", rank(), ")");
+    // Those who are here already would wait for it.
+    Group::refuse(*impl_, kGroup, reason);
+    retort::fail<RankError>(reason);
+  }
+  impl_->group = std::make_unique<Group>(impl_, kGroup);
 }
 
 Ranks::~Ranks() {

@@ -33,6 +33,10 @@ void Store::set(const std::string& key, const std::string& text) {
   });
 }
 
+std::string Store::set_first(const std::string& key, const std::string& text) {
+  return asked([&] { return store_->compareSet(key, std::string(), text); });
+}
+
 std::optional<std::string> Store::find(const std::string& key) {
   return asked([&] { return store_->check({key}) ? std::optional(store_->get_to_str(key)) : std::nullopt; });
 }

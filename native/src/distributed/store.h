@@ -18,6 +18,9 @@ class Store {
       : store_(std::move(store)), timeout_(timeout) {}
 
   void set(const std::string& key, const std::string& text);
+  /// Sets it unless another rank has.
+  /// @return the text that it then has
+  std::string set_first(const std::string& key, const std::string& text);
   /// Does not wait for others to set it.
   std::optional<std::string> find(const std::string& key);
   /// Waits until all of them are set.

@@ -40,6 +40,16 @@ void check_finite(const std::string& what, double loss) {
       NonFiniteError, std::isfinite(loss), kName, ": ", what, " must be finite (got ", without_sign_of_nan(loss), ")");
 }
 
+bool is_non_finite(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const NonFiniteError&) {
+    return true;
+  } catch (...) {
+    return false;
+  }
+}
+
 }  // namespace
 
 void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
@@ -49,18 +59,18 @@ void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
   settle();
   rethrow_failure();
   Attempt attempt;
+  if (ranks) ranks->enter();
   try {
     attempt = take(batch);
     if (!replay(batch, attempt)) perform(attempt, staging.on_device(batch), /*records=*/false);
-  } catch (const std::exception& error) {
+  } catch (...) {
+    attempt.error = std::current_exception();
     // What numbers of the whole batch say is known on all ranks.
-    const bool is_known = !ranks || (attempt.is_read && !attempt.has_finite_gradients);
-    if (is_known && dynamic_cast<const NonFiniteError*>(&error)) {
-      attempt.error = std::current_exception();
-    } else {
-      if (ranks) ranks->fail(message_of(error));
+    const bool is_known = attempt.is_read && !attempt.has_finite_gradients && is_non_finite(attempt.error);
+    if (ranks && !is_known) attempt.error = ranks->fail(attempt.error);
+    if (!is_non_finite(attempt.error)) {
       graph.forget_batches();
-      throw;
+      std::rethrow_exception(attempt.error);
     }
   }
   if (device.is_cpu()) attempt.result.nanoseconds = watch.nanoseconds();
@@ -182,15 +192,23 @@ void TrainingStep::Impl::decide(Attempt& attempt, Work& work, bool records) {
   for (size_t i = 0; i < now.losses.size(); ++i) {
     if (attempt.applies[i]) now.losses[i].criterion->after_step(work.inputs[i]);
   }
+  std::exception_ptr error;
   if (teachers.has_new_outputs(now.teachers)) {
-    // What is cached stays, so that the step must have succeeded before.
-    read(attempt);
-    teachers.cache_outputs(now.teachers);
+    try {
+      // What is cached stays, so that the step must have succeeded before.
+      read(attempt);
+      teachers.cache_outputs(now.teachers);
+    } catch (const NonFiniteError&) {
+      error = std::current_exception();
+    }
   }
   if (ranks) {
+    // Even so: whether numbers are read here may differ between ranks.
     ranks->vote();
+    ranks->commit(attempt.result.stage);
     attempt.result.waiting_nanoseconds = ranks->waiting_nanoseconds();
   }
+  if (error) std::rethrow_exception(error);
 }
 
 void TrainingStep::Impl::read(Attempt& attempt) {
@@ -232,6 +250,7 @@ void TrainingStep::Impl::close(Attempt attempt) {
     return give_up(std::move(attempt), std::current_exception());
   } catch (...) {
     failure = std::current_exception();
+    if (ranks) ranks->fail(failure);
     graph.forget_batches();
     return;
   }

@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "distributed/batch_norm.h"
-#include "distributed/store.h"
 #include "io/checkpoint_file.h"
 #include "models/network_state.h"
 #include "models/preprocessor.h"
@@ -159,10 +158,12 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   /// Calls what all ranks do together, and tells them if it fails on this one.
   template <typename Call>
   auto together(const Call& call) {
+    if (!ranks) return call();
+    ranks->enter();
     try {
       return call();
-    } catch (const std::exception& error) {
-      if (ranks) ranks->fail(message_of(error));
+    } catch (...) {
+      ranks->fail(std::current_exception());
       throw;
     }
   }

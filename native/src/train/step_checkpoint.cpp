@@ -27,15 +27,21 @@ constexpr const char* kCheckpoint = "TrainingStep.checkpoint";
 constexpr const char* kLoad = "TrainingStep.load";
 
 /// Gives networks attributes, all or none.
+/// @param and_then what may fail as well
 void exchange_attributes(
-    const std::vector<std::pair<NetworkState*, std::string>>& attributes, const std::string& name) {
+    const std::vector<std::pair<NetworkState*, std::string>>& attributes, const std::string& name,
+    const std::function<void()>& and_then) {
   std::vector<std::string> before;
   for (const auto& [network, bytes] : attributes) before.push_back(network->packed_attributes());
   size_t done = 0;
+  const auto put_back = [&] {
+    while (done-- > 0) attributes[done].first->unpack_attributes(before[done]);
+  };
   try {
     for (; done < attributes.size(); ++done) attributes[done].first->unpack_attributes(attributes[done].second);
+    and_then();
   } catch (const c10::ValueError& error) {
-    while (done-- > 0) attributes[done].first->unpack_attributes(before[done]);
+    put_back();
     fail<FileError>(
         kLoad, ": attributes of ", name, " must be those of the networks (", error.what_without_backtrace(), ")");
   }
@@ -195,12 +201,12 @@ torch::OrderedDict<std::string, at::Tensor> TrainingStep::Impl::state(int64_t at
 }
 
 Checkpoint TrainingStep::Impl::copy_state(const char* function, const std::string& note) {
-  RETORT_CHECK(
-      note.size() <= kMostNoteBytes, function, ": note must be of at most ", kMostNoteBytes, " bytes (got ",
-      note.size(), ")");
   Checkpoint checkpoint{configuration, Tensors()};
   const auto lock = lock_settled();
   together([&] {
+    RETORT_CHECK(
+        note.size() <= kMostNoteBytes, function, ": note must be of at most ", kMostNoteBytes, " bytes (got ",
+        note.size(), ")");
     if (ranks) ranks->meet({StepRanks::Call::kSave, progress.steps, progress.stage, accumulation.count()});
     const auto add = [&](const std::string& name, const at::Tensor& value) {
       checkpoint.tensors.insert(name, value.detach().to(at::kCPU, /*non_blocking=*/false, /*copy=*/true));
@@ -249,6 +255,7 @@ std::string TrainingStep::Impl::load(const std::function<Checkpoint()>& read, co
     if (is_first_rank()) bytes = packed(read());
     {
       const auto lock = lock_settled(/*reads_networks=*/false);
+      // Wherever they are: ranks that do not agree any more go on from here.
       ranks->meet({StepRanks::Call::kLoad, 0, 0, 0});
       bytes = ranks->of_first(bytes);
     }
@@ -283,17 +290,17 @@ std::string TrainingStep::Impl::resume(Checkpoint checkpoint, const std::string&
     attributes.emplace_back(&NetworkState::of(*network), to_bytes(reader.take(kAttributesPrefix + role, at::kByte)));
   }
   at::Generator random = at::globalContext().defaultGenerator(device);
-  const std::lock_guard<std::mutex> random_lock(random.mutex());
-  std::vector<at::Tensor> random_states = {reader.take(kRandomName, random.get_state())};
+  const at::Tensor random_before = random_state_of(device);
+  std::vector<at::Tensor> random_states = {reader.take(kRandomName, random_before)};
   for (int64_t rank = 1; reader.has(random_name(rank)); ++rank) {
-    random_states.push_back(reader.take(random_name(rank), random.get_state()));
+    random_states.push_back(reader.take(random_name(rank), random_before));
   }
   for (const at::Tensor& state : random_states) check_random_state(random, state, name);
   // Another number of ranks goes on with random numbers of its own.
   const auto saved_ranks = static_cast<int64_t>(random_states.size());
   const bool has_own = !ranks || ranks->rank() == 0 || ranks->size() == saved_ranks;
   const at::Tensor random_state =
-      has_own ? random_states[static_cast<size_t>(ranks ? ranks->rank() : 0)] : random.get_state();
+      has_own ? random_states[static_cast<size_t>(ranks ? ranks->rank() : 0)] : random_before;
   LossScale scale = loss_scale;
   if (scale.is_used()) {
     const at::Tensor saved = reader.take(kLossScaleName, at::empty({2}, at::kLong));
@@ -310,7 +317,9 @@ std::string TrainingStep::Impl::resume(Checkpoint checkpoint, const std::string&
       " bytes (got ", note.size(), ")");
   reader.finish();
 
-  exchange_attributes(attributes, name);
+  exchange_attributes(attributes, name, [&] {
+    if (ranks) ranks->vote();
+  });
   // Nothing in what follows can fail.
   for (const auto& [network, bytes] : attributes) network->note_change();
   for (auto& [own, saved] : copies) own.copy_(saved);
@@ -318,7 +327,10 @@ std::string TrainingStep::Impl::resume(Checkpoint checkpoint, const std::string&
   for (size_t i = 0; i < stages.size(); ++i) {
     if (static_cast<int64_t>(i) != number[kStage]) stages[i].optimizer->reset();
   }
-  random.set_state(random_state);
+  {
+    const std::lock_guard<std::mutex> random_lock(random.mutex());
+    random.set_state(random_state);
+  }
   accumulation.restore(std::move(sum), number[kAccumulated]);
   progress = {number[kSteps], number[kStage], number[kStepsOfStage]};
   student_format.restore(static_cast<MemoryFormat>(number[kStudentFormat]));

@@ -66,6 +66,33 @@ void check_same(const at::Tensor& parts) {
   }
 }
 
+/// What other ranks are told about an error.
+struct Failure {
+  std::string reason;
+  bool is_of_numbers = false;
+  /// Whether they have told it themselves.
+  bool is_of_ranks = false;
+};
+
+Failure failure_of(const std::exception_ptr& error) {
+  try {
+    std::rethrow_exception(error);
+  } catch (const NonFiniteError& of_numbers) {
+    return {message_of(of_numbers), /*is_of_numbers=*/true, false};
+  } catch (const RankError& of_ranks) {
+    return {message_of(of_ranks), false, /*is_of_ranks=*/true};
+  } catch (const std::exception& other) {
+    return {message_of(other), false, false};
+  } catch (...) {
+    return {"an unknown error", false, false};
+  }
+}
+
+template <typename Error>
+std::exception_ptr error_of(const std::string& message) {
+  return std::make_exception_ptr(Error(message, nullptr));
+}
+
 size_t most_losses(const std::vector<BoundStage>& stages) {
   size_t most = 0;
   for (const BoundStage& stage : stages) most = std::max(most, stage.losses.size());
@@ -85,39 +112,43 @@ std::string PlaceAmongRanks::name() const {
 void PlaceAmongRanks::refuse(const std::string& reason) const noexcept {
   if (!ranks_) return;
   try {
-    ranks_->impl()->store.set(name() + "/refused", c10::str("Ranks: rank ", ranks_->rank(), " has failed: ", reason));
+    ranks_->impl()->store.set_first(
+        name() + "/refused", c10::str("Ranks: rank ", ranks_->rank(), " has failed: ", reason));
   } catch (const std::exception&) {
     // Then they find out by themselves.
   }
 }
 
 StepRanks::StepRanks(
-    const PlaceAmongRanks& place, const TrainingStepOptions& options, const std::string& description,
+    const PlaceAmongRanks& place, const TrainingStepOptions& options, const std::vector<std::string>& descriptions,
     const std::vector<BoundStage>& stages)
     : ranks_(place.ranks()),
-      group_((agree_on(place, description), ranks_->impl()), place.name()),
+      group_((agree_on(place, descriptions), ranks_->impl()), place.name()),
       most_losses_(most_losses(stages)),
       batch_(group_) {
   if (options.batch_norm == BatchNormOver::kAllRanks) {
-    batch_norm_ = std::make_unique<Group>(ranks_->impl(), place.name() + "/batch norm");
+    batch_norm_ = std::make_unique<Group>(group_, "batch norm");
   }
   for (const BoundStage& stage : stages) {
     sums_.push_back(std::make_unique<GradientSums>(group_, stage.optimizer->parameters(), options.bucket_bytes));
   }
 }
 
-void StepRanks::agree_on(const PlaceAmongRanks& place, const std::string& description) const {
+void StepRanks::agree_on(const PlaceAmongRanks& place, const std::vector<std::string>& descriptions) const {
   Store& store = ranks_->impl()->store;
-  const std::string options = place.name() + "/options";
+  const auto key_of = [&](size_t i) { return c10::str(place.name(), "/options/", i); };
   const auto refused = [&] { return store.find(place.name() + "/refused"); };
   const auto verdict_of = [&](int64_t rank) { return c10::str(place.name(), "/verdict/", rank); };
-  if (ranks_->rank() == 0) store.set(options, description);
-  store.wait_for({options}, refused);
   std::string verdict;
-  if (const auto difference = find_difference(*store.find(options), description)) {
+  for (size_t i = 0; i < descriptions.size(); ++i) {
+    if (ranks_->rank() == 0) store.set(key_of(i), descriptions[i]);
+    store.wait_for({key_of(i)}, refused);
+    const auto difference = find_difference(*store.find(key_of(i)), descriptions[i]);
+    if (!difference) continue;
     verdict = c10::str(
         kName, ": ", difference->option, " must be the same on all ranks (got ", difference->own, " on rank 0 and ",
         difference->other, " on rank ", ranks_->rank(), ")");
+    break;
   }
   store.set(verdict_of(ranks_->rank()), verdict);
   std::vector<std::string> verdicts;
@@ -140,11 +171,13 @@ void StepRanks::share(const torch::OrderedDict<std::string, at::Tensor>& tensors
   }
 }
 
-void StepRanks::meet(const Part& part) {
+void StepRanks::enter() noexcept {
+  has_begun_ = false;
   has_met_ = false;
+}
+
+void StepRanks::meet(const Part& part) {
   waited_before_ = group_.waited_nanoseconds();
-  group_.renew();
-  if (batch_norm_) batch_norm_->renew();
   at::Tensor own = at::zeros({kDivisors + static_cast<int64_t>(most_losses_)}, at::kDouble);
   auto* number = own.mutable_data_ptr<double>();
   number[kCall] = static_cast<double>(part.call);
@@ -156,7 +189,11 @@ void StepRanks::meet(const Part& part) {
   number[kChecksumHigh] = static_cast<double>(part.checksum >> 32);
   number[kChecksumLow] = static_cast<double>(part.checksum & 0xffffffff);
   for (size_t i = 0; i < part.divisors.size(); ++i) number[kDivisors + i] = part.divisors[i].value_or(kSum);
-  const at::Tensor parts = group_.gather(own.to(ranks_->impl()->device)).cpu();
+  own = own.to(ranks_->impl()->device);
+  has_begun_ = true;
+  group_.renew();
+  if (batch_norm_) batch_norm_->renew();
+  const at::Tensor parts = group_.gather(own).cpu();
   check_same(parts);
 
   const auto sums = parts.sum(0);
@@ -177,10 +214,31 @@ void StepRanks::meet(const Part& part) {
   has_met_ = true;
 }
 
-void StepRanks::fail(const std::string& reason) noexcept {
+std::exception_ptr StepRanks::fail(const std::exception_ptr& error) noexcept {
   for (const auto& sums : sums_) sums->stop();
-  group_.fail(reason);
-  if (batch_norm_) batch_norm_->fail(reason);
+  try {
+    const Failure own = failure_of(error);
+    const Group::Cause cause = own.is_of_numbers ? Group::Cause::kNumbers : Group::Cause::kError;
+    if (batch_norm_ && batch_norm_->is_gone()) {
+      group_.note_gone(batch_norm_->reason());
+    } else if (has_begun_) {
+      group_.announce(own.reason, cause);
+    } else {
+      // Failed by the call before, the group would have been connected again.
+      group_.is_connected() ? group_.announce(own.reason, cause) : group_.announce_next(own.reason, cause);
+    }
+    // First, since others may wait there before they come to the sums of gradients that are under way here.
+    if (batch_norm_) batch_norm_->drop();
+    group_.drop();
+    // What fails by its numbers on one rank does so on all, which may skip it.
+    const bool all_by_numbers = !group_.is_gone() && group_.cause() == Group::Cause::kNumbers;
+    if (all_by_numbers && own.is_of_ranks) return error_of<NonFiniteError>(group_.reason());
+    if (!all_by_numbers && own.is_of_numbers) return error_of<RankError>(group_.reason());
+  } catch (const std::exception&) {
+    // No memory is left even for the reason.
+    group_.drop();
+  }
+  return error;
 }
 
 void StepRanks::begin(std::vector<at::Tensor> buffers) {
@@ -201,11 +259,11 @@ Gradients StepRanks::agree(int64_t stage, const Gradients& gradients, FoundNumbe
   const double part = static_cast<double>(own_samples_) / static_cast<double>(batch_.samples());
   at::Tensor numbers = at::cat(
       {of_losses, found.correct_samples().reshape({1}), known.narrow(0, losses, parameters), means_.changes() * part});
+  Gradients summed = sums.wait();
   group_.sum(numbers);
   found.losses().copy_(numbers.narrow(0, 0, losses));
   found.correct_samples().copy_(numbers[losses]);
   means_.apply(numbers.narrow(0, losses + 1 + parameters, means_.count()));
-  Gradients summed = sums.wait();
   const at::Tensor defined = numbers.narrow(0, losses + 1, parameters).cpu();
   for (size_t i = 0; i < summed.size(); ++i) {
     if (!(defined.const_data_ptr<double>()[i] > 0)) summed[i] = at::Tensor();

@@ -64,9 +64,9 @@ class StepRanks {
 
   /// Agrees with the other ranks on what is trained.
   /// @param options of the step, with ranks
-  /// @param description of everything that must be the same on all ranks
+  /// @param descriptions of everything that must be the same on all ranks
   StepRanks(
-      const PlaceAmongRanks& place, const TrainingStepOptions& options, const std::string& description,
+      const PlaceAmongRanks& place, const TrainingStepOptions& options, const std::vector<std::string>& descriptions,
       const std::vector<BoundStage>& stages);
 
   int64_t rank() const { return group_.rank(); }
@@ -80,11 +80,14 @@ class StepRanks {
   /// For BatchNorms; null if they are not shared.
   Group* batch_norm() const { return batch_norm_.get(); }
 
+  /// Begins a call, which may fail before the ranks meet().
+  void enter() noexcept;
   /// Begins what all ranks do together.
   /// @throws RankError if they don't
   void meet(const Part& part);
-  /// Tells the others that this rank has failed.
-  void fail(const std::string& reason) noexcept;
+  /// Tells the others that the call has failed on this rank.
+  /// @return the error that it ends with: a NonFiniteError if that is why it has failed on another rank
+  std::exception_ptr fail(const std::exception_ptr& error) noexcept;
 
   // ---- a step, after meet()
   // ------------------------------------------------------------------------------------------
@@ -106,6 +109,8 @@ class StepRanks {
   Gradients agree(int64_t stage, const Gradients& gradients, FoundNumbers& found);
   /// Waits until nothing can fail any more on any rank.
   void vote() { group_.meet(); }
+  /// After the vote on a step that succeeds.
+  void commit(int64_t stage) noexcept { sums_[static_cast<size_t>(stage)]->commit(); }
   /// How long the last step has waited for others.
   int64_t waiting_nanoseconds() const { return group_.waited_nanoseconds() - waited_before_; }
 
@@ -115,7 +120,7 @@ class StepRanks {
     bool is_anywhere;
   };
 
-  void agree_on(const PlaceAmongRanks& place, const std::string& description) const;
+  void agree_on(const PlaceAmongRanks& place, const std::vector<std::string>& descriptions) const;
 
   std::shared_ptr<Ranks> ranks_;
   Group group_;
@@ -124,6 +129,7 @@ class StepRanks {
   std::vector<std::unique_ptr<GradientSums>> sums_;
   size_t most_losses_;
   RanksBatch batch_;
+  bool has_begun_ = false;
   bool has_met_ = false;
   int64_t own_samples_ = 0;
   int64_t labeled_ = 0;

@@ -72,7 +72,10 @@ void TrainingStep::fail(const std::string& reason) {
   static CallSite site;
   const RunningCall running(site);
   const auto lock = impl_->lock_settled(/*reads_networks=*/false);
-  if (impl_->ranks) impl_->ranks->fail(reason);
+  if (!impl_->ranks) return;
+  // In the place of the call that this rank does not make.
+  impl_->ranks->enter();
+  impl_->ranks->fail(std::make_exception_ptr(c10::ValueError(reason, nullptr)));
 }
 
 std::string TrainingStep::graph_obstacle() const {
@@ -113,10 +116,21 @@ std::string TrainingStep::load(const std::string& path) {
 }
 
 std::string TrainingStep::load(std::istream& stream, const std::string& name) {
-  const std::string bytes = impl_->is_first_rank() ? read_stream(kLoad, stream, name) : std::string();
+  std::string bytes;
+  std::exception_ptr error;
+  try {
+    if (impl_->is_first_rank()) bytes = read_stream(kLoad, stream, name);
+  } catch (...) {
+    // Other ranks wait for it.
+    error = std::current_exception();
+  }
   static CallSite site;
   const RunningCall running(site);
-  return impl_->load([&] { return parse_checkpoint(kLoad, bytes, name); }, name);
+  const auto parse = [&] {
+    if (error) std::rethrow_exception(error);
+    return parse_checkpoint(kLoad, bytes, name);
+  };
+  return impl_->load(parse, name);
 }
 
 const std::vector<int64_t>& TrainingStep::input_shape() const {

@@ -25,9 +25,9 @@ struct StepRig {
   using Change = std::function<void(TrainingStepOptions&)>;
 
   /// @param change of the options before the step is built
-  explicit StepRig(const Change& change = {}) {
+  explicit StepRig(const Change& change = {}, double dropout = 0.3) {
     manual_seed(3);
-    student = std::make_shared<TinyNetwork>(5, /*dropout=*/0.3);
+    student = std::make_shared<TinyNetwork>(5, dropout);
     teacher = std::make_shared<TinyNetwork>(5);
     const auto crd = std::make_shared<CrdOptions>();
     crd->samples = 12;
@@ -73,6 +73,7 @@ struct StepRig {
       network->at_end = nullptr;
     }
     for (const auto& criterion : {first, second}) {
+      criterion->when_told = nullptr;
       criterion->in_forward = nullptr;
       criterion->in_after_step = nullptr;
     }

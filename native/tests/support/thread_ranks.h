@@ -69,6 +69,8 @@ inline std::string message_of(const std::exception_ptr& error) {
     return of_torch.what_without_backtrace();
   } catch (const std::exception& other) {
     return other.what();
+  } catch (...) {
+    return "an unknown error";
   }
 }
 

@@ -1,0 +1,1 @@
+// TrainingStep::save, checkpoint and load of several ranks.
