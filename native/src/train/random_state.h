@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/Context.h>
 #include <ATen/core/Generator.h>
 
 #include <mutex>
@@ -50,5 +51,12 @@ class RandomState {
   std::optional<double> next_double_;
   at::Tensor packed_;
 };
+
+/// The state of a device's default generator, packed into bytes.
+inline at::Tensor random_state_of(c10::Device device) {
+  at::Generator generator = at::globalContext().defaultGenerator(device);
+  const std::lock_guard<std::mutex> lock(generator.mutex());
+  return generator.get_state();
+}
 
 }  // namespace retort
