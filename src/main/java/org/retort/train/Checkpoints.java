@@ -7,11 +7,15 @@ import org.retort.data.Batches;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** The checkpoints of a trainer, if files are kept, and the best student. */
+/**
+ * The checkpoints of a trainer, if files are kept, and the best student. All ranks take part in a
+ * checkpoint, and the first one writes it.
+ */
 final class Checkpoints {
   private static final Logger LOG = LoggerFactory.getLogger(Trainer.class);
 
   private final TrainingStep step;
+  private final TrainerRanks ranks;
   private final @Nullable KeptFiles files;
   private final long everySteps;
   private final long everyNanos;
@@ -33,16 +37,23 @@ final class Checkpoints {
    */
   Checkpoints(
       TrainingStep step,
+      TrainerRanks ranks,
       @Nullable KeptFiles files,
       long everySteps,
       long everyNanos,
       Listeners listeners) {
     this.step = step;
+    this.ranks = ranks;
     this.files = files;
     this.everySteps = everySteps;
     this.everyNanos = everyNanos;
     this.listeners = listeners;
     writer = new CheckpointWriter(files);
+  }
+
+  /** Says when there are some. */
+  String description() {
+    return files == null ? "none" : "every " + everySteps + " steps and " + everyNanos + " ns";
   }
 
   /** Returns where a training begins: where the last checkpoint was taken, or at the first step. */
@@ -52,22 +63,31 @@ final class Checkpoints {
     if (files == null) {
       return new Progress(stepsPerEpoch, 0);
     }
-    files.makeFolder();
+    if (ranks.isFirst()) {
+      files.makeFolder();
+    }
     Path file = files.checkpoint();
     long fingerprint = batches.fingerprint();
     Progress progress =
-        resume && Files.exists(file)
+        resume && ranks.isOnFirst(Files.exists(file))
             ? Progress.of(step.load(file), stepsPerEpoch, fingerprint, file)
             : new Progress(stepsPerEpoch, fingerprint);
     try (StepCheckpoint checkpoint = step.checkpoint("")) {
-      files.probe(checkpoint);
+      if (ranks.isFirst()) {
+        files.probe(checkpoint);
+      }
     }
     return progress;
   }
 
   /** Whether it is time for a checkpoint after so many steps. */
   boolean isDue(long steps) {
-    return files != null && (steps % everySteps == 0 || System.nanoTime() - lastTime >= everyNanos);
+    return files != null && (steps % everySteps == 0 || isTime());
+  }
+
+  private boolean isTime() {
+    return everyNanos < Long.MAX_VALUE
+        && ranks.isOnFirst(System.nanoTime() - lastTime >= everyNanos);
   }
 
   /** Begins to write a checkpoint, unless there is one of the same moment. */
@@ -77,14 +97,19 @@ final class Checkpoints {
       return;
     }
     await(); // so that no more than one is in memory
-    writer.start(step.checkpoint(note), progress.steps());
+    StepCheckpoint checkpoint = step.checkpoint(note);
+    if (ranks.isFirst()) {
+      writer.start(checkpoint, progress.steps());
+    } else {
+      checkpoint.close();
+    }
     lastNote = note;
     lastTime = System.nanoTime();
   }
 
   /** Keeps the student as the best one. */
   void saveBest() {
-    if (files != null) {
+    if (files != null && ranks.isFirst()) {
       files.saveBest(step.student());
     }
   }

@@ -16,6 +16,7 @@ import org.retort.data.Batches;
 import org.retort.internal.Arguments;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
+import org.slf4j.event.Level;
 
 /**
  * Trains for a number of epochs: runs a step on each batch, evaluates the student after each epoch,
@@ -25,14 +26,25 @@ import org.slf4j.LoggerFactory;
  * options computes the same bits as an uninterrupted one, under the conditions of {@link
  * TrainingStep#load}.
  *
+ * <p>If its step has several ranks ({@link TrainingStepBuilder#ranks}), a trainer runs on each of
+ * them, with the same options and with batches that are its part of the same ones ({@link
+ * org.retort.data.DatasetBatches.Builder#share}). Rank 0 alone evaluates, reads and writes files
+ * and logs at level INFO; the others need neither the folder nor the data of the evaluation, which
+ * must be shorter than the timeout of the ranks. {@link #stop} or an interrupt on any rank stops
+ * all of them before the same step. Listeners run on all ranks and are told the same, but for
+ * durations, and for checkpoints, of which rank 0 alone is told. If the training fails on one rank,
+ * be it that a listener throws, the others end with a {@link org.retort.RankException} that has the
+ * reason.
+ *
  * <p>A trainer runs once, on one thread; {@link #stop} may be called from any. It does not own the
- * step and the batches. But for checkpoints it allocates nothing within an epoch. It logs epochs at
- * level INFO and checkpoints at DEBUG.
+ * step and the batches. But for checkpoints it allocates nothing within an epoch, unless there are
+ * several ranks. It logs epochs at level INFO and checkpoints at DEBUG.
  */
 public final class Trainer {
   private static final Logger LOG = LoggerFactory.getLogger(Trainer.class);
 
   private final TrainingStep step;
+  private final TrainerRanks ranks;
   private final Batches batches;
   private final int epochs;
   private final DoubleSupplier evaluation;
@@ -50,6 +62,7 @@ public final class Trainer {
 
   private Trainer(Builder builder) {
     step = builder.step;
+    ranks = new TrainerRanks(step);
     batches = builder.batches;
     epochs = builder.epochs;
     evaluation = builder.evaluation;
@@ -63,6 +76,7 @@ public final class Trainer {
     checkpoints =
         new Checkpoints(
             step,
+            ranks,
             builder.files,
             builder.checkpointEverySteps,
             builder.checkpointEveryNanos,
@@ -94,6 +108,8 @@ public final class Trainer {
    * @throws org.retort.FileException if the files can't be written, which is tried before the first
    *     step, or the checkpoint to resume from is damaged, or belongs to another step, to other
    *     batches or not to a trainer
+   * @throws org.retort.RankException if the training has failed on another rank, or a rank is gone
+   *     or has other options or batches
    * @throws org.retort.RetortException if a step fails, for example with a {@link
    *     org.retort.NonFiniteException}
    * @throws RuntimeException whatever batches, evaluation or listeners throw, errors such as {@link
@@ -106,6 +122,9 @@ public final class Trainer {
     }
     try (ShutdownStop hook = stopOnInterrupt ? ShutdownStop.install(this::stop) : null) {
       return runOnce();
+    } catch (RuntimeException | Error failure) {
+      ranks.fail(failure);
+      throw failure;
     }
   }
 
@@ -118,18 +137,21 @@ public final class Trainer {
       publishIf(publishEvery > 0);
       TrainingSummary.End end = train(progress);
       checkpoints.await();
+      ranks.meet(); // so that all know that the last checkpoint is written
       publishIf(publishEvery > 0);
       summary = progress.end(end, secondsSince(start));
     } catch (RuntimeException | Error failure) {
+      ranks.fail(failure); // first, since the others wait
       endFailed(progress, start, failure);
       throw failure;
     }
-    LOG.info(
-        "{} after {} epochs, {} steps and {} s",
-        summary.end(),
-        summary.epochs(),
-        summary.steps(),
-        rounded(summary.seconds()));
+    LOG.atLevel(level())
+        .log(
+            "{} after {} epochs, {} steps and {} s",
+            summary.end(),
+            summary.epochs(),
+            summary.steps(),
+            rounded(summary.seconds()));
     listeners.onEnd(summary);
     return summary;
   }
@@ -150,26 +172,48 @@ public final class Trainer {
   /**
    * Ends the training after the current step; {@link #run} then writes a checkpoint, if files are
    * kept, and returns. Does not wait. If the trainer has not run yet, {@link #run} will end at
-   * once.
+   * once. So do the trainers of all other ranks.
    */
   public void stop() {
     stopped = true;
   }
 
   private Progress begin() {
+    requireSameOnAllRanks();
     int stepsPerEpoch = batches.stepsPerEpoch();
     Progress progress = checkpoints.begin(batches, resume);
     if (progress.steps() == 0) {
-      LOG.info("training for {} epochs of {} steps", epochs, stepsPerEpoch);
+      LOG.atLevel(level()).log("training for {} epochs of {} steps", epochs, stepsPerEpoch);
     } else {
-      LOG.info(
-          "training for {} epochs of {} steps, resuming from step {} of epoch {}",
-          epochs,
-          stepsPerEpoch,
-          progress.step(),
-          progress.epoch());
+      LOG.atLevel(level())
+          .log(
+              "training for {} epochs of {} steps, resuming from step {} of epoch {}",
+              epochs,
+              stepsPerEpoch,
+              progress.step(),
+              progress.epoch());
     }
     return progress;
+  }
+
+  /** Compares what decides when ranks do something together, and whether their data go together. */
+  private void requireSameOnAllRanks() {
+    if (ranks.areSeveral()) {
+      ranks.requireSame(
+          "epochs=" + epochs,
+          "steps per epoch=" + batches.stepsPerEpoch(),
+          "fingerprint of batches=" + Long.toHexString(batches.fingerprint()),
+          "evaluation=" + (evaluation != null),
+          "epochs between evaluations=" + evaluateEvery,
+          "patience=" + patience,
+          "checkpoints=" + checkpoints.description(),
+          "epochs between checkpoints=" + checkpointEveryEpochs,
+          "resuming=" + resume);
+    }
+  }
+
+  private Level level() {
+    return ranks.isFirst() ? Level.INFO : Level.DEBUG;
   }
 
   private TrainingSummary.End train(Progress progress) {
@@ -199,8 +243,13 @@ public final class Trainer {
       batches.startEpoch(progress.epoch());
       batches.skip(begun);
     }
-    while (begun < steps && !isStopped()) {
-      Batch batch = batches.next();
+    boolean stops = false;
+    while (begun < steps) {
+      Batch batch = isStopped() ? null : batches.next();
+      stops = ranks.any(batch == null);
+      if (stops) {
+        break;
+      }
       step.run(batch.images(), batch.labels(), batch.indices(), result);
       begun++;
       if (result.samples() > 0) { // 0 if there was no previous step
@@ -214,7 +263,7 @@ public final class Trainer {
       }
     }
     finishPending(progress, result);
-    return !isStopped();
+    return !stops && !ranks.any(isStopped());
   }
 
   private void finishPending(Progress progress, StepResult result) {
@@ -243,7 +292,7 @@ public final class Trainer {
     OptionalDouble score = OptionalDouble.empty();
     if (evaluation != null && isTime(progress.epoch() + 1, evaluateEvery)) {
       checkpoints.save(progress);
-      score = OptionalDouble.of(evaluation.getAsDouble());
+      score = OptionalDouble.of(ranks.ofFirst(evaluation));
       if (progress.evaluated(score.getAsDouble())) {
         checkpoints.saveBest();
       }
@@ -261,16 +310,17 @@ public final class Trainer {
     return epochsDone % every == 0 || epochsDone == epochs;
   }
 
-  private static void log(EpochSummary epoch) {
-    if (LOG.isInfoEnabled()) {
-      LOG.info(
-          "epoch {}: loss {}, accuracy {}, score {}{}, {} s",
-          epoch.epoch(),
-          rounded(epoch.loss()),
-          rounded(epoch.accuracy()),
-          rounded(epoch.score()),
-          epoch.best() ? ", the best so far" : "",
-          rounded(epoch.seconds()));
+  private void log(EpochSummary epoch) {
+    if (LOG.isEnabledForLevel(level())) {
+      LOG.atLevel(level())
+          .log(
+              "epoch {}: loss {}, accuracy {}, score {}{}, {} s",
+              epoch.epoch(),
+              rounded(epoch.loss()),
+              rounded(epoch.accuracy()),
+              rounded(epoch.score()),
+              epoch.best() ? ", the best so far" : "",
+              rounded(epoch.seconds()));
     }
   }
 
@@ -329,7 +379,7 @@ public final class Trainer {
      * Evaluates the student; off by default.
      *
      * @param score for example {@code () -> student.accuracy(images, labels)}; larger is better,
-     *     and NaN is never the best
+     *     and NaN is never the best; called on rank 0 only
      * @return this builder
      * @throws IllegalArgumentException if it is null
      */

@@ -32,8 +32,8 @@ public interface TrainingListener {
   default void onEpoch(EpochSummary epoch) {}
 
   /**
-   * A checkpoint has been written, together with the student. As another thread writes it, further
-   * steps have been done meanwhile.
+   * A checkpoint has been written, together with the student; with several ranks, rank 0 alone is
+   * told. As another thread writes it, further steps have been done meanwhile.
    *
    * @param file the checkpoint
    */

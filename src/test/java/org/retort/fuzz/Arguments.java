@@ -7,6 +7,7 @@ import java.lang.reflect.Modifier;
 import java.lang.reflect.ParameterizedType;
 import java.lang.reflect.Type;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
@@ -25,6 +26,8 @@ import org.retort.data.FolderInspection;
 import org.retort.data.ImageFolder;
 import org.retort.data.Table;
 import org.retort.data.TableColumns;
+import org.retort.distributed.Ranks;
+import org.retort.distributed.RanksOptions;
 import org.retort.losses.ProgramLoss;
 import org.retort.models.Network;
 import org.retort.train.Metrics;
@@ -121,6 +124,12 @@ final class Arguments {
     if (type == StepResult.class) {
       return fixtures.result();
     }
+    if (type == Ranks.class) {
+      return Ranks.join(RanksOptions.of());
+    }
+    if (type == RanksOptions.class) {
+      return ranksOptions();
+    }
     if (type == Metrics.class) {
       return Metrics.of(new long[][] {{3, 1}, {0, 2}}, 6); // no random counts go together
     }
@@ -158,6 +167,14 @@ final class Arguments {
       return object(values.pick(type.getPermittedSubclasses()));
     }
     return changed(type, begun(type));
+  }
+
+  /** Of a group that does not come together soon: another would wait for its ranks. */
+  private RanksOptions ranksOptions() {
+    RanksOptions options = RanksOptions.of().withTimeout(Duration.ofMillis(1 + random.nextInt(9)));
+    return random.nextBoolean()
+        ? options
+        : options.withAddress("127.0.0.1").withSize(2).withRank(random.nextInt(2));
   }
 
   /** Not all options go together. */
