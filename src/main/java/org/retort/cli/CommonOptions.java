@@ -72,8 +72,8 @@ final class CommonOptions {
       names = "--threads",
       paramLabel = OptionValues.THREADS_LABEL,
       description =
-          "Threads for LibTorch. Default: OMP_NUM_THREADS, or else the available processors, here"
-              + " ${DEFAULT-VALUE}.")
+          "Threads for LibTorch. Default: OMP_NUM_THREADS if there are several ranks, else the"
+              + " available processors, here ${DEFAULT-VALUE}.")
   private int threads;
 
   @Option(

@@ -113,10 +113,11 @@ final class OptionValues {
       return arg.paramLabel().equals(THREADS_LABEL) ? Integer.toString(threads()) : null;
     }
 
-    /** Processes that share a machine are told how many threads each may have. */
+    /** Ranks, which may share a machine, are told how many threads each may have. */
     private static int threads() {
       String told = System.getenv("OMP_NUM_THREADS");
-      return told != null && told.matches("[1-9]\\d{0,3}")
+      boolean isRank = System.getenv("RANK") != null;
+      return isRank && told != null && told.matches("[1-9]\\d{0,3}")
           ? Integer.parseInt(told)
           : Runtime.getRuntime().availableProcessors();
     }

@@ -42,9 +42,17 @@ final class RankOptions {
       } catch (RankException known) {
         throw known;
       } catch (IOException | RuntimeException | Error failure) {
-        ranks.fail(Main.text(failure));
+        tell(ranks, failure);
         throw failure;
       }
+    }
+  }
+
+  private static void tell(Ranks ranks, Throwable failure) {
+    try {
+      ranks.fail(Main.text(failure));
+    } catch (RuntimeException gone) {
+      failure.addSuppressed(gone);
     }
   }
 }
