@@ -2,6 +2,7 @@ package org.retort.cli;
 
 import java.io.IOException;
 import java.io.PrintWriter;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.List;
@@ -89,6 +90,7 @@ final class LaunchCommand implements Callable<Integer> {
       throw OptionValues.wrong(
           spec, "<command> must be distill or train (got " + command.get(0) + ")");
     }
+    makeLogs();
     return new Launcher(
             Main.class,
             command,
@@ -98,6 +100,17 @@ final class LaunchCommand implements Callable<Integer> {
             new LaunchedRank.Settings(typed(), Duration.ofSeconds(timeout), Progress.isTerminal()),
             line -> err.println(spec.qualifiedName() + ": " + line))
         .run();
+  }
+
+  private void makeLogs() {
+    try {
+      if (logs != null) {
+        Files.createDirectories(logs);
+      }
+    } catch (IOException e) {
+      throw OptionValues.wrong(
+          spec, "--logs must be a folder that is there or can be made (got " + logs + ")");
+    }
   }
 
   /** Returns what was typed in front of the command. */

@@ -41,6 +41,9 @@ final class Launcher {
   /** How long ranks that are told to end have to do so. */
   private static final long END_MILLIS = 10_000;
 
+  /** As little as bin/retort lets threads spin, which take the processors of other ranks. */
+  private static final String SPINS = "10000";
+
   private static final int SHOWN_LINES = 10;
   private static final int SHOWN_BYTES = 8_192;
 
@@ -64,8 +67,8 @@ final class Launcher {
    * @param arguments of all ranks
    * @param size number of ranks
    * @param port at which they meet; any that is free by default
-   * @param logs folder of the output of all ranks but the first; by default one that is there only
-   *     if a rank fails
+   * @param logs folder, which is there, of the output of all ranks but the first; by default one
+   *     that is kept only if a rank fails
    * @param settings what else the ranks are told
    * @param err takes what there is to say, line by line
    */
@@ -119,9 +122,7 @@ final class Launcher {
   }
 
   private Path makeLogs() throws IOException {
-    return givenLogs.isPresent()
-        ? Files.createDirectories(givenLogs.get())
-        : Files.createTempDirectory("retort-launch-");
+    return givenLogs.isPresent() ? givenLogs.get() : Files.createTempDirectory("retort-launch-");
   }
 
   private static int freePort() throws IOException {
@@ -151,6 +152,7 @@ final class Launcher {
             "MASTER_PORT", Integer.toString(meeting)));
     int processors = Runtime.getRuntime().availableProcessors();
     environment.putIfAbsent("OMP_NUM_THREADS", Integer.toString(Math.max(1, processors / size)));
+    environment.putIfAbsent("GOMP_SPINCOUNT", SPINS);
     if (rank == 0) {
       builder.redirectError(Redirect.INHERIT);
     } else {

@@ -30,7 +30,7 @@ final class LaunchCommandTest {
 
   @Test
   void launch_severalRanks_tellsThemWhoTheyAreAndShowsTheFirst() throws Exception {
-    Path logs = folder.resolve("logs");
+    Path logs = Files.createDirectory(folder.resolve("logs"));
     try (ChildJvm child = launch("3", logs.toString(), "tell")) {
       assertThat(child.await()).as(child.output()).isZero();
       assertThat(child.output())
@@ -209,6 +209,16 @@ final class LaunchCommandTest {
     String name = message.startsWith("Unmatched") ? "retort: " : "retort ";
     assertThat(err.toString()).isEqualTo(name + message + System.lineSeparator());
     assertThat(out.toString()).isEmpty();
+  }
+
+  @Test
+  void launch_logsAreAFile_isOneLineAndExitCode2() throws IOException {
+    Path file = Files.createFile(folder.resolve("file"));
+    assertThat(run("launch", "--processes=2", "--logs=" + file, "distill")).isEqualTo(2);
+    assertThat(err.toString())
+        .isEqualTo(
+            "retort launch: --logs must be a folder that is there or can be made (got %s)%n"
+                .formatted(file));
   }
 
   @Test
