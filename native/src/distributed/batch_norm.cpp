@@ -7,7 +7,6 @@
 #include <ATen/ops/batch_norm_native.h>
 #include <ATen/ops/batch_norm_update_stats.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/instance_norm_native.h>
 #include <ATen/ops/native_batch_norm.h>
