@@ -11,6 +11,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
+import java.util.Set;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
@@ -23,6 +24,8 @@ import org.retort.models.Network;
 import org.retort.models.Networks;
 import org.retort.models.Preprocessing;
 import org.retort.testing.OwnLosses;
+import org.retort.testing.RankThreads;
+import org.retort.train.BatchNormOver;
 import org.retort.train.StepResult;
 import org.retort.train.StoredOutputs;
 import org.retort.train.StoredOutputsFormat;
@@ -55,6 +58,30 @@ final class ExperimentTest {
         }
       }
     }
+  }
+
+  @Test
+  void over_severalRanks_dividesEachBatch() throws Exception {
+    Recipe recipe = Recipes.load("digits");
+    Experiment alone = Experiment.onNoise(recipe);
+    Method method = recipe.withMethods(Set.of("kd")).methods().get(0);
+    StageRecipe stage = method.stages().get(0);
+    List<Long> sizes =
+        RankThreads.run(
+            3,
+            ranks -> {
+              Experiment shared = Experiment.onNoise(recipe).over(ranks, BatchNormOver.OWN_BATCH);
+              assertThat(shared.ranks()).isSameAs(ranks);
+              assertThat(shared.on("cpu").ranks()).isSameAs(ranks);
+              assertThat(shared.images(method)).isEqualTo(alone.images(method));
+              try (DatasetBatches batches = shared.batches(stage, 0)) {
+                batches.startEpoch(0);
+                return (long) batches.next().labels().remaining();
+              }
+            });
+    assertThat(sizes).containsExactlyInAnyOrder(43L, 43L, 42L);
+    assertThat(alone.imagesPerStep(stage)).isEqualTo(128);
+    assertThat(alone.ranks().size()).isEqualTo(1);
   }
 
   @Test
