@@ -283,8 +283,9 @@ final class Launcher {
     String failure = "rank " + rank + " failed with exit code " + exitCode;
     if (rank > 0) {
       Path log = log(logs, rank);
-      err.accept(failure + ", its output is in " + log + " and ends with");
-      lastLines(log).forEach(line -> err.accept("  " + line));
+      List<String> lines = lastLines(log);
+      err.accept(failure + ", its output is in " + log + (lines.isEmpty() ? "" : " and ends with"));
+      lines.forEach(line -> err.accept("  " + line));
     } else {
       err.accept(size == 1 ? failure : failure + ", the output of the others is in " + logs);
     }

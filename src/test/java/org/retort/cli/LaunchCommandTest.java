@@ -146,6 +146,7 @@ final class LaunchCommandTest {
       launcher.children().findFirst().orElseThrow().destroyForcibly();
       assertThat(child.await()).as(child.output()).isEqualTo(137);
       assertNobodyIsLeft(2);
+      assertThat(child.output()).containsPattern("launcher: rank . failed with exit code 137");
     }
   }
 
