@@ -177,7 +177,8 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   /**
    * Identifies what the batches consist of: a hash of {@link Dataset#fingerprint}, seed,
    * augmentation, number of images of a batch, and which of them are labelled. How many batches are
-   * made ahead, and by how many threads, does not matter. Computed by the first call.
+   * made ahead, by how many threads, and how many ranks share them does not matter. Computed by the
+   * first call.
    *
    * @return a hash, the same in every process and on every machine; never 0
    * @throws org.retort.FileException if a file that the data set depends on can't be read

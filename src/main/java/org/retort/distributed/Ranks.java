@@ -69,7 +69,8 @@ public final class Ranks implements AutoCloseable {
    * @return new ranks, which the caller closes
    * @throws IllegalArgumentException if the options are null
    * @throws org.retort.RankException as {@link #join}
-   * @throws org.retort.RetortException if a variable is missing, no number or out of range
+   * @throws org.retort.RetortException if a variable is missing, no number or out of range, or
+   *     there is no such device
    */
   public static Ranks fromEnvironment(RanksOptions options) {
     Arguments.notNull(options, NAME + ".fromEnvironment", "options");
@@ -90,6 +91,7 @@ public final class Ranks implements AutoCloseable {
    * @throws IllegalArgumentException if the options are null
    * @throws org.retort.RankException if not all ranks have joined within the timeout, or rank 0
    *     can't be reached
+   * @throws org.retort.RetortException if there is no such device
    */
   public static Ranks join(RanksOptions options) {
     Arguments.notNull(options, NAME + ".join", "options");

@@ -19,7 +19,7 @@ import org.retort.internal.Arguments;
  * @param job distinguishes several groups of ranks with the same address and port, such as the
  *     attempts of a job that is started again
  * @param device where gradients are: {@code cpu}, exchanged by Gloo, or {@code cuda}, exchanged by
- *     NCCL
+ *     NCCL; whether there is one is seen when ranks join
  * @param timeout how long a rank waits for another one, when it joins and in each exchange
  */
 public record RanksOptions(
@@ -47,7 +47,7 @@ public record RanksOptions(
    * @param port from 1 to 65,535
    * @param ownAddress a name or an address; empty for the default
    * @param job any text
-   * @param device {@code cpu} or {@code cuda}
+   * @param device the name of a device
    * @param timeout from 1 ms to 1 day
    * @throws IllegalArgumentException if an argument is null or out of range
    */
@@ -67,11 +67,6 @@ public record RanksOptions(
         NAME);
     Arguments.notNull(job, NAME, "job");
     Arguments.notNull(device, NAME, "device");
-    check(
-        device.equals("cpu") || device.equals("cuda"),
-        "%s: device must be cpu or cuda (got %s)",
-        NAME,
-        device);
     Arguments.notNull(timeout, NAME, "timeout");
     check(
         timeout.compareTo(SHORTEST_TIMEOUT) >= 0 && timeout.compareTo(LONGEST_TIMEOUT) <= 0,
@@ -180,7 +175,7 @@ public record RanksOptions(
    *
    * @param device {@code cpu} or {@code cuda}
    * @return a changed copy
-   * @throws IllegalArgumentException if it is null or another one
+   * @throws IllegalArgumentException if it is null
    */
   public RanksOptions withDevice(String device) {
     return new RanksOptions(rank, size, address, port, ownAddress, job, device, timeout);

@@ -335,7 +335,7 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets whose samples BatchNorms of the student normalise by, if there are several ranks; {@link
+   * Sets whose samples BatchNorms in training mode normalise by, if there are several ranks; {@link
    * BatchNormOver#OWN_BATCH} by default.
    *
    * @param over whose

@@ -190,8 +190,6 @@ final class RanksTest {
     assertIllegal(
         () -> options.withOwnAddress(""),
         "RanksOptions: own address must not be blank (got a blank one)");
-    assertIllegal(
-        () -> options.withDevice("tpu"), "RanksOptions: device must be cpu or cuda (got tpu)");
     for (Duration timeout :
         List.of(Duration.ZERO, Duration.ofNanos(999_999), Duration.ofDays(1).plusNanos(1))) {
       assertIllegal(
@@ -234,6 +232,8 @@ final class RanksTest {
             Integer.toString(rank),
             "WORLD_SIZE",
             "2",
+            "OMP_NUM_THREADS",
+            "1",
             "MASTER_ADDR",
             RankThreads.ADDRESS,
             "MASTER_PORT",

@@ -6,6 +6,7 @@ import java.net.ServerSocket;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
@@ -51,20 +52,32 @@ public final class RankThreads {
   }
 
   /**
-   * Runs the same as each rank, and returns what they return, in their order. If one of them
-   * throws, its ranks are closed, and this throws the same, but rather no {@link RankException},
-   * which may be its echo.
+   * Runs the same as each rank, and returns what they return, in their order. Ranks are closed once
+   * all have returned. If one of them throws, its ranks are closed at once, and this throws the
+   * same, but rather no {@link RankException}, which may be its echo.
    */
+  @SuppressWarnings("try") // closed early
   public static <T> List<T> run(int size, Rank<T> rank) throws Exception {
     ExecutorService threads = Executors.newFixedThreadPool(size);
     try {
+      CountDownLatch all = new CountDownLatch(size);
       List<Future<T>> running = new ArrayList<>();
       for (RanksOptions options : options(size)) {
         running.add(
             threads.submit(
                 () -> {
                   try (Ranks ranks = Ranks.join(options)) {
-                    return rank.run(ranks);
+                    T result;
+                    try {
+                      result = rank.run(ranks);
+                    } catch (Throwable failure) {
+                      ranks.close(); // before the others go on
+                      throw failure;
+                    } finally {
+                      all.countDown();
+                    }
+                    all.await(); // rank 0 keeps what they tell each other
+                    return result;
                   }
                 }));
       }

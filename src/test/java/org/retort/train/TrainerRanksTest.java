@@ -17,6 +17,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.CyclicBarrier;
 import java.util.concurrent.atomic.AtomicInteger;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch.ScalarType;
@@ -278,6 +279,7 @@ final class TrainerRanksTest {
   @ParameterizedTest
   @EnumSource
   void run_failsOnOneRank_failsOnAllAtOnce(Fault fault) throws Exception {
+    CyclicBarrier atEnd = new CyclicBarrier(3); // so that no rank is closed before
     List<Throwable> failures =
         RankThreads.run(
             3,
@@ -298,6 +300,7 @@ final class TrainerRanksTest {
                 }
                 trainer.keep(files).checkpointEverySteps(1).listener(ending);
                 Throwable failure = catchThrowable(trainer.build()::run);
+                atEnd.await();
                 // The folder is found to be wrong before the training begins.
                 assertThat(ends).isEqualTo(fault == Fault.FOLDER ? List.of() : List.of(End.FAILED));
                 return failure;
@@ -493,6 +496,8 @@ final class TrainerRanksTest {
                   Integer.toString(rank),
                   "WORLD_SIZE",
                   "2",
+                  "OMP_NUM_THREADS",
+                  "1",
                   "MASTER_ADDR",
                   RankThreads.ADDRESS,
                   "MASTER_PORT",
