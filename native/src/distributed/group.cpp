@@ -7,6 +7,8 @@
 #include <c10/util/ScopeExit.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 
+#include <algorithm>
+#include <chrono>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -20,10 +22,9 @@ namespace {
 
 constexpr char kEndOfNumber = ' ';
 
-/// What ranks tell each other about a failure.
-std::string failure_record(Group::Cause cause, int64_t meetings, const std::string& reason) {
-  return c10::str(static_cast<char>(cause), meetings, kEndOfNumber, reason);
-}
+/// For an answer of rank 0 to a group that has ended. It answers at once, or is gone or stopped; what it would have
+/// said is not worth the time that ranks wait for each other.
+constexpr std::chrono::milliseconds kLongestFarewell(5000);
 
 /// Whether an error is none of the connection.
 bool is_own(const std::exception& error) {
@@ -34,6 +35,7 @@ bool is_own(const std::exception& error) {
 
 template <typename Call>
 auto Group::guarded(const Call& call) {
+  note_loss();
   RETORT_CHECK_AS(RankError, state_ == State::kConnected, reason_);
   const Stopwatch watch;
   const auto note = c10::make_scope_exit([&] { waited_nanoseconds_ += watch.nanoseconds(); });
@@ -44,7 +46,7 @@ auto Group::guarded(const Call& call) {
       fail(message_of(error));
       throw;
     }
-    end(message_of(error));
+    end(error);
   }
 }
 
@@ -58,18 +60,11 @@ Group::Group(const Group& main, const std::string& name)
 }
 
 Group::~Group() {
+  if (ranks_->loss()) return;
   try {
-    ranks_->store.set(name_ + "/left", c10::str("Ranks: rank ", rank(), " has left"));
+    ranks_->store.set(name_ + "/left", c10::str("Ranks: rank ", rank(), " has left"), farewell());
   } catch (const std::exception&) {
     // Nobody is there any more who would want to know.
-  }
-}
-
-void Group::refuse(Ranks::Impl& ranks, const std::string& name, const std::string& reason) noexcept {
-  try {
-    ranks.store.set_first(name + "/1/failure", failure_record(Cause::kError, 0, reason));
-  } catch (const std::exception&) {
-    // Then they find out by themselves.
   }
 }
 
@@ -80,16 +75,20 @@ void Group::connect() {
     std::vector<std::string> here;
     for (int64_t r = 0; r < size(); ++r) here.push_back(key(c10::str("rank ", r)));
     ranks_->store.set(here[static_cast<size_t>(rank())], "here");
-    ranks_->store.wait_for(here, [&] {
-      const auto record = failure();
-      return record ? record : who_left();
+    const std::optional<size_t> missing = ranks_->store.find_missing(here, [&] {
+      const auto record = failure(ranks_->seat.timeout);
+      return record ? record : who_left(ranks_->seat.timeout);
     });
+    RETORT_CHECK_AS(
+        RankError, !missing, "Ranks: every rank must answer within ", ranks_->seat.timeout.count(),
+        " ms (got nothing from rank ", *missing, ")");
     const auto own = c10::make_intrusive<c10d::PrefixStore>(key("backend"), ranks_->store.c10d());
     backend_ = ranks_->new_backend(own, ranks_->seat);
   });
 }
 
 void Group::renew() {
+  note_loss();
   if (std::exchange(is_owed_, false)) retort::fail<RankError>(reason_);
   if (main_) {
     if (attempt_ == main_->attempt_ && state_ == State::kConnected) return;
@@ -109,16 +108,39 @@ std::string Group::failure_key() const {
   return c10::str(main_ ? main_->name_ : name_, "/", attempt_, "/failure");
 }
 
-std::optional<std::string> Group::failure() {
-  return ranks_->store.find(failure_key());
+std::optional<std::string> Group::failure(std::chrono::milliseconds patience) const {
+  return ranks_->store.find(failure_key(), patience);
 }
 
-std::optional<std::string> Group::who_left() const {
-  return ranks_->store.find(name_ + "/left");
+std::optional<std::string> Group::who_left(std::chrono::milliseconds patience) const {
+  return ranks_->store.find(name_ + "/left", patience);
+}
+
+std::chrono::milliseconds Group::farewell() const {
+  return std::min(ranks_->seat.timeout, kLongestFarewell);
+}
+
+void Group::drop() noexcept {
+  try {
+    // NCCL's destructor waits for exchanges that others have left.
+    if (backend_ && ranks_->device.is_cuda()) backend_->abort();
+    backend_.reset();
+  } catch (const std::exception&) {
+    state_ = State::kGone;
+  }
+}
+
+void Group::note_loss() {
+  if (state_ == State::kGone) return;
+  if (const auto loss = ranks_->loss()) {
+    state_ = State::kGone;
+    reason_ = *loss;
+    drop();
+  }
 }
 
 std::string Group::record_of(const std::string& reason, Cause cause) const {
-  return failure_record(cause, meetings_, reason);
+  return c10::str(static_cast<char>(cause), meetings_, kEndOfNumber, reason);
 }
 
 void Group::adopt(const std::string& record) {
@@ -128,20 +150,25 @@ void Group::adopt(const std::string& record) {
   reason_ = record.substr(end + 1);
 }
 
-void Group::end(const std::string& what) {
+void Group::end(const std::exception& error) {
+  // The others notice.
   drop();
   std::optional<std::string> record, left;
+  const auto* known = dynamic_cast<const RankError*>(&error);
+  std::string reason =
+      known ? known->what_without_backtrace() : c10::str("Ranks: every rank must answer (got ", message_of(error), ")");
   try {
-    record = failure();
-    left = who_left();
-  } catch (const std::exception&) {
-    // The store is where rank 0 was.
+    record = failure(farewell());
+    if (!record) left = who_left(farewell());
+  } catch (const RankError& of_store) {
+    reason = of_store.what_without_backtrace();
   }
   state_ = record ? State::kFailed : State::kGone;
   if (record) {
     adopt(*record);
   } else {
-    reason_ = left ? *left : c10::str("Ranks: every rank must answer (got ", what, ")");
+    reason_ = left ? *left : reason;
+    if (!left) ranks_->lose(reason_);
   }
   retort::fail<RankError>(reason_);
 }
@@ -153,7 +180,7 @@ void Group::announce(const std::string& reason, Cause cause) noexcept {
     reason_ = c10::str("Ranks: rank ", rank(), " has failed: ", reason);
     cause_ = cause;
     // Before the others notice.
-    adopt(ranks_->store.set_first(failure_key(), record_of(reason_, cause)));
+    adopt(ranks_->store.set_first(failure_key(), record_of(reason_, cause), farewell()));
   } catch (const std::exception&) {
     state_ = State::kGone;
   }

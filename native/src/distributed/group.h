@@ -2,7 +2,9 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <chrono>
 #include <cstdint>
+#include <exception>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,9 +31,6 @@ class Group {
   /// after it.
   Group(const Group& main, const std::string& name);
   ~Group();
-
-  /// Makes the ranks that are about to create a group fail.
-  static void refuse(Ranks::Impl& ranks, const std::string& name, const std::string& reason) noexcept;
 
   int64_t rank() const { return ranks_->seat.rank; }
   int64_t size() const { return ranks_->seat.size; }
@@ -63,7 +62,7 @@ class Group {
   }
   /// The same in two parts: says why, and ends what others wait for.
   void announce(const std::string& reason, Cause cause) noexcept;
-  void drop() noexcept { backend_.reset(); }
+  void drop() noexcept;
   /// Fails before the ranks are connected again: the others will find out when they renew() the group.
   void announce_next(const std::string& reason, Cause cause) noexcept;
   /// Connects the ranks again if one has failed.
@@ -87,13 +86,17 @@ class Group {
   void connect();
   template <typename Call>
   auto guarded(const Call& call);
-  [[noreturn]] void end(const std::string& what);
+  [[noreturn]] void end(const std::exception& error);
+  /// Ends with all groups of these ranks.
+  void note_loss();
+  /// For an answer of the store once the group has ended.
+  std::chrono::milliseconds farewell() const;
   std::string key(const std::string& what) const;
   /// Where it is told why this attempt has failed.
   std::string failure_key() const;
   /// Why this attempt can't be continued, if somebody has told.
-  std::optional<std::string> failure();
-  std::optional<std::string> who_left() const;
+  std::optional<std::string> failure(std::chrono::milliseconds patience) const;
+  std::optional<std::string> who_left(std::chrono::milliseconds patience) const;
   std::string record_of(const std::string& reason, Cause cause) const;
   void adopt(const std::string& record);
 

@@ -1,14 +1,15 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <retort/distributed/ranks.h>
-#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
-#include <torch/csrc/distributed/c10d/TCPStore.hpp>
 
-#include <cstdlib>
+#include <thread>
 #include <utility>
 
+#include "distributed/environment.h"
 #include "distributed/group.h"
+#include "distributed/meeting.h"
 #include "distributed/ranks_impl.h"
+#include "runtime/cuda.h"
 #include "runtime/exit_gate.h"
 #include "tensor/check.h"
 
@@ -16,7 +17,14 @@ namespace retort {
 namespace {
 
 constexpr const char* kName = "Ranks";
-constexpr const char* kGroup = "ranks";
+
+/// Beyond it, milliseconds would not fit into what sockets wait by.
+constexpr std::chrono::hours kLongestTimeout(24 * 24);
+
+/// For which rank 0 keeps the store after it has left, so that the others may read why.
+constexpr std::chrono::milliseconds kLongestGoodbye(1000);
+
+constexpr std::chrono::milliseconds kPauseBetweenMeetings(20);
 
 void check(const RanksOptions& options) {
   RETORT_CHECK(options.size >= 1, kName, ": size must be at least 1 (got ", options.size, ")");
@@ -27,31 +35,77 @@ void check(const RanksOptions& options) {
   RETORT_CHECK(
       options.port >= 1 && options.port <= 65535, kName, ": port must be between 1 and 65535 (got ", options.port, ")");
   RETORT_CHECK(
-      options.device == "cpu" || options.device == "cuda", kName, ": device must be cpu or cuda (got ", options.device,
-      ")");
-  RETORT_CHECK(options.timeout.count() > 0, kName, ": timeout must be positive (got ", options.timeout.count(), " ms)");
+      options.timeout.count() > 0 && options.timeout <= kLongestTimeout, kName,
+      ": timeout must be positive and at most 24 days (got ", options.timeout.count(), " ms)");
 }
 
-c10::intrusive_ptr<c10d::Store> connected_store(const RanksOptions& options) {
-  c10d::TCPStoreOptions tcp;
-  tcp.port = static_cast<uint16_t>(options.port);
-  tcp.isServer = options.rank == 0;
-  tcp.numWorkers = static_cast<size_t>(options.size);
-  tcp.timeout = options.timeout;
+NewBackend* backend_of(c10::Device device) {
+#ifdef RETORT_CUDA
+  if (device.is_cuda()) return &new_nccl_backend;
+#endif
+  static_cast<void>(device);
+  return &new_gloo_backend;
+}
+
+/// Makes one of the calls of Ranks. One that fails on this rank alone, say for lack of memory, ends it on all: the next
+/// exchange would be of another size than theirs.
+template <typename Body>
+auto together(Ranks::Impl& impl, const Body& body) {
+  const std::lock_guard<std::mutex> lock(impl.mutex);
   try {
-    return c10::make_intrusive<c10d::PrefixStore>(
-        "retort/" + options.job, c10::make_intrusive<c10d::TCPStore>(options.address, tcp));
+    return body();
+  } catch (const RankError&) {
+    throw;
   } catch (const std::exception& error) {
-    fail<RankError>(
-        kName, ": all ", options.size, " ranks must join at ", options.address, ":", options.port, " within ",
-        options.timeout.count(), " ms (got ", message_of(error), ")");
+    impl.group->fail(message_of(error));
+    throw;
+  }
+}
+
+std::shared_ptr<Ranks> join_at(const RanksOptions& options, bool keeps_store) {
+  check(options);
+  const c10::Device device = device_of(kName, options.device);
+  const Deadline end = std::chrono::steady_clock::now() + options.timeout;
+  const auto is_time = [&] { return std::chrono::steady_clock::now() < end; };
+  for (;;) {
+    std::shared_ptr<Ranks::Impl> impl;
+    try {
+      Meeting meeting = go_to_meeting(options, keeps_store, end);
+      impl = std::make_shared<Ranks::Impl>(
+          Seat{options.rank, options.size, meeting.own_address, options.timeout}, std::move(meeting.store), device,
+          backend_of(device), std::move(meeting.to_first));
+      if (take_seat(impl->store, impl->seat)) return std::make_shared<Ranks>(impl);
+    } catch (const RankError&) {
+      const bool is_lost = !impl || impl->store.is_closed();
+      if (keeps_store || !is_lost || !is_time()) throw;
+    }
+    // That was the store of ranks that were there before, and is about to be closed.
+    RETORT_CHECK_AS(
+        RankError, is_time(), kName, ": rank 0 must come to ", options.address, ":", options.port, " within ",
+        options.timeout.count(), " ms (got one that this rank has left before)");
+    std::this_thread::sleep_for(kPauseBetweenMeetings);
   }
 }
 
 }  // namespace
 
-Ranks::Impl::Impl(Seat own_seat, c10::intrusive_ptr<c10d::Store> own_store, c10::Device own_device, NewBackend* backend)
-    : seat(std::move(own_seat)), store(std::move(own_store), seat.timeout), device(own_device), new_backend(backend) {}
+Ranks::Impl::Impl(
+    Seat own_seat, c10::intrusive_ptr<c10d::Store> own_store, c10::Device own_device, NewBackend* backend,
+    std::unique_ptr<Socket> to_first)
+    : seat(std::move(own_seat)),
+      store(std::move(own_store), seat.timeout, std::move(to_first)),
+      device(own_device),
+      new_backend(backend) {}
+
+void Ranks::Impl::lose(const std::string& reason) {
+  const std::lock_guard<std::mutex> lock(loss_mutex_);
+  if (!loss_) loss_ = reason;
+}
+
+std::optional<std::string> Ranks::Impl::loss() const {
+  const std::lock_guard<std::mutex> lock(loss_mutex_);
+  return loss_;
+}
 
 at::Tensor Ranks::Impl::meet(Call call, bool flag) {
   group->renew();
@@ -65,47 +119,50 @@ at::Tensor Ranks::Impl::meet(Call call, bool flag) {
   return all.select(1, 1);
 }
 
-Ranks::Impl::~Impl() = default;
+Ranks::Impl::~Impl() {
+  if (loss()) return;
+  try {
+    store.set(goodbye_of(seat.rank), "", kLongestGoodbye);
+    if (seat.rank != 0 || !store.is_kept_here()) return;
+    const auto all_have_left = [&] {
+      for (int64_t rank = 0; rank < seat.size; ++rank) {
+        if (!store.find(goodbye_of(rank), kLongestGoodbye)) return false;
+      }
+      return true;
+    };
+    poll_until(all_have_left, kLongestGoodbye);
+  } catch (const std::exception&) {
+    // Nobody to wait for.
+  }
+}
 
 Ranks::Ranks(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {
-  const std::string own = std::to_string(size()), first = impl_->store.set_first("size", own);
-  if (first != own) {
-    const std::string reason =
-        c10::str(kName, ": size must be the same on all ranks (got ", first, ", and ", own, " on rank ", rank(), ")");
-    // Those who are here already would wait for it.
-    Group::refuse(*impl_, kGroup, reason);
-    retort::fail<RankError>(reason);
-  }
-  impl_->group = std::make_unique<Group>(impl_, kGroup);
+  impl_->group = std::make_unique<Group>(impl_, "ranks");
 }
 
 Ranks::~Ranks() {
+  static CallSite site;
+  const FinalCall call(site);
+  if (!call.has_begun()) {
+    // LibTorch is being destroyed: what is kept for ever needs nothing of it.
+    new std::shared_ptr<Impl>(std::move(impl_));
+    return;
+  }
   impl_->group.reset();
 }
 
 std::shared_ptr<Ranks> Ranks::join(const RanksOptions& options) {
   static CallSite site;
   const RunningCall running(site);
-  check(options);
-  const std::string own = options.own_address.empty() ? options.address : options.own_address;
-  return std::make_shared<Ranks>(std::make_shared<Impl>(
-      Seat{options.rank, options.size, own, options.timeout}, connected_store(options), c10::Device(options.device),
-      &new_gloo_backend));
+  return join_at(options, /*keeps_store=*/options.rank == 0);
 }
 
 std::shared_ptr<Ranks> Ranks::from_environment(RanksOptions options) {
-  const char* rank = std::getenv("RANK");
-  if (!rank) return nullptr;
-  const auto variable = [](const char* name) {
-    const char* value = std::getenv(name);
-    RETORT_CHECK(value, kName, ": ", name, " must be set (got none)");
-    return std::string(value);
-  };
-  options.rank = std::stoll(rank);
-  options.size = std::stoll(variable("WORLD_SIZE"));
-  options.address = variable("MASTER_ADDR");
-  options.port = std::stoll(variable("MASTER_PORT"));
-  return join(options);
+  static CallSite site;
+  const RunningCall running(site);
+  const auto found = options_of_environment(std::move(options));
+  if (!found) return nullptr;
+  return join_at(found->options, /*keeps_store=*/found->options.rank == 0 && !found->launcher_keeps_store);
 }
 
 int64_t Ranks::rank() const {
@@ -119,16 +176,16 @@ int64_t Ranks::size() const {
 bool Ranks::any(bool mine) {
   static CallSite site;
   const RunningCall running(site);
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
-  return impl_->meet(Impl::Call::kAny, mine).gt(0).any().item<bool>();
+  return together(*impl_, [&] { return impl_->meet(Impl::Call::kAny, mine).gt(0).any().item<bool>(); });
 }
 
 std::string Ranks::of_first(const std::string& text) {
   static CallSite site;
   const RunningCall running(site);
-  const std::lock_guard<std::mutex> lock(impl_->mutex);
-  impl_->meet(Impl::Call::kOfFirst, false);
-  return impl_->group->send_of_first(text);
+  return together(*impl_, [&] {
+    impl_->meet(Impl::Call::kOfFirst, false);
+    return impl_->group->send_of_first(text);
+  });
 }
 
 void Ranks::fail(const std::string& reason) {

@@ -1,23 +1,21 @@
 #include "distributed/store.h"
 
-#include <algorithm>
-#include <thread>
+#include <retort/errors.h>
+
+#include <utility>
 
 #include "tensor/check.h"
 
 namespace retort {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
-constexpr std::chrono::milliseconds kShortestPause(1);
-constexpr std::chrono::milliseconds kLongestPause(50);
-
 /// Calls the store, whose errors become RankErrors.
 template <typename Call>
 auto asked(const Call& call) {
   try {
     return call();
+  } catch (const RankError&) {
+    throw;
   } catch (const std::exception& error) {
     fail<RankError>("Ranks: rank 0 must answer (got ", message_of(error), ")");
   }
@@ -25,34 +23,52 @@ auto asked(const Call& call) {
 
 }  // namespace
 
-void Store::set(const std::string& key, const std::string& text) {
-  asked([&] {
-    store_->set(key, text);
-    // Only an answer shows that it has arrived.
-    return store_->check({key});
+Store::Store(c10::intrusive_ptr<c10d::Store> store, std::chrono::milliseconds timeout, std::unique_ptr<Socket> to_first)
+    : store_(c10::make_intrusive<TimedStore>(std::move(store), timeout, std::move(to_first))), timeout_(timeout) {}
+
+void Store::set(const std::string& key, const std::string& text, std::chrono::milliseconds patience) {
+  asked([&] { store_->set(key, std::vector<uint8_t>(text.begin(), text.end()), patience); });
+}
+
+std::string Store::set_first(const std::string& key, const std::string& text, std::chrono::milliseconds patience) {
+  return asked([&] {
+    const std::vector<uint8_t> first = store_->set_first(key, std::vector<uint8_t>(text.begin(), text.end()), patience);
+    return std::string(first.begin(), first.end());
   });
 }
 
-std::string Store::set_first(const std::string& key, const std::string& text) {
-  return asked([&] { return store_->compareSet(key, std::string(), text); });
+std::optional<std::string> Store::find(const std::string& key, std::chrono::milliseconds patience) {
+  return asked([&]() -> std::optional<std::string> {
+    if (!store_->check({key}, patience)) return std::nullopt;
+    const std::vector<uint8_t> text = store_->get(key, patience);
+    return std::string(text.begin(), text.end());
+  });
 }
 
-std::optional<std::string> Store::find(const std::string& key) {
-  return asked([&] { return store_->check({key}) ? std::optional(store_->get_to_str(key)) : std::nullopt; });
+int64_t Store::count(const std::string& key) {
+  return asked([&] { return store_->add(key, 1); });
+}
+
+std::optional<size_t> Store::find_missing(
+    const std::vector<std::string>& keys, const std::function<std::optional<std::string>()>& interrupted) {
+  const auto are_there = [&] {
+    if (asked([&] { return store_->check(keys, timeout_); })) return true;
+    if (const std::optional<std::string> reason = interrupted()) fail<RankError>(*reason);
+    return false;
+  };
+  if (poll_until(are_there, timeout_)) return std::nullopt;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (!find(keys[i])) return i;
+  }
+  return std::nullopt;
 }
 
 void Store::wait_for(
     const std::vector<std::string>& keys, const std::function<std::optional<std::string>()>& interrupted) {
-  const Clock::time_point end = Clock::now() + timeout_;
-  // Not c10d's own wait, which nothing interrupts and which no other thread may pass.
-  for (auto pause = kShortestPause;; pause = std::min(2 * pause, kLongestPause)) {
-    if (asked([&] { return store_->check(keys); })) return;
-    if (const std::optional<std::string> reason = interrupted()) fail<RankError>(*reason);
-    RETORT_CHECK_AS(
-        RankError, Clock::now() < end, "Ranks: all ranks must come within ", timeout_.count(), " ms (got none for ",
-        *std::find_if(keys.begin(), keys.end(), [&](const auto& key) { return !find(key); }), ")");
-    std::this_thread::sleep_for(pause);
-  }
+  const std::optional<size_t> missing = find_missing(keys, interrupted);
+  RETORT_CHECK_AS(
+      RankError, !missing, "Ranks: all ranks must come within ", timeout_.count(), " ms (got none for ", keys[*missing],
+      ")");
 }
 
 std::string Store::get(const std::string& key) {
@@ -63,7 +79,13 @@ std::string Store::get(const std::string& key) {
 std::string message_of(const std::exception& error) {
   const auto* of_torch = dynamic_cast<const c10::Error*>(&error);
   const std::string all = of_torch ? of_torch->what_without_backtrace() : error.what();
-  return all.substr(0, all.find('\n'));
+  std::string line = all.substr(0, all.find('\n'));
+  // Gloo begins with a place in its source.
+  const size_t end = line.find("] ");
+  if (line.compare(0, 1, "[") == 0 && end != std::string::npos && line.rfind(".cc:", end) != std::string::npos) {
+    line.erase(0, end + 2);
+  }
+  return line;
 }
 
 }  // namespace retort

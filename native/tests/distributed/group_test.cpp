@@ -4,7 +4,12 @@
 #include <gtest/gtest.h>
 #include <retort/errors.h>
 
+#include <filesystem>
+#include <functional>
+#include <iterator>
+
 #include "expect.h"
+#include "runtime/cuda.h"
 #include "thread_ranks.h"
 
 namespace retort::test {
@@ -73,6 +78,85 @@ TEST(GroupTest, ARankThatLeavesEndsTheGroup) {
     EXPECT_EQ(error_message([&] { group.meet(); }), left);
   });
   for (const auto& error : errors) EXPECT_EQ(message_of(error), "");
+}
+
+TEST(GroupTest, ALossEndsAllGroupsOfTheRanks) {
+  ThreadRanks ranks(2);
+  const auto errors = ranks.run([&](const std::shared_ptr<Ranks>& own) {
+    Group group(own->impl(), "test");
+    group.meet();
+    own->impl()->lose("Ranks: every rank must answer (got nothing)");
+    EXPECT_EQ(error_message([&] { group.meet(); }), "Ranks: every rank must answer (got nothing)");
+    group.renew();
+    EXPECT_EQ(error_message([&] { group.meet(); }), "Ranks: every rank must answer (got nothing)");
+    EXPECT_EQ(error_message([&] { own->any(true); }), "Ranks: every rank must answer (got nothing)");
+  });
+  for (const auto& error : errors) EXPECT_EQ(message_of(error), "");
+}
+
+TEST(GroupTest, GroupsMayOutliveTheirRanks) {
+  ThreadRanks ranks(2);
+  const auto errors = ranks.run([&](std::shared_ptr<Ranks> own) {
+    Group group(own->impl(), "test");
+    own.reset();
+    group.meet();
+    group.fail("out of luck");
+  });
+  for (const auto& error : errors) EXPECT_EQ(message_of(error), "");
+}
+
+size_t entries(const std::string& folder) {
+  const std::filesystem::directory_iterator begin(folder);
+  return static_cast<size_t>(std::distance(begin, std::filesystem::directory_iterator()));
+}
+
+TEST(GroupTest, JoiningAndLeavingKeepsNoThreadsAndNoDescriptors) {
+  ThreadRanks ranks(2);
+  const auto cycle = [&](int i) {
+    const auto errors = ranks.run([&](const std::shared_ptr<Ranks>& own) {
+      Group group(own->impl(), "test");
+      group.meet();
+      // Some fail before they leave.
+      if (i % 2 == 0) group.fail("out of luck");
+    });
+    for (const auto& error : errors) EXPECT_EQ(message_of(error), "");
+  };
+  for (int i = 0; i < 10; ++i) cycle(i);
+  const size_t threads = entries("/proc/self/task"), descriptors = entries("/proc/self/fd");
+  for (int i = 0; i < 100; ++i) cycle(i);
+  // Those that have just ended may still be there.
+  EXPECT_LE(entries("/proc/self/task"), threads + 10);
+  EXPECT_LE(entries("/proc/self/fd"), descriptors + 10);
+}
+
+TEST(RanksOptionsTest, OptionsOutOfRangeAreRefused) {
+  RanksOptions options;
+  options.address = "127.0.0.1";
+  const auto refusal = [](const RanksOptions& refused) {
+    try {
+      Ranks::join(refused);
+    } catch (const c10::ValueError& error) {
+      return std::string(error.what());
+    }
+    return std::string();
+  };
+  const auto with = [&](const std::function<void(RanksOptions&)>& change) {
+    RanksOptions changed = options;
+    change(changed);
+    return refusal(changed);
+  };
+  EXPECT_EQ(with([](auto& o) { o.size = 0; }), "Ranks: size must be at least 1 (got 0)");
+  EXPECT_EQ(with([](auto& o) { o.rank = 1; }), "Ranks: rank must be between 0 and 0 (got 1)");
+  EXPECT_EQ(with([](auto& o) { o.address = ""; }), "Ranks: address must be given (got an empty text)");
+  EXPECT_EQ(with([](auto& o) { o.port = 65536; }), "Ranks: port must be between 1 and 65535 (got 65536)");
+  EXPECT_EQ(
+      with([](auto& o) { o.timeout = std::chrono::hours(577); }),
+      "Ranks: timeout must be positive and at most 24 days (got 2077200000 ms)");
+  if (!obstacle_to_cuda().empty()) {
+    EXPECT_EQ(with([](auto& o) { o.device = "tpu"; }), "Ranks: device must be cpu or cuda (got tpu)");
+    EXPECT_EQ(
+        with([](auto& o) { o.device = "cuda"; }), "Ranks: CUDA must be available (got " + obstacle_to_cuda() + ")");
+  }
 }
 
 }  // namespace
