@@ -3,6 +3,8 @@ set(RETORT_CUDA_ARCHITECTURES 75 80 90 100 120 CACHE STRING "The GPUs' compute c
 # Statically, since LibTorch's may be of another version than the compiler's.
 set(CMAKE_CUDA_RUNTIME_LIBRARY Static CACHE STRING "How CUDA's runtime is linked: Static, or Shared with LibTorch's")
 
+set(RETORT_CUDA_RUNTIME "" CACHE PATH "Where FetchCuda.cmake has put the runtime, if that of the toolkit is not used")
+
 if(RETORT_CUDA)
   # CMake would try the compiler with an architecture of its own, which may be too old for it.
   set(CMAKE_CUDA_ARCHITECTURES ${RETORT_CUDA_ARCHITECTURES})
@@ -24,6 +26,28 @@ function(retort_cuda_kernels result)
   set(${result} ${files} PARENT_SCOPE)
 endfunction()
 
+# The exchange among several GPUs. ATen's headers want more of the toolkit than kernels do.
+function(retort_use_nccl target)
+  find_path(
+    RETORT_NCCL_INCLUDE_DIR nccl.h
+    # The last is that of an installed PyTorch.
+    HINTS ${RETORT_CUDA_RUNTIME}/nccl/include ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES}
+          ${LibTorch_LIBRARY_DIR}/../../nvidia/nccl/include)
+  find_path(
+    RETORT_CUSPARSE_INCLUDE_DIR cusparse.h HINTS ${CMAKE_CUDA_TOOLKIT_INCLUDE_DIRECTORIES}
+                                                 ${RETORT_CUDA_RUNTIME}/cu13/include)
+  if(NOT RETORT_NCCL_INCLUDE_DIR OR NOT RETORT_CUSPARSE_INCLUDE_DIR)
+    message(FATAL_ERROR "RETORT_CUDA: nccl.h and cusparse.h must be there, e.g. in RETORT_CUDA_RUNTIME (got "
+                        "${RETORT_NCCL_INCLUDE_DIR} and ${RETORT_CUSPARSE_INCLUDE_DIR})")
+  endif()
+  target_sources(${target} PRIVATE src/distributed/nccl_backend.cpp)
+  set_source_files_properties(
+    src/distributed/nccl_backend.cpp
+    PROPERTIES COMPILE_DEFINITIONS USE_C10D_NCCL
+               COMPILE_OPTIONS "-isystem;${RETORT_NCCL_INCLUDE_DIR};-isystem;${RETORT_CUSPARSE_INCLUDE_DIR}"
+               SKIP_PRECOMPILE_HEADERS ON)
+endfunction()
+
 # Adds the kernels for CUDA of some losses to the library.
 function(retort_use_cuda target)
   if(NOT TARGET LibTorch::C10Cuda)
@@ -40,4 +64,5 @@ function(retort_use_cuda target)
   target_link_libraries(${target} INTERFACE -Wl,--push-state,--no-as-needed LibTorch::C10Cuda -Wl,--pop-state)
   # What LibTorch's libraries need in turn is found when they are loaded.
   target_link_options(${target} INTERFACE LINKER:--allow-shlib-undefined)
+  retort_use_nccl(${target})
 endfunction()

@@ -23,5 +23,8 @@ using NewBackend = c10::intrusive_ptr<c10d::Backend>(const c10::intrusive_ptr<c1
 /// Connects a rank with the others, whom it finds through the store. Waits for them.
 /// @throws std::exception of c10d's own kinds
 NewBackend new_gloo_backend;
+#ifdef RETORT_CUDA
+NewBackend new_nccl_backend;
+#endif
 
 }  // namespace retort

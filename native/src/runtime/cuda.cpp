@@ -34,6 +34,14 @@ std::string beside_libtorch(const char* library) {
 
 }  // namespace
 
+void* cuda_half() {
+#ifdef RETORT_CUDA
+  return dlopen(beside_libtorch("libtorch_cuda.so").c_str(), RTLD_LAZY);
+#else
+  return nullptr;
+#endif
+}
+
 std::string obstacle_to_cuda() {
 #ifdef RETORT_CUDA
   if (std::string error = obstacle_to_loading(beside_libtorch("libtorch_cuda.so")); !error.empty()) return error;
