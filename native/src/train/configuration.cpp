@@ -62,6 +62,7 @@ std::string named(std::string_view key, std::string_view value) {
       {"teacher_format", {"contiguous", "channels_last", "auto"}},
       {"format", {"contiguous", "channels_last", "auto"}},
       {"precision", {"full", "bfloat16", "float16"}},
+      {"batch_norm_over", {"own batch", "all ranks"}},
       {"batch_norm", {"evaluation", "training", "batch_statistics"}},
       {"student_precision", {"full", "bfloat16", "float16"}},
       {"teacher_precision", {"full", "bfloat16", "float16"}},

@@ -159,5 +159,81 @@ TEST(RanksOptionsTest, OptionsOutOfRangeAreRefused) {
   }
 }
 
+TEST(GroupTest, AFailureRightAfterAMeetingIsOfTheNext) {
+  ThreadRanks ranks(3);
+  const auto errors = ranks.run([&](const std::shared_ptr<Ranks>& own) {
+    Group group(own->impl(), "test");
+    for (int64_t i = 0; i < 20; ++i) {
+      // Whoever is slow must not take the failure for one of this meeting.
+      group.meet();
+      if (own->rank() == i % 3) {
+        group.fail("out of luck");
+      } else {
+        const std::string text = error_message([&] {
+          group.renew();
+          group.meet();
+        });
+        EXPECT_EQ(text, c10::str("Ranks: rank ", i % 3, " has failed: out of luck"));
+      }
+      group.renew();
+    }
+  });
+  for (const auto& error : errors) EXPECT_EQ(message_of(error), "");
+}
+
+TEST(GroupTest, FailuresThatFollowEachOtherAreOnesOfTheirOwn) {
+  ThreadRanks ranks(3);
+  const auto errors = ranks.run([&](const std::shared_ptr<Ranks>& own) {
+    Group group(own->impl(), "test");
+    for (const char* reason : {"first", "second", "third"}) {
+      if (own->rank() == 1) {
+        if (group.is_connected()) {
+          group.fail(reason);
+        } else {
+          group.announce_next(reason, Group::Cause::kError);
+        }
+      } else {
+        const std::string text = error_message([&] {
+          group.renew();
+          group.meet();
+        });
+        EXPECT_EQ(text, c10::str("Ranks: rank 1 has failed: ", reason));
+      }
+    }
+    group.renew();
+    group.meet();
+  });
+  for (const auto& error : errors) EXPECT_EQ(message_of(error), "");
+}
+
+TEST(GroupTest, FurtherConnectionsFailWithTheirs) {
+  ThreadRanks ranks(3);
+  const auto errors = ranks.run([&](const std::shared_ptr<Ranks>& own) {
+    Group group(own->impl(), "test");
+    Group further(group, "further");
+    for (int64_t failing : {0, 1, 2}) {
+      if (own->rank() == failing) {
+        group.announce("out of luck", Group::Cause::kNumbers);
+        further.drop();
+        group.drop();
+      } else {
+        Group& waiting = failing == 1 ? group : further;
+        EXPECT_EQ(
+            error_message([&] { waiting.meet(); }), c10::str("Ranks: rank ", failing, " has failed: out of luck"));
+        EXPECT_EQ(waiting.cause(), Group::Cause::kNumbers);
+        group.announce("because of others", Group::Cause::kError);
+        EXPECT_EQ(group.reason(), c10::str("Ranks: rank ", failing, " has failed: out of luck"));
+        further.drop();
+        group.drop();
+      }
+      group.renew();
+      further.renew();
+      further.meet();
+      group.meet();
+    }
+  });
+  for (const auto& error : errors) EXPECT_EQ(message_of(error), "");
+}
+
 }  // namespace
 }  // namespace retort::test

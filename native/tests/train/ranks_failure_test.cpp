@@ -5,10 +5,13 @@
 #include <retort/train/training_step.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <functional>
 #include <limits>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <tuple>
@@ -159,6 +162,10 @@ void training_teacher(TrainingStepOptions& options) {
   options.teachers[0].batch_norm = TeacherBatchNorm::kTraining;
 }
 
+void batch_norm_of_all_ranks(TrainingStepOptions& options) {
+  options.batch_norm = BatchNormOver::kAllRanks;
+}
+
 /// Expects the next step to be that of a twin that has never failed.
 void expect_right(const RankRig& rig, const RankRig& twin, int64_t number) {
   const StepResult result = rig.run(number), expected = twin.run(number);
@@ -231,9 +238,315 @@ INSTANTIATE_TEST_SUITE_P(
         ::testing::Values(
             Variant{"FirstStep", [](TrainingStepOptions&) {}, 0}, Variant{"SmallBuckets", small_buckets, 0},
             Variant{"SecondOfAnAccumulation", accumulate}, Variant{"FirstOfAnAccumulation", accumulate, 2},
-            Variant{"LateResults", late}, Variant{"SecondStage", stages}, Variant{"TrainingTeacher", training_teacher}),
+            Variant{"LateResults", late}, Variant{"BatchNormOfAllRanks", batch_norm_of_all_ranks},
+            Variant{"SecondStage", stages}, Variant{"TrainingTeacher", training_teacher}),
         ::testing::ValuesIn(failures())),
     name_of);
+
+TEST(RanksFailuresTest, NanInImagesOfOneRankIsOfAll) {
+  for (const bool skips : {false, true}) {
+    const auto change = [&](TrainingStepOptions& options) { options.skip_non_finite = skips; };
+    for (const int64_t before : {0, 1}) {
+      ThreadRanks ranks(3);
+      expect_no_errors(ranks.run([&](const std::shared_ptr<Ranks>& own) {
+        const RankRig rig(own, change), twin(own, change);
+        for (int64_t i = 0; i < before; ++i) expect_right(rig, twin, i);
+        Batch batch = rig.batch(before);
+        if (own->rank() == 1) batch.images = batch.images.clone().fill_(kNan);
+        const NamedTensors photograph = rig.photograph();
+        StepResult result;
+        const std::exception_ptr error = error_in([&] { result = rig.run(batch); });
+        EXPECT_EQ(result.skipped, skips);
+        EXPECT_EQ(is_a<NonFiniteError>(error), !skips) << message_of(error);
+        EXPECT_TRUE(same_bits(rig.photograph(), photograph));
+        expect_right(rig, twin, before);
+      }));
+    }
+  }
+}
+
+TEST(RanksFailuresTest, NumbersThatOneRankFindsAreOfAll) {
+  for (const bool skips : {false, true}) {
+    const auto change = [&](TrainingStepOptions& options) { options.skip_non_finite = skips; };
+    ThreadRanks ranks(3);
+    expect_no_errors(ranks.run([&](const std::shared_ptr<Ranks>& own) {
+      const RankRig rig(own, change), twin(own, change);
+      if (own->rank() == 2) {
+        rig->second->in_after_step = [] { throw NonFiniteError("memory must be finite", nullptr); };
+      }
+      const NamedTensors before = rig.photograph();
+      for (int attempt = 0; attempt < 2; ++attempt) {
+        StepResult result;
+        const std::exception_ptr error = error_in([&] { result = rig.run(0); });
+        EXPECT_EQ(result.skipped, skips);
+        if (!skips) {
+          EXPECT_TRUE(is_a<NonFiniteError>(error));
+          EXPECT_EQ(
+              message_of(error),
+              own->rank() == 2 ? "memory must be finite" : "Ranks: rank 2 has failed: memory must be finite");
+        }
+        EXPECT_TRUE(same_bits(rig.photograph(), before));
+      }
+      rig->mend();
+      expect_right(rig, twin, 0);
+    }));
+  }
+}
+
+/// Lets files of this process grow to a number of bytes only.
+class FileLimit {
+ public:
+  explicit FileLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit = {bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_ = {};
+  void (*handler_)(int);
+};
+
+TEST(RanksFailuresTest, ACacheThatCannotBeWrittenIsOfAll) {
+  const TemporaryFolder folder;
+  ThreadRanks ranks(2);
+  expect_no_errors(ranks.run([&](const std::shared_ptr<Ranks>& own) {
+    const auto cached = [&](const std::string& name) {
+      return [&, name](TrainingStepOptions& options) {
+        if (own->rank() == 0) return;
+        options.teachers[0].cache.samples = 12;
+        options.teachers[0].cache.file = folder.file(name);
+      };
+    };
+    const RankRig rig(own, cached("rig")), twin(own, cached("twin"));
+    expect_right(rig, twin, 0);
+    const NamedTensors before = rig.photograph();
+    for (int attempt = 0; attempt < 2; ++attempt) {
+      std::optional<FileLimit> limit;
+      if (own->rank() == 1) limit.emplace(64);
+      const std::exception_ptr error = error_in([&] { rig.run(1); });
+      EXPECT_EQ(is_a<FileError>(error), own->rank() == 1) << message_of(error);
+      EXPECT_EQ(is_a<RankError>(error), own->rank() == 0) << message_of(error);
+      EXPECT_NE(message_of(error).find("TeacherCache: path must be a file"), std::string::npos) << message_of(error);
+      EXPECT_TRUE(same_bits(rig.photograph(), before));
+    }
+    for (int64_t i = 1; i < 4; ++i) expect_right(rig, twin, i);
+  }));
+}
+
+TEST(RanksFailuresTest, LateNumbersMayBeReadEarlierOnOneRank) {
+  for (const bool skips : {false, true}) {
+    ThreadRanks ranks(2);
+    expect_no_errors(ranks.run([&](const std::shared_ptr<Ranks>& own) {
+      const auto change = [&](TrainingStepOptions& options) {
+        options.late_results = true;
+        options.skip_non_finite = skips;
+        // It has to know that the step has succeeded.
+        if (own->rank() == 1) options.teachers[0].cache.samples = 12;
+      };
+      const RankRig rig(own, change), twin(own, change);
+      expect_right(rig, twin, 0);
+      if (own->rank() == 0) rig->second->in_forward = [](const at::Tensor& loss) { return loss * kNan; };
+      const NamedTensors before = rig.photograph();
+      StepResult result;
+      rig->step->run(rig.batch(1), result);
+      const std::exception_ptr error = error_in([&] { rig->step->finish(result); });
+      EXPECT_EQ(is_a<NonFiniteError>(error), !skips) << message_of(error);
+      EXPECT_EQ(result.skipped, skips);
+      EXPECT_TRUE(same_bits(rig.photograph(), before));
+      rig->mend();
+      for (int64_t i = 1; i < 4; ++i) expect_right(rig, twin, i);
+    }));
+  }
+}
+
+TEST(RanksFailuresTest, ErrorsOutsideOfAStepTakeItsPlace) {
+  ThreadRanks ranks(2);
+  expect_no_errors(ranks.run([&](const std::shared_ptr<Ranks>& own) {
+    const RankRig rig(own), twin(own);
+    expect_right(rig, twin, 0);
+    for (int attempt = 0; attempt < 3; ++attempt) {
+      if (own->rank() == 0) {
+        rig->step->fail("no images");
+      } else {
+        const std::exception_ptr error = error_in([&] { rig.run(1); });
+        EXPECT_EQ(message_of(error), "Ranks: rank 0 has failed: no images");
+      }
+    }
+    expect_right(rig, twin, 1);
+  }));
+}
+
+TEST(RanksFailuresTest, CallsThatDifferAreNamed) {
+  const TemporaryFolder folder;
+  using Call = std::function<void(const RankRig&)>;
+  const Call run = [](const RankRig& rig) { rig.run(1); };
+  const Call save = [&](const RankRig& rig) { rig->step->save(folder.file("saved")); };
+  const Call checkpoint = [](const RankRig& rig) { rig->step->checkpoint(); };
+  const Call load = [&](const RankRig& rig) { rig->step->load(folder.file("first")); };
+  const std::vector<std::tuple<Call, Call, std::string>> cases = {
+      {save, run, "got save on rank 0 and run on rank 1"},
+      {run, save, "got run on rank 0 and save on rank 1"},
+      {checkpoint, run, "got save on rank 0 and run on rank 1"},
+      {load, run, "got load on rank 0 and run on rank 1"},
+      {save, load, "got save on rank 0 and load on rank 1"}};
+  ThreadRanks ranks(2);
+  expect_no_errors(ranks.run([&](const std::shared_ptr<Ranks>& own) {
+    const RankRig rig(own), twin(own);
+    expect_right(rig, twin, 0);
+    rig->step->save(folder.file("first"));
+    const NamedTensors before = rig.photograph();
+    for (const auto& [first, second, text] : cases) {
+      const std::exception_ptr error =
+          error_in([&, first = first, second = second] { own->rank() == 0 ? first(rig) : second(rig); });
+      EXPECT_TRUE(is_a<RankError>(error));
+      EXPECT_EQ(message_of(error), "TrainingStep: call must be the same on all ranks (" + text + ")");
+      EXPECT_TRUE(same_bits(rig.photograph(), before));
+    }
+    expect_right(rig, twin, 1);
+  }));
+  EXPECT_FALSE(std::filesystem::exists(folder.file("saved")));
+}
+
+// ---- options that differ --------------------------------------------------------------------------------------------
+
+struct Difference {
+  std::string name;
+  /// On rank 1 only.
+  Change change;
+  /// What its error names, and from the bar on the values or their beginning.
+  std::string text;
+};
+
+std::ostream& operator<<(std::ostream& out, const Difference& difference) {
+  return out << difference.name;
+}
+
+class OptionsOfRanksTest : public ::testing::TestWithParam<Difference> {};
+
+TEST_P(OptionsOfRanksTest, MustBeTheSame) {
+  ThreadRanks ranks(3);
+  expect_no_errors(ranks.run([&](const std::shared_ptr<Ranks>& own) {
+    const std::exception_ptr error = error_in([&] {
+      const RankRig rig(own, [&](TrainingStepOptions& options) {
+        if (own->rank() == 1) GetParam().change(options);
+      });
+    });
+    EXPECT_TRUE(is_a<RankError>(error));
+    const size_t bar = GetParam().text.find('|');
+    const std::string begin = "TrainingStep: " + GetParam().text.substr(0, bar) +
+                              " must be the same on all ranks (got " + GetParam().text.substr(bar + 1);
+    EXPECT_EQ(message_of(error).substr(0, begin.size()), begin);
+    EXPECT_NE(message_of(error).find(" on rank 0 and "), std::string::npos);
+    EXPECT_NE(message_of(error).find(" on rank 1)"), std::string::npos);
+    // The next step of all ranks can be built.
+    const RankRig rig(own), twin(own);
+    expect_right(rig, twin, 0);
+  }));
+}
+
+std::shared_ptr<KdOptions> kd_of(double temperature) {
+  auto options = std::make_shared<KdOptions>();
+  options->temperature = temperature;
+  return options;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Ranks, OptionsOfRanksTest,
+    ::testing::Values(
+        Difference{
+            "Temperature", [](TrainingStepOptions& options) { options.terms[0].criterion = kd_of(5); },
+            "temperature of kd_loss of term 0|4 on rank 0 and 5"},
+        Difference{
+            "Weight", [](TrainingStepOptions& options) { options.terms[3].weight = 0.8; },
+            "weight of term 3|0.7 on rank 0 and 0.8"},
+        Difference{
+            "Taps", [](TrainingStepOptions& options) { options.terms[1].student_taps = {"map"}; },
+            "student_taps of term 1|[embedding] on rank 0 and [map]"},
+        Difference{
+            "NumberOfTerms", [](TrainingStepOptions& options) { options.terms.pop_back(); },
+            "number of terms|5 on rank 0 and 4"},
+        Difference{
+            "InputShape",
+            [](TrainingStepOptions& options) {
+              options.input_shape = {3, 8, 6};
+            },
+            "input_shape|[3, 6, 6] on rank 0 and [3, 8, 6]"},
+        Difference{
+            "LearningRate", [](TrainingStepOptions& options) { options.optimizer = sgd(0.2, 0.9, 0.01); },
+            "learning_rate of sgd|0.1 on rank 0 and 0.2"},
+        Difference{
+            "ClipNorm", [](TrainingStepOptions& options) { options.clip_norm = 1; },
+            "clip_norm|0 on rank 0 and 1"},
+        Difference{
+            "Accumulate", [](TrainingStepOptions& options) { options.accumulate = 2; },
+            "accumulate|1 on rank 0 and 2"},
+        Difference{"Stages", stages, "stages|1 on rank 0 and 2"},
+        Difference{"BatchNorm", batch_norm_of_all_ranks, "batch_norm_over of ranks|own batch on rank 0 and all ranks"},
+        Difference{"BucketBytes", small_buckets, "bucket_bytes of ranks|26214400 on rank 0 and 1"},
+        Difference{"LateResults", late, "late_results of ranks|false on rank 0 and true"},
+        Difference{
+            "SkipNonFinite", [](TrainingStepOptions& options) { options.skip_non_finite = true; },
+            "skip_non_finite of ranks|false on rank 0 and true"},
+        Difference{
+            "TrainedParts", [](TrainingStepOptions& options) { options.trained = {"head"}; },
+            "trained|[] on rank 0 and [head]"},
+        Difference{
+            "StudentsClasses",
+            [](TrainingStepOptions& options) {
+              options.student = std::make_shared<TinyNetwork>(6);
+              options.teachers[0].network = std::make_shared<TinyNetwork>(6);
+            },
+            "conv.weight of weights_of_teacher|Float[4, 3,"},
+        Difference{
+            "Dtype", [](TrainingStepOptions& options) { options.student->to(at::kDouble); },
+            "student.conv.weight of state|Float[4, 3, 3, 3] on rank 0 and Double[4, 3, 3, 3]"},
+        Difference{
+            "FrozenParameter",
+            [](TrainingStepOptions& options) { options.student->parameters()[0].set_requires_grad(false); },
+            "parameters of training|"},
+        Difference{
+            "TeachersWeights",
+            [](TrainingStepOptions& options) {
+              const at::NoGradGuard no_gradients;
+              options.teachers[0].network->parameters()[0].add_(1);
+            },
+            "conv.weight of weights_of_teacher|"}),
+    [](const ::testing::TestParamInfo<Difference>& of) { return of.param.name; });
+
+TEST(RanksFailuresTest, OptionsThatOneRankRefusesAreRefusedByAll) {
+  ThreadRanks ranks(3);
+  expect_no_errors(ranks.run([&](const std::shared_ptr<Ranks>& own) {
+    for (int64_t refusing = 0; refusing < 3; ++refusing) {
+      const std::exception_ptr error = error_in([&] {
+        const RankRig rig(own, [&](TrainingStepOptions& options) {
+          if (own->rank() == refusing) options.clip_norm = -1;
+        });
+      });
+      const std::string text =
+          "TrainingStep: limit of the gradient's norm must be positive and finite, or 0 for no limit (got -1)";
+      EXPECT_EQ(is_a<c10::ValueError>(error), own->rank() == refusing);
+      EXPECT_EQ(
+          message_of(error),
+          own->rank() == refusing ? text : c10::str("Ranks: rank ", refusing, " has failed: ", text));
+    }
+    const RankRig rig(own), twin(own);
+    expect_right(rig, twin, 0);
+  }));
+}
+
+TEST(RanksFailuresTest, NumbersOfThreadsMayDiffer) {
+  ThreadRanks ranks(2);
+  expect_no_errors(ranks.run([&](const std::shared_ptr<Ranks>& own) {
+    at::set_num_threads(1 + static_cast<int>(own->rank()));
+    const RankRig rig(own), twin(own);
+    expect_right(rig, twin, 0);
+  }));
+}
 
 }  // namespace
 }  // namespace retort::test
