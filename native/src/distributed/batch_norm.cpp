@@ -1,18 +1,13 @@
 #include "distributed/batch_norm.h"
 
-#include <ATen/OpMathType.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/batch_norm_native.h>
-#include <ATen/ops/batch_norm_update_stats.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/full.h>
 #include <ATen/ops/instance_norm_native.h>
-#include <ATen/ops/native_batch_norm.h>
 #include <ATen/ops/native_batch_norm_backward.h>
 #include <ATen/ops/rsqrt.h>
-#include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
@@ -29,6 +24,7 @@
 #include <utility>
 #include <vector>
 
+#include "distributed/batch_statistics.h"
 #include "distributed/group.h"
 #include "tensor/check.h"
 
@@ -43,14 +39,6 @@ using Optional = std::optional<at::Tensor>;
 thread_local Group* current = nullptr;
 /// Of the last exchange in a forward pass that has failed.
 thread_local std::exception_ptr failure;
-
-/// What the whole batch is normalised by.
-struct Statistics {
-  /// [C], in the dtype of the computation: float32 for half precision.
-  at::Tensor mean, variance;
-  /// float64 [], values per channel
-  at::Tensor values;
-};
 
 at::Tensor or_undefined(const Optional& tensor) {
   return tensor.value_or(at::Tensor());
@@ -68,55 +56,15 @@ void check_sizes(int64_t channels, const Optional& tensor, const char* name) {
   RETORT_CHECK(tensor->numel() == channels, name, " should contain ", channels, " elements not ", tensor->numel());
 }
 
-/// float64 [1 + 2 C]: the number of values per channel, their means, and their squared distances from those, summed.
-at::Tensor moments_of(const at::Tensor& input, at::ScalarType dtype) {
-  const int64_t channels = input.size(1);
-  const at::TensorOptions options = input.options().dtype(at::kDouble);
-  if (input.numel() == 0) return at::zeros({1 + 2 * channels}, options);
-  // They say in which dtype to compute.
-  const at::Tensor running = at::zeros({channels}, options.dtype(dtype));
-  const auto [mean, variance] = at::batch_norm_update_stats(input, running, running.clone(), /*momentum=*/0.0);
-  const at::Tensor values = at::full({1}, static_cast<double>(input.numel() / channels), options);
-  return at::cat({values, mean.to(at::kDouble), variance.to(at::kDouble) * values});
-}
-
-at::Tensor gather(Group& group, const at::Tensor& moments) {
+/// Calls what exchanges in a forward pass.
+template <typename Call>
+auto noting_failure(const Call& call) {
   try {
-    return group.gather(moments);
+    return call();
   } catch (const RankError&) {
     failure = std::current_exception();
     throw;
   }
-}
-
-/// Those of the whole batch; moves the running ones, if there are any.
-Statistics statistics_of(
-    Group& group, const at::Tensor& input, const Optional& running_mean, const Optional& running_var, double momentum) {
-  const int64_t channels = input.size(1);
-  const at::ScalarType dtype = at::toOpMathType(input.scalar_type());
-  const at::Tensor all = gather(group, moments_of(input, dtype));
-  const at::Tensor counts = all.narrow(1, 0, 1), means = all.narrow(1, 1, channels);
-  const at::Tensor values = counts.sum();
-  // Only a rank that has few itself looks, which on a GPU is to wait.
-  RETORT_CHECK(
-      input.numel() > channels || values.item<double>() > 1,
-      "Expected more than 1 value per channel when training, got input size ", input.sizes());
-  const at::Tensor mean = (means * counts).sum(0) / values;
-  const at::Tensor squares = (all.narrow(1, 1 + channels, channels) + (means - mean).square() * counts).sum(0);
-
-  const auto move = [momentum](const Optional& running, const at::Tensor& to) {
-    if (running && running->defined()) running->mul_(1 - momentum).add_(to.to(running->dtype()), momentum);
-  };
-  move(running_mean, mean);
-  move(running_var, squares / (values - 1));
-  return {mean.to(dtype), (squares / values).to(dtype), values};
-}
-
-/// The input less its means, divided by its deviations, times the weight plus the bias: in its dtype and format.
-at::Tensor normalized(
-    const at::Tensor& input, const Statistics& by, const Optional& weight, const Optional& bias, double eps) {
-  return std::get<0>(
-      at::native_batch_norm(input, weight, bias, by.mean, by.variance, /*training=*/false, /*momentum=*/0.0, eps));
 }
 
 // ---- backward -------------------------------------------------------------------------------------------------------
@@ -124,8 +72,8 @@ at::Tensor normalized(
 class BatchNormOfAllRanksBackward final : public Node {
  public:
   BatchNormOfAllRanksBackward(
-      Group& group, const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, Statistics statistics,
-      double eps)
+      Group& group, const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias,
+      BatchStatistics statistics, double eps)
       : group_(group),
         input_(input, /*is_output=*/false),
         weight_(weight, /*is_output=*/false),
@@ -199,7 +147,7 @@ class BatchNormOfAllRanksBackward final : public Node {
   SavedVariable input_, weight_;
   /// Of input, weight and bias.
   std::vector<at::ScalarType> dtypes_;
-  const Statistics statistics_;
+  const BatchStatistics statistics_;
   const double eps_;
 };
 
@@ -216,10 +164,10 @@ at::Tensor of_all_ranks(
   check_sizes(channels, bias, "bias");
   const at::Tensor input = given.contiguous(given.suggest_memory_format());
   at::Tensor output;
-  Statistics statistics;
+  BatchStatistics statistics;
   {
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
-    statistics = statistics_of(group, input, running_mean, running_var, momentum);
+    statistics = noting_failure([&] { return statistics_of(group, input, running_mean, running_var, momentum); });
     const at::ScalarType dtype = statistics.mean.scalar_type();
     output = normalized(
         input, statistics, if_defined(or_undefined(weight), dtype), if_defined(or_undefined(bias), dtype), eps);

@@ -55,13 +55,14 @@ Socket listening_place(CallThread& calls, const RanksOptions& options, Deadline 
 }
 
 std::unique_ptr<Socket> connection(CallThread& calls, const RanksOptions& options, Deadline end) {
+  std::string reason;
   for (Milliseconds pause = kShortestPause;; pause = std::min(2 * pause, kLongestPause)) {
-    std::string reason;
     try {
       // Each time anew: the machine may have to start first.
       return std::make_unique<Socket>(connected_socket(resolve(calls, options.address, end), options.port, end));
     } catch (const std::exception& error) {
-      reason = message_of(error);
+      // What ends for lack of time says less than what failed before.
+      if (reason.empty() || Clock::now() < end) reason = message_of(error);
     }
     RETORT_CHECK_AS(
         RankError, Clock::now() + pause < end, kName, ": rank 0 must be reached at ", place_of(options), " within ",

@@ -64,13 +64,15 @@ class ProcessesTest : public Test {
   }
 
   /// Of a rank that waits, or is about to wait, while another is lost.
-  void expect_loss(RankProcess& survivor) {
+  /// @param lost its number
+  void expect_loss(RankProcess& survivor, int lost) {
     const std::string reply = survivor.reply();
     EXPECT_EQ(reply.compare(0, 17, "RankError Ranks: "), 0) << reply;
     EXPECT_NE(reply.find(" must answer"), std::string::npos) << reply;
     EXPECT_EQ(survivor.ask("any 0"), reply);
     EXPECT_EQ(survivor.ask("of_first text"), reply);
-    EXPECT_EQ(survivor.errors().find("frame #"), std::string::npos) << survivor.errors();
+    // c10d itself warns if the store, which rank 0 keeps, is lost in the middle of a call.
+    if (lost != 0) EXPECT_EQ(survivor.errors().find("frame #"), std::string::npos) << survivor.errors();
     EXPECT_EQ(survivor.ask("leave"), "left");
     survivor.send("exit");
     EXPECT_EQ(survivor.exit_code(), 0);
@@ -108,7 +110,7 @@ TEST_F(ProcessesTest, ARankThatIsKilledEndsTheOthersWaiting) {
     }
     ranks_[killed]->signal(SIGKILL);
     for (int rank = 0; rank < 3; ++rank) {
-      if (rank != killed) expect_loss(*ranks_[rank]);
+      if (rank != killed) expect_loss(*ranks_[rank], killed);
     }
   }
 }
@@ -122,7 +124,7 @@ TEST_F(ProcessesTest, ARankThatIsStoppedIsWaitedForUntilTheTimeout) {
       if (rank != stopped) ranks_[rank]->send("any 0");
     }
     for (int rank = 0; rank < 3; ++rank) {
-      if (rank != stopped) expect_loss(*ranks_[rank]);
+      if (rank != stopped) expect_loss(*ranks_[rank], stopped);
     }
   }
 }
@@ -161,7 +163,7 @@ TEST_F(ProcessesTest, ARankMayLeaveOrEndWhileOthersWait) {
       if (how == "leave" && ends == 1) {
         EXPECT_EQ(reply, "RankError Ranks: rank 1 has left");
       }
-      EXPECT_EQ(other.errors().find("frame #"), std::string::npos) << other.errors();
+      if (ends != 0) EXPECT_EQ(other.errors().find("frame #"), std::string::npos) << other.errors();
     }
   }
 }
