@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "distributed/group.h"
@@ -29,8 +28,6 @@ class GradientSums {
   void send(const std::vector<at::Tensor>& gradients);
   /// Waits for the sums; they are overwritten by the next begin().
   std::vector<at::Tensor> wait();
-  /// Takes over the order in which rank 0 has computed its first gradients, when no rank can fail any more.
-  void commit() noexcept;
   /// Ends what begin() has begun.
   void stop() noexcept;
 
@@ -50,16 +47,9 @@ class GradientSums {
     bool is_filled;
   };
 
-  /// Buckets, and the place of each parameter in them.
-  struct Layout {
-    std::vector<Bucket> buckets;
-    std::vector<Slot> slots;
-  };
-
-  /// @param order of the parameters in the buckets
-  Layout laid_out(const std::vector<int64_t>& order) const;
-  /// By rank 0's order of the first backward pass.
-  Layout in_order_of_first() const;
+  /// In an order that is always the same: that of the elements in a bucket decides how their sums are rounded, and a
+  /// training that is resumed must round as before.
+  void lay_out();
   void fill(size_t parameter, const at::Tensor& gradient);
   void send_full();
 
@@ -68,13 +58,8 @@ class GradientSums {
   const int64_t bucket_bytes_;
   std::vector<Bucket> buckets_;
   std::vector<Slot> slots_;
-  /// What commit() takes over.
-  std::optional<Layout> ordered_;
   /// The next to be sent.
   size_t next_ = 0;
-  /// In which gradients were computed, in the first step.
-  std::vector<int64_t> arrived_;
-  bool has_order_ = false;
   std::shared_ptr<Hooks> hooks_;
 };
 

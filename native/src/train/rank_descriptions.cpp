@@ -58,8 +58,8 @@ std::vector<std::string> descriptions_for_ranks(
     for (const auto& entry : states[i]) {
       shapes.emplace_back(entry.key().c_str(), c10::str(entry.value().scalar_type(), entry.value().sizes()));
     }
-    built << describe(("state" + of_stage).c_str(), shapes) << '\n'
-          << describe(("training" + of_stage).c_str(), {{"parameters", stages[i].optimizer->names()}}) << '\n';
+    built << describe(("training" + of_stage).c_str(), {{"parameters", stages[i].optimizer->names()}}) << '\n'
+          << describe(("state" + of_stage).c_str(), shapes) << '\n';
   }
   return {chosen.str(), built.str()};
 }

@@ -115,7 +115,7 @@ Attempt TrainingStep::Impl::take(const Batch& batch) {
   attempt.transaction.join(random_participant);
   teachers.begin(batch, now.teachers, attempt.transaction);
   for (const BoundLoss& loss : now.losses) attempt.transaction.join(*loss.participant);
-  if (ranks) ranks->begin(buffers_of_own_batch());
+  if (ranks) ranks->begin(own_buffers_of_networks(), own_buffers_of_criteria());
 
   const CriterionBatch of_criteria = criterion_batch(batch);
   for (const BoundLoss& loss : now.losses) {
@@ -185,6 +185,7 @@ void TrainingStep::Impl::decide(Attempt& attempt, Work& work, bool records) {
   for (size_t i = 0; i < now.losses.size(); ++i) {
     if (attempt.applies[i]) now.losses[i].criterion->after_step(work.inputs[i]);
   }
+  if (ranks) ranks->agree_on_criteria();
   std::exception_ptr error;
   if (teachers.has_new_outputs(now.teachers)) {
     try {
@@ -198,7 +199,6 @@ void TrainingStep::Impl::decide(Attempt& attempt, Work& work, bool records) {
   if (ranks) {
     // Even so: whether numbers are read here may differ between ranks.
     ranks->vote();
-    ranks->commit(attempt.result.stage);
     attempt.result.waiting_nanoseconds = ranks->waiting_nanoseconds();
   }
   if (error) std::rethrow_exception(error);

@@ -106,7 +106,8 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   /// Begins the step on all ranks, whose whole batch the attempt is then of.
   void meet(const Batch& batch, Attempt& attempt);
   /// The buffers that the step changes by this rank's part of the batch alone.
-  std::vector<at::Tensor> buffers_of_own_batch() const;
+  std::vector<at::Tensor> own_buffers_of_networks() const;
+  std::vector<at::Tensor> own_buffers_of_criteria() const;
   /// What a step starts on its device: learn, agree, decide and the update.
   /// @param batch on the device
   /// @param records whether a CUDA graph is made of it

@@ -1,4 +1,6 @@
 // What a training step requires of a batch, and tells other ranks and criteria about it.
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "io/checksum.h"
@@ -20,6 +22,12 @@ void check_rows_of_batch(const char* argument, const at::Tensor& rows, int64_t r
   RETORT_CHECK_AS(
       ShapeError, rows.dim() == rank && rows.size(0) == batch, kName, ": ", argument, " must be of rank ", rank,
       " with the batch of ", batch, " first (got ", rows.sizes(), ")");
+}
+
+void add_floating_point(const std::vector<at::Tensor>& buffers, std::vector<at::Tensor>& all) {
+  std::copy_if(buffers.begin(), buffers.end(), std::back_inserter(all), [](const at::Tensor& buffer) {
+    return buffer.is_floating_point() && buffer.numel() > 0;
+  });
 }
 
 /// Of the bytes of tensors.
@@ -77,19 +85,20 @@ void TrainingStep::Impl::meet(const Batch& batch, Attempt& attempt) {
   attempt.result.labeled = ranks->labeled();
 }
 
-std::vector<at::Tensor> TrainingStep::Impl::buffers_of_own_batch() const {
+std::vector<at::Tensor> TrainingStep::Impl::own_buffers_of_networks() const {
   std::vector<at::Tensor> own;
-  const auto add = [&](const std::vector<at::Tensor>& buffers) {
-    std::copy_if(buffers.begin(), buffers.end(), std::back_inserter(own), [](const at::Tensor& buffer) {
-      return buffer.is_floating_point() && buffer.numel() > 0;
-    });
-  };
-  add(options.student->buffers());
+  add_floating_point(options.student->buffers(), own);
   for (size_t place : stage().teachers) {
     const TeacherOptions& teacher = options.teachers[place];
-    if (teacher.network && teacher.batch_norm == TeacherBatchNorm::kTraining) add(teacher.network->buffers());
+    const bool moves = teacher.network && teacher.batch_norm == TeacherBatchNorm::kTraining;
+    if (moves) add_floating_point(teacher.network->buffers(), own);
   }
-  for (const BoundLoss& loss : stage().losses) add(loss.criterion->buffers_of_own_batch());
+  return own;
+}
+
+std::vector<at::Tensor> TrainingStep::Impl::own_buffers_of_criteria() const {
+  std::vector<at::Tensor> own;
+  for (const BoundLoss& loss : stage().losses) add_floating_point(loss.criterion->buffers_of_own_batch(), own);
   return own;
 }
 

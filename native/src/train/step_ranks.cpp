@@ -241,8 +241,9 @@ std::exception_ptr StepRanks::fail(const std::exception_ptr& error) noexcept {
   return error;
 }
 
-void StepRanks::begin(std::vector<at::Tensor> buffers) {
-  means_.begin(std::move(buffers));
+void StepRanks::begin(std::vector<at::Tensor> of_networks, std::vector<at::Tensor> of_criteria) {
+  of_networks_.begin(std::move(of_networks));
+  of_criteria_.begin(std::move(of_criteria));
 }
 
 Gradients StepRanks::agree(int64_t stage, const Gradients& gradients, FoundNumbers& found) {
@@ -256,19 +257,26 @@ Gradients StepRanks::agree(int64_t stage, const Gradients& gradients, FoundNumbe
   for (const at::Tensor& gradient : gradients) *number++ = gradient.defined() ? 1.0 : 0.0;
   known = known.to(found.losses().device());
   const at::Tensor of_losses = found.losses() * known.narrow(0, 0, losses);
-  const double part = static_cast<double>(own_samples_) / static_cast<double>(batch_.samples());
   at::Tensor numbers = at::cat(
-      {of_losses, found.correct_samples().reshape({1}), known.narrow(0, losses, parameters), means_.changes() * part});
+      {of_losses, found.correct_samples().reshape({1}), known.narrow(0, losses, parameters),
+       of_networks_.changes() * own_part()});
   Gradients summed = sums.wait();
   group_.sum(numbers);
   found.losses().copy_(numbers.narrow(0, 0, losses));
   found.correct_samples().copy_(numbers[losses]);
-  means_.apply(numbers.narrow(0, losses + 1 + parameters, means_.count()));
+  of_networks_.apply(numbers.narrow(0, losses + 1 + parameters, of_networks_.count()));
   const at::Tensor defined = numbers.narrow(0, losses + 1, parameters).cpu();
   for (size_t i = 0; i < summed.size(); ++i) {
     if (!(defined.const_data_ptr<double>()[i] > 0)) summed[i] = at::Tensor();
   }
   return summed;
+}
+
+void StepRanks::agree_on_criteria() {
+  if (of_criteria_.count() == 0) return;
+  const at::Tensor changes = of_criteria_.changes() * own_part();
+  group_.sum(changes);
+  of_criteria_.apply(changes);
 }
 
 }  // namespace retort

@@ -102,15 +102,16 @@ class StepRanks {
   bool applies_anywhere(int64_t loss) const { return shares_[static_cast<size_t>(loss)].is_anywhere; }
 
   /// Before the networks run.
-  /// @param buffers that they change by their own part of the batch
-  void begin(std::vector<at::Tensor> buffers);
+  /// @param of_networks buffers that they change by their own part of the batch
+  /// @param of_criteria the same, be it in forward() or in after_step()
+  void begin(std::vector<at::Tensor> of_networks, std::vector<at::Tensor> of_criteria);
   void begin_backward(int64_t stage) { sums_[static_cast<size_t>(stage)]->begin(); }
   /// The sums of gradients, and in place of the numbers those of the whole batch.
   Gradients agree(int64_t stage, const Gradients& gradients, FoundNumbers& found);
+  /// After Criterion::after_step.
+  void agree_on_criteria();
   /// Waits until nothing can fail any more on any rank.
   void vote() { group_.meet(); }
-  /// After the vote on a step that succeeds.
-  void commit(int64_t stage) noexcept { sums_[static_cast<size_t>(stage)]->commit(); }
   /// How long the last step has waited for others.
   int64_t waiting_nanoseconds() const { return group_.waited_nanoseconds() - waited_before_; }
 
@@ -120,6 +121,8 @@ class StepRanks {
     bool is_anywhere;
   };
 
+  /// By what this rank's part counts in the batch.
+  double own_part() const { return static_cast<double>(own_samples_) / static_cast<double>(batch_.samples()); }
   void agree_on(const PlaceAmongRanks& place, const std::vector<std::string>& descriptions) const;
 
   std::shared_ptr<Ranks> ranks_;
@@ -129,12 +132,13 @@ class StepRanks {
   std::vector<std::unique_ptr<GradientSums>> sums_;
   size_t most_losses_;
   RanksBatch batch_;
+  /// Whether the call under way has come to meet().
   bool has_begun_ = false;
   bool has_met_ = false;
   int64_t own_samples_ = 0;
   int64_t labeled_ = 0;
   std::vector<Share> shares_;
-  BufferMeans means_;
+  BufferMeans of_networks_, of_criteria_;
   int64_t waited_before_ = 0;
 };
 
