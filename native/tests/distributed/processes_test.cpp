@@ -72,7 +72,9 @@ class ProcessesTest : public Test {
     EXPECT_EQ(survivor.ask("any 0"), reply);
     EXPECT_EQ(survivor.ask("of_first text"), reply);
     // c10d itself warns if the store, which rank 0 keeps, is lost in the middle of a call.
-    if (lost != 0) EXPECT_EQ(survivor.errors().find("frame #"), std::string::npos) << survivor.errors();
+    if (lost != 0) {
+      EXPECT_EQ(survivor.errors().find("frame #"), std::string::npos) << survivor.errors();
+    }
     EXPECT_EQ(survivor.ask("leave"), "left");
     survivor.send("exit");
     EXPECT_EQ(survivor.exit_code(), 0);
@@ -163,7 +165,9 @@ TEST_F(ProcessesTest, ARankMayLeaveOrEndWhileOthersWait) {
       if (how == "leave" && ends == 1) {
         EXPECT_EQ(reply, "RankError Ranks: rank 1 has left");
       }
-      if (ends != 0) EXPECT_EQ(other.errors().find("frame #"), std::string::npos) << other.errors();
+      if (ends != 0) {
+        EXPECT_EQ(other.errors().find("frame #"), std::string::npos) << other.errors();
+      }
     }
   }
 }
