@@ -44,7 +44,6 @@ Measured train(const std::string& method, const std::string& variant) {
   options.ranks = ranks;
   // One bucket for all gradients is full when the backward pass has ended.
   if (variant == "no overlap") options.bucket_bytes = int64_t{1} << 40;
-  if (variant == "overlap") options.bucket_bytes = 1 << 20;
   if (variant == "all ranks") options.batch_norm = BatchNormOver::kAllRanks;
   TrainingStep step(options);
   const int64_t part = kBatch / size;

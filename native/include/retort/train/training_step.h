@@ -74,7 +74,7 @@ struct RETORT_API TrainingStepOptions : Stage {
   std::shared_ptr<Ranks> ranks;
   BatchNormOver batch_norm = BatchNormOver::kOwnBatch;
   /// Size of the pieces in which gradients are summed over the ranks while further ones are computed, >= 1.
-  int64_t bucket_bytes = 25 << 20;
+  int64_t bucket_bytes = 1 << 20;
 };
 
 /// The tensors of one step. They are read, never changed or kept.
@@ -170,10 +170,11 @@ struct RETORT_API StepResult {
 /// bit, and agree with those of one process that is given the whole batch, but for rounding and for BatchNorms
 /// (BatchNormOver::kOwnBatch) and layers that draw random numbers.
 ///
-/// A step commits on all ranks or on none. If it fails on one rank, the others throw a RankError with the reason, and
-/// the next step runs as usual. If a rank is gone or does not answer within the timeout, all others throw a RankError,
-/// in this step and all later ones; the last checkpoint is then the place to go on from, since a rank that vanishes at
-/// the very end of a step may leave others of which one has committed and another has not.
+/// A step commits on all ranks or on none. If it fails on one rank, the others throw a RankError with the reason (or a
+/// NonFiniteError, or skip the batch, if a number was not finite there), and the next step runs as usual. If a rank is
+/// gone or does not answer within the timeout, all others throw a RankError, in this step and all later ones; the last
+/// checkpoint is then the place to go on from, since a rank that vanishes at the very end of a step may leave others of
+/// which one has committed and another has not.
 ///
 /// If a step fails, numbers that other code has drawn from the generator since it began are drawn again. Steps order
 /// their work across streams; methods of the networks do not, so call those in the stream in which the steps run, which

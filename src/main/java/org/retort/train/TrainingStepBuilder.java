@@ -349,7 +349,7 @@ public final class TrainingStepBuilder {
 
   /**
    * Sets the size of the pieces in which gradients are summed over the ranks while further ones are
-   * computed; 25 MiB by default.
+   * computed; 1 MiB by default.
    *
    * @param bytes at least 1
    * @return this builder
