@@ -258,6 +258,7 @@ std::vector<Case> losses() {
        with(made<KdOptions>([](KdOptions& o) { o.target = KdTarget::kStandardisedLogits; })),
        {5, 3}},
       {"dkd", with(made<DkdOptions>()), {5, 3, 3}},
+      {"dkd_standardised", with(made<DkdOptions>([](DkdOptions& o) { o.standardise = true; })), {5, 3, 3}},
       {"dkd_few_labels",
        with(made<DkdOptions>()),
        {5, 3, 3},
@@ -303,6 +304,26 @@ std::vector<Case> losses() {
   for (const auto& [name, change] : variants) {
     cases.push_back({name, crd(change), {4, 4}});
     cases.push_back({name + "_uneven", crd(change), {5, 3, 3}});
+  }
+  const std::vector<std::pair<std::string, std::function<void(OfdOptions&)>>> of_ofd = {
+      {"ofd_mean", [](OfdOptions&) {}},
+      {"ofd_sum", [](OfdOptions& o) { o.reduction = OfdReduction::kSum; }},
+      {"ofd_batch_mean", [](OfdOptions& o) { o.reduction = OfdReduction::kBatchMean; }},
+      {"ofd_margins",
+       [](OfdOptions& o) {
+         o.margins = {at::full({4}, -0.3), at::full({4}, -0.1)};
+       }},
+  };
+  for (const auto& [name, change] : of_ofd) {
+    const Change term = with(made<OfdOptions>(change), {"map1", "map2"}, 0.01);
+    cases.push_back(
+        {name,
+         [=](TrainingStepOptions& options) {
+           term(options);
+           // Of the connectors.
+           options.batch_norm = BatchNormOver::kAllRanks;
+         },
+         {5, 3, 3}});
   }
   cases.push_back({"crd_duplicates", crd([](CrdOptions&) {}), {5, 3, 3}, with_duplicates});
   cases.push_back({"crd_contrast", crd([](CrdOptions&) {}), {5, 3, 3}, [](Batch& batch) {
