@@ -54,7 +54,7 @@ void TrainingStep::Impl::run(const Batch& batch, StepResult& result) {
   Attempt attempt;
   if (ranks) ranks->enter();
   try {
-    attempt = take(batch);
+    take(batch, attempt);
     if (!replay(batch, attempt)) perform(attempt, staging.on_device(batch), /*records=*/false);
   } catch (...) {
     attempt.error = std::current_exception();
@@ -85,7 +85,11 @@ void TrainingStep::Impl::perform(Attempt& attempt, Batch batch, bool records) {
   const Autocast full(device, Precision::kFull);
   Work work;
   work.batch = std::move(batch);
-  BatchNormOfAllRanks(ranks ? ranks->batch_norm() : nullptr).run([&] { learn(attempt, work); });
+  if (Group* const shared = ranks ? ranks->batch_norm() : nullptr) {
+    BatchNormOfAllRanks(shared).run([&] { learn(attempt, work); });
+  } else {
+    learn(attempt, work);
+  }
   agree(attempt, work);
   decide(attempt, work, records);
   // Last, since nothing in it can fail.
@@ -97,9 +101,8 @@ void TrainingStep::Impl::perform(Attempt& attempt, Batch batch, bool records) {
   }
 }
 
-Attempt TrainingStep::Impl::take(const Batch& batch) {
+void TrainingStep::Impl::take(const Batch& batch, Attempt& attempt) {
   const BoundStage& now = stage();
-  Attempt attempt;
   attempt.result.labeled = check(batch);
   attempt.result.samples = batch.images.size(0);
   attempt.result.stage = progress.stage;
@@ -123,7 +126,6 @@ Attempt TrainingStep::Impl::take(const Batch& batch) {
     if (attempt.applies.back()) loss.criterion->draw(of_criteria);
   }
   send_numbers(attempt);
-  return attempt;
 }
 
 void TrainingStep::Impl::learn(Attempt& attempt, Work& work) {

@@ -94,7 +94,7 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
 
   // ---- the acts of a step, in step.cpp ------------------------------------------------------------------------------
 
-  Attempt take(const Batch& batch);
+  void take(const Batch& batch, Attempt& attempt);
   void learn(Attempt& attempt, Work& work);
   void agree(Attempt& attempt, Work& work);
   void decide(Attempt& attempt, Work& work, bool records);

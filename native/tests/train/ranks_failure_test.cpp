@@ -584,7 +584,7 @@ INSTANTIATE_TEST_SUITE_P(
             "Accumulate", [](TrainingStepOptions& options) { options.accumulate = 2; }, "accumulate|1 on rank 0 and 2"},
         Difference{"Stages", stages, "stages|1 on rank 0 and 2"},
         Difference{"BatchNorm", batch_norm_of_all_ranks, "batch_norm_over of ranks|own batch on rank 0 and all ranks"},
-        Difference{"BucketBytes", small_buckets, "bucket_bytes of ranks|26214400 on rank 0 and 1"},
+        Difference{"BucketBytes", small_buckets, "bucket_bytes of ranks|1048576 on rank 0 and 1"},
         Difference{"LateResults", late, "late_results of ranks|false on rank 0 and true"},
         Difference{
             "SkipNonFinite", [](TrainingStepOptions& options) { options.skip_non_finite = true; },
