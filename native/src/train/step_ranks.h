@@ -89,8 +89,7 @@ class StepRanks {
   /// @return the error that it ends with: a NonFiniteError if that is why it has failed on another rank
   std::exception_ptr fail(const std::exception_ptr& error) noexcept;
 
-  // ---- a step, after meet()
-  // ------------------------------------------------------------------------------------------
+  // ---- a step, after meet() -----------------------------------------------------------------------------------------
 
   /// Whether the batch of all ranks is known.
   bool has_met() const { return has_met_; }

@@ -478,8 +478,8 @@ public record CrdLoss(
 
   /**
    * Draws the candidates of a batch: of each sample its own row, then negatives drawn uniformly,
-   * with repetition, from all other rows. LibTorch's default generator decides; the number of
-   * threads does not.
+   * with repetition, from all other rows. LibTorch's default generator and a sample's own row
+   * decide what it draws; the rest of the batch and the number of threads do not.
    *
    * @param indices int64 [B], the samples' own rows
    * @param rows M of the memory, at least 2
@@ -499,9 +499,10 @@ public record CrdLoss(
 
   /**
    * Draws the candidates of a batch by class: negatives uniformly from the rows of all other
-   * classes, none of them twice unless there are fewer than K. LibTorch's default generator
-   * decides; the number of threads does not. As the {@code exact} and {@code relax} modes of
-   * RepDistiller's, mdistiller's and torchdistill's data loaders.
+   * classes, none of them twice unless there are fewer than K. LibTorch's default generator and a
+   * sample's own row decide what it draws; the rest of the batch and the number of threads do not.
+   * As the {@code exact} and {@code relax} modes of RepDistiller's, mdistiller's and torchdistill's
+   * data loaders.
    *
    * @param indices int64 [B], the samples' own rows
    * @param classes int64 [M], the class of each of the memory's rows, any numbers, at least two
