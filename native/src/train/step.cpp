@@ -110,7 +110,12 @@ void TrainingStep::Impl::take(const Batch& batch, Attempt& attempt) {
   for (size_t i = 0; i < teachers.size(); ++i) attempt.result.teacher_formats.push_back(teachers[i].format().next());
   attempt.result.learning_rate = learning_rate();
   attempt.updates = accumulation.count() + 1 == options.accumulate;
-  if (ranks) meet(batch, attempt);
+  CriterionBatch of_criteria = criterion_batch(batch);
+  for (const BoundLoss& loss : now.losses) attempt.applies.push_back(loss.criterion->applies(of_criteria));
+  if (ranks) {
+    meet(of_criteria, attempt);
+    of_criteria = criterion_batch(batch);
+  }
 
   // What is kept for the next time must be as good in any mode of the caller's.
   const c10::InferenceMode no_inference(false);
@@ -120,10 +125,8 @@ void TrainingStep::Impl::take(const Batch& batch, Attempt& attempt) {
   for (const BoundLoss& loss : now.losses) attempt.transaction.join(*loss.participant);
   if (ranks) ranks->begin(own_buffers_of_networks(), own_buffers_of_criteria());
 
-  const CriterionBatch of_criteria = criterion_batch(batch);
-  for (const BoundLoss& loss : now.losses) {
-    attempt.applies.push_back(loss.criterion->applies(of_criteria));
-    if (attempt.applies.back()) loss.criterion->draw(of_criteria);
+  for (size_t i = 0; i < now.losses.size(); ++i) {
+    if (attempt.applies[i]) now.losses[i].criterion->draw(of_criteria);
   }
   send_numbers(attempt);
 }

@@ -104,7 +104,7 @@ struct TrainingStep::Impl final : PendingOwner, std::enable_shared_from_this<Imp
   int64_t check(const Batch& batch) const;
   CriterionBatch criterion_batch(const Batch& batch) const;
   /// Begins the step on all ranks, whose whole batch the attempt is then of.
-  void meet(const Batch& batch, Attempt& attempt);
+  void meet(const CriterionBatch& own, Attempt& attempt);
   /// The buffers that the step changes by this rank's part of the batch alone.
   std::vector<at::Tensor> own_buffers_of_networks() const;
   std::vector<at::Tensor> own_buffers_of_criteria() const;

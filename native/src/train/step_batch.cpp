@@ -33,10 +33,7 @@ void add_floating_point(const std::vector<at::Tensor>& buffers, std::vector<at::
 /// Of the bytes of tensors.
 uint64_t checksum_of(const std::vector<at::Tensor>& tensors) {
   uint64_t sum = 0;
-  for (const at::Tensor& tensor : tensors) {
-    const at::Tensor dense = tensor.detach().cpu().contiguous();
-    sum = checksum({static_cast<const char*>(dense.const_data_ptr()), dense.nbytes()}, sum);
-  }
+  for (const at::Tensor& tensor : tensors) sum = checksum(tensor, sum);
   return sum;
 }
 
@@ -70,14 +67,13 @@ CriterionBatch TrainingStep::Impl::criterion_batch(const Batch& batch) const {
           batch.weights, batch.images.size(0), ranks && ranks->has_met() ? &ranks->batch() : nullptr};
 }
 
-void TrainingStep::Impl::meet(const Batch& batch, Attempt& attempt) {
+void TrainingStep::Impl::meet(const CriterionBatch& own, Attempt& attempt) {
   StepRanks::Part part = {StepRanks::Call::kRun, progress.steps, progress.stage, accumulation.count()};
   part.samples = attempt.result.samples;
   part.labeled = attempt.result.labeled;
-  const CriterionBatch of_criteria = criterion_batch(batch);
-  for (const BoundLoss& loss : stage().losses) {
-    const bool applies = loss.criterion->applies(of_criteria);
-    part.divisors.push_back(applies ? loss.criterion->divisor(of_criteria) : 0.0);
+  const BoundStage& now = stage();
+  for (size_t i = 0; i < now.losses.size(); ++i) {
+    part.divisors.push_back(attempt.applies[i] ? now.losses[i].criterion->divisor(own) : 0.0);
   }
   if (progress.steps % kStepsBetweenChecksums == 0) part.checksum = checksum_of(stage().optimizer->parameters());
   ranks->meet(part);

@@ -49,9 +49,8 @@ uint64_t fingerprint(
     sum = checksum(bytes, sum);
   }
   for (const auto& entry : options.network->state_dict()) {
-    const at::Tensor values = entry.value().cpu().contiguous();
     sum = checksum(entry.key(), sum);
-    sum = checksum({static_cast<const char*>(values.const_data_ptr()), values.nbytes()}, sum);
+    sum = checksum(entry.value(), sum);
   }
   return sum;
 }
