@@ -13,7 +13,6 @@ import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.IntStream;
@@ -227,17 +226,7 @@ final class RanksTest {
     }
     return ChildJvm.start(
         Files.createDirectory(folder.resolve("rank" + rank)),
-        Map.of(
-            "RANK",
-            Integer.toString(rank),
-            "WORLD_SIZE",
-            "2",
-            "OMP_NUM_THREADS",
-            "1",
-            "MASTER_ADDR",
-            RankThreads.ADDRESS,
-            "MASTER_PORT",
-            Integer.toString(port)),
+        RankThreads.environment(rank, 2, port),
         List.of(),
         Exchanging.class,
         marker.toString());

@@ -6,7 +6,6 @@ import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.retort.data.Digits;
@@ -47,17 +46,7 @@ final class DistributedExampleTest {
   private ChildJvm start(int rank, int port, Path weights, Path kept) throws IOException {
     return ChildJvm.start(
         Files.createDirectory(folder.resolve("rank" + rank)),
-        Map.of(
-            "RANK",
-            Integer.toString(rank),
-            "WORLD_SIZE",
-            "2",
-            "MASTER_ADDR",
-            RankThreads.ADDRESS,
-            "MASTER_PORT",
-            Integer.toString(port),
-            "OMP_NUM_THREADS",
-            "1"),
+        RankThreads.environment(rank, 2, port),
         List.of(),
         DistributedExample.class,
         weights.toString(),

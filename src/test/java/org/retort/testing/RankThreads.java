@@ -6,6 +6,7 @@ import java.net.ServerSocket;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
@@ -40,6 +41,16 @@ public final class RankThreads {
     try (ServerSocket socket = new ServerSocket(0, 1, InetAddress.getByName(ADDRESS))) {
       return socket.getLocalPort();
     }
+  }
+
+  /** Returns the variables by which a process of one thread joins others. */
+  public static Map<String, String> environment(int rank, int size, int port) {
+    return Map.of(
+        "RANK", Integer.toString(rank),
+        "WORLD_SIZE", Integer.toString(size),
+        "OMP_NUM_THREADS", "1",
+        "MASTER_ADDR", ADDRESS,
+        "MASTER_PORT", Integer.toString(port));
   }
 
   /** Returns the options of all ranks of a new group. */

@@ -491,17 +491,7 @@ final class TrainerRanksTest {
       children.add(
           ChildJvm.start(
               Files.createDirectory(folder.resolve(name + rank)),
-              Map.of(
-                  "RANK",
-                  Integer.toString(rank),
-                  "WORLD_SIZE",
-                  "2",
-                  "OMP_NUM_THREADS",
-                  "1",
-                  "MASTER_ADDR",
-                  RankThreads.ADDRESS,
-                  "MASTER_PORT",
-                  Integer.toString(port)),
+              RankThreads.environment(rank, 2, port),
               List.of(),
               KilledAfter.class,
               (rank == 0 ? files : NOWHERE).toString(),
