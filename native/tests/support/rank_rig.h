@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "rank_training.h"
 #include "step_rig.h"
 #include "thread_ranks.h"
 
@@ -59,15 +60,6 @@ class RankRig {
     batch.contrast =
         at::stack({batch.indices, (batch.indices + 3).remainder(12), (batch.indices + 7).remainder(12)}, 1);
     return batch;
-  }
-
-  static Batch part_of(const Batch& whole, int64_t first, int64_t count) {
-    Batch part;
-    part.images = whole.images.narrow(0, first, count);
-    part.labels = whole.labels.narrow(0, first, count);
-    part.indices = whole.indices.narrow(0, first, count);
-    part.contrast = whole.contrast.narrow(0, first, count);
-    return part;
   }
 
   /// This rank's part.

@@ -14,6 +14,7 @@
 #include <limits>
 #include <utility>
 
+#include "scarce_allocator.h"
 #include "seeded_test.h"
 #include "step_rig.h"
 
@@ -22,19 +23,9 @@ namespace {
 /// Allocations of tensors that still succeed.
 std::atomic<int64_t> allowance = std::numeric_limits<int64_t>::max();
 
-/// LibTorch's own allocator as long as the allowance lasts.
-class ScarceAllocator final : public c10::Allocator {
- public:
-  at::DataPtr allocate(size_t bytes) override {
-    if (allowance-- <= 0) throw c10::OutOfMemoryError("no memory left", nullptr);
-    return plenty_->allocate(bytes);
-  }
-  at::DeleterFnPtr raw_deleter() const override { return plenty_->raw_deleter(); }
-  void copy_data(void* to, const void* from, size_t bytes) const override { plenty_->copy_data(to, from, bytes); }
-
- private:
-  c10::Allocator* plenty_ = c10::GetDefaultCPUAllocator();
-};
+bool is_allowed() {
+  return allowance-- > 0;
+}
 
 /// Whether code is Retort's, by the part of the library that is executable.
 bool is_retorts(const void* code) {
@@ -80,7 +71,7 @@ struct Variant {
 class OutOfMemoryTest : public test::SeededTest, public ::testing::WithParamInterface<Variant> {
  protected:
   static void SetUpTestSuite() {
-    static ScarceAllocator allocator;
+    static retort::test::ScarceAllocator<is_allowed> allocator;
     c10::SetCPUAllocator(&allocator, /*priority=*/100);
   }
 };

@@ -47,7 +47,7 @@ struct Member {
     const int64_t first = std::accumulate(parts.begin(), parts.begin() + rank, int64_t{0});
     const at::ScalarType dtype = rig->student->parameters()[0].scalar_type();
     for (int64_t i = begin; i < end; ++i) {
-      rig.run(RankRig::part_of(RankRig::whole_batch(i, samples, dtype), first, parts[static_cast<size_t>(rank)]));
+      rig.run(part_of(RankRig::whole_batch(i, samples, dtype), first, parts[static_cast<size_t>(rank)]));
     }
   }
 

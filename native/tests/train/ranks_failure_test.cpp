@@ -22,6 +22,7 @@
 
 #include "expect.h"
 #include "rank_rig.h"
+#include "scarce_allocator.h"
 #include "temporary_folder.h"
 #include "thread_ranks.h"
 
@@ -300,22 +301,12 @@ TEST(RanksFailuresTest, EachThrowsItsOwnError) {
 /// Allocations of tensors that a thread may still make.
 thread_local int64_t allowance = std::numeric_limits<int64_t>::max();
 
-/// LibTorch's own allocator as long as the allowance lasts.
-class ScarceAllocator final : public c10::Allocator {
- public:
-  at::DataPtr allocate(size_t bytes) override {
-    if (allowance-- <= 0) throw c10::OutOfMemoryError("no memory left", nullptr);
-    return plenty_->allocate(bytes);
-  }
-  at::DeleterFnPtr raw_deleter() const override { return plenty_->raw_deleter(); }
-  void copy_data(void* to, const void* from, size_t bytes) const override { plenty_->copy_data(to, from, bytes); }
-
- private:
-  c10::Allocator* plenty_ = c10::GetDefaultCPUAllocator();
-};
+bool is_allowed() {
+  return allowance-- > 0;
+}
 
 TEST(RanksFailuresTest, NoMemoryAtAnyAllocationOfOneRank) {
-  static ScarceAllocator allocator;
+  static ScarceAllocator<is_allowed> allocator;
   c10::SetCPUAllocator(&allocator, /*priority=*/100);
   // Not all of them, of which each would take a new connection.
   constexpr int64_t kStride = 5;

@@ -19,6 +19,7 @@
 #include "networks.h"
 #include "optimizers.h"
 #include "projection_criterion.h"
+#include "rank_training.h"
 #include "thread_ranks.h"
 
 namespace retort::test {
@@ -101,13 +102,9 @@ Trained train(
   const int64_t first = std::accumulate(one.parts.begin(), one.parts.begin() + rank, int64_t{0});
   const int64_t count = one.parts[static_cast<size_t>(rank)];
   for (int64_t i = 0; i < kSteps * options.accumulate; ++i) {
-    Batch batch = batch_of(one, options, i);
-    if (ranks) {
-      batch.images = batch.images.narrow(0, first, count);
-      batch.labels = batch.labels.narrow(0, first, count);
-    }
+    const Batch batch = batch_of(one, options, i);
     StepResult result;
-    step.run(batch, result);
+    step.run(ranks ? part_of(batch, first, count) : batch, result);
     trained.losses.push_back(result.total);
   }
   EXPECT_EQ(step.steps(), kSteps);
@@ -115,17 +112,6 @@ Trained train(
   trained.student = state_of(*options.student);
   trained.teacher = state_of(*options.teachers[0].network);
   return trained;
-}
-
-void expect_close(const NamedTensors& actual, const NamedTensors& expected) {
-  ASSERT_EQ(actual.keys(), expected.keys());
-  for (const auto& entry : expected) {
-    const at::Tensor wanted = entry.value().to(at::kDouble), got = actual[entry.key()].to(at::kDouble);
-    if (wanted.numel() == 0) continue;
-    // What is 0 but for rounding, as the bias before a BatchNorm, is of no size of its own.
-    const double scale = std::max(wanted.abs().max().item<double>(), 1e-3);
-    EXPECT_LE((got - wanted).abs().max().item<double>(), kTolerance * scale) << entry.key();
-  }
 }
 
 std::vector<Trained> train_ranks(const Case& one, const NamedTensors& initial) {
@@ -150,9 +136,9 @@ TEST_P(RanksNormTest, AreOneProcess) {
   for (const Trained& of_rank : trained) {
     EXPECT_TRUE(same_bits(of_rank.last, trained[0].last));
     EXPECT_TRUE(same_bits(of_rank.teacher, trained[0].teacher));
-    expect_close(of_rank.last, alone.last);
-    expect_close(of_rank.student, alone.student);
-    expect_close(of_rank.teacher, alone.teacher);
+    expect_close(of_rank.last, alone.last, kTolerance);
+    expect_close(of_rank.student, alone.student, kTolerance);
+    expect_close(of_rank.teacher, alone.teacher, kTolerance);
     ASSERT_EQ(of_rank.losses.size(), alone.losses.size());
     for (size_t i = 0; i < alone.losses.size(); ++i) {
       EXPECT_TRUE(close(of_rank.losses[i], alone.losses[i], kTolerance)) << i;

@@ -23,6 +23,7 @@
 
 #include "expect.h"
 #include "optimizers.h"
+#include "rank_training.h"
 #include "thread_ranks.h"
 
 namespace retort::test {
@@ -103,17 +104,6 @@ Batch batch_of(const Case& one, int64_t step) {
   return batch;
 }
 
-Batch part_of(const Batch& batch, int64_t first, int64_t count) {
-  const auto cut = [&](const at::Tensor& tensor) { return tensor.defined() ? tensor.narrow(0, first, count) : tensor; };
-  Batch part;
-  part.images = cut(batch.images);
-  part.labels = cut(batch.labels);
-  part.indices = cut(batch.indices);
-  part.contrast = cut(batch.contrast);
-  part.weights = cut(batch.weights);
-  return part;
-}
-
 /// @param initial of the step's tensors; drawn if it is empty
 Trained train(
     const Case& one, TrainingStepOptions options, const std::shared_ptr<Ranks>& ranks, const NamedTensors& initial) {
@@ -135,16 +125,6 @@ Trained train(
   }
   trained.last = copy_of(step.state());
   return trained;
-}
-
-void expect_close(const NamedTensors& actual, const NamedTensors& expected, double tolerance) {
-  ASSERT_EQ(actual.keys(), expected.keys());
-  for (const auto& entry : expected) {
-    const at::Tensor wanted = entry.value().to(at::kDouble), got = actual[entry.key()].to(at::kDouble);
-    if (wanted.numel() == 0) continue;
-    const double scale = std::max(wanted.abs().max().item<double>(), 1e-3);
-    EXPECT_LE((got - wanted).abs().max().item<double>(), tolerance * scale) << entry.key();
-  }
 }
 
 class RanksTest : public ::testing::TestWithParam<Case> {};
