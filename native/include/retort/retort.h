@@ -3,6 +3,7 @@
 /// Everything Retort offers, for C++.
 #include <retort/data/augmentation.h>
 #include <retort/distributed/ranks.h>
+#include <retort/distributed/ranks_listener.h>
 #include <retort/distributed/whole_batch.h>
 #include <retort/errors.h>
 #include <retort/losses/crd.h>

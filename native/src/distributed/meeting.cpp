@@ -40,20 +40,6 @@ std::vector<std::string> resolve(CallThread& calls, const std::string& host, Dea
   return *std::move(found);
 }
 
-Socket listening_place(CallThread& calls, const RanksOptions& options, Deadline end) {
-  std::optional<Socket> socket;
-  try {
-    socket.emplace(bound_socket(resolve(calls, options.address, end), options.port));
-  } catch (const std::exception& error) {
-    fail<RankError>(kName, ": rank 0 must be able to listen at ", place_of(options), " (got ", message_of(error), ")");
-  }
-  const std::string address = socket->own_address();
-  RETORT_CHECK(
-      address != "0.0.0.0" && address != "::", kName, ": address must be that of one machine (got ", options.address,
-      ")");
-  return std::move(*socket);
-}
-
 std::unique_ptr<Socket> connection(CallThread& calls, const RanksOptions& options, Deadline end) {
   std::string reason;
   for (Milliseconds pause = kShortestPause;; pause = std::min(2 * pause, kLongestPause)) {
@@ -117,18 +103,32 @@ std::string own_address(CallThread& calls, const RanksOptions& options, const st
 
 }  // namespace
 
+Socket place_of_store(const RanksOptions& options, Deadline end) {
+  CallThread calls;
+  std::optional<Socket> socket;
+  try {
+    socket.emplace(bound_socket(resolve(calls, options.address, end), options.port));
+  } catch (const std::exception& error) {
+    fail<RankError>(kName, ": rank 0 must be able to listen at ", place_of(options), " (got ", message_of(error), ")");
+  }
+  const std::string address = socket->own_address();
+  RETORT_CHECK(
+      address != "0.0.0.0" && address != "::", kName, ": address must be that of one machine (got ", options.address,
+      ")");
+  return std::move(*socket);
+}
+
 std::string goodbye_of(int64_t rank) {
   return c10::str("goodbye/", rank);
 }
 
-Meeting go_to_meeting(const RanksOptions& options, bool keeps_store, Deadline end) {
+Meeting go_to_meeting(const RanksOptions& options, bool keeps_store, std::optional<Socket> place, Deadline end) {
   CallThread calls;
   Meeting meeting;
-  std::optional<Socket> listening;
   std::string of_first;
   if (keeps_store) {
-    listening.emplace(listening_place(calls, options, end));
-    of_first = listening->own_address();
+    if (!place) place.emplace(place_of_store(options, end));
+    of_first = place->own_address();
     meeting.own_address = own_address(calls, options, of_first, end);
   } else {
     meeting.to_first = connection(calls, options, end);
@@ -136,7 +136,7 @@ Meeting go_to_meeting(const RanksOptions& options, bool keeps_store, Deadline en
     meeting.own_address = own_address(calls, options, meeting.to_first->own_address(), end);
   }
   meeting.store = c10::make_intrusive<c10d::PrefixStore>(
-      "retort/" + options.job, tcp_store(calls, options, of_first, std::move(listening), end));
+      "retort/" + options.job, tcp_store(calls, options, of_first, std::move(place), end));
   return meeting;
 }
 

@@ -2,14 +2,13 @@
 #include <ATen/ops/empty.h>
 #include <retort/distributed/ranks.h>
 
-#include <thread>
 #include <utility>
 
 #include "distributed/environment.h"
 #include "distributed/group.h"
+#include "distributed/joining.h"
 #include "distributed/meeting.h"
 #include "distributed/ranks_impl.h"
-#include "runtime/cuda.h"
 #include "runtime/exit_gate.h"
 #include "tensor/check.h"
 
@@ -18,34 +17,8 @@ namespace {
 
 constexpr const char* kName = "Ranks";
 
-/// Beyond it, milliseconds would not fit into what sockets wait by.
-constexpr std::chrono::hours kLongestTimeout(24 * 24);
-
 /// For which rank 0 keeps the store after it has left, so that the others may read why.
 constexpr std::chrono::milliseconds kLongestGoodbye(1000);
-
-constexpr std::chrono::milliseconds kPauseBetweenMeetings(20);
-
-void check(const RanksOptions& options) {
-  RETORT_CHECK(options.size >= 1, kName, ": size must be at least 1 (got ", options.size, ")");
-  RETORT_CHECK(
-      options.rank >= 0 && options.rank < options.size, kName, ": rank must be between 0 and ", options.size - 1,
-      " (got ", options.rank, ")");
-  RETORT_CHECK(!options.address.empty(), kName, ": address must be given (got an empty text)");
-  RETORT_CHECK(
-      options.port >= 1 && options.port <= 65535, kName, ": port must be between 1 and 65535 (got ", options.port, ")");
-  RETORT_CHECK(
-      options.timeout.count() > 0 && options.timeout <= kLongestTimeout, kName,
-      ": timeout must be positive and at most 24 days (got ", options.timeout.count(), " ms)");
-}
-
-NewBackend* backend_of(c10::Device device) {
-#ifdef RETORT_CUDA
-  if (device.is_cuda()) return &new_nccl_backend;
-#endif
-  static_cast<void>(device);
-  return &new_gloo_backend;
-}
 
 /// Makes one of the calls of Ranks. One that fails on this rank alone, say for lack of memory, ends it on all: the next
 /// exchange would be of another size than theirs.
@@ -59,31 +32,6 @@ auto together(Ranks::Impl& impl, const Body& body) {
   } catch (const std::exception& error) {
     impl.group->fail(message_of(error));
     throw;
-  }
-}
-
-std::shared_ptr<Ranks> join_at(const RanksOptions& options, bool keeps_store) {
-  check(options);
-  const c10::Device device = device_of(kName, options.device);
-  const Deadline end = std::chrono::steady_clock::now() + options.timeout;
-  const auto is_time = [&] { return std::chrono::steady_clock::now() < end; };
-  for (;;) {
-    std::shared_ptr<Ranks::Impl> impl;
-    try {
-      Meeting meeting = go_to_meeting(options, keeps_store, end);
-      impl = std::make_shared<Ranks::Impl>(
-          Seat{options.rank, options.size, meeting.own_address, options.timeout}, std::move(meeting.store), device,
-          backend_of(device), std::move(meeting.to_first));
-      if (take_seat(impl->store, impl->seat)) return std::make_shared<Ranks>(impl);
-    } catch (const RankError&) {
-      const bool is_lost = !impl || impl->store.is_closed();
-      if (keeps_store || !is_lost || !is_time()) throw;
-    }
-    // That was the store of ranks that were there before, and is about to be closed.
-    RETORT_CHECK_AS(
-        RankError, is_time(), kName, ": rank 0 must come to ", options.address, ":", options.port, " within ",
-        options.timeout.count(), " ms (got one that this rank has left before)");
-    std::this_thread::sleep_for(kPauseBetweenMeetings);
   }
 }
 

@@ -110,6 +110,17 @@ std::string Socket::own_address() const {
   return address_by(&getsockname, descriptor_);
 }
 
+int64_t Socket::own_port() const {
+  sockaddr_storage storage = {};
+  auto* address = reinterpret_cast<sockaddr*>(&storage);
+  socklen_t length = sizeof(storage);
+  if (getsockname(descriptor_, address, &length) != 0) throw std::runtime_error(text_of(errno));
+  const bool is_ipv6 = address->sa_family == AF_INET6;
+  return ntohs(
+      is_ipv6 ? reinterpret_cast<sockaddr_in6*>(address)->sin6_port
+              : reinterpret_cast<sockaddr_in*>(address)->sin_port);
+}
+
 std::string Socket::other_address() const {
   return address_by(&getpeername, descriptor_);
 }
@@ -130,10 +141,11 @@ std::vector<std::string> addresses_of(const std::string& host) {
 }
 
 Socket bound_socket(const std::vector<std::string>& addresses, int64_t port) {
-  return first_of(addresses, port, [](int descriptor, const addrinfo& info) {
-    // What a rank before this one has left of its connections does not keep the port.
+  return first_of(addresses, port, [&](int descriptor, const addrinfo& info) {
+    // What a rank before this one has left of its connections does not keep the port. One that the system chooses is
+    // free of them, and must not be shared with another process before this one listens.
     const int yes = 1;
-    setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
+    if (port != 0) setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof(yes));
     return bind(descriptor, info.ai_addr, info.ai_addrlen) == 0 ? 0 : errno;
   });
 }

@@ -23,6 +23,8 @@ class Socket {
 
   /// The numeric address of this side.
   std::string own_address() const;
+  /// The port of this side.
+  int64_t own_port() const;
   /// The numeric address of the other side.
   std::string other_address() const;
   /// Whether the other side has neither closed the connection nor sent anything. Does not wait.

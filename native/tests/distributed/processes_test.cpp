@@ -103,6 +103,40 @@ TEST_F(ProcessesTest, ExchangeOverTcp) {
   }
 }
 
+TEST_F(ProcessesTest, AListenerKeepsItsPortUntilRanksJoin) {
+  start(3);
+  std::istringstream place(ranks_[0]->ask("listen 600000 0 2 localhost 0"));
+  std::string address;
+  int port = 0;
+  place >> address >> port;
+  ASSERT_GT(port, 0);
+  // No other process can have it, not even one that listens as ranks do.
+  expect_match(
+      ranks_[2]->ask("listen 600000 0 2 " + address + " " + std::to_string(port)),
+      "RankError Ranks: rank 0 must be able to listen at .*Address already in use.*");
+  // One that comes early waits.
+  ranks_[1]->send(join(kLong, 1, 2, port, address));
+  ranks_[0]->send("join_listened");
+  EXPECT_EQ(ranks_[0]->reply(), "joined 0 of 2");
+  EXPECT_EQ(ranks_[1]->reply(), "joined 1 of 2");
+  ranks_[0]->send("any 0");
+  ranks_[1]->send("any 1");
+  EXPECT_EQ(ranks_[0]->reply(), "true");
+  EXPECT_EQ(ranks_[1]->reply(), "true");
+  expect_match(
+      ranks_[0]->ask("join_listened"),
+      "ValueError RanksListener.join: listener must not have joined before \\(got one that has\\)");
+}
+
+TEST_F(ProcessesTest, AListenerWithWrongOptionsIsRefused) {
+  start(1);
+  const auto ask = [&](const std::string& options) { return ranks_[0]->ask("listen 1500 " + options); };
+  EXPECT_EQ(ask("1 2 localhost 0"), "ValueError RanksListener: rank must be 0 (got 1)");
+  EXPECT_EQ(ask("0 2 localhost 65536"), "ValueError Ranks: port must be between 0 and 65535 (got 65536)");
+  EXPECT_EQ(ask("0 2 0.0.0.0 0"), "ValueError Ranks: address must be that of one machine (got 0.0.0.0)");
+  expect_match(ask("0 2 192.0.2.1 0"), "RankError Ranks: rank 0 must be able to listen at 192.0.2.1:0 .*");
+}
+
 TEST_F(ProcessesTest, ARankThatIsKilledEndsTheOthersWaiting) {
   for (const int killed : {0, 1, 2}) {
     SCOPED_TRACE(killed);

@@ -1,6 +1,7 @@
 // A rank that does what it is told on standard input, and answers each line by one that begins with "> ".
 #include <ATen/Parallel.h>
 #include <retort/distributed/ranks.h>
+#include <retort/distributed/ranks_listener.h>
 #include <retort/errors.h>
 
 #include <chrono>
@@ -13,6 +14,7 @@
 namespace {
 
 std::shared_ptr<retort::Ranks> ranks;
+std::unique_ptr<retort::RanksListener> listener;
 
 void answer(const std::string& text) {
   std::cout << "> " << text << std::endl;
@@ -33,6 +35,16 @@ std::string result_of(std::istringstream line) {
     options.timeout = std::chrono::milliseconds(timeout);
     ranks.reset();
     ranks = retort::Ranks::join(options);
+    return joined();
+  }
+  if (command == "listen") {
+    line >> timeout >> options.rank >> options.size >> options.address >> options.port;
+    options.timeout = std::chrono::milliseconds(timeout);
+    listener = std::make_unique<retort::RanksListener>(options);
+    return listener->address() + " " + std::to_string(listener->port());
+  }
+  if (command == "join_listened") {
+    ranks = listener->join();
     return joined();
   }
   if (command == "environment") {

@@ -4,6 +4,7 @@
 #include <c10/util/accumulate.h>
 #include <retort/data/augmentation.h>
 #include <retort/distributed/ranks.h>
+#include <retort/distributed/ranks_listener.h>
 #include <retort/errors.h>
 #include <retort/losses/program_loss.h>
 #include <retort/losses/registry.h>
@@ -582,7 +583,7 @@ inline retort::RanksOptions ranks_options(
   return options;
 }
 
-inline std::shared_ptr<retort::Ranks> join_ranks(
+inline retort::RanksOptions ranks_options(
     int64_t rank, int64_t size, const std::string& address, int64_t port, const std::string& own_address,
     const std::string& job, const std::string& device, int64_t timeout_milliseconds) {
   retort::RanksOptions options = ranks_options(own_address, job, device, timeout_milliseconds);
@@ -590,7 +591,20 @@ inline std::shared_ptr<retort::Ranks> join_ranks(
   options.size = size;
   options.address = address;
   options.port = port;
-  return retort::Ranks::join(options);
+  return options;
+}
+
+inline std::shared_ptr<retort::Ranks> join_ranks(
+    int64_t rank, int64_t size, const std::string& address, int64_t port, const std::string& own_address,
+    const std::string& job, const std::string& device, int64_t timeout_milliseconds) {
+  return retort::Ranks::join(ranks_options(rank, size, address, port, own_address, job, device, timeout_milliseconds));
+}
+
+inline std::shared_ptr<retort::RanksListener> listen_for_ranks(
+    int64_t rank, int64_t size, const std::string& address, int64_t port, const std::string& own_address,
+    const std::string& job, const std::string& device, int64_t timeout_milliseconds) {
+  return std::make_shared<retort::RanksListener>(
+      ranks_options(rank, size, address, port, own_address, job, device, timeout_milliseconds));
 }
 
 /// Null if there is one process.

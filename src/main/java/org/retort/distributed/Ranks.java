@@ -111,7 +111,25 @@ public final class Ranks implements AutoCloseable {
                 options.timeout().toMillis()));
   }
 
-  private static Ranks make(Supplier<@Nullable NativeRanks> join) {
+  /**
+   * Takes the address and port of rank 0 before the ranks join, for launchers that choose the port
+   * at run time.
+   *
+   * @param options those with which rank 0 joins; port 0 lets the system choose one
+   * @return a new listener, which the caller closes
+   * @throws IllegalArgumentException if the options are null, or not those of rank 0
+   * @throws org.retort.RankException if the address is none of this machine, or the port is taken
+   * @throws org.retort.RetortException if the address is that of any machine
+   */
+  public static RanksListener listen(RanksOptions options) {
+    String function = NAME + ".listen";
+    Arguments.notNull(options, function, "options");
+    Arguments.between(options.rank(), 0, 0, function, "rank");
+    Arguments.check(!options.address().isBlank(), "%s: address must be given (got none)", function);
+    return new RanksListener(options);
+  }
+
+  static Ranks make(Supplier<@Nullable NativeRanks> join) {
     return Native.call(() -> new Ranks(join.get()));
   }
 

@@ -13,7 +13,7 @@ import org.retort.internal.Arguments;
  * @param size number of processes
  * @param address name or address of the machine on which rank 0 runs, at which rank 0 accepts
  *     connections; may be empty if there is one process
- * @param port TCP port of rank 0
+ * @param port TCP port of rank 0; 0 lets the system choose one, with {@link Ranks#listen} only
  * @param ownAddress address of this machine at which other ranks reach it; if empty, that of its
  *     connection to rank 0
  * @param job distinguishes several groups of ranks with the same address and port, such as the
@@ -44,7 +44,7 @@ public record RanksOptions(
    * @param rank at least 0 and below the size
    * @param size at least 1
    * @param address a name or an address; may be empty if the size is 1
-   * @param port from 1 to 65,535
+   * @param port from 0 to 65,535
    * @param ownAddress a name or an address; empty for the default
    * @param job any text
    * @param device the name of a device
@@ -59,7 +59,7 @@ public record RanksOptions(
         size == 1 || !address.isBlank(),
         "%s: address must be given for several ranks (got none)",
         NAME);
-    Arguments.between(port, 1, LARGEST_PORT, NAME, "port");
+    Arguments.between(port, 0, LARGEST_PORT, NAME, "port");
     Arguments.notNull(ownAddress, NAME, "own address");
     check(
         ownAddress.isEmpty() || !ownAddress.get().isBlank(),
@@ -135,9 +135,10 @@ public record RanksOptions(
   }
 
   /**
-   * Changes the port of rank 0; 29500 by default.
+   * Changes the port of rank 0; 29500 by default. With 0, the system chooses one, which {@link
+   * Ranks#listen} tells.
    *
-   * @param port from 1 to 65,535
+   * @param port from 0 to 65,535
    * @return a changed copy
    * @throws IllegalArgumentException if it is out of range
    */

@@ -31,6 +31,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort/export.h",
               "retort/runtime.h",
               "retort/distributed/ranks.h",
+              "retort/distributed/ranks_listener.h",
               "retort/losses/criterion.h",
               "retort/losses/cross_entropy.h",
               "retort/losses/kd.h",
@@ -175,6 +176,7 @@ public class retort implements InfoMapper {
                     "retort::Ranks::join",
                     "retort::Ranks::of_first",
                     "retort::Ranks::from_environment",
+                    "retort::RanksListener::RanksListener",
                     "retort::OptimizerOptions::build",
                     "retort::OptimizerOptions::description",
                     "retort::Preprocessing::description",
@@ -229,6 +231,9 @@ public class retort implements InfoMapper {
     shared(map, "Network");
     shared(map, "Predictor");
     shared(map, "Ranks");
+    shared(map, "RanksListener");
+    // Pointer has an address of its own.
+    map.put(new Info("retort::RanksListener::address").javaNames("addressOfFirst"));
     shared(map, "Criterion");
     shared(map, "CriterionOptions");
     shared(map, "OptimizerOptions");

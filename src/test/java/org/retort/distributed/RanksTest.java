@@ -14,6 +14,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Random;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
@@ -22,6 +23,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.RankException;
+import org.retort.RetortException;
 import org.retort.testing.ChildJvm;
 import org.retort.testing.RankThreads;
 
@@ -111,6 +113,40 @@ final class RanksTest {
           }
           return 0;
         });
+  }
+
+  @Test
+  void listen_anyFreePort_isWhereRanksJoin() throws Exception {
+    RanksOptions options = RanksOptions.of(0, 2, RankThreads.ADDRESS).withPort(0);
+    try (RanksListener listener = Ranks.listen(options)) {
+      assertThat(listener.address()).isEqualTo(RankThreads.ADDRESS);
+      assertThat(listener.port()).isPositive();
+      CompletableFuture<Boolean> other =
+          CompletableFuture.supplyAsync(
+              () -> {
+                try (Ranks ranks = Ranks.join(options.withRank(1).withPort(listener.port()))) {
+                  return ranks.any(false);
+                }
+              });
+      try (Ranks ranks = listener.join()) {
+        assertThat(ranks.isFirst()).isTrue();
+        assertThat(ranks.any(true)).isTrue();
+        assertThat(other.join()).isTrue();
+      }
+      assertFails(
+          listener::join,
+          RetortException.class,
+          "RanksListener.join: listener must not have joined before (got one that has)");
+    }
+    assertIllegal(
+        () -> Ranks.listen(options.withRank(1)),
+        "Ranks.listen: rank must be between 0 and 0 (got 1)");
+    assertIllegal(
+        () -> Ranks.listen(RanksOptions.of()), "Ranks.listen: address must be given (got none)");
+    RanksListener closed = Ranks.listen(options);
+    closed.close();
+    closed.close();
+    assertUnusable(closed::join, "RanksListener: object must be open (got a closed one)");
   }
 
   @Test
