@@ -1,6 +1,7 @@
 package org.retort.data;
 
 import java.util.SplittableRandom;
+import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
@@ -15,11 +16,28 @@ final class BatchPart {
   private final boolean inOrder;
   private final int own; // the first of each batch that are this rank's
   private final int ownCount;
+  private final @Nullable Shard shard; // null if every rank draws from the whole pool
   private @Nullable Sampler sampler;
   private long drawn; // by all ranks
 
+  /**
+   * The shard of a rank that draws from its own pool.
+   *
+   * @param rank whose it is
+   * @param size number of shards
+   * @param whole what all ranks together draw from
+   */
+  private record Shard(int rank, int size, BatchPart whole) {}
+
   private BatchPart(
-      int[] pool, int count, int perPass, boolean labeled, boolean inOrder, int own, int ownCount) {
+      int[] pool,
+      int count,
+      int perPass,
+      boolean labeled,
+      boolean inOrder,
+      int own,
+      int ownCount,
+      @Nullable Shard shard) {
     this.pool = pool;
     this.count = count;
     this.perPass = perPass;
@@ -27,16 +45,17 @@ final class BatchPart {
     this.inOrder = inOrder;
     this.own = own;
     this.ownCount = ownCount;
+    this.shard = shard;
   }
 
   /** Draws {@code count} for each batch, {@code perPass} without repetition. */
   static BatchPart shuffled(int[] pool, int count, int perPass, boolean labeled) {
-    return new BatchPart(pool, count, perPass, labeled, false, 0, count);
+    return new BatchPart(pool, count, perPass, labeled, false, 0, count, null);
   }
 
   /** Takes {@code count} for each batch and what is left for the last. */
   static BatchPart inOrder(int[] pool, int count) {
-    return new BatchPart(pool, count, pool.length, true, true, 0, count);
+    return new BatchPart(pool, count, pool.length, true, true, 0, count, null);
   }
 
   /**
@@ -50,7 +69,49 @@ final class BatchPart {
       before += countOf(other, size, first);
     }
     return new BatchPart(
-        pool, count, perPass, labeled, inOrder, before, countOf(rank, size, first));
+        pool, count, perPass, labeled, inOrder, before, countOf(rank, size, first), null);
+  }
+
+  /**
+   * Gives each rank what it draws from its own shard, the indices that are the rank modulo {@code
+   * size}; fewer than its share if the shard has fewer.
+   *
+   * @param first as for {@link #share}
+   * @param steps number of batches between two draws of the same image; 0 to draw each batch afresh
+   */
+  BatchPart shard(int rank, int size, int first, int steps) {
+    int[] ownPool = shardOf(rank, size);
+    int drawn = shardCount(rank, size, first);
+    return new BatchPart(
+        ownPool,
+        drawn,
+        Math.max(1, steps) * drawn,
+        labeled,
+        false,
+        0,
+        drawn,
+        new Shard(rank, size, this));
+  }
+
+  /** Returns how many batches all shards are enough for, without drawing an image twice. */
+  int shardSteps(int size, int first) {
+    int steps = Integer.MAX_VALUE;
+    for (int rank = 0; rank < size; rank++) {
+      int share = countOf(rank, size, first);
+      if (share > 0) {
+        steps = Math.min(steps, shardOf(rank, size).length / share);
+      }
+    }
+    return steps;
+  }
+
+  /** Returns how many images of a batch come from a rank's shard. */
+  int shardCount(int rank, int size, int first) {
+    return Math.min(countOf(rank, size, first), shardOf(rank, size).length);
+  }
+
+  private int[] shardOf(int rank, int size) {
+    return IntStream.of(pool).filter(index -> index % size == rank).toArray();
   }
 
   private int countOf(int rank, int size, int first) {
@@ -60,6 +121,10 @@ final class BatchPart {
 
   /** Adds all that decides what is drawn. */
   void addTo(Fingerprint fingerprint) {
+    if (shard != null) {
+      shard.whole.addTo(fingerprint.add(shard.size));
+      return;
+    }
     fingerprint.add(pool).add(count).add(perPass).add(labeled).add(inOrder);
   }
 
@@ -77,7 +142,12 @@ final class BatchPart {
   void start(SplittableRandom random, int step) {
     drawn = (long) step * count;
     if (!inOrder) {
-      sampler = new Sampler(pool, perPass, random);
+      // Otherwise all ranks would draw the same places of their shards.
+      SplittableRandom draws =
+          shard == null
+              ? random
+              : new SplittableRandom(SplitMix64.hash(random.nextLong() + shard.rank));
+      sampler = new Sampler(pool, perPass, draws);
       for (long i = 0; i < drawn; i++) {
         sampler.next();
       }

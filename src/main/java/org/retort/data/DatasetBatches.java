@@ -2,6 +2,7 @@ package org.retort.data;
 
 import java.util.NoSuchElementException;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
 import org.retort.internal.Arguments;
 
@@ -254,6 +255,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     private boolean withoutOthers;
     private int rank;
     private int ranks = 1;
+    private boolean sharded;
 
     private Builder(Dataset dataset) {
       this.dataset = dataset;
@@ -387,11 +389,34 @@ public final class DatasetBatches implements Batches, AutoCloseable {
      * @throws IllegalArgumentException if a number is out of range
      */
     public Builder share(int rank, int size) {
-      String function = NAME + ".Builder.share";
+      return ranks("share", rank, size, false);
+    }
+
+    /**
+     * Makes the batches of one of several ranks that each hold a shard of the data: those images
+     * whose index modulo {@code size} is the rank; others are not read, but their labels are.
+     * {@link #size} and {@link #labeled} count the images of all ranks together, of which each rank
+     * draws its share from its own shard, in an order of its own. All ranks have the same number of
+     * steps, as many as the smallest shard is enough for, and the same {@link
+     * DatasetBatches#fingerprint}, which depends on the number of ranks. A rank whose shard has
+     * fewer labelled images than its share draws those.
+     *
+     * @param rank the rank, at least 0 and below their number
+     * @param size the number of ranks, at least 1 and at most that of the images of a batch
+     * @return this builder
+     * @throws IllegalArgumentException if a number is out of range
+     */
+    public Builder shard(int rank, int size) {
+      return ranks("shard", rank, size, true);
+    }
+
+    private Builder ranks(String method, int rank, int size, boolean sharded) {
+      String function = NAME + ".Builder." + method;
       Arguments.atLeast(size, 1, function, "size");
       Arguments.between(rank, 0, size - 1L, function, "rank");
       this.rank = rank;
-      ranks = size;
+      this.ranks = size;
+      this.sharded = sharded;
       return this;
     }
 
@@ -412,30 +437,67 @@ public final class DatasetBatches implements Batches, AutoCloseable {
       }
       int[] others = others();
       Arguments.between(size, 1, others.length, function, "size");
-      int steps = others.length / size;
-      BatchPart pass = BatchPart.shuffled(others, size, steps * size, labeled == null);
-      BatchPart[] parts = shares(function, parts(pass));
+      int wholeSteps = others.length / size;
+      BatchPart pass = BatchPart.shuffled(others, size, wholeSteps * size, labeled == null);
+      BatchPart[] whole = parts(pass);
+      requireOneEach(function, whole);
+      int steps = sharded ? shardSteps(function, pass) : wholeSteps;
+      BatchPart[] parts = parts(whole, pass, steps);
       return new DatasetBatches(
           new BatchReader(dataset, steps, seed, augmentation, threads, parts), prefetch);
     }
 
-    private BatchPart[] shares(String function, BatchPart[] parts) {
-      int all = 0;
-      for (int i = 0; i < parts.length; i++) {
-        int first = all % ranks; // after those that have got one more of another part
-        all += parts[i].count();
-        parts[i] = parts[i].share(rank, ranks, first);
+    private void requireOneEach(String function, BatchPart[] parts) {
+      int least = Integer.MAX_VALUE;
+      for (int other = 0; other < ranks; other++) {
+        int images = 0;
+        int before = 0;
+        for (BatchPart part : parts) {
+          images += sharded ? part.shardCount(other, ranks, before % ranks) : 0;
+          before += part.count();
+        }
+        least = Math.min(least, sharded ? images : before / ranks);
       }
-      if (all < ranks) {
+      if (least < 1) {
         throw new IllegalArgumentException(
             function
                 + ": images of a batch must be at least one for each of "
                 + ranks
                 + " ranks (got "
-                + all
+                + Stream.of(parts).mapToInt(BatchPart::count).sum()
                 + ")");
       }
-      return parts;
+    }
+
+    private BatchPart[] parts(BatchPart[] whole, BatchPart pass, int steps) {
+      BatchPart[] own = new BatchPart[whole.length];
+      int before = 0;
+      for (int i = 0; i < whole.length; i++) {
+        int first = before % ranks; // after those that have got one more of another part
+        before += whole[i].count();
+        own[i] =
+            sharded
+                ? whole[i].shard(rank, ranks, first, whole[i] == pass ? steps : 0)
+                : whole[i].share(rank, ranks, first);
+      }
+      return own;
+    }
+
+    private int shardSteps(String function, BatchPart pass) {
+      int first = labeled == null ? 0 : Math.min(labeledSize, labeled.length) % ranks;
+      int steps = pass.shardSteps(ranks, first);
+      if (steps < 1) {
+        throw new IllegalArgumentException(
+            function
+                + ": each of "
+                + ranks
+                + " shards must have enough images for its share of a batch (got "
+                + size
+                + " images per batch and "
+                + dataset.size()
+                + " in all)");
+      }
+      return steps;
     }
 
     private int[] others() {
