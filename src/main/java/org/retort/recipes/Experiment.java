@@ -71,6 +71,20 @@ public final class Experiment {
   }
 
   /**
+   * Takes a program's own data in the place of a recipe's, whose augmentation and normalisation
+   * stay.
+   *
+   * @param recipe what to do
+   * @param train for training
+   * @param test for measuring how accurate networks are
+   * @return the experiment
+   * @throws RecipeException if there are no such networks, or they do not fit the data
+   */
+  public static Experiment of(Recipe recipe, Dataset train, Dataset test) {
+    return new Experiment(recipe, new ExperimentData(recipe, DataParts.of(train, test, "rows")));
+  }
+
+  /**
    * Takes noise in the shape of a recipe's data, to measure what needs no images. It can't say how
    * accurate a network is.
    *
@@ -114,6 +128,20 @@ public final class Experiment {
     return ranks.size() == 1
         ? this
         : new Experiment(recipe, data.share(ranks.rank(), ranks.size()), device, ranks, batchNorm);
+  }
+
+  /**
+   * Trains over several ranks that each hold a shard of the training samples, see {@link
+   * DatasetBatches.Builder#shard}; else like {@link #over}.
+   *
+   * @param ranks the ranks, which stay the caller's
+   * @param batchNorm whose samples BatchNorms of the student normalise by
+   * @return an experiment with the same data
+   * @throws RecipeException if the student gets some samples of each class only, whose shards would
+   *     be others, or a batch has fewer images than there are ranks
+   */
+  public Experiment overShards(Ranks ranks, BatchNormOver batchNorm) {
+    return new Experiment(recipe, data.shard(ranks.rank(), ranks.size()), device, ranks, batchNorm);
   }
 
   /**

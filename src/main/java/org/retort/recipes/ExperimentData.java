@@ -26,20 +26,29 @@ final class ExperimentData {
   private final int stepsPerEpoch;
   private final int rank;
   private final int ranks;
+  private final boolean sharded;
 
   ExperimentData(Recipe recipe, DataParts parts) {
-    this(recipe, parts, 0, 1);
+    this(recipe, parts, 0, 1, false);
   }
 
-  private ExperimentData(Recipe recipe, DataParts parts, int rank, int ranks) {
+  private ExperimentData(Recipe recipe, DataParts parts, int rank, int ranks, boolean sharded) {
     this.recipe = recipe;
     this.rank = rank;
     this.ranks = ranks;
+    this.sharded = sharded;
     train = parts.train();
     test = parts.test();
     this.parts = parts;
     augmentation = augmentation(recipe.data().augmentation(), parts);
     OptionalInt perClass = recipe.student().samplesPerClass();
+    if (sharded && perClass.isPresent()) {
+      throw new RecipeException(
+          recipe.name()
+              + ": student.samples_per_class must be none over shards (got "
+              + perClass.getAsInt()
+              + ")");
+    }
     ofStudents =
         perClass.isPresent()
             ? perClass(train, "student.samples_per_class", perClass.getAsInt(), 0)
@@ -52,7 +61,12 @@ final class ExperimentData {
 
   /** Returns the same data, of whose batches for training this is one rank's share. */
   ExperimentData share(int rank, int ranks) {
-    return new ExperimentData(recipe, parts, rank, ranks);
+    return new ExperimentData(recipe, parts, rank, ranks, false);
+  }
+
+  /** Returns the same data, of which this is one rank's shard. */
+  ExperimentData shard(int rank, int ranks) {
+    return new ExperimentData(recipe, parts, rank, ranks, true);
   }
 
   private Subset perClass(Dataset dataset, String key, int count, long seed) {
@@ -174,8 +188,8 @@ final class ExperimentData {
   }
 
   private DatasetBatches.Builder batches(Dataset dataset, long seed) {
-    return DatasetBatches.builder(dataset)
-        .share(rank, ranks)
+    DatasetBatches.Builder builder = DatasetBatches.builder(dataset);
+    return (sharded ? builder.shard(rank, ranks) : builder.share(rank, ranks))
         .seed(seed)
         .augmentation(augmentation)
         .threads(parts.threads());

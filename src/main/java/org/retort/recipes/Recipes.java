@@ -39,6 +39,18 @@ public final class Recipes {
         : RecipeReader.read(nameOrFile, file(nameOrFile));
   }
 
+  /**
+   * Reads a recipe from its text, for example that of {@link Recipe#text} in another process.
+   *
+   * @param name what messages call it
+   * @param text in YAML
+   * @return the recipe
+   * @throws RecipeException if it is not as it must be
+   */
+  public static Recipe parse(String name, String text) {
+    return RecipeReader.read(name, text);
+  }
+
   private static String resource(String name) {
     try (InputStream stream = Recipes.class.getResourceAsStream(name)) {
       if (stream == null) {
