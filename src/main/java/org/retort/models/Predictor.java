@@ -86,6 +86,16 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
+   * The number of classes.
+   *
+   * @return at least 1
+   * @throws IllegalStateException if the predictor was closed
+   */
+  public int classes() {
+    return handle.ask(predictor -> Math.toIntExact(retort.classes(predictor)));
+  }
+
+  /**
    * Tells how raw images are prepared.
    *
    * @return the preprocessing; without an input shape if the network's is not known
