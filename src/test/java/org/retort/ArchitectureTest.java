@@ -70,6 +70,19 @@ final class ArchitectureTest {
       mayUse("cli", "", "recipes", "models", "distributed", "train", "data");
 
   @ArchTest
+  static final ArchRule SPARK_USES =
+      mayUse("spark", "", "internal", "recipes", "models", "distributed", "train", "data");
+
+  @ArchTest
+  static final ArchRule SPARK_IS_NEEDED_BY_ITS_PACKAGE_ONLY =
+      noClasses()
+          .that()
+          .resideOutsideOfPackage(ROOT + ".spark..")
+          .should()
+          .dependOnClassesThat()
+          .resideInAnyPackage("org.apache.spark..", "org.apache.hadoop..", "scala..");
+
+  @ArchTest
   static final ArchRule YAML_IS_NEEDED_BY_RECIPES_ONLY =
       noClasses()
           .that()

@@ -24,7 +24,7 @@ import org.retort.testing.NoTestClasses;
 /** What an application can call, found by reflection so that nothing is forgotten. */
 final class PublicApi {
   private static final Set<String> NOT_FOR_APPLICATIONS =
-      Set.of("bindings", "cli", "internal", "presets", "recipes");
+      Set.of("bindings", "cli", "internal", "presets", "recipes", "spark");
 
   /** For all that these inherit ResNet is called; to make one is dear. */
   private static final Set<Class<?>> LIKE_RES_NET =

@@ -1,0 +1,79 @@
+package org.retort.spark;
+
+import java.time.Duration;
+import org.apache.spark.SparkConf;
+import org.apache.spark.SparkContext;
+import org.apache.spark.rdd.RDD;
+import org.apache.spark.resource.ResourceProfile;
+import org.apache.spark.resource.ResourceProfileBuilder;
+import org.apache.spark.resource.TaskResourceRequests;
+
+/** What a cluster must have for the ranks of a training. */
+final class Cluster {
+  private static final String TRAIN = "SparkDistillation.train";
+  private static final long LOOK_MILLIS = 200;
+
+  private final SparkContext context;
+
+  Cluster(SparkContext context) {
+    this.context = context;
+  }
+
+  /** Requires executors that stay: ranks can't come and go. */
+  void requireFixed() {
+    SparkConf conf = context.conf();
+    if (!context.isLocal() && conf.getBoolean("spark.dynamicAllocation.enabled", false)) {
+      throw new IllegalStateException(
+          TRAIN
+              + ": spark.dynamicAllocation.enabled must be false, since all ranks start together"
+              + " and Spark would wait for executors that it has not asked for (got true)");
+    }
+  }
+
+  /** Gives each rank all cores of an executor, where the cluster can do so. */
+  <T> RDD<T> withCores(RDD<T> stage) {
+    ResourceProfile profile = profile();
+    return profile == null ? stage : stage.withResources(profile);
+  }
+
+  private ResourceProfile profile() {
+    SparkConf conf = context.conf();
+    int ofExecutor = conf.getInt("spark.executor.cores", 1);
+    if (context.isLocal() || ofExecutor <= conf.getInt("spark.task.cpus", 1)) {
+      return null;
+    }
+    return new ResourceProfileBuilder()
+        .require(new TaskResourceRequests().cpus(ofExecutor))
+        .build();
+  }
+
+  /**
+   * Requires a slot for each rank. An application that has just started is given the time that
+   * Spark itself gives executors to register.
+   */
+  void requireSlots(int ranks) throws InterruptedException {
+    ResourceProfile profile = profile();
+    if (profile == null) {
+      profile = context.resourceProfileManager().defaultResourceProfile();
+    } else {
+      context.resourceProfileManager().addResourceProfile(profile);
+    }
+    long end =
+        context.startTime()
+            + Duration.ofSeconds(
+                    context
+                        .conf()
+                        .getTimeAsSeconds(
+                            "spark.scheduler.maxRegisteredResourcesWaitingTime", "30s"))
+                .toMillis();
+    int slots = context.maxNumConcurrentTasks(profile);
+    while (slots < ranks && !context.isLocal() && System.currentTimeMillis() < end) {
+      Thread.sleep(LOOK_MILLIS);
+      slots = context.maxNumConcurrentTasks(profile);
+    }
+    if (slots < ranks) {
+      throw new IllegalStateException(
+          TRAIN + ": cluster must have a slot for each of " + ranks + " ranks (got " + slots + ")");
+    }
+  }
+}

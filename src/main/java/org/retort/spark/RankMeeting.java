@@ -1,0 +1,47 @@
+package org.retort.spark;
+
+import java.time.Duration;
+import org.apache.spark.BarrierTaskContext;
+import org.apache.spark.SparkEnv;
+import org.retort.distributed.Ranks;
+import org.retort.distributed.RanksListener;
+import org.retort.distributed.RanksOptions;
+
+/** How the tasks of a barrier stage become ranks. */
+final class RankMeeting {
+  private RankMeeting() {}
+
+  /**
+   * Joins the others of this attempt of the stage: rank 0 takes a port and tells them by Spark.
+   *
+   * @param timeout how long ranks wait for each other
+   * @return new ranks, which the caller closes
+   */
+  static Ranks join(BarrierTaskContext task, Duration timeout) {
+    int size = task.getTaskInfos().length;
+    if (size == 1) {
+      return Ranks.join(RanksOptions.of());
+    }
+    // What a dead attempt has left in a store must not be met.
+    String job =
+        SparkEnv.get().conf().getAppId() + "/" + task.stageId() + "/" + task.stageAttemptNumber();
+    int rank = task.partitionId();
+    RanksOptions options =
+        RanksOptions.of(rank, size, host(task.getTaskInfos()[0].address()))
+            .withJob(job)
+            .withTimeout(timeout);
+    if (rank == 0) {
+      try (RanksListener listener = Ranks.listen(options.withPort(0))) {
+        task.allGather(listener.address() + " " + listener.port());
+        return listener.join();
+      }
+    }
+    String[] place = task.allGather("")[0].split(" ");
+    return Ranks.join(options.withAddress(place[0]).withPort(Integer.parseInt(place[1])));
+  }
+
+  /** Removes the port, and the brackets of an IPv6 address. */
+  private static String host(String address) {
+    return address.substring(0, address.lastIndexOf(':')).replaceAll("[\\[\\]]", "");
+  }
+}

@@ -1,0 +1,52 @@
+package org.retort.spark;
+
+import java.io.Serializable;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+
+/**
+ * How far rank 0 has come. Immutable.
+ *
+ * @param training what it trains
+ * @param steps that it has done in this attempt
+ * @param images of all ranks in these steps
+ * @param loss of the last one
+ * @param imagesPerSecond of the last epoch, or of the steps so far
+ * @param epochs that have ended in this attempt
+ */
+record RankProgress(
+    String training,
+    long steps,
+    long images,
+    double loss,
+    double imagesPerSecond,
+    List<SparkEpoch> epochs)
+    implements Serializable {
+  static final RankProgress NONE = new RankProgress("", 0, 0, 0, 0, List.of());
+
+  /** Adds a step. */
+  RankProgress withStep(String ofTraining, long samples, double total, double perSecond) {
+    return new RankProgress(ofTraining, steps + 1, images + samples, total, perSecond, epochs);
+  }
+
+  /** Adds an epoch. */
+  RankProgress withEpoch(SparkEpoch epoch) {
+    List<SparkEpoch> more = new ArrayList<>(epochs);
+    more.add(epoch);
+    return new RankProgress(
+        training, steps, images, loss, epoch.imagesPerSecond(), List.copyOf(more));
+  }
+
+  /** For Spark's web page. */
+  @Override
+  public String toString() {
+    return String.format(
+        Locale.ROOT,
+        "%s: step %d, loss %.4g, %.0f images/s",
+        training,
+        steps,
+        loss,
+        imagesPerSecond);
+  }
+}

@@ -1,0 +1,152 @@
+package org.retort.spark;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Optional;
+import org.retort.data.DatasetBatches;
+import org.retort.internal.Arguments;
+import org.retort.models.Network;
+import org.retort.recipes.Experiment;
+import org.retort.recipes.Method;
+import org.retort.recipes.Recipe;
+import org.retort.recipes.Recipes;
+import org.retort.recipes.StageRecipe;
+import org.retort.recipes.TeacherRecipe;
+import org.retort.train.BatchNormOver;
+import org.retort.train.TrainingStep;
+
+/**
+ * A job that trains a student by a method of a recipe, on the rows in the place of the recipe's own
+ * data: first the teachers that do not come trained, then the student, stage by stage. Files that
+ * the recipe names are those of the executors.
+ *
+ * <p>Immutable.
+ *
+ * @param <T> the type of the rows
+ */
+public final class RecipeJob<T> implements SparkJob<T> {
+  private static final long serialVersionUID = 1L;
+  private static final String NAME = "RecipeJob";
+
+  private final SampleReader<T> reader;
+  private final String recipe; // its text: recipes are not serializable
+  private final String method;
+  private final long seed;
+  private final BatchNormOver batchNorm;
+
+  private RecipeJob(
+      SampleReader<T> reader, String recipe, String method, long seed, BatchNormOver batchNorm) {
+    this.reader = reader;
+    this.recipe = recipe;
+    this.method = method;
+    this.seed = seed;
+    this.batchNorm = batchNorm;
+  }
+
+  /**
+   * Trains by a method of a recipe, with seed 0 and BatchNorms over each rank's own batch.
+   *
+   * @param reader what networks see of a row
+   * @param recipe the name of a recipe that ships with Retort, or a file on the driver
+   * @param method one of its methods
+   * @param <T> the type of the rows
+   * @return the job
+   * @throws IllegalArgumentException if an argument is null
+   * @throws org.retort.recipes.RecipeException if there is no such recipe or method
+   */
+  public static <T> RecipeJob<T> of(SampleReader<T> reader, String recipe, String method) {
+    Arguments.notNull(reader, NAME + ".of", "reader");
+    Arguments.notNull(recipe, NAME + ".of", "recipe");
+    Arguments.notNull(method, NAME + ".of", "method");
+    Recipe loaded = Recipes.load(recipe);
+    Arguments.check(
+        loaded.methodNames().contains(method),
+        "%s: method must be one of %s (got %s)",
+        NAME,
+        String.join(", ", loaded.methodNames()),
+        method);
+    return new RecipeJob<>(reader, loaded.text(), method, 0, BatchNormOver.OWN_BATCH);
+  }
+
+  /**
+   * Changes the seed of the student and its batches; 0 by default.
+   *
+   * @param seed any number
+   * @return a changed copy
+   */
+  public RecipeJob<T> withSeed(long seed) {
+    return new RecipeJob<>(reader, recipe, method, seed, batchNorm);
+  }
+
+  /**
+   * Changes whose samples BatchNorms of the trained networks normalise by; those of the rank by
+   * default.
+   *
+   * @param batchNorm whose
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is null
+   */
+  public RecipeJob<T> withBatchNorm(BatchNormOver batchNorm) {
+    Arguments.notNull(batchNorm, NAME, "batch norm");
+    return new RecipeJob<>(reader, recipe, method, seed, batchNorm);
+  }
+
+  @Override
+  public SampleReader<T> reader() {
+    return reader;
+  }
+
+  @Override
+  public byte[] train(SparkRank rank) throws Exception {
+    Recipe read = Recipes.parse("recipe", recipe);
+    Method chosen =
+        read.methods().stream()
+            .filter(each -> each.name().equals(method))
+            .findFirst()
+            .orElseThrow();
+    Experiment experiment =
+        Experiment.of(read, rank.data(), rank.data()).overShards(rank.ranks(), batchNorm);
+    List<Network> teachers = new ArrayList<>();
+    if (chosen.hasTeacher()) {
+      for (TeacherRecipe teacher : read.teachers()) {
+        teachers.add(teacher(rank, experiment, teacher));
+      }
+    }
+    Network student = rank.use(experiment.student(seed));
+    for (int i = 0; i < chosen.stages().size(); i++) {
+      StageRecipe stage = chosen.stages().get(i);
+      try (DatasetBatches batches = experiment.batches(stage, seed);
+          TrainingStep step = experiment.step(stage, student, teachers)) {
+        rank.trainer(method + "-stage" + i, step, batches).epochs(stage.epochs()).build().run();
+      }
+    }
+    return StepJob.stateDict(student);
+  }
+
+  private Network teacher(SparkRank rank, Experiment experiment, TeacherRecipe recipe)
+      throws IOException {
+    Network teacher = rank.use(experiment.teacher(recipe));
+    if (!recipe.isTrainedHere()) {
+      return teacher;
+    }
+    String name = recipe.run() + ".pt";
+    Optional<byte[]> trained = rank.read(name);
+    if (trained.isPresent()) {
+      teacher.loadStateDict(trained.get());
+      return teacher;
+    }
+    try (DatasetBatches batches = experiment.teacherBatches(recipe);
+        TrainingStep step = experiment.teacherStep(recipe, teacher)) {
+      rank.trainer(recipe.run(), step, batches).epochs(recipe.epochs()).build().run();
+    }
+    if (rank.ranks().isFirst()) {
+      Path file = rank.folder().resolve(name);
+      Files.write(file, StepJob.stateDict(teacher));
+      rank.keep(file);
+    }
+    return teacher;
+  }
+}

@@ -1,0 +1,34 @@
+package org.retort.spark;
+
+import org.apache.spark.Partitioner;
+
+/** Deals rows to ranks by their numbers: row i belongs to rank i modulo the number of ranks. */
+final class ShardPartitioner extends Partitioner {
+  private static final long serialVersionUID = 1L;
+
+  private final int ranks;
+
+  ShardPartitioner(int ranks) {
+    this.ranks = ranks;
+  }
+
+  @Override
+  public int numPartitions() {
+    return ranks;
+  }
+
+  @Override
+  public int getPartition(Object key) {
+    return (int) ((Long) key % ranks);
+  }
+
+  @Override
+  public boolean equals(Object other) {
+    return other instanceof ShardPartitioner that && that.ranks == ranks;
+  }
+
+  @Override
+  public int hashCode() {
+    return ranks;
+  }
+}

@@ -1,0 +1,221 @@
+package org.retort.spark;
+
+import java.time.Duration;
+import java.util.List;
+import java.util.function.Consumer;
+import org.apache.spark.SparkContext;
+import org.apache.spark.api.java.JavaPairRDD;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.rdd.RDD;
+import org.apache.spark.sql.Dataset;
+import org.apache.spark.sql.Row;
+import org.apache.spark.util.SerializableConfiguration;
+import org.jspecify.annotations.Nullable;
+import org.retort.RetortException;
+import org.retort.internal.Arguments;
+import scala.Tuple2;
+import scala.reflect.ClassTag;
+import scala.reflect.ClassTag$;
+
+/**
+ * Trains over the executors of a Spark cluster. Each rank is a task of a barrier stage, which Spark
+ * starts all together; ranks then exchange gradients by themselves, see {@link
+ * org.retort.distributed.Ranks}.
+ *
+ * <pre>{@code
+ * byte[] student =
+ *     SparkDistillation.of(spark.sparkContext())
+ *         .ranks(4)
+ *         .checkpoints("hdfs:///models/digits")
+ *         .train(rows, job);
+ * }</pre>
+ *
+ * <p>Rows are dealt to the ranks by their numbers, so that all have as many, and each writes its
+ * rows to its disk once. The order of the rows must be the same whenever Spark computes them, as it
+ * is when they are read from files: otherwise a training that was interrupted is not resumed.
+ *
+ * <p>If a task fails, all do, and Spark starts the stage anew, up to {@code
+ * spark.stage.maxConsecutiveAttempts} times. It goes on from the last checkpoint.
+ *
+ * <p>A rank computes with as many threads as its task has cores. On a cluster with {@code
+ * spark.executor.cores}, each rank gets an executor of its own with all its cores; else it gets
+ * {@code spark.task.cpus} cores. Dynamic allocation of executors must be off.
+ *
+ * <p>Immutable: each method returns a changed copy.
+ */
+public final class SparkDistillation {
+  private static final String NAME = "SparkDistillation";
+  private static final String TRAIN = NAME + ".train";
+  private static final Duration DEFAULT_TIMEOUT = Duration.ofMinutes(10);
+
+  private final SparkContext context;
+  private final int ranks;
+  private final @Nullable String checkpoints;
+  private final Duration timeout;
+  private final Consumer<? super SparkEpoch> onEpoch;
+
+  private SparkDistillation(
+      SparkContext context,
+      int ranks,
+      @Nullable String checkpoints,
+      Duration timeout,
+      Consumer<? super SparkEpoch> onEpoch) {
+    this.context = context;
+    this.ranks = ranks;
+    this.checkpoints = checkpoints;
+    this.timeout = timeout;
+    this.onEpoch = onEpoch;
+  }
+
+  /**
+   * Trains on a cluster.
+   *
+   * @param context of the application, for example {@code spark.sparkContext()}
+   * @return a training with one rank, no checkpoints, and a timeout of 10 minutes
+   * @throws IllegalArgumentException if it is null
+   */
+  public static SparkDistillation of(SparkContext context) {
+    Arguments.notNull(context, NAME + ".of", "context");
+    return new SparkDistillation(context, 1, null, DEFAULT_TIMEOUT, epoch -> {});
+  }
+
+  /**
+   * Changes the number of ranks; 1 by default.
+   *
+   * @param ranks at least 1
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is below 1
+   */
+  public SparkDistillation ranks(int ranks) {
+    Arguments.atLeast(ranks, 1, NAME + ".ranks", "ranks");
+    return new SparkDistillation(context, ranks, checkpoints, timeout, onEpoch);
+  }
+
+  /**
+   * Keeps checkpoints where all executors find them, so that a stage that Spark starts anew, or a
+   * later application, resumes from the last one. By default, a training begins from the start.
+   *
+   * @param uri a folder of any file system that Hadoop knows, for example {@code
+   *     hdfs:///models/digits}, made if it is not there
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is null
+   */
+  public SparkDistillation checkpoints(String uri) {
+    Arguments.notNull(uri, NAME + ".checkpoints", "uri");
+    return new SparkDistillation(context, ranks, uri, timeout, onEpoch);
+  }
+
+  /**
+   * Changes how long a rank waits for another one; 10 minutes by default. What one rank does while
+   * the others wait, such as an evaluation, must be shorter.
+   *
+   * @param timeout from 1 ms to 1 day
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is null or out of range
+   */
+  public SparkDistillation timeout(Duration timeout) {
+    Arguments.notNull(timeout, NAME + ".timeout", "timeout");
+    Arguments.between(
+        timeout.toMillis(), 1, Duration.ofDays(1).toMillis(), NAME + ".timeout", "milliseconds");
+    return new SparkDistillation(context, ranks, checkpoints, timeout, onEpoch);
+  }
+
+  /**
+   * Tells the driver of each epoch, which it logs anyway. Heartbeats of the executors bring it, so
+   * it may come {@code spark.executor.heartbeatInterval} late.
+   *
+   * @param receiver called on a thread of Spark's
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is null
+   */
+  public SparkDistillation onEpoch(Consumer<? super SparkEpoch> receiver) {
+    Arguments.notNull(receiver, NAME + ".onEpoch", "receiver");
+    return new SparkDistillation(context, ranks, checkpoints, timeout, receiver);
+  }
+
+  /**
+   * Trains with the rows of a table, and waits for the end.
+   *
+   * @param rows the rows; cached by the caller if computing them takes long
+   * @param job what each rank does
+   * @return the student's state dict, for {@link org.retort.models.Network#loadStateDict(byte[])}
+   * @throws IllegalArgumentException if an argument is null
+   * @throws IllegalStateException if executors are allocated dynamically, or there are fewer slots
+   *     than ranks
+   * @throws RetortException if a rank has failed as often as Spark has started it
+   */
+  public byte[] train(Dataset<Row> rows, SparkJob<Row> job) {
+    Arguments.notNull(rows, TRAIN, "rows");
+    return train(rows.toJavaRDD(), job);
+  }
+
+  /**
+   * Trains with rows of any type, and waits for the end.
+   *
+   * @param rows the rows; cached by the caller if computing them takes long
+   * @param job what each rank does
+   * @param <T> the type of the rows
+   * @return the student's state dict, for {@link org.retort.models.Network#loadStateDict(byte[])}
+   * @throws IllegalArgumentException as above
+   * @throws IllegalStateException as above
+   * @throws RetortException as above
+   */
+  public <T> byte[] train(JavaRDD<T> rows, SparkJob<T> job) {
+    Arguments.notNull(rows, TRAIN, "rows");
+    Arguments.notNull(job, TRAIN, "job");
+    Cluster cluster = new Cluster(context);
+    cluster.requireFixed();
+    try {
+      cluster.requireSlots(ranks);
+    } catch (InterruptedException stopped) {
+      Thread.currentThread().interrupt();
+      throw new RetortException(TRAIN + ": interrupted", stopped);
+    }
+    ProgressAccumulator progress = new ProgressAccumulator();
+    context.register(progress, "retort");
+    ProgressListener listener = new ProgressListener(progress.id(), onEpoch);
+    context.addSparkListener(listener);
+    try {
+      List<byte[]> students = run(rows, job, cluster, progress);
+      listener.tell(progress.value());
+      return students.get(0);
+    } finally {
+      context.removeSparkListener(listener);
+    }
+  }
+
+  private <T> List<byte[]> run(
+      JavaRDD<T> rows, SparkJob<T> job, Cluster cluster, ProgressAccumulator progress) {
+    JavaPairRDD<Long, T> shards =
+        rows.zipWithIndex()
+            .mapToPair(row -> new Tuple2<>(row._2(), row._1()))
+            .repartitionAndSortWithinPartitions(new ShardPartitioner(ranks));
+    RankTask<T> task =
+        new RankTask<>(
+            job,
+            checkpoints,
+            new SerializableConfiguration(context.hadoopConfiguration()),
+            timeout,
+            progress);
+    ClassTag<byte[]> type = ClassTag$.MODULE$.apply(byte[].class);
+    RDD<byte[]> trained =
+        cluster.withCores(shards.rdd().barrier().mapPartitions(task, false, type));
+    try {
+      // Spark starts a barrier stage anew only if another stage follows.
+      return trained.repartition(1, null).toJavaRDD().collect();
+    } catch (Exception failure) {
+      throw new RetortException(
+          TRAIN + ": all ranks must succeed (got " + reason(failure) + ")", failure);
+    }
+  }
+
+  /** Returns what the first rank that failed has thrown, in one line. */
+  private static String reason(Throwable failure) {
+    String message = String.valueOf(failure.getMessage());
+    return message
+        .lines()
+        .filter(line -> line.matches("[\\w.$]+(Exception|Error): .*"))
+        .findFirst()
+        .orElseGet(() -> message.lines().findFirst().orElse(""));
+  }
+}

@@ -1,0 +1,134 @@
+package org.retort.spark;
+
+import java.io.ByteArrayOutputStream;
+import java.io.Serializable;
+import org.retort.data.DatasetBatches;
+import org.retort.internal.Arguments;
+import org.retort.models.Network;
+import org.retort.train.TrainingStep;
+import org.retort.train.TrainingStepBuilder;
+
+/**
+ * A job that trains for some epochs with a step of the program's own.
+ *
+ * <pre>{@code
+ * StepJob.of(
+ *         images,
+ *         rank -> {
+ *           Network teacher = rank.use(ResNet.cifar(14, 10, 1));
+ *           teacher.loadStateDict(weights);
+ *           Network student = rank.use(ResNet.cifar(8, 10, 1));
+ *           return TrainingStep.builder(student, teacher)
+ *               .inputShape(1, 8, 8)
+ *               .add(0.9, KdLoss.of(4));
+ *         })
+ *     .withBatch(64)
+ *     .withEpochs(20)
+ * }</pre>
+ *
+ * <p>Immutable.
+ *
+ * @param reader what networks see of a row
+ * @param maker makes the step on each rank
+ * @param batch number of samples of a batch, of all ranks together
+ * @param epochs number of epochs
+ * @param seed of the order of the samples
+ * @param <T> the type of the rows
+ */
+public record StepJob<T>(SampleReader<T> reader, StepMaker maker, int batch, int epochs, long seed)
+    implements SparkJob<T> {
+  private static final String NAME = "StepJob";
+  private static final int DEFAULT_BATCH = 64;
+
+  /** Makes the step of a rank. */
+  @FunctionalInterface
+  public interface StepMaker extends Serializable {
+    /**
+     * Makes the step. Weights of teachers must be the same on all ranks; the student becomes that
+     * of rank 0.
+     *
+     * @param rank the rank, which closes the networks, see {@link SparkRank#use}
+     * @return a builder, to which the job adds the ranks
+     * @throws Exception whatever goes wrong
+     */
+    TrainingStepBuilder make(SparkRank rank) throws Exception;
+  }
+
+  /**
+   * Checks the values.
+   *
+   * @param reader as above
+   * @param maker as above
+   * @param batch at least 1
+   * @param epochs at least 1
+   * @param seed any number
+   * @throws IllegalArgumentException if an argument is null or out of range
+   */
+  public StepJob {
+    Arguments.notNull(reader, NAME, "reader");
+    Arguments.notNull(maker, NAME, "maker");
+    Arguments.atLeast(batch, 1, NAME, "batch");
+    Arguments.atLeast(epochs, 1, NAME, "epochs");
+  }
+
+  /**
+   * Trains for one epoch with batches of 64.
+   *
+   * @param reader what networks see of a row
+   * @param maker makes the step on each rank
+   * @param <T> the type of the rows
+   * @return the job
+   * @throws IllegalArgumentException if an argument is null
+   */
+  public static <T> StepJob<T> of(SampleReader<T> reader, StepMaker maker) {
+    return new StepJob<>(reader, maker, DEFAULT_BATCH, 1, 0);
+  }
+
+  /**
+   * Changes the number of samples of a batch; 64 by default.
+   *
+   * @param batch of all ranks together, at least 1
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is below 1
+   */
+  public StepJob<T> withBatch(int batch) {
+    return new StepJob<>(reader, maker, batch, epochs, seed);
+  }
+
+  /**
+   * Changes the number of epochs; 1 by default.
+   *
+   * @param epochs at least 1
+   * @return a changed copy
+   * @throws IllegalArgumentException if it is below 1
+   */
+  public StepJob<T> withEpochs(int epochs) {
+    return new StepJob<>(reader, maker, batch, epochs, seed);
+  }
+
+  /**
+   * Changes the seed of the order of the samples; 0 by default.
+   *
+   * @param seed any number
+   * @return a changed copy
+   */
+  public StepJob<T> withSeed(long seed) {
+    return new StepJob<>(reader, maker, batch, epochs, seed);
+  }
+
+  @Override
+  public byte[] train(SparkRank rank) throws Exception {
+    try (DatasetBatches batches = rank.batches().size(batch).seed(seed).build();
+        TrainingStep step = maker.make(rank).ranks(rank.ranks()).build()) {
+      rank.trainer("step", step, batches).epochs(epochs).build().run();
+      return stateDict(step.student());
+    }
+  }
+
+  /** Returns the weights of a network. */
+  static byte[] stateDict(Network network) {
+    ByteArrayOutputStream stream = new ByteArrayOutputStream();
+    network.saveStateDict(stream);
+    return stream.toByteArray();
+  }
+}
