@@ -27,6 +27,7 @@ import org.retort.data.ImageFolder;
 import org.retort.data.Table;
 import org.retort.data.TableColumns;
 import org.retort.distributed.Ranks;
+import org.retort.distributed.RanksListener;
 import org.retort.distributed.RanksOptions;
 import org.retort.losses.ProgramLoss;
 import org.retort.models.Network;
@@ -126,6 +127,10 @@ final class Arguments {
     }
     if (type == Ranks.class) {
       return Ranks.join(RanksOptions.of());
+    }
+    if (type == RanksListener.class) {
+      return Ranks.listen(
+          RanksOptions.of(0, 2, "127.0.0.1").withPort(0).withTimeout(Duration.ofMillis(1)));
     }
     if (type == RanksOptions.class) {
       return ranksOptions();
