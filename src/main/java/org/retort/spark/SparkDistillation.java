@@ -13,6 +13,7 @@ import org.apache.spark.util.SerializableConfiguration;
 import org.jspecify.annotations.Nullable;
 import org.retort.RetortException;
 import org.retort.internal.Arguments;
+import scala.Option;
 import scala.Tuple2;
 import scala.reflect.ClassTag;
 import scala.reflect.ClassTag$;
@@ -172,7 +173,7 @@ public final class SparkDistillation {
       throw new RetortException(TRAIN + ": interrupted", stopped);
     }
     ProgressAccumulator progress = new ProgressAccumulator();
-    context.register(progress, "retort");
+    progress.register(context, Option.apply("retort"), true); // also of tasks that fail
     ProgressListener listener = new ProgressListener(progress.id(), onEpoch);
     context.addSparkListener(listener);
     try {
