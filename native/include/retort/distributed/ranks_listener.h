@@ -18,7 +18,7 @@ class RETORT_API RanksListener {
   /// Takes the address and the port. Nothing is accepted before join(): ranks that come earlier try again.
   /// @param options those with which rank 0 joins. With port 0, the system chooses one that is free
   /// @throws c10::ValueError if an option is out of range, or the rank is not 0
-  /// @throws RankError if the address is none of this machine, or the port is taken
+  /// @throws RankError if the address is not one of this machine, or the port is taken
   explicit RanksListener(const RanksOptions& options);
   ~RanksListener();
   RanksListener(const RanksListener&) = delete;

@@ -80,8 +80,8 @@ final class BatchPart {
    * @param steps number of batches between two draws of the same image; 0 to draw each batch afresh
    */
   BatchPart shard(int rank, int size, int first, int steps) {
-    int[] ownPool = shardOf(rank, size);
-    int drawn = shardCount(rank, size, first);
+    int[] ownPool = IntStream.of(pool).filter(index -> index % size == rank).toArray();
+    int drawn = Math.min(countOf(rank, size, first), ownPool.length);
     return new BatchPart(
         ownPool,
         drawn,
@@ -95,23 +95,28 @@ final class BatchPart {
 
   /** Returns how many batches all shards are enough for, without drawing an image twice. */
   int shardSteps(int size, int first) {
-    int steps = Integer.MAX_VALUE;
-    for (int rank = 0; rank < size; rank++) {
-      int share = countOf(rank, size, first);
-      if (share > 0) {
-        steps = Math.min(steps, shardOf(rank, size).length / share);
-      }
+    int[] sizes = shardSizes(size);
+    return IntStream.range(0, size)
+        .filter(rank -> countOf(rank, size, first) > 0)
+        .map(rank -> sizes[rank] / countOf(rank, size, first))
+        .min()
+        .orElse(0);
+  }
+
+  /** Returns how many images of a batch come from each rank's shard. */
+  int[] shardCounts(int size, int first) {
+    int[] sizes = shardSizes(size);
+    return IntStream.range(0, size)
+        .map(rank -> Math.min(countOf(rank, size, first), sizes[rank]))
+        .toArray();
+  }
+
+  private int[] shardSizes(int size) {
+    int[] sizes = new int[size];
+    for (int index : pool) {
+      sizes[index % size]++;
     }
-    return steps;
-  }
-
-  /** Returns how many images of a batch come from a rank's shard. */
-  int shardCount(int rank, int size, int first) {
-    return Math.min(countOf(rank, size, first), shardOf(rank, size).length);
-  }
-
-  private int[] shardOf(int rank, int size) {
-    return IntStream.of(pool).filter(index -> index % size == rank).toArray();
+    return sizes;
   }
 
   private int countOf(int rank, int size, int first) {
@@ -172,6 +177,9 @@ final class BatchPart {
    * How many passes over the pool there are before the one that the batch {@code step} begins in.
    */
   long round(long epoch, int step, int stepsPerEpoch) {
+    if (count == 0) {
+      return 0; // a part of which this rank's shard has none
+    }
     long passesPerEpoch = ((long) stepsPerEpoch * count + perPass - 1) / perPass;
     return epoch * passesPerEpoch + (long) step * count / perPass;
   }

@@ -1,5 +1,6 @@
 package org.retort.data;
 
+import java.util.Arrays;
 import java.util.NoSuchElementException;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
@@ -440,47 +441,45 @@ public final class DatasetBatches implements Batches, AutoCloseable {
       int wholeSteps = others.length / size;
       BatchPart pass = BatchPart.shuffled(others, size, wholeSteps * size, labeled == null);
       BatchPart[] whole = parts(pass);
-      requireOneEach(function, whole);
+      int[] firsts = firsts(whole);
+      requireOneEach(function, whole, firsts);
       int steps = sharded ? shardSteps(function, pass) : wholeSteps;
-      BatchPart[] parts = parts(whole, pass, steps);
+      BatchPart[] own = new BatchPart[whole.length];
+      for (int i = 0; i < own.length; i++) {
+        own[i] =
+            sharded
+                ? whole[i].shard(rank, ranks, firsts[i], whole[i] == pass ? steps : 0)
+                : whole[i].share(rank, ranks, firsts[i]);
+      }
       return new DatasetBatches(
-          new BatchReader(dataset, steps, seed, augmentation, threads, parts), prefetch);
+          new BatchReader(dataset, steps, seed, augmentation, threads, own), prefetch);
     }
 
-    private void requireOneEach(String function, BatchPart[] parts) {
-      int least = Integer.MAX_VALUE;
-      for (int other = 0; other < ranks; other++) {
-        int images = 0;
-        int before = 0;
-        for (BatchPart part : parts) {
-          images += sharded ? part.shardCount(other, ranks, before % ranks) : 0;
-          before += part.count();
-        }
-        least = Math.min(least, sharded ? images : before / ranks);
+    /** The rank that gets one more image of each part: after those that have got more of others. */
+    private int[] firsts(BatchPart[] parts) {
+      int[] firsts = new int[parts.length];
+      for (int i = 1; i < parts.length; i++) {
+        firsts[i] = (firsts[i - 1] + parts[i - 1].count()) % ranks;
       }
-      if (least < 1) {
+      return firsts;
+    }
+
+    private void requireOneEach(String function, BatchPart[] parts, int[] firsts) {
+      int all = Stream.of(parts).mapToInt(BatchPart::count).sum();
+      int[] images = new int[ranks];
+      for (int i = 0; i < parts.length && sharded; i++) {
+        int[] counts = parts[i].shardCounts(ranks, firsts[i]);
+        Arrays.setAll(images, other -> images[other] + counts[other]);
+      }
+      if (sharded ? IntStream.of(images).anyMatch(count -> count == 0) : all < ranks) {
         throw new IllegalArgumentException(
             function
                 + ": images of a batch must be at least one for each of "
                 + ranks
                 + " ranks (got "
-                + Stream.of(parts).mapToInt(BatchPart::count).sum()
+                + all
                 + ")");
       }
-    }
-
-    private BatchPart[] parts(BatchPart[] whole, BatchPart pass, int steps) {
-      BatchPart[] own = new BatchPart[whole.length];
-      int before = 0;
-      for (int i = 0; i < whole.length; i++) {
-        int first = before % ranks; // after those that have got one more of another part
-        before += whole[i].count();
-        own[i] =
-            sharded
-                ? whole[i].shard(rank, ranks, first, whole[i] == pass ? steps : 0)
-                : whole[i].share(rank, ranks, first);
-      }
-      return own;
     }
 
     private int shardSteps(String function, BatchPart pass) {

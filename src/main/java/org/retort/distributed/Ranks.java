@@ -118,13 +118,14 @@ public final class Ranks implements AutoCloseable {
    * @param options those with which rank 0 joins; port 0 lets the system choose one
    * @return a new listener, which the caller closes
    * @throws IllegalArgumentException if the options are null, or not those of rank 0
-   * @throws org.retort.RankException if the address is none of this machine, or the port is taken
+   * @throws org.retort.RankException if the address is not one of this machine, or the port is
+   *     taken
    * @throws org.retort.RetortException if the address is that of any machine
    */
   public static RanksListener listen(RanksOptions options) {
     String function = NAME + ".listen";
     Arguments.notNull(options, function, "options");
-    Arguments.between(options.rank(), 0, 0, function, "rank");
+    Arguments.check(options.rank() == 0, "%s: rank must be 0 (got %s)", function, options.rank());
     Arguments.check(!options.address().isBlank(), "%s: address must be given (got none)", function);
     return new RanksListener(options);
   }

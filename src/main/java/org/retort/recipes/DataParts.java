@@ -45,6 +45,11 @@ record DataParts(
     return of(Subset.of(whole, train), Subset.of(whole, test), credit).withColumns(columns);
   }
 
+  /** Returns the rows of a program's own, of which none are for testing. */
+  static DataParts ofRows(Dataset train) {
+    return new DataParts(train, null, train.shape(), "rows", 0, Optional.empty(), 1);
+  }
+
   /** Returns noise, to measure what needs no images. */
   static DataParts noise(NoiseDataset noise) {
     return new DataParts(noise, null, noise.shape(), "noise", 0, Optional.empty(), 1);

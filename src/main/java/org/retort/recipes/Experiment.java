@@ -71,17 +71,22 @@ public final class Experiment {
   }
 
   /**
-   * Takes a program's own data in the place of a recipe's, whose augmentation and normalisation
-   * stay.
+   * Takes a program's own data in the place of a recipe's, and trains over several ranks that each
+   * hold a shard of them, see {@link DatasetBatches.Builder#shard}. The recipe's augmentation and
+   * normalisation stay. There are no samples to test with.
    *
    * @param recipe what to do
    * @param train for training
-   * @param test for measuring how accurate networks are
+   * @param ranks the ranks, which stay the caller's
+   * @param batchNorm whose samples BatchNorms of the student normalise by
    * @return the experiment
-   * @throws RecipeException if there are no such networks, or they do not fit the data
+   * @throws RecipeException if there are no such networks, they do not fit the data, the student
+   *     gets some samples of each class only, or a batch has fewer images than there are ranks
    */
-  public static Experiment of(Recipe recipe, Dataset train, Dataset test) {
-    return new Experiment(recipe, new ExperimentData(recipe, DataParts.of(train, test, "rows")));
+  public static Experiment overShards(
+      Recipe recipe, Dataset train, Ranks ranks, BatchNormOver batchNorm) {
+    ExperimentData data = new ExperimentData(recipe, DataParts.ofRows(train));
+    return new Experiment(recipe, data.shard(ranks.rank(), ranks.size()), CPU, ranks, batchNorm);
   }
 
   /**
@@ -128,20 +133,6 @@ public final class Experiment {
     return ranks.size() == 1
         ? this
         : new Experiment(recipe, data.share(ranks.rank(), ranks.size()), device, ranks, batchNorm);
-  }
-
-  /**
-   * Trains over several ranks that each hold a shard of the training samples, see {@link
-   * DatasetBatches.Builder#shard}; else like {@link #over}.
-   *
-   * @param ranks the ranks, which stay the caller's
-   * @param batchNorm whose samples BatchNorms of the student normalise by
-   * @return an experiment with the same data
-   * @throws RecipeException if the student gets some samples of each class only, whose shards would
-   *     be others, or a batch has fewer images than there are ranks
-   */
-  public Experiment overShards(Ranks ranks, BatchNormOver batchNorm) {
-    return new Experiment(recipe, data.shard(ranks.rank(), ranks.size()), device, ranks, batchNorm);
   }
 
   /**

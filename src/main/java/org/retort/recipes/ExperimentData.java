@@ -45,7 +45,7 @@ final class ExperimentData {
     if (sharded && perClass.isPresent()) {
       throw new RecipeException(
           recipe.name()
-              + ": student.samples_per_class must be none over shards (got "
+              + ": student.samples_per_class must not be set for training on shards (got "
               + perClass.getAsInt()
               + ")");
     }

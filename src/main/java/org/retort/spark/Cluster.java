@@ -7,20 +7,34 @@ import org.apache.spark.rdd.RDD;
 import org.apache.spark.resource.ResourceProfile;
 import org.apache.spark.resource.ResourceProfileBuilder;
 import org.apache.spark.resource.TaskResourceRequests;
+import org.jspecify.annotations.Nullable;
 
 /** What a cluster must have for the ranks of a training. */
 final class Cluster {
   private static final String TRAIN = "SparkDistillation.train";
-  private static final long LOOK_MILLIS = 200;
+  private static final long POLL_MILLIS = 200;
 
   private final SparkContext context;
+  private final @Nullable ResourceProfile profile; // null for that of the application
 
   Cluster(SparkContext context) {
     this.context = context;
+    profile = profile(context);
+  }
+
+  private static @Nullable ResourceProfile profile(SparkContext context) {
+    SparkConf conf = context.conf();
+    int ofExecutor = conf.getInt("spark.executor.cores", 1);
+    if (context.isLocal() || ofExecutor <= conf.getInt("spark.task.cpus", 1)) {
+      return null;
+    }
+    return new ResourceProfileBuilder()
+        .require(new TaskResourceRequests().cpus(ofExecutor))
+        .build();
   }
 
   /** Requires executors that stay: ranks can't come and go. */
-  void requireFixed() {
+  void requireStaticAllocation() {
     SparkConf conf = context.conf();
     if (!context.isLocal() && conf.getBoolean("spark.dynamicAllocation.enabled", false)) {
       throw new IllegalStateException(
@@ -32,19 +46,7 @@ final class Cluster {
 
   /** Gives each rank all cores of an executor, where the cluster can do so. */
   <T> RDD<T> withCores(RDD<T> stage) {
-    ResourceProfile profile = profile();
     return profile == null ? stage : stage.withResources(profile);
-  }
-
-  private ResourceProfile profile() {
-    SparkConf conf = context.conf();
-    int ofExecutor = conf.getInt("spark.executor.cores", 1);
-    if (context.isLocal() || ofExecutor <= conf.getInt("spark.task.cpus", 1)) {
-      return null;
-    }
-    return new ResourceProfileBuilder()
-        .require(new TaskResourceRequests().cpus(ofExecutor))
-        .build();
   }
 
   /**
@@ -52,12 +54,9 @@ final class Cluster {
    * Spark itself gives executors to register.
    */
   void requireSlots(int ranks) throws InterruptedException {
-    ResourceProfile profile = profile();
-    if (profile == null) {
-      profile = context.resourceProfileManager().defaultResourceProfile();
-    } else {
-      context.resourceProfileManager().addResourceProfile(profile);
-    }
+    ResourceProfile ofRanks =
+        profile == null ? context.resourceProfileManager().defaultResourceProfile() : profile;
+    context.resourceProfileManager().addResourceProfile(ofRanks);
     long end =
         context.startTime()
             + Duration.ofSeconds(
@@ -66,14 +65,15 @@ final class Cluster {
                         .getTimeAsSeconds(
                             "spark.scheduler.maxRegisteredResourcesWaitingTime", "30s"))
                 .toMillis();
-    int slots = context.maxNumConcurrentTasks(profile);
+    int slots = context.maxNumConcurrentTasks(ofRanks);
     while (slots < ranks && !context.isLocal() && System.currentTimeMillis() < end) {
-      Thread.sleep(LOOK_MILLIS);
-      slots = context.maxNumConcurrentTasks(profile);
+      Thread.sleep(POLL_MILLIS);
+      slots = context.maxNumConcurrentTasks(ofRanks);
     }
     if (slots < ranks) {
       throw new IllegalStateException(
-          TRAIN + ": cluster must have a slot for each of " + ranks + " ranks (got " + slots + ")");
+          "%s: cluster must have at least %d slots, one for each rank (got %d)"
+              .formatted(TRAIN, ranks, slots));
     }
   }
 }

@@ -130,10 +130,7 @@ public final class ImageColumns implements SampleReader<Row> {
 
   /** Appends the values of an image, which is what Spark makes of the column. */
   void put(@Nullable Object value, FloatBuffer values) {
-    int count = 1;
-    for (long size : inputShape) {
-      count *= (int) size;
-    }
+    int count = (int) LongStream.of(inputShape).reduce(1, (one, other) -> one * other);
     if (value instanceof byte[] bytes) {
       requireCount(bytes.length, count);
       for (byte pixel : bytes) {
@@ -164,9 +161,10 @@ public final class ImageColumns implements SampleReader<Row> {
   private void requireCount(int got, int count) {
     Arguments.check(
         got == count,
-        "%s: column %s must have %s values (got %s)",
+        "%s: column %s must have %s values, %s (got %s)",
         NAME,
         image,
+        count,
         Arrays.toString(inputShape),
         got);
   }

@@ -7,6 +7,8 @@ import java.nio.file.Path;
 import java.util.Iterator;
 import java.util.LinkedHashMap;
 import java.util.Map;
+import org.apache.spark.SparkEnv;
+import org.apache.spark.util.Utils;
 import org.retort.models.Predictor;
 
 /** The models of an executor: each is loaded once, and the ones used last stay. */
@@ -59,7 +61,9 @@ final class LoadedModels {
 
   private static Predictor load(Map<String, byte[]> files) {
     try {
-      Path folder = Files.createTempDirectory("retort-model-");
+      Path folder =
+          Files.createTempDirectory(
+              Path.of(Utils.getLocalDir(SparkEnv.get().conf())), "retort-model-");
       try {
         for (Map.Entry<String, byte[]> file : files.entrySet()) {
           Files.write(folder.resolve(file.getKey()), file.getValue());

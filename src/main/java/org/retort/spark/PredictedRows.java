@@ -9,7 +9,6 @@ import java.util.Iterator;
 import java.util.List;
 import java.util.NoSuchElementException;
 import java.util.Queue;
-import java.util.stream.LongStream;
 import org.retort.models.Predictor;
 import scala.Tuple2;
 
@@ -19,21 +18,19 @@ final class PredictedRows<T> implements Iterator<Tuple2<T, float[]>> {
   static final int BATCH = 64;
 
   private final Predictor predictor;
-  private final SampleReader<T> reader;
+  private final Samples<T> samples;
   private final Iterator<T> rows;
   private final int batchSize;
-  private final int values;
   private final FloatBuffer images;
   private final FloatBuffer probabilities;
   private final Queue<Tuple2<T, float[]>> ready = new ArrayDeque<>();
 
   PredictedRows(Predictor predictor, SampleReader<T> reader, Iterator<T> rows, int batchSize) {
     this.predictor = predictor;
-    this.reader = reader;
+    samples = new Samples<>(reader);
     this.rows = rows;
     this.batchSize = batchSize;
-    values = Math.toIntExact(LongStream.of(reader.inputShape()).reduce(1, Math::multiplyExact));
-    images = allocate(Math.multiplyExact(batchSize, values));
+    images = allocate(Math.multiplyExact(batchSize, samples.values()));
     probabilities = allocate(Math.multiplyExact(batchSize, predictor.classes()));
   }
 
@@ -64,12 +61,8 @@ final class PredictedRows<T> implements Iterator<Tuple2<T, float[]>> {
     images.clear();
     while (batch.size() < batchSize && rows.hasNext()) {
       T row = rows.next();
-      reader.read(row, images);
+      samples.read(row, images);
       batch.add(row);
-      if (images.position() != batch.size() * values) {
-        throw new IllegalArgumentException(
-            "SampleReader.read: values must be %d of each row (got others)".formatted(values));
-      }
     }
     int classes = predictor.classes();
     probabilities.clear().limit(batch.size() * classes);

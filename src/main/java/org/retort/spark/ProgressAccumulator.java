@@ -10,7 +10,7 @@ final class ProgressAccumulator extends AccumulatorV2<RankProgress, RankProgress
 
   @Override
   public boolean isZero() {
-    return value.steps() == 0;
+    return value.steps() == 0 && value.epochs().isEmpty();
   }
 
   @Override

@@ -53,7 +53,11 @@ final class ProgressListener extends SparkListener {
     for (SparkEpoch epoch : progress.epochs()) {
       if (told.add(epoch.training() + "/" + epoch.epoch())) {
         LOG.info("{}", epoch);
-        receiver.accept(epoch);
+        try {
+          receiver.accept(epoch);
+        } catch (RuntimeException failure) { // the training goes on
+          LOG.warn("the receiver of epochs has failed", failure);
+        }
       }
     }
   }

@@ -4,6 +4,7 @@ import java.nio.file.Path;
 import org.apache.spark.TaskContext;
 import org.apache.spark.TaskKilledException;
 import org.jspecify.annotations.Nullable;
+import org.retort.distributed.Ranks;
 import org.retort.train.EpochSummary;
 import org.retort.train.StepResult;
 import org.retort.train.TrainingListener;
@@ -13,6 +14,7 @@ import org.retort.train.TrainingSummary;
 final class RankListener implements TrainingListener {
   private final String training;
   private final TaskContext task;
+  private final Ranks ranks;
   private final Path folder;
   private final @Nullable ProgressAccumulator progress; // null on other ranks
   private final @Nullable Uploads uploads; // null if nothing is kept
@@ -22,11 +24,13 @@ final class RankListener implements TrainingListener {
   RankListener(
       String training,
       TaskContext task,
+      Ranks ranks,
       Path folder,
       @Nullable ProgressAccumulator progress,
       @Nullable Uploads uploads) {
     this.training = training;
     this.task = task;
+    this.ranks = ranks;
     this.folder = folder;
     this.progress = progress;
     this.uploads = uploads;
@@ -40,12 +44,11 @@ final class RankListener implements TrainingListener {
   @Override
   public void onStep(long step, StepResult result) {
     if (task.isInterrupted()) { // the job was cancelled, or another rank has failed
-      throw new TaskKilledException("the task was killed");
+      throw killed();
     }
     epochImages += result.samples();
     if (progress != null) {
-      progress.add(
-          progress.value().withStep(training, result.samples(), result.total(), imagesPerSecond()));
+      progress.add(progress.value().withStep(training, result.total(), imagesPerSecond()));
     }
   }
 
@@ -80,6 +83,14 @@ final class RankListener implements TrainingListener {
   @Override
   public void onEnd(TrainingSummary summary) {
     keepFiles();
+    // Interrupted on any rank, the training ends on all as if it was to end there.
+    if (summary.end() == TrainingSummary.End.STOPPED && ranks.any(task.isInterrupted())) {
+      throw killed();
+    }
+  }
+
+  private static TaskKilledException killed() {
+    return new TaskKilledException("the task was killed");
   }
 
   private void keepFiles() {

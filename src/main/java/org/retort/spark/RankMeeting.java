@@ -25,12 +25,9 @@ final class RankMeeting {
     // What a dead attempt has left in a store must not be met.
     String job =
         SparkEnv.get().conf().getAppId() + "/" + task.stageId() + "/" + task.stageAttemptNumber();
-    int rank = task.partitionId();
     RanksOptions options =
-        RanksOptions.of(rank, size, host(task.getTaskInfos()[0].address()))
-            .withJob(job)
-            .withTimeout(timeout);
-    if (rank == 0) {
+        RanksOptions.of(task.partitionId(), size, ownHost()).withJob(job).withTimeout(timeout);
+    if (options.rank() == 0) {
       try (RanksListener listener = Ranks.listen(options.withPort(0))) {
         task.allGather(listener.address() + " " + listener.port());
         return listener.join();
@@ -40,8 +37,8 @@ final class RankMeeting {
     return Ranks.join(options.withAddress(place[0]).withPort(Integer.parseInt(place[1])));
   }
 
-  /** Removes the port, and the brackets of an IPv6 address. */
-  private static String host(String address) {
-    return address.substring(0, address.lastIndexOf(':')).replaceAll("[\\[\\]]", "");
+  /** The address at which other executors reach this one. */
+  private static String ownHost() {
+    return SparkEnv.get().blockManager().blockManagerId().host().replaceAll("[\\[\\]]", "");
   }
 }

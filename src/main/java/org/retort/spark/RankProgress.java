@@ -10,32 +10,25 @@ import java.util.Locale;
  *
  * @param training what it trains
  * @param steps that it has done in this attempt
- * @param images of all ranks in these steps
  * @param loss of the last one
  * @param imagesPerSecond of the last epoch, or of the steps so far
  * @param epochs that have ended in this attempt
  */
 record RankProgress(
-    String training,
-    long steps,
-    long images,
-    double loss,
-    double imagesPerSecond,
-    List<SparkEpoch> epochs)
+    String training, long steps, double loss, double imagesPerSecond, List<SparkEpoch> epochs)
     implements Serializable {
-  static final RankProgress NONE = new RankProgress("", 0, 0, 0, 0, List.of());
+  static final RankProgress NONE = new RankProgress("", 0, 0, 0, List.of());
 
   /** Adds a step. */
-  RankProgress withStep(String ofTraining, long samples, double total, double perSecond) {
-    return new RankProgress(ofTraining, steps + 1, images + samples, total, perSecond, epochs);
+  RankProgress withStep(String ofTraining, double total, double perSecond) {
+    return new RankProgress(ofTraining, steps + 1, total, perSecond, epochs);
   }
 
   /** Adds an epoch. */
   RankProgress withEpoch(SparkEpoch epoch) {
     List<SparkEpoch> more = new ArrayList<>(epochs);
     more.add(epoch);
-    return new RankProgress(
-        training, steps, images, loss, epoch.imagesPerSecond(), List.copyOf(more));
+    return new RankProgress(training, steps, loss, epoch.imagesPerSecond(), List.copyOf(more));
   }
 
   /** For Spark's web page. */

@@ -2,21 +2,23 @@ package org.retort.spark;
 
 import java.io.IOException;
 import java.io.Serializable;
+import java.io.UncheckedIOException;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.Comparator;
-import java.util.Optional;
-import java.util.stream.LongStream;
 import java.util.stream.Stream;
 import org.apache.spark.BarrierTaskContext;
 import org.apache.spark.SparkEnv;
 import org.apache.spark.util.SerializableConfiguration;
+import org.apache.spark.util.Utils;
 import org.jspecify.annotations.Nullable;
 import org.retort.Retort;
 import org.retort.data.Dataset;
 import org.retort.distributed.Ranks;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import scala.Tuple2;
 import scala.collection.Iterator;
 import scala.runtime.AbstractFunction1;
@@ -30,6 +32,7 @@ import scala.runtime.AbstractFunction1;
 final class RankTask<T> extends AbstractFunction1<Iterator<Tuple2<Long, T>>, Iterator<byte[]>>
     implements Serializable {
   private static final long serialVersionUID = 1L;
+  private static final Logger LOG = LoggerFactory.getLogger(SparkDistillation.class);
 
   private final SparkJob<T> job;
   private final @Nullable String checkpoints;
@@ -69,112 +72,134 @@ final class RankTask<T> extends AbstractFunction1<Iterator<Tuple2<Long, T>>, Ite
   private byte @Nullable [] run(BarrierTaskContext task, Iterator<Tuple2<Long, T>> rows)
       throws Exception {
     Retort.threads(task.cpus());
-    Path folder = Files.createTempDirectory(localFolder(), "retort-rank-");
-    try (ShardFile shard = write(rows, task, folder)) {
+    Path folder =
+        Files.createTempDirectory(
+            Path.of(Utils.getLocalDir(SparkEnv.get().conf())), "retort-rank-");
+    try (ShardFile shard = write(rows, task, folder.resolve("rows"))) {
+      Path files = Files.createDirectory(folder.resolve("files"));
+      // Before the ranks meet: how long this takes does not count against their timeout.
+      SharedFolder shared = task.partitionId() == 0 ? shared(files) : null;
       Dataset data = together(shard, task);
       try (Ranks ranks = RankMeeting.join(task, timeout)) {
-        return train(task, ranks, data, Files.createDirectory(folder.resolve("files")));
+        return train(task, ranks, data, files, shared);
       }
     } finally {
       delete(folder);
     }
   }
 
-  /** Returns where Spark keeps what is too much for the memory. */
-  private static Path localFolder() {
-    String folders =
-        Optional.ofNullable(System.getenv("LOCAL_DIRS")) // of YARN
-            .or(() -> Optional.ofNullable(System.getenv("SPARK_LOCAL_DIRS")))
-            .orElseGet(
-                () ->
-                    SparkEnv.get()
-                        .conf()
-                        .get("spark.local.dir", System.getProperty("java.io.tmpdir")));
-    return Path.of(folders.split(",")[0].trim());
+  private @Nullable SharedFolder shared(Path files) {
+    if (checkpoints == null) {
+      return null;
+    }
+    SharedFolder shared = SharedFolder.open(checkpoints, hadoop.value());
+    shared.copyTo(files);
+    return shared;
   }
 
-  private ShardFile write(Iterator<Tuple2<Long, T>> rows, BarrierTaskContext task, Path folder)
+  private ShardFile write(Iterator<Tuple2<Long, T>> rows, BarrierTaskContext task, Path file)
       throws IOException {
-    SampleReader<T> reader = job.reader();
-    long[] shape = reader.inputShape();
-    FloatBuffer values =
-        FloatBuffer.allocate(Math.toIntExact(LongStream.of(shape).reduce(1, Math::multiplyExact)));
-    ShardFile shard = new ShardFile(folder.resolve("rows"), values.capacity());
+    Samples<T> samples = new Samples<>(job.reader());
+    FloatBuffer values = FloatBuffer.allocate(samples.values());
+    ShardFile shard = new ShardFile(file, samples.values());
     try {
       while (rows.hasNext()) {
-        T row = rows.next()._2();
-        reader.read(row, values.clear());
-        if (values.hasRemaining()) {
-          throw new IllegalArgumentException(
-              "SampleReader.read: values must be %d of each row (got %d)"
-                  .formatted(values.capacity(), values.position()));
+        Tuple2<Long, T> row = rows.next();
+        long number = task.partitionId() + (long) task.getTaskInfos().length * shard.count();
+        if (row._1() != number) {
+          throw new IllegalStateException(
+              "SparkDistillation.train: rows must be the same whenever Spark computes them (got row "
+                  + row._1()
+                  + " in the place of row "
+                  + number
+                  + ")");
         }
-        shard.add(values, reader.label(row));
+        samples.read(row._2(), values.clear());
+        shard.add(values, samples.label(row._2()));
       }
       shard.finish();
       return shard;
-    } catch (RuntimeException | IOException failure) {
+    } catch (Throwable failure) { // Spark throws what Java does not declare
       shard.close();
       throw failure;
     }
   }
 
   private Dataset together(ShardFile own, BarrierTaskContext task) {
-    Labels[] all =
-        Stream.of(task.allGather(new Labels(own.labels(), own.checksum()).text()))
-            .map(Labels::of)
-            .toArray(Labels[]::new);
+    ShardSummary[] all =
+        Stream.of(task.allGather(new ShardSummary(own.labels(), own.checksum()).text()))
+            .map(ShardSummary::of)
+            .toArray(ShardSummary[]::new);
     return new ShardDataset(
         own,
         task.partitionId(),
-        Stream.of(all).map(Labels::labels).toArray(int[][]::new),
-        Stream.of(all).mapToLong(Labels::checksum).toArray(),
+        Stream.of(all).map(ShardSummary::labels).toArray(int[][]::new),
+        Stream.of(all).mapToLong(ShardSummary::checksum).toArray(),
         job.reader().classes(),
         job.reader().inputShape());
   }
 
-  private byte @Nullable [] train(BarrierTaskContext task, Ranks ranks, Dataset data, Path folder)
+  private byte @Nullable [] train(
+      BarrierTaskContext task,
+      Ranks ranks,
+      Dataset data,
+      Path folder,
+      @Nullable SharedFolder shared)
       throws Exception {
-    try (Uploads uploads = ranks.isFirst() ? uploads(folder) : null) {
-      byte[] student = train(new SparkRank(task, ranks, data, folder, progress, uploads));
+    try (Uploads uploads = shared == null ? null : new Uploads(folder, shared)) {
+      byte[] student = trainOrFail(task, ranks, data, folder, uploads);
       if (uploads != null) {
         uploads.await();
       }
-      ranks.any(false); // none has failed
       return ranks.isFirst() ? student : null;
+    }
+  }
+
+  private byte[] trainOrFail(
+      BarrierTaskContext task, Ranks ranks, Dataset data, Path folder, @Nullable Uploads uploads)
+      throws Exception {
+    try {
+      byte[] student =
+          train(new SparkRank(task, ranks, data, folder, progress, checkpoints != null, uploads));
+      ranks.any(false); // none has failed
+      return student;
     } catch (Throwable failure) {
-      // The others fail at once, before Spark ends their tasks.
-      ranks.fail(failure.toString().lines().findFirst().orElse(""));
+      try {
+        // The others fail at once, before Spark ends their tasks.
+        ranks.fail(failure.toString().lines().findFirst().orElse(""));
+      } catch (RuntimeException another) {
+        failure.addSuppressed(another);
+      }
       throw failure;
     }
   }
 
   private byte[] train(SparkRank rank) throws Exception {
+    byte[] student;
     try {
-      byte[] student = job.train(rank);
-      if (student == null) {
-        throw new IllegalStateException("SparkJob.train: state dict must be returned (got null)");
+      student = job.train(rank);
+    } catch (Throwable failure) {
+      try {
+        rank.close();
+      } catch (Exception another) {
+        failure.addSuppressed(another);
       }
-      return student;
-    } finally {
-      rank.close();
+      throw failure;
     }
+    rank.close();
+    if (student == null) {
+      throw new IllegalStateException("SparkJob.train: state dict must be returned (got null)");
+    }
+    return student;
   }
 
-  private @Nullable Uploads uploads(Path folder) {
-    if (checkpoints == null) {
-      return null;
-    }
-    SharedFolder shared = SharedFolder.open(checkpoints, hadoop.value());
-    shared.copyTo(folder);
-    return new Uploads(folder, shared);
-  }
-
-  private static void delete(Path folder) throws IOException {
+  private static void delete(Path folder) {
     try (Stream<Path> files = Files.walk(folder)) {
       for (Path file : (Iterable<Path>) files.sorted(Comparator.reverseOrder())::iterator) {
         Files.delete(file);
       }
+    } catch (IOException | UncheckedIOException failure) {
+      LOG.warn("{} could not be deleted", folder, failure);
     }
   }
 }

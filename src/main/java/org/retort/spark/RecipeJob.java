@@ -1,11 +1,8 @@
 package org.retort.spark;
 
-import java.io.IOException;
-import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Optional;
+import java.util.function.Supplier;
 import org.retort.data.DatasetBatches;
 import org.retort.internal.Arguments;
 import org.retort.models.Network;
@@ -32,15 +29,22 @@ public final class RecipeJob<T> implements SparkJob<T> {
   private static final String NAME = "RecipeJob";
 
   private final SampleReader<T> reader;
-  private final String recipe; // its text: recipes are not serializable
+  private final String name;
+  private final String text; // recipes are not serializable
   private final String method;
   private final long seed;
   private final BatchNormOver batchNorm;
 
   private RecipeJob(
-      SampleReader<T> reader, String recipe, String method, long seed, BatchNormOver batchNorm) {
+      SampleReader<T> reader,
+      String name,
+      String text,
+      String method,
+      long seed,
+      BatchNormOver batchNorm) {
     this.reader = reader;
-    this.recipe = recipe;
+    this.name = name;
+    this.text = text;
     this.method = method;
     this.seed = seed;
     this.batchNorm = batchNorm;
@@ -68,7 +72,7 @@ public final class RecipeJob<T> implements SparkJob<T> {
         NAME,
         String.join(", ", loaded.methodNames()),
         method);
-    return new RecipeJob<>(reader, loaded.text(), method, 0, BatchNormOver.OWN_BATCH);
+    return new RecipeJob<>(reader, recipe, loaded.text(), method, 0, BatchNormOver.OWN_BATCH);
   }
 
   /**
@@ -78,7 +82,7 @@ public final class RecipeJob<T> implements SparkJob<T> {
    * @return a changed copy
    */
   public RecipeJob<T> withSeed(long seed) {
-    return new RecipeJob<>(reader, recipe, method, seed, batchNorm);
+    return new RecipeJob<>(reader, name, text, method, seed, batchNorm);
   }
 
   /**
@@ -91,7 +95,7 @@ public final class RecipeJob<T> implements SparkJob<T> {
    */
   public RecipeJob<T> withBatchNorm(BatchNormOver batchNorm) {
     Arguments.notNull(batchNorm, NAME, "batch norm");
-    return new RecipeJob<>(reader, recipe, method, seed, batchNorm);
+    return new RecipeJob<>(reader, name, text, method, seed, batchNorm);
   }
 
   @Override
@@ -100,22 +104,21 @@ public final class RecipeJob<T> implements SparkJob<T> {
   }
 
   @Override
-  public byte[] train(SparkRank rank) throws Exception {
-    Recipe read = Recipes.parse("recipe", recipe);
+  public byte[] train(SparkRank rank) {
+    Recipe read = Recipes.parse(name, text);
     Method chosen =
         read.methods().stream()
             .filter(each -> each.name().equals(method))
             .findFirst()
             .orElseThrow();
-    Experiment experiment =
-        Experiment.of(read, rank.data(), rank.data()).overShards(rank.ranks(), batchNorm);
+    Experiment experiment = Experiment.overShards(read, rank.data(), rank.ranks(), batchNorm);
     List<Network> teachers = new ArrayList<>();
     if (chosen.hasTeacher()) {
       for (TeacherRecipe teacher : read.teachers()) {
         teachers.add(teacher(rank, experiment, teacher));
       }
     }
-    Network student = rank.use(experiment.student(seed));
+    Network student = network(rank, () -> experiment.student(seed));
     for (int i = 0; i < chosen.stages().size(); i++) {
       StageRecipe stage = chosen.stages().get(i);
       try (DatasetBatches batches = experiment.batches(stage, seed);
@@ -126,27 +129,21 @@ public final class RecipeJob<T> implements SparkJob<T> {
     return StepJob.stateDict(student);
   }
 
-  private Network teacher(SparkRank rank, Experiment experiment, TeacherRecipe recipe)
-      throws IOException {
-    Network teacher = rank.use(experiment.teacher(recipe));
-    if (!recipe.isTrainedHere()) {
-      return teacher;
-    }
-    String name = recipe.run() + ".pt";
-    Optional<byte[]> trained = rank.read(name);
-    if (trained.isPresent()) {
-      teacher.loadStateDict(trained.get());
-      return teacher;
-    }
-    try (DatasetBatches batches = experiment.teacherBatches(recipe);
-        TrainingStep step = experiment.teacherStep(recipe, teacher)) {
-      rank.trainer(recipe.run(), step, batches).epochs(recipe.epochs()).build().run();
-    }
-    if (rank.ranks().isFirst()) {
-      Path file = rank.folder().resolve(name);
-      Files.write(file, StepJob.stateDict(teacher));
-      rank.keep(file);
+  private static Network teacher(SparkRank rank, Experiment experiment, TeacherRecipe recipe) {
+    Network teacher = network(rank, () -> experiment.teacher(recipe));
+    if (recipe.isTrainedHere()) {
+      try (DatasetBatches batches = experiment.teacherBatches(recipe);
+          TrainingStep step = experiment.teacherStep(recipe, teacher)) {
+        rank.trainer(recipe.run(), step, batches).epochs(recipe.epochs()).build().run();
+      }
     }
     return teacher;
+  }
+
+  /** Ranks may be threads of one process, with one generator of random numbers. */
+  private static Network network(SparkRank rank, Supplier<Network> maker) {
+    synchronized (RecipeJob.class) {
+      return rank.closeAtEnd(maker.get());
+    }
   }
 }

@@ -22,6 +22,7 @@ final class ShardFile implements AutoCloseable {
 
   private final FileChannel channel;
   private final int values;
+  private final ByteBuffer written;
   private final CRC32C checksum = new CRC32C();
   private int count;
   private long end;
@@ -35,12 +36,17 @@ final class ShardFile implements AutoCloseable {
         FileChannel.open(
             file, StandardOpenOption.CREATE_NEW, StandardOpenOption.READ, StandardOpenOption.WRITE);
     this.values = values;
+    written = ByteBuffer.allocate(Math.multiplyExact(Float.BYTES, values));
+    if (written.capacity() > PIECE_BYTES) {
+      throw new IllegalArgumentException(
+          "SampleReader.inputShape: a sample must have at most 2^28 values (got " + values + ")");
+    }
   }
 
   /** Appends a sample. */
   void add(FloatBuffer sample, int label) throws IOException {
     boolean areBytes = areBytes(sample);
-    ByteBuffer bytes = ByteBuffer.allocate(areBytes ? values : Float.BYTES * values);
+    ByteBuffer bytes = written.clear();
     for (int i = 0; i < values; i++) {
       if (areBytes) {
         bytes.put(byteOf(sample.get(i)));

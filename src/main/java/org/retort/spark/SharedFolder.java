@@ -1,11 +1,16 @@
 package org.retort.spark;
 
+import java.io.FileNotFoundException;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.OutputStream;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.StandardCopyOption;
+import java.util.ArrayList;
+import java.util.Comparator;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.UUID;
 import java.util.regex.Matcher;
@@ -17,40 +22,110 @@ import org.retort.FileException;
 
 /**
  * A folder of any file system that Hadoop knows, in which whole files are kept. As not all of them
- * can replace a file at once, each file is written under a new number, {@code name.00000007}, and
- * older ones are deleted then.
+ * can replace a file at once, each file is written under a new number and older ones are deleted
+ * then. The number is that of the writer, of which there is a new one for each attempt, and that of
+ * the file: {@code last.checkpoint.0002-00000007}. So a writer that was given up, but still runs,
+ * never hides what its successor has written.
  */
 final class SharedFolder {
-  private static final Pattern NUMBERED = Pattern.compile("(.+)\\.(\\d{8})");
+  private static final Pattern NUMBERED = Pattern.compile("(.+)\\.(\\d{4})-(\\d{8})");
+  private static final Pattern WRITER = Pattern.compile("\\.writer-(\\d{4})");
   private static final String UNFINISHED = ".unfinished";
+  private static final int ATTEMPTS = 3;
 
   private final org.apache.hadoop.fs.Path folder;
   private final FileSystem files;
+  private final int writer;
 
-  private SharedFolder(org.apache.hadoop.fs.Path folder, FileSystem files) {
+  /**
+   * A file in the folder.
+   *
+   * @param name without its numbers
+   * @param writer who wrote it
+   * @param number counts what the writer wrote
+   * @param path where it is
+   */
+  private record Kept(String name, int writer, int number, org.apache.hadoop.fs.Path path)
+      implements Comparable<Kept> {
+    @Override
+    public int compareTo(Kept other) {
+      return Comparator.comparingInt(Kept::writer)
+          .thenComparingInt(Kept::number)
+          .compare(this, other);
+    }
+  }
+
+  private SharedFolder(org.apache.hadoop.fs.Path folder, FileSystem files, int writer) {
     this.folder = folder;
     this.files = files;
+    this.writer = writer;
   }
 
   /**
-   * Opens a folder, and makes it if it is not there.
+   * Makes a folder if it is not there.
+   *
+   * @throws FileException if it can't be made
+   */
+  static void make(String uri, Configuration configuration) {
+    at(uri, configuration, folder -> 0);
+  }
+
+  /**
+   * Opens a folder as its next writer, and makes it if it is not there.
    *
    * @throws FileException if it can't be made
    */
   static SharedFolder open(String uri, Configuration configuration) {
+    return at(uri, configuration, SharedFolder::nextWriter);
+  }
+
+  /** Chooses the number of the writer. */
+  private interface Choice {
+    int of(SharedFolder folder) throws IOException;
+  }
+
+  private static SharedFolder at(String uri, Configuration configuration, Choice writer) {
     try {
       org.apache.hadoop.fs.Path folder = new org.apache.hadoop.fs.Path(uri);
       FileSystem files = folder.getFileSystem(configuration);
       if (!files.mkdirs(folder)) {
         throw new IOException("no permission");
       }
-      return new SharedFolder(folder, files);
+      return new SharedFolder(folder, files, writer.of(new SharedFolder(folder, files, 0)));
     } catch (IOException | IllegalArgumentException failure) {
       throw new FileException(
-          "SparkDistillation.checkpoints: folder must be one that is there or can be made (got %s: %s)"
+          ("SparkDistillation.checkpoints: folder must be one that is there or can be made"
+                  + " (got %s: %s)")
               .formatted(uri, firstLine(failure)),
           failure);
     }
+  }
+
+  private int nextWriter() throws IOException {
+    int last = 0;
+    List<org.apache.hadoop.fs.Path> markers = new ArrayList<>();
+    for (FileStatus status : files.listStatus(folder)) {
+      Matcher marker = WRITER.matcher(status.getPath().getName());
+      if (marker.matches()) {
+        last = Math.max(last, Integer.parseInt(marker.group(1)));
+        markers.add(status.getPath());
+      }
+    }
+    for (; ; ) {
+      last++;
+      try {
+        files
+            .create(new org.apache.hadoop.fs.Path(folder, ".writer-%04d".formatted(last)), false)
+            .close();
+        break;
+      } catch (org.apache.hadoop.fs.FileAlreadyExistsException taken) {
+        continue;
+      }
+    }
+    for (org.apache.hadoop.fs.Path marker : markers) {
+      files.delete(marker, false);
+    }
+    return last;
   }
 
   /**
@@ -74,9 +149,21 @@ final class SharedFolder {
         copy(status.getPath(), inner);
       }
     }
-    for (Map.Entry<String, Integer> file : newest(from).entrySet()) {
-      try (InputStream in = files.open(numbered(from, file.getKey(), file.getValue()))) {
-        Files.copy(in, to.resolve(file.getKey()));
+    for (String name : newest(from).keySet()) {
+      copyNewest(from, name, to.resolve(name));
+    }
+  }
+
+  /** Copies a file, which a writer that was given up may be replacing. */
+  private void copyNewest(org.apache.hadoop.fs.Path from, String name, Path to) throws IOException {
+    for (int attempt = 1; ; attempt++) {
+      try (InputStream in = files.open(newest(from).get(name).path())) {
+        Files.copy(in, to, StandardCopyOption.REPLACE_EXISTING);
+        return;
+      } catch (FileNotFoundException replaced) {
+        if (attempt == ATTEMPTS) {
+          throw replaced;
+        }
       }
     }
   }
@@ -95,47 +182,61 @@ final class SharedFolder {
         new org.apache.hadoop.fs.Path(parent, "." + UUID.randomUUID() + UNFINISHED);
     try {
       files.mkdirs(parent);
-      int last = newest(parent).getOrDefault(target.getName(), 0);
+      int number =
+          kept(parent).stream()
+              .filter(file -> file.name.equals(target.getName()) && file.writer == writer)
+              .mapToInt(Kept::number)
+              .max()
+              .orElse(0);
       try {
         try (OutputStream out = files.create(written, true)) {
           content.transferTo(out);
         }
-        if (!files.rename(written, numbered(parent, target.getName(), last + 1))) {
+        String numbered = "%s.%04d-%08d".formatted(target.getName(), writer, number + 1);
+        if (!files.rename(written, new org.apache.hadoop.fs.Path(parent, numbered))) {
           throw new IOException(target + " can't be renamed");
         }
       } finally {
         files.delete(written, false); // there no more, unless it failed
       }
-      deleteUpTo(parent, target.getName(), last);
+      deleteOlder(parent, target.getName(), number);
     } catch (IOException failure) {
       throw failed("writable", failure);
     }
   }
 
-  private Map<String, Integer> newest(org.apache.hadoop.fs.Path parent) throws IOException {
-    Map<String, Integer> newest = new HashMap<>();
-    for (FileStatus status : files.listStatus(parent)) {
-      Matcher name = NUMBERED.matcher(status.getPath().getName());
-      if (status.isFile() && name.matches()) {
-        newest.merge(name.group(1), Integer.parseInt(name.group(2)), Math::max);
+  private void deleteOlder(org.apache.hadoop.fs.Path parent, String name, int number)
+      throws IOException {
+    for (Kept file : kept(parent)) {
+      if (file.name.equals(name)
+          && (file.writer < writer || file.writer == writer && file.number <= number)) {
+        files.delete(file.path, false);
       }
+    }
+  }
+
+  private Map<String, Kept> newest(org.apache.hadoop.fs.Path parent) throws IOException {
+    Map<String, Kept> newest = new HashMap<>();
+    for (Kept file : kept(parent)) {
+      newest.merge(file.name, file, (one, other) -> one.compareTo(other) > 0 ? one : other);
     }
     return newest;
   }
 
-  private void deleteUpTo(org.apache.hadoop.fs.Path parent, String file, int last)
-      throws IOException {
+  private List<Kept> kept(org.apache.hadoop.fs.Path parent) throws IOException {
+    List<Kept> kept = new ArrayList<>();
     for (FileStatus status : files.listStatus(parent)) {
       Matcher name = NUMBERED.matcher(status.getPath().getName());
-      if (name.matches() && name.group(1).equals(file) && Integer.parseInt(name.group(2)) <= last) {
-        files.delete(status.getPath(), false);
+      if (status.isFile() && name.matches()) {
+        kept.add(
+            new Kept(
+                name.group(1),
+                Integer.parseInt(name.group(2)),
+                Integer.parseInt(name.group(3)),
+                status.getPath()));
       }
     }
-  }
-
-  private static org.apache.hadoop.fs.Path numbered(
-      org.apache.hadoop.fs.Path parent, String name, int number) {
-    return new org.apache.hadoop.fs.Path(parent, "%s.%08d".formatted(name, number));
+    return kept;
   }
 
   private FileException failed(String rule, IOException failure) {

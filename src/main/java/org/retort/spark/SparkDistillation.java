@@ -2,6 +2,7 @@ package org.retort.spark;
 
 import java.time.Duration;
 import java.util.List;
+import java.util.UUID;
 import java.util.function.Consumer;
 import org.apache.spark.SparkContext;
 import org.apache.spark.api.java.JavaPairRDD;
@@ -35,8 +36,8 @@ import scala.reflect.ClassTag$;
  * rows to its disk once. The order of the rows must be the same whenever Spark computes them, as it
  * is when they are read from files: otherwise a training that was interrupted is not resumed.
  *
- * <p>If a task fails, all do, and Spark starts the stage anew, up to {@code
- * spark.stage.maxConsecutiveAttempts} times. It goes on from the last checkpoint.
+ * <p>If one task fails, all of them end and Spark retries the stage, up to {@code
+ * spark.stage.maxConsecutiveAttempts} attempts in all. A retry resumes from the last checkpoint.
  *
  * <p>A rank computes with as many threads as its task has cores. On a cluster with {@code
  * spark.executor.cores}, each rank gets an executor of its own with all its cores; else it gets
@@ -122,10 +123,11 @@ public final class SparkDistillation {
   }
 
   /**
-   * Tells the driver of each epoch, which it logs anyway. Heartbeats of the executors bring it, so
-   * it may come {@code spark.executor.heartbeatInterval} late.
+   * Calls a receiver on the driver after each epoch; the driver logs epochs in any case. They
+   * arrive with the executors' heartbeats, so up to {@code spark.executor.heartbeatInterval} late,
+   * and the last ones of an executor that is lost may not arrive.
    *
-   * @param receiver called on a thread of Spark's
+   * @param receiver called on a thread of Spark or of {@link #train}; what it throws is logged
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */
@@ -143,7 +145,8 @@ public final class SparkDistillation {
    * @throws IllegalArgumentException if an argument is null
    * @throws IllegalStateException if executors are allocated dynamically, or there are fewer slots
    *     than ranks
-   * @throws RetortException if a rank has failed as often as Spark has started it
+   * @throws org.retort.FileException if the folder of checkpoints can't be made
+   * @throws RetortException if the training failed in every attempt that Spark allows
    */
   public byte[] train(Dataset<Row> rows, SparkJob<Row> job) {
     Arguments.notNull(rows, TRAIN, "rows");
@@ -164,8 +167,11 @@ public final class SparkDistillation {
   public <T> byte[] train(JavaRDD<T> rows, SparkJob<T> job) {
     Arguments.notNull(rows, TRAIN, "rows");
     Arguments.notNull(job, TRAIN, "job");
+    if (checkpoints != null) {
+      SharedFolder.make(checkpoints, context.hadoopConfiguration());
+    }
     Cluster cluster = new Cluster(context);
-    cluster.requireFixed();
+    cluster.requireStaticAllocation();
     try {
       cluster.requireSlots(ranks);
     } catch (InterruptedException stopped) {
@@ -201,21 +207,29 @@ public final class SparkDistillation {
     ClassTag<byte[]> type = ClassTag$.MODULE$.apply(byte[].class);
     RDD<byte[]> trained =
         cluster.withCores(shards.rdd().barrier().mapPartitions(task, false, type));
+    String tag = "retort-" + UUID.randomUUID();
+    context.addJobTag(tag);
     try {
       // Spark starts a barrier stage anew only if another stage follows.
       return trained.repartition(1, null).toJavaRDD().collect();
     } catch (Exception failure) {
+      context.cancelJobsWithTag(tag);
+      if (failure instanceof InterruptedException) {
+        Thread.currentThread().interrupt();
+      }
       throw new RetortException(
           TRAIN + ": all ranks must succeed (got " + reason(failure) + ")", failure);
+    } finally {
+      context.removeJobTag(tag);
     }
   }
 
   /** Returns what the first rank that failed has thrown, in one line. */
   private static String reason(Throwable failure) {
-    String message = String.valueOf(failure.getMessage());
+    String message = failure.getMessage() == null ? failure.toString() : failure.getMessage();
     return message
         .lines()
-        .filter(line -> line.matches("[\\w.$]+(Exception|Error): .*"))
+        .filter(line -> line.matches("[\\w.$]+(Exception|Error)(: .*)?"))
         .findFirst()
         .orElseGet(() -> message.lines().findFirst().orElse(""));
   }

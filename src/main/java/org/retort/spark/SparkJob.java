@@ -21,8 +21,11 @@ public interface SparkJob<T> extends Serializable {
 
   /**
    * Trains. All ranks make the same steps in the same order, see {@link
-   * org.retort.distributed.Ranks}. If it throws on one rank, all ranks end and Spark starts the
-   * stage anew, with the files that the last attempt has kept.
+   * org.retort.distributed.Ranks}. If it throws on one rank, all ranks end and Spark retries the
+   * stage, with the files that the last attempt has kept.
+   *
+   * <p>Trainers of {@link SparkRank#trainer} end when the task is killed. A loop of your own checks
+   * {@code TaskContext.get().isInterrupted()}, or it goes on after its job was cancelled.
    *
    * @param rank the rank on which it runs, with its ranks, data and folder
    * @return the student's state dict, as {@link org.retort.models.Network#saveStateDict} writes it;

@@ -7,7 +7,6 @@ import java.io.Serializable;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Iterator;
 import java.util.List;
 import java.util.Map;
@@ -25,7 +24,6 @@ import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Encoders;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
-import org.apache.spark.sql.api.java.UDF1;
 import org.apache.spark.sql.expressions.UserDefinedFunction;
 import org.apache.spark.sql.functions;
 import org.apache.spark.sql.types.DataTypes;
@@ -53,6 +51,8 @@ import scala.Tuple2;
 public final class SparkPrediction implements Serializable, AutoCloseable {
   private static final long serialVersionUID = 1L;
   private static final String NAME = "SparkPrediction";
+  private static final List<String> FILES =
+      List.of("model.json", "student.pt", "student.ts", "columns.csv");
 
   /** The column of the most probable class that {@link #transform} adds. */
   public static final String PREDICTION = "prediction";
@@ -82,9 +82,12 @@ public final class SparkPrediction implements Serializable, AutoCloseable {
     Arguments.notNull(folder, NAME + ".of", "folder");
     Predictor.load(folder).close(); // fails here, not on the executors
     Map<String, byte[]> files = new TreeMap<>();
-    try (Stream<Path> all = Files.list(folder)) {
-      for (Path file : (Iterable<Path>) all.filter(Files::isRegularFile)::iterator) {
-        files.put(file.getFileName().toString(), Files.readAllBytes(file));
+    try {
+      for (String name : FILES) {
+        Path file = folder.resolve(name);
+        if (Files.exists(file)) {
+          files.put(name, Files.readAllBytes(file));
+        }
       }
     } catch (IOException error) {
       throw new FileException(NAME + ".of: folder must be readable (got " + folder + ")", error);
@@ -98,7 +101,8 @@ public final class SparkPrediction implements Serializable, AutoCloseable {
    * @param rows the rows
    * @param images which column has the images
    * @return the rows with two more columns: {@link #PREDICTION}, an {@code int}, and {@link
-   *     #PROBABILITIES}, an {@code array<float>}. Computed when Spark needs it, as any table
+   *     #PROBABILITIES}, an {@code array<float>}. Computed when Spark needs it, as any table. A row
+   *     without an image fails it: filter them out before
    * @throws IllegalArgumentException if an argument is null, or the rows have such a column already
    */
   public Dataset<Row> transform(Dataset<Row> rows, ImageColumns images) {
@@ -107,7 +111,7 @@ public final class SparkPrediction implements Serializable, AutoCloseable {
     Arguments.notNull(images, function, "images");
     for (String added : List.of(PREDICTION, PROBABILITIES)) {
       Arguments.check(
-          !Arrays.asList(rows.columns()).contains(added),
+          Stream.of(rows.columns()).noneMatch(added::equalsIgnoreCase),
           "%s: rows must have no column %s (got one)",
           function,
           added);
@@ -177,31 +181,34 @@ public final class SparkPrediction implements Serializable, AutoCloseable {
    */
   public UserDefinedFunction function(ImageColumns images) {
     Arguments.notNull(images, NAME + ".function", "images");
-    UDF1<Object, Integer> predict = image -> image == null ? null : best(image, images);
-    return functions.udf(predict, DataTypes.IntegerType);
-  }
-
-  private int best(Object image, ImageColumns images) {
-    SampleReader<Object> reader = images.values();
-    Predictor predictor = LoadedModels.acquire(id, files.value());
-    try {
-      return PredictedRows.best(
-          new PredictedRows<>(predictor, reader, List.of(image).iterator(), 1).next()._2());
-    } finally {
-      LoadedModels.release(id);
-    }
+    return functions.udf(new ImageFunction(this, images.values()), DataTypes.IntegerType);
   }
 
   private <T> Iterator<Tuple2<T, float[]>> predicted(Iterator<T> rows, SampleReader<T> reader) {
-    TaskContext task = TaskContext.get();
-    Retort.threads(task.cpus());
-    Predictor predictor = LoadedModels.acquire(id, files.value());
-    TaskCompletionListener release = ended -> LoadedModels.release(id);
-    task.addTaskCompletionListener(release);
+    Predictor predictor = acquire();
+    TaskCompletionListener release = ended -> release();
+    TaskContext.get().addTaskCompletionListener(release);
     return new PredictedRows<>(predictor, reader, rows, PredictedRows.BATCH);
   }
 
-  /** Takes the model from the driver and the executors; what was predicted stays. */
+  /** Takes the model into use by this task, until it is released. */
+  Predictor acquire() {
+    TaskContext task = TaskContext.get();
+    if (task != null) {
+      Retort.threads(task.cpus());
+    }
+    return LoadedModels.acquire(id, files.value());
+  }
+
+  /** Ends a use of the model. */
+  void release() {
+    LoadedModels.release(id);
+  }
+
+  /**
+   * Takes the model from the driver, and from executors that have not loaded it. Those that have
+   * keep the last models until others take their place.
+   */
   @Override
   public void close() {
     files.destroy();

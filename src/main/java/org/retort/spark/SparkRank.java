@@ -1,12 +1,11 @@
 package org.retort.spark;
 
-import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayDeque;
 import java.util.Deque;
-import java.util.Optional;
+import java.util.HashSet;
+import java.util.Set;
 import org.apache.spark.BarrierTaskContext;
 import org.jspecify.annotations.Nullable;
 import org.retort.data.Batches;
@@ -29,8 +28,10 @@ public final class SparkRank {
   private final Dataset data;
   private final Path folder;
   private final ProgressAccumulator progress;
+  private final boolean keeps;
   private final @Nullable Uploads uploads; // of rank 0, if there is a shared folder
   private final Deque<AutoCloseable> used = new ArrayDeque<>();
+  private final Set<String> trainings = new HashSet<>();
 
   SparkRank(
       BarrierTaskContext task,
@@ -38,12 +39,14 @@ public final class SparkRank {
       Dataset data,
       Path folder,
       ProgressAccumulator progress,
+      boolean keeps,
       @Nullable Uploads uploads) {
     this.task = task;
     this.ranks = ranks;
     this.data = data;
     this.folder = folder;
     this.progress = progress;
+    this.keeps = keeps;
     this.uploads = uploads;
   }
 
@@ -97,16 +100,17 @@ public final class SparkRank {
   }
 
   /**
-   * Starts a training that keeps checkpoints, resumes from the last one, and reports its progress
-   * to the driver. With {@link SparkDistillation#checkpoints}, they are kept where a later attempt
-   * finds them.
+   * Starts a training that reports its progress to the driver and, with {@link
+   * SparkDistillation#checkpoints}, keeps checkpoints where a later attempt finds them, and resumes
+   * from the last one. If the task is killed, the training ends with an exception.
    *
    * @param name of this training, different from others of the same job; also that of its folder in
    *     {@link #folder}
    * @param step that trains, with these {@link #ranks}
    * @param batches of this rank, for example of {@link #batches}
    * @return a new builder, which needs its epochs
-   * @throws IllegalArgumentException if an argument is null or the name is not one of a file
+   * @throws IllegalArgumentException if an argument is null, or the name is not one of a file or
+   *     was given before
    */
   public Trainer.Builder trainer(String name, TrainingStep step, Batches batches) {
     Arguments.check(
@@ -114,73 +118,61 @@ public final class SparkRank {
         "%s.trainer: name must be of letters, digits, '.', '_' and '-' (got %s)",
         NAME,
         name);
+    Arguments.check(trainings.add(name), "%s.trainer: name must be new (got %s twice)", NAME, name);
     Path own = folder.resolve(name);
-    return Trainer.builder(step, batches)
-        .keep(own)
-        .resume()
-        .listener(new RankListener(name, task, own, ranks.isFirst() ? progress : null, uploads));
+    Trainer.Builder trainer =
+        Trainer.builder(step, batches)
+            .listener(
+                new RankListener(
+                    name, task, ranks, own, ranks.isFirst() ? progress : null, uploads));
+    return keeps ? trainer.keep(own).resume() : trainer;
   }
 
   /**
-   * Keeps a file where a later attempt finds it, in the same place of its {@link #folder}. Does
-   * nothing on other ranks than 0, or without {@link SparkDistillation#checkpoints}.
+   * Keeps a file where a later attempt finds it, in the same place of its {@link #folder}: soon,
+   * and before the job ends. Does nothing on other ranks than 0, or without {@link
+   * SparkDistillation#checkpoints}.
    *
    * @param file in {@link #folder}, which is replaced, not changed, if it is written again
-   * @throws IllegalArgumentException if it is not there
-   * @throws org.retort.FileException if one could not be kept
+   * @throws IllegalArgumentException if there is no such file
+   * @throws org.retort.FileException if an earlier one could not be kept
    */
   public void keep(Path file) {
+    Path normal = file == null ? null : file.normalize();
     Arguments.check(
-        file != null && file.startsWith(folder) && Files.exists(file),
+        normal != null && normal.startsWith(folder) && Files.isRegularFile(normal),
         "%s.keep: file must be one in %s (got %s)",
         NAME,
         folder,
         file);
     if (uploads != null) {
-      uploads.keepChanged(file);
+      uploads.keepChanged(normal);
     }
   }
 
   /**
-   * Gives the bytes of a file in {@link #folder} on rank 0 to all ranks, which all call this.
+   * Registers a resource, for example a network, that is closed when the task ends.
    *
-   * @param name relative to the folder
-   * @return the bytes; empty if rank 0 has no such file
-   * @throws org.retort.RankException if a rank is gone or has failed
-   */
-  public Optional<byte[]> read(String name) {
-    Path file = folder.resolve(Arguments.notNull(name, NAME + ".read", "name"));
-    if (!ranks.any(ranks.isFirst() && Files.exists(file))) {
-      return Optional.empty();
-    }
-    try {
-      byte[] own = ranks.isFirst() ? Files.readAllBytes(file) : new byte[0];
-      return Optional.of(ranks.bytesOfFirst(own));
-    } catch (IOException error) {
-      throw new UncheckedIOException(error);
-    }
-  }
-
-  /**
-   * Closes something at the end of the task, for example a network.
-   *
-   * @param resource what to close; the last one first
+   * @param resource what to close; the last one is closed first
    * @param <C> its type
    * @return the same
    * @throws IllegalArgumentException if it is null
    */
-  public <C extends AutoCloseable> C use(C resource) {
-    used.push(Arguments.notNull(resource, NAME + ".use", "resource"));
+  public <C extends AutoCloseable> C closeAtEnd(C resource) {
+    used.push(Arguments.notNull(resource, NAME + ".closeAtEnd", "resource"));
     return resource;
   }
 
-  /** Closes what was used. */
+  /** Closes what was registered. */
   void close() throws Exception {
     Exception failure = null;
     for (AutoCloseable resource : used) {
       try {
         resource.close();
       } catch (Exception error) {
+        if (failure != null) {
+          error.addSuppressed(failure);
+        }
         failure = error;
       }
     }

@@ -2,6 +2,7 @@ package org.retort.spark;
 
 import java.io.ByteArrayOutputStream;
 import java.io.Serializable;
+import org.retort.Retort;
 import org.retort.data.DatasetBatches;
 import org.retort.internal.Arguments;
 import org.retort.models.Network;
@@ -15,9 +16,9 @@ import org.retort.train.TrainingStepBuilder;
  * StepJob.of(
  *         images,
  *         rank -> {
- *           Network teacher = rank.use(ResNet.cifar(14, 10, 1));
+ *           Network teacher = rank.closeAtEnd(ResNet.cifar(14, 10, 1));
  *           teacher.loadStateDict(weights);
- *           Network student = rank.use(ResNet.cifar(8, 10, 1));
+ *           Network student = rank.closeAtEnd(ResNet.cifar(8, 10, 1));
  *           return TrainingStep.builder(student, teacher)
  *               .inputShape(1, 8, 8)
  *               .add(0.9, KdLoss.of(4));
@@ -32,7 +33,7 @@ import org.retort.train.TrainingStepBuilder;
  * @param maker makes the step on each rank
  * @param batch number of samples of a batch, of all ranks together
  * @param epochs number of epochs
- * @param seed of the order of the samples
+ * @param seed of the networks that the step is made of, and of the order of the samples
  * @param <T> the type of the rows
  */
 public record StepJob<T>(SampleReader<T> reader, StepMaker maker, int batch, int epochs, long seed)
@@ -47,7 +48,7 @@ public record StepJob<T>(SampleReader<T> reader, StepMaker maker, int batch, int
      * Makes the step. Weights of teachers must be the same on all ranks; the student becomes that
      * of rank 0.
      *
-     * @param rank the rank, which closes the networks, see {@link SparkRank#use}
+     * @param rank the rank, which closes the networks, see {@link SparkRank#closeAtEnd}
      * @return a builder, to which the job adds the ranks
      * @throws Exception whatever goes wrong
      */
@@ -107,7 +108,8 @@ public record StepJob<T>(SampleReader<T> reader, StepMaker maker, int batch, int
   }
 
   /**
-   * Changes the seed of the order of the samples; 0 by default.
+   * Changes the seed; 0 by default. Networks depend on it where each rank is a process of its own:
+   * ranks that are threads of one process share the generator of random numbers.
    *
    * @param seed any number
    * @return a changed copy
@@ -118,6 +120,7 @@ public record StepJob<T>(SampleReader<T> reader, StepMaker maker, int batch, int
 
   @Override
   public byte[] train(SparkRank rank) throws Exception {
+    Retort.manualSeed(seed);
     try (DatasetBatches batches = rank.batches().size(batch).seed(seed).build();
         TrainingStep step = maker.make(rank).ranks(rank.ranks()).build()) {
       rank.trainer("step", step, batches).epochs(epochs).build().run();

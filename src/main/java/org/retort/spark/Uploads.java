@@ -5,12 +5,15 @@ import java.io.InputStream;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileTime;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 
 /**
  * Keeps what a rank has written in a shared folder, by a thread of its own, so that a training does
@@ -18,46 +21,77 @@ import org.jspecify.annotations.Nullable;
  * state is.
  */
 final class Uploads implements AutoCloseable {
+  private static final Logger LOG = LoggerFactory.getLogger(SparkDistillation.class);
+
+  /** For which a file system that does not answer holds up the end of a task that has failed. */
+  private static final long PATIENCE_MILLIS = 10_000;
+
   private final Path root;
   private final SharedFolder shared;
-  private final Map<Path, FileTime> seen = new HashMap<>();
+  private final Map<Path, State> seen = new HashMap<>();
   private final Map<String, InputStream> waiting = new LinkedHashMap<>();
   private final Thread thread;
   private boolean busy;
   private boolean closed;
   private @Nullable RuntimeException failure;
 
-  /** Will keep files of a local folder. */
+  /**
+   * What distinguishes a file from the one that it has replaced.
+   *
+   * @param time when it was changed
+   * @param size in bytes
+   * @param key of the file system
+   */
+  private record State(FileTime time, long size, Object key) {
+    static State of(Path file) throws IOException {
+      BasicFileAttributes attributes = Files.readAttributes(file, BasicFileAttributes.class);
+      return new State(attributes.lastModifiedTime(), attributes.size(), attributes.fileKey());
+    }
+  }
+
+  /** Will keep files of a local folder, but for those that are there already. */
   Uploads(Path root, SharedFolder shared) {
     this.root = root;
     this.shared = shared;
+    changed(root).forEach(file -> {});
     thread = new Thread(this::run, "retort-uploads");
     thread.setDaemon(true);
     thread.start();
   }
 
-  /** Keeps the files of a folder that have changed since they were last looked at. */
-  void keepChanged(Path folder) {
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : (Iterable<Path>) files.filter(Files::isRegularFile)::iterator) {
-        FileTime time = Files.getLastModifiedTime(file);
-        if (!time.equals(seen.put(file, time))) {
-          keep(file);
-        }
-      }
+  /** Keeps the files of a folder, or a file, that have changed since they were last looked at. */
+  void keepChanged(Path fileOrFolder) {
+    changed(fileOrFolder).forEach(this::keep);
+  }
+
+  private Iterable<Path> changed(Path fileOrFolder) {
+    try (Stream<Path> files = Files.walk(fileOrFolder)) {
+      return files.filter(Files::isRegularFile).filter(this::hasChanged).toList();
+    } catch (IOException error) {
+      throw new UncheckedIOException(error);
+    }
+  }
+
+  private boolean hasChanged(Path file) {
+    try {
+      State state = State.of(file);
+      return !state.equals(seen.put(file, state));
     } catch (IOException error) {
       throw new UncheckedIOException(error);
     }
   }
 
   /** Keeps a file as it is now: one that replaces it later does not change what is read. */
-  private synchronized void keep(Path file) throws IOException {
+  private synchronized void keep(Path file) {
     rethrow();
-    InputStream older =
-        waiting.put(
-            root.relativize(file).toString().replace('\\', '/'), Files.newInputStream(file));
-    if (older != null) {
-      older.close();
+    try {
+      InputStream content = Files.newInputStream(file);
+      InputStream older = waiting.put(root.relativize(file).toString(), content);
+      if (older != null) {
+        older.close();
+      }
+    } catch (IOException error) {
+      throw new UncheckedIOException(error);
     }
     notifyAll();
   }
@@ -81,10 +115,10 @@ final class Uploads implements AutoCloseable {
       RuntimeException thrown = null;
       try (InputStream content = next.getValue()) {
         shared.keep(next.getKey(), content);
-      } catch (IOException error) {
-        thrown = new UncheckedIOException(error);
       } catch (RuntimeException error) {
         thrown = error;
+      } catch (Throwable error) { // a file system's classes may be missing
+        thrown = new IllegalStateException(error.toString(), error);
       }
       done(thrown);
     }
@@ -92,7 +126,9 @@ final class Uploads implements AutoCloseable {
 
   private synchronized void done(@Nullable RuntimeException thrown) {
     busy = false;
-    failure = failure == null ? thrown : failure;
+    if (failure == null) {
+      failure = thrown;
+    }
     notifyAll();
   }
 
@@ -100,8 +136,8 @@ final class Uploads implements AutoCloseable {
     while (waiting.isEmpty() && !closed) {
       try {
         wait();
-      } catch (InterruptedException error) {
-        return null;
+      } catch (InterruptedException closing) {
+        continue;
       }
     }
     if (waiting.isEmpty()) {
@@ -113,23 +149,44 @@ final class Uploads implements AutoCloseable {
     return first;
   }
 
-  /** Ends the thread, once it has kept what waits. */
+  /** Ends the thread once it has kept what waits, unless that takes too long or has failed. */
   @Override
   public void close() {
+    boolean interrupted = false;
+    try {
+      finish();
+    } catch (InterruptedException error) {
+      interrupted = true;
+    }
     synchronized (this) {
       closed = true;
+      waiting.values().forEach(Uploads::closeQuietly);
+      waiting.clear();
       notifyAll();
     }
-    boolean interrupted = false;
-    while (thread.isAlive()) {
-      try {
-        thread.join();
-      } catch (InterruptedException error) {
-        interrupted = true;
-      }
-    }
+    thread.interrupt(); // it may wait for the file system
     if (interrupted) {
       Thread.currentThread().interrupt();
+    }
+  }
+
+  private synchronized void finish() throws InterruptedException {
+    long end = System.currentTimeMillis() + PATIENCE_MILLIS;
+    long left = PATIENCE_MILLIS;
+    while (failure == null && (busy || !waiting.isEmpty()) && left > 0) {
+      wait(left);
+      left = end - System.currentTimeMillis();
+    }
+    if (busy || !waiting.isEmpty()) {
+      LOG.warn("files not kept: {}", waiting.isEmpty() ? "the last one" : waiting.keySet());
+    }
+  }
+
+  private static void closeQuietly(InputStream stream) {
+    try {
+      stream.close();
+    } catch (IOException error) {
+      LOG.debug("a file that was only read could not be closed", error);
     }
   }
 }

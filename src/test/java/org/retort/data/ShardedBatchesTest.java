@@ -146,6 +146,17 @@ final class ShardedBatchesTest {
   }
 
   @Test
+  void shard_withoutLabeledImagesOfItsOwn_hasTheOthers() {
+    List<DatasetBatches> shards = shards(4, builder -> builder.size(8).labeled(LABELED, 2));
+    for (DatasetBatches shard : shards) {
+      shard.startEpoch(0);
+      for (int step = 0; step < shard.stepsPerEpoch(); step++) {
+        assertThat(shard.next().size()).isPositive();
+      }
+    }
+  }
+
+  @Test
   void shard_withTooFewImages_isRefused() {
     assertIllegal(
         () -> shards(4, builder -> builder.size(3)),

@@ -138,9 +138,7 @@ final class RanksTest {
           RetortException.class,
           "RanksListener.join: listener must not have joined before (got one that has)");
     }
-    assertIllegal(
-        () -> Ranks.listen(options.withRank(1)),
-        "Ranks.listen: rank must be between 0 and 0 (got 1)");
+    assertIllegal(() -> Ranks.listen(options.withRank(1)), "Ranks.listen: rank must be 0 (got 1)");
     assertIllegal(
         () -> Ranks.listen(RanksOptions.of()), "Ranks.listen: address must be given (got none)");
     RanksListener closed = Ranks.listen(options);
@@ -220,7 +218,7 @@ final class RanksTest {
     for (int port : new int[] {0, 65_536}) {
       assertIllegal(
           () -> options.withPort(port),
-          "RanksOptions: port must be between 1 and 65535 (got " + port + ")");
+          "RanksOptions: port must be between 0 and 65535 (got " + port + ")");
     }
     assertIllegal(
         () -> options.withOwnAddress(""),

@@ -52,7 +52,7 @@ final class SparkExample {
                 StepJob.of(
                         images,
                         rank ->
-                            TrainingStep.builder(rank.use(ResNet.cifar(14, 10, 1)))
+                            TrainingStep.builder(rank.closeAtEnd(ResNet.cifar(14, 10, 1)))
                                 .inputShape(1, 8, 8))
                     .withBatch(64)
                     .withEpochs(epochs));
@@ -64,9 +64,10 @@ final class SparkExample {
                 StepJob.of(
                         images,
                         rank -> {
-                          Network trained = rank.use(ResNet.cifar(14, 10, 1));
+                          Network trained = rank.closeAtEnd(ResNet.cifar(14, 10, 1));
                           trained.loadStateDict(teacher);
-                          return TrainingStep.builder(rank.use(ResNet.cifar(8, 10, 1)), trained)
+                          return TrainingStep.builder(
+                                  rank.closeAtEnd(ResNet.cifar(8, 10, 1)), trained)
                               .inputShape(1, 8, 8)
                               .add(0.9, KdLoss.of(4));
                         })

@@ -4,7 +4,9 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CopyOnWriteArrayList;
+import org.apache.spark.TaskContext;
 import org.apache.spark.sql.Row;
+import org.retort.Retort;
 import org.retort.data.Batches;
 import org.retort.data.DatasetBatches;
 import org.retort.distributed.Ranks;
@@ -23,11 +25,12 @@ import org.retort.train.TrainingStep;
  * @param run distinguishes what {@link #STARTS} holds
  * @param teacher its state dict
  * @param student its state dict
- * @param fault what happens to rank 1 before the checkpoint after the eighth step of the first
+ * @param fault what happens to a rank before the checkpoint after the eighth step of the first
  *     attempt
+ * @param faulty the rank
  * @param epochs how long it trains
  */
-record DigitsJob(String run, byte[] teacher, byte[] student, Fault fault, int epochs)
+record DigitsJob(String run, byte[] teacher, byte[] student, Fault fault, int faulty, int epochs)
     implements SparkJob<Row> {
   static final int BATCH = 21; // of different sizes on two ranks
   static final int EPOCHS = 3;
@@ -52,6 +55,10 @@ record DigitsJob(String run, byte[] teacher, byte[] student, Fault fault, int ep
 
   @Override
   public byte[] train(SparkRank rank) throws Exception {
+    int cores = TaskContext.get().cpus();
+    if (Retort.threads() != cores) {
+      throw new AssertionError(Retort.threads() + " threads for " + cores + " cores");
+    }
     try (Network teacherNetwork = network(14, teacher);
         Network studentNetwork = network(8, student);
         DatasetBatches batches = rank.batches().size(BATCH).seed(3).build();
@@ -108,7 +115,7 @@ record DigitsJob(String run, byte[] teacher, byte[] student, Fault fault, int ep
 
     @Override
     public void onStep(long step, StepResult result) {
-      if (step == FAULTY_STEP && rank.attempt() == 0 && rank.ranks().rank() == 1) {
+      if (step == FAULTY_STEP && rank.attempt() == 0 && rank.ranks().rank() == faulty) {
         if (fault == Fault.EXCEPTION) {
           throw new IllegalStateException("planted");
         } else if (fault == Fault.KILL) {

@@ -51,7 +51,8 @@ final class ImageColumnsTest {
         () -> read("ab"),
         "ImageColumns: column image must be bytes or an array of numbers (got String)");
     assertIllegal(
-        () -> read(new byte[3]), "ImageColumns: column image must have [1, 1, 2] values (got 3)");
+        () -> read(new byte[3]),
+        "ImageColumns: column image must have 2 values, [1, 1, 2] (got 3)");
     assertIllegal(
         () -> read(numbers(1.0, null)),
         "ImageColumns: column image must have arrays of numbers (got one with null)");

@@ -96,8 +96,8 @@ final class ShardFileTest {
 
   @Test
   void labels_asText_comeBack() {
-    Labels labels = new Labels(new int[] {-1, 0, 999, 7}, 1L << 40);
-    Labels read = Labels.of(labels.text());
+    ShardSummary labels = new ShardSummary(new int[] {-1, 0, 999, 7}, 1L << 40);
+    ShardSummary read = ShardSummary.of(labels.text());
     assertThat(read.labels()).isEqualTo(labels.labels());
     assertThat(read.checksum()).isEqualTo(labels.checksum());
   }

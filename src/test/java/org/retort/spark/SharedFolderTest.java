@@ -34,7 +34,7 @@ final class SharedFolderTest {
     try (Stream<Path> files = Files.list(folder.resolve("shared").resolve(inner))) {
       return files
           .map(file -> file.getFileName().toString())
-          .filter(name -> !name.endsWith(".crc"))
+          .filter(name -> !name.endsWith(".crc") && !name.startsWith(".writer"))
           .sorted()
           .toList();
     }
@@ -47,8 +47,8 @@ final class SharedFolderTest {
       shared.keep("student/last.pt", stream("state " + i));
       shared.keep("teacher.pt", stream("teacher " + i));
     }
-    assertThat(names("student")).containsExactly("last.pt.00000003");
-    assertThat(names("")).containsExactly("student", "teacher.pt.00000003");
+    assertThat(names("student")).containsExactly("last.pt.0001-00000003");
+    assertThat(names("")).containsExactly("student", "teacher.pt.0001-00000003");
     Path local = Files.createDirectory(folder.resolve("local"));
     open().copyTo(local);
     assertThat(local.resolve("student/last.pt")).hasContent("state 3");
@@ -60,12 +60,12 @@ final class SharedFolderTest {
     open().keep("last.pt", stream("old"));
     Path shared = folder.resolve("shared");
     Files.writeString(shared.resolve(".1234.unfinished"), "ha");
-    Files.writeString(shared.resolve("last.pt.00000002"), "new"); // the old one not deleted yet
+    Files.writeString(shared.resolve("last.pt.0001-00000002"), "new"); // the old one is left
     Path local = Files.createDirectory(folder.resolve("local"));
     open().copyTo(local);
     assertThat(local.resolve("last.pt")).hasContent("new");
     open().keep("last.pt", stream("newest"));
-    assertThat(names("")).contains("last.pt.00000003").doesNotContain("last.pt.00000001");
+    assertThat(names("")).contains("last.pt.0003-00000001").noneMatch(n -> n.contains(".0001-"));
   }
 
   @Test
@@ -83,7 +83,25 @@ final class SharedFolderTest {
         .isInstanceOf(FileException.class)
         .hasMessageStartingWith("SparkDistillation.checkpoints: folder must be writable (got file:")
         .hasMessageEndingWith("shared: gone)");
-    assertThat(names("")).containsExactly("last.pt.00000001");
+    assertThat(names("")).containsExactly("last.pt.0001-00000001");
+  }
+
+  @Test
+  void keep_byAWriterThatWasGivenUp_doesNotHideItsSuccessor() throws IOException {
+    SharedFolder old = open();
+    old.keep("last.pt", stream("old"));
+    SharedFolder successor = open();
+    Path local = Files.createDirectory(folder.resolve("local"));
+    successor.copyTo(local);
+    assertThat(local.resolve("last.pt")).hasContent("old");
+    successor.keep("last.pt", stream("of the successor"));
+    for (int i = 0; i < 3; i++) {
+      old.keep("last.pt", stream("late"));
+    }
+    open().copyTo(local);
+    assertThat(local.resolve("last.pt")).hasContent("of the successor");
+    successor.keep("last.pt", stream("newest"));
+    assertThat(names("")).containsExactly("last.pt.0002-00000002");
   }
 
   @Test
@@ -115,19 +133,34 @@ final class SharedFolderTest {
     Path read = Files.createDirectory(folder.resolve("read"));
     open().copyTo(read);
     assertThat(read.resolve("student/last.pt")).hasContent("state 4");
-    assertThat(names("student")).hasSize(1).first().asString().isLessThan("last.pt.00000005");
+    assertThat(names("student")).hasSize(1).first().asString().matches("last.pt.0001-0000000[1-4]");
   }
 
   @Test
   void uploads_thatFail_tellSo() throws Exception {
     Path local = Files.createDirectory(folder.resolve("local"));
-    Files.writeString(local.resolve("a"), "a");
     SharedFolder shared = open();
-    Files.delete(folder.resolve("shared"));
-    Files.createFile(folder.resolve("shared"));
+    Files.createFile(folder.resolve("shared/inner")); // where a folder is to be
     try (Uploads uploads = new Uploads(local, shared)) {
+      Files.createDirectory(local.resolve("inner"));
+      Files.writeString(local.resolve("inner/a"), "a");
       uploads.keepChanged(local);
       assertThatThrownBy(uploads::await).isInstanceOf(FileException.class);
+      Files.writeString(local.resolve("b"), "b");
+      assertThatThrownBy(() -> uploads.keepChanged(local)).isInstanceOf(FileException.class);
     }
+  }
+
+  @Test
+  void uploads_filesThatAreThereAlready_areNotKeptAgain() throws Exception {
+    open().keep("last.pt", stream("old"));
+    Path local = Files.createDirectory(folder.resolve("local"));
+    SharedFolder shared = open();
+    shared.copyTo(local);
+    try (Uploads uploads = new Uploads(local, shared)) {
+      uploads.keepChanged(local);
+      uploads.await();
+    }
+    assertThat(names("")).containsExactly("last.pt.0001-00000001");
   }
 }

@@ -4,14 +4,18 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CopyOnWriteArrayList;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
+import org.apache.spark.api.java.JavaRDD;
+import org.apache.spark.api.java.JavaSparkContext;
 import org.apache.spark.sql.Dataset;
 import org.apache.spark.sql.Row;
 import org.apache.spark.sql.RowFactory;
@@ -30,8 +34,10 @@ import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
 import org.retort.data.Subset;
 import org.retort.models.Network;
+import org.retort.models.Networks;
 import org.retort.models.ResNet;
 import org.retort.train.Evaluation;
+import org.retort.train.TrainingStep;
 
 /** Ranks are threads of this process. */
 @Tag("spark")
@@ -88,7 +94,7 @@ final class SparkDistillationTest {
   }
 
   private static DigitsJob job(String run, DigitsJob.Fault fault) {
-    return new DigitsJob(run, teacher, student, fault, DigitsJob.EPOCHS);
+    return new DigitsJob(run, teacher, student, fault, 1, DigitsJob.EPOCHS);
   }
 
   private SparkDistillation distillation(int ranks) {
@@ -105,13 +111,13 @@ final class SparkDistillationTest {
             .onEpoch(epochs::add)
             .train(
                 SparkSessions.rows(spark, data),
-                new DigitsJob("two", teacher, student, DigitsJob.Fault.NONE, few));
+                new DigitsJob("two", teacher, student, DigitsJob.Fault.NONE, 1, few));
     List<DatasetBatches> shards = new ArrayList<>();
     for (int rank = 0; rank < 2; rank++) {
       shards.add(DatasetBatches.builder(data).size(DigitsJob.BATCH).seed(3).shard(rank, 2).build());
     }
     byte[] alone =
-        new DigitsJob("alone", teacher, student, DigitsJob.Fault.NONE, few)
+        new DigitsJob("alone", teacher, student, DigitsJob.Fault.NONE, 1, few)
             .trainAlone(JoinedBatches.of(shards, DigitsJob.BATCH, data.shape()));
     shards.forEach(DatasetBatches::close);
     assertThat(largestDifference(trained, alone)).isLessThan(1e-3);
@@ -157,8 +163,8 @@ final class SparkDistillationTest {
       assertThat(files.map(file -> file.getFileName().toString()))
           .filteredOn(name -> !name.endsWith(".crc"))
           .satisfiesExactlyInAnyOrder(
-              name -> assertThat(name).matches("last\\.checkpoint\\.\\d{8}"),
-              name -> assertThat(name).matches("last\\.pt\\.\\d{8}"));
+              name -> assertThat(name).matches("last\\.checkpoint\\.0002-\\d{8}"),
+              name -> assertThat(name).matches("last\\.pt\\.0002-\\d{8}"));
     }
     // A later application goes on from there, with nothing left to do.
     byte[] again =
@@ -192,7 +198,7 @@ final class SparkDistillationTest {
         .contains("teacher 0", "kd-stage0 0");
     epochs.clear();
     assertThat(distillation.train(rows, job)).isEqualTo(trained);
-    assertThat(epochs).isEmpty();
+    assertThat(epochs).as("both trainings had ended").isEmpty();
     try (Network network = ResNet.cifar(8, 10, 1);
         DatasetBatches batches = DatasetBatches.inOrder(DATA, 64)) {
       network.loadStateDict(trained);
@@ -223,7 +229,7 @@ final class SparkDistillationTest {
           StringBuilder read = new StringBuilder();
           org.retort.data.Dataset data = rank.data();
           for (int i = 0; i < data.size(); i++) {
-            java.nio.FloatBuffer values = java.nio.FloatBuffer.allocate(12);
+            FloatBuffer values = FloatBuffer.allocate(12);
             if (i % 2 == rank.ranks().rank()) {
               data.read(i, values);
             }
@@ -249,11 +255,134 @@ final class SparkDistillationTest {
   }
 
   @Test
+  void train_rowsOfAnyType_areReadByAReader() {
+    List<String> texts = IntStream.range(0, 40).mapToObj(i -> i % 4 + ";" + i / 40.0).toList();
+    JavaRDD<String> any =
+        JavaSparkContext.fromSparkContext(spark.sparkContext()).parallelize(texts, 3);
+    byte[] mlp =
+        distillation(2)
+            .train(
+                any,
+                StepJob.of(
+                        new TextReader(2, 4),
+                        rank ->
+                            TrainingStep.builder(rank.closeAtEnd(Networks.createFor("mlp_8", 4, 2)))
+                                .inputShape(2))
+                    .withBatch(10));
+    assertThat(mlp).isNotEmpty();
+    assertRefused(
+        any, new TextReader(3, 4), "SampleReader.read: values must be 3 of each row (got 2)");
+    assertRefused(
+        any, new TextReader(1, 4), "SampleReader.read: values must be 1 of each row (got more)");
+    assertRefused(
+        any,
+        new TextReader(2, 3),
+        "SampleReader.label: class must be between 0 and 2, or UNLABELED (got 3)");
+    assertRefused(
+        any, new TextReader(2, 0), "SampleReader.classes: number must be at least 1 (got 0)");
+    assertRefused(any, new TextReader(0, 4), "SampleReader.inputShape: shape must be [channels");
+  }
+
+  private void assertRefused(JavaRDD<String> rows, TextReader reader, String message) {
+    assertThatThrownBy(() -> distillation(1).train(rows, SparkJob.of(reader, rank -> new byte[0])))
+        .isInstanceOf(RetortException.class)
+        .hasMessageContaining(message);
+  }
+
+  /**
+   * Reads "label;number" as a label and two values.
+   *
+   * @param features what it says that it reads
+   * @param classes how many it says that there are
+   */
+  private record TextReader(int features, int classes) implements SampleReader<String> {
+    @Override
+    public long[] inputShape() {
+      return new long[] {features};
+    }
+
+    @Override
+    public void read(String row, FloatBuffer values) {
+      float value = Float.parseFloat(row.split(";")[1]);
+      values.put(value).put(1 - value);
+    }
+
+    @Override
+    public int label(String row) {
+      return Integer.parseInt(row.split(";")[0]);
+    }
+  }
+
+  @Test
+  void train_rowsThatChange_areRefused() {
+    JavaRDD<Integer> changing =
+        JavaSparkContext.fromSparkContext(spark.sparkContext())
+            .parallelize(List.of(1, 2, 3, 4, 5, 6, 7, 8), 2)
+            .mapPartitions(
+                partition -> {
+                  // Fewer when they are counted than when they are dealt.
+                  List<Integer> all = new ArrayList<>();
+                  partition.forEachRemaining(all::add);
+                  return COMPUTED.incrementAndGet() == 1
+                      ? all.subList(1, all.size()).iterator()
+                      : all.iterator();
+                });
+    SampleReader<Integer> reader = new NumberReader();
+    assertThatThrownBy(() -> distillation(1).train(changing, SparkJob.of(reader, r -> new byte[0])))
+        .hasMessageContaining(
+            "SparkDistillation.train: rows must be the same whenever Spark computes them (got row ");
+  }
+
+  private static final AtomicInteger COMPUTED = new AtomicInteger();
+
+  /** Reads a number as a feature. */
+  private record NumberReader() implements SampleReader<Integer> {
+    @Override
+    public long[] inputShape() {
+      return new long[] {1};
+    }
+
+    @Override
+    public int classes() {
+      return 1;
+    }
+
+    @Override
+    public void read(Integer row, FloatBuffer values) {
+      values.put(row);
+    }
+
+    @Override
+    public int label(Integer row) {
+      return 0;
+    }
+  }
+
+  @Test
+  void trainer_ofAJob_isCheckedAndEndsWithTheTask() {
+    assertThatThrownBy(
+            () ->
+                distillation(1)
+                    .train(
+                        rows,
+                        SparkJob.of(
+                            DigitsJob.IMAGES,
+                            rank -> {
+                              rank.keep(rank.folder().resolve("../rows"));
+                              return new byte[0];
+                            })))
+        .hasMessageContaining("SparkRank.keep: file must be one in ");
+    assertThatThrownBy(
+            () -> distillation(1).train(rows, SparkJob.of(DigitsJob.IMAGES, rank -> null)))
+        .hasMessageContaining("SparkJob.train: state dict must be returned (got null)");
+  }
+
+  @Test
   void train_tooFewSlots_failsAtOnce() {
     assertThatThrownBy(() -> distillation(3).train(rows, job("none", DigitsJob.Fault.NONE)))
         .isInstanceOf(IllegalStateException.class)
         .hasMessage(
-            "SparkDistillation.train: cluster must have a slot for each of 3 ranks (got 2)");
+            "SparkDistillation.train: cluster must have at least 3 slots, one for each rank (got 2)");
   }
 
   @Test
@@ -263,8 +392,8 @@ final class SparkDistillationTest {
         .isInstanceOf(RetortException.class)
         .hasMessage(
             "SparkDistillation.train: all ranks must succeed (got"
-                + " java.lang.IllegalArgumentException: ImageColumns: column image must have [3, 8,"
-                + " 8] values (got 64))");
+                + " java.lang.IllegalArgumentException: ImageColumns: column image must have 192"
+                + " values, [3, 8, 8] (got 64))");
     ImageColumns few = ImageColumns.of("image", 1, 8, 8).withLabel("label", 3);
     assertThatThrownBy(() -> distillation(2).train(rows, SparkJob.of(few, rank -> new byte[0])))
         .hasMessageContaining("ImageColumns: column label must have classes from 0 to 2, or null");
@@ -285,7 +414,7 @@ final class SparkDistillationTest {
             });
     canceller.start();
     DigitsJob endless =
-        new DigitsJob("cancelled", teacher, student, DigitsJob.Fault.NONE, 1_000_000);
+        new DigitsJob("cancelled", teacher, student, DigitsJob.Fault.NONE, 1, 1_000_000);
     assertThatThrownBy(() -> distillation(2).train(rows, endless))
         .isInstanceOf(RetortException.class)
         .hasMessageContaining("cancelled");

@@ -157,7 +157,8 @@ final class SparkPredictionTest {
       wrong.add(RowFactory.create((Object) new byte[63]));
       Dataset<Row> small = spark.createDataFrame(wrong, StructType.fromDDL("image binary"));
       assertThatThrownBy(() -> prediction.transform(small, IMAGES).collectAsList())
-          .hasMessageContaining("ImageColumns: column image must have [1, 8, 8] values (got 63)");
+          .hasMessageContaining(
+              "ImageColumns: column image must have 64 values, [1, 8, 8] (got 63)");
     }
   }
 }

@@ -28,13 +28,14 @@ final class SparkSessions {
   }
 
   /**
-   * Executors are processes of one core each, without an installation of Spark: the environment
+   * Executors are processes of two cores each, without an installation of Spark: the environment
    * names a folder that has an empty one of jars, and they take the class path of the tests.
    */
   static SparkConf cluster(int executors) throws IOException {
     Files.createDirectories(Path.of(System.getenv("SPARK_HOME"), "jars"));
     return conf()
-        .setMaster("local-cluster[" + executors + ",1,1024]")
+        .setMaster("local-cluster[" + executors + ",2,1024]")
+        .set("spark.executor.cores", "2")
         .set("spark.executor.extraClassPath", System.getProperty("java.class.path"))
         .set(
             "spark.executor.extraJavaOptions",

@@ -16,7 +16,7 @@ import java.util.zip.InflaterInputStream;
  * @param labels of its samples
  * @param checksum of labels and values
  */
-record Labels(int[] labels, long checksum) {
+record ShardSummary(int[] labels, long checksum) {
   /** Returns it as a text. */
   String text() {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
@@ -32,7 +32,7 @@ record Labels(int[] labels, long checksum) {
     return Base64.getEncoder().encodeToString(bytes.toByteArray());
   }
 
-  static Labels of(String text) {
+  static ShardSummary of(String text) {
     byte[] bytes = Base64.getDecoder().decode(text);
     try (DataInputStream in =
         new DataInputStream(new InflaterInputStream(new ByteArrayInputStream(bytes)))) {
@@ -41,7 +41,7 @@ record Labels(int[] labels, long checksum) {
       for (int i = 0; i < labels.length; i++) {
         labels[i] = in.readInt();
       }
-      return new Labels(labels, checksum);
+      return new ShardSummary(labels, checksum);
     } catch (IOException error) {
       throw new UncheckedIOException(error);
     }
