@@ -215,7 +215,7 @@ final class RanksTest {
     assertIllegal(
         () -> options.withAddress(" "),
         "RanksOptions: address must be given for several ranks (got none)");
-    for (int port : new int[] {0, 65_536}) {
+    for (int port : new int[] {-1, 65_536}) {
       assertIllegal(
           () -> options.withPort(port),
           "RanksOptions: port must be between 0 and 65535 (got " + port + ")");
