@@ -66,6 +66,11 @@ public final class Retort {
    * org.retort.openblas.threads}, read when Retort is loaded, holds it to another number between 1
    * and 4096, or leaves OpenBLAS as it is if it is 0.
    *
+   * <p>Idle threads of OpenMP spin for a short time only, which matters on a busy machine: Retort
+   * sets {@code GOMP_SPINCOUNT=10000} before it loads LibTorch, unless the environment has that
+   * variable or {@code OMP_WAIT_POLICY}. The system property {@code org.retort.openmp.spins} sets
+   * another number, or leaves OpenMP as it is if it is 0.
+   *
    * @param threads between 1 and 4096
    * @throws IllegalArgumentException if it is not
    */

@@ -41,9 +41,6 @@ final class Launcher {
   /** How long ranks that are told to end have to do so. */
   private static final long END_MILLIS = 10_000;
 
-  /** As little as bin/retort lets threads spin, which take the processors of other ranks. */
-  private static final String SPINS = "10000";
-
   private static final int SHOWN_LINES = 10;
   private static final int SHOWN_BYTES = 8_192;
 
@@ -152,7 +149,6 @@ final class Launcher {
             "MASTER_PORT", Integer.toString(meeting)));
     int processors = Runtime.getRuntime().availableProcessors();
     environment.putIfAbsent("OMP_NUM_THREADS", Integer.toString(Math.max(1, processors / size)));
-    environment.putIfAbsent("GOMP_SPINCOUNT", SPINS);
     if (rank == 0) {
       builder.redirectError(Redirect.INHERIT);
     } else {

@@ -9,6 +9,7 @@ import org.bytedeco.javacpp.BytePointer;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.openblas.global.openblas;
 import org.bytedeco.pytorch.global.torch;
+import org.retort.bindings.global.environment;
 import org.retort.bindings.global.retort;
 
 /**
@@ -20,6 +21,11 @@ public final class NativeLibrary {
   private static final String EXTENSION = "org.bytedeco.javacpp.platform.extension";
   private static final String GPU = "-gpu";
   private static final String OPENBLAS_THREADS = "org.retort.openblas.threads";
+  private static final String OPENMP_SPINS = "org.retort.openmp.spins";
+  private static final int DEFAULT_SPINS = 10_000;
+
+  /** Who sets one of these has decided for how long OpenMP's idle threads spin. */
+  private static final List<String> SPIN_VARIABLES = List.of("GOMP_SPINCOUNT", "OMP_WAIT_POLICY");
 
   /** What the system's loader says of a file on a file system that is mounted noexec. */
   private static final String NOT_EXECUTABLE = "failed to map segment from shared object";
@@ -53,9 +59,11 @@ public final class NativeLibrary {
   private static UnsatisfiedLinkError tryToLoad() {
     try {
       checkPlatform();
-      int openblasThreads = openblasThreads();
+      int openblasThreads = number(OPENBLAS_THREADS, 1, 4096);
+      int openmpSpins = number(OPENMP_SPINS, DEFAULT_SPINS, 1_000_000_000);
       NativeVersions.checkJars();
       ForeignLibraries.check();
+      limitSpinning(openmpSpins);
       Loader.load(torch.class);
       checkLibTorch();
       Loader.load(retort.class);
@@ -76,13 +84,20 @@ public final class NativeLibrary {
     }
   }
 
-  private static int openblasThreads() {
-    String value = System.getProperty(OPENBLAS_THREADS, "1");
-    if (!value.matches("\\d{1,4}") || Integer.parseInt(value) > 4096) {
+  private static int number(String property, int otherwise, int largest) {
+    String value = System.getProperty(property, Integer.toString(otherwise));
+    if (!value.matches("\\d{1,10}") || Long.parseLong(value) > largest) {
       throw new Obstacle(
-          OPENBLAS_THREADS + " must be a number between 0 and 4096 (got " + value + ")");
+          property + " must be a number between 0 and " + largest + " (got " + value + ")");
     }
     return Integer.parseInt(value);
+  }
+
+  /** OpenMP reads it once, when LibTorch loads it. */
+  private static void limitSpinning(int spins) {
+    if (spins > 0 && SPIN_VARIABLES.stream().allMatch(name -> System.getenv(name) == null)) {
+      environment.set_variable_unless_set(SPIN_VARIABLES.get(0), Integer.toString(spins));
+    }
   }
 
   private static void checkLibTorch() {

@@ -34,6 +34,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.Retort;
+import org.retort.bindings.global.environment;
 import org.retort.bindings.global.retort;
 import org.retort.models.Mlp;
 import org.retort.models.MobileNetV2;
@@ -308,6 +309,37 @@ final class NativeLibraryTest {
                   + ")");
     } finally {
       System.clearProperty("org.retort.openblas.threads");
+    }
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    ", '', '', 10000",
+    "500, '', '', 500",
+    "0, '', '', unset",
+    ", 77, '', 77",
+    ", '', passive, unset"
+  })
+  void load_idleThreadsOfOpenmp_spinForAShortTimeUnlessToldOtherwise(
+      String property, String spins, String policy, String expected) throws Exception {
+    List<String> options =
+        property == null ? List.of() : List.of("-Dorg.retort.openmp.spins=" + property);
+    Map<String, String> environment = Map.of("GOMP_SPINCOUNT", spins, "OMP_WAIT_POLICY", policy);
+    try (ChildJvm child = ChildJvm.start(folder, environment, options, OpenmpSpins.class)) {
+      assertThat(child.await()).as(child.output()).isZero();
+      assertThat(Files.readString(folder.resolve("stdout"))).isEqualTo(expected + "\n");
+    }
+  }
+
+  /** Prints what OpenMP has read. */
+  static final class OpenmpSpins {
+    private OpenmpSpins() {}
+
+    /** Takes nothing. */
+    public static void main(String[] args) {
+      Retort.version();
+      String value = environment.variable("GOMP_SPINCOUNT");
+      System.out.println(value == null ? "unset" : value);
     }
   }
 

@@ -22,7 +22,10 @@ class NativesJarIT {
     try (JarFile jar = new JarFile(file.toFile())) {
       Stream<String> names = jar.stream().map(ZipEntry::getName);
       assertThat(names.filter(name -> name.matches(".*\\.so[.\\d]*")))
-          .containsExactlyInAnyOrder(folder + "libjniretort.so", folder + "libretort.so.0.1");
+          .containsExactlyInAnyOrder(
+              folder + "libjnienvironment.so",
+              folder + "libjniretort.so",
+              folder + "libretort.so.0.1");
       // the library itself and no link to it
       assertThat(jar.getEntry(folder + "libretort.so.0.1").getSize()).isGreaterThan(1 << 20);
     }

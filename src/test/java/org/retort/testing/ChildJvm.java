@@ -52,7 +52,7 @@ public final class ChildJvm implements AutoCloseable {
     return start(jdk, folder, Map.of(), options, program, arguments);
   }
 
-  /** Starts a program with variables of the environment, too. */
+  /** Starts a program with variables of the environment, too; without those that are empty. */
   public static ChildJvm start(
       Path folder,
       Map<String, String> environment,
@@ -90,7 +90,14 @@ public final class ChildJvm implements AutoCloseable {
     Path out = folder.resolve("stdout");
     Path err = folder.resolve("stderr");
     ProcessBuilder builder = new ProcessBuilder(command);
-    builder.environment().putAll(environment);
+    environment.forEach(
+        (name, value) -> {
+          if (value.isEmpty()) {
+            builder.environment().remove(name);
+          } else {
+            builder.environment().put(name, value);
+          }
+        });
     Process process =
         builder
             .directory(folder.toFile())
