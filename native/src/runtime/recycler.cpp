@@ -126,4 +126,9 @@ at::Tensor recycled_like(const at::Tensor& like, at::ScalarType dtype) {
       like.sizes(), like.strides(), &recycler(), c10::DispatchKeySet(c10::DispatchKey::CPU), dtype));
 }
 
+at::Tensor recycled(at::IntArrayRef sizes, at::ScalarType dtype, at::MemoryFormat format) {
+  return at::Tensor(
+      at::detail::empty_generic(sizes, &recycler(), c10::DispatchKeySet(c10::DispatchKey::CPU), dtype, format));
+}
+
 }  // namespace retort

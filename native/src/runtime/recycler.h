@@ -21,4 +21,7 @@ constexpr size_t kIdleBytes = size_t{256} << 20;
 at::Tensor recycled_like(const at::Tensor& like);
 at::Tensor recycled_like(const at::Tensor& like, at::ScalarType dtype);
 
+/// A tensor of the CPU, not initialised, in recycled memory.
+at::Tensor recycled(at::IntArrayRef sizes, at::ScalarType dtype, at::MemoryFormat format);
+
 }  // namespace retort

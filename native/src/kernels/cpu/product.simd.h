@@ -50,26 +50,34 @@ struct Result {
   Result from(int64_t i, int64_t j) const { return {values + i * stride + j, stride, alpha, add}; }
 };
 
-template <int rows, typename T>
-void multiply_tile(Strided<const T> a, const T* panel, int64_t depth, int64_t columns, const Result<T>& result) {
+/// Some columns of the second factor, as vectors: vector v of term k is at values + k * stride + v * vector_stride.
+template <typename T>
+struct Panel {
+  const T* values;
+  int64_t stride;
+  int64_t vector_stride;
+};
+
+template <int rows, int vectors, typename T>
+void multiply_tile(Strided<const T> a, const Panel<T>& panel, int64_t depth, int64_t columns, const Result<T>& result) {
   constexpr int lanes = kLanes<T>;
-  Vector<T> sums[rows][kTileVectors] = {};
+  Vector<T> sums[rows][vectors] = {};
   for (int64_t k = 0; k < depth; ++k) {
-    Vector<T> terms[kTileVectors];
+    Vector<T> terms[vectors];
 #pragma GCC unroll 4
-    for (int v = 0; v < kTileVectors; ++v) terms[v] = load(panel + k * kTileColumns<T> + v * lanes);
+    for (int v = 0; v < vectors; ++v) terms[v] = load(panel.values + k * panel.stride + v * panel.vector_stride);
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
       const T factor = *a.at(i, k);
 #pragma GCC unroll 4
-      for (int v = 0; v < kTileVectors; ++v) sums[i][v] += factor * terms[v];
+      for (int v = 0; v < vectors; ++v) sums[i][v] += factor * terms[v];
     }
   }
-  if (columns == kTileColumns<T>) {
+  if (columns == vectors * lanes) {
 #pragma GCC unroll 16
     for (int i = 0; i < rows; ++i) {
 #pragma GCC unroll 4
-      for (int v = 0; v < kTileVectors; ++v) {
+      for (int v = 0; v < vectors; ++v) {
         T* to = result.values + i * result.stride + v * lanes;
         store<T>(to, result.add ? load(to) + result.alpha * sums[i][v] : result.alpha * sums[i][v]);
       }
@@ -77,22 +85,22 @@ void multiply_tile(Strided<const T> a, const T* panel, int64_t depth, int64_t co
     return;
   }
   for (int i = 0; i < rows; ++i) {
-    T row[kTileColumns<T>];
-    for (int v = 0; v < kTileVectors; ++v) store<T>(row + v * lanes, sums[i][v]);
+    T row[vectors * lanes];
+    for (int v = 0; v < vectors; ++v) store<T>(row + v * lanes, sums[i][v]);
     T* to = result.values + i * result.stride;
     for (int64_t j = 0; j < columns; ++j) to[j] = result.add ? to[j] + result.alpha * row[j] : result.alpha * row[j];
   }
 }
 
 /// A tile of fewer rows, at most `most`.
-template <int most, typename T>
+template <int most, int vectors, typename T>
 void multiply_rest(
-    int64_t rows, Strided<const T> a, const T* panel, int64_t depth, int64_t columns, const Result<T>& result) {
+    int64_t rows, Strided<const T> a, const Panel<T>& panel, int64_t depth, int64_t columns, const Result<T>& result) {
   if constexpr (most > 0) {
     if (rows == most) {
-      multiply_tile<most>(a, panel, depth, columns, result);
+      multiply_tile<most, vectors>(a, panel, depth, columns, result);
     } else {
-      multiply_rest<most - 1>(rows, a, panel, depth, columns, result);
+      multiply_rest<most - 1, vectors>(rows, a, panel, depth, columns, result);
     }
   }
 }
@@ -137,12 +145,13 @@ enum class Part {
 template <typename T>
 void multiply(
     const Extent& extent, Strided<const T> a, Strided<const T> b, const Result<T>& result, Part part = Part::kAll) {
-  alignas(64) T panel[kDepth * kTileColumns<T>];
+  alignas(64) T packed[kDepth * kTileColumns<T>];
+  const Panel<T> panel = {packed, kTileColumns<T>, kLanes<T>};
   for (int64_t k = 0; k < extent.depth; k += kDepth) {
     const int64_t depth = math::smaller(kDepth, extent.depth - k);
     for (int64_t j = 0; j < extent.columns; j += kTileColumns<T>) {
       const int64_t columns = math::smaller(kTileColumns<T>, extent.columns - j);
-      pack(b.from(k, j), depth, columns, panel);
+      pack(b.from(k, j), depth, columns, packed);
       const auto tile = [&](int64_t i) {
         Result<T> there = result.from(i, j);
         there.add = result.add || k > 0;
@@ -150,9 +159,9 @@ void multiply(
       };
       int64_t i = part == Part::kLower ? j / kTileRows * kTileRows : 0;
       for (; i + kTileRows <= extent.rows; i += kTileRows) {
-        multiply_tile<kTileRows>(a.from(i, k), panel, depth, columns, tile(i));
+        multiply_tile<kTileRows, kTileVectors>(a.from(i, k), panel, depth, columns, tile(i));
       }
-      multiply_rest<kTileRows - 1>(extent.rows - i, a.from(i, k), panel, depth, columns, tile(i));
+      multiply_rest<kTileRows - 1, kTileVectors>(extent.rows - i, a.from(i, k), panel, depth, columns, tile(i));
     }
   }
 }

@@ -1,0 +1,179 @@
+// Convolutions with 3 x 3 weights by Winograd's F(4 x 4, 3 x 3) and by ATen's, which are oneDNN's, in turn:
+// `retort_convolution_benchmark [--threads=N] [--rounds=N] [--format=last|contiguous] [NETWORK | N,C,K,H[,W]]...`
+// prints how long ATen's takes at least, and how many times as fast Retort's is, by the minima and, in brackets, by the
+// median of the rounds' ratios, for each pass; `frozen` is the forward pass with packed weights.
+#include <ATen/Functions.h>
+#include <ATen/Parallel.h>
+#include <ATen/core/dispatch/Dispatcher.h>
+#include <retort/runtime.h>
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <functional>
+#include <iostream>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr auto kLast = at::MemoryFormat::ChannelsLast;
+
+struct Shape {
+  int64_t batch;
+  int64_t channels;
+  int64_t filters;
+  int64_t height;
+  int64_t width;
+};
+
+const std::map<std::string, std::vector<Shape>> kNetworks = {
+    {"resnet8x4",
+     {{64, 32, 32, 32, 32}, {64, 32, 64, 32, 32}, {64, 64, 64, 32, 32}, {64, 128, 128, 16, 16}, {64, 256, 256, 8, 8}}},
+    {"resnet20", {{64, 16, 16, 32, 32}, {64, 32, 32, 16, 16}, {64, 64, 64, 8, 8}}},
+    {"resnet18", {{16, 64, 64, 56, 56}, {16, 128, 128, 28, 28}, {16, 256, 256, 14, 14}, {16, 512, 512, 7, 7}}},
+    {"single",
+     {{1, 64, 64, 56, 56},
+      {1, 128, 128, 28, 28},
+      {1, 256, 256, 14, 14},
+      {1, 512, 512, 7, 7},
+      {1, 64, 64, 32, 32},
+      {1, 128, 128, 16, 16},
+      {1, 256, 256, 8, 8},
+      {1, 16, 16, 32, 32},
+      {1, 32, 32, 16, 16},
+      {1, 64, 64, 8, 8}}},
+};
+
+template <typename Signature>
+c10::TypedOperatorHandle<Signature> operator_of(const char* name) {
+  return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
+}
+
+at::Tensor pack(const at::Tensor& weight, bool of_gradient) {
+  static const auto op = operator_of<at::Tensor(const at::Tensor&, bool)>("retort::_winograd_pack");
+  return op.call(weight, of_gradient);
+}
+
+at::Tensor apply(const at::Tensor& input, const at::Tensor& packed) {
+  using Optional = const std::optional<at::Tensor>&;
+  static const auto op =
+      operator_of<at::Tensor(const at::Tensor&, const at::Tensor&, Optional, Optional, Optional, bool)>(
+          "retort::_winograd_apply");
+  return op.call(input.contiguous(kLast), packed, {}, {}, {}, false);
+}
+
+at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight) {
+  static const auto op = operator_of<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&)>(
+      "retort::_winograd_weight_gradient");
+  return op.call(gradient.contiguous(kLast), input.contiguous(kLast), weight);
+}
+
+double milliseconds(const std::function<void()>& run) {
+  const auto start = std::chrono::steady_clock::now();
+  run();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// ATen's minimum, and how many times as fast the other ways are.
+void race(const char* pass, int64_t rounds, const std::vector<std::function<void()>>& ways) {
+  constexpr int64_t warm_up = 2;
+  std::vector<std::vector<double>> times(ways.size());
+  std::vector<std::vector<double>> ratios(ways.size());
+  for (int64_t round = -warm_up; round < rounds; ++round) {
+    std::vector<double> now;
+    for (const auto& way : ways) now.push_back(milliseconds(way));
+    for (size_t i = 0; i < ways.size() && round >= 0; ++i) {
+      times[i].push_back(now[i]);
+      ratios[i].push_back(now[0] / now[i]);
+    }
+  }
+  const auto least = [&](size_t i) { return *std::min_element(times[i].begin(), times[i].end()); };
+  std::printf("  %s %8.3f ms", pass, least(0));
+  for (size_t i = 1; i < ways.size(); ++i) {
+    std::nth_element(ratios[i].begin(), ratios[i].begin() + rounds / 2, ratios[i].end());
+    std::printf(" %5.2f (%.2f)", least(0) / least(i), ratios[i][static_cast<size_t>(rounds / 2)]);
+  }
+}
+
+void measure(const Shape& shape, at::MemoryFormat format, int64_t rounds) {
+  const at::Tensor input = at::randn({shape.batch, shape.channels, shape.height, shape.width}).contiguous(format);
+  const at::Tensor gradient = at::randn({shape.batch, shape.filters, shape.height, shape.width}).contiguous(format);
+  const at::Tensor weight = at::randn({shape.filters, shape.channels, 3, 3}).contiguous(format);
+  const at::Tensor packed = pack(weight, false);
+  const auto aten_backward = [&](std::array<bool, 3> wanted) {
+    at::convolution_backward(gradient, input, weight, c10::nullopt, {1, 1}, {1, 1}, {1, 1}, false, {0, 0}, 1, wanted);
+  };
+  std::printf(
+      "%3ld x %3ld -> %3ld x %3ld x %3ld", shape.batch, shape.channels, shape.filters, shape.height, shape.width);
+  race(
+      "forward, frozen", rounds,
+      {[&] { at::conv2d(input, weight, {}, 1, 1); }, [&] { apply(input, pack(weight, false)).contiguous(format); },
+       [&] { apply(input, packed).contiguous(format); }});
+  race(
+      "to data", rounds,
+      {[&] {
+         aten_backward({true, false, false});
+       },
+       [&] { apply(gradient, pack(weight, true)).contiguous(format); }});
+  race(
+      "to weights", rounds,
+      {[&] {
+         aten_backward({false, true, false});
+       },
+       [&] { weight_gradient(gradient, input, weight); }});
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int64_t threads = 2;
+  int64_t rounds = 20;
+  at::MemoryFormat format = kLast;
+  std::vector<std::string> names;
+  for (int i = 1; i < argc; ++i) {
+    const std::string argument = argv[i];
+    const auto value = [&](const std::string& option) {
+      return argument.rfind(option, 0) == 0 ? std::optional(argument.substr(option.size())) : std::nullopt;
+    };
+    if (const auto number = value("--threads=")) {
+      threads = std::stoll(*number);
+    } else if (const auto count = value("--rounds=")) {
+      rounds = std::stoll(*count);
+    } else if (const auto name = value("--format=")) {
+      format = *name == "last" ? kLast : at::MemoryFormat::Contiguous;
+    } else {
+      names.push_back(argument);
+    }
+  }
+  if (names.empty()) {
+    for (const auto& [name, shapes] : kNetworks) names.push_back(name);
+  }
+  const c10::InferenceMode mode;
+  retort::set_threads(threads);
+  retort::manual_seed(1);
+  std::printf("%s, %ld threads\n", retort::cpu_kernels().c_str(), threads);
+  for (const std::string& name : names) {
+    if (const auto found = kNetworks.find(name); found != kNetworks.end()) {
+      std::printf("%s\n", name.c_str());
+      for (const Shape& shape : found->second) measure(shape, format, rounds);
+      continue;
+    }
+    Shape shape{};
+    const int read = std::sscanf(
+        name.c_str(), "%ld,%ld,%ld,%ld,%ld", &shape.batch, &shape.channels, &shape.filters, &shape.height,
+        &shape.width);
+    if (read < 4) {
+      std::cerr << "retort_convolution_benchmark: a shape must be N,C,K,H or N,C,K,H,W (got " << name << ")\n";
+      return 2;
+    }
+    if (read == 4) shape.width = shape.height;
+    measure(shape, format, rounds);
+  }
+  return 0;
+}
