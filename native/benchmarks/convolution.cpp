@@ -1,15 +1,17 @@
 // Convolutions with 3 x 3 weights by Winograd's F(4 x 4, 3 x 3) and by ATen's, which are oneDNN's, in turn:
-// `retort_convolution_benchmark [--threads=N] [--rounds=N] [--format=last|contiguous] [NETWORK | N,C,K,H[,W]]...`
+// `retort_convolution_benchmark [--threads=N] [--rounds=N] [--format=last|contiguous] [--clock=wall|cpu]
+// [--pass=PART_OF_NAME] [NETWORK | N,C,K,H[,W]]...`
 // prints how long ATen's takes at least, and how many times as fast Retort's is, by the minima and, in brackets, by the
-// median of the rounds' ratios, for each pass; `frozen` is the forward pass with packed weights.
+// median of the rounds' ratios, for each pass; `frozen` is the forward pass with packed weights. On a busy machine the
+// CPU's time of all threads says more than the wall's; OMP_WAIT_POLICY=passive keeps them from spinning.
 #include <ATen/Functions.h>
 #include <ATen/Parallel.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <retort/runtime.h>
+#include <time.h>
 
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <cstdio>
 #include <functional>
 #include <iostream>
@@ -72,14 +74,26 @@ at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, 
   return op.call(gradient.contiguous(kLast), input.contiguous(kLast), weight);
 }
 
-double milliseconds(const std::function<void()>& run) {
-  const auto start = std::chrono::steady_clock::now();
-  run();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+clockid_t clock_id = CLOCK_MONOTONIC;
+
+double now_in_milliseconds() {
+  timespec now{};
+  clock_gettime(clock_id, &now);
+  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
 }
 
+double milliseconds(const std::function<void()>& run) {
+  const double start = now_in_milliseconds();
+  run();
+  return now_in_milliseconds() - start;
+}
+
+/// Part of the names of the passes that are measured.
+std::string wanted_passes;
+
 /// ATen's minimum, and how many times as fast the other ways are.
-void race(const char* pass, int64_t rounds, const std::vector<std::function<void()>>& ways) {
+void race(const std::string& pass, int64_t rounds, const std::vector<std::function<void()>>& ways) {
+  if (pass.find(wanted_passes) == std::string::npos) return;
   constexpr int64_t warm_up = 2;
   std::vector<std::vector<double>> times(ways.size());
   std::vector<std::vector<double>> ratios(ways.size());
@@ -92,7 +106,7 @@ void race(const char* pass, int64_t rounds, const std::vector<std::function<void
     }
   }
   const auto least = [&](size_t i) { return *std::min_element(times[i].begin(), times[i].end()); };
-  std::printf("  %s %8.3f ms", pass, least(0));
+  std::printf("  %s %8.3f ms", pass.c_str(), least(0));
   for (size_t i = 1; i < ways.size(); ++i) {
     std::nth_element(ratios[i].begin(), ratios[i].begin() + rounds / 2, ratios[i].end());
     std::printf(" %5.2f (%.2f)", least(0) / least(i), ratios[i][static_cast<size_t>(rounds / 2)]);
@@ -147,6 +161,10 @@ int main(int argc, char** argv) {
       rounds = std::stoll(*count);
     } else if (const auto name = value("--format=")) {
       format = *name == "last" ? kLast : at::MemoryFormat::Contiguous;
+    } else if (const auto pass = value("--pass=")) {
+      wanted_passes = *pass;
+    } else if (const auto clock = value("--clock=")) {
+      clock_id = *clock == "cpu" ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC;
     } else {
       names.push_back(argument);
     }

@@ -74,12 +74,23 @@ void multiply_tile(Strided<const T> a, const Panel<T>& panel, int64_t depth, int
     }
   }
   if (columns == vectors * lanes) {
+    T* const values = result.values;
+    const int64_t stride = result.stride;
+    const T alpha = result.alpha;
+    if (result.add) {
 #pragma GCC unroll 16
-    for (int i = 0; i < rows; ++i) {
+      for (int i = 0; i < rows; ++i) {
 #pragma GCC unroll 4
-      for (int v = 0; v < vectors; ++v) {
-        T* to = result.values + i * result.stride + v * lanes;
-        store<T>(to, result.add ? load(to) + result.alpha * sums[i][v] : result.alpha * sums[i][v]);
+        for (int v = 0; v < vectors; ++v) {
+          T* to = values + i * stride + v * lanes;
+          store<T>(to, load(to) + alpha * sums[i][v]);
+        }
+      }
+    } else {
+#pragma GCC unroll 16
+      for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v) store<T>(values + i * stride + v * lanes, alpha * sums[i][v]);
       }
     }
     return;

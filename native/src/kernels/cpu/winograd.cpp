@@ -54,13 +54,12 @@ void convolve(const Convolution& all, Range tiles, Range filters, Scratch& scrat
   const TransformedTiles inputs = take_tiles(scratch, most, input_stride);
   const TransformedTiles products = take_tiles(scratch, most, product_stride);
   const float* zeros = take_zeros(scratch, channels);
-  const int64_t panels = quotient_up(all.outputs.channels, kWinogradPanel);
   for (int64_t i = 0; i < blocks; ++i) {
     const Range part = part_of(count, i, blocks);
     const Range block = {tiles.begin + part.begin, tiles.begin + part.end};
     kernels.transform_input(all.inputs, all.input, block, {0, channels}, zeros, inputs);
     kernels.multiply(
-        inputs, block.end - block.begin, all.packed, channels, panels, {filters.begin, filters.begin + product_stride},
+        inputs, block.end - block.begin, all.packed, channels, {filters.begin, filters.begin + product_stride},
         products);
     kernels.transform_products(products, all.outputs, block, filters, all.epilogue, all.output);
   }

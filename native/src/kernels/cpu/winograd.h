@@ -12,8 +12,6 @@
 
 namespace retort::kernels {
 
-/// Transformed tiles of a block stay in the second-level cache while they are multiplied.
-constexpr int64_t kBlockBytes = int64_t{768} << 10;
 /// Multiplications that are worth a second thread.
 constexpr int64_t kWorkOfThread = int64_t{1} << 19;
 /// Rows of matrices are that much longer, since sizes that are powers of two meet in the caches.
@@ -39,11 +37,10 @@ inline Range channels_of(int64_t channels, int64_t i, int64_t parts) {
   return {pairs.begin * pair, std::min(channels, pairs.end * pair)};
 }
 
-/// Tiles of a block, if each takes that many numbers for each point.
+/// The most tiles of a block, if each takes that many numbers for each point. More than fit the second-level cache
+/// where the weights, which are read for each block, don't fit it either.
 inline int64_t tiles_of_block(int64_t numbers) {
-  constexpr int64_t rows = 8;
-  const int64_t tiles = kBlockBytes / (kWinogradPoints * static_cast<int64_t>(sizeof(float)) * numbers);
-  return std::clamp<int64_t>(tiles / rows * rows, 2 * rows, 8 * rows);
+  return numbers < 768 ? 24 : 48;
 }
 
 /// How many threads will share that many multiplications.

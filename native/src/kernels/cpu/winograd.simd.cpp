@@ -9,15 +9,27 @@
 namespace retort::kernels::RETORT_ISA {
 namespace {
 
-/// The product of some rows and one panel of columns. The rows are spread evenly over as few tiles as possible.
+/// Rows, spread evenly over as few tiles as possible: some tiles have `rows`, those after them one less.
+struct RowTiles {
+  explicit RowTiles(int64_t all) : count((all + kTileRows - 1) / kTileRows), rows((all + count - 1) / count) {
+    larger = all - count * (rows - 1);
+  }
+
+  int64_t count;
+  int64_t rows;
+  int64_t larger;
+};
+
+/// The product of some rows and one panel of columns.
 template <int vectors>
 void multiply_panel(
-    int64_t rows, Strided<const float> a, const Panel<float>& panel, int64_t depth, const Result<float>& result) {
-  int64_t i = 0;
-  for (int64_t left = (rows + kTileRows - 1) / kTileRows; left > 0; --left) {
-    const int64_t count = (rows - i + left - 1) / left;
-    multiply_rest<kTileRows, vectors>(count, a.from(i, 0), panel, depth, vectors * kLanes<float>, result.from(i, 0));
-    i += count;
+    const RowTiles& tiles, Strided<const float> a, const Panel<float>& panel, int64_t depth,
+    const Result<float>& result) {
+  int64_t row = 0;
+  for (int64_t i = 0; i < tiles.count; ++i) {
+    const int64_t rows = i < tiles.larger ? tiles.rows : tiles.rows - 1;
+    multiply_rest<kTileRows, vectors>(rows, a.from(row, 0), panel, depth, vectors * kLanes<float>, result.from(row, 0));
+    row += rows;
   }
 }
 
@@ -25,7 +37,7 @@ void multiply_panel(
 /// too few rows to make up for it.
 template <typename PanelAt>
 void multiply_columns(
-    int64_t rows, Strided<const float> a, Range columns, int64_t depth, const Result<float>& result,
+    const RowTiles& rows, Strided<const float> a, Range columns, int64_t depth, const Result<float>& result,
     const PanelAt& panel) {
   constexpr int64_t lanes = kLanes<float>;
   int64_t j = columns.begin;
@@ -38,18 +50,20 @@ void multiply_columns(
 }
 
 void multiply(
-    const TransformedTiles& inputs, int64_t rows, const float* packed, int64_t depth, int64_t panels, Range columns,
+    const TransformedTiles& inputs, int64_t rows, const float* packed, int64_t depth, Range columns,
     const TransformedTiles& products) {
   constexpr int64_t lanes = kLanes<float>;
+  const RowTiles row_tiles(rows);
   constexpr bool is_in_one_panel = kTileVectors * lanes <= kWinogradPanel;
+  const int64_t panel_stride = kWinogradPoints * depth * kWinogradPanel;
   for (int64_t point = 0; point < kWinogradPoints; ++point) {
-    const float* weights = packed + point * panels * depth * kWinogradPanel;
+    const float* weights = packed + point * depth * kWinogradPanel;
     const auto panel = [&](int64_t column) {
-      const float* first = weights + column / kWinogradPanel * depth * kWinogradPanel + column % kWinogradPanel;
-      return Panel<float>{first, kWinogradPanel, is_in_one_panel ? lanes : depth * kWinogradPanel};
+      const float* first = weights + column / kWinogradPanel * panel_stride + column % kWinogradPanel;
+      return Panel<float>{first, kWinogradPanel, is_in_one_panel ? lanes : panel_stride};
     };
     multiply_columns(
-        rows, {inputs.values + point * inputs.point_stride, inputs.row_stride, 1}, columns, depth,
+        row_tiles, {inputs.values + point * inputs.point_stride, inputs.row_stride, 1}, columns, depth,
         {products.values + point * products.point_stride, products.row_stride, 1, false}, panel);
   }
 }
@@ -58,11 +72,12 @@ void sum_products(
     const TransformedTiles& gradients, int64_t filters, const TransformedTiles& inputs, Range channels, int64_t rows,
     const WinogradSums& sums, bool add) {
   constexpr int64_t lanes = kLanes<float>;
+  const RowTiles row_tiles(filters);
   for (int64_t point = 0; point < kWinogradPoints; ++point) {
     const float* of_inputs = inputs.values + point * inputs.point_stride - channels.begin;
     const auto panel = [&](int64_t column) { return Panel<float>{of_inputs + column, inputs.row_stride, lanes}; };
     multiply_columns(
-        filters, {gradients.values + point * gradients.point_stride, 1, gradients.row_stride}, channels, rows,
+        row_tiles, {gradients.values + point * gradients.point_stride, 1, gradients.row_stride}, channels, rows,
         {sums.values + point * sums.point_stride + channels.begin, sums.row_stride, 1, add}, panel);
   }
 }

@@ -66,7 +66,7 @@ struct WinogradSums {
 };
 
 struct WinogradKernels {
-  /// Packs one panel of weights: [36 points][panels][depth][16 columns]. Columns are filters and the depth channels;
+  /// Packs one panel of weights: [panels][36 points][depth][16 columns]. Columns are filters and the depth channels;
   /// the other way around, with weights turned by 180 degrees, if they are for the gradient of the input.
   void (*pack_weights)(
       const ConvolutionWeights& weights, const float* values, bool of_gradient, int64_t panel, float* packed);
@@ -80,7 +80,7 @@ struct WinogradKernels {
       const TransformedTiles& to);
   /// Multiplies rows by those columns of packed weights, which begin and end between panels.
   void (*multiply)(
-      const TransformedTiles& inputs, int64_t rows, const float* packed, int64_t depth, int64_t panels, Range columns,
+      const TransformedTiles& inputs, int64_t rows, const float* packed, int64_t depth, Range columns,
       const TransformedTiles& products);
   /// Transforms products back, and writes the positions that are inside of the maps.
   void (*transform_products)(

@@ -23,13 +23,14 @@ at::Tensor pack(const at::Tensor& weight, bool of_gradient) {
   at::Tensor packed = recycled({columns, depth, numbers}, at::kFloat, at::MemoryFormat::Contiguous);
   const auto* values = weight.const_data_ptr<float>();
   auto* to = packed.mutable_data_ptr<float>();
-  const int64_t work = kWinogradPoints * kWinogradPanel * depth;
-  const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE / work);
-  parallel_for(0, quotient_up(columns, kWinogradPanel), grain, [&](int64_t begin, int64_t end) {
-    for (int64_t panel = begin; panel < end; ++panel) {
-      winograd_kernels().pack_weights(weights, values, of_gradient, panel, to);
-    }
-  });
+  // Smaller parts take less time than to wake a thread.
+  constexpr int64_t fewest_rows = 2048;
+  parallel_for(
+      0, quotient_up(columns, kWinogradPanel), quotient_up(fewest_rows, depth), [&](int64_t begin, int64_t end) {
+        for (int64_t panel = begin; panel < end; ++panel) {
+          winograd_kernels().pack_weights(weights, values, of_gradient, panel, to);
+        }
+      });
   return packed;
 }
 
@@ -39,14 +40,14 @@ constexpr int64_t kMostParts = 16;
 
 /// Into how many parts the sum over tiles is divided, whatever the number of threads: few where each takes much memory.
 int64_t parts_of_sum(int64_t tiles, int64_t sums) {
-  constexpr int64_t fewest_tiles = 64;
+  constexpr int64_t fewest_tiles = 512;
   return std::clamp<int64_t>(std::min(kSumNumbers / sums, tiles / fewest_tiles), 1, kMostParts);
 }
 
 /// Tiles that are summed in registers before a sum goes on in memory: more where that is a larger part of the time. By
 /// the whole matrices' size, on which the order of sums may depend.
 int64_t tiles_of_sum(int64_t size) {
-  return size > 20000 ? 256 : 48;
+  return size <= 8192 ? 48 : size <= 32768 ? 96 : 192;
 }
 
 struct WeightGradient {
