@@ -55,17 +55,24 @@ c10::TypedOperatorHandle<Signature> operator_of(const char* name) {
   return c10::Dispatcher::singleton().findSchemaOrThrow(name, "").typed<Signature>();
 }
 
-at::Tensor pack(const at::Tensor& weight, bool of_gradient) {
-  static const auto op = operator_of<at::Tensor(const at::Tensor&, bool)>("retort::_winograd_pack");
-  return op.call(weight, of_gradient);
+using Optional = const std::optional<at::Tensor>&;
+
+at::Tensor pack(const at::Tensor& weight) {
+  static const auto op = operator_of<at::Tensor(const at::Tensor&)>("retort::_conv3x3_pack");
+  return op.call(weight);
 }
 
-at::Tensor apply(const at::Tensor& input, const at::Tensor& packed) {
-  using Optional = const std::optional<at::Tensor>&;
+at::Tensor frozen(const at::Tensor& input, const at::Tensor& packed) {
   static const auto op =
       operator_of<at::Tensor(const at::Tensor&, const at::Tensor&, Optional, Optional, Optional, bool)>(
-          "retort::_winograd_apply");
-  return op.call(input.contiguous(kLast), packed, {}, {}, {}, false);
+          "retort::_conv3x3_frozen");
+  return op.call(input, packed, {}, {}, {}, false);
+}
+
+at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, bool of_gradient) {
+  static const auto op =
+      operator_of<at::Tensor(const at::Tensor&, const at::Tensor&, Optional, bool)>("retort::_winograd_convolve");
+  return op.call(input.contiguous(kLast), weight, {}, of_gradient);
 }
 
 at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight) {
@@ -117,7 +124,7 @@ void measure(const Shape& shape, at::MemoryFormat format, int64_t rounds) {
   const at::Tensor input = at::randn({shape.batch, shape.channels, shape.height, shape.width}).contiguous(format);
   const at::Tensor gradient = at::randn({shape.batch, shape.filters, shape.height, shape.width}).contiguous(format);
   const at::Tensor weight = at::randn({shape.filters, shape.channels, 3, 3}).contiguous(format);
-  const at::Tensor packed = pack(weight, false);
+  const at::Tensor packed = pack(weight);
   const auto aten_backward = [&](std::array<bool, 3> wanted) {
     at::convolution_backward(gradient, input, weight, c10::nullopt, {1, 1}, {1, 1}, {1, 1}, false, {0, 0}, 1, wanted);
   };
@@ -125,14 +132,14 @@ void measure(const Shape& shape, at::MemoryFormat format, int64_t rounds) {
       "%3ld x %3ld -> %3ld x %3ld x %3ld", shape.batch, shape.channels, shape.filters, shape.height, shape.width);
   race(
       "forward, frozen", rounds,
-      {[&] { at::conv2d(input, weight, {}, 1, 1); }, [&] { apply(input, pack(weight, false)).contiguous(format); },
-       [&] { apply(input, packed).contiguous(format); }});
+      {[&] { at::conv2d(input, weight, {}, 1, 1); }, [&] { convolve(input, weight, false).contiguous(format); },
+       [&] { frozen(input, packed).contiguous(format); }});
   race(
       "to data", rounds,
       {[&] {
          aten_backward({true, false, false});
        },
-       [&] { apply(gradient, pack(weight, true)).contiguous(format); }});
+       [&] { convolve(gradient, weight, true).contiguous(format); }});
   race(
       "to weights", rounds,
       {[&] {

@@ -70,26 +70,19 @@ at::Tensor dense_weight(const at::Tensor& weight) {
   return weight.is_contiguous(kLast) ? weight : weight.contiguous();
 }
 
-at::Tensor pack(const at::Tensor& weight, bool of_gradient) {
-  static const auto op = find_operator<at::Tensor(const at::Tensor&, bool)>("retort::_winograd_pack");
-  return op.call(weight, of_gradient);
-}
-
-/// The convolution of channels-last maps.
+/// The convolution of channels-last maps, or, of a gradient, its transpose.
 at::Tensor winograd(
-    const at::Tensor& input, const at::Tensor& packed, const std::optional<at::Tensor>& bias = std::nullopt) {
-  using Apply = at::Tensor(
-      const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, const std::optional<at::Tensor>&,
-      const std::optional<at::Tensor>&, bool);
-  static const auto op = find_operator<Apply>("retort::_winograd_apply");
-  return op.call(input, packed, std::nullopt, bias, std::nullopt, false);
+    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias, bool of_gradient) {
+  using Convolve = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, bool);
+  static const auto op = find_operator<Convolve>("retort::_winograd_convolve");
+  return op.call(input, weight, bias, of_gradient);
 }
 
 at::Tensor forward(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
   const at::MemoryFormat format = input.suggest_memory_format();
   if (!winograd_is_faster(shape_of(input, weight))) return aten_conv2d(input, weight, bias).contiguous(format);
   const std::optional<at::Tensor> shift = is_given(bias) ? bias->contiguous() : bias;
-  return winograd(input.contiguous(kLast), pack(dense_weight(weight), false), shift).contiguous(format);
+  return winograd(input.contiguous(kLast), dense_weight(weight), shift, false).contiguous(format);
 }
 
 std::vector<at::Tensor> aten_backward(
@@ -111,7 +104,7 @@ std::vector<at::Tensor> winograd_backward(
   const at::Tensor weights = dense_weight(weight);
   std::vector<at::Tensor> results(3);
   if (wanted[0]) {
-    results[0] = winograd(gradient_last, pack(weights, true)).contiguous(input.suggest_memory_format());
+    results[0] = winograd(gradient_last, weights, std::nullopt, true).contiguous(input.suggest_memory_format());
   }
   if (wanted[1]) {
     results[1] = weight_gradient.call(gradient_last, input.contiguous(kLast), weights)
@@ -170,6 +163,7 @@ TORCH_LIBRARY_FRAGMENT(retort, m) {
   m.def(
       "_winograd_apply(Tensor input, Tensor packed, Tensor? scale, Tensor? shift, Tensor? residual, bool relu) "
       "-> Tensor");
+  m.def("_winograd_convolve(Tensor input, Tensor weight, Tensor? shift, bool of_gradient) -> Tensor");
   m.def("_winograd_weight_gradient(Tensor gradient, Tensor input, Tensor weight) -> Tensor");
   m.def("_sum_positions(Tensor maps) -> Tensor");
 }

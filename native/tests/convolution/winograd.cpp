@@ -13,13 +13,11 @@ namespace {
 
 constexpr auto kLast = at::MemoryFormat::ChannelsLast;
 
-at::Tensor apply(const at::Tensor& input, const at::Tensor& weight, bool of_gradient) {
-  static const auto pack = find_operator<at::Tensor(const at::Tensor&, bool)>("retort::_winograd_pack");
+at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, bool of_gradient) {
   using Optional = const std::optional<at::Tensor>&;
-  static const auto convolve =
-      find_operator<at::Tensor(const at::Tensor&, const at::Tensor&, Optional, Optional, Optional, bool)>(
-          "retort::_winograd_apply");
-  return convolve.call(input, pack.call(weight, of_gradient), {}, {}, {}, false);
+  static const auto op =
+      find_operator<at::Tensor(const at::Tensor&, const at::Tensor&, Optional, bool)>("retort::_winograd_convolve");
+  return op.call(input, weight, {}, of_gradient);
 }
 
 /// The largest difference over the largest magnitude.
@@ -53,7 +51,7 @@ Passes winograd(const Operands& all) {
       "retort::_winograd_weight_gradient");
   static const auto to_bias = find_operator<at::Tensor(const at::Tensor&)>("retort::_sum_positions");
   return {
-      apply(all.input, all.weight, false), apply(all.gradient, all.weight, true),
+      convolve(all.input, all.weight, false), convolve(all.gradient, all.weight, true),
       to_weight.call(all.gradient, all.input, all.weight), to_bias.call(all.gradient)};
 }
 

@@ -24,29 +24,32 @@ struct Division {
 
 /// Tiles first; where there are few, e.g. in the last stage of a network that is given a single image, filters too:
 /// then inputs are transformed several times, which is little beside the products.
-Division divide(int64_t tiles, int64_t channels, int64_t filters) {
+Division by_tiles(int64_t tiles, int64_t filters, int64_t threads) {
   constexpr int64_t fewest_tiles = 16;
-  const int64_t threads = threads_for(kWinogradPoints * tiles * channels * filters);
   const int64_t tile_parts = std::clamp<int64_t>(tiles / fewest_tiles, 1, threads);
-  const int64_t filter_parts = std::min(quotient_up(threads, tile_parts), quotient_up(filters, 2 * kWinogradPanel));
-  return {tile_parts, filter_parts};
+  return {tile_parts, std::min(quotient_up(threads, tile_parts), quotient_up(filters, kPair))};
+}
+
+/// Filters first, since the weights are transformed for each part of the tiles.
+Division by_filters(int64_t tiles, int64_t filters, int64_t threads) {
+  constexpr int64_t fewest_tiles = 32;
+  const int64_t filter_parts = std::min(threads, quotient_up(filters, kPair));
+  return {std::clamp<int64_t>(threads / filter_parts, 1, std::max<int64_t>(1, tiles / fewest_tiles)), filter_parts};
 }
 
 struct Convolution {
   TiledMaps inputs;
   TiledMaps outputs;
   const float* input;
-  const float* packed;
   WinogradEpilogue epilogue;
   float* output;
 };
 
-/// Computes some channels of some tiles of the result.
-void convolve(const Convolution& all, Range tiles, Range filters, Scratch& scratch) {
+/// Computes some channels of some tiles of the result, one block of tiles after the other.
+void convolve(const Convolution& all, const float* packed, Range tiles, Range filters, Scratch& scratch) {
   const WinogradKernels& kernels = winograd_kernels();
   const int64_t channels = all.inputs.channels;
   const int64_t count = tiles.end - tiles.begin;
-  if (count == 0) return;
   const int64_t input_stride = up_to_panel(channels);
   const int64_t product_stride = up_to_panel(filters.end - filters.begin);
   const int64_t blocks = quotient_up(count, tiles_of_block(input_stride + product_stride));
@@ -59,10 +62,64 @@ void convolve(const Convolution& all, Range tiles, Range filters, Scratch& scrat
     const Range block = {tiles.begin + part.begin, tiles.begin + part.end};
     kernels.transform_input(all.inputs, all.input, block, {0, channels}, zeros, inputs);
     kernels.multiply(
-        inputs, block.end - block.begin, all.packed, channels, {filters.begin, filters.begin + product_stride},
-        products);
+        inputs, block.end - block.begin, packed, channels, {filters.begin, filters.begin + product_stride}, products);
     kernels.transform_products(products, all.outputs, block, filters, all.epilogue, all.output);
   }
+}
+
+struct Weights {
+  ConvolutionWeights shape;
+  const float* values;
+  bool of_gradient;
+};
+
+/// The same, one pair of panels after the other, which stays in the cache while it is used: where there are few tiles,
+/// weights take longer to be written to memory and read again than to be multiplied.
+void convolve_pairs(const Convolution& all, const Weights& weights, Range tiles, Range filters, Scratch& scratch) {
+  const WinogradKernels& kernels = winograd_kernels();
+  const int64_t channels = all.inputs.channels;
+  const int64_t count = tiles.end - tiles.begin;
+  const TransformedTiles inputs = take_tiles(scratch, count, up_to_panel(channels));
+  const TransformedTiles products = take_tiles(scratch, count, kPair);
+  float* packed = take_floats(scratch, 2 * panel_size(channels));
+  kernels.transform_input(all.inputs, all.input, tiles, {0, channels}, take_zeros(scratch, channels), inputs);
+  for (int64_t first = filters.begin; first < filters.end; first += kPair) {
+    const Range pair = {first, std::min(first + kPair, filters.end)};
+    const int64_t panels = quotient_up(pair.end - pair.begin, kWinogradPanel);
+    for (int64_t i = 0; i < panels; ++i) {
+      kernels.pack_weights(
+          weights.shape, weights.values, weights.of_gradient, first / kWinogradPanel + i,
+          packed + i * panel_size(channels));
+    }
+    kernels.multiply(inputs, count, packed, channels, {0, panels * kWinogradPanel}, products);
+    kernels.transform_products(products, all.outputs, tiles, pair, all.epilogue, all.output);
+  }
+}
+
+/// Calls function(tiles, filters, scratch) for all parts.
+template <typename Function>
+void for_each_part(const Division& division, int64_t tiles, int64_t filters, const Function& function) {
+  parallel_for(0, division.tile_parts * division.filter_parts, 1, [&](int64_t begin, int64_t end) {
+    Scratch scratch;
+    for (int64_t i = begin; i < end; ++i) {
+      scratch.reset();
+      const Range some = part_of(tiles, i / division.filter_parts, division.tile_parts);
+      if (some.begin == some.end) continue;
+      function(some, channels_of(filters, i % division.filter_parts, division.filter_parts), scratch);
+    }
+  });
+}
+
+int64_t threads_for_maps(const at::Tensor& input, int64_t filters) {
+  return threads_for(kWinogradPoints * tiles_of(input) * input.size(1) * filters);
+}
+
+Convolution convolution_of(const at::Tensor& input, const at::Tensor& output, const WinogradEpilogue& epilogue) {
+  return {tiled(input), tiled(output), input.const_data_ptr<float>(), epilogue, output.mutable_data_ptr<float>()};
+}
+
+at::Tensor output_for(const at::Tensor& input, int64_t filters) {
+  return recycled({input.size(0), filters, input.size(2), input.size(3)}, at::kFloat, kLast);
 }
 
 /// relu(scale * convolution + shift + residual) of packed weights.
@@ -70,26 +127,38 @@ at::Tensor apply(
     const at::Tensor& input, const at::Tensor& packed, const std::optional<at::Tensor>& scale,
     const std::optional<at::Tensor>& shift, const std::optional<at::Tensor>& residual, bool relu) {
   const int64_t filters = packed.size(0);
-  const int64_t channels = packed.size(1);
-  at::Tensor output = recycled({input.size(0), filters, input.size(2), input.size(3)}, at::kFloat, kLast);
   const int64_t tiles = tiles_of(input);
-  const Convolution all = {
-      tiled(input),
-      tiled(output),
-      input.const_data_ptr<float>(),
-      packed.const_data_ptr<float>(),
-      {values_of(scale), values_of(shift), values_of(residual), relu},
-      output.mutable_data_ptr<float>()};
-  const Division division = divide(tiles, channels, filters);
-  parallel_for(0, division.tile_parts * division.filter_parts, 1, [&](int64_t begin, int64_t end) {
-    Scratch scratch;
-    for (int64_t i = begin; i < end; ++i) {
-      scratch.reset();
-      convolve(
-          all, part_of(tiles, i / division.filter_parts, division.tile_parts),
-          channels_of(filters, i % division.filter_parts, division.filter_parts), scratch);
-    }
-  });
+  at::Tensor output = output_for(input, filters);
+  const Convolution all =
+      convolution_of(input, output, {values_of(scale), values_of(shift), values_of(residual), relu});
+  const auto* values = packed.const_data_ptr<float>();
+  for_each_part(
+      by_tiles(tiles, filters, threads_for_maps(input, filters)), tiles, filters,
+      [&](Range some, Range of_filters, Scratch& scratch) { convolve(all, values, some, of_filters, scratch); });
+  return output;
+}
+
+/// Whether transformed inputs are much smaller than weights and stay in the second-level cache, as measured.
+bool are_few(int64_t tiles, int64_t channels, int64_t filters) {
+  constexpr int64_t most_bytes = int64_t{3} << 20;
+  const int64_t bytes = kWinogradPoints * tiles * channels * static_cast<int64_t>(sizeof(float));
+  return 2 * tiles <= filters && bytes <= most_bytes;
+}
+
+/// The convolution with weights that are used once, or, of a gradient, its transpose.
+at::Tensor convolve_once(
+    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& shift, bool of_gradient) {
+  const int64_t tiles = tiles_of(input);
+  const int64_t filters = weight.size(of_gradient ? 1 : 0);
+  if (!are_few(tiles, input.size(1), filters)) {
+    return apply(input, packed_weights(weight, of_gradient), std::nullopt, shift, std::nullopt, false);
+  }
+  at::Tensor output = output_for(input, filters);
+  const Convolution all = convolution_of(input, output, {nullptr, values_of(shift), nullptr, false});
+  const Weights weights = {described(weight), weight.const_data_ptr<float>(), of_gradient};
+  for_each_part(
+      by_filters(tiles, filters, threads_for_maps(input, filters)), tiles, filters,
+      [&](Range some, Range of_filters, Scratch& scratch) { convolve_pairs(all, weights, some, of_filters, scratch); });
   return output;
 }
 
@@ -118,6 +187,7 @@ at::Tensor sum_positions(const at::Tensor& maps) {
 
 TORCH_LIBRARY_IMPL(retort, CPU, m) {
   m.impl("_winograd_apply", &apply);
+  m.impl("_winograd_convolve", &convolve_once);
   m.impl("_sum_positions", &sum_positions);
 }
 

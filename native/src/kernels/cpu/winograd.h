@@ -17,6 +17,9 @@ constexpr int64_t kWorkOfThread = int64_t{1} << 19;
 /// Rows of matrices are that much longer, since sizes that are powers of two meet in the caches.
 constexpr int64_t kGap = 16;
 
+/// Columns of products that are computed together: two panels.
+constexpr int64_t kPair = 2 * kWinogradPanel;
+
 inline int64_t quotient_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
@@ -32,9 +35,8 @@ inline Range part_of(int64_t count, int64_t i, int64_t parts) {
 
 /// The i-th of nearly equal parts of channels; all parts but the last end between pairs of panels.
 inline Range channels_of(int64_t channels, int64_t i, int64_t parts) {
-  constexpr int64_t pair = 2 * kWinogradPanel;
-  const Range pairs = part_of(quotient_up(channels, pair), i, parts);
-  return {pairs.begin * pair, std::min(channels, pairs.end * pair)};
+  const Range pairs = part_of(quotient_up(channels, kPair), i, parts);
+  return {pairs.begin * kPair, std::min(channels, pairs.end * kPair)};
 }
 
 /// The most tiles of a block, if each takes that many numbers for each point. More than fit the second-level cache
@@ -65,6 +67,18 @@ inline TransformedTiles take_tiles(Scratch& scratch, int64_t tiles, int64_t row_
   const int64_t point_stride = tiles * row_stride + kGap;
   return {take_floats(scratch, kWinogradPoints * point_stride), point_stride, row_stride};
 }
+
+/// The numbers of one packed panel.
+inline int64_t panel_size(int64_t depth) {
+  return kWinogradPoints * depth * kWinogradPanel;
+}
+
+inline ConvolutionWeights described(const at::Tensor& weight) {
+  return {weight.size(0), weight.size(1), !weight.is_contiguous()};
+}
+
+/// [columns, depth, numbers]: the last is 36 where the columns fill panels, else what makes room for all.
+at::Tensor packed_weights(const at::Tensor& weight, bool of_gradient);
 
 inline TiledMaps tiled(const at::Tensor& maps) {
   const int64_t height = maps.size(2);

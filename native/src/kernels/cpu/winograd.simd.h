@@ -66,10 +66,11 @@ struct WinogradSums {
 };
 
 struct WinogradKernels {
-  /// Packs one panel of weights: [panels][36 points][depth][16 columns]. Columns are filters and the depth channels;
-  /// the other way around, with weights turned by 180 degrees, if they are for the gradient of the input.
+  /// Packs one panel of weights, [36 points][depth][16 columns]; packed weights are one panel after the other. Columns
+  /// are filters and the depth channels; the other way around, with weights turned by 180 degrees, if they are for the
+  /// gradient of the input.
   void (*pack_weights)(
-      const ConvolutionWeights& weights, const float* values, bool of_gradient, int64_t panel, float* packed);
+      const ConvolutionWeights& weights, const float* values, bool of_gradient, int64_t panel, float* to);
   /// Transforms some channels of tiles of an input, to the rows from 0 on. There are as many `zeros` as channels.
   void (*transform_input)(
       const TiledMaps& maps, const float* values, Range tiles, Range channels, const float* zeros,

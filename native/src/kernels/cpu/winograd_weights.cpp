@@ -8,14 +8,7 @@
 #include "runtime/recycler.h"
 
 namespace retort::kernels {
-namespace {
-
-ConvolutionWeights described(const at::Tensor& weight) {
-  return {weight.size(0), weight.size(1), !weight.is_contiguous()};
-}
-
-/// [columns, depth, numbers]: the last is 36 where the columns fill panels, else what makes room for all.
-at::Tensor pack(const at::Tensor& weight, bool of_gradient) {
+at::Tensor packed_weights(const at::Tensor& weight, bool of_gradient) {
   const ConvolutionWeights weights = described(weight);
   const int64_t columns = of_gradient ? weights.channels : weights.filters;
   const int64_t depth = of_gradient ? weights.filters : weights.channels;
@@ -28,11 +21,13 @@ at::Tensor pack(const at::Tensor& weight, bool of_gradient) {
   parallel_for(
       0, quotient_up(columns, kWinogradPanel), quotient_up(fewest_rows, depth), [&](int64_t begin, int64_t end) {
         for (int64_t panel = begin; panel < end; ++panel) {
-          winograd_kernels().pack_weights(weights, values, of_gradient, panel, to);
+          winograd_kernels().pack_weights(weights, values, of_gradient, panel, to + panel * panel_size(depth));
         }
       });
   return packed;
 }
+
+namespace {
 
 /// The numbers of all parts' sums.
 constexpr int64_t kSumNumbers = kWinogradPoints * 65536;
@@ -81,7 +76,7 @@ void sum_tiles(const WeightGradient& all, Range tiles, Range channels, const Win
 /// Parts first; where threads are left over, channels too: then gradients are transformed several times, which is
 /// little beside the products.
 int64_t channel_parts_for(int64_t parts, int64_t threads, int64_t channels) {
-  return std::min(threads / std::gcd(parts, threads), quotient_up(channels, 2 * kWinogradPanel));
+  return std::min(threads / std::gcd(parts, threads), quotient_up(channels, kPair));
 }
 
 at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight) {
@@ -127,7 +122,7 @@ at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, 
 }  // namespace
 
 TORCH_LIBRARY_IMPL(retort, CPU, m) {
-  m.impl("_winograd_pack", &pack);
+  m.impl("_winograd_pack", &packed_weights);
   m.impl("_winograd_weight_gradient", &weight_gradient);
 }
 

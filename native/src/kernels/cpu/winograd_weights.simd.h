@@ -80,8 +80,7 @@ inline void read_taps(const TapMatrix& matrix, int64_t column, int64_t depth, in
   }
 }
 
-void pack_weights(
-    const ConvolutionWeights& weights, const float* values, bool of_gradient, int64_t panel, float* packed) {
+void pack_weights(const ConvolutionWeights& weights, const float* values, bool of_gradient, int64_t panel, float* to) {
   constexpr int lanes = kLanes<float>;
   const TapMatrix matrix = matrix_of(weights, values, of_gradient);
   const int64_t point_stride = matrix.depth * kWinogradPanel;
@@ -90,11 +89,11 @@ void pack_weights(
     for (int64_t lane = 0; lane < kWinogradPanel; lane += lanes) {
       Taps taps;
       read_taps(matrix, panel * kWinogradPanel + lane, depth, count, taps);
-      float* to = packed + panel * kWinogradPoints * point_stride + depth * kWinogradPanel + lane;
-      for (int64_t d = 0; d < count; ++d, to += kWinogradPanel) {
+      float* row = to + depth * kWinogradPanel + lane;
+      for (int64_t d = 0; d < count; ++d, row += kWinogradPanel) {
         const auto get = [&](int y, int x) { return load(taps[d][of_gradient ? kTaps - 1 - 3 * y - x : 3 * y + x]); };
         const auto put = [&](int y, int x, Floats transformed) {
-          store<float>(to + (y * kWinogradPatch + x) * point_stride, transformed);
+          store<float>(row + (y * kWinogradPatch + x) * point_stride, transformed);
         };
         transform_square<WeightTransform>(get, put);
       }
