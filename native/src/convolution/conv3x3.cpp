@@ -62,8 +62,10 @@ at::Tensor checked_conv3x3(const at::Tensor& input, const at::Tensor& weight, co
   return op.call(input, weight, bias);
 }
 
-Conv3x3Shape shape_of(const at::Tensor& input, const at::Tensor& weight) {
-  return {input.size(0), input.size(1), weight.size(0), input.size(2), input.size(3)};
+bool is_faster(const at::Tensor& input, const at::Tensor& weight) {
+  Conv3x3Use use;
+  use.channels_last = input.is_contiguous(kLast);
+  return winograd_is_faster({input.size(0), input.size(1), weight.size(0), input.size(2), input.size(3)}, use);
 }
 
 at::Tensor dense_weight(const at::Tensor& weight) {
@@ -80,7 +82,7 @@ at::Tensor winograd(
 
 at::Tensor forward(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
   const at::MemoryFormat format = input.suggest_memory_format();
-  if (!winograd_is_faster(shape_of(input, weight))) return aten_conv2d(input, weight, bias).contiguous(format);
+  if (!is_faster(input, weight)) return aten_conv2d(input, weight, bias).contiguous(format);
   const std::optional<at::Tensor> shift = is_given(bias) ? bias->contiguous() : bias;
   return winograd(input.contiguous(kLast), dense_weight(weight), shift, false).contiguous(format);
 }
@@ -117,9 +119,8 @@ std::vector<at::Tensor> winograd_backward(
 /// Only the gradients that are wanted.
 std::vector<at::Tensor> backward(
     const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight, Wanted wanted) {
-  const bool is_faster = winograd_is_faster(shape_of(input, weight));
-  std::vector<at::Tensor> all =
-      is_faster ? winograd_backward(gradient, input, weight, wanted) : aten_backward(gradient, input, weight, wanted);
+  std::vector<at::Tensor> all = is_faster(input, weight) ? winograd_backward(gradient, input, weight, wanted)
+                                                         : aten_backward(gradient, input, weight, wanted);
   std::vector<at::Tensor> results;
   for (size_t i = 0; i < all.size(); ++i) {
     if (wanted[i]) results.push_back(std::move(all[i]));
@@ -143,10 +144,6 @@ std::vector<at::Tensor> meta_backward(
 }
 
 }  // namespace
-
-bool winograd_is_faster(const Conv3x3Shape& shape) {
-  return shape.batch > 0 && shape.channels >= 16 && shape.filters >= 16;
-}
 
 at::Tensor conv3x3(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
   static const auto op = find_operator<decltype(checked_conv3x3)>("retort::conv3x3");

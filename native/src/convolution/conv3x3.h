@@ -16,9 +16,16 @@ struct Conv3x3Shape {
   int64_t width;
 };
 
-/// Whether Winograd's convolution of float32 maps, channels-last, on the CPU is faster than ATen's, as measured: in
-/// every pass of a training step, and with packed weights.
-bool winograd_is_faster(const Conv3x3Shape& shape);
+/// What a convolution is computed of.
+struct Conv3x3Use {
+  /// Whether maps are channels-last; if not, they are copied there and back.
+  bool channels_last = true;
+  /// Whether weights are packed, for frozen_conv3x3; if not, all passes of a training step count.
+  bool packed = false;
+};
+
+/// Whether Winograd's convolution of float32 maps on the CPU is faster than ATen's, as measured.
+bool winograd_is_faster(const Conv3x3Shape& shape, const Conv3x3Use& use = {});
 
 /// at::conv2d(input, weight, bias, 1, 1), up to rounding, and differentiable like it. Everything but float32 on the
 /// CPU, and shapes of which Winograd's is not faster, are ATen's. The result has the memory format of the input.

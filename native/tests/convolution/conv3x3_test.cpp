@@ -81,6 +81,27 @@ TEST_F(Conv3x3Test, IsConv2dWithItsGradients) {
   }
 }
 
+TEST_F(Conv3x3Test, WinogradIsFasterWhereItWasMeasured) {
+  for (const Conv3x3Shape& shape :
+       {Conv3x3Shape{64, 16, 16, 32, 32}, Conv3x3Shape{64, 32, 64, 32, 32}, Conv3x3Shape{64, 256, 256, 8, 8},
+        Conv3x3Shape{16, 512, 512, 7, 7}, Conv3x3Shape{1, 64, 64, 56, 56}}) {
+    EXPECT_TRUE(winograd_is_faster(shape)) << shape;
+  }
+  for (const Conv3x3Shape& shape :
+       {Conv3x3Shape{0, 64, 64, 32, 32}, Conv3x3Shape{64, 3, 64, 32, 32}, Conv3x3Shape{64, 64, 64, 1, 1},
+        Conv3x3Shape{64, 64, 64, 2, 2}, Conv3x3Shape{64, 64, 64, 5, 5}, Conv3x3Shape{64, 20, 20, 16, 16},
+        Conv3x3Shape{1, 512, 512, 7, 7}}) {
+    EXPECT_FALSE(winograd_is_faster(shape)) << shape;
+  }
+  Conv3x3Use packed;
+  packed.packed = true;
+  EXPECT_TRUE(winograd_is_faster({1, 512, 512, 7, 7}, packed));
+  Conv3x3Use contiguous;
+  contiguous.channels_last = false;
+  EXPECT_FALSE(winograd_is_faster({64, 16, 16, 32, 32}, contiguous));
+  EXPECT_TRUE(winograd_is_faster({64, 64, 64, 32, 32}, contiguous));
+}
+
 TEST_F(Conv3x3Test, BiasIsOptional) {
   const Operands operands(kFast);
   const at::Tensor bias = at::randn({kFast.filters});
