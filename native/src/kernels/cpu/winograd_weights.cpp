@@ -95,9 +95,9 @@ at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, 
   for (int64_t i = 0; i < parts; ++i) {
     sums.push_back({take_floats(shared, kWinogradPoints * point_stride), point_stride, row_stride});
   }
-  parallel_for(0, threads == 1 ? 1 : parts * channel_parts, 1, [&](int64_t begin, int64_t end) {
+  const int64_t all_parts = parts * channel_parts;
+  parallel_for(0, all_parts, threads == 1 ? all_parts : 1, [&](int64_t begin, int64_t end) {
     Scratch scratch;
-    if (threads == 1) end = parts * channel_parts;
     for (int64_t i = begin; i < end; ++i) {
       scratch.reset();
       const int64_t part = i / channel_parts;
