@@ -31,9 +31,9 @@ bool winograd_is_faster(const Conv3x3Shape& shape, const Conv3x3Use& use) {
   const bool are_few = fewer < 2 * kLanes;
   if (fewer < kLanes || (are_few && !use.channels_last)) return false;
   if (used_share(shape) < (are_few ? 0.7 : 0.55)) return false;
-  // Weights take as long to transform as some tiles to multiply.
+  // To transform weights and sums takes as long as to multiply some tiles.
   const int64_t tiles = shape.batch * quotient_up(shape.height, kTile) * quotient_up(shape.width, kTile);
-  return use.packed || kLanes * tiles >= std::max(shape.channels, shape.filters);
+  return use.packed || 8 * tiles >= std::max(shape.channels, shape.filters);
 }
 
 }  // namespace retort

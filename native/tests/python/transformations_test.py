@@ -231,6 +231,59 @@ class TransformationsTest(unittest.TestCase):
                 torch.testing.assert_close(student.grad, wide.grad.to(dtype))
 
 
+class ConvolutionTest(unittest.TestCase):
+    """conv3x3 is conv2d for all that PyTorch makes of it."""
+
+    def setUp(self):
+        torch.manual_seed(0)
+        self.images = torch.randn(2, 32, 8, 8).contiguous(memory_format=torch.channels_last)
+        self.weight, self.bias = torch.randn(32, 32, 3, 3) / 17, torch.randn(32)
+
+    def ours(self, images):
+        return ops.conv3x3(images, self.weight, self.bias).square().mean()
+
+    def expected(self, images):
+        return functional.conv2d(images, self.weight, self.bias, padding=1).square().mean()
+
+    def assert_equal(self, actual, expected):
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-6)
+
+    def test_func_grad_and_hessian_product(self):
+        tangent = torch.randn_like(self.images)
+
+        def product(function):
+            return torch.func.grad(lambda x: (torch.func.grad(function)(x) * tangent).sum())(self.images)
+
+        self.assert_equal(torch.func.grad(self.ours)(self.images), torch.func.grad(self.expected)(self.images))
+        self.assert_equal(product(self.ours), product(self.expected))
+
+    def test_jvp(self):
+        tangent = torch.randn_like(self.images)
+        self.assert_equal(
+            torch.func.jvp(self.ours, (self.images,), (tangent,)),
+            torch.func.jvp(self.expected, (self.images,), (tangent,)),
+        )
+
+    def test_vmap(self):
+        several = torch.randn(3, *self.images.shape)
+        self.assert_equal(torch.func.vmap(self.ours)(several), torch.func.vmap(self.expected)(several))
+
+    def test_compile(self):
+        for dynamic in (False, True):
+            torch._dynamo.reset()
+            compiled = torch.compile(self.ours, fullgraph=True, backend="aot_eager", dynamic=dynamic)
+            for size in (2, 5):
+                images = torch.randn(size, 32, 8, 8).requires_grad_()
+                compiled(images).backward()
+                gradient, images.grad = images.grad, None
+                self.expected(images).backward()
+                self.assert_equal(gradient, images.grad)
+
+    def test_autocast(self):
+        with torch.autocast("cpu", torch.bfloat16):
+            self.assertEqual(ops.conv3x3(self.images, self.weight).dtype, torch.bfloat16)
+
+
 class OpcheckTest(unittest.TestCase):
     """PyTorch's opcheck over every operator."""
 
@@ -243,6 +296,8 @@ class OpcheckTest(unittest.TestCase):
         contrast = ops.crd_contrast(indices, 10, 4)
         margin, vector = ops.ofd_batch_margin(teacher), torch.randn(CHANNELS)
         labels = torch.tensor([1, -1, 3])
+        images, filters, bias = torch.randn(2, 32, 8, 8), torch.randn(32, 32, 3, 3), torch.randn(32)
+        packed = ops._conv3x3_pack(filters)
         crd = (embeddings, embeddings, memory, memory, contrast, 10.0, 10.0, 0.07)
         arguments = {
             "kd_loss": (logits, other, 4.0),
@@ -266,12 +321,17 @@ class OpcheckTest(unittest.TestCase):
             "_crd_forward": (*crd, [True, True]),
             "_ofd_forward": (maps, teacher, margin, 2, [True, True]),
             "_ofd_negatives": (teacher,),
+            "conv3x3": (images, filters, bias),
+            "_conv3x3": (images, filters, None),
+            "_conv3x3_backward": (bias.view(-1, 1, 1) * images, images * 2, filters, [True, True, True]),
+            "_conv3x3_pack": (filters,),
+            "_conv3x3_frozen": (images * 2, packed, bias, None, images * 3, True),
         }
         for name, values in arguments.items():
             # Autograd asks for gradients by itself.
             trained = tuple(
                 value.clone().requires_grad_()
-                if value is maps or value is logits
+                if value is maps or value is logits or value is images
                 else [False] * len(value)
                 if isinstance(value, list) and isinstance(value[0], bool)
                 else value
