@@ -48,13 +48,22 @@ std::string numeric(const sockaddr* address, socklen_t length) {
   return text;
 }
 
-std::string address_by(int (*ask)(int, sockaddr*, socklen_t*), int descriptor) {
+/// What a socket is or is connected to.
+struct Endpoint {
+  Endpoint(int (*ask)(int, sockaddr*, socklen_t*), int descriptor) {
+    if (ask(descriptor, reinterpret_cast<sockaddr*>(&storage), &length) != 0) throw std::runtime_error(text_of(errno));
+  }
+
+  std::string address() const { return numeric(reinterpret_cast<const sockaddr*>(&storage), length); }
+  int64_t port() const {
+    return ntohs(
+        storage.ss_family == AF_INET6 ? reinterpret_cast<const sockaddr_in6*>(&storage)->sin6_port
+                                      : reinterpret_cast<const sockaddr_in*>(&storage)->sin_port);
+  }
+
   sockaddr_storage storage = {};
-  auto* address = reinterpret_cast<sockaddr*>(&storage);
   socklen_t length = sizeof(storage);
-  if (ask(descriptor, address, &length) != 0) throw std::runtime_error(text_of(errno));
-  return numeric(address, length);
-}
+};
 
 /// What a socket becomes if the system gives it the very port that it is to reach, while nobody listens there.
 bool is_to_itself(int descriptor) {
@@ -107,22 +116,15 @@ int Socket::release() {
 }
 
 std::string Socket::own_address() const {
-  return address_by(&getsockname, descriptor_);
+  return Endpoint(&getsockname, descriptor_).address();
 }
 
 int64_t Socket::own_port() const {
-  sockaddr_storage storage = {};
-  auto* address = reinterpret_cast<sockaddr*>(&storage);
-  socklen_t length = sizeof(storage);
-  if (getsockname(descriptor_, address, &length) != 0) throw std::runtime_error(text_of(errno));
-  const bool is_ipv6 = address->sa_family == AF_INET6;
-  return ntohs(
-      is_ipv6 ? reinterpret_cast<sockaddr_in6*>(address)->sin6_port
-              : reinterpret_cast<sockaddr_in*>(address)->sin_port);
+  return Endpoint(&getsockname, descriptor_).port();
 }
 
 std::string Socket::other_address() const {
-  return address_by(&getpeername, descriptor_);
+  return Endpoint(&getpeername, descriptor_).address();
 }
 
 bool Socket::is_quiet() const {
