@@ -442,14 +442,15 @@ public final class DatasetBatches implements Batches, AutoCloseable {
       BatchPart pass = BatchPart.shuffled(others, size, wholeSteps * size, labeled == null);
       BatchPart[] whole = parts(pass);
       int[] firsts = firsts(whole);
-      requireOneEach(function, whole, firsts);
-      int steps = sharded ? shardSteps(function, pass) : wholeSteps;
-      BatchPart[] own = new BatchPart[whole.length];
+      BatchPart[] wanted = withoutOthers ? Arrays.copyOf(whole, whole.length - 1) : whole;
+      requireOneEach(function, wanted, firsts);
+      int steps = sharded ? shardSteps(function, pass, firsts[whole.length - 1]) : wholeSteps;
+      BatchPart[] own = new BatchPart[wanted.length];
       for (int i = 0; i < own.length; i++) {
         own[i] =
             sharded
-                ? whole[i].shard(rank, ranks, firsts[i], whole[i] == pass ? steps : 0)
-                : whole[i].share(rank, ranks, firsts[i]);
+                ? wanted[i].shard(rank, ranks, firsts[i], wanted[i] == pass ? steps : 0)
+                : wanted[i].share(rank, ranks, firsts[i]);
       }
       return new DatasetBatches(
           new BatchReader(dataset, steps, seed, augmentation, threads, own), prefetch);
@@ -482,8 +483,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
       }
     }
 
-    private int shardSteps(String function, BatchPart pass) {
-      int first = labeled == null ? 0 : Math.min(labeledSize, labeled.length) % ranks;
+    private int shardSteps(String function, BatchPart pass, int first) {
       int steps = pass.shardSteps(ranks, first);
       if (steps < 1) {
         throw new IllegalArgumentException(
@@ -515,7 +515,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
       }
       int count = Math.min(labeledSize, labeled.length);
       BatchPart drawn = BatchPart.shuffled(labeled, count, count, true);
-      return withoutOthers ? new BatchPart[] {drawn} : new BatchPart[] {drawn, pass};
+      return new BatchPart[] {drawn, pass};
     }
   }
 }
