@@ -1,6 +1,5 @@
 package org.retort.spark;
 
-import java.time.Duration;
 import org.apache.spark.SparkConf;
 import org.apache.spark.SparkContext;
 import org.apache.spark.rdd.RDD;
@@ -59,12 +58,9 @@ final class Cluster {
     context.resourceProfileManager().addResourceProfile(ofRanks);
     long end =
         context.startTime()
-            + Duration.ofSeconds(
-                    context
-                        .conf()
-                        .getTimeAsSeconds(
-                            "spark.scheduler.maxRegisteredResourcesWaitingTime", "30s"))
-                .toMillis();
+            + context
+                .conf()
+                .getTimeAsMs("spark.scheduler.maxRegisteredResourcesWaitingTime", "30s");
     int slots = context.maxNumConcurrentTasks(ofRanks);
     while (slots < ranks && !context.isLocal() && System.currentTimeMillis() < end) {
       Thread.sleep(POLL_MILLIS);

@@ -30,12 +30,14 @@ public final class ImageColumns implements SampleReader<Row> {
   private final @Nullable String label;
   private final int classes;
   private final long[] inputShape;
+  private final int count; // of the values of an image
 
   private ImageColumns(String image, @Nullable String label, int classes, long[] inputShape) {
     this.image = image;
     this.label = label;
     this.classes = classes;
     this.inputShape = inputShape;
+    count = (int) LongStream.of(inputShape).reduce(1, (one, other) -> one * other);
   }
 
   /**
@@ -130,15 +132,14 @@ public final class ImageColumns implements SampleReader<Row> {
 
   /** Appends the values of an image, which is what Spark makes of the column. */
   void put(@Nullable Object value, FloatBuffer values) {
-    int count = (int) LongStream.of(inputShape).reduce(1, (one, other) -> one * other);
     if (value instanceof byte[] bytes) {
-      requireCount(bytes.length, count);
+      requireCount(bytes.length);
       for (byte pixel : bytes) {
         values.put((pixel & 0xff) / 255f);
       }
     } else if (value instanceof scala.collection.Seq<?> numbers) {
       List<?> list = scala.jdk.javaapi.CollectionConverters.asJava(numbers);
-      requireCount(list.size(), count);
+      requireCount(list.size());
       for (Object number : list) {
         values.put(number(number));
       }
@@ -158,7 +159,7 @@ public final class ImageColumns implements SampleReader<Row> {
             .formatted(NAME, image, value));
   }
 
-  private void requireCount(int got, int count) {
+  private void requireCount(int got) {
     Arguments.check(
         got == count,
         "%s: column %s must have %s values, %s (got %s)",

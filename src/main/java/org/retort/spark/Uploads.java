@@ -9,6 +9,7 @@ import java.nio.file.attribute.BasicFileAttributes;
 import java.nio.file.attribute.FileTime;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.stream.Stream;
 import org.jspecify.annotations.Nullable;
@@ -53,7 +54,7 @@ final class Uploads implements AutoCloseable {
   Uploads(Path root, SharedFolder shared) {
     this.root = root;
     this.shared = shared;
-    changed(root).forEach(file -> {});
+    changed(root); // notes them as seen
     thread = new Thread(this::run, "retort-uploads");
     thread.setDaemon(true);
     thread.start();
@@ -64,7 +65,7 @@ final class Uploads implements AutoCloseable {
     changed(fileOrFolder).forEach(this::keep);
   }
 
-  private Iterable<Path> changed(Path fileOrFolder) {
+  private List<Path> changed(Path fileOrFolder) {
     try (Stream<Path> files = Files.walk(fileOrFolder)) {
       return files.filter(Files::isRegularFile).filter(this::hasChanged).toList();
     } catch (IOException error) {
