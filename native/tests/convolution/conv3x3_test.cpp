@@ -18,8 +18,6 @@
 namespace retort::test {
 namespace {
 
-constexpr auto kLast = at::MemoryFormat::ChannelsLast;
-
 using Conv3x3Test = SeededTest;
 
 /// One that is Winograd's, and one that is ATen's.

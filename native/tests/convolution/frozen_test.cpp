@@ -11,8 +11,6 @@
 namespace retort::test {
 namespace {
 
-constexpr auto kLast = at::MemoryFormat::ChannelsLast;
-
 using FrozenConv3x3Test = SeededTest;
 
 at::Tensor unfused(const at::Tensor& convolution, const Conv3x3Epilogue& epilogue) {

@@ -11,8 +11,6 @@
 namespace retort::test {
 namespace {
 
-constexpr auto kLast = at::MemoryFormat::ChannelsLast;
-
 at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, bool of_gradient) {
   using Optional = const std::optional<at::Tensor>&;
   static const auto op =

@@ -20,6 +20,8 @@ inline std::ostream& operator<<(std::ostream& out, const Conv3x3Shape& shape) {
 
 namespace retort::test {
 
+inline constexpr auto kLast = at::MemoryFormat::ChannelsLast;
+
 /// The operands of a convolution, channels-last, in float32.
 struct Operands {
   explicit Operands(const Conv3x3Shape& shape);

@@ -323,8 +323,8 @@ TEST_F(ProgramLossTest, RejectsBatchesWithoutWhatItTakes) {
 }
 
 /// A step with two losses of the same program.
-struct Rig {
-  explicit Rig(const std::string& forward = kHint, at::ScalarType dtype = at::kFloat) {
+struct StepOfPrograms {
+  explicit StepOfPrograms(const std::string& forward = kHint, at::ScalarType dtype = at::kFloat) {
     manual_seed(3);
     options.student = std::make_shared<test::TinyNetwork>();
     options.teachers = {std::make_shared<test::TinyNetwork>()};
@@ -358,7 +358,7 @@ struct Rig {
 };
 
 TEST_F(ProgramLossTest, ParametersAreTrainedAndKeptInCheckpoints) {
-  const Rig rig;
+  const StepOfPrograms rig;
   const NamedTensors before = test::copy_of(rig.step->state());
   for (uint64_t i = 0; i < 3; ++i) rig.run(i);
   const NamedTensors after = rig.step->state();
@@ -369,19 +369,19 @@ TEST_F(ProgramLossTest, ParametersAreTrainedAndKeptInCheckpoints) {
   }
   const test::TemporaryFolder folder;
   rig.step->save(folder.file("step"));
-  const Rig other;
+  const StepOfPrograms other;
   other.step->load(folder.file("step"));
   EXPECT_TRUE(same_bits(rig.step->state(), other.step->state()));
   EXPECT_EQ(rig.run(7).total, other.run(7).total);
   EXPECT_TRUE(same_bits(rig.step->state(), other.step->state()));
 
-  const Rig changed(hint_with("features = features * 1.5"));
+  const StepOfPrograms changed(hint_with("features = features * 1.5"));
   const std::string error = file_error_of([&] { changed.step->load(folder.file("step")); });
   EXPECT_EQ(error.find("TrainingStep.load: program of program_loss of term 0 must be #"), 0U) << error;
 }
 
 TEST_F(ProgramLossTest, FollowsTheStudentsDtype) {
-  const Rig rig(kHint, at::kDouble);
+  const StepOfPrograms rig(kHint, at::kDouble);
   rig.run(1);
   const NamedTensors state = rig.step->state();
   EXPECT_EQ(state["terms.0.regressor.weight"].scalar_type(), at::kDouble);
@@ -393,7 +393,7 @@ TEST_F(ProgramLossTest, FailedStepsChangeNothing) {
   const std::string forward = hint_with(
       "self.seen.append(1)\n    features = features * len(self.seen)\n"
       "    assert bool(teacher_taps[0].max() < 50), 'too large'");
-  const Rig rig(forward), twin(forward);
+  const StepOfPrograms rig(forward), twin(forward);
   rig.run(1);
   const NamedTensors before = test::copy_of(rig.step->state());
   const auto network = std::static_pointer_cast<test::TinyNetwork>(rig.options.teachers[0].network);
@@ -410,7 +410,7 @@ TEST_F(ProgramLossTest, FailedStepsChangeNothing) {
 
 TEST_F(ProgramLossTest, StepRejectsWhatIsNoLoss) {
   const auto error = [](const std::string& forward) {
-    const Rig rig(forward);
+    const StepOfPrograms rig(forward);
     const NamedTensors before = test::copy_of(rig.step->state());
     const std::string text = error_of([&] { rig.run(1); });
     EXPECT_TRUE(same_bits(rig.step->state(), before)) << text;
@@ -427,7 +427,7 @@ TEST_F(ProgramLossTest, StepRejectsWhatIsNoLoss) {
 }
 
 TEST_F(ProgramLossTest, StepRejectsBatchesWithoutLabels) {
-  const Rig rig;
+  const StepOfPrograms rig;
   EXPECT_EQ(
       error_of([&] { rig.run(1, /*with_labels=*/false); }),
       "program_loss: labels must be given (got an undefined tensor)");

@@ -253,8 +253,8 @@ TEST_F(RegistryTest, ServesManyThreads) {
 }
 
 /// A step with registered criteria.
-struct Rig {
-  explicit Rig(const std::string& weight) {
+struct StepOfCriteria {
+  explicit StepOfCriteria(const std::string& weight) {
     manual_seed(3);
     options.student = std::make_shared<test::TinyNetwork>();
     options.teachers = {std::make_shared<test::TinyNetwork>()};
@@ -283,18 +283,18 @@ struct Rig {
 };
 
 TEST_F(RegistryTest, TermsAreTrainedAndKeptInCheckpoints) {
-  const Rig rig("2");
+  const StepOfCriteria rig("2");
   const StepResult first = rig.run(1);
   EXPECT_NEAR(first.terms.at(2), first.terms.at(1) * 1.5, 1e-5);
   const test::TemporaryFolder folder;
   rig.step->save(folder.file("step"));
-  const Rig other("2.0");
+  const StepOfCriteria other("2.0");
   other.step->load(folder.file("step"));
   EXPECT_EQ(test::NamedTensors(other.step->state())["terms.1.seen"].item<int64_t>(), 1);
   EXPECT_EQ(rig.run(2).total, other.run(2).total);
   EXPECT_TRUE(same_bits(rig.step->state(), other.step->state()));
 
-  const Rig heavier("4");
+  const StepOfCriteria heavier("4");
   EXPECT_EQ(
       file_error_of([&] { heavier.step->load(folder.file("step")); }),
       "TrainingStep.load: weight of scaled of term 1 must be 4, as in this step (got 2 in " + folder.file("step") +

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/Functions.h>
+#include <gtest/gtest.h>
 #include <retort/losses/crd.h>
 #include <retort/losses/kd.h>
 #include <retort/losses/ofd.h>
@@ -99,5 +100,12 @@ struct StepRig {
   std::unique_ptr<TrainingStep> step;
   Batch batch;
 };
+
+inline void expect_same_results(const StepResult& actual, const StepResult& expected) {
+  EXPECT_EQ(actual.total, expected.total);
+  EXPECT_EQ(actual.cross_entropy, expected.cross_entropy);
+  EXPECT_EQ(actual.terms, expected.terms);
+  EXPECT_EQ(actual.gradient_norm, expected.gradient_norm);
+}
 
 }  // namespace retort::test

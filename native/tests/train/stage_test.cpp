@@ -30,7 +30,7 @@ using test::same_bits;
 using test::TinyNetwork;
 using Names = std::vector<std::string>;
 
-std::shared_ptr<TinyNetwork> tiny_network(uint64_t seed) {
+std::shared_ptr<TinyNetwork> network_in_double(uint64_t seed) {
   manual_seed(seed);
   auto network = std::make_shared<TinyNetwork>();
   network->convert(at::kDouble);
@@ -73,8 +73,8 @@ class StageTest : public test::SeededTest {
     return error_of([&] { TrainingStep step(options); });
   }
 
-  std::shared_ptr<TinyNetwork> student_ = tiny_network(1);
-  std::shared_ptr<TinyNetwork> teacher_ = tiny_network(2);
+  std::shared_ptr<TinyNetwork> student_ = network_in_double(1);
+  std::shared_ptr<TinyNetwork> teacher_ = network_in_double(2);
   std::shared_ptr<test::ProjectionOptions> projection_ = std::make_shared<test::ProjectionOptions>();
   TrainingStepOptions options_;
   Batch batch_;
@@ -161,7 +161,7 @@ TEST_F(StageTest, TermsAreCountedThroughAllStages) {
 TEST_F(StageTest, MatchesATrainingByHand) {
   options_.later_stages[0].terms.pop_back();
   TrainingStep step(options_);
-  const auto twin = tiny_network(1);
+  const auto twin = network_in_double(1);
   const auto parameters = twin->named_parameters();
   torch::optim::SGD sgd(
       {parameters["conv.weight"], parameters["conv.bias"]}, torch::optim::SGDOptions(0.5).momentum(0.9));

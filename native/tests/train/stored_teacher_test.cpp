@@ -18,6 +18,7 @@ namespace retort {
 namespace {
 
 using test::error_of;
+using test::expect_same_results;
 using test::file_error_of;
 using test::NamedTensors;
 using test::same_bits;
@@ -60,13 +61,6 @@ class StoredTeacherTest : public test::SeededTest {
   test::TemporaryFolder folder_;
   std::string path_ = folder_.file("outputs");
 };
-
-void expect_same_results(const StepResult& actual, const StepResult& expected) {
-  EXPECT_EQ(actual.total, expected.total);
-  EXPECT_EQ(actual.cross_entropy, expected.cross_entropy);
-  EXPECT_EQ(actual.terms, expected.terms);
-  EXPECT_EQ(actual.gradient_norm, expected.gradient_norm);
-}
 
 TEST_F(StoredTeacherTest, StoredOutputsAreAsGoodAsComputedOnes) {
   StepRig computing(contiguous);

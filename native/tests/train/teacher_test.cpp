@@ -19,6 +19,7 @@ namespace {
 
 using test::close;
 using test::error_of;
+using test::expect_same_results;
 using test::file_error_of;
 using test::NamedTensors;
 using test::same_bits;
@@ -46,13 +47,6 @@ void give_outputs(StepRig& rig) {
   for (const std::string& tap : rig.step->teacher_taps()) {
     rig.batch.teacher_outputs[0].features.push_back(output.features[static_cast<size_t>(rig.teacher->tap_index(tap))]);
   }
-}
-
-void expect_same_results(const StepResult& actual, const StepResult& expected) {
-  EXPECT_EQ(actual.total, expected.total);
-  EXPECT_EQ(actual.cross_entropy, expected.cross_entropy);
-  EXPECT_EQ(actual.terms, expected.terms);
-  EXPECT_EQ(actual.gradient_norm, expected.gradient_norm);
 }
 
 class TeacherTest : public test::SeededTest {};
