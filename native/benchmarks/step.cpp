@@ -22,7 +22,10 @@ void set_variant(const std::string& variant, TrainingStepOptions& options) {
   if (variant == "contiguous") return;
   options.student_format = MemoryFormat::kChannelsLast;
   options.teachers[0].format = MemoryFormat::kChannelsLast;
-  if (variant == "bfloat16_teacher") {
+  if (variant == "direct") {
+    options.student->set_convolution(Convolution::kDirect);
+    options.teachers[0].network->set_convolution(Convolution::kDirect);
+  } else if (variant == "bfloat16_teacher") {
     options.teachers[0].precision = Precision::kBFloat16;
   } else if (variant == "cached_teacher") {
     options.teachers[0].cache.samples = kSamples;

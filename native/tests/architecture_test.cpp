@@ -31,13 +31,14 @@ const std::map<std::string, Folders> kMayInclude = {
     {"memory", {"tensor"}},
     {"distributed", {"tensor", "runtime"}},
     {"losses", {"memory", "models", "distributed", "tensor", "runtime", "io"}},
-    {"models", {"tensor", "runtime", "io"}},
+    {"models", {"convolution", "tensor", "runtime", "io"}},
     {"data", {"tensor", "runtime"}},
     {"train", {"losses", "models", "distributed", "tensor", "runtime", "io"}},
 };
 
 /// Public headers that are in no folder, by the folder of the source file that belongs to them.
-const std::map<std::string, std::string> kFolderOfHeader = {{"errors.h", "tensor"}, {"runtime.h", "runtime"}};
+const std::map<std::string, std::string> kFolderOfHeader = {
+    {"convolution.h", "convolution"}, {"errors.h", "tensor"}, {"runtime.h", "runtime"}};
 
 /// Marks every function that is exported, in any folder.
 const std::string kExport = "export.h";

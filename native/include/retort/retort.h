@@ -1,6 +1,7 @@
 #pragma once
 
 /// Everything Retort offers, for C++.
+#include <retort/convolution.h>
 #include <retort/data/augmentation.h>
 #include <retort/distributed/ranks.h>
 #include <retort/distributed/ranks_listener.h>

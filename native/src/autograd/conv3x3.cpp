@@ -1,7 +1,7 @@
 // What autograd does with convolutions.
 #include <ATen/core/LegacyTypeDispatch.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/conv2d.h>
+#include <ATen/ops/convolution.h>
 #include <ATen/ops/convolution_backward.h>
 #include <c10/core/AutogradState.h>
 #include <torch/csrc/autograd/function.h>
@@ -39,10 +39,11 @@ variable_list differentiable_backward(
   return {of_input, of_weight, of_bias};
 }
 
-variable_list backward(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight, Wanted wanted) {
-  using Backward = std::vector<at::Tensor>(const at::Tensor&, const at::Tensor&, const at::Tensor&, Wanted);
+variable_list backward(
+    const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight, Wanted wanted, bool always) {
+  using Backward = std::vector<at::Tensor>(const at::Tensor&, const at::Tensor&, const at::Tensor&, Wanted, bool);
   static const auto op = find_operator<Backward>("retort::_conv3x3_backward");
-  std::vector<at::Tensor> gradients = op.call(gradient, input, weight, wanted);
+  std::vector<at::Tensor> gradients = op.call(gradient, input, weight, wanted, always);
   variable_list results(wanted.size());
   auto next = gradients.begin();
   for (size_t i = 0; i < wanted.size(); ++i) {
@@ -53,10 +54,11 @@ variable_list backward(const at::Tensor& gradient, const at::Tensor& input, cons
 
 class Conv3x3Backward final : public Node {
  public:
-  Conv3x3Backward(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias)
+  Conv3x3Backward(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias, bool always)
       : Node(torch::autograd::collect_next_edges(input, weight, bias)),
         input_(for_autograd(input), /*is_output=*/false),
-        weight_(for_autograd(weight), /*is_output=*/false) {}
+        weight_(for_autograd(weight), /*is_output=*/false),
+        always_(always) {}
 
   variable_list apply(variable_list&& gradients) override {
     const std::lock_guard<std::mutex> lock(mutex_);
@@ -67,7 +69,7 @@ class Conv3x3Backward final : public Node {
     const at::Tensor weight = weight_.unpack();
     if (!gradient.defined()) return variable_list(wanted.size());
     return at::GradMode::is_enabled() ? differentiable_backward(gradient, input, weight, wanted)
-                                      : backward(gradient, input, weight, wanted);
+                                      : backward(gradient, input, weight, wanted, always_);
   }
 
   void release_variables() override {
@@ -81,6 +83,7 @@ class Conv3x3Backward final : public Node {
  private:
   SavedVariable input_;
   SavedVariable weight_;
+  bool always_;
 };
 
 bool has_tangent(const at::Tensor& tensor) {
@@ -88,21 +91,22 @@ bool has_tangent(const at::Tensor& tensor) {
          tensor._fw_grad(/*level=*/0).defined();
 }
 
-at::Tensor forward(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
+at::Tensor forward(
+    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias, bool always) {
   const at::Tensor given_bias = bias.value_or(at::Tensor());
   if (has_tangent(input) || has_tangent(weight) || has_tangent(given_bias)) {
-    return at::conv2d(input, weight, bias, /*stride=*/1, /*padding=*/1);
+    return at::convolution(
+        input, weight, bias, {1, 1}, {1, 1}, {1, 1}, /*transposed=*/false, /*output_padding=*/{0, 0}, /*groups=*/1);
   }
-  static const auto op =
-      find_operator<at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&)>(
-          "retort::_conv3x3");
+  using Forward = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, bool);
+  static const auto op = find_operator<Forward>("retort::_conv3x3");
   std::shared_ptr<Node> node;
   if (torch::autograd::compute_requires_grad(input, weight, given_bias)) {
-    node = std::shared_ptr<Node>(new Conv3x3Backward(input, weight, given_bias), torch::autograd::deleteNode);
+    node = std::shared_ptr<Node>(new Conv3x3Backward(input, weight, given_bias, always), torch::autograd::deleteNode);
   }
   at::Tensor output = [&] {
     const at::AutoDispatchBelowADInplaceOrView below_autograd;
-    return op.call(input, weight, bias);
+    return op.call(input, weight, bias, always);
   }();
   if (node) torch::autograd::set_history(output, node);
   return output;

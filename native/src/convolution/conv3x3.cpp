@@ -2,23 +2,18 @@
 
 #include <ATen/autocast_mode.h>
 #include <ATen/ops/conv2d.h>
-#include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <torch/library.h>
 
-#include <array>
 #include <vector>
 
 #include "convolution/checks.h"
+#include "convolution/passes.h"
 #include "tensor/operators.h"
 
 namespace retort {
 namespace {
-
-constexpr auto kLast = at::MemoryFormat::ChannelsLast;
-
-using Wanted = std::array<bool, 3>;
 
 at::Tensor aten_conv2d(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
   return at::conv2d(input, weight, bias, /*stride=*/1, /*padding=*/1);
@@ -34,18 +29,6 @@ void check(const at::Tensor& input, const at::Tensor& weight, const std::optiona
   check_of_filters("conv3x3", "bias", bias, weight.sym_size(0));
 }
 
-bool is_float_on_cpu(const at::Tensor& tensor) {
-  return (tensor.device().is_cpu() || tensor.is_meta()) && tensor.scalar_type() == at::kFloat &&
-         tensor.layout() == at::kStrided;
-}
-
-/// Whether one of torch.func's transformations is to see what ATen would do.
-bool is_transformed(const at::Tensor& tensor) {
-  constexpr c10::DispatchKeySet kTransformations(
-      {c10::DispatchKey::FuncTorchGradWrapper, c10::DispatchKey::FuncTorchBatched});
-  return tensor.key_set().has_any(kTransformations);
-}
-
 bool is_autocast(at::DeviceType device) {
   return at::autocast::is_autocast_available(device) && at::autocast::is_autocast_enabled(device);
 }
@@ -55,72 +38,23 @@ at::Tensor checked_conv3x3(const at::Tensor& input, const at::Tensor& weight, co
   if (is_autocast(input.device().type())) return aten_conv2d(input, weight, bias);
   check_like_input("conv3x3", "weight", input, weight);
   check_like_input("conv3x3", "bias", input, bias);
-  const auto is_ours = [](const at::Tensor& tensor) { return is_float_on_cpu(tensor) && !is_transformed(tensor); };
-  const bool are_ours = is_ours(input) && is_ours(weight) && (!is_given(bias) || is_ours(*bias));
-  if (!are_ours) return aten_conv2d(input, weight, bias);
-  static const auto op = find_operator<decltype(aten_conv2d)>("retort::_conv3x3");
-  return op.call(input, weight, bias);
+  if (!suits_winograd(input, weight, bias)) return aten_conv2d(input, weight, bias);
+  static const auto op = find_operator<Conv3x3OfEither>("retort::_conv3x3");
+  return op.call(input, weight, bias, /*always=*/false);
 }
 
-bool is_faster(const at::Tensor& input, const at::Tensor& weight) {
-  Conv3x3Use use;
-  use.channels_last = input.is_contiguous(kLast);
-  return winograd_is_faster({input.size(0), input.size(1), weight.size(0), input.size(2), input.size(3)}, use);
-}
-
-at::Tensor dense_weight(const at::Tensor& weight) {
-  return weight.is_contiguous(kLast) ? weight : weight.contiguous();
-}
-
-/// The convolution of channels-last maps, or, of a gradient, its transpose.
-at::Tensor winograd(
-    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias, bool of_gradient) {
-  using Convolve = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, bool);
-  static const auto op = find_operator<Convolve>("retort::_winograd_convolve");
-  return op.call(input, weight, bias, of_gradient);
-}
-
-at::Tensor forward(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
-  const at::MemoryFormat format = input.suggest_memory_format();
-  if (!is_faster(input, weight)) return aten_conv2d(input, weight, bias).contiguous(format);
-  const std::optional<at::Tensor> shift = is_given(bias) ? bias->contiguous() : bias;
-  return winograd(input.contiguous(kLast), dense_weight(weight), shift, false).contiguous(format);
-}
-
-std::vector<at::Tensor> aten_backward(
-    const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight, Wanted wanted) {
-  const std::array<int64_t, 1> biases = {weight.size(0)};
-  auto [of_input, of_weight, of_bias] = at::convolution_backward(
-      gradient, input, weight, biases, {1, 1}, {1, 1}, {1, 1}, /*transposed=*/false, {0, 0}, /*groups=*/1, wanted);
-  if (wanted[0]) of_input = of_input.contiguous(input.suggest_memory_format());
-  if (wanted[1]) of_weight = of_weight.contiguous(weight.suggest_memory_format());
-  return {of_input, of_weight, of_bias};
-}
-
-std::vector<at::Tensor> winograd_backward(
-    const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight, Wanted wanted) {
-  using WeightGradient = at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&);
-  static const auto weight_gradient = find_operator<WeightGradient>("retort::_winograd_weight_gradient");
-  static const auto sum_positions = find_operator<at::Tensor(const at::Tensor&)>("retort::_sum_positions");
-  const at::Tensor gradient_last = gradient.contiguous(kLast);
-  const at::Tensor weights = dense_weight(weight);
-  std::vector<at::Tensor> results(3);
-  if (wanted[0]) {
-    results[0] = winograd(gradient_last, weights, std::nullopt, true).contiguous(input.suggest_memory_format());
-  }
-  if (wanted[1]) {
-    results[1] = weight_gradient.call(gradient_last, input.contiguous(kLast), weights)
-                     .contiguous(weight.suggest_memory_format());
-  }
-  if (wanted[2]) results[2] = sum_positions.call(gradient_last);
-  return results;
+at::Tensor forward(
+    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias, bool always) {
+  return always || winograd_is_faster(input, weight) ? winograd_conv3x3(input, weight, bias)
+                                                     : direct_conv3x3(input, weight, bias);
 }
 
 /// Only the gradients that are wanted.
 std::vector<at::Tensor> backward(
-    const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight, Wanted wanted) {
-  std::vector<at::Tensor> all = is_faster(input, weight) ? winograd_backward(gradient, input, weight, wanted)
-                                                         : aten_backward(gradient, input, weight, wanted);
+    const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight, Wanted wanted, bool always) {
+  std::vector<at::Tensor> all = always || winograd_is_faster(input, weight)
+                                    ? winograd_backward(gradient, input, weight, wanted)
+                                    : direct_backward(gradient, input, weight, wanted);
   std::vector<at::Tensor> results;
   for (size_t i = 0; i < all.size(); ++i) {
     if (wanted[i]) results.push_back(std::move(all[i]));
@@ -128,14 +62,15 @@ std::vector<at::Tensor> backward(
   return results;
 }
 
-at::Tensor meta_forward(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& /*bias*/) {
+at::Tensor meta_forward(
+    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& /*bias*/, bool /*always*/) {
   return at::empty_symint(
       {input.sym_size(0), weight.sym_size(0), input.sym_size(2), input.sym_size(3)}, input.options(),
       input.suggest_memory_format());
 }
 
 std::vector<at::Tensor> meta_backward(
-    const at::Tensor& /*gradient*/, const at::Tensor& input, const at::Tensor& weight, Wanted wanted) {
+    const at::Tensor& /*gradient*/, const at::Tensor& input, const at::Tensor& weight, Wanted wanted, bool /*always*/) {
   std::vector<at::Tensor> results;
   if (wanted[0]) results.push_back(at::empty_like(input, input.options(), input.suggest_memory_format()));
   if (wanted[1]) results.push_back(at::empty_like(weight, weight.options(), weight.suggest_memory_format()));
@@ -152,9 +87,10 @@ at::Tensor conv3x3(const at::Tensor& input, const at::Tensor& weight, const std:
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
   define_composite(m, "conv3x3(Tensor input, Tensor weight, Tensor? bias=None) -> Tensor", &checked_conv3x3);
-  // Arguments that were checked, in float32 on the CPU. `wanted` gradients of input, weight and bias are returned.
-  m.def("_conv3x3(Tensor input, Tensor weight, Tensor? bias) -> Tensor");
-  m.def("_conv3x3_backward(Tensor gradient, Tensor input, Tensor weight, bool[3] wanted) -> Tensor[]");
+  // Arguments that were checked, in float32 on the CPU. `wanted` gradients of input, weight and bias are returned. By
+  // Winograd's `always`, or where that is faster.
+  m.def("_conv3x3(Tensor input, Tensor weight, Tensor? bias, bool always) -> Tensor");
+  m.def("_conv3x3_backward(Tensor gradient, Tensor input, Tensor weight, bool[3] wanted, bool always) -> Tensor[]");
   // By Winograd's in any case. Maps are channels-last, weights are that or contiguous.
   m.def("_winograd_pack(Tensor weight, bool of_gradient) -> Tensor");
   m.def(

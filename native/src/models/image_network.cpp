@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "models/network_state.h"
 #include "tensor/check.h"
 
 namespace retort {
@@ -31,7 +32,9 @@ std::vector<std::string> layer_tap_names(size_t layers) {
   return names;
 }
 
-ImageNetwork::ImageNetwork(Traits traits) : Network(tap_names_of(traits.layers)), traits_(std::move(traits)) {}
+ImageNetwork::ImageNetwork(Traits traits) : Network(tap_names_of(traits.layers)), traits_(std::move(traits)) {
+  NetworkState::of(*this).set_takes_channels_last();
+}
 
 void ImageNetwork::check_images(const at::Tensor& images) const {
   RETORT_CHECK_AS(

@@ -37,7 +37,7 @@ int64_t rounded(double channels) {
 std::shared_ptr<Chain> convolve_normalise_relu6(
     int64_t in, int64_t out, int64_t kernel, int64_t stride = 1, int64_t groups = 1) {
   return std::make_shared<Chain>(
-      drawn_by_fan_out(convolution(in, out, kernel, stride, groups)), nn::BatchNorm2d(out),
+      drawn_by_fan_out(conv_layer(in, out, kernel, stride, groups)), nn::BatchNorm2d(out),
       nn::ReLU6(nn::ReLU6Options(true)));
 }
 
@@ -46,7 +46,7 @@ std::shared_ptr<InvertedResidual> block(int64_t in, int64_t out, int64_t stride,
   nn::Sequential conv;
   if (expansion > 1) conv->push_back(convolve_normalise_relu6(in, inner, 1));
   conv->push_back(convolve_normalise_relu6(inner, inner, 3, stride, inner));
-  conv->push_back(drawn_by_fan_out(convolution(inner, out, 1)));
+  conv->push_back(drawn_by_fan_out(conv_layer(inner, out, 1)));
   conv->push_back(nn::BatchNorm2d(out));
   return std::make_shared<InvertedResidual>(conv, stride == 1 && in == out);
 }

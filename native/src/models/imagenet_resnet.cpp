@@ -47,7 +47,7 @@ std::shared_ptr<Network> make_imagenet_resnet(const ImageNetResNetOptions& optio
     RETORT_CHECK(count > 0, "make_imagenet_resnet: filters must be positive (got ", count, ")");
   }
   // In the order of the forward pass, for they draw from one generator.
-  const nn::Conv2d stem = drawn_by_fan_out(convolution(options.input_channels, filters[0], 7, 2));
+  const nn::Conv2d stem = drawn_by_fan_out(conv_layer(options.input_channels, filters[0], 7, 2));
   std::vector<std::shared_ptr<ResidualLayer>> layers;
   std::vector<NormBefore> norms;
   int64_t in = filters[0];

@@ -9,7 +9,7 @@ namespace retort {
 
 namespace nn = torch::nn;
 
-nn::Conv2d convolution(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t groups) {
+nn::Conv2d conv_layer(int64_t in, int64_t out, int64_t kernel, int64_t stride, int64_t groups) {
   return nn::Conv2d(nn::Conv2dOptions(in, out, kernel).stride(stride).padding(kernel / 2).groups(groups).bias(false));
 }
 

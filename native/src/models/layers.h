@@ -14,7 +14,7 @@
 namespace retort {
 
 /// A convolution without bias that keeps the image's size but for its stride, drawn as torch::nn::Conv2d draws it.
-torch::nn::Conv2d convolution(int64_t in, int64_t out, int64_t kernel, int64_t stride = 1, int64_t groups = 1);
+torch::nn::Conv2d conv_layer(int64_t in, int64_t out, int64_t kernel, int64_t stride = 1, int64_t groups = 1);
 
 /// Draws a convolution's weight from the normal distribution of variance 2 / (kernel² out): Kaiming's over the fan out.
 /// Its bias, if any, becomes 0.

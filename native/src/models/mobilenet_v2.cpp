@@ -23,16 +23,16 @@ nn::ReLU relu_in_place() {
 }
 
 nn::Sequential convolve_normalise_relu(int64_t in, int64_t out, int64_t kernel, int64_t stride) {
-  return nn::Sequential(drawn_by_fan_out(convolution(in, out, kernel, stride)), nn::BatchNorm2d(out), relu_in_place());
+  return nn::Sequential(drawn_by_fan_out(conv_layer(in, out, kernel, stride)), nn::BatchNorm2d(out), relu_in_place());
 }
 
 std::shared_ptr<InvertedResidual> block(int64_t in, int64_t out, int64_t stride, int64_t expansion) {
   const int64_t inner = in * expansion;
   return std::make_shared<InvertedResidual>(
       nn::Sequential(
-          drawn_by_fan_out(convolution(in, inner, 1)), nn::BatchNorm2d(inner), relu_in_place(),
-          drawn_by_fan_out(convolution(inner, inner, 3, stride, inner)), nn::BatchNorm2d(inner), relu_in_place(),
-          drawn_by_fan_out(convolution(inner, out, 1)), nn::BatchNorm2d(out)),
+          drawn_by_fan_out(conv_layer(in, inner, 1)), nn::BatchNorm2d(inner), relu_in_place(),
+          drawn_by_fan_out(conv_layer(inner, inner, 3, stride, inner)), nn::BatchNorm2d(inner), relu_in_place(),
+          drawn_by_fan_out(conv_layer(inner, out, 1)), nn::BatchNorm2d(out)),
       stride == 1 && in == out);
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "convolution/mode.h"
 #include "models/module_mode.h"
 #include "models/network_state.h"
 #include "runtime/cuda.h"
@@ -57,7 +58,10 @@ NetworkOutput Network::forward(const at::Tensor& images) {
   adopt_threads();
   check_batch(images);
   check_images(images);
-  NetworkOutput output = compute(images);
+  NetworkOutput output = [&] {
+    const ConvolutionMode mode(state_->convolution());
+    return compute(images);
+  }();
   const int64_t batch = images.size(0);
   check_logits(output.logits, batch);
   const std::vector<std::string>& taps = state_->shapes().current_tap_names();
@@ -97,7 +101,7 @@ at::Tensor NetworkState::predict(const at::Tensor& images, const Preprocessor* g
       const bool must_learn = is_first && shapes_.current_tap_names().empty();
       if (!version || must_learn) {
         const Preprocessor& current = given ? *given : *preprocessor_;
-        return network_->evaluate(current.input_for(images, network_->tensor_options())).logits;
+        return network_->evaluate(current.input_for(images, network_->tensor_options(), format_of_maps())).logits;
       }
     }
   }
@@ -105,13 +109,14 @@ at::Tensor NetworkState::predict(const at::Tensor& images, const Preprocessor* g
   check_batch(images);
   const at::Tensor input = version->input_for(images, given);
   network_->check_images(input);
+  const ConvolutionMode mode(convolution());
   at::Tensor logits = version->predict(input, [&](const std::string& reason) { refuse(input, reason); });
   check_logits(logits, input.size(0));
   return logits;
 }
 
 at::Tensor Network::current_logits(const at::Tensor& images) {
-  return evaluate(state_->preprocessor()->input_for(images, tensor_options())).logits;
+  return evaluate(state_->preprocessor()->input_for(images, tensor_options(), state_->format_of_maps())).logits;
 }
 
 double Network::accuracy(const at::Tensor& images, const at::Tensor& labels) {
@@ -151,6 +156,14 @@ void Network::set_preprocessing(const Preprocessing& preprocessing) {
   auto preprocessor = std::make_shared<const Preprocessor>("Network", preprocessing);
   const auto lock = state_->lock_settled();
   state_->set_preprocessor(std::move(preprocessor));
+}
+
+Convolution Network::convolution() const {
+  return state_->convolution();
+}
+
+void Network::set_convolution(Convolution algorithm) {
+  state_->set_convolution(algorithm);
 }
 
 void Network::probe(const std::vector<int64_t>& input_shape) {

@@ -44,6 +44,11 @@ void NetworkState::set_preprocessor(std::shared_ptr<const Preprocessor> preproce
   std::atomic_store(&preprocessor_, std::move(preprocessor));
 }
 
+at::MemoryFormat NetworkState::format_of_maps() const {
+  const bool is_faster = takes_channels_last_ && network_->tensor_options().device().is_cpu();
+  return is_faster ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous;
+}
+
 std::unique_ptr<NetworkSnapshot> NetworkState::new_snapshot() {
   return std::make_unique<NetworkSnapshot>(*network_);
 }

@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 #include <retort/models/network.h>
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -58,6 +59,14 @@ class NetworkState {
   /// How images are prepared with the current weights. Waits for nothing and needs no mutex.
   std::shared_ptr<const Preprocessor> preprocessor() const { return std::atomic_load(&preprocessor_); }
   void set_preprocessor(std::shared_ptr<const Preprocessor> preprocessor);
+
+  /// In which images are given to the network for predictions: with channels last, in which convolutions are faster, on
+  /// a CPU and if the network takes them so.
+  at::MemoryFormat format_of_maps() const;
+  void set_takes_channels_last() { takes_channels_last_ = true; }
+  /// Network::convolution. Needs no mutex.
+  Convolution convolution() const { return convolution_; }
+  void set_convolution(Convolution algorithm) { convolution_ = algorithm; }
 
   // ---- what a forward pass may change -------------------------------------------------------------------------------
 
@@ -129,6 +138,8 @@ class NetworkState {
   NetworkShapes shapes_;
   Serving serving_;
   std::shared_ptr<const Preprocessor> preprocessor_ = std::make_shared<Preprocessor>("Network", Preprocessing());
+  std::atomic<Convolution> convolution_ = Convolution::kWinograd;
+  bool takes_channels_last_ = false;
   int64_t probes_ = 0;
   std::weak_ptr<PendingOwner> pending_;
   int64_t revision_ = 0;

@@ -66,6 +66,10 @@ at::Tensor in_format(const at::Tensor& images, at::MemoryFormat format) {
              : dense.as_strided(dense.sizes(), c10::get_channels_last_strides_2d(dense.sizes()));
 }
 
+bool are_maps(const at::Tensor& images) {
+  return images.dim() == 4 && images.layout() == at::kStrided;
+}
+
 }  // namespace
 
 Preprocessor::Preprocessor(const char* function, const Preprocessing& options, const std::vector<int64_t>& size)
@@ -120,12 +124,15 @@ void Preprocessor::check(const at::Tensor& images, const at::TensorOptions& like
       ShapeError, images.layout() == at::kStrided, function_, ": images must be dense (got ", images.layout(), ")");
 }
 
-at::Tensor Preprocessor::input_for(const at::Tensor& images, const at::TensorOptions& like) const {
+at::Tensor Preprocessor::input_for(
+    const at::Tensor& images, const at::TensorOptions& like, at::MemoryFormat of_maps) const {
   if (options_.is_identity() && (!images.defined() || images.scalar_type() != at::kByte)) {
-    return images.defined() ? images.to(like.device()) : images;
+    if (!images.defined()) return images;
+    const at::Tensor input = images.to(like.device());
+    return are_maps(input) && of_maps != at::MemoryFormat::Contiguous ? in_format(input, of_maps) : input;
   }
   check(images, like);
-  return prepare(images.to(like.device()), like, at::MemoryFormat::Contiguous);
+  return prepare(images.to(like.device()), like, are_maps(images) ? of_maps : at::MemoryFormat::Contiguous);
 }
 
 at::Tensor Preprocessor::prepare(

@@ -30,8 +30,9 @@ class Preprocessor {
   void check(const at::Tensor& images, const at::TensorOptions& like) const;
 
   /// What a network of tensors `like` takes for images: themselves on its device if nothing is to be done, otherwise
-  /// checked and prepared ones.
-  at::Tensor input_for(const at::Tensor& images, const at::TensorOptions& like) const;
+  /// checked and prepared ones. If they are [B, channels, height, width], they are in the format `of_maps`, unless
+  /// nothing is to be done and that is the contiguous one.
+  at::Tensor input_for(const at::Tensor& images, const at::TensorOptions& like, at::MemoryFormat of_maps) const;
 
   /// [B, ...input_shape] of dtype `like` in a memory format, resized if there is a size; without a copy if nothing is
   /// to be changed.

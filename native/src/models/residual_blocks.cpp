@@ -14,7 +14,7 @@ namespace nn = torch::nn;
 /// Undefined where a block keeps the map's shape.
 nn::Sequential shortcut(int64_t in, int64_t out, int64_t stride) {
   if (stride == 1 && in == out) return nullptr;
-  return nn::Sequential(drawn_by_fan_out(convolution(in, out, 1, stride)), nn::BatchNorm2d(out));
+  return nn::Sequential(drawn_by_fan_out(conv_layer(in, out, 1, stride)), nn::BatchNorm2d(out));
 }
 
 class BasicBlock final : public ResidualBlock {
@@ -22,9 +22,9 @@ class BasicBlock final : public ResidualBlock {
   static constexpr int64_t kExpansion = 1;
 
   BasicBlock(int64_t in, int64_t out, int64_t stride) {
-    conv1_ = register_module("conv1", drawn_by_fan_out(convolution(in, out, 3, stride)));
+    conv1_ = register_module("conv1", drawn_by_fan_out(conv_layer(in, out, 3, stride)));
     bn1_ = register_module("bn1", nn::BatchNorm2d(out));
-    conv2_ = register_module("conv2", drawn_by_fan_out(convolution(out, out, 3)));
+    conv2_ = register_module("conv2", drawn_by_fan_out(conv_layer(out, out, 3)));
     bn2_ = register_module("bn2", nn::BatchNorm2d(out));
     downsample_ = shortcut(in, out, stride);
     if (downsample_) register_module("downsample", downsample_);
@@ -59,11 +59,11 @@ class Bottleneck final : public ResidualBlock {
 
   Bottleneck(int64_t in, int64_t inner, int64_t stride) {
     const int64_t out = inner * kExpansion;
-    conv1_ = register_module("conv1", drawn_by_fan_out(convolution(in, inner, 1)));
+    conv1_ = register_module("conv1", drawn_by_fan_out(conv_layer(in, inner, 1)));
     bn1_ = register_module("bn1", nn::BatchNorm2d(inner));
-    conv2_ = register_module("conv2", drawn_by_fan_out(convolution(inner, inner, 3, stride)));
+    conv2_ = register_module("conv2", drawn_by_fan_out(conv_layer(inner, inner, 3, stride)));
     bn2_ = register_module("bn2", nn::BatchNorm2d(inner));
-    conv3_ = register_module("conv3", drawn_by_fan_out(convolution(inner, out, 1)));
+    conv3_ = register_module("conv3", drawn_by_fan_out(conv_layer(inner, out, 1)));
     bn3_ = register_module("bn3", nn::BatchNorm2d(out));
     downsample_ = shortcut(in, out, stride);
     if (downsample_) register_module("downsample", downsample_);

@@ -31,7 +31,7 @@ std::shared_ptr<Network> make_resnet(const ResNetOptions& options) {
   const int64_t blocks = (options.depth - 2) / 6;
   std::vector<NormBefore> norms;
   // In the order of the forward pass, for they draw from one generator.
-  const nn::Conv2d stem = drawn_by_fan_out(convolution(options.input_channels, filters[0], 3));
+  const nn::Conv2d stem = drawn_by_fan_out(conv_layer(options.input_channels, filters[0], 3));
   std::vector<std::shared_ptr<ResidualLayer>> layers;
   for (size_t i = 0; i < 3; ++i) {
     layers.push_back(basic_layer(filters[i], filters[i + 1], i == 0 ? 1 : 2, blocks));

@@ -91,8 +91,9 @@ void Serving::make_version(Network& network, bool by_itself) {
     program_ = std::move(program);
   }
   std::atomic_store(
-      &version_, std::make_shared<const Version>(
-                     *program_, state_check_, state.preprocessor(), network.tensor_options(), by_itself));
+      &version_,
+      std::make_shared<const Version>(
+          *program_, state_check_, state.preprocessor(), network.tensor_options(), state.format_of_maps(), by_itself));
   fingerprint_ = {state.revision(), state.packed_attributes(), {}};
   for (const std::vector<at::Tensor>& tensors : {network.parameters(), network.buffers()}) {
     for (const at::Tensor& tensor : tensors) fingerprint_.tensors.emplace_back(tensor, changes_of(tensor));
@@ -108,11 +109,13 @@ bool Serving::is_current(const Network& network) const {
 
 Serving::Version::Version(
     const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check,
-    std::shared_ptr<const Preprocessor> preprocessor, at::TensorOptions tensors, bool by_itself)
+    std::shared_ptr<const Preprocessor> preprocessor, at::TensorOptions tensors, at::MemoryFormat of_maps,
+    bool by_itself)
     : program_(copy_for_evaluation(program)),
       state_check_(std::move(state_check)),
       preprocessor_(std::move(preprocessor)),
       tensors_(tensors),
+      of_maps_(of_maps),
       by_itself_(by_itself) {}
 
 at::Tensor Serving::Version::predict(const at::Tensor& input, const Refusal& refuse) const {

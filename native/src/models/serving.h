@@ -59,14 +59,15 @@ class Serving::Version {
  public:
   Version(
       const torch::jit::Module& program, std::shared_ptr<StateCheck> state_check,
-      std::shared_ptr<const Preprocessor> preprocessor, at::TensorOptions tensors, bool by_itself);
+      std::shared_ptr<const Preprocessor> preprocessor, at::TensorOptions tensors, at::MemoryFormat of_maps,
+      bool by_itself);
 
   /// Whether the network has published it by itself.
   bool is_by_itself() const { return by_itself_; }
 
   /// The input for images, prepared as the network did when it was published, or as is `given`.
   at::Tensor input_for(const at::Tensor& images, const Preprocessor* given) const {
-    return (given ? *given : *preprocessor_).input_for(images, tensors_);
+    return (given ? *given : *preprocessor_).input_for(images, tensors_, of_maps_);
   }
 
   /// Logits without gradients. Any number of threads may ask at once; if the program changes its own state, they take
@@ -78,6 +79,7 @@ class Serving::Version {
   std::shared_ptr<StateCheck> state_check_;
   std::shared_ptr<const Preprocessor> preprocessor_;
   at::TensorOptions tensors_;
+  at::MemoryFormat of_maps_;
   bool by_itself_;
   mutable std::mutex one_at_a_time_;
 };

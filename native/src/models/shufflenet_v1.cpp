@@ -25,11 +25,11 @@ class Bottleneck final : public ResidualBlock {
   /// @param groups of the first convolution
   Bottleneck(int64_t in, int64_t out, bool halves, int64_t groups) : halves_(halves), groups_(groups) {
     const int64_t inner = out / 4;
-    conv1_ = register_module("conv1", convolution(in, inner, 1, 1, groups));
+    conv1_ = register_module("conv1", conv_layer(in, inner, 1, 1, groups));
     bn1_ = register_module("bn1", nn::BatchNorm2d(inner));
-    conv2_ = register_module("conv2", convolution(inner, inner, 3, halves ? 2 : 1, inner));
+    conv2_ = register_module("conv2", conv_layer(inner, inner, 3, halves ? 2 : 1, inner));
     bn2_ = register_module("bn2", nn::BatchNorm2d(inner));
-    conv3_ = register_module("conv3", convolution(inner, out, 1, 1, kGroups));
+    conv3_ = register_module("conv3", conv_layer(inner, out, 1, 1, kGroups));
     bn3_ = register_module("bn3", nn::BatchNorm2d(out));
   }
 
@@ -88,7 +88,7 @@ std::shared_ptr<Network> make_shufflenet_v1(const ShuffleNetV1Options& options) 
   for (int64_t count : blocks) {
     RETORT_CHECK(count > 0, "make_shufflenet_v1: blocks must be positive (got ", count, ")");
   }
-  const nn::Conv2d stem = convolution(options.input_channels, kStem, 1);
+  const nn::Conv2d stem = conv_layer(options.input_channels, kStem, 1);
   std::vector<std::shared_ptr<ResidualLayer>> layers;
   int64_t in = kStem;
   for (size_t i = 0; i < 3; ++i) {

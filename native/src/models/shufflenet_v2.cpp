@@ -25,15 +25,15 @@ class DownBlock final : public nn::Module, public Scripted {
  public:
   DownBlock(int64_t in, int64_t out) {
     const int64_t half = out / 2;
-    conv1_ = register_module("conv1", convolution(in, in, 3, 2, in));
+    conv1_ = register_module("conv1", conv_layer(in, in, 3, 2, in));
     bn1_ = register_module("bn1", nn::BatchNorm2d(in));
-    conv2_ = register_module("conv2", convolution(in, half, 1));
+    conv2_ = register_module("conv2", conv_layer(in, half, 1));
     bn2_ = register_module("bn2", nn::BatchNorm2d(half));
-    conv3_ = register_module("conv3", convolution(in, half, 1));
+    conv3_ = register_module("conv3", conv_layer(in, half, 1));
     bn3_ = register_module("bn3", nn::BatchNorm2d(half));
-    conv4_ = register_module("conv4", convolution(half, half, 3, 2, half));
+    conv4_ = register_module("conv4", conv_layer(half, half, 3, 2, half));
     bn4_ = register_module("bn4", nn::BatchNorm2d(half));
-    conv5_ = register_module("conv5", convolution(half, half, 1));
+    conv5_ = register_module("conv5", conv_layer(half, half, 1));
     bn5_ = register_module("bn5", nn::BatchNorm2d(half));
   }
 
@@ -71,11 +71,11 @@ def forward(self, x):
 class BasicBlock final : public nn::Module, public Scripted {
  public:
   explicit BasicBlock(int64_t half) {
-    conv1_ = register_module("conv1", convolution(half, half, 1));
+    conv1_ = register_module("conv1", conv_layer(half, half, 1));
     bn1_ = register_module("bn1", nn::BatchNorm2d(half));
-    conv2_ = register_module("conv2", convolution(half, half, 3, 1, half));
+    conv2_ = register_module("conv2", conv_layer(half, half, 3, 1, half));
     bn2_ = register_module("bn2", nn::BatchNorm2d(half));
-    conv3_ = register_module("conv3", convolution(half, half, 1));
+    conv3_ = register_module("conv3", conv_layer(half, half, 1));
     bn3_ = register_module("bn3", nn::BatchNorm2d(half));
   }
 
@@ -150,12 +150,12 @@ class ShuffleNetV2 final : public ImageNetwork {
             {"ShuffleNetV2", options.input_channels, 1, 3, {{"conv1", "bn1", "layer1", "layer2", "layer3"}, {}}}) {
     const auto& filters = options.filters;
     const auto& blocks = options.blocks;
-    conv1_ = register_module("conv1", convolution(options.input_channels, kStem, 1));
+    conv1_ = register_module("conv1", conv_layer(options.input_channels, kStem, 1));
     bn1_ = register_module("bn1", nn::BatchNorm2d(kStem));
     layer1_ = register_module("layer1", std::make_shared<Layer>(kStem, filters[0], blocks[0]));
     layer2_ = register_module("layer2", std::make_shared<Layer>(filters[0], filters[1], blocks[1]));
     layer3_ = register_module("layer3", std::make_shared<Layer>(filters[1], filters[2], blocks[2]));
-    conv2_ = register_module("conv2", convolution(filters[2], filters[3], 1));
+    conv2_ = register_module("conv2", conv_layer(filters[2], filters[3], 1));
     bn2_ = register_module("bn2", nn::BatchNorm2d(filters[3]));
     linear_ = register_module("linear", nn::Linear(filters[3], options.classes));
   }

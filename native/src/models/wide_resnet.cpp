@@ -27,10 +27,10 @@ class Block final : public nn::Module, public Scripted {
  public:
   Block(int64_t in, int64_t out, int64_t stride) {
     bn1_ = register_module("bn1", nn::BatchNorm2d(in));
-    conv1_ = register_module("conv1", drawn_by_fan_out(convolution(in, out, 3, stride)));
+    conv1_ = register_module("conv1", drawn_by_fan_out(conv_layer(in, out, 3, stride)));
     bn2_ = register_module("bn2", nn::BatchNorm2d(out));
-    conv2_ = register_module("conv2", drawn_by_fan_out(convolution(out, out, 3)));
-    if (in != out) shortcut_ = register_module("convShortcut", drawn_by_fan_out(convolution(in, out, 1, stride)));
+    conv2_ = register_module("conv2", drawn_by_fan_out(conv_layer(out, out, 3)));
+    if (in != out) shortcut_ = register_module("convShortcut", drawn_by_fan_out(conv_layer(in, out, 1, stride)));
   }
 
   at::Tensor normalise(const at::Tensor& x) { return bn1_(x); }
@@ -112,7 +112,7 @@ class WideResNet final : public ImageNetwork {
               {{"layer1.pre", "block2.layer.0.bn1"}, {"layer2.pre", "block3.layer.0.bn1"}, {"layer3.pre", "bn1"}}}}) {
     const int64_t blocks = (options.depth - 4) / 6;
     const int64_t width = options.width;
-    conv1_ = register_module("conv1", drawn_by_fan_out(convolution(options.input_channels, 16, 3)));
+    conv1_ = register_module("conv1", drawn_by_fan_out(conv_layer(options.input_channels, 16, 3)));
     block1_ = register_module("block1", std::make_shared<Layer>(16, 16 * width, 1, blocks));
     block2_ = register_module("block2", std::make_shared<Layer>(16 * width, 32 * width, 2, blocks));
     block3_ = register_module("block3", std::make_shared<Layer>(32 * width, 64 * width, 2, blocks));

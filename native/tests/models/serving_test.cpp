@@ -118,7 +118,8 @@ class ServingTest : public test::SeededTest {
   }
 
   test::TemporaryFolder folder_;
-  at::Tensor images_ = at::randn({4, 3, 8, 8});
+  // As predictions take them.
+  at::Tensor images_ = at::randn({4, 3, 8, 8}).contiguous(at::MemoryFormat::ChannelsLast);
 };
 
 TEST_F(ServingTest, PredictionsAreThoseOfTheMomentOfPublication) {

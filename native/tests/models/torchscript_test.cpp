@@ -76,7 +76,8 @@ class TorchScriptTest : public test::SeededTest {
   }
 
   test::TemporaryFolder folder_;
-  at::Tensor images_ = at::randn({4, 3, 6, 6});
+  // As predictions take them.
+  at::Tensor images_ = at::randn({4, 3, 6, 6}).contiguous(at::MemoryFormat::ChannelsLast);
 };
 
 using Names = std::vector<std::string>;

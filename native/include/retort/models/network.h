@@ -1,6 +1,7 @@
 #pragma once
 
 #include <ATen/core/Tensor.h>
+#include <retort/convolution.h>
 #include <retort/export.h>
 #include <retort/models/metrics.h>
 #include <retort/models/preprocessing.h>
@@ -105,6 +106,11 @@ class RETORT_API Network : public torch::nn::Module {
   /// Sets how images are prepared. Published weights keep the preprocessing that they were published with.
   /// @throws c10::ValueError if a value is out of range
   void set_preprocessing(const Preprocessing& preprocessing);
+
+  /// The algorithm of its 3 x 3 convolutions, in training and prediction, of published weights, too.
+  Convolution convolution() const;
+  /// Sets it: by default Convolution::kWinograd. It is part of neither state dicts nor other files. Needs no mutex.
+  void set_convolution(Convolution algorithm);
 
   /// Determines the output shapes for an input shape, by one forward pass in evaluation mode without side effects.
   /// @param input_shape without the batch, e.g. {3, 32, 32}

@@ -11,6 +11,8 @@
 #include <map>
 #include <memory>
 #include <regex>
+#include <set>
+#include <string>
 #include <vector>
 
 #include "tensor/check.h"
@@ -196,6 +198,18 @@ std::vector<std::string> assigned_attributes(const jit::Module& program) {
     names.push_back(name);
   }
   return names;
+}
+
+bool goes_by_strides(const jit::Module& program) {
+  const std::shared_ptr<jit::Graph> graph =
+      jit::toGraphFunction(program.get_method("forward").function()).graph()->copy();
+  jit::Inline(*graph);
+  const std::vector<jit::Node*> nodes = nodes_of(graph);
+  return std::any_of(nodes.begin(), nodes.end(), [](jit::Node* node) {
+    static const std::set<std::string> kByStrides = {
+        "aten::view", "aten::as_strided", "aten::stride", "aten::is_contiguous"};
+    return kByStrides.count(node->kind().toQualString()) > 0;
+  });
 }
 
 bool may_change_itself(const jit::Module& program) {

@@ -48,6 +48,9 @@ std::string packed(const torch::jit::Module& program);
 /// The attributes that a forward pass assigns, by their paths' last parts, other than buffers.
 std::vector<std::string> assigned_attributes(const torch::jit::Module& program);
 
+/// Whether a forward pass asks how tensors lie in memory, e.g. by aten::view.
+bool goes_by_strides(const torch::jit::Module& program);
+
 /// Whether a forward pass may change the program's own tensors or attributes in evaluation mode, so that two of them
 /// must not run at once. In doubt it may.
 bool may_change_itself(const torch::jit::Module& program);

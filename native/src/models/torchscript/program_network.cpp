@@ -76,6 +76,7 @@ class ProgramNetwork final : public Mirrored<Network> {
   ProgramNetwork(const torch::jit::Module& program, ProgramTraits traits)
       : Mirrored<Network>(program, traits.tap_names), traits_(std::move(traits)) {
     NetworkState::give(*this, std::make_unique<ProgramState>(program, traits_));
+    if (!goes_by_strides(program)) NetworkState::of(*this).set_takes_channels_last();
   }
 
  protected:

@@ -13,12 +13,32 @@ public final class NativeEnums {
    * @return its constant
    */
   public static <N extends Enum<N>> N of(Enum<?> constant, Class<N> generated) {
-    String name = "k" + constant.name().replace("_", "");
     for (N candidate : generated.getEnumConstants()) {
-      if (candidate.name().equalsIgnoreCase(name)) {
+      if (areSame(constant, candidate)) {
         return candidate;
       }
     }
-    throw new AssertionError(generated + " has no constant " + name);
+    throw new AssertionError(generated + " has no constant " + constant);
+  }
+
+  /**
+   * Returns the public constant of the same name: {@code kBatchMean} is {@code BATCH_MEAN}.
+   *
+   * @param constant a constant of a generated enum
+   * @param type the public enum
+   * @param <E> the public enum
+   * @return its constant
+   */
+  public static <E extends Enum<E>> E from(Enum<?> constant, Class<E> type) {
+    for (E candidate : type.getEnumConstants()) {
+      if (areSame(candidate, constant)) {
+        return candidate;
+      }
+    }
+    throw new AssertionError(type + " has no constant " + constant);
+  }
+
+  private static boolean areSame(Enum<?> constant, Enum<?> generated) {
+    return generated.name().equalsIgnoreCase("k" + constant.name().replace("_", ""));
   }
 }

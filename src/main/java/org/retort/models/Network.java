@@ -16,10 +16,12 @@ import org.retort.bindings.NativeBytes;
 import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.NativePreprocessing;
 import org.retort.bindings.global.retort;
+import org.retort.bindings.global.retort.NativeConvolution;
 import org.retort.internal.Arguments;
 import org.retort.internal.Errors;
 import org.retort.internal.FlightRecorder;
 import org.retort.internal.NamedTensors;
+import org.retort.internal.NativeEnums;
 import org.retort.internal.NativeFiles;
 import org.retort.internal.NativeHandle;
 import org.retort.internal.NativeNetworks;
@@ -124,6 +126,30 @@ public abstract sealed class Network implements AutoCloseable
   public final void setPreprocessing(Preprocessing preprocessing) {
     Arguments.notNull(preprocessing, name + ".setPreprocessing", "preprocessing");
     handle.use(network -> NativePreprocessings.give(preprocessing, network::set_preprocessing));
+  }
+
+  /**
+   * The algorithm of the network's 3×3 convolutions.
+   *
+   * @return the algorithm; {@link Convolution#WINOGRAD} unless it was set
+   * @throws IllegalStateException if the network was closed
+   */
+  public final Convolution convolution() {
+    return handle.ask(network -> NativeEnums.from(network.convolution().intern(), Convolution.class));
+  }
+
+  /**
+   * Sets the algorithm of the network's 3×3 convolutions, in training and prediction, of published
+   * weights, too. Files of weights and checkpoints do not contain it.
+   *
+   * @param algorithm the algorithm
+   * @throws IllegalArgumentException if it is null
+   * @throws IllegalStateException if the network was closed
+   */
+  public final void setConvolution(Convolution algorithm) {
+    Arguments.notNull(algorithm, name + ".setConvolution", "algorithm");
+    handle.use(
+        network -> network.set_convolution(NativeEnums.of(algorithm, NativeConvolution.class)));
   }
 
   /**

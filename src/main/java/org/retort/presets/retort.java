@@ -30,6 +30,7 @@ import org.bytedeco.javacpp.tools.InfoMapper;
               "retort_errors.h",
               "retort/export.h",
               "retort/runtime.h",
+              "retort/convolution.h",
               "retort/distributed/ranks.h",
               "retort/distributed/ranks_listener.h",
               "retort/losses/criterion.h",
@@ -247,6 +248,7 @@ public class retort implements InfoMapper {
     enumeration(map, "OfdReduction");
     enumeration(map, "OfdInit");
     enumeration(map, "ScheduleKind");
+    enumeration(map, "Convolution");
     enumeration(map, "MemoryFormat");
     enumeration(map, "Precision");
     enumeration(map, "BatchNormOver");

@@ -30,6 +30,7 @@ import org.retort.internal.NativeNetworks;
 import org.retort.internal.NativePreprocessings;
 import org.retort.internal.RanksSharing;
 import org.retort.losses.DistillationLoss;
+import org.retort.models.Convolution;
 import org.retort.models.Network;
 import org.retort.models.Preprocessing;
 
@@ -49,6 +50,7 @@ public final class TrainingStepBuilder {
   private Preprocessing preprocessing = Preprocessing.of();
   private List<Long> inputShape = List.of();
   private Optional<MemoryFormat> ofTeachers = Optional.empty();
+  private Optional<Convolution> convolution = Optional.empty();
   private Optional<Ranks> ranks = Optional.empty();
 
   TrainingStepBuilder(Network student, List<Teacher> teachers) {
@@ -292,6 +294,19 @@ public final class TrainingStepBuilder {
   }
 
   /**
+   * Sets the algorithm of 3×3 convolutions of the student and all teachers, which keep it ({@link
+   * Network#setConvolution}). By default each network has its own.
+   *
+   * @param algorithm the algorithm
+   * @return this builder
+   * @throws IllegalArgumentException if it is null
+   */
+  public TrainingStepBuilder convolution(Convolution algorithm) {
+    convolution = Optional.of(Arguments.notNull(algorithm, NAME + ".convolution", "algorithm"));
+    return this;
+  }
+
+  /**
    * Sets the arithmetic of the student's forward pass; that of its dtype by default.
    *
    * @param precision the precision
@@ -402,10 +417,17 @@ public final class TrainingStepBuilder {
             }
             int mostTerms = all.stream().mapToInt(one -> one.terms().size()).max().orElseThrow();
             NativeTrainingStep step = new NativeTrainingStep(options);
+            convolution.ifPresent(this::use);
             boolean channelsLast = student.preprocessing().channelsLast();
             return new TrainingStep(student, ranks, names, step, shape, channelsLast, mostTerms);
           }
         });
+  }
+
+  private void use(Convolution algorithm) {
+    student.setConvolution(algorithm);
+    teachers.forEach(
+        teacher -> teacher.network().ifPresent(network -> network.setConvolution(algorithm)));
   }
 
   private void write(Teacher teacher, NativeTeacherOptions to) {
