@@ -2,8 +2,8 @@ package org.retort.models;
 
 /**
  * The algorithm of a network's convolutions with 3×3 weights, stride 1, padding 1 and one group, of
- * float maps on a CPU. All other convolutions are LibTorch's. Results differ only by rounding, which
- * is about as large for both.
+ * float maps on a CPU. All other convolutions are LibTorch's. Results differ only by rounding,
+ * which is about as large for both.
  */
 public enum Convolution {
   /** LibTorch's, which sums products directly. */

@@ -135,7 +135,8 @@ public abstract sealed class Network implements AutoCloseable
    * @throws IllegalStateException if the network was closed
    */
   public final Convolution convolution() {
-    return handle.ask(network -> NativeEnums.from(network.convolution().intern(), Convolution.class));
+    return handle.ask(
+        network -> NativeEnums.from(network.convolution().intern(), Convolution.class));
   }
 
   /**
