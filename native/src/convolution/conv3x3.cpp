@@ -96,7 +96,9 @@ TORCH_LIBRARY_FRAGMENT(retort, m) {
   m.def(
       "_winograd_apply(Tensor input, Tensor packed, Tensor? scale, Tensor? shift, Tensor? residual, bool relu) "
       "-> Tensor");
-  m.def("_winograd_convolve(Tensor input, Tensor weight, Tensor? shift, bool of_gradient) -> Tensor");
+  m.def(
+      "_winograd_convolve(Tensor input, Tensor weight, Tensor? scale, Tensor? shift, Tensor? residual, bool relu, "
+      "bool of_gradient) -> Tensor");
   m.def("_winograd_weight_gradient(Tensor gradient, Tensor input, Tensor weight) -> Tensor");
   m.def("_sum_positions(Tensor maps) -> Tensor");
 }

@@ -1,6 +1,9 @@
 #pragma once
 
+#include <ATen/core/Tensor.h>
 #include <retort/convolution.h>
+
+#include <optional>
 
 namespace retort {
 
@@ -19,5 +22,8 @@ class ConvolutionMode {
  private:
   Convolution previous_;
 };
+
+/// Whether a convolution of stride 1, padding 1, dilation 1 and one group is Winograd's in the thread's mode.
+bool is_by_winograd(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias);
 
 }  // namespace retort

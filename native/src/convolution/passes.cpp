@@ -27,12 +27,14 @@ at::Tensor dense_weight(const at::Tensor& weight) {
   return weight.is_contiguous(kLast) ? weight : weight.contiguous();
 }
 
-/// The convolution of channels-last maps, or, of a gradient, its transpose.
-at::Tensor winograd(
-    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias, bool of_gradient) {
-  using Convolve = at::Tensor(const at::Tensor&, const at::Tensor&, const std::optional<at::Tensor>&, bool);
+/// Of channels-last maps or, of a gradient, the transpose.
+at::Tensor convolve(
+    const at::Tensor& input, const at::Tensor& weight, const Conv3x3Epilogue& epilogue, bool of_gradient) {
+  using Optional = const std::optional<at::Tensor>&;
+  using Convolve = at::Tensor(const at::Tensor&, const at::Tensor&, Optional, Optional, Optional, bool, bool);
   static const auto op = find_operator<Convolve>("retort::_winograd_convolve");
-  return op.call(input, weight, bias, of_gradient);
+  return op.call(
+      input, dense_weight(weight), epilogue.scale, epilogue.shift, epilogue.residual, epilogue.relu, of_gradient);
 }
 
 }  // namespace
@@ -55,10 +57,14 @@ at::Tensor direct_conv3x3(const at::Tensor& input, const at::Tensor& weight, con
       .contiguous(input.suggest_memory_format());
 }
 
+at::Tensor winograd_conv3x3(const at::Tensor& input, const at::Tensor& weight, const Conv3x3Epilogue& epilogue) {
+  return convolve(input, weight, epilogue, /*of_gradient=*/false);
+}
+
 at::Tensor winograd_conv3x3(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
-  const std::optional<at::Tensor> shift = bias && bias->defined() ? bias->contiguous() : bias;
-  return winograd(input.contiguous(kLast), dense_weight(weight), shift, false)
-      .contiguous(input.suggest_memory_format());
+  Conv3x3Epilogue epilogue;
+  if (bias && bias->defined()) epilogue.shift = bias->contiguous();
+  return winograd_conv3x3(input.contiguous(kLast), weight, epilogue).contiguous(input.suggest_memory_format());
 }
 
 std::vector<at::Tensor> direct_backward(
@@ -80,7 +86,7 @@ std::vector<at::Tensor> winograd_backward(
   const at::Tensor weights = dense_weight(weight);
   std::vector<at::Tensor> results(3);
   if (wanted[0]) {
-    results[0] = winograd(gradient_last, weights, std::nullopt, true).contiguous(input.suggest_memory_format());
+    results[0] = convolve(gradient_last, weights, {}, /*of_gradient=*/true).contiguous(input.suggest_memory_format());
   }
   if (wanted[1]) {
     results[1] = weight_gradient.call(gradient_last, input.contiguous(kLast), weights)

@@ -7,6 +7,8 @@
 #include <optional>
 #include <vector>
 
+#include "convolution/conv3x3.h"
+
 namespace retort {
 
 /// Which gradients are wanted: those of input, weight and bias.
@@ -21,6 +23,10 @@ bool suits_winograd(const at::Tensor& input, const at::Tensor& weight, const std
 
 /// Whether Winograd's convolution is faster for the shapes and layout, as a rule.
 bool winograd_is_faster(const at::Tensor& input, const at::Tensor& weight);
+
+/// relu(scale * convolution + shift + residual) by Winograd's; what is not given is left out. All maps are
+/// channels-last.
+at::Tensor winograd_conv3x3(const at::Tensor& input, const at::Tensor& weight, const Conv3x3Epilogue& epilogue);
 
 /// The result has the memory format of the input.
 at::Tensor winograd_conv3x3(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias);

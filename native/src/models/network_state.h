@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -55,6 +56,13 @@ class NetworkState {
   /// Network::predict.
   /// @param given how images are prepared in place of the network's own preprocessing; may be null
   at::Tensor predict(const at::Tensor& images, const Preprocessor* given = nullptr);
+
+  /// A forward pass in evaluation mode without gradients, with the current weights, in which convolutions are one
+  /// operator with what follows them; none if the network has no program for that, or nothing would be gained. Its
+  /// modules' modes do not matter. Differs from forward() by rounding.
+  std::optional<NetworkOutput> evaluate_fused(const at::Tensor& input);
+  /// The same, or Network::forward in evaluation mode.
+  NetworkOutput evaluate(const at::Tensor& input);
 
   /// How images are prepared with the current weights. Waits for nothing and needs no mutex.
   std::shared_ptr<const Preprocessor> preprocessor() const { return std::atomic_load(&preprocessor_); }

@@ -85,11 +85,7 @@ void Serving::make_version(Network& network, bool by_itself) {
   const c10::InferenceMode no_inference(false);
   const at::NoGradGuard no_grad;
   NetworkState& state = NetworkState::of(network);
-  if (!program_ || tensors_of(*program_) != tensors_of(network)) {
-    torch::jit::Module program = state.program();
-    if (!program_ || program.type() != program_->type()) state_check_ = std::make_shared<StateCheck>();
-    program_ = std::move(program);
-  }
+  update_program(network);
   std::atomic_store(
       &version_,
       std::make_shared<const Version>(
@@ -98,6 +94,33 @@ void Serving::make_version(Network& network, bool by_itself) {
   for (const std::vector<at::Tensor>& tensors : {network.parameters(), network.buffers()}) {
     for (const at::Tensor& tensor : tensors) fingerprint_.tensors.emplace_back(tensor, changes_of(tensor));
   }
+}
+
+void Serving::update_program(Network& network) {
+  if (program_ && tensors_of(*program_) == tensors_of(network)) return;
+  torch::jit::Module program = NetworkState::of(network).program();
+  if (!program_ || program.type() != program_->type()) state_check_ = std::make_shared<StateCheck>();
+  program_ = std::move(program);
+  fused_.reset();
+  is_fusion_tried_ = false;
+}
+
+const FusedProgram* Serving::fused_program(Network& network) {
+  if (has_no_program_ || (is_fusion_tried_ && !fused_)) return nullptr;
+  try {
+    update_program(network);
+    if (!is_fusion_tried_) {
+      is_fusion_tried_ = true;
+      if (!state_check_->changes_itself(*program_)) fused_ = std::make_unique<FusedProgram>(*program_);
+      if (fused_ && fused_->fused() == 0) fused_.reset();
+    }
+  } catch (const NoProgramError&) {
+    has_no_program_ = true;
+  } catch (const std::exception&) {
+    fused_.reset();
+    is_fusion_tried_ = true;
+  }
+  return fused_.get();
 }
 
 bool Serving::is_current(const Network& network) const {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "models/preprocessor.h"
+#include "models/torchscript/fused_program.h"
 #include "models/torchscript/program.h"
 
 namespace retort {
@@ -31,6 +32,9 @@ class Serving {
   /// Makes a version of a network on which publish() was never called, unless the last one is of the same weights.
   /// Returns the version to serve, or null if there is none, since the network has no program or it can't be copied.
   std::shared_ptr<const Version> publish_itself(Network& network);
+  /// What computes the same as the network in evaluation mode with fewer passes over memory; null if there is nothing
+  /// of the kind.
+  const FusedProgram* fused_program(Network& network);
   /// Makes a version of other weights if there is one.
   void publish_again(Network& network);
 
@@ -45,6 +49,8 @@ class Serving {
   };
 
   void make_version(Network& network, bool by_itself);
+  /// Makes the program, or makes it anew if the network has other tensors.
+  void update_program(Network& network);
   bool is_current(const Network& network) const;
 
   std::optional<torch::jit::Module> program_;  // shares the network's tensors if it could be built once for all
@@ -52,6 +58,8 @@ class Serving {
   std::shared_ptr<const Version> version_;
   Fingerprint fingerprint_;  // of that version
   bool has_no_program_ = false;
+  std::unique_ptr<const FusedProgram> fused_;
+  bool is_fusion_tried_ = false;
 };
 
 /// Weights that are not trained any more.

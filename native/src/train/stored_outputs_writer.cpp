@@ -10,7 +10,6 @@
 
 #include "io/temporary_file.h"
 #include "io/whole_file.h"
-#include "models/module_mode.h"
 #include "models/network_state.h"
 #include "runtime/exit_gate.h"
 #include "runtime/threads.h"
@@ -175,10 +174,8 @@ void StoredOutputsWriter::write(const at::Tensor& indices, Network& teacher, con
     const auto preparation = state.preprocessor();
     preparation->check(images, own);
     const MemoryFormat format = default_format(own.device(), Precision::kFull, static_cast<size_t>(images.dim()) - 1);
-    const ModulePlan evaluation(teacher, /*trains=*/false);
-    const ModuleMode mode(evaluation);
     const Autocast full(own.device(), Precision::kFull);
-    const NetworkOutput output = teacher.forward(preparation->prepare(images.to(own.device()), own, to_aten(format)));
+    const NetworkOutput output = state.evaluate(preparation->prepare(images.to(own.device()), own, to_aten(format)));
     selected.logits = output.logits;
     for (const StoredTap& tap : options().taps) {
       selected.features.push_back(output.features[static_cast<size_t>(teacher.tap_index(tap.name))]);

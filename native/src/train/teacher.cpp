@@ -170,16 +170,22 @@ NetworkOutput Teacher::computed(const at::Tensor& images, Transaction& transacti
   const Stopwatch watch;
   if (!has_joined_) join(transaction);
   ran_ = true;
-  const ModuleMode mode(*plan_);
   const at::TensorOptions own = network_->tensor_options();
-  const at::Tensor prepared = images_.prepare(images, own, to_aten(format_.next()));
-  const Autocast autocast(own.device(), precision_);
-  const NetworkOutput all = network_->forward(prepared);
+  const NetworkOutput all = outputs_of(images_.prepare(images, own, to_aten(format_.next())));
   if (batch_norm_ == TeacherBatchNorm::kBatchStatistics) participant_->roll_back();
   NetworkOutput output{all.logits, {}};
   for (int64_t tap : tap_indices_) output.features.push_back(all.features[static_cast<size_t>(tap)]);
   nanoseconds_ = watch.nanoseconds();
   return output;
+}
+
+NetworkOutput Teacher::outputs_of(const at::Tensor& prepared) {
+  if (batch_norm_ == TeacherBatchNorm::kEvaluation && precision_ == Precision::kFull) {
+    if (std::optional<NetworkOutput> output = NetworkState::of(*network_).evaluate_fused(prepared)) return *output;
+  }
+  const ModuleMode mode(*plan_);
+  const Autocast autocast(prepared.device(), precision_);
+  return network_->forward(prepared);
 }
 
 NetworkOutput Teacher::cached(const Batch& batch, Transaction& transaction) {

@@ -60,6 +60,7 @@ class Teacher {
 
  private:
   void join(Transaction& transaction);
+  NetworkOutput outputs_of(const at::Tensor& prepared);
   NetworkOutput computed(const at::Tensor& images, Transaction& transaction);
   NetworkOutput cached(const Batch& batch, Transaction& transaction);
 

@@ -14,8 +14,9 @@ namespace {
 at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, bool of_gradient) {
   using Optional = const std::optional<at::Tensor>&;
   static const auto op =
-      find_operator<at::Tensor(const at::Tensor&, const at::Tensor&, Optional, bool)>("retort::_winograd_convolve");
-  return op.call(input, weight, {}, of_gradient);
+      find_operator<at::Tensor(const at::Tensor&, const at::Tensor&, Optional, Optional, Optional, bool, bool)>(
+          "retort::_winograd_convolve");
+  return op.call(input, weight, {}, {}, {}, /*relu=*/false, of_gradient);
 }
 
 /// The largest difference over the largest magnitude.

@@ -9,6 +9,7 @@
 #include <torch/ordered_dict.h>
 
 #include <cstdint>
+#include <functional>
 #include <iosfwd>
 #include <memory>
 #include <mutex>
@@ -213,6 +214,8 @@ class RETORT_API Network : public torch::nn::Module {
  private:
   friend class NetworkState;
 
+  /// Checks images and what `compute` makes of them.
+  NetworkOutput run(const at::Tensor& images, const std::function<NetworkOutput()>& compute);
   NetworkOutput evaluate(const at::Tensor& input);
   at::Tensor current_logits(const at::Tensor& images);
 

@@ -122,20 +122,23 @@ at::Tensor output_for(const at::Tensor& input, int64_t filters) {
   return recycled({input.size(0), filters, input.size(2), input.size(3)}, at::kFloat, kLast);
 }
 
-/// relu(scale * convolution + shift + residual) of packed weights.
-at::Tensor apply(
-    const at::Tensor& input, const at::Tensor& packed, const std::optional<at::Tensor>& scale,
-    const std::optional<at::Tensor>& shift, const std::optional<at::Tensor>& residual, bool relu) {
+at::Tensor apply_packed(const at::Tensor& input, const at::Tensor& packed, const WinogradEpilogue& epilogue) {
   const int64_t filters = packed.size(0);
   const int64_t tiles = tiles_of(input);
   at::Tensor output = output_for(input, filters);
-  const Convolution all =
-      convolution_of(input, output, {values_of(scale), values_of(shift), values_of(residual), relu});
+  const Convolution all = convolution_of(input, output, epilogue);
   const auto* values = packed.const_data_ptr<float>();
   for_each_part(
       by_tiles(tiles, filters, threads_for_maps(input, filters)), tiles, filters,
       [&](Range some, Range of_filters, Scratch& scratch) { convolve(all, values, some, of_filters, scratch); });
   return output;
+}
+
+/// relu(scale * convolution + shift + residual) of packed weights.
+at::Tensor apply(
+    const at::Tensor& input, const at::Tensor& packed, const std::optional<at::Tensor>& scale,
+    const std::optional<at::Tensor>& shift, const std::optional<at::Tensor>& residual, bool relu) {
+  return apply_packed(input, packed, {values_of(scale), values_of(shift), values_of(residual), relu});
 }
 
 /// Whether transformed inputs are much smaller than weights and stay in the second-level cache, as measured.
@@ -145,16 +148,18 @@ bool are_few(int64_t tiles, int64_t channels, int64_t filters) {
   return 2 * tiles <= filters && bytes <= most_bytes;
 }
 
-/// The convolution with weights that are used once, or, of a gradient, its transpose.
+/// The same of weights that are used once, or, of a gradient, the transpose of the convolution.
 at::Tensor convolve_once(
-    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& shift, bool of_gradient) {
+    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& scale,
+    const std::optional<at::Tensor>& shift, const std::optional<at::Tensor>& residual, bool relu, bool of_gradient) {
+  const WinogradEpilogue epilogue = {values_of(scale), values_of(shift), values_of(residual), relu};
   const int64_t tiles = tiles_of(input);
   const int64_t filters = weight.size(of_gradient ? 1 : 0);
   if (!are_few(tiles, input.size(1), filters)) {
-    return apply(input, packed_weights(weight, of_gradient), std::nullopt, shift, std::nullopt, false);
+    return apply_packed(input, packed_weights(weight, of_gradient), epilogue);
   }
   at::Tensor output = output_for(input, filters);
-  const Convolution all = convolution_of(input, output, {nullptr, values_of(shift), nullptr, false});
+  const Convolution all = convolution_of(input, output, epilogue);
   const Weights weights = {described(weight), weight.const_data_ptr<float>(), of_gradient};
   for_each_part(
       by_filters(tiles, filters, threads_for_maps(input, filters)), tiles, filters,

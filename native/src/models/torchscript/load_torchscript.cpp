@@ -33,6 +33,7 @@ std::shared_ptr<Network> network_of(
     // What LibTorch says about a foreign file speaks of its reader's internals.
     fail<FileError>(kLoad, ": file must be a TorchScript module saved by torch.jit.save (got ", name, ")");
   }
+  name_convolutions(program);
   ProgramTraits traits;
   traits.tap_names = tap_names;
   const auto is_path = [](const std::string& tap) { return tap.find('=') != std::string::npos; };

@@ -3,6 +3,7 @@
 #include <torch/csrc/jit/ir/alias_analysis.h>
 #include <torch/csrc/jit/passes/constant_propagation.h>
 #include <torch/csrc/jit/passes/dead_code_elimination.h>
+#include <torch/csrc/jit/passes/graph_rewrite_helper.h>
 #include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/passes/lower_tuples.h>
 #include <torch/csrc/jit/runtime/graph_iterator.h>
@@ -69,21 +70,6 @@ std::vector<jit::Node*> nodes_of(std::shared_ptr<jit::Graph> graph) {
   return nodes;
 }
 
-/// The forward pass as one graph, without what is done in training mode only.
-std::shared_ptr<jit::Graph> evaluation_graph(const jit::Module& program) {
-  std::shared_ptr<jit::Graph> graph = jit::toGraphFunction(program.get_method("forward").function()).graph()->copy();
-  jit::Inline(*graph);
-  // What parts return in a tuple would count as a possible attribute.
-  jit::LowerSimpleTuples(graph);
-  for (jit::Node* node : nodes_of(graph)) {
-    if (node->kind() != c10::prim::GetAttr || node->s(c10::attr::name) != "training") continue;
-    const jit::WithInsertPoint here(node);
-    node->output()->replaceAllUsesWith(graph->insertConstant(false));
-  }
-  jit::ConstantPropagation(graph);
-  return graph;
-}
-
 /// Whether a normalisation may move its running statistics, which its schema does not tell.
 bool may_move_statistics(const jit::Node& node) {
   const bool is_norm = node.kind() == c10::aten::batch_norm || node.kind() == c10::aten::instance_norm;
@@ -133,9 +119,13 @@ std::string one_line(const std::exception& error) {
 }
 
 ProgramOutput run_program(jit::Module program, const at::Tensor& images, const Refusal& refuse) {
+  return checked_output([&] { return program.forward({images}); }, refuse);
+}
+
+ProgramOutput checked_output(const std::function<c10::IValue()>& forward, const Refusal& refuse) {
   c10::IValue output;
   try {
-    output = program.forward({images});
+    output = forward();
   } catch (const std::exception& error) {
     refuse(one_line(error));
   }
@@ -198,6 +188,29 @@ std::vector<std::string> assigned_attributes(const jit::Module& program) {
     names.push_back(name);
   }
   return names;
+}
+
+std::shared_ptr<jit::Graph> evaluation_graph(const jit::Module& program) {
+  std::shared_ptr<jit::Graph> graph = jit::toGraphFunction(program.get_method("forward").function()).graph()->copy();
+  jit::Inline(*graph);
+  // What parts return in a tuple would count as a possible attribute.
+  jit::LowerSimpleTuples(graph);
+  for (jit::Node* node : nodes_of(graph)) {
+    if (node->kind() != c10::prim::GetAttr || node->s(c10::attr::name) != "training") continue;
+    const jit::WithInsertPoint here(node);
+    node->output()->replaceAllUsesWith(graph->insertConstant(false));
+  }
+  jit::ConstantPropagation(graph);
+  return graph;
+}
+
+void name_convolutions(const jit::Module& program) {
+  for (const jit::Module& part : program.modules()) {
+    for (const jit::Method& method : part.get_methods()) {
+      std::shared_ptr<jit::Graph> graph = jit::toGraphFunction(method.function()).graph();
+      jit::graph_rewrite_helper::replaceConvolutionWithAtenConv(graph);
+    }
+  }
 }
 
 bool goes_by_strides(const jit::Module& program) {

@@ -6,6 +6,7 @@
 
 #include <exception>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,10 @@ using Refusal = std::function<void(const std::string& reason)>;
 /// @throws c10::ValueError if it does not return (logits, features)
 ProgramOutput run_program(torch::jit::Module program, const at::Tensor& images, const Refusal& refuse);
 
+/// What a forward pass returns.
+/// @throws c10::ValueError if that is not (logits, features)
+ProgramOutput checked_output(const std::function<c10::IValue()>& forward, const Refusal& refuse);
+
 /// Makes a graph without outputs return (logits, {name: feature}).
 void return_output(
     torch::jit::Graph& graph, torch::jit::Value* logits, const std::vector<std::string>& names,
@@ -47,6 +52,13 @@ std::string packed(const torch::jit::Module& program);
 
 /// The attributes that a forward pass assigns, by their paths' last parts, other than buffers.
 std::vector<std::string> assigned_attributes(const torch::jit::Module& program);
+
+/// The forward pass as one graph, without what is done in training mode only.
+std::shared_ptr<torch::jit::Graph> evaluation_graph(const torch::jit::Module& program);
+
+/// Replaces convolutions as tracing records them, aten::_convolution, by aten::conv2d and its like.
+/// They compute the same.
+void name_convolutions(const torch::jit::Module& program);
 
 /// Whether a forward pass asks how tensors lie in memory, e.g. by aten::view.
 bool goes_by_strides(const torch::jit::Module& program);
