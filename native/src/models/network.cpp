@@ -11,8 +11,6 @@
 #include "convolution/mode.h"
 #include "models/module_mode.h"
 #include "models/network_state.h"
-#include "models/torchscript/features.h"
-#include "models/torchscript/fused_program.h"
 #include "runtime/cuda.h"
 #include "runtime/exit_gate.h"
 #include "runtime/threads.h"
@@ -124,23 +122,6 @@ at::Tensor NetworkState::predict(const at::Tensor& images, const Preprocessor* g
 
 at::Tensor Network::current_logits(const at::Tensor& images) {
   return state_->evaluate(state_->preprocessor()->input_for(images, tensor_options(), state_->format_of_maps())).logits;
-}
-
-std::optional<NetworkOutput> NetworkState::evaluate_fused(const at::Tensor& input) {
-  const at::TensorOptions tensors = network_->tensor_options();
-  const bool may_be_fused = convolution() != Convolution::kDirect && tensors.device().is_cpu() &&
-                            c10::typeMetaToScalarType(tensors.dtype()) == at::kFloat;
-  const FusedProgram* const program = may_be_fused ? serving_.fused_program(*network_) : nullptr;
-  if (!program) return std::nullopt;
-  return network_->run(input, [&]() -> NetworkOutput {
-    const ProgramOutput output = program->run(input, [&](const std::string& reason) { refuse(input, reason); });
-    return {output.logits, features_of(output.features, shapes_)};
-  });
-}
-
-NetworkOutput NetworkState::evaluate(const at::Tensor& input) {
-  std::optional<NetworkOutput> output = evaluate_fused(input);
-  return output ? std::move(*output) : network_->evaluate(input);
 }
 
 double Network::accuracy(const at::Tensor& images, const at::Tensor& labels) {

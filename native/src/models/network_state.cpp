@@ -5,6 +5,8 @@
 #include <exception>
 #include <utility>
 
+#include "models/torchscript/features.h"
+#include "models/torchscript/fused_program.h"
 #include "tensor/check.h"
 
 namespace retort {
@@ -36,6 +38,23 @@ torch::OrderedDict<std::string, at::Tensor> NetworkState::entries() {
 void NetworkState::publish() {
   synchronise();
   serving_.publish(*network_);
+}
+
+std::optional<NetworkOutput> NetworkState::evaluate_fused(const at::Tensor& input) {
+  if (convolution() == Convolution::kDirect || !serving_.may_have_fused_program()) return std::nullopt;
+  const at::TensorOptions tensors = network_->tensor_options();
+  const bool are_floats = tensors.device().is_cpu() && c10::typeMetaToScalarType(tensors.dtype()) == at::kFloat;
+  const FusedProgram* const program = are_floats ? serving_.fused_program(*network_) : nullptr;
+  if (!program) return std::nullopt;
+  return network_->run(input, [&]() -> NetworkOutput {
+    const ProgramOutput output = program->run(input, [&](const std::string& reason) { refuse(input, reason); });
+    return {output.logits, features_of(output.features, shapes_)};
+  });
+}
+
+NetworkOutput NetworkState::evaluate(const at::Tensor& input) {
+  std::optional<NetworkOutput> output = evaluate_fused(input);
+  return output ? std::move(*output) : network_->evaluate(input);
 }
 
 void NetworkState::set_preprocessor(std::shared_ptr<const Preprocessor> preprocessor) {

@@ -106,7 +106,7 @@ void Serving::update_program(Network& network) {
 }
 
 const FusedProgram* Serving::fused_program(Network& network) {
-  if (has_no_program_ || (is_fusion_tried_ && !fused_)) return nullptr;
+  if (!may_have_fused_program()) return nullptr;
   try {
     update_program(network);
     if (!is_fusion_tried_) {

@@ -35,6 +35,8 @@ class Serving {
   /// What computes the same as the network in evaluation mode with fewer passes over memory; null if there is nothing
   /// of the kind.
   const FusedProgram* fused_program(Network& network);
+  /// Unless it is known that there is none.
+  bool may_have_fused_program() const { return !has_no_program_ && (!is_fusion_tried_ || fused_); }
   /// Makes a version of other weights if there is one.
   void publish_again(Network& network);
 
