@@ -62,19 +62,37 @@ class BestNst(torch.nn.Module):
         return nst(after_relu(student)[1:], after_relu(teacher)[1:])
 
 
-class BestCrd(Crd):
-    """One product with the whole memory, of which scores are gathered instead of rows, and logarithms as softplus."""
+class CrdSide(torch.autograd.Function):
+    """One product with the whole memory, of which scores are gathered instead of rows, logarithms as softplus, and the
+    gradient with the loss, so that the memory may move before the backward pass."""
 
+    @staticmethod
+    def forward(ctx, embedding, memory, contrast, z):
+        samples, (batch, candidates) = len(memory), contrast.shape
+        noise = (candidates - 1) / samples
+        scores = torch.mm(embedding, memory.t())
+        x = scores.gather(1, contrast).div_(0.07).sub_(math.log(z) + math.log(noise + 1e-7))
+        x[:, 0].neg_()
+        loss = F.softplus(x).sum() + batch * (candidates - 1) * math.log1p(1e-7 / noise)
+        slopes = x.sigmoid_()
+        slopes[:, 0].neg_()
+        # A row may be drawn several times.
+        of_rows = scores.zero_().scatter_add_(1, contrast, slopes)
+        ctx.save_for_backward(torch.mm(of_rows, memory).div_(0.07 * batch))
+        return loss / batch
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return ctx.saved_tensors[0] * gradient, None, None, None
+
+
+class BestCrd(Crd):
     def side(self, name, embedding, memory, contrast):
-        samples = len(memory)
-        negatives = contrast.shape[1] - 1
-        scores = torch.mm(embedding, memory.t()).gather(1, contrast) / 0.07
         if name not in self.z:
-            self.z[name] = scores.detach().exp().mean().item() * samples
-        noise = math.log(negatives / samples + 1e-7)
-        x = scores - (math.log(self.z[name]) + noise)
-        constant = len(x) * negatives * math.log1p(1e-7 * samples / negatives)
-        return (F.softplus(-x[:, 0]).sum() + F.softplus(x[:, 1:]).sum() + constant) / len(x)
+            with torch.no_grad():
+                scores = torch.mm(embedding, memory.t()).gather(1, contrast)
+                self.z[name] = (scores / 0.07).exp().mean().item() * len(memory)
+        return CrdSide.apply(embedding, memory, contrast, self.z[name])
 
 
 class BestOfd(Ofd):

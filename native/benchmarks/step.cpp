@@ -19,9 +19,10 @@ using benchmarks::kNegatives;
 using benchmarks::kSamples;
 
 void set_variant(const std::string& variant, TrainingStepOptions& options) {
-  if (variant == "contiguous") return;
-  options.student_format = MemoryFormat::kChannelsLast;
-  options.teachers[0].format = MemoryFormat::kChannelsLast;
+  const bool is_contiguous = variant == "contiguous";
+  options.student_format = is_contiguous ? MemoryFormat::kContiguous : MemoryFormat::kChannelsLast;
+  options.teachers[0].format = options.student_format;
+  if (is_contiguous) return;
   if (variant == "direct") {
     options.student->set_convolution(Convolution::kDirect);
     options.teachers[0].network->set_convolution(Convolution::kDirect);

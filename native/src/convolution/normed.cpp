@@ -1,11 +1,13 @@
 #include "convolution/normed.h"
 
-#include <ATen/ops/add.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/rsqrt.h>
 #include <torch/library.h>
 
+#include <algorithm>
+#include <initializer_list>
 #include <optional>
 
 #include "convolution/checks.h"
@@ -23,39 +25,39 @@ bool are_floats(const at::Tensor& like, std::initializer_list<const at::Tensor*>
   });
 }
 
+bool is_like_result(const at::Tensor& tensor, const at::Tensor& input, const at::Tensor& weight) {
+  return tensor.scalar_type() == input.scalar_type() && input.dim() == 4 && weight.dim() == 4 &&
+         tensor.sizes() == at::IntArrayRef({input.size(0), weight.size(0), input.size(2), input.size(3)});
+}
+
 at::Tensor one_by_one(
     const at::Tensor& input, const at::Tensor& weight, Optional bias, Optional gamma, Optional beta,
-    const at::Tensor& mean, const at::Tensor& variance, double epsilon, Optional residual, bool relu) {
-  at::Tensor output = at::conv2d(input, weight, bias, /*stride=*/1, /*padding=*/1);
-  output = at::batch_norm(
-      output, gamma, beta, mean, variance, /*training=*/false, /*momentum=*/0, epsilon, /*cudnn_enabled=*/true);
-  if (is_given(residual)) output = at::add(output, *residual);
-  return relu ? output.relu_() : output;
+    const at::Tensor& mean, const at::Tensor& variance, double epsilon) {
+  return at::batch_norm(
+      at::conv2d(input, weight, bias, /*stride=*/1, /*padding=*/1), gamma, beta, mean, variance, /*training=*/false,
+      /*momentum=*/0, epsilon, /*cudnn_enabled=*/true);
 }
 
 at::Tensor conv2d_normed(
     const at::Tensor& input, const at::Tensor& weight, Optional bias, Optional gamma, Optional beta,
     const at::Tensor& mean, const at::Tensor& variance, double epsilon, Optional residual, bool relu) {
-  const bool is_one_pass = is_by_winograd(input, weight, bias) && is_given(gamma) && is_given(beta) &&
-                           are_floats(weight, {&*gamma, &*beta, &mean, &variance});
-  if (!is_one_pass) {
-    return one_by_one(input, weight, bias, gamma, beta, mean, variance, epsilon, residual, relu);
+  const bool has_floats = is_given(gamma) && is_given(beta) && are_floats(weight, {&*gamma, &*beta, &mean, &variance});
+  const bool is_sum_of_equals = !is_given(residual) || is_like_result(*residual, input, weight);
+  if (has_floats && is_sum_of_equals && is_by_winograd(input, weight, bias)) {
+    constexpr auto last = at::MemoryFormat::ChannelsLast;
+    Conv3x3Epilogue epilogue;
+    epilogue.scale = at::rsqrt(variance + epsilon).mul_(*gamma);
+    epilogue.shift = *beta - (is_given(bias) ? mean - *bias : mean) * *epilogue.scale;
+    if (is_given(residual)) epilogue.residual = residual->contiguous(last);
+    epilogue.relu = relu;
+    return winograd_conv3x3(input.contiguous(last), weight, epilogue).contiguous(input.suggest_memory_format());
   }
-  constexpr auto last = at::MemoryFormat::ChannelsLast;
-  Conv3x3Epilogue epilogue;
-  const at::Tensor scale = at::rsqrt(variance + epsilon).mul_(*gamma);
-  epilogue.scale = scale;
-  epilogue.shift = at::sub(*beta, (is_given(bias) ? mean - *bias : mean) * scale);
-  const bool fits = is_given(residual) && residual->scalar_type() == at::kFloat && residual->dim() == 4 &&
-                    residual->size(0) == input.size(0) && residual->size(1) == weight.size(0) &&
-                    residual->size(2) == input.size(2) && residual->size(3) == input.size(3);
-  if (is_given(residual) && !fits) {
-    const at::Tensor sum = at::add(winograd_conv3x3(input.contiguous(last), weight, epilogue), *residual);
-    return relu ? sum.relu() : sum;
+  at::Tensor output = one_by_one(input, weight, bias, gamma, beta, mean, variance, epsilon);
+  if (is_given(residual)) {
+    const bool is_alike = residual->sizes() == output.sizes() && residual->scalar_type() == output.scalar_type();
+    output = is_alike ? output.add_(*residual) : output.add(*residual);
   }
-  if (fits) epilogue.residual = residual->contiguous(last);
-  epilogue.relu = relu;
-  return winograd_conv3x3(input.contiguous(last), weight, epilogue).contiguous(input.suggest_memory_format());
+  return relu ? output.relu_() : output;
 }
 
 }  // namespace
