@@ -71,8 +71,9 @@ at::Tensor frozen(const at::Tensor& input, const at::Tensor& packed) {
 
 at::Tensor convolve(const at::Tensor& input, const at::Tensor& weight, bool of_gradient) {
   static const auto op =
-      operator_of<at::Tensor(const at::Tensor&, const at::Tensor&, Optional, bool)>("retort::_winograd_convolve");
-  return op.call(input.contiguous(kLast), weight, {}, of_gradient);
+      operator_of<at::Tensor(const at::Tensor&, const at::Tensor&, Optional, Optional, Optional, bool, bool)>(
+          "retort::_winograd_convolve");
+  return op.call(input.contiguous(kLast), weight, {}, {}, {}, /*relu=*/false, of_gradient);
 }
 
 at::Tensor weight_gradient(const at::Tensor& gradient, const at::Tensor& input, const at::Tensor& weight) {

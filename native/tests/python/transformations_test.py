@@ -322,8 +322,8 @@ class OpcheckTest(unittest.TestCase):
             "_ofd_forward": (maps, teacher, margin, 2, [True, True]),
             "_ofd_negatives": (teacher,),
             "conv3x3": (images, filters, bias),
-            "_conv3x3": (images, filters, None),
-            "_conv3x3_backward": (bias.view(-1, 1, 1) * images, images * 2, filters, [True, True, True]),
+            "_conv3x3": (images, filters, None, False),
+            "_conv3x3_backward": (bias.view(-1, 1, 1) * images, images * 2, filters, [True, True, True], False),
             "_conv3x3_pack": (filters,),
             "_conv3x3_frozen": (images * 2, packed, bias, None, images * 3, True),
         }
