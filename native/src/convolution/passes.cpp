@@ -1,7 +1,7 @@
 #include "convolution/passes.h"
 
-#include <ATen/ops/convolution.h>
 #include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/convolution_native.h>
 
 #include "convolution/conv3x3.h"
 #include "tensor/operators.h"
@@ -51,8 +51,8 @@ bool winograd_is_faster(const at::Tensor& input, const at::Tensor& weight) {
 }
 
 at::Tensor direct_conv3x3(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
-  // Not at::conv2d, which may be Winograd's: see aten_conv2d.cpp.
-  return at::convolution(
+  // Not at::convolution, which may be Winograd's: see aten_conv2d.cpp.
+  return at::native::convolution(
              input, weight, bias, {1, 1}, {1, 1}, {1, 1}, /*transposed=*/false, /*output_padding=*/{0, 0}, /*groups=*/1)
       .contiguous(input.suggest_memory_format());
 }

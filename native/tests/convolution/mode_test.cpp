@@ -28,6 +28,7 @@ at::Tensor apply(const Layer& layer, const at::Tensor& input, const at::Tensor& 
 }
 
 at::Tensor direct(const Layer& layer, const at::Tensor& input, const at::Tensor& weight) {
+  const ConvolutionMode mode(Convolution::kDirect);
   const auto twice = [](int64_t value) { return std::vector<int64_t>{value, value}; };
   return at::convolution(
       input, weight, {}, twice(layer.stride), twice(layer.padding), twice(layer.dilation), /*transposed=*/false, {0, 0},
