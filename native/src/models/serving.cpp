@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "models/network_state.h"
+#include "models/torchscript/fused_program.h"
 #include "runtime/exit_gate.h"
 
 namespace retort {
@@ -111,7 +112,7 @@ const FusedProgram* Serving::fused_program(Network& network) {
     update_program(network);
     if (!is_fusion_tried_) {
       is_fusion_tried_ = true;
-      if (!state_check_->changes_itself(*program_)) fused_ = std::make_unique<FusedProgram>(*program_);
+      if (!state_check_->changes_itself(*program_)) fused_ = std::make_shared<const FusedProgram>(*program_);
       if (fused_ && fused_->fused() == 0) fused_.reset();
     }
   } catch (const NoProgramError&) {

@@ -13,10 +13,11 @@
 #include <vector>
 
 #include "models/preprocessor.h"
-#include "models/torchscript/fused_program.h"
 #include "models/torchscript/program.h"
 
 namespace retort {
+
+class FusedProgram;
 
 /// The versions of a network that predictions use: the last one is served until the next is published, and freed when
 /// the last prediction with it has ended. For who holds the network's mutex, unless it says otherwise.
@@ -60,7 +61,7 @@ class Serving {
   std::shared_ptr<const Version> version_;
   Fingerprint fingerprint_;  // of that version
   bool has_no_program_ = false;
-  std::unique_ptr<const FusedProgram> fused_;
+  std::shared_ptr<const FusedProgram> fused_;  // null if there is none
   bool is_fusion_tried_ = false;
 };
 

@@ -10,7 +10,7 @@
 
 #include <algorithm>
 #include <optional>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include "convolution/normed.h"
@@ -55,17 +55,17 @@ class Fusion {
   explicit Fusion(std::shared_ptr<jit::Graph> graph) : graph_(std::move(graph)) {}
 
   int64_t run() {
-    for (jit::Node* node : nodes_of_block()) {
-      if (is(*node, "aten::batch_norm")) fuse_norm(node);
-    }
+    for (jit::Node* norm : norms()) fuse_norm(norm);
     return fused_;
   }
 
  private:
-  /// Of the forward pass itself; branches and loops are left alone.
-  std::vector<jit::Node*> nodes_of_block() const {
+  /// Those of the forward pass itself: branches and loops are left alone.
+  std::vector<jit::Node*> norms() const {
     std::vector<jit::Node*> nodes;
-    for (jit::Node* node : graph_->nodes()) nodes.push_back(node);
+    for (jit::Node* node : graph_->nodes()) {
+      if (is(*node, "aten::batch_norm")) nodes.push_back(node);
+    }
     return nodes;
   }
 
@@ -76,8 +76,8 @@ class Fusion {
 
   void fuse_norm(jit::Node* norm) {
     jit::Node* conv = norm->input(0)->node();
-    if (!is(*conv, "aten::conv2d") || conv->owningBlock() != graph_->block() || only_user(conv->output()) != norm)
-      return;
+    const bool is_followed = conv->owningBlock() == graph_->block() && only_user(conv->output()) == norm;
+    if (!is(*conv, "aten::conv2d") || !is_followed) return;
     const bool is_plain =
         is_one(conv->input(3)) && is_one(conv->input(4)) && is_one(conv->input(5)) && is_one(conv->input(6));
     const std::optional<bool> uses_batch = constant<bool>(norm->input(5));
