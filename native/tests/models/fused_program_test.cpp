@@ -175,8 +175,7 @@ TEST_P(FusedNetworkTest, ComputesTheSame) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Networks, FusedNetworkTest,
-    ::testing::Values("resnet8x4", "resnet20", "wrn_16_2", "vgg8", "resnet18", "resnet50"),
+    Networks, FusedNetworkTest, ::testing::Values("resnet8x4", "resnet20", "wrn_16_2", "vgg8", "resnet18", "resnet50"),
     [](const ::testing::TestParamInfo<const char*>& one) { return std::string(one.param); });
 
 TEST_F(FusedProgramTest, NetworksWithoutFusableConvolutionsRunThemselves) {
