@@ -103,25 +103,25 @@ void Serving::update_program(Network& network) {
   if (!program_ || program.type() != program_->type()) state_check_ = std::make_shared<StateCheck>();
   program_ = std::move(program);
   fused_.reset();
-  is_fusion_tried_ = false;
 }
 
 const FusedProgram* Serving::fused_program(Network& network) {
   if (!may_have_fused_program()) return nullptr;
   try {
     update_program(network);
-    if (!is_fusion_tried_) {
-      is_fusion_tried_ = true;
-      if (!state_check_->changes_itself(*program_)) fused_ = std::make_shared<const FusedProgram>(*program_);
-      if (fused_ && fused_->fused() == 0) fused_.reset();
+    if (!fused_) {
+      fused_.emplace();
+      auto program =
+          state_check_->changes_itself(*program_) ? nullptr : std::make_shared<const FusedProgram>(*program_);
+      if (program && program->fused() > 0) fused_ = std::move(program);
     }
   } catch (const NoProgramError&) {
     has_no_program_ = true;
+    return nullptr;
   } catch (const std::exception&) {
-    fused_.reset();
-    is_fusion_tried_ = true;
+    fused_.emplace();
   }
-  return fused_.get();
+  return fused_->get();
 }
 
 bool Serving::is_current(const Network& network) const {

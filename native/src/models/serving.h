@@ -37,7 +37,7 @@ class Serving {
   /// of the kind.
   const FusedProgram* fused_program(Network& network);
   /// Unless it is known that there is none.
-  bool may_have_fused_program() const { return !has_no_program_ && (!is_fusion_tried_ || fused_); }
+  bool may_have_fused_program() const { return !has_no_program_ && (!fused_ || *fused_); }
   /// Makes a version of other weights if there is one.
   void publish_again(Network& network);
 
@@ -61,8 +61,7 @@ class Serving {
   std::shared_ptr<const Version> version_;
   Fingerprint fingerprint_;  // of that version
   bool has_no_program_ = false;
-  std::shared_ptr<const FusedProgram> fused_;  // null if there is none
-  bool is_fusion_tried_ = false;
+  std::optional<std::shared_ptr<const FusedProgram>> fused_;  // of the program, once tried; null if there is none
 };
 
 /// Weights that are not trained any more.

@@ -2,7 +2,7 @@
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
 #include <retort/models/network.h>
-#include <retort/models/resnet.h>
+#include <retort/models/networks.h>
 #include <retort/models/torchscript.h>
 #include <torch/csrc/jit/api/module.h>
 #include <torch/nn/modules/conv.h>
@@ -21,12 +21,8 @@ namespace {
 using test::close;
 using test::same_bits;
 
-std::shared_ptr<Network> wide_resnet() {
-  ResNetOptions options;
-  options.depth = 8;
-  options.classes = 5;
-  options.filters = {32, 32, 64, 64};
-  return make_resnet(options);
+std::shared_ptr<Network> native_network() {
+  return make_network("resnet8x4", 5);
 }
 
 /// A network as a user might write one.
@@ -76,7 +72,7 @@ class NetworkConvolutionTest : public test::SeededTest {
 };
 
 TEST_F(NetworkConvolutionTest, NativeNetworksHaveTheirChoice) {
-  const auto network = wide_resnet();
+  const auto network = native_network();
   EXPECT_EQ(network->convolution(), Convolution::kWinograd);
   network->eval();  // BatchNorms of few values would multiply what is rounded.
   expect_either(*network);
@@ -89,7 +85,7 @@ TEST_F(NetworkConvolutionTest, OwnNetworksHaveTheirChoice) {
 }
 
 TEST_F(NetworkConvolutionTest, ProgramsHaveTheirChoice) {
-  const auto network = wide_resnet();
+  const auto network = native_network();
   network->eval();
   network->save_torchscript(folder_.file("network.ts"));
   const auto loaded = load_torchscript(folder_.file("network.ts"));
@@ -118,7 +114,7 @@ def forward(self, x):
 }
 
 TEST_F(NetworkConvolutionTest, PublishedWeightsHaveIt) {
-  const auto network = wide_resnet();
+  const auto network = native_network();
   network->publish();
   network->eval();
   const at::Tensor by_winograd = network->predict(images_);
@@ -130,14 +126,14 @@ TEST_F(NetworkConvolutionTest, PublishedWeightsHaveIt) {
 }
 
 TEST_F(NetworkConvolutionTest, FilesDoNotKnowIt) {
-  const auto network = wide_resnet();
+  const auto network = native_network();
   network->set_convolution(Convolution::kDirect);
   network->save_torchscript(folder_.file("network.ts"));
   EXPECT_EQ(load_torchscript(folder_.file("network.ts"))->convolution(), Convolution::kWinograd);
 }
 
 TEST_F(NetworkConvolutionTest, Float64IsAlwaysDirect) {
-  const auto network = wide_resnet();
+  const auto network = native_network();
   network->convert(at::kDouble);
   network->eval();
   const at::Tensor images = images_.to(at::kDouble);
@@ -147,7 +143,7 @@ TEST_F(NetworkConvolutionTest, Float64IsAlwaysDirect) {
 }
 
 TEST_F(NetworkConvolutionTest, PredictionsOfAnyLayoutAreTheSame) {
-  const auto network = wide_resnet();
+  const auto network = native_network();
   EXPECT_TRUE(same_bits(network->predict(images_.contiguous()), network->predict(images_)));
   EXPECT_EQ(network->accuracy(images_.contiguous(), network->predict(images_).argmax(1)), 1.0);
 }
@@ -162,6 +158,14 @@ def forward(self, x):
 )");
   module.save(folder_.file("view.ts"));
   EXPECT_EQ(load_torchscript(folder_.file("view.ts"))->predict(images_.contiguous()).size(1), 4 * 16 * 16);
+}
+
+TEST_F(NetworkConvolutionTest, ModulesWithoutForwardAreRefusedWhenTheyRun) {
+  torch::jit::Module module("Net");
+  module.define("def other(self, x):\n    return x\n");
+  module.save(folder_.file("other.ts"));
+  const auto loaded = load_torchscript(folder_.file("other.ts"));
+  EXPECT_NE(test::error_of([&] { loaded->forward(images_); }).find("forward"), std::string::npos);
 }
 
 }  // namespace

@@ -9,7 +9,6 @@
 #include <torch/csrc/jit/passes/peephole.h>
 
 #include <algorithm>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -23,16 +22,6 @@ namespace jit = torch::jit;
 // Places of operands.
 constexpr size_t kResidual = 8;
 constexpr size_t kRelu = 9;
-
-bool is(const jit::Node& node, const char* kind) {
-  return node.kind() == c10::Symbol::fromQualString(kind);
-}
-
-template <typename T>
-std::optional<T> constant(const jit::Value* value) {
-  const auto known = jit::toIValue(value);
-  return known && !known->isNone() ? known->toOptional<T>() : std::nullopt;
-}
 
 /// Whether an operand is the integer 1, or a list of them.
 bool is_one(const jit::Value* value) {
@@ -64,7 +53,7 @@ class Fusion {
   std::vector<jit::Node*> norms() const {
     std::vector<jit::Node*> nodes;
     for (jit::Node* node : graph_->nodes()) {
-      if (is(*node, "aten::batch_norm")) nodes.push_back(node);
+      if (node->kind() == c10::aten::batch_norm) nodes.push_back(node);
     }
     return nodes;
   }
@@ -77,13 +66,12 @@ class Fusion {
   void fuse_norm(jit::Node* norm) {
     jit::Node* conv = norm->input(0)->node();
     const bool is_followed = conv->owningBlock() == graph_->block() && only_user(conv->output()) == norm;
-    if (!is(*conv, "aten::conv2d") || !is_followed) return;
+    if (conv->kind() != c10::aten::conv2d || !is_followed) return;
     const bool is_plain =
         is_one(conv->input(3)) && is_one(conv->input(4)) && is_one(conv->input(5)) && is_one(conv->input(6));
-    const std::optional<bool> uses_batch = constant<bool>(norm->input(5));
     const bool has_statistics = norm->input(3)->type()->isSubtypeOf(*c10::TensorType::get()) &&
                                 norm->input(4)->type()->isSubtypeOf(*c10::TensorType::get());
-    if (!is_plain || uses_batch.value_or(true) || !has_statistics || !move_before(conv, norm)) return;
+    if (!is_plain || may_move_statistics(*norm) || !has_statistics || !move_before(conv, norm)) return;
     jit::Node* const fused = graph_->create(
         c10::Symbol::fromQualString(kConv2dNormed),
         {conv->input(0), conv->input(1), conv->input(2), norm->input(1), norm->input(2), norm->input(3), norm->input(4),
@@ -100,8 +88,8 @@ class Fusion {
   void fuse_sum(jit::Node* fused) const {
     jit::Node* const sum = only_user(fused->output());
     if (!sum || sum->owningBlock() != graph_->block()) return;
-    const bool in_place = is(*sum, "aten::add_");
-    if ((!in_place && !is(*sum, "aten::add")) || sum->inputs().size() != 3 || !is_one(sum->input(2))) return;
+    const bool in_place = sum->kind() == c10::aten::add_;
+    if ((!in_place && sum->kind() != c10::aten::add) || sum->inputs().size() != 3 || !is_one(sum->input(2))) return;
     const bool is_first = sum->input(0) == fused->output();
     jit::Value* const other = sum->input(is_first ? 1 : 0);
     if ((in_place && !is_first) || !other->type()->isSubtypeOf(*c10::TensorType::get())) return;
@@ -113,7 +101,7 @@ class Fusion {
   void fuse_relu(jit::Node* fused) const {
     jit::Node* const relu = only_user(fused->output());
     if (!relu || relu->owningBlock() != graph_->block()) return;
-    if ((!is(*relu, "aten::relu") && !is(*relu, "aten::relu_")) || !move_before(fused, relu)) return;
+    if ((relu->kind() != c10::aten::relu && relu->kind() != c10::aten::relu_) || !move_before(fused, relu)) return;
     fused->replaceInput(kRelu, constant_before(fused, true));
     replace(relu, fused);
   }

@@ -70,13 +70,11 @@ std::vector<jit::Node*> nodes_of(std::shared_ptr<jit::Graph> graph) {
   return nodes;
 }
 
-/// Whether a normalisation may move its running statistics, which its schema does not tell.
-bool may_move_statistics(const jit::Node& node) {
-  const bool is_norm = node.kind() == c10::aten::batch_norm || node.kind() == c10::aten::instance_norm;
-  if (!is_norm) return false;
-  constexpr size_t kUsesBatch = 5;
-  const auto uses_batch = jit::toIValue(node.input(kUsesBatch));
-  return !uses_batch || uses_batch->toBool();
+/// A copy of the forward pass as one graph.
+std::shared_ptr<jit::Graph> forward_graph(const jit::Module& program) {
+  std::shared_ptr<jit::Graph> graph = jit::toGraphFunction(program.get_method("forward").function()).graph()->copy();
+  jit::Inline(*graph);
+  return graph;
 }
 
 /// Whether a node changes what outlives the pass, or calls what cannot be looked into.
@@ -154,9 +152,7 @@ jit::Module copy_for_evaluation(const jit::Module& program) {
 }
 
 std::string packed(const jit::Module& program) {
-  const std::shared_ptr<jit::Graph> graph =
-      jit::toGraphFunction(program.get_method("forward").function()).graph()->copy();
-  jit::Inline(*graph);
+  const std::shared_ptr<jit::Graph> graph = forward_graph(program);
   // Names of classes count how many of the name the process has loaded.
   static const std::regex kCounted("\\.___torch_mangle_[0-9]+");
   std::string bytes = std::regex_replace(graph->toString(/*print_source_locations=*/false), kCounted, "");
@@ -173,9 +169,7 @@ std::string packed(const jit::Module& program) {
 }
 
 std::vector<std::string> assigned_attributes(const jit::Module& program) {
-  const std::shared_ptr<jit::Graph> graph =
-      jit::toGraphFunction(program.get_method("forward").function()).graph()->copy();
-  jit::Inline(*graph);
+  const std::shared_ptr<jit::Graph> graph = forward_graph(program);
   std::vector<std::string> names;
   for (jit::Node* node : nodes_of(graph)) {
     if (node->kind() != c10::prim::SetAttr) continue;
@@ -191,8 +185,7 @@ std::vector<std::string> assigned_attributes(const jit::Module& program) {
 }
 
 std::shared_ptr<jit::Graph> evaluation_graph(const jit::Module& program) {
-  std::shared_ptr<jit::Graph> graph = jit::toGraphFunction(program.get_method("forward").function()).graph()->copy();
-  jit::Inline(*graph);
+  std::shared_ptr<jit::Graph> graph = forward_graph(program);
   // What parts return in a tuple would count as a possible attribute.
   jit::LowerSimpleTuples(graph);
   for (jit::Node* node : nodes_of(graph)) {
@@ -202,6 +195,14 @@ std::shared_ptr<jit::Graph> evaluation_graph(const jit::Module& program) {
   }
   jit::ConstantPropagation(graph);
   return graph;
+}
+
+bool may_move_statistics(const jit::Node& node) {
+  const bool is_norm = node.kind() == c10::aten::batch_norm || node.kind() == c10::aten::instance_norm;
+  if (!is_norm) return false;
+  constexpr size_t kUsesBatch = 5;
+  const auto uses_batch = jit::toIValue(node.input(kUsesBatch));
+  return !uses_batch || uses_batch->toBool();
 }
 
 void name_convolutions(const jit::Module& program) {
@@ -214,9 +215,8 @@ void name_convolutions(const jit::Module& program) {
 }
 
 bool goes_by_strides(const jit::Module& program) {
-  const std::shared_ptr<jit::Graph> graph =
-      jit::toGraphFunction(program.get_method("forward").function()).graph()->copy();
-  jit::Inline(*graph);
+  if (!program.find_method("forward")) return true;
+  const std::shared_ptr<jit::Graph> graph = forward_graph(program);
   const std::vector<jit::Node*> nodes = nodes_of(graph);
   return std::any_of(nodes.begin(), nodes.end(), [](jit::Node* node) {
     static const std::set<std::string> kByStrides = {

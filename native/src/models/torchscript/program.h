@@ -56,11 +56,14 @@ std::vector<std::string> assigned_attributes(const torch::jit::Module& program);
 /// The forward pass as one graph, without what is done in training mode only.
 std::shared_ptr<torch::jit::Graph> evaluation_graph(const torch::jit::Module& program);
 
+/// Whether a node is a normalisation that may move its running statistics, which its schema does not tell.
+bool may_move_statistics(const torch::jit::Node& node);
+
 /// Replaces convolutions as tracing records them, aten::_convolution, by aten::conv2d and its like.
 /// They compute the same.
 void name_convolutions(const torch::jit::Module& program);
 
-/// Whether a forward pass asks how tensors lie in memory, e.g. by aten::view.
+/// Whether a forward pass asks how tensors lie in memory, e.g. by aten::view. In doubt it does.
 bool goes_by_strides(const torch::jit::Module& program);
 
 /// Whether a forward pass may change the program's own tensors or attributes in evaluation mode, so that two of them
