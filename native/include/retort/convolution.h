@@ -11,9 +11,8 @@ enum class Convolution {
   /// a rule: from 16 channels up. A shape always gets the same algorithm.
   kWinograd,
   /// The faster of the two for each shape: its first convolution is computed both ways several times and timed, with
-  /// its
-  /// gradients if they are needed. The process remembers the choice. Two processes may therefore choose differently and
-  /// differ in rounding, also when one resumes from the other's checkpoint.
+  /// its gradients if they are needed. The process remembers the choice. Two processes may therefore choose differently
+  /// and differ in rounding, also when one resumes from the other's checkpoint.
   kAuto,
 };
 

@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include "convolution/checks.h"
 #include "convolution/passes.h"
 #include "convolution/timed_choice.h"
 
@@ -11,7 +12,7 @@ namespace {
 bool is_3x3(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
   return input.dim() == 4 && weight.dim() == 4 && weight.size(2) == 3 && weight.size(3) == 3 &&
          input.size(1) == weight.size(1) && input.numel() > 0 && weight.numel() > 0 &&
-         (!bias || !bias->defined() || (bias->dim() == 1 && bias->size(0) == weight.size(0)));
+         (!is_given(bias) || (bias->dim() == 1 && bias->size(0) == weight.size(0)));
 }
 
 }  // namespace

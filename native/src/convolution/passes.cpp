@@ -3,6 +3,7 @@
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/convolution_native.h>
 
+#include "convolution/checks.h"
 #include "convolution/conv3x3.h"
 #include "tensor/operators.h"
 
@@ -41,7 +42,7 @@ at::Tensor convolve(
 
 bool suits_winograd(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
   const auto suits = [](const at::Tensor& tensor) { return is_float_on_cpu(tensor) && !is_transformed(tensor); };
-  return suits(input) && suits(weight) && (!bias || !bias->defined() || suits(*bias));
+  return suits(input) && suits(weight) && (!is_given(bias) || suits(*bias));
 }
 
 bool winograd_is_faster(const at::Tensor& input, const at::Tensor& weight) {
@@ -63,7 +64,7 @@ at::Tensor winograd_conv3x3(const at::Tensor& input, const at::Tensor& weight, c
 
 at::Tensor winograd_conv3x3(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
   Conv3x3Epilogue epilogue;
-  if (bias && bias->defined()) epilogue.shift = bias->contiguous();
+  if (is_given(bias)) epilogue.shift = bias->contiguous();
   return winograd_conv3x3(input.contiguous(kLast), weight, epilogue).contiguous(input.suggest_memory_format());
 }
 
