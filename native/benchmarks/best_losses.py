@@ -108,4 +108,4 @@ class BestOfd(Ofd):
         return torch.where(target > 0, difference, difference.clamp_min(0)).square().mean()
 
 
-BEST = {"kd": Kd, "fsp": BestFsp, "nst": BestNst}
+BEST = {"kd": Kd, "fsp": BestFsp, "nst": BestNst, "crd": BestCrd, "ofd": BestOfd}

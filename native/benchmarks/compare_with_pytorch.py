@@ -4,7 +4,7 @@
 
 Needs PyTorch and, for torch.compile, a C++ compiler. The published loop is RepDistiller's: contiguous, with the losses in
 the form of the published code. The best one has channels-last maps, a frozen and compiled teacher whose BatchNorms are
-folded, a compiled student, the losses of best_losses.py, compiled where that is faster, and the fused SGD. All three take
+folded, a compiled student, the losses of best_losses.py, compiled but for CRD's, and the fused SGD. All three take
 turns. Prints a table in Markdown: milliseconds a step, and how many times as fast Retort is. Networks, shapes and
 hyper-parameters are RepDistiller's: resnet32x4 teaches resnet8x4, batches of 64 images of 32 x 32 pixels. Both sides
 start from the same weights, and the losses of the first two steps must agree to 1e-5; for CRD with PyTorch's loop in float64,
@@ -23,7 +23,7 @@ import time
 import torch
 from torch.nn import functional as F
 
-from best_losses import BEST, BestCrd, BestOfd
+from best_losses import BEST
 from published_losses import Crd, Fsp, Kd, Nst, Ofd, ResNet
 
 BATCH, CLASSES, SAMPLES, NEGATIVES = 64, 100, 50_000, 16_384
@@ -40,21 +40,22 @@ ROUNDS = 2
 STEPS = {"kd": (6, 12), "fsp": (2, 12), "nst": (2, 12), "crd": (4, 12), "ofd": (6, 12)}
 
 
+PUBLISHED = {"kd": Kd, "fsp": Fsp, "nst": Nst, "crd": Crd, "ofd": Ofd}
 # Of the cross-entropy and of the distillation loss.
 WEIGHTS = {"kd": (0.1, 0.9), "fsp": (1, 1), "nst": (1, 50), "crd": (1, 0.8), "ofd": (1, 0.5)}
 WIDTHS = [32, 64, 128, 256]
 
 
-def criterion_of(method, state, best=False):
+def criterion_of(method, state, losses):
     if method == "crd":
-        criterion = (BestCrd if best else Crd)(WIDTHS[3], 128, SAMPLES)
+        criterion = losses["crd"](WIDTHS[3], 128, SAMPLES)
         criterion.load_state_dict({k.replace("memory.embeddings", "memory"): v for k, v in state.items()}, strict=False)
         return criterion
     if method == "ofd":
-        criterion = (BestOfd if best else Ofd)(WIDTHS[1:])
+        criterion = losses["ofd"](WIDTHS[1:])
         criterion.load_state_dict(state)
         return criterion
-    return (BEST if best else {"kd": Kd, "fsp": Fsp, "nst": Nst})[method]()
+    return losses[method]()
 
 
 class Loop:
@@ -66,7 +67,7 @@ class Loop:
         self.student, self.teacher = (ResNet(depth, WIDTHS, 3, CLASSES) for depth in (8, 32))
         self.student.load_state_dict(part("student."))
         self.teacher.load_state_dict(torch.load(f"{folder}/teacher.pt", weights_only=True))
-        self.criterion = criterion_of(method, part("terms.0."), best)
+        self.criterion = criterion_of(method, part("terms.0."), BEST if best else PUBLISHED)
         self.weights = WEIGHTS[method]
         parameters = [*self.student.parameters(), *self.criterion.parameters()]
         for module in (self.student, self.teacher, self.criterion):
@@ -154,10 +155,10 @@ def compare(program, method, batch):
             theirs += [loop.step() for _ in range(their_steps)]
             bests += [best.step() for _ in range(our_steps)]
         for variant, results in mine.items():
-            ours_ = median(results)
+            milliseconds = median(results)
             print(
-                f"| {method} | {variant.replace('_', ' ')} | {median(theirs):.0f} | {median(bests):.0f} | {ours_:.0f} "
-                f"| {median(theirs) / ours_:.2f} | {median(bests) / ours_:.2f} |",
+                f"| {method} | {variant.replace('_', ' ')} | {median(theirs):.0f} | {median(bests):.0f} | {milliseconds:.0f} "
+                f"| {median(theirs) / milliseconds:.2f} | {median(bests) / milliseconds:.2f} |",
                 flush=True,
             )
 
