@@ -58,10 +58,19 @@ struct Panel {
   int64_t vector_stride;
 };
 
+// Tiles take what describes matrices by reference: passed by value it is copied to the stack in other pieces than it is
+// read, which waits for all stores of the tile before.
+
 template <int rows, int vectors, typename T>
-void multiply_tile(Strided<const T> a, const Panel<T>& panel, int64_t depth, int64_t columns, const Result<T>& result) {
+void multiply_tile(
+    const Strided<const T>& a, const Panel<T>& panel, int64_t depth, int64_t columns, const Result<T>& result) {
   constexpr int lanes = kLanes<T>;
-  Vector<T> sums[rows][vectors] = {};
+  Vector<T> sums[rows][vectors];
+#pragma GCC unroll 16
+  for (int i = 0; i < rows; ++i) {
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; ++v) sums[i][v] = Vector<T>{};
+  }
   for (int64_t k = 0; k < depth; ++k) {
     Vector<T> terms[vectors];
 #pragma GCC unroll 4
@@ -106,7 +115,8 @@ void multiply_tile(Strided<const T> a, const Panel<T>& panel, int64_t depth, int
 /// A tile of fewer rows, at most `most`.
 template <int most, int vectors, typename T>
 void multiply_rest(
-    int64_t rows, Strided<const T> a, const Panel<T>& panel, int64_t depth, int64_t columns, const Result<T>& result) {
+    int64_t rows, const Strided<const T>& a, const Panel<T>& panel, int64_t depth, int64_t columns,
+    const Result<T>& result) {
   if constexpr (most > 0) {
     if (rows == most) {
       multiply_tile<most, vectors>(a, panel, depth, columns, result);
