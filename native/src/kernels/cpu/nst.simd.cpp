@@ -75,13 +75,13 @@ double linear(const Sample<T>& sample) {
   return value;
 }
 
-/// Sums the squares of a symmetric matrix of which only the diagonal and what is below are known.
+/// Sums the squares of a symmetric matrix, padded, of which only the diagonal and what is below are known.
 template <typename T>
 double sum_of_symmetric_squares(const T* matrix, int64_t size) {
   double sum = 0;
   for (int64_t i = 0; i < size; ++i) {
     const T* row = matrix + i * size;
-    sum += 2 * sum_of_squares(row, i) + static_cast<double>(row[i]) * static_cast<double>(row[i]);
+    sum += 2 * sum_of_padded_squares(row, i) + static_cast<double>(row[i]) * static_cast<double>(row[i]);
   }
   return sum;
 }
@@ -90,7 +90,7 @@ double sum_of_symmetric_squares(const T* matrix, int64_t size) {
 template <typename T>
 double polynomial_by_positions(const Sample<T>& sample, const UnitChannels<T>& unit) {
   const int64_t positions = sample.positions();
-  T* difference = take<T>(sample.scratch, positions * positions);
+  T* difference = take_padded<T>(sample.scratch, positions * positions);
   multiply<T>(
       {positions, positions, unit.teachers()}, unit.teacher().transposed(), unit.teacher(),
       {difference, positions, T(-1) / T(unit.teachers()), false}, Part::kLower);
@@ -116,7 +116,8 @@ double polynomial_by_positions(const Sample<T>& sample, const UnitChannels<T>& u
 }
 
 // A kernel's `apply` replaces the inner products of vector `row` with `count` vectors from `begin` on by its
-// derivatives, and returns the sum of its values.
+// derivatives, and returns the sum of its values. Whole vectors may be read and written behind them, if that changes
+// nothing.
 
 template <typename T>
 struct Square {
@@ -176,15 +177,30 @@ struct Gaussian {
   }
 
   double apply(T* products, int64_t row, int64_t begin, int64_t count) const {
+    constexpr int lanes = kLanes<T>;
     const T square = squares[row];
     const T* other_squares = squares + begin;
     const T inverse = inverse_variance;
     T sum = 0;
+    const int64_t whole = count / lanes * lanes;
 #pragma omp simd reduction(+ : sum)
-    for (int64_t j = 0; j < count; ++j) {
+    for (int64_t j = 0; j < whole; ++j) {
       const T value = math::nst_gaussian(products[j], square + other_squares[j], inverse / 2);
       sum += value;
       products[j] = value * inverse;
+    }
+    // One by one, what does not fill a vector would take as long as all before it.
+    const int rest = static_cast<int>(count - whole);
+    products += whole;
+    other_squares += whole;
+    if (rest > 0) {
+#pragma omp simd reduction(+ : sum)
+      for (int j = 0; j < lanes; ++j) {
+        const T before = products[j];
+        const T value = math::nst_gaussian(before, square + other_squares[j], inverse / 2);
+        sum += j < rest ? value : T(0);
+        products[j] = j < rest ? value * inverse : before;
+      }
     }
     return static_cast<double>(sum);
   }
@@ -202,7 +218,7 @@ class ByChannels {
         kernel_(kernel),
         unit_(unit),
         block_(math::smaller(math::larger(kBlockElements / unit_.count(), 1), unit_.count())),
-        products_(take<T>(sample.scratch, block_ * unit_.count())) {}
+        products_(take_padded<T>(sample.scratch, block_ * unit_.count())) {}
 
   double discrepancy() {
     const double students = static_cast<double>(unit_.students());

@@ -77,10 +77,10 @@ class UnitChannels {
     write_unit_channels(sample.teacher, sample.teacher_norms, all_.from(students_, 0));
   }
 
-  /// Subtracts the mean of all vectors from each, and returns the squares of what is left.
+  /// Subtracts the mean of all vectors from each, and returns the squares of what is left, padded.
   T* centre(Scratch& scratch) {
     const int64_t positions = positions_;
-    T* squares = zeros<T>(scratch, count());
+    T* squares = zeros<T>(scratch, count() + kLanes<T>);
     if (all_.row_stride == 1) {
       for (int64_t p = 0; p < positions; ++p) {
         T* vector = all_.at(0, p);

@@ -16,6 +16,12 @@ T* take(Scratch& scratch, int64_t count) {
   return static_cast<T*>(scratch.take(static_cast<size_t>(count) * sizeof(T)));
 }
 
+/// Memory of which a vector may be read and written behind the last element.
+template <typename T>
+T* take_padded(Scratch& scratch, int64_t count) {
+  return take<T>(scratch, count + kLanes<T>);
+}
+
 template <typename T>
 T* zeros(Scratch& scratch, int64_t count) {
   T* values = take<T>(scratch, count);

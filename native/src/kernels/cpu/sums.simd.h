@@ -48,6 +48,21 @@ double sum_of_squares(const T* values, int64_t count) {
   return inner_product(values, values, count);
 }
 
+/// The same where a vector may be read behind the last of the values.
+template <typename T>
+double sum_of_padded_squares(const T* values, int64_t count) {
+  constexpr int lanes = kLanes<T>;
+  const int64_t whole = count / lanes * lanes;
+  const int rest = static_cast<int>(count - whole);
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int i = 0; i < lanes; ++i) {
+    const T value = i < rest ? values[whole + i] : T(0);
+    sum += value * value;
+  }
+  return sum_of_squares(values, whole) + static_cast<double>(sum);
+}
+
 /// Vectors of a row that stay in registers while others go by.
 template <typename T>
 constexpr int64_t kChunk = kLanes<T> / 2;
