@@ -27,6 +27,9 @@ struct Conv3x3Use {
 /// Whether Winograd's convolution of float32 maps on the CPU is faster than ATen's, as measured.
 bool winograd_is_faster(const Conv3x3Shape& shape, const Conv3x3Use& use = {});
 
+/// Whether packing weights for each use of them takes a tenth of the convolution or more, as measured.
+bool packing_pays(const Conv3x3Shape& shape);
+
 /// at::conv2d(input, weight, bias, 1, 1), up to rounding, and differentiable like it. Everything but float32 on the
 /// CPU, and shapes of which Winograd's is not faster, are ATen's. The result has the memory format of the input.
 /// @param input [batch, channels, height, width]

@@ -22,12 +22,13 @@ Convolution& ConvolutionMode::current() {
   return algorithm;
 }
 
-bool is_by_winograd(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {
+bool is_by_winograd(
+    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias, bool packed) {
   const Convolution algorithm = ConvolutionMode::current();
   if (algorithm == Convolution::kDirect || !suits_winograd(input, weight, bias) || !is_3x3(input, weight, bias)) {
     return false;
   }
-  if (algorithm == Convolution::kWinograd) return winograd_is_faster(input, weight);
+  if (algorithm == Convolution::kWinograd) return winograd_is_faster(input, weight, packed);
   const bool learns = at::GradMode::is_enabled() && (input.requires_grad() || weight.requires_grad());
   return winograd_was_faster(input, weight, bias, learns);
 }

@@ -24,6 +24,8 @@ class ConvolutionMode {
 };
 
 /// Whether a convolution of stride 1, padding 1, dilation 1 and one group is Winograd's in the thread's mode.
-bool is_by_winograd(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias);
+/// @param packed whether the weights are those of a frozen network, packed once
+bool is_by_winograd(
+    const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias, bool packed = false);
 
 }  // namespace retort

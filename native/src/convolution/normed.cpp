@@ -11,7 +11,9 @@
 #include <optional>
 
 #include "convolution/checks.h"
+#include "convolution/conv3x3.h"
 #include "convolution/mode.h"
+#include "convolution/packed_weights.h"
 #include "convolution/passes.h"
 
 namespace retort {
@@ -43,14 +45,19 @@ at::Tensor conv2d_normed(
     const at::Tensor& mean, const at::Tensor& variance, double epsilon, Optional residual, bool relu) {
   const bool has_floats = is_given(gamma) && is_given(beta) && are_floats(weight, {&*gamma, &*beta, &mean, &variance});
   const bool is_sum_of_equals = !is_given(residual) || is_like_result(*residual, input, weight);
-  if (has_floats && is_sum_of_equals && is_by_winograd(input, weight, bias)) {
+  PackedWeights* const packed = PackedWeights::current();
+  if (has_floats && is_sum_of_equals && is_by_winograd(input, weight, bias, /*packed=*/packed != nullptr)) {
     constexpr auto last = at::MemoryFormat::ChannelsLast;
     Conv3x3Epilogue epilogue;
     epilogue.scale = at::rsqrt(variance + epsilon).mul_(*gamma);
     epilogue.shift = *beta - (is_given(bias) ? mean - *bias : mean) * *epilogue.scale;
     if (is_given(residual)) epilogue.residual = residual->contiguous(last);
     epilogue.relu = relu;
-    return winograd_conv3x3(input.contiguous(last), weight, epilogue).contiguous(input.suggest_memory_format());
+    const at::Tensor input_last = input.contiguous(last);
+    const at::Tensor output = packed && packing_pays(input, weight)
+                                  ? frozen_conv3x3(input_last, packed->of(weight), epilogue)
+                                  : winograd_conv3x3(input_last, weight, epilogue);
+    return output.contiguous(input.suggest_memory_format());
   }
   at::Tensor output = one_by_one(input, weight, bias, gamma, beta, mean, variance, epsilon);
   if (is_given(residual)) {

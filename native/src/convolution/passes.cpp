@@ -28,6 +28,10 @@ at::Tensor dense_weight(const at::Tensor& weight) {
   return weight.is_contiguous(kLast) ? weight : weight.contiguous();
 }
 
+Conv3x3Shape shape_of(const at::Tensor& input, const at::Tensor& weight) {
+  return {input.size(0), input.size(1), weight.size(0), input.size(2), input.size(3)};
+}
+
 /// Of channels-last maps or, of a gradient, the transpose.
 at::Tensor convolve(
     const at::Tensor& input, const at::Tensor& weight, const Conv3x3Epilogue& epilogue, bool of_gradient) {
@@ -45,10 +49,15 @@ bool suits_winograd(const at::Tensor& input, const at::Tensor& weight, const std
   return suits(input) && suits(weight) && (!is_given(bias) || suits(*bias));
 }
 
-bool winograd_is_faster(const at::Tensor& input, const at::Tensor& weight) {
+bool winograd_is_faster(const at::Tensor& input, const at::Tensor& weight, bool packed) {
   Conv3x3Use use;
   use.channels_last = input.is_contiguous(kLast);
-  return winograd_is_faster({input.size(0), input.size(1), weight.size(0), input.size(2), input.size(3)}, use);
+  use.packed = packed;
+  return winograd_is_faster(shape_of(input, weight), use);
+}
+
+bool packing_pays(const at::Tensor& input, const at::Tensor& weight) {
+  return packing_pays(shape_of(input, weight));
 }
 
 at::Tensor direct_conv3x3(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias) {

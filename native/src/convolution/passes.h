@@ -22,7 +22,11 @@ using Conv3x3OfEither = at::Tensor(const at::Tensor&, const at::Tensor&, const s
 bool suits_winograd(const at::Tensor& input, const at::Tensor& weight, const std::optional<at::Tensor>& bias);
 
 /// Whether Winograd's convolution is faster for the shapes and layout, as a rule.
-bool winograd_is_faster(const at::Tensor& input, const at::Tensor& weight);
+bool winograd_is_faster(const at::Tensor& input, const at::Tensor& weight, bool packed = false);
+
+/// Whether a frozen network's weights are better kept packed, at four times their size: where the maps are small, to
+/// pack them takes a large part of the convolution.
+bool packing_pays(const at::Tensor& input, const at::Tensor& weight);
 
 /// relu(scale * convolution + shift + residual) by Winograd's; what is not given is left out. All maps are
 /// channels-last.

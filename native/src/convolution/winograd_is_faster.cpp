@@ -13,6 +13,10 @@ int64_t quotient_up(int64_t a, int64_t b) {
   return (a + b - 1) / b;
 }
 
+int64_t tiles_of(const Conv3x3Shape& shape) {
+  return shape.batch * quotient_up(shape.height, kTile) * quotient_up(shape.width, kTile);
+}
+
 /// How much of the numbers that are computed is part of the result: tiles and vectors reach beyond maps and channels.
 double used_share(const Conv3x3Shape& shape) {
   const auto share = [](int64_t count, int64_t unit) {
@@ -32,8 +36,11 @@ bool winograd_is_faster(const Conv3x3Shape& shape, const Conv3x3Use& use) {
   if (fewer < kLanes || (are_few && !use.channels_last)) return false;
   if (used_share(shape) < (are_few ? 0.7 : 0.55)) return false;
   // To transform weights and sums takes as long as to multiply some tiles.
-  const int64_t tiles = shape.batch * quotient_up(shape.height, kTile) * quotient_up(shape.width, kTile);
-  return use.packed || 8 * tiles >= std::max(shape.channels, shape.filters);
+  return use.packed || 8 * tiles_of(shape) >= std::max(shape.channels, shape.filters);
+}
+
+bool packing_pays(const Conv3x3Shape& shape) {
+  return tiles_of(shape) <= 1024;
 }
 
 }  // namespace retort

@@ -142,6 +142,7 @@ TEST_F(FusedProgramTest, ItReadsTheWeightsOfTheMoment) {
     const ProgramOutput output = fused.run(images(), refuse);
     EXPECT_FALSE(output.logits.requires_grad());
     EXPECT_TRUE(close(output.logits, written.forward({images()}).toTuple()->elements()[0].toTensor(), 1e-5));
+    EXPECT_TRUE(same_bits(fused.run(images(), refuse).logits, output.logits));
     const at::NoGradGuard no_gradients;
     for (const at::Tensor& tensor : written.parameters()) tensor.add_(0.1);
     for (const at::Tensor& tensor : written.buffers()) tensor.mul_(1.5);

@@ -133,6 +133,7 @@ FusedProgram::FusedProgram(const jit::Module& program) : program_(program) {
 
 ProgramOutput FusedProgram::run(const at::Tensor& images, const Refusal& refuse) const {
   const at::NoGradGuard no_gradients;
+  const PackedWeights::Use use(weights_);
   return checked_output(
       [&] {
         jit::Stack stack = {program_._ivalue(), images};
