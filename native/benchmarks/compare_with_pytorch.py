@@ -1,16 +1,17 @@
 """Retort's training step beside the same loop in PyTorch, as published and as fast as PyTorch can be.
 
-    python3 compare_with_pytorch.py build/benchmarks/retort_step_benchmark [METHOD ...]
+    python3 compare_with_pytorch.py build/benchmarks/retort_step_benchmark [TEACHER | METHOD ...]
 
-Needs PyTorch and, for torch.compile, a C++ compiler. The published loop is RepDistiller's: contiguous, with the losses in
-the form of the published code. The best one has channels-last maps, a frozen and compiled teacher whose BatchNorms are
-folded, a compiled student, the losses of best_losses.py, compiled but for CRD's, and the fused SGD. All three take
-turns. Prints a table in Markdown: milliseconds a step, and how many times as fast Retort is. Networks, shapes and
-hyper-parameters are RepDistiller's: resnet32x4 teaches resnet8x4, batches of 64 images of 32 x 32 pixels. Both sides
-start from the same weights, and the losses of the first two steps must agree to 1e-5; for CRD with PyTorch's loop in float64,
-since float32 rounds the published form's 1e-7 beside K / M and so is off by 5e-5 itself.
+Needs PyTorch and, for torch.compile, a C++ compiler; for resnet50, torchvision. The published loop is RepDistiller's:
+contiguous, with the losses in the form of the published code. The best one has channels-last maps, a frozen and compiled
+teacher whose BatchNorms are folded, a compiled student, the losses of best_losses.py, compiled but for CRD's, and the fused
+SGD. All three take turns. Prints a table in Markdown: milliseconds a step, and how many times as fast Retort is. Losses and
+hyper-parameters are RepDistiller's. Both sides start from the same weights, and the losses of the first two steps must agree
+to 1e-5; for CRD with PyTorch's loop in float64, since float32 rounds the published form's 1e-7 beside K / M and so is off by
+5e-5 itself.
 """
 
+import dataclasses
 import io
 import json
 import os
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 
 import torch
 from torch.nn import functional as F
@@ -26,8 +28,40 @@ from torch.nn import functional as F
 from best_losses import BEST
 from published_losses import Crd, Fsp, Kd, Nst, Ofd, ResNet
 
-BATCH, CLASSES, SAMPLES, NEGATIVES = 64, 100, 50_000, 16_384
+SAMPLES, NEGATIVES = 50_000, 16_384
 THREADS = os.cpu_count()
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """A teacher and its student, the classes and the images they train on, and how to make one of them."""
+
+    teacher: str
+    student: str
+    classes: int
+    batch: int
+    size: int
+    variants: dict
+    make: typing.Callable
+    widths: tuple = ()
+
+    def network(self, name):
+        return self.make(name, self)
+
+
+def cifar_resnet(name, pair):
+    return ResNet(int(name.removeprefix("resnet").removesuffix("x4")), pair.widths, 3, pair.classes)
+
+
+def imagenet_resnet(name, _):
+    import torchvision
+
+    network = getattr(torchvision.models, name)()
+    # Logits come first, as in published_losses.ResNet.
+    network.register_forward_hook(lambda module, inputs, logits: (logits,))
+    return network
+
+
 VARIANTS = {
     "kd": ["channels_last", "contiguous", "direct", "bfloat16_teacher", "bfloat16", "cached_teacher"],
     "fsp": ["channels_last"],
@@ -35,24 +69,29 @@ VARIANTS = {
     "crd": ["channels_last"],
     "ofd": ["channels_last"],
 }
-# Steps of PyTorch and Retort in one round; two rounds take turns.
-ROUNDS = 2
-STEPS = {"kd": (6, 12), "fsp": (2, 12), "nst": (2, 12), "crd": (4, 12), "ofd": (6, 12)}
-
+BOTH_ALGORITHMS = {"kd": ["channels_last", "direct"]}
+PAIRS = {
+    "resnet32x4": Pair("resnet32x4", "resnet8x4", 100, 64, 32, VARIANTS, cifar_resnet, (32, 64, 128, 256)),
+    "resnet20": Pair("resnet20", "resnet8", 100, 64, 32, BOTH_ALGORITHMS, cifar_resnet, (16, 16, 32, 64)),
+    "resnet50": Pair("resnet50", "resnet18", 1000, 16, 224, BOTH_ALGORITHMS, imagenet_resnet),
+}
+ROUNDS = 5
+# Steps in one round; the first two of Retort's do not count, since each round is a process of its own.
+PUBLISHED_STEPS = {"kd": 3, "fsp": 1, "nst": 1, "crd": 2, "ofd": 3}
+STEPS = 5
 
 PUBLISHED = {"kd": Kd, "fsp": Fsp, "nst": Nst, "crd": Crd, "ofd": Ofd}
 # Of the cross-entropy and of the distillation loss.
 WEIGHTS = {"kd": (0.1, 0.9), "fsp": (1, 1), "nst": (1, 50), "crd": (1, 0.8), "ofd": (1, 0.5)}
-WIDTHS = [32, 64, 128, 256]
 
 
-def criterion_of(method, state, losses):
+def criterion_of(method, widths, state, losses):
     if method == "crd":
-        criterion = losses["crd"](WIDTHS[3], 128, SAMPLES)
+        criterion = losses["crd"](widths[3], 128, SAMPLES)
         criterion.load_state_dict({k.replace("memory.embeddings", "memory"): v for k, v in state.items()}, strict=False)
         return criterion
     if method == "ofd":
-        criterion = losses["ofd"](WIDTHS[1:])
+        criterion = losses["ofd"](widths[1:])
         criterion.load_state_dict(state)
         return criterion
     return losses[method]()
@@ -61,13 +100,13 @@ def criterion_of(method, state, losses):
 class Loop:
     """RepDistiller's training loop on one batch."""
 
-    def __init__(self, folder, method, batch, dtype=torch.float32, best=False):
+    def __init__(self, folder, pair, method, batch, dtype=torch.float32, best=False):
         state = checkpoint(f"{folder}/step.retort")
         part = lambda prefix: {k[len(prefix) :]: v for k, v in state.items() if k.startswith(prefix)}
-        self.student, self.teacher = (ResNet(depth, WIDTHS, 3, CLASSES) for depth in (8, 32))
+        self.student, self.teacher = pair.network(pair.student), pair.network(pair.teacher)
         self.student.load_state_dict(part("student."))
         self.teacher.load_state_dict(torch.load(f"{folder}/teacher.pt", weights_only=True))
-        self.criterion = criterion_of(method, part("terms.0."), BEST if best else PUBLISHED)
+        self.criterion = criterion_of(method, pair.widths, part("terms.0."), BEST if best else PUBLISHED)
         self.weights = WEIGHTS[method]
         parameters = [*self.student.parameters(), *self.criterion.parameters()]
         for module in (self.student, self.teacher, self.criterion):
@@ -110,16 +149,15 @@ def checkpoint(path):
     return torch.load(io.BytesIO(content[content.index(b"PK\x03\x04") :]), weights_only=True)
 
 
-def ours(program, folder, method, variant, steps):
+def ours(program, folder, pair, method, variant, steps):
     environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
     environment["RETORT_THREADS"] = str(THREADS)
-    command = [program, folder, method, variant, str(steps)]
+    command = [program, folder, pair.teacher, method, variant, str(steps)]
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
     return json.loads(done.stdout)
 
 
 def median(results):
-    # The first step prepares what the others use again, the second fills caches.
     return statistics.median(result["milliseconds"] for result in results)
 
 
@@ -133,51 +171,66 @@ def check(method, variant, mine, theirs, tolerance=1e-5):
                 raise SystemExit(f"{method}, {variant}: {value} of step {step} must be {b} (got {a})")
 
 
-def compare(program, method, batch):
+def ratios(theirs, mine):
+    """Of the medians of rounds, their median and their minimum."""
+    of_rounds = [their / my for their, my in zip(theirs, mine)]
+    return f"{statistics.median(of_rounds):.2f} | {min(of_rounds):.2f}"
+
+
+def compare(program, pair, method):
+    batch = batch_for(pair)
     with tempfile.TemporaryDirectory() as folder:
         batch["images"].numpy().tofile(f"{folder}/images.bin")
         batch["contrast"].numpy().tofile(f"{folder}/contrast.bin")
-        their_steps, our_steps = STEPS[method]
-        theirs, bests, mine = [], [], {variant: [] for variant in VARIANTS[method]}
-        for round_ in range(ROUNDS):
-            for variant in VARIANTS[method]:
-                results = ours(program, folder, method, variant, our_steps)
-                mine[variant] += results[2:]
-                if round_ == 0 and variant == VARIANTS[method][0]:
-                    loop = Loop(folder, method, batch)
-                    exact = Loop(folder, method, batch, torch.float64) if method == "crd" else loop
+        variants = pair.variants[method]
+        published_loop = best_loop = None
+        published, best, mine = [], [], {variant: [] for variant in variants}
+        for _ in range(ROUNDS):
+            for variant in variants:
+                results = ours(program, folder, pair, method, variant, 2 + STEPS)
+                if not published_loop:
+                    published_loop = Loop(folder, pair, method, batch)
+                    exact = Loop(folder, pair, method, batch, torch.float64) if method == "crd" else published_loop
                     first = [exact.step() for _ in range(2)]
-                    best = Loop(folder, method, batch, best=True)
+                    best_loop = Loop(folder, pair, method, batch, best=True)
                     # The third compiles nothing any more.
-                    check(method, "channels_last", [best.step() for _ in range(3)], first, 1e-4)
-                if round_ == 0:
+                    check(method, "channels_last", [best_loop.step() for _ in range(3)], first, 1e-4)
+                if not mine[variant]:
                     check(method, variant, results, first)
-            theirs += [loop.step() for _ in range(their_steps)]
-            bests += [best.step() for _ in range(our_steps)]
-        for variant, results in mine.items():
-            milliseconds = median(results)
+                mine[variant].append(median(results[2:]))
+            published.append(median([published_loop.step() for _ in range(PUBLISHED_STEPS[method])]))
+            best.append(median([best_loop.step() for _ in range(STEPS)]))
+        for variant, of_rounds in mine.items():
+            times = " | ".join(f"{statistics.median(times):.0f}" for times in (published, best, of_rounds))
             print(
-                f"| {method} | {variant.replace('_', ' ')} | {median(theirs):.0f} | {median(bests):.0f} | {milliseconds:.0f} "
-                f"| {median(theirs) / milliseconds:.2f} | {median(bests) / milliseconds:.2f} |",
+                f"| {pair.teacher} | {method} | {variant.replace('_', ' ')} | {times} | {ratios(published, of_rounds)} "
+                f"| {ratios(best, of_rounds)} |",
                 flush=True,
             )
 
 
-def main():
-    program, *methods = sys.argv[1:]
+def batch_for(pair):
     torch.manual_seed(1)
-    torch.set_num_threads(THREADS)
-    indices = torch.arange(BATCH) * 7
-    batch = {
-        "images": torch.randn(BATCH, 3, 32, 32),
-        "labels": torch.arange(BATCH) % CLASSES,
+    indices = torch.arange(pair.batch) * 7
+    return {
+        "images": torch.randn(pair.batch, 3, pair.size, pair.size),
+        "labels": torch.arange(pair.batch) % pair.classes,
         "indices": indices,
-        "contrast": torch.cat([indices[:, None], torch.randint(SAMPLES, (BATCH, NEGATIVES))], 1),
+        "contrast": torch.cat([indices[:, None], torch.randint(SAMPLES, (pair.batch, NEGATIVES))], 1),
     }
-    print("| losses | Retort's variant | published, ms | best PyTorch, ms | Retort, ms | published / Retort | best / Retort |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for method in methods or VARIANTS:
-        compare(program, method, batch)
+
+
+def main():
+    program, *asked = sys.argv[1:]
+    torch.set_num_threads(THREADS)
+    print(
+        "| teacher | losses | Retort's variant | published, ms | best PyTorch, ms | Retort, ms "
+        "| published / Retort: median | minimum | best / Retort: median | minimum |"
+    )
+    print("| --- " * 10 + "|")
+    for pair in [PAIRS[name] for name in asked if name in PAIRS] or PAIRS.values():
+        for method in [name for name in asked if name in VARIANTS] or pair.variants:
+            compare(program, pair, method)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,6 @@
 namespace retort::benchmarks {
 namespace {
 
-constexpr int64_t kClasses = 100;
-
-std::shared_ptr<Network> resnet(int64_t depth) {
-  ResNetOptions options;
-  options.depth = depth;
-  options.classes = kClasses;
-  options.filters = {32, 64, 128, 256};
-  return make_resnet(options);
-}
-
 void set_method(const std::string& method, TrainingStepOptions& options) {
   const auto add = [&](double weight, std::shared_ptr<CriterionOptions> criterion,
                        const std::vector<std::string>& taps) {
@@ -46,11 +36,11 @@ void set_method(const std::string& method, TrainingStepOptions& options) {
 
 }  // namespace
 
-TrainingStepOptions step_options(const std::string& method) {
+TrainingStepOptions step_options(const std::string& method, const Pair& pair) {
   TrainingStepOptions options;
-  options.teachers = {resnet(32)};
-  options.student = resnet(8);
-  options.input_shape = {3, 32, 32};
+  options.teachers = {make_network(pair.teacher, pair.classes)};
+  options.student = make_network(pair.student, pair.classes);
+  options.input_shape = {3, pair.size, pair.size};
   set_method(method, options);
   const auto sgd = std::make_shared<SgdOptions>();
   sgd->learning_rate = 0.05;

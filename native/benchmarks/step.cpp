@@ -1,6 +1,6 @@
-// The whole training step, for compare_with_pytorch.py: `retort_step_benchmark FOLDER METHOD VARIANT STEPS` makes the
-// networks of RepDistiller's resnet32x4 -> resnet8x4, writes them into FOLDER, trains on FOLDER/images.bin and
-// FOLDER/contrast.bin, and prints each step's losses and milliseconds as JSON.
+// The whole training step, for compare_with_pytorch.py: `retort_step_benchmark FOLDER TEACHER METHOD VARIANT STEPS`
+// makes the teacher and its student, writes them into FOLDER, trains on FOLDER/images.bin and FOLDER/contrast.bin, and
+// prints each step's losses and milliseconds as JSON.
 #include <ATen/Functions.h>
 #include <retort/retort.h>
 
@@ -14,9 +14,16 @@
 namespace {
 
 using namespace retort;
-using benchmarks::kBatch;
 using benchmarks::kNegatives;
 using benchmarks::kSamples;
+using benchmarks::Pair;
+
+const Pair& pair_of(const std::string& teacher) {
+  for (const Pair* pair : {&benchmarks::kCifar, &benchmarks::kSmallCifar, &benchmarks::kImageNet}) {
+    if (teacher == pair->teacher) return *pair;
+  }
+  throw std::invalid_argument("unknown teacher " + teacher);
+}
 
 void set_variant(const std::string& variant, TrainingStepOptions& options) {
   const bool is_contiguous = variant == "contiguous";
@@ -42,19 +49,20 @@ at::Tensor read(const std::string& path, at::IntArrayRef shape, at::ScalarType d
   return at::from_file(path, /*shared=*/false, c10::multiply_integers(shape), at::TensorOptions(dtype)).view(shape);
 }
 
-void run(const std::string& folder, const std::string& method, const std::string& variant, int steps) {
+void run(
+    const std::string& folder, const Pair& pair, const std::string& method, const std::string& variant, int steps) {
   manual_seed(1);
-  TrainingStepOptions options = benchmarks::step_options(method);
+  TrainingStepOptions options = benchmarks::step_options(method, pair);
   set_variant(variant, options);
   TrainingStep step(options);
   options.teachers[0].network->save_state_dict(folder + "/teacher.pt");
   step.save(folder + "/step.retort");
 
   Batch batch;
-  batch.images = read(folder + "/images.bin", {kBatch, 3, 32, 32}, at::kFloat);
-  batch.labels = at::arange(kBatch, at::kLong);
-  batch.indices = at::arange(kBatch, at::kLong) * 7;
-  if (method == "crd") batch.contrast = read(folder + "/contrast.bin", {kBatch, kNegatives + 1}, at::kLong);
+  batch.images = read(folder + "/images.bin", {pair.batch, 3, pair.size, pair.size}, at::kFloat);
+  batch.labels = at::arange(pair.batch, at::kLong).remainder(pair.classes);
+  batch.indices = at::arange(pair.batch, at::kLong) * 7;
+  if (method == "crd") batch.contrast = read(folder + "/contrast.bin", {pair.batch, kNegatives + 1}, at::kLong);
   StepResult result;
   std::cout << '[';
   std::cout.precision(9);
@@ -71,9 +79,9 @@ void run(const std::string& folder, const std::string& method, const std::string
 
 int main(int argc, char** argv) {
   try {
-    if (argc != 5) throw std::invalid_argument("arguments must be FOLDER METHOD VARIANT STEPS");
+    if (argc != 6) throw std::invalid_argument("arguments must be FOLDER TEACHER METHOD VARIANT STEPS");
     if (const char* threads = std::getenv("RETORT_THREADS")) set_threads(std::atoi(threads));
-    run(argv[1], argv[2], argv[3], std::atoi(argv[4]));
+    run(argv[1], pair_of(argv[2]), argv[3], argv[4], std::atoi(argv[5]));
   } catch (const std::exception& error) {
     std::cerr << error.what() << '\n';
     return 1;
