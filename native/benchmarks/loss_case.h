@@ -29,6 +29,9 @@ struct LossCase {
 /// Adds benchmarks of both forms. `prepare` makes the inputs, when the benchmark runs, and only then.
 void add_loss(const std::string& name, const std::function<LossCase()>& prepare);
 
+/// From now on, results are not compared with the naive form, which takes most of the time.
+void skip_checks();
+
 /// The bytes of all maps together.
 int64_t bytes_of(const std::vector<at::Tensor>& maps);
 

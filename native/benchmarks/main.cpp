@@ -1,17 +1,19 @@
 // Compares each loss, forward and backward, with the form of the published code and with what the machine can do:
 //
-//   retort_benchmarks [--device=cpu|cuda] --benchmark_filter='fsp.*batch 64'
+//   retort_benchmarks [--device=cpu|cuda] [--unchecked] --benchmark_filter='fsp.*batch 64'
 //
-// Every case checks its result against the naive form first.
+// Every case checks its result against the naive form first, unless it is told not to.
 #include <ATen/Parallel.h>
 #include <benchmark/benchmark.h>
 #include <retort/runtime.h>
 
 #include <algorithm>
 #include <iostream>
+#include <optional>
 #include <string>
 
 #include "device.h"
+#include "loss_case.h"
 #include "losses.h"
 #include "machine_limits.h"
 #include "report.h"
@@ -21,15 +23,15 @@ namespace {
 using namespace retort;
 using namespace retort::benchmarks;
 
-/// Takes --device=NAME out of the arguments.
-std::string device_option(int& argc, char** argv) {
-  const std::string option = "--device=";
-  std::string name = "cpu";
-  const auto is_option = [&](const std::string& argument) { return argument.rfind(option, 0) == 0; };
+/// Takes the options that start with a prefix out of the arguments. Returns what follows it in the last of them, if
+/// there is one.
+std::optional<std::string> take_option(const std::string& prefix, int& argc, char** argv) {
+  const auto is_option = [&](const std::string& argument) { return argument.rfind(prefix, 0) == 0; };
   char** const end = std::stable_partition(argv + 1, argv + argc, [&](const char* it) { return !is_option(it); });
-  for (char** it = end; it != argv + argc; ++it) name = std::string(*it).substr(option.size());
+  const bool is_given = end != argv + argc;
+  const std::string last = argv[argc - 1];
   argc = static_cast<int>(end - argv);
-  return name;
+  return is_given ? std::optional(last.substr(prefix.size())) : std::nullopt;
 }
 
 void print_machine(std::ostream& out) {
@@ -45,7 +47,8 @@ void print_machine(std::ostream& out) {
 
 int run(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
-  set_device(device_option(argc, argv));
+  set_device(take_option("--device=", argc, argv).value_or("cpu"));
+  if (take_option("--unchecked", argc, argv)) skip_checks();
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
   manual_seed(0);
   add_losses_of_logits();
