@@ -7,7 +7,7 @@ contiguous, with the losses in the form of the published code. The best one has 
 teacher whose BatchNorms are folded, a compiled student, the losses of best_losses.py, compiled but for CRD's, and the fused
 SGD. All three take turns. Prints a table in Markdown: milliseconds a step, and how many times as fast Retort is. Losses and
 hyper-parameters are RepDistiller's. Both sides start from the same weights, and the losses of the first two steps must agree
-to 1e-5; for CRD with PyTorch's loop in float64, since float32 rounds the published form's 1e-7 beside K / M and so is off by
+to 1e-5, or to 1e-4 for resnet50, whose first step is a large one; for CRD with PyTorch's loop in float64, since float32 rounds the published form's 1e-7 beside K / M and so is off by
 5e-5 itself.
 """
 
@@ -44,6 +44,8 @@ class Pair:
     variants: dict
     make: typing.Callable
     widths: tuple = ()
+    # To which the losses of the first two steps must agree.
+    tolerance: float = 1e-5
 
     def network(self, name):
         return self.make(name, self)
@@ -73,7 +75,7 @@ BOTH_ALGORITHMS = {"kd": ["channels_last", "direct"]}
 PAIRS = {
     "resnet32x4": Pair("resnet32x4", "resnet8x4", 100, 64, 32, VARIANTS, cifar_resnet, (32, 64, 128, 256)),
     "resnet20": Pair("resnet20", "resnet8", 100, 64, 32, BOTH_ALGORITHMS, cifar_resnet, (16, 16, 32, 64)),
-    "resnet50": Pair("resnet50", "resnet18", 1000, 16, 224, BOTH_ALGORITHMS, imagenet_resnet),
+    "resnet50": Pair("resnet50", "resnet18", 1000, 16, 224, BOTH_ALGORITHMS, imagenet_resnet, tolerance=1e-4),
 }
 ROUNDS = 5
 # Steps in one round; the first two of Retort's do not count, since each round is a process of its own.
@@ -161,8 +163,8 @@ def median(results):
     return statistics.median(result["milliseconds"] for result in results)
 
 
-def check(method, variant, mine, theirs, tolerance=1e-5):
-    if variant not in ("contiguous", "channels_last", "direct"):
+def check(method, variant, mine, theirs, tolerance):
+    if "bfloat16" in variant or "cached" in variant:
         return
     for step in range(2):
         for value in ("cross_entropy", "term"):
@@ -194,9 +196,9 @@ def compare(program, pair, method):
                     first = [exact.step() for _ in range(2)]
                     best_loop = Loop(folder, pair, method, batch, best=True)
                     # The third compiles nothing any more.
-                    check(method, "channels_last", [best_loop.step() for _ in range(3)], first, 1e-4)
+                    check(method, "best PyTorch", [best_loop.step() for _ in range(3)], first, 1e-4)
                 if not mine[variant]:
-                    check(method, variant, results, first)
+                    check(method, variant, results, first, pair.tolerance)
                 mine[variant].append(median(results[2:]))
             published.append(median([published_loop.step() for _ in range(PUBLISHED_STEPS[method])]))
             best.append(median([best_loop.step() for _ in range(STEPS)]))
