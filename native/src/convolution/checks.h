@@ -8,6 +8,8 @@
 
 namespace retort {
 
+inline constexpr auto kLast = at::MemoryFormat::ChannelsLast;
+
 inline bool is_given(const std::optional<at::Tensor>& tensor) {
   return tensor && tensor->defined();
 }

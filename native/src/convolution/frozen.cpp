@@ -9,8 +9,6 @@
 namespace retort {
 namespace {
 
-constexpr auto kLast = at::MemoryFormat::ChannelsLast;
-
 /// What packed weights have for each filter and channel; the columns of matrices come in panels.
 c10::SymInt numbers_of(const c10::SymInt& filters) {
   constexpr int64_t points = 36;

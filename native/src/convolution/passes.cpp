@@ -10,7 +10,7 @@
 namespace retort {
 namespace {
 
-constexpr auto kLast = at::MemoryFormat::ChannelsLast;
+using Optional = const std::optional<at::Tensor>&;
 
 bool is_float_on_cpu(const at::Tensor& tensor) {
   return (tensor.device().is_cpu() || tensor.is_meta()) && tensor.scalar_type() == at::kFloat &&
@@ -35,7 +35,6 @@ Conv3x3Shape shape_of(const at::Tensor& input, const at::Tensor& weight) {
 /// Of channels-last maps or, of a gradient, the transpose.
 at::Tensor convolve(
     const at::Tensor& input, const at::Tensor& weight, const Conv3x3Epilogue& epilogue, bool of_gradient) {
-  using Optional = const std::optional<at::Tensor>&;
   using Convolve = at::Tensor(const at::Tensor&, const at::Tensor&, Optional, Optional, Optional, bool, bool);
   static const auto op = find_operator<Convolve>("retort::_winograd_convolve");
   return op.call(

@@ -7,12 +7,11 @@
 #include <charconv>
 #include <cstdlib>
 
+#include "distributed/class_name.h"
 #include "tensor/check.h"
 
 namespace retort {
 namespace {
-
-constexpr const char* kName = "Ranks";
 
 std::optional<std::string> variable(const char* name) {
   const char* value = std::getenv(name);
@@ -21,7 +20,7 @@ std::optional<std::string> variable(const char* name) {
 
 std::string required(const char* name) {
   const std::optional<std::string> value = variable(name);
-  RETORT_CHECK(value, kName, ": ", name, " must be set where RANK is (got none)");
+  RETORT_CHECK(value, kRanks, ": ", name, " must be set where RANK is (got none)");
   return *value;
 }
 
@@ -29,7 +28,7 @@ int64_t number(const char* name, const std::string& text) {
   int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   RETORT_CHECK(
-      error == std::errc() && end == text.data() + text.size() && value >= 0, kName, ": ", name,
+      error == std::errc() && end == text.data() + text.size() && value >= 0, kRanks, ": ", name,
       " must be a whole number from 0 (got '", text, "')");
   return value;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "distributed/call_thread.h"
+#include "distributed/class_name.h"
 #include "tensor/check.h"
 
 namespace retort {
@@ -20,7 +21,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Milliseconds = std::chrono::milliseconds;
 
-constexpr const char* kName = "Ranks";
 constexpr const char* kInterface = "GLOO_SOCKET_IFNAME";
 constexpr Milliseconds kShortestPause(10);
 constexpr Milliseconds kLongestPause(500);
@@ -51,7 +51,7 @@ std::unique_ptr<Socket> connection(CallThread& calls, const RanksOptions& option
       if (reason.empty() || Clock::now() < end) reason = message_of(error);
     }
     RETORT_CHECK_AS(
-        RankError, Clock::now() + pause < end, kName, ": rank 0 must be reached at ", place_of(options), " within ",
+        RankError, Clock::now() + pause < end, kRanks, ": rank 0 must be reached at ", place_of(options), " within ",
         options.timeout.count(), " ms (got ", reason, ")");
     std::this_thread::sleep_for(pause);
   }
@@ -78,7 +78,7 @@ c10::intrusive_ptr<c10d::Store> tcp_store(
     reason = message_of(error);
   }
   fail<RankError>(
-      kName, ": the store of rank 0 must answer at ", place_of(options), " within ", options.timeout.count(),
+      kRanks, ": the store of rank 0 must answer at ", place_of(options), " within ", options.timeout.count(),
       " ms (got ", reason, ")");
 }
 
@@ -88,7 +88,8 @@ std::string own_address(CallThread& calls, const RanksOptions& options, const st
     try {
       return bound_socket(resolve(calls, options.own_address, end), 0).own_address();
     } catch (const std::exception& error) {
-      fail(kName, ": own_address must be one of this machine (got ", options.own_address, ": ", message_of(error), ")");
+      fail(
+          kRanks, ": own_address must be one of this machine (got ", options.own_address, ": ", message_of(error), ")");
     }
   }
   const char* interfaces = std::getenv(kInterface);
@@ -97,7 +98,7 @@ std::string own_address(CallThread& calls, const RanksOptions& options, const st
   try {
     return address_of_interface(all.substr(0, all.find(',')), address);
   } catch (const std::exception& error) {
-    fail(kName, ": ", kInterface, " must name a network interface (got ", all, ": ", message_of(error), ")");
+    fail(kRanks, ": ", kInterface, " must name a network interface (got ", all, ": ", message_of(error), ")");
   }
 }
 
@@ -109,11 +110,11 @@ Socket place_of_store(const RanksOptions& options, Deadline end) {
   try {
     socket.emplace(bound_socket(resolve(calls, options.address, end), options.port));
   } catch (const std::exception& error) {
-    fail<RankError>(kName, ": rank 0 must be able to listen at ", place_of(options), " (got ", message_of(error), ")");
+    fail<RankError>(kRanks, ": rank 0 must be able to listen at ", place_of(options), " (got ", message_of(error), ")");
   }
   const std::string address = socket->own_address();
   RETORT_CHECK(
-      address != "0.0.0.0" && address != "::", kName, ": address must be that of one machine (got ", options.address,
+      address != "0.0.0.0" && address != "::", kRanks, ": address must be that of one machine (got ", options.address,
       ")");
   return std::move(*socket);
 }
@@ -150,14 +151,14 @@ bool take_seat(Store& store, const Seat& seat) {
   const auto seat_of = [](int64_t rank) { return c10::str("seats/", rank); };
   const auto refused = [&] { return store.find(refusal); };
   if (store.count(seat_of(seat.rank) + "/processes") > 1) {
-    refuse(c10::str(kName, ": rank must be that of one process (got several with ", seat.rank, ")"));
+    refuse(c10::str(kRanks, ": rank must be that of one process (got several with ", seat.rank, ")"));
   }
   if (seat.rank == 0) store.set(size, std::to_string(seat.size));
   store.wait_for({size}, refused);
   const std::string size_of_first = *store.find(size);
   if (size_of_first != std::to_string(seat.size)) {
     refuse(c10::str(
-        kName, ": size must be the same on all ranks (got ", size_of_first, " on rank 0 and ", seat.size, " on rank ",
+        kRanks, ": size must be the same on all ranks (got ", size_of_first, " on rank 0 and ", seat.size, " on rank ",
         seat.rank, ")"));
   }
   store.set(seat_of(seat.rank), "taken");
@@ -165,7 +166,7 @@ bool take_seat(Store& store, const Seat& seat) {
   for (int64_t rank = 0; rank < seat.size; ++rank) seats.push_back(seat_of(rank));
   const std::optional<size_t> missing = store.find_missing(seats, refused);
   RETORT_CHECK_AS(
-      RankError, !missing, kName, ": all ", seat.size, " ranks must join within ", seat.timeout.count(),
+      RankError, !missing, kRanks, ": all ", seat.size, " ranks must join within ", seat.timeout.count(),
       " ms (got no rank ", *missing, ")");
   return true;
 }

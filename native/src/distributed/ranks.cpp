@@ -4,6 +4,7 @@
 
 #include <utility>
 
+#include "distributed/class_name.h"
 #include "distributed/environment.h"
 #include "distributed/group.h"
 #include "distributed/joining.h"
@@ -14,8 +15,6 @@
 
 namespace retort {
 namespace {
-
-constexpr const char* kName = "Ranks";
 
 /// For which rank 0 keeps the store after it has left, so that the others may read why.
 constexpr std::chrono::milliseconds kLongestGoodbye(1000);
@@ -62,7 +61,7 @@ at::Tensor Ranks::Impl::meet(Call call, bool flag) {
   own[1] = static_cast<int64_t>(flag);
   const at::Tensor all = group->gather(own.to(device)).cpu();
   RETORT_CHECK_AS(
-      RankError, all.select(1, 0).eq(static_cast<int64_t>(call)).all().item<bool>(), kName,
+      RankError, all.select(1, 0).eq(static_cast<int64_t>(call)).all().item<bool>(), kRanks,
       ": all ranks must make the same call (got any and of_first)");
   return all.select(1, 1);
 }

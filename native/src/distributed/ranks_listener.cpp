@@ -13,12 +13,12 @@
 namespace retort {
 namespace {
 
-constexpr const char* kName = "RanksListener";
+constexpr const char* kRanksListener = "RanksListener";
 
 std::unique_ptr<Socket> taken_place(const RanksOptions& options) {
   static CallSite site;
   const RunningCall running(site);
-  RETORT_CHECK(options.rank == 0, kName, ": rank must be 0 (got ", options.rank, ")");
+  RETORT_CHECK(options.rank == 0, kRanksListener, ": rank must be 0 (got ", options.rank, ")");
   check(options, /*may_choose_port=*/true);
   return std::make_unique<Socket>(place_of_store(options, std::chrono::steady_clock::now() + options.timeout));
 }
@@ -57,7 +57,7 @@ std::shared_ptr<Ranks> RanksListener::join() {
     const std::lock_guard<std::mutex> lock(impl_->mutex);
     place = std::move(impl_->place);
   }
-  RETORT_CHECK(place, kName, ".join: listener must not have joined before (got one that has)");
+  RETORT_CHECK(place, kRanksListener, ".join: listener must not have joined before (got one that has)");
   return join_at(impl_->options, /*keeps_store=*/true, std::move(*place));
 }
 

@@ -13,14 +13,14 @@ namespace {
 
 using Milliseconds = std::chrono::milliseconds;
 
-constexpr Milliseconds kShortestPause(1);
-constexpr Milliseconds kLongestPause(50);
+constexpr Milliseconds kShortestPoll(1);
+constexpr Milliseconds kLongestPoll(50);
 
 }  // namespace
 
 bool poll_until(const std::function<bool()>& is_there, Milliseconds timeout) {
   const Deadline end = std::chrono::steady_clock::now() + timeout;
-  for (Milliseconds pause = kShortestPause; !is_there(); pause = std::min(2 * pause, kLongestPause)) {
+  for (Milliseconds pause = kShortestPoll; !is_there(); pause = std::min(2 * pause, kLongestPoll)) {
     if (std::chrono::steady_clock::now() >= end) return false;
     std::this_thread::sleep_for(pause);
   }

@@ -24,7 +24,7 @@ namespace retort {
 namespace {
 
 constexpr const char* kName = "program_loss";
-constexpr const char* kLoad = "load_program_loss";
+constexpr const char* kLoadProgramLoss = "load_program_loss";
 
 const std::string kStudentTaps = "student_taps";
 const std::string kTeacherTaps = "teacher_taps";
@@ -63,12 +63,12 @@ Argument argument_of(const c10::Argument& declared, const std::string& file) {
   }
   const auto& known = known_arguments();
   RETORT_CHECK(
-      std::find(known.begin(), known.end(), argument.name) != known.end(), kLoad, ": arguments of forward in ", file,
-      " must be ", one_of(known, argument.name));
+      std::find(known.begin(), known.end(), argument.name) != known.end(), kLoadProgramLoss,
+      ": arguments of forward in ", file, " must be ", one_of(known, argument.name));
   c10::TypePtr type = declared.type();
   if (argument.is_list()) {
     RETORT_CHECK(
-        type->isSubtypeOf(*c10::ListType::ofTensors()), kLoad, ": ", declared.name(), " in ", file,
+        type->isSubtypeOf(*c10::ListType::ofTensors()), kLoadProgramLoss, ": ", declared.name(), " in ", file,
         " must be of type List[Tensor] (got ", type->str(), ")");
     return argument;
   }
@@ -77,7 +77,7 @@ Argument argument_of(const c10::Argument& declared, const std::string& file) {
     type = optional->getElementType();
   }
   RETORT_CHECK(
-      type->isSubtypeOf(*c10::TensorType::get()), kLoad, ": ", declared.name(), " in ", file,
+      type->isSubtypeOf(*c10::TensorType::get()), kLoadProgramLoss, ": ", declared.name(), " in ", file,
       " must be of type Tensor (got ", type->str(), ")");
   return argument;
 }
@@ -85,7 +85,7 @@ Argument argument_of(const c10::Argument& declared, const std::string& file) {
 /// Requires a forward that is a loss.
 std::vector<Argument> arguments_of(const torch::jit::Module& program, const std::string& file) {
   const auto method = program.find_method("forward");
-  RETORT_CHECK(method, kLoad, ": program must have a method forward (got ", file, ", which has none)");
+  RETORT_CHECK(method, kLoadProgramLoss, ": program must have a method forward (got ", file, ", which has none)");
   const c10::FunctionSchema& schema = method->function().getSchema();
   std::vector<Argument> arguments;
   for (size_t i = 1; i < schema.arguments().size(); ++i) {  // the first one is self
@@ -93,12 +93,12 @@ std::vector<Argument> arguments_of(const torch::jit::Module& program, const std:
   }
   const c10::TypePtr& returned = schema.returns().at(0).type();
   RETORT_CHECK(
-      returned->isSubtypeOf(*c10::TensorType::get()), kLoad, ": forward in ", file,
+      returned->isSubtypeOf(*c10::TensorType::get()), kLoadProgramLoss, ": forward in ", file,
       " must return the loss, a Tensor (got ", returned->str(), ")");
   const std::vector<std::string> assigned = assigned_attributes(program);
   RETORT_CHECK(
-      assigned.empty(), kLoad, ": forward in ", file, " must assign nothing but buffers (got self.", assigned.front(),
-      ")");
+      assigned.empty(), kLoadProgramLoss, ": forward in ", file, " must assign nothing but buffers (got self.",
+      assigned.front(), ")");
   return arguments;
 }
 
@@ -235,14 +235,14 @@ struct ProgramLossOptions final : CriterionOptions {
 std::shared_ptr<CriterionOptions> load_program_loss(const std::string& path) {
   static CallSite site;
   const RunningCall running(site);
-  return std::make_shared<ProgramLossOptions>(load_program(kLoad, path), path);
+  return std::make_shared<ProgramLossOptions>(load_program(kLoadProgramLoss, path), path);
 }
 
 std::shared_ptr<CriterionOptions> load_program_loss(std::istream& stream, const std::string& name) {
-  const std::string bytes = read_stream(kLoad, stream, name);
+  const std::string bytes = read_stream(kLoadProgramLoss, stream, name);
   static CallSite site;
   const RunningCall running(site);
-  return std::make_shared<ProgramLossOptions>(load_program(kLoad, bytes, name), name);
+  return std::make_shared<ProgramLossOptions>(load_program(kLoadProgramLoss, bytes, name), name);
 }
 
 }  // namespace retort

@@ -41,7 +41,7 @@ std::shared_ptr<Chain> convolve_normalise_relu6(
       nn::ReLU6(nn::ReLU6Options(true)));
 }
 
-std::shared_ptr<InvertedResidual> block(int64_t in, int64_t out, int64_t stride, int64_t expansion) {
+std::shared_ptr<InvertedResidual> block_with_relu6(int64_t in, int64_t out, int64_t stride, int64_t expansion) {
   const int64_t inner = in * expansion;
   nn::Sequential conv;
   if (expansion > 1) conv->push_back(convolve_normalise_relu6(in, inner, 1));
@@ -61,7 +61,7 @@ class ImageNetMobileNetV2 final : public ImageNetwork {
     for (const MobileNetV2Group& group : kMobileNetV2Groups) {
       const int64_t out = scaled(group.channels);
       for (int64_t i = 0; i < group.blocks; ++i) {
-        features_->push_back(block(channels, out, i == 0 ? group.stride : 1, group.expansion));
+        features_->push_back(block_with_relu6(channels, out, i == 0 ? group.stride : 1, group.expansion));
         channels = out;
       }
     }

@@ -12,10 +12,10 @@
 namespace retort {
 namespace {
 
-constexpr const char* kName = "Predictor";
+constexpr const char* kPredictor = "Predictor";
 
 std::shared_ptr<Network> given(std::shared_ptr<Network> network) {
-  RETORT_CHECK(network, kName, ": network must be given (got null)");
+  RETORT_CHECK(network, kPredictor, ": network must be given (got null)");
   return network;
 }
 
@@ -24,10 +24,10 @@ std::shared_ptr<Network> given(std::shared_ptr<Network> network) {
 Predictor::Predictor(std::shared_ptr<Network> network) : network_(given(std::move(network))) {}
 
 Predictor::Predictor(std::shared_ptr<Network> network, const Preprocessing& preprocessing)
-    : network_(given(std::move(network))), preprocessor_(std::make_shared<Preprocessor>(kName, preprocessing)) {
+    : network_(given(std::move(network))), preprocessor_(std::make_shared<Preprocessor>(kPredictor, preprocessing)) {
   const Preprocessing trained = network_->preprocessing();
   RETORT_CHECK(
-      trained.is_identity() || trained.normalizes_as(preprocessing), kName,
+      trained.is_identity() || trained.normalizes_as(preprocessing), kPredictor,
       ": preprocessing must normalise as the network's, ", trained.description(), " (got ", preprocessing.description(),
       ")");
 }

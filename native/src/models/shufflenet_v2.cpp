@@ -18,7 +18,7 @@ namespace {
 
 namespace nn = torch::nn;
 
-constexpr int64_t kStem = 24;
+constexpr int64_t kStemChannels = 24;
 
 /// Halves the image in two branches.
 class DownBlock final : public nn::Module, public Scripted {
@@ -150,9 +150,9 @@ class ShuffleNetV2 final : public ImageNetwork {
             {"ShuffleNetV2", options.input_channels, 1, 3, {{"conv1", "bn1", "layer1", "layer2", "layer3"}, {}}}) {
     const auto& filters = options.filters;
     const auto& blocks = options.blocks;
-    conv1_ = register_module("conv1", conv_layer(options.input_channels, kStem, 1));
-    bn1_ = register_module("bn1", nn::BatchNorm2d(kStem));
-    layer1_ = register_module("layer1", std::make_shared<Layer>(kStem, filters[0], blocks[0]));
+    conv1_ = register_module("conv1", conv_layer(options.input_channels, kStemChannels, 1));
+    bn1_ = register_module("bn1", nn::BatchNorm2d(kStemChannels));
+    layer1_ = register_module("layer1", std::make_shared<Layer>(kStemChannels, filters[0], blocks[0]));
     layer2_ = register_module("layer2", std::make_shared<Layer>(filters[0], filters[1], blocks[1]));
     layer3_ = register_module("layer3", std::make_shared<Layer>(filters[1], filters[2], blocks[2]));
     conv2_ = register_module("conv2", conv_layer(filters[2], filters[3], 1));

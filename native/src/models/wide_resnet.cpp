@@ -20,7 +20,7 @@ namespace {
 namespace nn = torch::nn;
 
 // Without bounds a wrong number would take all memory.
-constexpr int64_t kMaxDepth = 1204;
+constexpr int64_t kMaxWideDepth = 1204;
 constexpr int64_t kMaxWidth = 64;
 
 class Block final : public nn::Module, public Scripted {
@@ -59,16 +59,16 @@ def forward(self, x, active):
   nn::Conv2d shortcut_{nullptr};
 };
 
-struct LayerOutput {
+struct WideLayerOutput {
   /// What the layer takes, after its first BatchNorm.
   at::Tensor normalised;
   at::Tensor map;
 };
 
 /// Blocks of one image size.
-class Layer final : public nn::Module, public Scripted {
+class WideLayer final : public nn::Module, public Scripted {
  public:
-  Layer(int64_t in, int64_t out, int64_t stride, int64_t blocks) {
+  WideLayer(int64_t in, int64_t out, int64_t stride, int64_t blocks) {
     const auto list = register_module("layer", nn::ModuleList());
     for (int64_t i = 0; i < blocks; ++i) {
       blocks_.push_back(std::make_shared<Block>(i == 0 ? in : out, out, i == 0 ? stride : 1));
@@ -76,7 +76,7 @@ class Layer final : public nn::Module, public Scripted {
     }
   }
 
-  LayerOutput forward(const at::Tensor& x) {
+  WideLayerOutput forward(const at::Tensor& x) {
     const at::Tensor normalised = blocks_[0]->normalise(x);
     at::Tensor map = blocks_[0]->forward(x, at::relu(normalised));
     for (size_t i = 1; i < blocks_.size(); ++i) map = blocks_[i]->forward(map, blocks_[i]->normalise(map).relu_());
@@ -113,9 +113,9 @@ class WideResNet final : public ImageNetwork {
     const int64_t blocks = (options.depth - 4) / 6;
     const int64_t width = options.width;
     conv1_ = register_module("conv1", drawn_by_fan_out(conv_layer(options.input_channels, 16, 3)));
-    block1_ = register_module("block1", std::make_shared<Layer>(16, 16 * width, 1, blocks));
-    block2_ = register_module("block2", std::make_shared<Layer>(16 * width, 32 * width, 2, blocks));
-    block3_ = register_module("block3", std::make_shared<Layer>(32 * width, 64 * width, 2, blocks));
+    block1_ = register_module("block1", std::make_shared<WideLayer>(16, 16 * width, 1, blocks));
+    block2_ = register_module("block2", std::make_shared<WideLayer>(16 * width, 32 * width, 2, blocks));
+    block3_ = register_module("block3", std::make_shared<WideLayer>(32 * width, 64 * width, 2, blocks));
     bn1_ = register_module("bn1", nn::BatchNorm2d(64 * width));
     fc_ = register_module("fc", nn::Linear(64 * width, options.classes));
     nn::init::zeros_(fc_->bias);
@@ -149,9 +149,9 @@ def forward(self, images) -> Tuple[Tensor, Dict[str, Tensor]]:
 
  private:
   nn::Conv2d conv1_{nullptr};
-  std::shared_ptr<Layer> block1_;
-  std::shared_ptr<Layer> block2_;
-  std::shared_ptr<Layer> block3_;
+  std::shared_ptr<WideLayer> block1_;
+  std::shared_ptr<WideLayer> block2_;
+  std::shared_ptr<WideLayer> block3_;
   nn::BatchNorm2d bn1_{nullptr};
   nn::Linear fc_{nullptr};
 };
@@ -162,8 +162,8 @@ std::shared_ptr<Network> make_wide_resnet(const WideResNetOptions& options) {
   static CallSite site;
   const RunningCall running(site);
   RETORT_CHECK(
-      options.depth >= 10 && options.depth <= kMaxDepth && (options.depth - 4) % 6 == 0,
-      "make_wide_resnet: depth must be 6n + 4 between 10 and ", kMaxDepth, " (got ", options.depth, ")");
+      options.depth >= 10 && options.depth <= kMaxWideDepth && (options.depth - 4) % 6 == 0,
+      "make_wide_resnet: depth must be 6n + 4 between 10 and ", kMaxWideDepth, " (got ", options.depth, ")");
   RETORT_CHECK(
       options.width >= 1 && options.width <= kMaxWidth, "make_wide_resnet: width must be between 1 and ", kMaxWidth,
       " (got ", options.width, ")");

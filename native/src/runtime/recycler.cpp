@@ -98,23 +98,23 @@ class Recycler final : public c10::Allocator {
 };
 
 /// Never destroyed: tensors may outlive everything else.
-Recycler& instance() {
+Recycler& the_recycler() {
   static Recycler& recycler = *new Recycler;
   return recycler;
 }
 
 void Recycler::give_back(void* context) {
-  instance().keep(static_cast<Block*>(context));
+  the_recycler().keep(static_cast<Block*>(context));
 }
 
 }  // namespace
 
 c10::Allocator& recycler() {
-  return instance();
+  return the_recycler();
 }
 
 void release_idle_memory() {
-  instance().release_idle();
+  the_recycler().release_idle();
 }
 
 at::Tensor recycled_like(const at::Tensor& like) {

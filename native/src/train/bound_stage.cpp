@@ -8,12 +8,11 @@
 #include "tensor/convert.h"
 #include "tensor/names.h"
 #include "tensor/numbers.h"
+#include "train/class_name.h"
 #include "train/taps.h"
 
 namespace retort {
 namespace {
-
-constexpr const char* kName = "TrainingStep";
 
 /// @param name in error messages
 /// @param part a Term or the CrossEntropyTerm
@@ -51,7 +50,7 @@ size_t place_of_blend(
   if (choice.mean == TeacherMean::kProbabilities) {
     const std::optional<double> own = criterion.temperature();
     RETORT_CHECK(
-        own, kName,
+        own, kTrainingStep,
         ": mean of a loss that does not soften the teacher's logits by a temperature must be of logits (got ",
         "probabilities for ", term.criterion->description(), ")");
     temperature = *own;
@@ -67,9 +66,9 @@ BoundLoss bind_term(
     const Term& term, size_t index, const TrainingStepOptions& options, const Teachers& teachers,
     std::vector<Blend>& blends) {
   const Network& student = *options.student;
-  check_not_negative(kName, "weight of a term", term.weight);
-  term.schedule.check(kName);
-  RETORT_CHECK(term.criterion, kName, ": criterion of a term must be given (got null)");
+  check_not_negative(kTrainingStep, "weight of a term", term.weight);
+  term.schedule.check(kTrainingStep);
+  RETORT_CHECK(term.criterion, kTrainingStep, ": criterion of a term must be given (got null)");
   const TeacherChoice choice = choice_of(term, options.teachers);
   FeatureShapes shapes;
   shapes.classes_student = student.classes();
@@ -106,7 +105,7 @@ void check_trained(const Stage& stage, const Network& student) {
     RETORT_CHECK(
         std::any_of(
             parameters.begin(), parameters.end(), [&](const auto& entry) { return is_part_of(entry.key(), name); }),
-        kName, ": trained part must be a parameter of the student or a module with one (got ", name, ")");
+        kTrainingStep, ": trained part must be a parameter of the student or a module with one (got ", name, ")");
   }
 }
 
@@ -127,7 +126,7 @@ std::vector<std::pair<std::string, at::Tensor>> trained_parameters(
   for (size_t i = 0; i < stage.terms.size(); ++i) {
     add("terms." + std::to_string(first_term + i) + ".", *losses[before_terms + i].criterion, false);
   }
-  RETORT_CHECK(!found.empty(), kName, ": student must have a parameter that requires a gradient (got none)");
+  RETORT_CHECK(!found.empty(), kTrainingStep, ": student must have a parameter that requires a gradient (got none)");
   return found;
 }
 
@@ -138,8 +137,9 @@ BoundStage bind_stage(
   Network& student = *options.student;
   BoundLoss cross_entropy = bind_cross_entropy(stage.cross_entropy, student);
   const bool has_cross_entropy = cross_entropy.weight > 0;
-  RETORT_CHECK(has_cross_entropy || !stage.terms.empty(), kName, ": loss must have at least one part (got none)");
-  RETORT_CHECK(stage.optimizer, kName, ": optimizer must be given (got null)");
+  RETORT_CHECK(
+      has_cross_entropy || !stage.terms.empty(), kTrainingStep, ": loss must have at least one part (got none)");
+  RETORT_CHECK(stage.optimizer, kTrainingStep, ": optimizer must be given (got null)");
   check_trained(stage, student);
   std::vector<BoundLoss> losses;
   std::vector<Blend> blends;

@@ -51,7 +51,7 @@ std::string_view key_of(std::string_view option) {
   return option.substr(0, option.find('='));
 }
 
-std::string_view value_of(std::string_view option) {
+std::string_view value_of_option(std::string_view option) {
   return option.substr(std::min(option.size(), key_of(option).size() + 1));
 }
 
@@ -86,7 +86,7 @@ std::string shown(std::string_view key, std::string_view value) {
 std::optional<std::string_view> value_in(const Call& call, std::string_view key) {
   const auto found = std::find_if(
       call.options.begin(), call.options.end(), [&](std::string_view option) { return key_of(option) == key; });
-  return found == call.options.end() ? std::nullopt : std::optional(value_of(*found));
+  return found == call.options.end() ? std::nullopt : std::optional(value_of_option(*found));
 }
 
 /// Of two different values of an option what they differ in.

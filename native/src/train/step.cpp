@@ -21,16 +21,16 @@
 #include "tensor/numbers.h"
 #include "train/autocast.h"
 #include "train/backward.h"
+#include "train/class_name.h"
 #include "train/step.h"
 
 namespace retort {
 namespace {
 
-constexpr const char* kName = "TrainingStep";
-
 void check_finite(const std::string& what, double loss) {
   RETORT_CHECK_AS(
-      NonFiniteError, std::isfinite(loss), kName, ": ", what, " must be finite (got ", without_sign_of_nan(loss), ")");
+      NonFiniteError, std::isfinite(loss), kTrainingStep, ": ", what, " must be finite (got ",
+      without_sign_of_nan(loss), ")");
 }
 
 bool is_non_finite(const std::exception_ptr& error) {
@@ -233,7 +233,8 @@ void TrainingStep::Impl::read(Attempt& attempt) {
   for (size_t i = 0; i < names.size(); ++i) {
     const double norm = found.norm(static_cast<int64_t>(i));
     RETORT_CHECK_AS(
-        NonFiniteError, std::isfinite(norm), kName, ": gradient of ", names[i], " must be finite (got inf or nan)");
+        NonFiniteError, std::isfinite(norm), kTrainingStep, ": gradient of ", names[i],
+        " must be finite (got inf or nan)");
     squares += norm * norm;
   }
   result.gradient_norm = std::sqrt(squares);

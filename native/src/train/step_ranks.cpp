@@ -14,42 +14,41 @@
 
 #include "distributed/ranks_impl.h"
 #include "tensor/check.h"
+#include "train/class_name.h"
 #include "train/configuration.h"
 
 namespace retort {
 namespace {
-
-constexpr const char* kName = "TrainingStep";
 
 /// A loss that is not divided.
 constexpr double kSum = -1;
 
 /// Places in what ranks tell each other before they do something. The divisors of losses follow.
 enum Place : int64_t {
-  kCall,
-  kSteps,
-  kStage,
-  kAccumulated,
-  kSamples,
-  kLabeled,
-  kChecksumHigh,
-  kChecksumLow,
-  kDivisors
+  kPartCall,
+  kPartSteps,
+  kPartStage,
+  kPartAccumulated,
+  kPartSamples,
+  kPartLabeled,
+  kPartChecksumHigh,
+  kPartChecksumLow,
+  kPartDivisors
 };
 
 /// What must be the same on all ranks.
 constexpr std::array<std::pair<Place, const char*>, 6> kSame = {
-    {{kCall, "call"},
-     {kSteps, "steps"},
-     {kStage, "stage"},
-     {kAccumulated, "accumulated batches"},
-     {kChecksumHigh, "parameters"},
-     {kChecksumLow, "parameters"}}};
+    {{kPartCall, "call"},
+     {kPartSteps, "steps"},
+     {kPartStage, "stage"},
+     {kPartAccumulated, "accumulated batches"},
+     {kPartChecksumHigh, "parameters"},
+     {kPartChecksumLow, "parameters"}}};
 
 std::string shown(Place place, double value) {
   static constexpr std::array<const char*, 3> kCalls = {"run", "save", "load"};
-  if (place == kCall) return kCalls[static_cast<size_t>(value)];
-  if (place == kChecksumHigh || place == kChecksumLow) return "others";
+  if (place == kPartCall) return kCalls[static_cast<size_t>(value)];
+  if (place == kPartChecksumHigh || place == kPartChecksumLow) return "others";
   return std::to_string(static_cast<int64_t>(value));
 }
 
@@ -60,7 +59,7 @@ void check_same(const at::Tensor& parts) {
     const double* own = first + rank * parts.size(1);
     for (const auto& [place, name] : kSame) {
       RETORT_CHECK_AS(
-          RankError, own[place] == first[place], kName, ": ", name, " must be the same on all ranks (got ",
+          RankError, own[place] == first[place], kTrainingStep, ": ", name, " must be the same on all ranks (got ",
           shown(place, first[place]), " on rank 0 and ", shown(place, own[place]), " on rank ", rank, ")");
     }
   }
@@ -146,8 +145,8 @@ void StepRanks::agree_on(const PlaceAmongRanks& place, const std::vector<std::st
     const auto difference = find_difference(*store.find(key_of(i)), descriptions[i]);
     if (!difference) continue;
     verdict = c10::str(
-        kName, ": ", difference->option, " must be the same on all ranks (got ", difference->own, " on rank 0 and ",
-        difference->other, " on rank ", ranks_->rank(), ")");
+        kTrainingStep, ": ", difference->option, " must be the same on all ranks (got ", difference->own,
+        " on rank 0 and ", difference->other, " on rank ", ranks_->rank(), ")");
     break;
   }
   store.set(verdict_of(ranks_->rank()), verdict);
@@ -178,17 +177,17 @@ void StepRanks::enter() noexcept {
 
 void StepRanks::meet(const Part& part) {
   waited_before_ = group_.waited_nanoseconds();
-  at::Tensor own = at::zeros({kDivisors + static_cast<int64_t>(most_losses_)}, at::kDouble);
+  at::Tensor own = at::zeros({kPartDivisors + static_cast<int64_t>(most_losses_)}, at::kDouble);
   auto* number = own.mutable_data_ptr<double>();
-  number[kCall] = static_cast<double>(part.call);
-  number[kSteps] = static_cast<double>(part.steps);
-  number[kStage] = static_cast<double>(part.stage);
-  number[kAccumulated] = static_cast<double>(part.accumulated);
-  number[kSamples] = static_cast<double>(part.samples);
-  number[kLabeled] = static_cast<double>(part.labeled);
-  number[kChecksumHigh] = static_cast<double>(part.checksum >> 32);
-  number[kChecksumLow] = static_cast<double>(part.checksum & 0xffffffff);
-  for (size_t i = 0; i < part.divisors.size(); ++i) number[kDivisors + i] = part.divisors[i].value_or(kSum);
+  number[kPartCall] = static_cast<double>(part.call);
+  number[kPartSteps] = static_cast<double>(part.steps);
+  number[kPartStage] = static_cast<double>(part.stage);
+  number[kPartAccumulated] = static_cast<double>(part.accumulated);
+  number[kPartSamples] = static_cast<double>(part.samples);
+  number[kPartLabeled] = static_cast<double>(part.labeled);
+  number[kPartChecksumHigh] = static_cast<double>(part.checksum >> 32);
+  number[kPartChecksumLow] = static_cast<double>(part.checksum & 0xffffffff);
+  for (size_t i = 0; i < part.divisors.size(); ++i) number[kPartDivisors + i] = part.divisors[i].value_or(kSum);
   own = own.to(ranks_->impl()->device);
   has_begun_ = true;
   group_.renew();
@@ -199,14 +198,14 @@ void StepRanks::meet(const Part& part) {
   const auto sums = parts.sum(0);
   const double* total = sums.const_data_ptr<double>();
   own_samples_ = part.samples;
-  labeled_ = static_cast<int64_t>(total[kLabeled]);
-  const at::Tensor samples = parts.select(1, kSamples).to(at::kLong).contiguous();
+  labeled_ = static_cast<int64_t>(total[kPartLabeled]);
+  const at::Tensor samples = parts.select(1, kPartSamples).to(at::kLong).contiguous();
   batch_.begin({samples.const_data_ptr<int64_t>(), samples.const_data_ptr<int64_t>() + size()});
   shares_.clear();
   for (size_t i = 0; i < part.divisors.size(); ++i) {
-    const at::Tensor divisors = parts.select(1, kDivisors + static_cast<int64_t>(i));
+    const at::Tensor divisors = parts.select(1, kPartDivisors + static_cast<int64_t>(i));
     const bool is_sum = divisors.eq(kSum).any().item<bool>();
-    const double all = total[kDivisors + i];
+    const double all = total[kPartDivisors + i];
     const double divisor = part.divisors[i].value_or(kSum);
     const double own_share = is_sum ? (divisor == kSum ? 1.0 : 0.0) : all > 0 ? divisor / all : 0.0;
     shares_.push_back({own_share, divisors.ne(0).any().item<bool>()});

@@ -13,6 +13,7 @@
 #include "tensor/check.h"
 #include "tensor/numbers.h"
 #include "tensor/parameters.h"
+#include "train/class_name.h"
 #include "train/configuration.h"
 #include "train/rank_descriptions.h"
 #include "train/step.h"
@@ -20,8 +21,6 @@
 
 namespace retort {
 namespace {
-
-constexpr const char* kName = "TrainingStep";
 
 std::vector<const Stage*> stages_of(const TrainingStepOptions& options) {
   std::vector<const Stage*> stages = {&options};
@@ -33,15 +32,15 @@ void check_stages(const std::vector<const Stage*>& stages) {
   for (const Stage* stage : stages) {
     const bool is_last = stage == stages.back();
     RETORT_CHECK(
-        is_last ? stage->steps == 0 : stage->steps > 0, kName, ": steps of a stage must be ",
+        is_last ? stage->steps == 0 : stage->steps > 0, kTrainingStep, ": steps of a stage must be ",
         is_last ? "0 for the last" : "positive for all but the last", " (got ", stage->steps, ")");
   }
 }
 
 void check_limit(const char* what, double limit) {
   RETORT_CHECK(
-      limit >= 0 && std::isfinite(limit), kName, ": ", what, " must be positive and finite, or 0 for no limit (got ",
-      limit, ")");
+      limit >= 0 && std::isfinite(limit), kTrainingStep, ": ", what,
+      " must be positive and finite, or 0 for no limit (got ", limit, ")");
 }
 
 void check_formats(const TrainingStepOptions& options) {
@@ -49,7 +48,7 @@ void check_formats(const TrainingStepOptions& options) {
     RETORT_CHECK_AS(
         ShapeError,
         format == MemoryFormat::kDefault || format == MemoryFormat::kContiguous || options.input_shape.size() == 3,
-        kName, ": input shape must be [channels, height, width] for memory formats (got ",
+        kTrainingStep, ": input shape must be [channels, height, width] for memory formats (got ",
         at::IntArrayRef(options.input_shape), ")");
   };
   check(options.student_format);
@@ -106,7 +105,7 @@ Preprocessing preprocessing_of(const TeacherOptions& teacher, const Preprocessin
     const std::vector<int64_t>& images = of_batches.input_shape;
     const bool can_be_resized = images.size() == 3 && own.input_shape.size() == 3 && own.input_shape[0] == images[0];
     RETORT_CHECK_AS(
-        ShapeError, can_be_resized, kName, ": input shape of ", role_of(teacher), " must be ",
+        ShapeError, can_be_resized, kTrainingStep, ": input shape of ", role_of(teacher), " must be ",
         images.size() == 3 ? c10::str("[", images[0], ", height, width], to which images ") : "that of the images, ",
         at::IntArrayRef(images), images.size() == 3 ? " can be resized" : "", " (got ",
         at::IntArrayRef(own.input_shape), ")");
@@ -130,22 +129,22 @@ void check_teachers(const TrainingStepOptions& options) {
   std::set<const Network*> networks;
   for (const TeacherOptions& teacher : options.teachers) {
     RETORT_CHECK(
-        is_good_name(teacher.name), kName, ": name of a teacher must be of letters, digits, _ and - (got ",
+        is_good_name(teacher.name), kTrainingStep, ": name of a teacher must be of letters, digits, _ and - (got ",
         teacher.name.empty() ? "nothing" : teacher.name, ")");
     RETORT_CHECK(
-        names.insert(teacher.name).second, kName, ": name of a teacher must be that of no other (got ", teacher.name,
-        " twice)");
-    check_not_negative(kName, "weight of a teacher", teacher.weight);
+        names.insert(teacher.name).second, kTrainingStep, ": name of a teacher must be that of no other (got ",
+        teacher.name, " twice)");
+    check_not_negative(kTrainingStep, "weight of a teacher", teacher.weight);
     const std::string role = role_of(teacher);
     RETORT_CHECK(
-        !teacher.network || teacher.network != options.student, kName, ": ", role,
+        !teacher.network || teacher.network != options.student, kTrainingStep, ": ", role,
         " must be another network than the student (got the same)");
     RETORT_CHECK(
-        !teacher.network || networks.insert(teacher.network.get()).second, kName, ": ", role,
+        !teacher.network || networks.insert(teacher.network.get()).second, kTrainingStep, ": ", role,
         " must be another network than the teachers before (got the same)");
     const std::string& file = teacher.cache.file;
     RETORT_CHECK(
-        teacher.cache.samples == 0 || file.empty() || files.insert(file).second, kName, ": cache of ", role,
+        teacher.cache.samples == 0 || file.empty() || files.insert(file).second, kTrainingStep, ": cache of ", role,
         " must have a file of its own (got ", file, ")");
   }
 }
@@ -155,10 +154,10 @@ void adopt_stored_outputs(std::vector<TeacherOptions>& teachers) {
   for (TeacherOptions& teacher : teachers) {
     if (!teacher.stored_outputs) continue;
     RETORT_CHECK(
-        !teacher.network, kName, ": network of ", role_of(teacher),
+        !teacher.network, kTrainingStep, ": network of ", role_of(teacher),
         " must not be given with stored outputs (got both)");
     RETORT_CHECK(
-        teacher.cache.samples == 0, kName, ": cache of ", role_of(teacher),
+        teacher.cache.samples == 0, kTrainingStep, ": cache of ", role_of(teacher),
         " must not be given with stored outputs (got one of ", teacher.cache.samples, " samples)");
     teacher.network = std::make_shared<StoredTeacher>(teacher.stored_outputs);
     teacher.preprocessing = {};
@@ -170,9 +169,9 @@ void adopt_stored_outputs(std::vector<TeacherOptions>& teachers) {
 
 /// Checks what needs no network's shapes, after it has probed the networks, for members that need them.
 TrainingStepOptions probed(TrainingStepOptions options) {
-  RETORT_CHECK(options.student, kName, ": student must be given (got null)");
+  RETORT_CHECK(options.student, kTrainingStep, ": student must be given (got null)");
   const std::string wanted = NetworkState::of(*options.student).cannot_learn();
-  RETORT_CHECK(wanted.empty(), kName, ": student must be ", wanted, " (got a program of evaluation)");
+  RETORT_CHECK(wanted.empty(), kTrainingStep, ": student must be ", wanted, " (got a program of evaluation)");
   // Its logits come with the batches.
   if (options.teachers.empty()) options.teachers.emplace_back();
   check_teachers(options);
@@ -180,10 +179,11 @@ TrainingStepOptions probed(TrainingStepOptions options) {
   const std::vector<int64_t>& shape = options.preprocessing.input_shape;
   if (options.input_shape.empty()) options.input_shape = shape;
   RETORT_CHECK(
-      shape.empty() || shape == options.input_shape, kName, ": input shape must be that of the preprocessing, ",
+      shape.empty() || shape == options.input_shape, kTrainingStep, ": input shape must be that of the preprocessing, ",
       at::IntArrayRef(shape), " (got ", at::IntArrayRef(options.input_shape), ")");
   options.student->probe(options.input_shape);
-  RETORT_CHECK(options.accumulate >= 1, kName, ": accumulate must be at least 1 (got ", options.accumulate, ")");
+  RETORT_CHECK(
+      options.accumulate >= 1, kTrainingStep, ": accumulate must be at least 1 (got ", options.accumulate, ")");
   check_limit("limit of the gradient's norm", options.clip_norm);
   check_limit("limit of a gradient's values", options.clip_value);
   check_formats(options);
@@ -195,10 +195,12 @@ TrainingStepOptions probed(TrainingStepOptions options) {
     if (teacher.network) teacher.network->probe(teacher.preprocessing.input_shape);
   }
   check_stages(stages_of(options));
-  RETORT_CHECK(options.bucket_bytes >= 1, kName, ": bucket_bytes must be at least 1 (got ", options.bucket_bytes, ")");
+  RETORT_CHECK(
+      options.bucket_bytes >= 1, kTrainingStep, ": bucket_bytes must be at least 1 (got ", options.bucket_bytes, ")");
   const c10::Device device = options.student->tensor_options().device();
   RETORT_CHECK(
-      !options.cuda_graph || device.is_cuda(), kName, ": student must be on a GPU for a CUDA graph (got ", device, ")");
+      !options.cuda_graph || device.is_cuda(), kTrainingStep, ": student must be on a GPU for a CUDA graph (got ",
+      device, ")");
   return options;
 }
 
@@ -263,7 +265,7 @@ TrainingStep::Impl::Impl(TrainingStepOptions options_given, const PlaceAmongRank
       device(student_tensors.device()),
       sample_of_student(first_floating_point(*options.student)),
       classes(options.student->classes()),
-      images(kName, options.preprocessing),
+      images(kTrainingStep, options.preprocessing),
       staging(device),
       teachers(options, stages_of(options), student_tensors),
       stages(bind_stages(options, teachers)),

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "tensor/check.h"
+#include "train/step_entries.h"
 
 namespace retort {
 namespace {
@@ -16,7 +17,6 @@ namespace {
 constexpr int64_t kMostClasses = int64_t{1} << 24;
 constexpr size_t kMostTaps = 4096;
 constexpr size_t kMostDimensions = 16;
-constexpr size_t kMostNoteBytes = 1 << 20;
 
 /// By their numbers in files.
 constexpr std::array<at::ScalarType, 4> kDtypes = {at::kFloat, at::kDouble, at::kHalf, at::kBFloat16};

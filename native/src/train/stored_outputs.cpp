@@ -22,7 +22,7 @@
 namespace retort {
 namespace {
 
-constexpr const char* kName = "StoredOutputs";
+constexpr const char* kStoredOutputs = "StoredOutputs";
 constexpr const char* kRead = "StoredOutputs.read";
 
 /// A file in the system's memory, unmapped at the end.
@@ -47,7 +47,7 @@ class Mapping {
 class Source {
  public:
   Source(const std::string& path, FileAccess access) : name_(path) {
-    require_file(kName, path);
+    require_file(kStoredOutputs, path);
     file_.emplace(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     require(file_->get() >= 0);
     const int64_t size = file_->size();
@@ -94,13 +94,13 @@ class Source {
  private:
   void require(bool success) const {
     RETORT_CHECK_AS(
-        FileError, success, kName, ": path must be a file that can be read (got ", name_, ": ", std::strerror(errno),
-        ")");
+        FileError, success, kStoredOutputs, ": path must be a file that can be read (got ", name_, ": ",
+        std::strerror(errno), ")");
   }
 
   void require_length(bool is_whole) const {
     RETORT_CHECK_AS(
-        FileError, is_whole, kName, ": file must stay as long as it was when it was opened, ", size_,
+        FileError, is_whole, kStoredOutputs, ": file must stay as long as it was when it was opened, ", size_,
         " bytes (got a shorter one, ", name_, ")");
   }
 
@@ -120,13 +120,13 @@ StoredOutputsFields fields_of(const Source& source) {
   // A file that is shorter is none of ours, or damaged.
   const size_t size = std::min<uint64_t>(source.size(), sizeof header);
   std::memcpy(header.data(), source.bytes(0, size, buffer).data(), size);
-  return header.checked(kName, source.name());
+  return header.checked(kStoredOutputs, source.name());
 }
 
 StoredLayout layout_of(const Source& source, const StoredOutputsFields& fields) {
   std::string buffer;
   const auto require = [&](bool is_whole) {
-    RETORT_CHECK_AS(FileError, is_whole, kName, ": file must not be damaged (got ", source.name(), ")");
+    RETORT_CHECK_AS(FileError, is_whole, kStoredOutputs, ": file must not be damaged (got ", source.name(), ")");
   };
   require(
       source.size() >= sizeof(StoredOutputsHeader) &&
@@ -134,11 +134,11 @@ StoredLayout layout_of(const Source& source, const StoredOutputsFields& fields) 
   const std::string_view description =
       source.bytes(sizeof(StoredOutputsHeader), static_cast<size_t>(fields.description_bytes), buffer);
   require(checksum(description) == fields.description_checksum);
-  StoredLayout layout = StoredLayout::parse(kName, description, source.name());
+  StoredLayout layout = StoredLayout::parse(kStoredOutputs, description, source.name());
   const uint64_t size = layout.offset(layout.options().samples);
   RETORT_CHECK_AS(
-      FileError, size == source.size(), kName, ": file must be of ", size, " bytes (got ", source.size(), " in ",
-      source.name(), ")");
+      FileError, size == source.size(), kStoredOutputs, ": file must be of ", size, " bytes (got ", source.size(),
+      " in ", source.name(), ")");
   return layout;
 }
 
@@ -169,7 +169,7 @@ StoredOutputs::StoredOutputs(const std::string& path, FileAccess access) {
 }
 
 StoredOutputs::StoredOutputs(std::istream& stream, const std::string& name)
-    : impl_(std::make_unique<Impl>(read_stream(kName, stream, name), name)) {}
+    : impl_(std::make_unique<Impl>(read_stream(kStoredOutputs, stream, name), name)) {}
 
 StoredOutputs::~StoredOutputs() = default;
 

@@ -24,7 +24,7 @@
 namespace retort {
 namespace {
 
-constexpr const char* kName = "StoredOutputsWriter";
+constexpr const char* kStoredOutputsWriter = "StoredOutputsWriter";
 constexpr const char* kWrite = "StoredOutputsWriter.write";
 constexpr const char* kFinish = "StoredOutputsWriter.finish";
 
@@ -39,7 +39,7 @@ std::string checked(const std::string& path) {
   std::error_code error;
   if (std::filesystem::is_directory(path, error)) {
     errno = EISDIR;
-    require(kName, false, path);
+    require(kStoredOutputsWriter, false, path);
   }
   sweep_temporary_files(path);
   return path;
@@ -49,10 +49,12 @@ std::string checked(const std::string& path) {
 
 struct StoredOutputsWriter::Impl {
   Impl(const std::string& path_given, const StoredOutputsOptions& options)
-      : layout(kName, options), path(checked(path_given)), temporary(std::make_unique<TemporaryFile>(path)) {
-    require(kName, temporary->file().get() >= 0, path);
+      : layout(kStoredOutputsWriter, options),
+        path(checked(path_given)),
+        temporary(std::make_unique<TemporaryFile>(path)) {
+    require(kStoredOutputsWriter, temporary->file().get() >= 0, path);
     const auto bytes = static_cast<off_t>(layout.offset(options.samples));
-    require(kName, ::ftruncate(temporary->file().get(), bytes) == 0, path);
+    require(kStoredOutputsWriter, ::ftruncate(temporary->file().get(), bytes) == 0, path);
   }
 
   /// Requires an output [B, ...shape], and returns it as it is stored.

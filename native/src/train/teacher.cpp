@@ -16,13 +16,12 @@
 #include "tensor/rows.h"
 #include "tensor/shapes.h"
 #include "train/autocast.h"
+#include "train/class_name.h"
 #include "train/taps.h"
 #include "train/teacher_choice.h"
 
 namespace retort {
 namespace {
-
-constexpr const char* kName = "TrainingStep";
 
 /// Whether a module normalises by running statistics, native or TorchScript's.
 bool is_batch_norm(const torch::nn::Module& module) {
@@ -69,16 +68,18 @@ Teacher::Teacher(
     at::TensorOptions student)
     : role_(role_of(options)),
       network_(options.network),
-      images_(kName, normalizing(batches, options.preprocessing), options.preprocessing.input_shape),
+      images_(kTrainingStep, normalizing(batches, options.preprocessing), options.preprocessing.input_shape),
       taps_(std::move(taps)),
       student_(student),
       batch_norm_(options.batch_norm),
       precision_(options.precision),
       format_(options.format) {
-  RETORT_CHECK(network_ || taps_.empty(), kName, ": ", role_, " must be given with terms on features (got null)");
+  RETORT_CHECK(
+      network_ || taps_.empty(), kTrainingStep, ": ", role_, " must be given with terms on features (got null)");
   const int64_t samples = options.cache.samples;
-  RETORT_CHECK(samples >= 0, kName, ": samples of the ", role_, "'s cache must be at least 0 (got ", samples, ")");
-  RETORT_CHECK(network_ || samples == 0, kName, ": ", role_, " must be given with a cache (got null)");
+  RETORT_CHECK(
+      samples >= 0, kTrainingStep, ": samples of the ", role_, "'s cache must be at least 0 (got ", samples, ")");
+  RETORT_CHECK(network_ || samples == 0, kTrainingStep, ": ", role_, " must be given with a cache (got null)");
   if (!network_) return;
 
   stored_ = dynamic_cast<const StoredTeacher*>(network_.get());
@@ -94,7 +95,7 @@ Teacher::Teacher(
   });
   if (samples == 0) return;
   RETORT_CHECK(
-      !normalises_batches, kName,
+      !normalises_batches, kTrainingStep,
       ": BatchNorm of a teacher with a cache must be in evaluation mode (got one of the batch's statistics)");
   cache_dtype_ = precision_ == Precision::kFull ? student_.dtype().toScalarType() : dtype_of(precision_);
   std::vector<TeacherCache::Output> rows = {{{classes_}, cache_dtype_}};
@@ -108,33 +109,33 @@ void Teacher::check(const Batch& batch, const NetworkOutput& given) const {
                                 const std::vector<int64_t>& of_sample) {
     const std::vector<int64_t> shape = with_batch(size, of_sample);
     RETORT_CHECK_AS(
-        ShapeError, tensor.defined() && tensor.sizes() == at::IntArrayRef(shape), kName, ": ", what,
+        ShapeError, tensor.defined() && tensor.sizes() == at::IntArrayRef(shape), kTrainingStep, ": ", what,
         " must be of shape ", at::IntArrayRef(shape), " (got ",
         tensor.defined() ? c10::str(tensor.sizes()) : "an undefined tensor", ")");
     RETORT_CHECK_AS(
-        ShapeError, tensor.is_floating_point() && tensor.device() == student_.device(), kName, ": ", what,
+        ShapeError, tensor.is_floating_point() && tensor.device() == student_.device(), kTrainingStep, ": ", what,
         " must be floating point and on the student's device (got ", tensor.scalar_type(), " on ", tensor.device(),
         ")");
   };
   if (!given.logits.defined()) {
     RETORT_CHECK_AS(
-        ShapeError, given.features.empty(), kName, ": ", role_,
+        ShapeError, given.features.empty(), kTrainingStep, ": ", role_,
         "'s logits must be given with its features (got an undefined tensor)");
     RETORT_CHECK_AS(
-        ShapeError, network_, kName, ": ", role_,
+        ShapeError, network_, kTrainingStep, ": ", role_,
         "'s logits must be given without its network (got an undefined tensor)");
-    if (cache_) check_rows(kName, "indices", batch.indices, 1, cache_->samples());
-    if (stored_) check_rows(kName, "indices", batch.indices, 1, stored_->outputs().options().samples);
+    if (cache_) check_rows(kTrainingStep, "indices", batch.indices, 1, cache_->samples());
+    if (stored_) check_rows(kTrainingStep, "indices", batch.indices, 1, stored_->outputs().options().samples);
     return;
   }
   const at::Tensor& logits = given.logits;
   RETORT_CHECK_AS(
-      ShapeError, logits.dim() == 2, kName, ": ", role_, "'s logits must be of shape [", size, ", classes] (got ",
-      logits.sizes(), ")");
+      ShapeError, logits.dim() == 2, kTrainingStep, ": ", role_, "'s logits must be of shape [", size,
+      ", classes] (got ", logits.sizes(), ")");
   check_output(role_ + "'s logits", logits, {network_ ? classes_ : logits.size(1)});
   RETORT_CHECK_AS(
-      ShapeError, given.features.size() == taps_.size(), kName, ": ", role_, "'s features must be one for each of ",
-      taps_.size(), " taps (got ", given.features.size(), ")");
+      ShapeError, given.features.size() == taps_.size(), kTrainingStep, ": ", role_,
+      "'s features must be one for each of ", taps_.size(), " taps (got ", given.features.size(), ")");
   for (size_t i = 0; i < taps_.size(); ++i) {
     check_output(role_ + "'s feature " + taps_[i], given.features[i], tap_shapes_[i]);
   }

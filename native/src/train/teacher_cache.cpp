@@ -14,11 +14,12 @@
 
 #include "io/file_header.h"
 #include "tensor/rows.h"
+#include "tensor/shapes.h"
 
 namespace retort {
 namespace {
 
-constexpr const char* kName = "TeacherCache";
+constexpr const char* kTeacherCache = "TeacherCache";
 
 /// The header is followed by a record for each sample: its row of every output, then their checksum. Records that were
 /// not written are holes in the file, which read as zeros; the checksum of zeros is another.
@@ -35,7 +36,7 @@ struct Fields {
 using Header = FileHeader<Fields>;
 
 uint64_t record_bytes_of(int64_t samples, const std::vector<TeacherCache::Output>& outputs) {
-  RETORT_CHECK(samples >= 1, kName, ": samples must be at least 1 (got ", samples, ")");
+  RETORT_CHECK(samples >= 1, kTeacherCache, ": samples must be at least 1 (got ", samples, ")");
   uint64_t bytes = sizeof(uint64_t);
   for (const auto& output : outputs) {
     bytes += static_cast<uint64_t>(c10::multiply_integers(output.shape)) * c10::elementSize(output.dtype);
@@ -44,7 +45,7 @@ uint64_t record_bytes_of(int64_t samples, const std::vector<TeacherCache::Output
   RETORT_CHECK(
       !c10::mul_overflows(static_cast<uint64_t>(samples), bytes, &total) &&
           total <= std::numeric_limits<int64_t>::max() - sizeof(Header),
-      kName, ": samples must fit a file (got ", samples, " of ", bytes, " bytes)");
+      kTeacherCache, ": samples must fit a file (got ", samples, " of ", bytes, " bytes)");
   return bytes;
 }
 
@@ -60,12 +61,6 @@ uint64_t checksum_of(const std::vector<TeacherCache::Output>& outputs) {
   return checksum(text);
 }
 
-std::vector<int64_t> with_batch(int64_t batch, const std::vector<int64_t>& shape) {
-  std::vector<int64_t> sizes = {batch};
-  sizes.insert(sizes.end(), shape.begin(), shape.end());
-  return sizes;
-}
-
 }  // namespace
 
 TeacherCache::TeacherCache(int64_t samples, std::vector<Output> outputs, const std::string& path, uint64_t fingerprint)
@@ -76,8 +71,8 @@ TeacherCache::TeacherCache(int64_t samples, std::vector<Output> outputs, const s
       file_(open_file(path)) {
   require(file_.get() >= 0);
   RETORT_CHECK_AS(
-      FileError, ::flock(file_.get(), LOCK_EX | LOCK_NB) == 0, kName, ": file must be in use by this cache only (got ",
-      path, ": ", std::strerror(errno), ")");
+      FileError, ::flock(file_.get(), LOCK_EX | LOCK_NB) == 0, kTeacherCache,
+      ": file must be in use by this cache only (got ", path, ": ", std::strerror(errno), ")");
   const Fields fields = {static_cast<uint64_t>(samples), checksum_of(outputs_), fingerprint};
   const auto bytes = static_cast<int64_t>(offset(samples));
   const int64_t size = file_.size();
@@ -88,27 +83,27 @@ TeacherCache::TeacherCache(int64_t samples, std::vector<Output> outputs, const s
   } else {
     Header header;
     require(file_.read_at(0, header.data(), sizeof header) >= 0);
-    const Fields& found = header.checked(kName, path);
+    const Fields& found = header.checked(kTeacherCache, path);
     RETORT_CHECK_AS(
-        FileError, found.samples == fields.samples, kName, ": file must be of ", samples, " samples (got ",
+        FileError, found.samples == fields.samples, kTeacherCache, ": file must be of ", samples, " samples (got ",
         found.samples, " in ", path, ")");
     RETORT_CHECK_AS(
-        FileError, found.outputs == fields.outputs, kName, ": file must be of the same outputs (got others in ", path,
-        ")");
+        FileError, found.outputs == fields.outputs, kTeacherCache, ": file must be of the same outputs (got others in ",
+        path, ")");
     RETORT_CHECK_AS(
-        FileError, found.fingerprint == fingerprint, kName, ": file must be of the same teacher (got another in ", path,
-        ")");
+        FileError, found.fingerprint == fingerprint, kTeacherCache,
+        ": file must be of the same teacher (got another in ", path, ")");
     // Only the header is there if a process was killed right after it wrote it.
     RETORT_CHECK_AS(
-        FileError, size == bytes || size == sizeof header, kName, ": file must be of ", bytes, " bytes (got ", size,
-        " in ", path, ")");
+        FileError, size == bytes || size == sizeof header, kTeacherCache, ": file must be of ", bytes, " bytes (got ",
+        size, " in ", path, ")");
   }
   require(::ftruncate(file_.get(), bytes) == 0);
   states_.assign(static_cast<size_t>(samples), size == 0 ? State::kMissing : State::kUnknown);
 }
 
 std::vector<int64_t> TeacherCache::missing(const at::Tensor& indices) const {
-  check_rows(kName, "indices", indices, 1, samples_);
+  check_rows(kTeacherCache, "indices", indices, 1, samples_);
   const at::Tensor whole = indices.contiguous();
   const int64_t* sample = whole.const_data_ptr<int64_t>();
   std::string record(record_bytes_, '\0');
@@ -122,7 +117,7 @@ std::vector<int64_t> TeacherCache::missing(const at::Tensor& indices) const {
 }
 
 std::vector<at::Tensor> TeacherCache::read(const at::Tensor& indices) const {
-  check_rows(kName, "indices", indices, 1, samples_);
+  check_rows(kTeacherCache, "indices", indices, 1, samples_);
   const at::Tensor whole = indices.contiguous();
   const int64_t* sample = whole.const_data_ptr<int64_t>();
   const int64_t batch = whole.numel();
@@ -130,7 +125,8 @@ std::vector<at::Tensor> TeacherCache::read(const at::Tensor& indices) const {
   for (const Output& output : outputs_) rows.push_back(at::empty(with_batch(batch, output.shape), output.dtype));
   std::string record(record_bytes_, '\0');
   for (int64_t i = 0; i < batch; ++i) {
-    RETORT_CHECK(load(sample[i], record), kName, ": samples must be there (got ", sample[i], ", which is missing)");
+    RETORT_CHECK(
+        load(sample[i], record), kTeacherCache, ": samples must be there (got ", sample[i], ", which is missing)");
     const char* row = record.data();
     for (const at::Tensor& output : rows) {
       const size_t bytes = output.nbytes() / static_cast<size_t>(batch);
@@ -143,19 +139,20 @@ std::vector<at::Tensor> TeacherCache::read(const at::Tensor& indices) const {
 
 void TeacherCache::write(const at::Tensor& indices, const std::vector<at::Tensor>& rows) {
   const at::NoGradGuard no_grad;
-  check_rows(kName, "indices", indices, 1, samples_);
+  check_rows(kTeacherCache, "indices", indices, 1, samples_);
   const at::Tensor whole = indices.contiguous();
   const int64_t* sample = whole.const_data_ptr<int64_t>();
   const int64_t batch = whole.numel();
   RETORT_CHECK_AS(
-      ShapeError, rows.size() == outputs_.size(), kName, ": rows must be one tensor for each of ", outputs_.size(),
-      " outputs (got ", rows.size(), ")");
+      ShapeError, rows.size() == outputs_.size(), kTeacherCache, ": rows must be one tensor for each of ",
+      outputs_.size(), " outputs (got ", rows.size(), ")");
   std::vector<at::Tensor> converted;
   for (size_t i = 0; i < rows.size(); ++i) {
     const std::vector<int64_t> sizes = with_batch(batch, outputs_[i].shape);
     RETORT_CHECK_AS(
-        ShapeError, rows[i].defined() && rows[i].sizes() == at::IntArrayRef(sizes), kName, ": rows must be of shape ",
-        at::IntArrayRef(sizes), " (got ", rows[i].defined() ? c10::str(rows[i].sizes()) : "an undefined tensor", ")");
+        ShapeError, rows[i].defined() && rows[i].sizes() == at::IntArrayRef(sizes), kTeacherCache,
+        ": rows must be of shape ", at::IntArrayRef(sizes), " (got ",
+        rows[i].defined() ? c10::str(rows[i].sizes()) : "an undefined tensor", ")");
     converted.push_back(rows[i].to(at::kCPU, outputs_[i].dtype).contiguous());
   }
   std::string record(record_bytes_, '\0');
@@ -193,7 +190,7 @@ uint64_t TeacherCache::offset(int64_t sample) const {
 
 void TeacherCache::require(bool success) const {
   RETORT_CHECK_AS(
-      FileError, success, kName, ": path must be a file that can be read and written (got ",
+      FileError, success, kTeacherCache, ": path must be a file that can be read and written (got ",
       path_.empty() ? "memory" : path_, ": ", std::strerror(errno), ")");
 }
 

@@ -11,11 +11,11 @@
 
 #include "tensor/check.h"
 #include "tensor/spelling.h"
+#include "train/class_name.h"
 
 namespace retort {
 namespace {
 
-constexpr const char* kName = "TrainingStep";
 /// The name of a teacher that was given none.
 const std::string kOnly = TeacherOptions().name;
 
@@ -32,7 +32,7 @@ void check_classes(const std::vector<size_t>& places, const std::vector<TeacherO
     if (!teacher.network) continue;
     if (!first) first = &teacher;
     RETORT_CHECK_AS(
-        ShapeError, teacher.network->classes() == first->network->classes(), kName,
+        ShapeError, teacher.network->classes() == first->network->classes(), kTrainingStep,
         ": teachers whose logits are mixed must have the same number of classes (got ", first->network->classes(),
         " of ", first->name, " and ", teacher.network->classes(), " of ", teacher.name, ")");
   }
@@ -44,14 +44,14 @@ size_t place_of_teacher(const std::vector<TeacherOptions>& teachers, const std::
   const std::vector<std::string> names = names_of_all(teachers);
   if (name.empty()) {
     RETORT_CHECK(
-        teachers.size() == 1, kName, ": ", what, " must be named where there are several, ", c10::Join(", ", names),
-        " (got no name)");
+        teachers.size() == 1, kTrainingStep, ": ", what, " must be named where there are several, ",
+        c10::Join(", ", names), " (got no name)");
     return 0;
   }
   for (size_t i = 0; i < names.size(); ++i) {
     if (names[i] == name) return i;
   }
-  fail<c10::ValueError>(kName, ": ", what, " must be ", one_of(names, name));
+  fail<c10::ValueError>(kTrainingStep, ": ", what, " must be ", one_of(names, name));
 }
 
 TeacherChoice choice_of(const Term& term, const std::vector<TeacherOptions>& teachers) {
@@ -63,12 +63,12 @@ TeacherChoice choice_of(const Term& term, const std::vector<TeacherOptions>& tea
     const size_t place = choice.teachers.back();
     for (size_t i = 0; i + 1 < choice.teachers.size(); ++i) {
       RETORT_CHECK(
-          choice.teachers[i] != place, kName, ": teachers of a term must be named once (got ", name, " twice)");
+          choice.teachers[i] != place, kTrainingStep, ": teachers of a term must be named once (got ", name, " twice)");
     }
   }
   if (choice.mean == TeacherMean::kNone) {
     RETORT_CHECK(
-        choice.teachers.size() <= 1, kName, ": ", kWhat, " must be one, unless a mean is taken of them (got ",
+        choice.teachers.size() <= 1, kTrainingStep, ": ", kWhat, " must be one, unless a mean is taken of them (got ",
         c10::Join(", ", term.teachers), ")");
     if (choice.teachers.empty()) choice.teachers.push_back(place_of_teacher(teachers, {}, kWhat));
   } else if (choice.teachers.empty()) {
@@ -99,7 +99,7 @@ Blend blend_of(const std::vector<size_t>& places, const std::vector<TeacherOptio
     sum += weight;
   }
   RETORT_CHECK(
-      !blend.teachers.empty() && std::isfinite(sum), kName,
+      !blend.teachers.empty() && std::isfinite(sum), kTrainingStep,
       ": weights of teachers that are mixed must have a positive and finite sum (got ", sum, ")");
   for (double& weight : blend.weights) weight /= sum;
   return blend;
@@ -114,7 +114,7 @@ at::Tensor blended(const Blend& blend, const std::vector<NetworkOutput>& outputs
   for (size_t i = 0; i < blend.teachers.size(); ++i) {
     const at::Tensor& logits = outputs[blend.teachers[i]].logits;
     RETORT_CHECK_AS(
-        ShapeError, logits.sizes() == first.sizes(), kName,
+        ShapeError, logits.sizes() == first.sizes(), kTrainingStep,
         ": logits of teachers that are mixed must have the same shape (got ", first.sizes(), " and ", logits.sizes(),
         ")");
     const double weight = blend.weights[i];

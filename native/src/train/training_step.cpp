@@ -4,12 +4,12 @@
 #include "io/stream.h"
 #include "runtime/exit_gate.h"
 #include "tensor/check.h"
+#include "train/class_name.h"
 #include "train/step.h"
 
 namespace retort {
 namespace {
 
-constexpr const char* kName = "TrainingStep";
 constexpr const char* kSave = "TrainingStep.save";
 constexpr const char* kLoad = "TrainingStep.load";
 
@@ -164,7 +164,8 @@ int64_t TrainingStep::term_count() const {
 
 std::shared_ptr<Criterion> TrainingStep::criterion(int64_t term) const {
   RETORT_CHECK(
-      term >= 0 && term < term_count(), kName, ": term must be between 0 and ", term_count() - 1, " (got ", term, ")");
+      term >= 0 && term < term_count(), kTrainingStep, ": term must be between 0 and ", term_count() - 1, " (got ",
+      term, ")");
   return impl_->criteria[static_cast<size_t>(term)];
 }
 

@@ -13,11 +13,11 @@ namespace retort::exported {
 namespace {
 
 /// Of bodies within bodies and lists within lists; what is deeper is no program that somebody wrote.
-constexpr int kDeepest = 32;
+constexpr int kDeepestNesting = 32;
 constexpr int64_t kSchema = 8;
 
 void check_depth(int depth) {
-  if (depth > kDeepest) fail<FileError>("it is nested too deeply");
+  if (depth > kDeepestNesting) fail<FileError>("it is nested too deeply");
 }
 
 Graph graph_of(const Json& json, int depth);
