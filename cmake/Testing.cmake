@@ -24,8 +24,6 @@ if(RETORT_CUDA)
   target_link_libraries(retort_internals PUBLIC LibTorch::C10Cuda)
 endif()
 
-option(RETORT_UNITY_TESTS "Compile the files of a test program a few at a time: half the work, unless only one has changed" OFF)
-
 # The sanitizers make everything several times slower.
 if(RETORT_SANITIZERS)
   set(RETORT_TEST_TIMEOUT 1200)
@@ -61,7 +59,7 @@ function(retort_add_test_program name)
     target_link_libraries(${target} PRIVATE retort)
   endif()
   set_target_properties(
-    ${target} PROPERTIES BUILD_RPATH "$<TARGET_FILE_DIR:retort>;${LibTorch_LIBRARY_DIR}" UNITY_BUILD ${RETORT_UNITY_TESTS}
+    ${target} PROPERTIES BUILD_RPATH "$<TARGET_FILE_DIR:retort>;${LibTorch_LIBRARY_DIR}" UNITY_BUILD ${RETORT_UNITY_BUILD}
                          UNITY_BUILD_BATCH_SIZE 6)
 endfunction()
 
