@@ -32,6 +32,7 @@ public final class ConvolutionReport {
   private static final int SEEDS = 8;
   private static final int STEPS = 240;
   private static final int BATCH = 32;
+  private static final double LEARNING_RATE = 0.05;
 
   private ConvolutionReport() {}
 
@@ -108,7 +109,7 @@ public final class ConvolutionReport {
     try (TrainingStep step =
             builder
                 .inputShape(data.shape().channels(), data.shape().height(), data.shape().width())
-                .optimizer(Sgd.of(LinearStep.LEARNING_RATE).withMomentum(0.9))
+                .optimizer(Sgd.of(LEARNING_RATE).withMomentum(0.9))
                 .build();
         DatasetBatches batches =
             DatasetBatches.builder(data)

@@ -94,7 +94,9 @@ public record Teacher(
   }
 
   /**
-   * The only teacher of a step, which is called {@code teacher}.
+   * The only teacher of a step, which is called {@code teacher}. If its weights change between
+   * steps, they must do so by operations on tensors or by {@link Network#loadStateDict(Path) loading}: the step keeps a
+   * transformed copy of some, and does not notice numbers written through a pointer or a buffer.
    *
    * @param network the network
    * @return a teacher with the default options
@@ -105,7 +107,8 @@ public record Teacher(
   }
 
   /**
-   * One of several teachers.
+   * One of several teachers, whose weights may change as those of an {@linkplain #of(Network) only}
+   * teacher.
    *
    * @param name another one for each teacher: letters, digits, {@code _} and {@code -}
    * @param network another one for each teacher
