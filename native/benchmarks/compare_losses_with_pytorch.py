@@ -8,8 +8,8 @@ counts. All of them and Retort's take turns in one process, forward and backward
 first. Prints a table in Markdown with the medians and the minima of the rounds' ratios. Maps and memories are those of the
 papers: batches of 64, resnet32x4 and resnet8x4, 50,000 samples, 16,384 negatives.
 
-RETORT_CPU=avx2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 compares both sides without AVX-512. What was compiled with it
-must not be reused then: TORCHINDUCTOR_CACHE_DIR names another folder.
+RETORT_CPU=avx2 ATEN_CPU_CAPABILITY=avx2 MKL_ENABLE_INSTRUCTIONS=AVX2 compares both sides without AVX-512. What was compiled
+with it must not be used again then: TORCHINDUCTOR_CACHE_DIR names another folder.
 """
 
 import functools

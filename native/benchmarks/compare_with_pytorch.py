@@ -7,8 +7,8 @@ contiguous, with the losses in the form of the published code. The best one has 
 teacher whose BatchNorms are folded, a compiled student, the losses of best_losses.py, compiled but for CRD's, and the fused
 SGD. All three take turns. Prints a table in Markdown: milliseconds a step, and how many times as fast Retort is. Losses and
 hyper-parameters are RepDistiller's. Both sides start from the same weights, and the losses of the first two steps must agree
-to 1e-5, or to 1e-4 for resnet50, whose first step is a large one; for CRD with PyTorch's loop in float64, since float32 rounds the published form's 1e-7 beside K / M and so is off by
-5e-5 itself.
+to 1e-5, or to 1e-4 for resnet50, whose first step is a large one; for CRD with PyTorch's loop in float64, since float32
+rounds the published form's 1e-7 beside K / M and so is off by 5e-5 itself.
 """
 
 import dataclasses
