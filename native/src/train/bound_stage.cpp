@@ -158,4 +158,10 @@ BoundStage bind_stage(
           std::move(blends), std::move(modes),  std::move(optimizer)};
 }
 
+int64_t most_losses(const std::vector<BoundStage>& stages) {
+  size_t most = 0;
+  for (const BoundStage& stage : stages) most = std::max(most, stage.losses.size());
+  return static_cast<int64_t>(most);
+}
+
 }  // namespace retort

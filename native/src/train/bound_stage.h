@@ -67,4 +67,7 @@ struct BoundStage {
 BoundStage bind_stage(
     const Stage& stage, const TrainingStepOptions& options, const Teachers& teachers, size_t first_term);
 
+/// How many losses the stage with the most of them has.
+int64_t most_losses(const std::vector<BoundStage>& stages);
+
 }  // namespace retort

@@ -92,12 +92,6 @@ std::exception_ptr error_of(const std::string& message) {
   return std::make_exception_ptr(Error(message, nullptr));
 }
 
-size_t most_losses(const std::vector<BoundStage>& stages) {
-  size_t most = 0;
-  for (const BoundStage& stage : stages) most = std::max(most, stage.losses.size());
-  return most;
-}
-
 }  // namespace
 
 PlaceAmongRanks::PlaceAmongRanks(const std::shared_ptr<Ranks>& ranks) : ranks_(ranks) {
@@ -177,7 +171,7 @@ void StepRanks::enter() noexcept {
 
 void StepRanks::meet(const Part& part) {
   waited_before_ = group_.waited_nanoseconds();
-  at::Tensor own = at::zeros({kPartDivisors + static_cast<int64_t>(most_losses_)}, at::kDouble);
+  at::Tensor own = at::zeros({kPartDivisors + most_losses_}, at::kDouble);
   auto* number = own.mutable_data_ptr<double>();
   number[kPartCall] = static_cast<double>(part.call);
   number[kPartSteps] = static_cast<double>(part.steps);

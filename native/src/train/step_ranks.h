@@ -129,7 +129,7 @@ class StepRanks {
   std::unique_ptr<Group> batch_norm_;
   /// Of each stage.
   std::vector<std::unique_ptr<GradientSums>> sums_;
-  size_t most_losses_;
+  int64_t most_losses_;
   RanksBatch batch_;
   /// Whether the call under way has come to meet().
   bool has_begun_ = false;

@@ -223,12 +223,6 @@ std::vector<std::shared_ptr<Criterion>> criteria_of(const std::vector<BoundStage
   return criteria;
 }
 
-int64_t most_losses(const std::vector<BoundStage>& stages) {
-  size_t most = 0;
-  for (const BoundStage& stage : stages) most = std::max(most, stage.losses.size());
-  return static_cast<int64_t>(most);
-}
-
 int64_t most_parameters(const std::vector<BoundStage>& stages) {
   size_t most = 0;
   for (const BoundStage& stage : stages) most = std::max(most, stage.optimizer->names().size());
