@@ -27,7 +27,7 @@ const std::map<std::string, Folders> kMayInclude = {
     {"kernels/cpu", {"kernels/math", "tensor", "runtime"}},
     {"kernels/cuda", {"kernels/math", "tensor", "runtime"}},
     {"autograd", {"tensor", "runtime"}},
-    {"convolution", {"tensor", "runtime"}},
+    {"convolution", {"tensor", "runtime", "io"}},
     {"memory", {"tensor"}},
     {"distributed", {"tensor", "runtime"}},
     {"losses", {"memory", "models", "distributed", "tensor", "runtime", "io"}},

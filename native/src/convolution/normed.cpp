@@ -47,13 +47,12 @@ at::Tensor conv2d_normed(
   const bool is_sum_of_equals = !is_given(residual) || is_like_result(*residual, input, weight);
   PackedWeights* const packed = PackedWeights::current();
   if (has_floats && is_sum_of_equals && is_by_winograd(input, weight, bias, /*packed=*/packed != nullptr)) {
-    constexpr auto last = at::MemoryFormat::ChannelsLast;
     Conv3x3Epilogue epilogue;
     epilogue.scale = at::rsqrt(variance + epsilon).mul_(*gamma);
     epilogue.shift = *beta - (is_given(bias) ? mean - *bias : mean) * *epilogue.scale;
-    if (is_given(residual)) epilogue.residual = residual->contiguous(last);
+    if (is_given(residual)) epilogue.residual = residual->contiguous(kLast);
     epilogue.relu = relu;
-    const at::Tensor input_last = input.contiguous(last);
+    const at::Tensor input_last = input.contiguous(kLast);
     const at::Tensor output = packed && packing_pays(input, weight)
                                   ? frozen_conv3x3(input_last, packed->of(weight), epilogue)
                                   : winograd_conv3x3(input_last, weight, epilogue);

@@ -1,29 +1,36 @@
 #include "convolution/packed_weights.h"
 
 #include <iterator>
-#include <utility>
 
 #include "convolution/conv3x3.h"
+#include "io/checksum.h"
 
 namespace retort {
 
 thread_local PackedWeights* PackedWeights::current_ = nullptr;
 
+namespace {
+
+/// Of the values as they lie in memory.
+uint64_t checksum_of(const at::Tensor& weight) {
+  const at::Tensor dense = weight.is_non_overlapping_and_dense() ? weight : weight.contiguous();
+  return checksum({static_cast<const char*>(dense.const_data_ptr()), dense.nbytes()}, dense.is_contiguous());
+}
+
+}  // namespace
+
 at::Tensor PackedWeights::of(const at::Tensor& weight) {
-  // Writes to tensors of c10::InferenceMode are not counted.
-  if (weight.is_inference()) return pack_conv3x3(weight);
+  const uint64_t checksum = checksum_of(weight);
   const std::lock_guard<std::mutex> lock(mutex_);
   const auto found = entries_.find(weight.unsafeGetTensorImpl());
   if (found != entries_.end()) {
-    const Entry& entry = found->second;
-    if (entry.values == weight.const_data_ptr() && entry.version == weight._version()) return entry.packed;
+    if (found->second.checksum == checksum) return found->second.packed;
     // The old ones go first, so that memory for one copy is enough.
     entries_.erase(found);
   }
   drop_unused();
-  const uint32_t version = weight._version();
-  Entry entry = {weight, weight.const_data_ptr(), version, pack_conv3x3(weight)};
-  return entries_.emplace(weight.unsafeGetTensorImpl(), std::move(entry)).first->second.packed;
+  return entries_.emplace(weight.unsafeGetTensorImpl(), Entry{weight, checksum, pack_conv3x3(weight)})
+      .first->second.packed;
 }
 
 void PackedWeights::drop_unused() {

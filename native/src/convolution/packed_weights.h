@@ -9,7 +9,8 @@
 namespace retort {
 
 /// The weights of a frozen network's convolutions as frozen_conv3x3 takes them, packed when they are first used and
-/// again after they were written to, as far as LibTorch counts writes.
+/// again when they have changed. That is found by a checksum, which reads them once: LibTorch's counters miss what is
+/// written by its fused optimizers and through pointers.
 class PackedWeights {
  public:
   /// While it lives, fused convolutions that its thread starts keep their packed weights there.
@@ -34,8 +35,7 @@ class PackedWeights {
   struct Entry {
     // Holds the weight, so that no other tensor takes its place in memory.
     at::Tensor weight;
-    const void* values;
-    uint32_t version;
+    uint64_t checksum;
     at::Tensor packed;
   };
 

@@ -41,16 +41,25 @@ TEST_F(PackedWeightsTest, FollowWrites) {
     weight_.mul_(2);
   }
   expect_current(weight_);
+  weight_.mutable_data_ptr<float>()[100] += 1;
+  expect_current(weight_);
   weight_.set_data(at::randn({32, 48, 3, 3}));
   expect_current(weight_);
 }
 
-TEST_F(PackedWeightsTest, OfTensorsWhoseWritesAreNotCountedAreNotKept) {
+TEST_F(PackedWeightsTest, MayBeOfWeightsInAnyLayout) {
+  const at::Tensor last = weight_.contiguous(at::MemoryFormat::ChannelsLast);
+  expect_current(last);
+  expect_current(last.permute({1, 0, 2, 3}));
+  const at::Tensor weight = weight_.clone();
+  expect_current(weight);
+  weight.set_data(last);
+  expect_current(weight);
   const c10::InferenceMode inference;
-  const at::Tensor weight = at::randn({32, 48, 3, 3});
-  expect_current(weight);
-  weight.add_(1);
-  expect_current(weight);
+  const at::Tensor inferred = at::randn({32, 48, 3, 3});
+  expect_current(inferred);
+  inferred.add_(1);
+  expect_current(inferred);
 }
 
 TEST_F(PackedWeightsTest, OfWeightsThatAreGoneAreDropped) {

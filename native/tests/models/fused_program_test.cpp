@@ -3,7 +3,9 @@
 #include <ATen/Functions.h>
 #include <gtest/gtest.h>
 #include <retort/models/networks.h>
+#include <retort/train/training_step.h>
 
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -178,6 +180,33 @@ TEST_P(FusedNetworkTest, ComputesTheSame) {
 INSTANTIATE_TEST_SUITE_P(
     Networks, FusedNetworkTest, ::testing::Values("resnet8x4", "resnet20", "wrn_16_2", "vgg8", "resnet18", "resnet50"),
     [](const ::testing::TestParamInfo<const char*>& one) { return std::string(one.param); });
+
+TEST_F(FusedProgramTest, ItFollowsATraining) {
+  const auto sgd = std::make_shared<SgdOptions>();
+  sgd->learning_rate = 0.1;
+  const auto adam = std::make_shared<AdamOptions>();
+  adam->learning_rate = 0.01;
+  for (const std::shared_ptr<OptimizerOptions>& optimizer : {std::shared_ptr<OptimizerOptions>(sgd), {adam}}) {
+    TrainingStepOptions options;
+    options.student = make_network("resnet8x4", 10);
+    options.input_shape = {3, 32, 32};
+    options.optimizer = optimizer;
+    TrainingStep step(options);
+    Batch batch;
+    batch.images = at::randn({8, 3, 32, 32});
+    batch.labels = at::randint(10, {8}, at::kLong);
+    StepResult result;
+    const at::Tensor input = batch.images.contiguous(at::MemoryFormat::ChannelsLast);
+    for (int i = 0; i < 3; ++i) {
+      step.run(batch, result);
+      options.student->eval();
+      const auto fused = NetworkState::of(*options.student).evaluate_fused(input);
+      ASSERT_TRUE(fused);
+      EXPECT_TRUE(close(fused->logits, options.student->forward(input).logits, 1e-4)) << i;
+      options.student->train();
+    }
+  }
+}
 
 TEST_F(FusedProgramTest, NetworksWithoutFusableConvolutionsRunThemselves) {
   const auto network = make_network("mobilenet_v2", 10);

@@ -94,9 +94,7 @@ public record Teacher(
   }
 
   /**
-   * The only teacher of a step, which is called {@code teacher}. If its weights change between
-   * steps, they must do so by operations on tensors or by {@link Network#loadStateDict(Path) loading}: the step keeps a
-   * transformed copy of some, and does not notice numbers written through a pointer or a buffer.
+   * The only teacher of a step, which is called {@code teacher}.
    *
    * @param network the network
    * @return a teacher with the default options
@@ -107,8 +105,7 @@ public record Teacher(
   }
 
   /**
-   * One of several teachers, whose weights may change as those of an {@linkplain #of(Network) only}
-   * teacher.
+   * One of several teachers.
    *
    * @param name another one for each teacher: letters, digits, {@code _} and {@code -}
    * @param network another one for each teacher
