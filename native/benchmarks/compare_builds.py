@@ -36,12 +36,11 @@ def output_of(*command):
 def losses(programs, pattern):
     """The milliseconds of every loss that the pattern matches."""
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
-        # Google Benchmark's expressions are POSIX's: the rest of the names is looked at here.
-        options = ["--unchecked", f"--benchmark_filter={OURS}", f"--benchmark_out={report.name}"]
-        if pattern:
-            options[1] = f"--benchmark_filter=({pattern}).*{OURS}"
-        output_of(f"{programs}/retort_benchmarks", *options)
-        results = json.load(report)["benchmarks"]
+        filter_ = f"--benchmark_filter=({pattern}).*{OURS}" if pattern else f"--benchmark_filter={OURS}"
+        output_of(f"{programs}/retort_benchmarks", "--unchecked", filter_, f"--benchmark_out={report.name}")
+        content = report.read()
+    # Nothing is written where no case matches.
+    results = json.loads(content)["benchmarks"] if content else []
     return {r["run_name"].split(OURS)[0]: r["real_time"] for r in results if r.get("aggregate_name") == "median"}
 
 
