@@ -15,6 +15,25 @@ def positions_last(maps, size):
     return (F.avg_pool2d(maps, factor) if factor > 1 else maps).flatten(2)
 
 
+def at_one_size(student, teacher):
+    """Pairs of maps, pooled to the smaller one's size."""
+    for s, t in zip(student, teacher):
+        size = min(s.shape[2], t.shape[2])
+        yield positions_last(s, size), positions_last(t, size)
+
+
+def unit_channels(student, teacher):
+    for s, t in at_one_size(student, teacher):
+        with torch.no_grad():
+            t = F.normalize(t, dim=2)
+        yield F.normalize(s, dim=2), t
+
+
+def mean_squared_distance(s, t, s_squares, t_squares):
+    """Of the student's channels from the teacher's, for each sample, given the squares of their lengths."""
+    return s_squares.mean(1) + t_squares.mean(1) - 2 * (s.mean(1) * t.mean(1)).sum(1)
+
+
 def fsp(student, teacher):
     loss = 0
     for s_low, s_high, t_low, t_high in zip(student, student[1:], teacher, teacher[1:]):
@@ -32,11 +51,7 @@ def fsp(student, teacher):
 def nst(student, teacher):
     """By matrices of channels or of positions, whichever is smaller."""
     loss = 0
-    for s, t in zip(student, teacher):
-        size = min(s.shape[2], t.shape[2])
-        s = F.normalize(positions_last(s, size), dim=2)
-        with torch.no_grad():
-            t = F.normalize(positions_last(t, size), dim=2)
+    for s, t in unit_channels(student, teacher):
         batch, s_channels, positions = s.shape
         t_channels = t.shape[1]
         if positions < (s_channels + t_channels) / 2:
@@ -55,12 +70,9 @@ def nst(student, teacher):
 def gaussian_nst(student, teacher):
     """By autograd, from matrices of inner products."""
     loss = 0
-    for s, t in zip(student, teacher):
-        size = min(s.shape[2], t.shape[2])
-        s = F.normalize(positions_last(s, size), dim=2)
+    for s, t in unit_channels(student, teacher):
         with torch.no_grad():
-            t = F.normalize(positions_last(t, size), dim=2)
-            variance = s.square().sum(2).mean(1) + t.square().sum(2).mean(1) - 2 * (s.mean(1) * t.mean(1)).sum(1)
+            variance = mean_squared_distance(s, t, s.square().sum(2), t.square().sum(2))
             factor = (-0.5 / variance)[:, None, None]
 
         def kernel(a, b):
@@ -198,7 +210,7 @@ def polynomial_chunk(s, t, batch):
 def gaussian_chunk(s, t, batch):
     """With the mean squared distance of a sample's vectors as variance, which is no function of the student."""
     s_squares, t_squares = s.square().sum(2), t.square().sum(2)
-    variance = s_squares.mean(1) + t_squares.mean(1) - 2 * (s.mean(1) * t.mean(1)).sum(1)
+    variance = mean_squared_distance(s, t, s_squares, t_squares)
     factor = (-0.5 / variance)[:, None, None]
 
     def kernel(a, b, a_squares, b_squares):
@@ -227,9 +239,7 @@ def nst_chunk(of_units):
 
 def chunked_nst(student, teacher, kernel, chunk):
     of_maps = nst_chunk({"polynomial": polynomial_chunk, "gaussian": gaussian_chunk}[kernel])
-    sizes = [min(s.shape[2], t.shape[2]) for s, t in zip(student, teacher)]
-    pairs = ((positions_last(s, size), positions_last(t, size)) for s, t, size in zip(student, teacher, sizes))
-    return sum(WithGradient.apply(of_maps, chunk, 1, *pair) for pair in pairs)
+    return sum(WithGradient.apply(of_maps, chunk, 1, *pair) for pair in at_one_size(student, teacher))
 
 
 def crd(student, teacher, student_memory, teacher_memory, contrast, z):
