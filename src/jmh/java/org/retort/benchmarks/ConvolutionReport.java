@@ -6,7 +6,6 @@ import java.util.Locale;
 import java.util.stream.IntStream;
 import org.retort.Retort;
 import org.retort.data.Augmentation;
-import org.retort.data.Batch;
 import org.retort.data.Dataset;
 import org.retort.data.DatasetBatches;
 import org.retort.data.Digits;
@@ -18,7 +17,6 @@ import org.retort.models.Network;
 import org.retort.models.Networks;
 import org.retort.train.Evaluation;
 import org.retort.train.Sgd;
-import org.retort.train.StepResult;
 import org.retort.train.TrainingStep;
 import org.retort.train.TrainingStepBuilder;
 
@@ -32,7 +30,6 @@ public final class ConvolutionReport {
   private static final int SEEDS = 8;
   private static final int STEPS = 240;
   private static final int BATCH = 32;
-  private static final double LEARNING_RATE = 0.05;
 
   private ConvolutionReport() {}
 
@@ -109,7 +106,7 @@ public final class ConvolutionReport {
     try (TrainingStep step =
             builder
                 .inputShape(data.shape().channels(), data.shape().height(), data.shape().width())
-                .optimizer(Sgd.of(LEARNING_RATE).withMomentum(0.9))
+                .optimizer(Sgd.of(LinearStep.LEARNING_RATE).withMomentum(0.9))
                 .build();
         DatasetBatches batches =
             DatasetBatches.builder(data)
@@ -117,14 +114,7 @@ public final class ConvolutionReport {
                 .seed(seed)
                 .augmentation(Augmentation.none())
                 .build()) {
-      StepResult result = step.newResult();
-      for (int i = 0; i < STEPS; i++) {
-        if (i % batches.stepsPerEpoch() == 0) {
-          batches.startEpoch(i / batches.stepsPerEpoch());
-        }
-        Batch batch = batches.next();
-        step.run(batch.images(), batch.labels(), batch.indices(), result);
-      }
+      DataReport.run(step, batches, step.newResult(), STEPS);
     }
   }
 

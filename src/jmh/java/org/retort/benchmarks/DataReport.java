@@ -99,7 +99,7 @@ public final class DataReport {
     }
   }
 
-  private static void run(TrainingStep step, DatasetBatches batches, StepResult result, int steps) {
+  static void run(TrainingStep step, DatasetBatches batches, StepResult result, int steps) {
     for (int i = 0; i < steps; i++) {
       if (i % batches.stepsPerEpoch() == 0) {
         batches.startEpoch(i / batches.stepsPerEpoch());
