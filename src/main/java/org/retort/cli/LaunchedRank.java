@@ -1,22 +1,15 @@
 package org.retort.cli;
 
-import java.io.IOException;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/**
- * What a process knows that {@code retort launch} has started. It does not outlive the launcher,
- * however that ends: the launcher holds the other end of its standard input, and never writes.
- */
+/** What a process knows that {@code retort launch} has started. */
 final class LaunchedRank {
   private static final String COMMAND = "retort.launch.command";
   private static final String TIMEOUT = "retort.launch.timeout";
   private static final String TERMINAL = "retort.launch.terminal";
-
-  /** How long a process may take to end in good order, without its launcher. */
-  private static final long PATIENCE_MILLIS = 10_000;
 
   private LaunchedRank() {}
 
@@ -56,34 +49,7 @@ final class LaunchedRank {
   /** Ends this process when its launcher ends, if it was launched. */
   static void watch() {
     if (command().isPresent()) {
-      daemon(LaunchedRank::endWithLauncher);
+      ChildProcess.endWithParent();
     }
-  }
-
-  private static void endWithLauncher() {
-    try {
-      while (System.in.read() >= 0) {
-        // not for us
-      }
-    } catch (IOException e) {
-      // the same as the end
-    }
-    daemon(LaunchedRank::halt);
-    System.exit(Main.INTERRUPTED);
-  }
-
-  private static void halt() {
-    try {
-      Thread.sleep(PATIENCE_MILLIS);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-    Runtime.getRuntime().halt(Main.INTERRUPTED);
-  }
-
-  private static void daemon(Runnable work) {
-    Thread thread = new Thread(work, "retort-launched");
-    thread.setDaemon(true);
-    thread.start();
   }
 }

@@ -8,7 +8,6 @@ import java.io.PrintStream;
 import java.io.RandomAccessFile;
 import java.io.UncheckedIOException;
 import java.lang.ProcessBuilder.Redirect;
-import java.lang.management.ManagementFactory;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.nio.charset.StandardCharsets;
@@ -18,7 +17,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Set;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -30,10 +28,6 @@ import java.util.function.Consumer;
  */
 final class Launcher {
   private static final String HOST = "127.0.0.1";
-
-  /** Their options are among this virtual machine's, which all ranks get. */
-  private static final Set<String> OPTION_VARIABLES =
-      Set.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS");
 
   /** How long a rank that fails first has to say why, when others fail because of it. */
   private static final long CAUSE_MILLIS = 3_000;
@@ -136,9 +130,8 @@ final class Launcher {
     if (interrupted) {
       return;
     }
-    ProcessBuilder builder = new ProcessBuilder(command(rank));
+    ProcessBuilder builder = ChildProcess.builder(program, settings.options(rank), arguments);
     Map<String, String> environment = builder.environment();
-    environment.keySet().removeAll(OPTION_VARIABLES);
     environment.putAll(
         Map.of(
             "RANK", Integer.toString(rank),
@@ -160,20 +153,6 @@ final class Launcher {
       shown = show(process.getInputStream());
     }
     process.onExit().thenRun(() -> ended.add(rank));
-  }
-
-  private List<String> command(int rank) {
-    List<String> command = new ArrayList<>();
-    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
-    for (String option : ManagementFactory.getRuntimeMXBean().getInputArguments()) {
-      if (!option.startsWith("-agentlib:jdwp") && !option.startsWith("-Xrunjdwp")) {
-        command.add(option); // a debugger's port can't be opened twice
-      }
-    }
-    command.addAll(settings.options(rank));
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), program.getName()));
-    command.addAll(arguments);
-    return command;
   }
 
   private static Thread show(InputStream output) {

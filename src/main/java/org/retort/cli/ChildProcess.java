@@ -1,0 +1,79 @@
+package org.retort.cli;
+
+import java.io.IOException;
+import java.lang.management.ManagementFactory;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * A process that this one starts, with its virtual machine, options and class path. It does not
+ * outlive this one, however that ends: this one holds the other end of its standard input, and
+ * never writes.
+ */
+final class ChildProcess {
+  /** Their options are among this virtual machine's, which the child gets. */
+  private static final Set<String> OPTION_VARIABLES =
+      Set.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS");
+
+  /** How long a child may take to end in good order, without its parent. */
+  private static final long PATIENCE_MILLIS = 10_000;
+
+  private ChildProcess() {}
+
+  /**
+   * Returns what starts a child.
+   *
+   * @param program its main class
+   * @param options of its virtual machine, beside this one's
+   * @param arguments of the program
+   */
+  static ProcessBuilder builder(Class<?> program, List<String> options, List<String> arguments) {
+    List<String> command = new ArrayList<>();
+    command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
+    for (String option : ManagementFactory.getRuntimeMXBean().getInputArguments()) {
+      if (!option.startsWith("-agentlib:jdwp") && !option.startsWith("-Xrunjdwp")) {
+        command.add(option); // a debugger's port can't be opened twice
+      }
+    }
+    command.addAll(options);
+    command.addAll(List.of("-cp", System.getProperty("java.class.path"), program.getName()));
+    command.addAll(arguments);
+    ProcessBuilder builder = new ProcessBuilder(command);
+    builder.environment().keySet().removeAll(OPTION_VARIABLES);
+    return builder;
+  }
+
+  /** Ends this process, which is a child, when its parent ends. */
+  static void endWithParent() {
+    daemon(ChildProcess::awaitParent);
+  }
+
+  private static void awaitParent() {
+    try {
+      while (System.in.read() >= 0) {
+        // not for us
+      }
+    } catch (IOException e) {
+      // the same as the end
+    }
+    daemon(ChildProcess::halt);
+    System.exit(Main.INTERRUPTED);
+  }
+
+  private static void halt() {
+    try {
+      Thread.sleep(PATIENCE_MILLIS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+    }
+    Runtime.getRuntime().halt(Main.INTERRUPTED);
+  }
+
+  private static void daemon(Runnable work) {
+    Thread thread = new Thread(work, "retort-child");
+    thread.setDaemon(true);
+    thread.start();
+  }
+}
