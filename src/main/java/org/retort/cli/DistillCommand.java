@@ -3,6 +3,8 @@ package org.retort.cli;
 import java.io.IOException;
 import java.io.PrintWriter;
 import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.concurrent.Callable;
 import org.retort.Retort;
 import org.retort.distributed.Ranks;
@@ -39,6 +41,8 @@ import picocli.CommandLine.Spec;
 final class DistillCommand implements Callable<Integer>, OverRanks {
   private static final int MAX_SEEDS = 1000;
   private static final int DEFAULT_SEEDS = 3;
+  private static final int MAX_JOBS = 1000;
+  private static final String HELPER = "--helper";
 
   @Mixin private MethodOptions methods;
 
@@ -75,6 +79,22 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
   private Integer labelsPerClass;
 
   @Option(
+      names = "--jobs",
+      paramLabel = "<n>",
+      defaultValue = "1",
+      description =
+          "Students that are trained at the same time, each by a process with its share of the"
+              + " threads, which is faster for small networks and takes more memory. Default:"
+              + " ${DEFAULT-VALUE}.")
+  private int jobs;
+
+  @Option(
+      names = HELPER,
+      hidden = true,
+      description = "Train students for the process that has started this one.")
+  private boolean isHelper;
+
+  @Option(
       names = "--no-plots",
       description = "Leave out the plots, which need fonts, and write the tables alone.")
   private boolean withoutPlots;
@@ -91,6 +111,9 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
 
   @Override
   public Integer call() throws IOException {
+    if (isHelper) {
+      ChildProcess.endWithParent();
+    }
     Recipe recipe = recipe();
     if (printsRecipe) {
       print(recipe);
@@ -103,22 +126,40 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
     if (common.ownData().isPresent() && all.isFirst()) {
       print(recipe);
     }
-    Settings settings = settings(recipe, all.isFirst());
+    Settings settings = settings(recipe, all);
     Experiment experiment = common.open(settings.recipe(), all, ranks.batchNorm());
     common.check(() -> experiment.check(settings.methods()));
     if (settings.needsTeacher()) {
       common.check(experiment::checkTeachers);
     }
     Retort.threads(settings.threads());
+    long images = Distillation.images(settings, experiment);
+    if (isHelper) {
+      return Work.run(
+          spec,
+          false,
+          Progress.IMAGES,
+          images,
+          (progress, interruption) ->
+              Distillation.join(settings, experiment, progress, interruption).help(),
+          nothing -> {});
+    }
     return Work.run(
         spec,
         all.isFirst(),
         Progress.IMAGES,
-        Distillation.images(settings, experiment),
+        images,
         (progress, interruption) ->
             Distillation.begin(settings, experiment, Work.commandLine(spec), progress, interruption)
-                .run(),
+                .run(helperArguments()),
         results -> report(results, experiment));
+  }
+
+  private List<String> helperArguments() {
+    List<String> arguments =
+        new ArrayList<>(spec.root().commandLine().getParseResult().originalArgs());
+    arguments.add(HELPER);
+    return arguments;
   }
 
   private void report(Results results, Experiment experiment) throws IOException {
@@ -145,16 +186,26 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
     out.flush();
   }
 
-  private Settings settings(Recipe recipe, boolean isWriting) {
+  private Settings settings(Recipe recipe, Ranks all) {
     int defaultSeeds = common.ownData().isPresent() ? 1 : DEFAULT_SEEDS;
     return new Settings(
         recipe,
         methods.withMethods(recipe).methods(),
         seeds == null ? defaultSeeds : seeds,
         common.data(),
-        output.folder(isWriting),
+        output.folder(all.isFirst()),
         common.threads(),
+        jobs(all),
         output.resume());
+  }
+
+  private int jobs(Ranks all) {
+    OptionValues.requireBetween(spec, "--jobs", jobs, MAX_JOBS);
+    if (jobs > 1 && all.size() > 1) {
+      throw OptionValues.wrong(
+          spec, "--jobs must be 1 if there are several ranks (got " + jobs + ")");
+    }
+    return jobs;
   }
 
   private Recipe recipe() {

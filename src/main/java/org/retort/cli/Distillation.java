@@ -6,13 +6,17 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.Set;
 import java.util.concurrent.CancellationException;
 import java.util.stream.Collectors;
+import org.retort.Retort;
 import org.retort.data.DatasetBatches;
 import org.retort.distributed.Ranks;
 import org.retort.models.Network;
@@ -41,7 +45,15 @@ final class Distillation {
   private final OutputFolder output;
   private final Progress progress;
   private final Interruption interruption;
+  private final Set<String> finishedBefore = new HashSet<>(); // of all runs
   private String accuracies = ""; // of the teachers, for messages
+
+  /** A student that is to be trained. */
+  private record Student(Method method, long seed) {
+    String run() {
+      return method.name() + "-seed" + seed;
+    }
+  }
 
   private Distillation(
       Settings settings, Experiment experiment, Progress progress, Interruption interruption) {
@@ -72,20 +84,18 @@ final class Distillation {
     return begun;
   }
 
+  /** Helps the process that has begun in the output folder. */
+  static Distillation join(
+      Settings settings, Experiment experiment, Progress progress, Interruption interruption) {
+    return new Distillation(settings, experiment, progress, interruption);
+  }
+
   /** Returns the names of all runs. */
   private List<String> runs() {
     List<String> runs = new ArrayList<>();
     settings.recipe().teachers().forEach(teacher -> runs.add(teacher.run()));
-    for (Method method : settings.methods()) {
-      for (int seed = 0; seed < settings.seeds(); seed++) {
-        runs.add(name(method, seed));
-      }
-    }
+    students().forEach(student -> runs.add(student.run()));
     return runs;
-  }
-
-  private static String name(Method method, long seed) {
-    return method.name() + "-seed" + seed;
   }
 
   /** Returns the number of images in the steps of all runs together. */
@@ -95,8 +105,47 @@ final class Distillation {
     return settings.seeds() * ofStudents + (settings.needsTeacher() ? ofTeachers : 0);
   }
 
-  /** Trains everything that is not finished. */
-  Results run() throws IOException {
+  /**
+   * Trains everything that is not finished, students beside helpers if there are to be some.
+   *
+   * @param helper the arguments with which a process helps this one
+   */
+  Results run(List<String> helper) throws IOException {
+    for (String run : runs()) {
+      if (ranks.isFirst() && output.finished(run).isPresent()) {
+        finishedBefore.add(run);
+      }
+    }
+    Map<String, Run> teachers = teachers();
+    Retort.threads(settings.threadsPerStudent());
+    Map<Student, Run> students = new HashMap<>();
+    try (Helpers helpers = new Helpers()) {
+      List<Student> open = students();
+      helpers.start(Math.min(settings.jobs(), open.size()) - 1, helper, output::log);
+      trainFree(open, students);
+      while (!open.isEmpty()) {
+        Helpers.pause();
+        checkInterruption();
+        trainFree(open, students);
+      }
+    }
+    Map<String, List<Run>> runs = new LinkedHashMap<>();
+    settings.methods().forEach(method -> runs.put(method.name(), new ArrayList<>()));
+    for (Student student : students()) {
+      runs.get(student.method().name()).add(students.get(student));
+    }
+    return new Results(settings, teachers, runs);
+  }
+
+  /** Trains students for the process that has begun, until the others have all that are left. */
+  Void help() throws IOException {
+    teachers();
+    Retort.threads(settings.threadsPerStudent());
+    trainFree(students(), new HashMap<>());
+    return null;
+  }
+
+  private Map<String, Run> teachers() throws IOException {
     Map<String, Run> teachers = new LinkedHashMap<>();
     if (settings.needsTeacher()) {
       for (TeacherRecipe teacher : settings.recipe().teachers()) {
@@ -104,14 +153,40 @@ final class Distillation {
       }
       accuracies = accuraciesOf(teachers.values());
     }
-    Map<String, List<Run>> runs = new LinkedHashMap<>();
-    settings.methods().forEach(method -> runs.put(method.name(), new ArrayList<>()));
+    return teachers;
+  }
+
+  private List<Student> students() {
+    List<Student> students = new ArrayList<>();
     for (int seed = 0; seed < settings.seeds(); seed++) {
       for (Method method : settings.methods()) {
-        runs.get(method.name()).add(student(method, seed));
+        students.add(new Student(method, seed));
       }
     }
-    return new Results(settings, teachers, runs);
+    return students;
+  }
+
+  /** Moves students to those that are done, until other processes have all that are left. */
+  private void trainFree(List<Student> open, Map<Student, Run> done) throws IOException {
+    for (int i = 0; i < open.size(); ) {
+      Optional<Run> run = run(open.get(i));
+      if (run.isPresent()) {
+        done.put(open.remove(i), run.get());
+        i = 0; // others may have finished meanwhile, which the progress shall show
+      } else {
+        i++;
+      }
+    }
+  }
+
+  /** Trains a student or takes it from where it is, unless another process has it. */
+  private Optional<Run> run(Student student) throws IOException {
+    if (settings.jobs() == 1) {
+      return Optional.of(runOrResult(student));
+    }
+    try (Claim claim = output.claim(student.run())) {
+      return claim.isGranted() ? Optional.of(runOrResult(student)) : Optional.empty();
+    }
   }
 
   private static String accuraciesOf(Collection<Run> teachers) {
@@ -139,14 +214,16 @@ final class Distillation {
     }
   }
 
-  private Run student(Method method, long seed) throws IOException {
-    String name = name(method, seed);
-    Optional<Run> finished = finished(name, experiment.images(method));
-    return finished.isPresent() ? finished.get() : newStudent(name, method, seed);
+  private Run runOrResult(Student student) throws IOException {
+    Optional<Run> finished = finished(student.run(), experiment.images(student.method()));
+    return finished.isPresent() ? finished.get() : newStudent(student);
   }
 
-  private Run newStudent(String name, Method method, long seed) throws IOException {
+  private Run newStudent(Student what) throws IOException {
     checkInterruption();
+    String name = what.run();
+    Method method = what.method();
+    long seed = what.seed();
     Training training = training(name, method.hasTeacher() ? accuracies : "");
     // the teachers first: the seed decides what is drawn from then on
     try (NetworkList teachers = method.hasTeacher() ? savedTeachers() : new NetworkList(List.of());
@@ -202,7 +279,13 @@ final class Distillation {
 
   private Optional<Run> finished(String run, long images) throws IOException {
     Optional<Run> finished = ofFirst(() -> output.finished(run));
-    finished.ifPresent(there -> progress.skip(images));
+    if (finished.isPresent()) {
+      if (finishedBefore.contains(run)) {
+        progress.skip(images);
+      } else {
+        progress.stepBy(images);
+      }
+    }
     return finished;
   }
 

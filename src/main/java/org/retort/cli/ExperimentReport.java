@@ -24,6 +24,7 @@ import org.retort.recipes.TeacherRecipe;
  * @param device where networks were trained
  * @param ranks processes that shared the work
  * @param threads for LibTorch, of each
+ * @param jobs students that were trained at the same time, which shared the threads
  * @param versions of what was used
  * @param machine where it was used
  * @param data who made them, and how many there are
@@ -37,6 +38,7 @@ record ExperimentReport(
     String device,
     int ranks,
     int threads,
+    int jobs,
     Versions versions,
     Machine machine,
     Data data) {
@@ -92,6 +94,7 @@ record ExperimentReport(
         experiment.device(),
         experiment.ranks().size(),
         settings.threads(),
+        settings.jobs(),
         new Versions(
             Retort.version(), System.getProperty("java.runtime.version"), Retort.cpuKernels()),
         Machine.here(),

@@ -130,6 +130,9 @@ final class HtmlReport {
       facts.put("Processes", count(experiment.ranks()));
     }
     facts.put("Threads", count(experiment.threads()));
+    if (experiment.jobs() > 1) {
+      facts.put("Students at a time", count(experiment.jobs()));
+    }
     facts.put(
         "Machine",
         "%s, %s, %s processors%s"

@@ -92,6 +92,16 @@ record OutputFolder(Path folder) {
     delete(checkpoints(name));
   }
 
+  /** Claims a run for this process. */
+  Claim claim(String run) throws IOException {
+    return Claim.of(folder.resolve(STATE).resolve(run + ".lock"));
+  }
+
+  /** Returns where the output of a helper goes. */
+  Path log(int helper) {
+    return folder.resolve(STATE).resolve("helper-" + helper + ".log");
+  }
+
   /** Returns where a stage's checkpoints are. */
   Path checkpoints(String run, int stage) {
     return checkpoints(run).resolve("stage" + stage);

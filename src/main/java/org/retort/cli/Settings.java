@@ -15,6 +15,8 @@ import org.retort.recipes.Recipe;
  * @param data folder of the data, unless they ship with Retort
  * @param output folder of the results
  * @param threads for LibTorch
+ * @param jobs students that are trained at the same time, each by a process, which share the
+ *     threads
  * @param resume whether to go on with what the output folder holds
  */
 record Settings(
@@ -24,7 +26,13 @@ record Settings(
     Optional<Path> data,
     Path output,
     int threads,
+    int jobs,
     boolean resume) {
+
+  /** Returns the number of threads that train one student. */
+  int threadsPerStudent() {
+    return Math.max(1, threads / jobs);
+  }
 
   /** Returns whether any method needs the teacher. */
   boolean needsTeacher() {

@@ -66,6 +66,7 @@ final class TrainCommand implements Callable<Integer>, OverRanks {
             common.data(),
             output.folder(all.isFirst()),
             common.threads(),
+            1,
             output.resume());
     Experiment experiment = common.open(recipe, all, ranks.batchNorm());
     common.check(experiment::checkTeachers);

@@ -11,6 +11,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
 import java.util.Arrays;
+import java.util.List;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
@@ -212,6 +213,80 @@ final class CommandsTest {
     assertThat(parts.resolve("crd-seed0.pt")).hasSameBinaryContentAs(whole.resolve("crd-seed0.pt"));
     assertThat(json(parts.resolve(".retort/crd-seed0.json")).getAsJsonArray("history")).hasSize(12);
     assertThat(parts.resolve(".retort/crd-seed0")).doesNotExist();
+  }
+
+  @Test
+  void distill_severalJobs_givesTheBitsOfOne() throws IOException {
+    String[] options = {
+      "distill",
+      "--methods=student,kd,crd",
+      "--seeds=2",
+      "--epochs=1",
+      "--teacher-epochs=1",
+      "--threads=1",
+      "--no-plots"
+    };
+    Path one = folder.resolve("one");
+    Path several = folder.resolve("several");
+    run(with(options, one));
+    run(with(with(options, several), "--jobs=2"));
+    for (String method : List.of("student", "kd", "crd")) {
+      for (int seed = 0; seed < 2; seed++) {
+        String file = method + "-seed" + seed + ".pt";
+        assertThat(several.resolve(file)).hasSameBinaryContentAs(one.resolve(file));
+      }
+    }
+    assertThat(json(several.resolve("results.json")).getAsJsonArray("students")).hasSize(3);
+    assertThat(json(several.resolve("experiment.json")).get("jobs").getAsInt()).isEqualTo(2);
+    assertThat(several.resolve(".retort/helper-1.log")).isEmptyFile();
+  }
+
+  @Test
+  void distill_runOfAnotherProcess_isWaitedForAndTakenOverWhenItEnds()
+      throws IOException, InterruptedException {
+    String[] options = {
+      "distill", "--methods=student", "--epochs=1", "--no-plots", "--output=" + folder
+    };
+    run(with(options, "--seeds=1"));
+    OutputFolder output = new OutputFolder(folder);
+    String[] more = with(with(with(options, "--seeds=3"), "--jobs=2"), "--resume");
+    Claim claim = output.claim("student-seed1");
+    assertThat(claim.isGranted()).isTrue();
+    try (ChildJvm child = ChildJvm.start(folder, Main.class, more)) {
+      assertThat(output.claim("student-seed1").isGranted()).isFalse();
+      child.awaitFile(folder.resolve(".retort/student-seed2.json"));
+      assertThat(output.finished("student-seed1")).isEmpty();
+      assertThat(child.isAlive()).isTrue();
+      claim.close();
+      assertThat(child.await()).as(child.output()).isZero();
+    }
+    assertThat(output.finished("student-seed1")).isPresent();
+  }
+
+  @Test
+  void distill_helperThatIsKilled_costsNoStudent() throws IOException, InterruptedException {
+    String[] options = {
+      "distill", "--methods=student", "--seeds=3", "--epochs=12", "--no-plots", "--jobs=3"
+    };
+    try (ChildJvm child = ChildJvm.start(folder, Main.class, with(options, folder))) {
+      child.awaitFile(folder.resolve(".retort/student-seed2"));
+      List<ProcessHandle> helpers = child.children();
+      assertThat(helpers).hasSize(2);
+      helpers.forEach(ProcessHandle::destroyForcibly);
+      assertThat(child.await()).as(child.output()).isZero();
+    }
+    OutputFolder output = new OutputFolder(folder);
+    for (int seed = 0; seed < 3; seed++) {
+      assertThat(output.finished("student-seed" + seed)).isPresent();
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1001})
+  void distill_wrongNumberOfJobs_isOneLineAndExitCode2(int jobs) {
+    assertThat(execute("distill", "--jobs=" + jobs, "--output=" + folder)).isEqualTo(2);
+    assertThat(err.toString())
+        .isEqualTo("retort distill: --jobs must be between 1 and 1000 (got " + jobs + ")\n");
   }
 
   @Test

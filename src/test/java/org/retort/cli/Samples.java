@@ -72,6 +72,7 @@ final class Samples {
         "cpu",
         1,
         2,
+        1,
         new ExperimentReport.Versions("0.1.0", "17.0.12", "avx2"),
         new Machine("Linux 6.1", "amd64", "A <Processor> & Co.", 4),
         new ExperimentReport.Data(
@@ -170,6 +171,7 @@ final class Samples {
         Optional.empty(),
         Path.of("target", "distill"),
         2,
+        1,
         false);
   }
 }

@@ -136,6 +136,16 @@ public final class ChildJvm implements AutoCloseable {
     }
   }
 
+  /** Returns whether it has not ended. */
+  public boolean isAlive() {
+    return process.isAlive();
+  }
+
+  /** Returns the processes that it has started. */
+  public List<ProcessHandle> children() {
+    return process.children().toList();
+  }
+
   /** Waits for the end and returns the exit code. */
   public int await() throws IOException, InterruptedException {
     if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {

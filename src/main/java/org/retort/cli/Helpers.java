@@ -1,0 +1,67 @@
+package org.retort.cli;
+
+import java.io.IOException;
+import java.lang.ProcessBuilder.Redirect;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.TimeUnit;
+import java.util.function.IntFunction;
+
+/**
+ * Processes that train students of the same output folder beside this one. What a helper that fails
+ * has not finished, this process does.
+ */
+final class Helpers implements AutoCloseable {
+  private static final long PAUSE_MILLIS = 100;
+
+  /** How long helpers have to write their checkpoints. */
+  private static final long END_MILLIS = 10_000;
+
+  private final List<Process> helpers = new ArrayList<>();
+
+  /**
+   * Starts helpers.
+   *
+   * @param count how many
+   * @param arguments of the command
+   * @param log where the output of each goes
+   */
+  void start(int count, List<String> arguments, IntFunction<Path> log) throws IOException {
+    for (int i = 1; i <= count; i++) {
+      helpers.add(
+          ChildProcess.builder(Main.class, List.of(), arguments)
+              .redirectErrorStream(true)
+              .redirectOutput(Redirect.to(log.apply(i).toFile()))
+              .start());
+    }
+  }
+
+  /** Gives helpers some time to go on. */
+  static void pause() {
+    try {
+      Thread.sleep(PAUSE_MILLIS);
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new CancellationException("interrupted");
+    }
+  }
+
+  /** Ends all helpers that have not ended, by force those that take long. */
+  @Override
+  public void close() {
+    helpers.forEach(Process::destroy);
+    long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(END_MILLIS);
+    try {
+      for (Process helper : helpers) {
+        if (!helper.waitFor(deadline - System.nanoTime(), TimeUnit.NANOSECONDS)) {
+          helper.destroyForcibly();
+        }
+      }
+    } catch (InterruptedException e) {
+      helpers.forEach(Process::destroyForcibly);
+      Thread.currentThread().interrupt();
+    }
+  }
+}
