@@ -120,6 +120,7 @@ final class Distillation {
     Retort.threads(settings.threadsPerStudent());
     Map<Student, Run> students = new HashMap<>();
     try (Helpers helpers = new Helpers()) {
+      interruption.first(helpers::close);
       List<Student> open = students();
       helpers.start(Math.min(settings.jobs(), open.size()) - 1, helper, output::log);
       trainFree(open, students);

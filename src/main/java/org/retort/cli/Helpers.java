@@ -3,9 +3,9 @@ package org.retort.cli;
 import java.io.IOException;
 import java.lang.ProcessBuilder.Redirect;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.concurrent.TimeUnit;
 import java.util.function.IntFunction;
 
@@ -19,7 +19,7 @@ final class Helpers implements AutoCloseable {
   /** How long helpers have to write their checkpoints. */
   private static final long END_MILLIS = 10_000;
 
-  private final List<Process> helpers = new ArrayList<>();
+  private final List<Process> helpers = new CopyOnWriteArrayList<>();
 
   /**
    * Starts helpers.

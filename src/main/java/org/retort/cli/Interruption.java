@@ -17,6 +17,7 @@ final class Interruption implements AutoCloseable {
   private final CountDownLatch closed = new CountDownLatch(1);
   private final Thread hook = new Thread(this::await, "retort-interruption");
   private volatile boolean requested;
+  private volatile Runnable first = () -> {};
 
   private Interruption() {}
 
@@ -39,6 +40,11 @@ final class Interruption implements AutoCloseable {
     }
   }
 
+  /** Sets what is done first when the process is asked to end, which waits until it is done. */
+  void first(Runnable action) {
+    first = action;
+  }
+
   @Override
   public void close() {
     closed.countDown();
@@ -53,6 +59,7 @@ final class Interruption implements AutoCloseable {
 
   private void await() {
     requested = true;
+    first.run();
     try {
       closed.await(PATIENCE_MILLIS, TimeUnit.MILLISECONDS);
     } catch (InterruptedException e) {

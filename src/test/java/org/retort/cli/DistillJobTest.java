@@ -117,15 +117,22 @@ final class DistillJobTest {
   }
 
   @ParameterizedTest
-  @CsvSource({"INT,130", "TERM,143"})
-  void distill_signalled_endsAndLeavesWholeFiles(String signal, int status)
+  @CsvSource({"INT,130,1", "TERM,143,1", "TERM,143,2"})
+  void distill_signalled_endsAndLeavesWholeFiles(String signal, int status, int jobs)
       throws IOException, InterruptedException {
     Path output = folder.resolve("results");
-    Path state = output.resolve(".retort/kd-seed0");
     try (ChildJvm child =
-        distill(output, "--methods=kd", "--seeds=1", "--epochs=10000", "--teacher-epochs=1")) {
-      // after the teacher comes a student for very long
-      child.awaitFile(state.resolve("history.json"));
+        distill(
+            output,
+            "--methods=kd",
+            "--seeds=" + jobs,
+            "--jobs=" + jobs,
+            "--epochs=10000",
+            "--teacher-epochs=1")) {
+      // after the teacher come students for very long
+      for (int seed = 0; seed < jobs; seed++) {
+        child.awaitFile(output.resolve(".retort/kd-seed" + seed + "/history.json"));
+      }
       child.signal(signal);
       assertThat(child.await()).as(child.output()).isEqualTo(status);
       String resuming = "retort distill: interrupted; to resume: retort distill --output=" + output;
@@ -139,9 +146,12 @@ final class DistillJobTest {
     assertThat(output.toFile().list())
         .containsExactlyInAnyOrder("experiment.json", "recipe.yaml", ".retort", "teacher.pt");
     assertThat(output.resolve("teacher.pt")).isNotEmptyFile();
-    assertThat(state.toFile().list()).containsExactlyInAnyOrder("history.json", "stage0");
-    assertThat(state.resolve("stage0").toFile().list())
-        .containsExactlyInAnyOrder("best.pt", "last.pt", "last.checkpoint");
+    for (int seed = 0; seed < jobs; seed++) {
+      Path state = output.resolve(".retort/kd-seed" + seed);
+      assertThat(state.toFile().list()).containsExactlyInAnyOrder("history.json", "stage0");
+      assertThat(state.resolve("stage0").toFile().list())
+          .containsExactlyInAnyOrder("best.pt", "last.pt", "last.checkpoint");
+    }
   }
 
   private ChildJvm distill(Path output, String... options) throws IOException {
