@@ -146,6 +146,11 @@ public final class ChildJvm implements AutoCloseable {
     return process.children().toList();
   }
 
+  /** Waits for the end for some time, and returns whether it came. */
+  public boolean endsWithin(long time, TimeUnit unit) throws InterruptedException {
+    return process.waitFor(time, unit);
+  }
+
   /** Waits for the end and returns the exit code. */
   public int await() throws IOException, InterruptedException {
     if (!process.waitFor(TIMEOUT_SECONDS, TimeUnit.SECONDS)) {
