@@ -35,8 +35,10 @@ endif()
 function(retort_test_options target)
   retort_compile_options(${target})
   # GCC 12 takes the default value of ResNetOptions::filters for a dangling list.
-  target_compile_options(
-    ${target} PRIVATE $<$<NOT:$<BOOL:${RETORT_SANITIZERS}>>:-O0> $<$<CXX_COMPILER_ID:GNU>:-Wno-dangling-pointer>)
+  target_compile_options(${target} PRIVATE $<$<CXX_COMPILER_ID:GNU>:-Wno-dangling-pointer>)
+  if(NOT RETORT_SANITIZERS)
+    target_compile_options(${target} PRIVATE -O0)
+  endif()
 endfunction()
 
 add_library(retort_test_support STATIC)
