@@ -9,6 +9,8 @@
 #include <mutex>
 #include <new>
 
+#include "runtime/poison.h"
+
 namespace retort {
 namespace {
 
@@ -23,9 +25,11 @@ struct Block {
 class Recycler final : public c10::Allocator {
  public:
   at::DataPtr allocate(size_t bytes) override {
-    const size_t size = rounded(bytes);
+    const size_t size = rounded(bytes + kRedZone);
     Block* block = reuse(size);
     if (!block) block = new Block{fresh(size), size};
+    poison(block->data, size);
+    unpoison(block->data, bytes);
     return {block->data, block, &give_back, at::Device(at::kCPU)};
   }
 
@@ -52,6 +56,7 @@ class Recycler final : public c10::Allocator {
   }
 
   static void release(Block* block) {
+    unpoison(block->data, block->size);
     std::free(block->data);
     delete block;
   }
@@ -71,6 +76,7 @@ class Recycler final : public c10::Allocator {
   static void give_back(void* context);
 
   void keep(Block* block) {
+    poison(block->data, block->size);
     {
       const std::lock_guard<std::mutex> lock(mutex_);
       idle_.push_front(block);

@@ -8,6 +8,8 @@
 #include <thread>
 #include <vector>
 
+#include "runtime/poison.h"
+
 namespace retort {
 namespace {
 
@@ -44,6 +46,17 @@ TEST_F(RecyclerTest, NobodySharesMemory) {
   const at::DataPtr second = recycler().allocate(1000);
   EXPECT_GE(std::abs(static_cast<char*>(first.get()) - static_cast<char*>(second.get())), 1000);
 }
+
+#ifdef __SANITIZE_ADDRESS__
+TEST_F(RecyclerTest, AddressSanitizerSeesWhatWasNotAskedFor) {
+  at::DataPtr memory = recycler().allocate(1000);
+  const char* data = static_cast<const char*>(memory.get());
+  EXPECT_FALSE(__asan_address_is_poisoned(data + 999));
+  EXPECT_TRUE(__asan_address_is_poisoned(data + 1000));
+  memory.clear();
+  EXPECT_TRUE(__asan_address_is_poisoned(data));
+}
+#endif
 
 TEST_F(RecyclerTest, KeepsWhatWasFreedLast) {
   static_assert(kIdleBytes >= 2 * kLarge && kIdleBytes < 3 * kLarge);

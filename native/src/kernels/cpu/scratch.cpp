@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "runtime/poison.h"
 #include "runtime/recycler.h"
 
 namespace retort::kernels {
@@ -25,19 +26,26 @@ Scratch::~Scratch() {
 }
 
 void* Scratch::take(size_t bytes) {
-  const size_t rounded = (bytes + kLine - 1) / kLine * kLine;
-  for (Block* block = blocks_; block; block = block->next) {
-    if (block->size - block->used >= rounded) {
-      return static_cast<char*>(block->memory.get()) + std::exchange(block->used, block->used + rounded);
-    }
-  }
-  const size_t size = std::max(kSmallestBlock, rounded);
-  blocks_ = new Block{recycler().allocate(size), size, rounded, blocks_};
-  return blocks_->memory.get();
+  const size_t rounded = (bytes + kRedZone + kLine - 1) / kLine * kLine;
+  Block* block = blocks_;
+  while (block && block->size - block->used < rounded) block = block->next;
+  if (!block) block = add_block(std::max(kSmallestBlock, rounded));
+  void* part = static_cast<char*>(block->memory.get()) + std::exchange(block->used, block->used + rounded);
+  unpoison(part, bytes);
+  return part;
+}
+
+Scratch::Block* Scratch::add_block(size_t size) {
+  blocks_ = new Block{recycler().allocate(size), size, 0, blocks_};
+  poison(blocks_->memory.get(), size);
+  return blocks_;
 }
 
 void Scratch::reset() {
-  for (Block* block = blocks_; block; block = block->next) block->used = 0;
+  for (Block* block = blocks_; block; block = block->next) {
+    poison(block->memory.get(), block->size);
+    block->used = 0;
+  }
 }
 
 }  // namespace retort::kernels

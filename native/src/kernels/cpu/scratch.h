@@ -19,6 +19,9 @@ class Scratch {
 
  private:
   struct Block;
+
+  Block* add_block(size_t size);
+
   Block* blocks_ = nullptr;
 };
 
