@@ -3,17 +3,15 @@
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>
-#include <link.h>
 #include <retort/train/adam.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <limits>
-#include <utility>
 
+#include "retorts_code.h"
 #include "scarce_allocator.h"
 #include "seeded_test.h"
 #include "step_rig.h"
@@ -27,33 +25,12 @@ bool is_allowed() {
   return allowance-- > 0;
 }
 
-/// Whether code is Retort's, by the part of the library that is executable.
-bool is_retorts(const void* code) {
-  static const auto range = [] {
-    std::pair<uintptr_t, uintptr_t> found;
-    dl_iterate_phdr(
-        [](dl_phdr_info* library, size_t, void* result) {
-          if (std::strstr(library->dlpi_name, "libretort") == nullptr) return 0;
-          for (int i = 0; i < library->dlpi_phnum; ++i) {
-            const auto& part = library->dlpi_phdr[i];
-            const uintptr_t begin = library->dlpi_addr + part.p_vaddr;
-            if (part.p_flags & PF_X) *static_cast<decltype(found)*>(result) = {begin, begin + part.p_memsz};
-          }
-          return 1;
-        },
-        &found);
-    return found;
-  }();
-  const auto address = reinterpret_cast<uintptr_t>(code);
-  return address >= range.first && address < range.second;
-}
-
 }  // namespace
 
 /// Takes the place of the C library's, from which Retort has memory of its own; others are not touched, since oneDNN
 /// does not survive a failure.
 extern "C" __attribute__((visibility("default"))) int posix_memalign(void** memory, size_t alignment, size_t size) {
-  if (is_retorts(__builtin_return_address(0)) && allowance-- <= 0) return ENOMEM;
+  if (retort::test::is_retorts(__builtin_return_address(0)) && allowance-- <= 0) return ENOMEM;
   *memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
   return *memory ? 0 : ENOMEM;
 }
