@@ -19,7 +19,7 @@ import org.retort.testing.ChildJvm;
 /** A training that is killed at any moment, and resumed, ends with the bits of one run through. */
 @Tag("soak")
 final class KilledTrainingTest {
-  private static final int KILLS = Integer.getInteger("retort.soak.kills", 3);
+  private static final int KILLS = Integer.getInteger("retort.soak.kills", 2);
   private static final long SEED = Long.getLong("retort.soak.seed", 1);
 
   private static final int EPOCHS = 30;
