@@ -54,23 +54,24 @@ T distance(const Run<T>& run, T scale) {
 
 template <typename T>
 double total_distance(const OfdSample& sample) {
-  const SampleMap<T> student(sample.student, *sample.scratch);
-  const SampleMap<T> teacher(sample.teacher, *sample.scratch);
+  const int64_t channels = sample.student.channels;
+  const int64_t most = math::larger(kSumBlock, channels);
+  const MapParts<T> student(sample.student, most, *sample.scratch);
+  const MapParts<T> teacher(sample.teacher, most, *sample.scratch);
   const T* margin = static_cast<const T*>(sample.margin);
   const T scale = static_cast<T>(2 * sample.gradient_scale);
   const auto run = [&](int64_t begin, const T* margins, int64_t count) {
     return Run<T>{
-        student.values() + begin,
-        teacher.values() + begin,
-        student.wants_gradient() ? student.gradient() + begin : nullptr,
-        teacher.wants_gradient() ? teacher.gradient() + begin : nullptr,
+        student.values(begin, count),
+        teacher.values(begin, count),
+        student.gradient(begin),
+        teacher.gradient(begin),
         margins,
         count};
   };
   double sum = 0;
   if (student.channels_last()) {
     // Several positions at once, with as many copies of the margins.
-    const int64_t channels = student.channels();
     const int64_t at_once = math::larger(kSumBlock / channels, 1);
     T* margins = take<T>(*sample.scratch, at_once * channels);
     for (int64_t i = 0; i < at_once * channels; ++i) margins[i] = margin[i % channels];
@@ -79,7 +80,7 @@ double total_distance(const OfdSample& sample) {
       sum += static_cast<double>(distance<false>(run(p * channels, margins, count), scale));
     }
   } else {
-    for (int64_t c = 0; c < student.channels(); ++c) {
+    for (int64_t c = 0; c < channels; ++c) {
       for (int64_t p = 0; p < student.positions(); p += kSumBlock) {
         const int64_t count = math::smaller(kSumBlock, student.positions() - p);
         sum += static_cast<double>(distance<true>(run(c * student.positions() + p, margin + c, count), scale));
@@ -97,7 +98,7 @@ T negative_part(T response) {
 
 template <typename T>
 void sum_negatives(const FeatureMap& map, double* sums, double* counts, Scratch& scratch) {
-  const SampleMap<T> sample(map, scratch);
+  const MapParts<T> sample(map, math::larger(kSumBlock, kPositions * map.channels), scratch);
   const int64_t channels = sample.channels();
   if (sample.channels_last()) {
     T* sum = take<T>(scratch, channels);
@@ -105,7 +106,7 @@ void sum_negatives(const FeatureMap& map, double* sums, double* counts, Scratch&
     for (int64_t c = 0; c < channels; ++c) sums[c] = counts[c] = 0;
     for (int64_t begin = 0; begin < sample.positions(); begin += kPositions) {
       const int64_t positions = math::smaller(kPositions, sample.positions() - begin);
-      const T* responses = sample.values() + begin * channels;
+      const T* responses = sample.values(begin * channels, positions * channels);
       for (int64_t c = 0; c < channels; ++c) sum[c] = count[c] = 0;
       add_over_positions(
           positions, channels, sum, [&](int64_t, int64_t i, int64_t) { return negative_part(responses[i]); });
@@ -122,7 +123,7 @@ void sum_negatives(const FeatureMap& map, double* sums, double* counts, Scratch&
     sums[c] = counts[c] = 0;
     for (int64_t begin = 0; begin < sample.positions(); begin += kSumBlock) {
       const int64_t n = math::smaller(kSumBlock, sample.positions() - begin);
-      const T* responses = sample.values() + c * sample.positions() + begin;
+      const T* responses = sample.values(c * sample.positions() + begin, n);
       T sum = 0;
       T count = 0;
 #pragma omp simd reduction(+ : sum, count)

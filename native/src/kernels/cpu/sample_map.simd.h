@@ -62,23 +62,48 @@ inline void widen(const _Float16* from, int64_t count, float* to) {
 }
 #endif
 
+/// The values of a map part by part, in the type that a kernel computes in: copies if they are stored in another, which
+/// stay in the cache if they are small.
+template <typename T>
+class MapParts {
+ public:
+  /// @param most values of the largest part
+  MapParts(const FeatureMap& map, int64_t most, Scratch& scratch)
+      : map_(map), copy_(map.storage == Storage::kSame ? nullptr : take<T>(scratch, most)) {}
+
+  /// Valid until the next call.
+  const T* values(int64_t begin, int64_t count) const {
+    switch (map_.storage) {
+      case Storage::kBFloat16:
+        widen(static_cast<const BFloat16*>(map_.values) + begin, count, copy_);
+        return copy_;
+      case Storage::kFloat16:
+        widen(static_cast<const _Float16*>(map_.values) + begin, count, copy_);
+        return copy_;
+      default:
+        return static_cast<const T*>(map_.values) + begin;
+    }
+  }
+
+  /// Null if no gradient is asked for.
+  T* gradient(int64_t begin) const { return map_.gradient ? static_cast<T*>(map_.gradient) + begin : nullptr; }
+
+  int64_t channels() const { return map_.channels; }
+  int64_t positions() const { return map_.height * map_.width; }
+  bool channels_last() const { return map_.channels_last; }
+
+ private:
+  FeatureMap map_;
+  T* copy_;
+};
+
 /// A feature map of one sample in the type that a kernel computes in, which is a copy if it is stored in another.
 template <typename T>
 class SampleMap {
  public:
   SampleMap(const FeatureMap& map, Scratch& scratch) : map_(map), gradient_(static_cast<T*>(map.gradient)) {
-    if (map.storage == Storage::kSame) {
-      values_ = static_cast<const T*>(map.values);
-      return;
-    }
     const int64_t count = map.channels * map.height * map.width;
-    T* values = take<T>(scratch, count);
-    if (map.storage == Storage::kBFloat16) {
-      widen(static_cast<const BFloat16*>(map.values), count, values);
-    } else {
-      widen(static_cast<const _Float16*>(map.values), count, values);
-    }
-    values_ = values;
+    values_ = MapParts<T>(map, count, scratch).values(0, count);
   }
 
   int64_t channels() const { return map_.channels; }
