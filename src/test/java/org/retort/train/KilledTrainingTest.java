@@ -22,10 +22,10 @@ final class KilledTrainingTest {
   private static final int KILLS = Integer.getInteger("retort.soak.kills", 2);
   private static final long SEED = Long.getLong("retort.soak.seed", 1);
 
-  private static final int EPOCHS = 30;
+  private static final int EPOCHS = 12;
 
   /** How long a process may train at most before it is killed. */
-  private static final int MAX_MILLIS = 700;
+  private static final int MAX_MILLIS = 500;
 
   private static final List<String> FILES = List.of("best.pt", "last.pt", "last.checkpoint");
 
