@@ -252,12 +252,15 @@ final class CommandsTest {
     String[] more = with(with(with(options, "--seeds=3"), "--jobs=2"), "--resume");
     Claim claim = output.claim("student-seed1");
     assertThat(claim.isGranted()).isTrue();
+    // whose file the collector must not close, which would end the lock
+    Claim second = output.claim("student-seed1");
     try (ChildJvm child = ChildJvm.start(folder, Main.class, more)) {
-      assertThat(output.claim("student-seed1").isGranted()).isFalse();
       child.awaitFile(folder.resolve(".retort/student-seed2.json"));
       assertThat(output.finished("student-seed1")).isEmpty();
       assertThat(child.isAlive()).isTrue();
+      assertThat(second.isGranted()).isFalse();
       claim.close();
+      second.close();
       assertThat(child.await()).as(child.output()).isZero();
     }
     assertThat(output.finished("student-seed1")).isPresent();
