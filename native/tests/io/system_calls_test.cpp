@@ -118,14 +118,6 @@ class SystemCallsTest : public test::SeededTest, public ::testing::WithParamInte
  protected:
   void TearDown() override { trouble = Trouble(); }
 
-  std::set<std::string> names() const {
-    std::set<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
-      names.insert(entry.path().filename().string());
-    }
-    return names;
-  }
-
   /// Lets the first call of an action's fail, then the second, and so on until it makes no more.
   /// @param check told whether the action has failed
   static void with_each_failure(const std::function<void()>& action, const std::function<void(bool)>& check) {
@@ -164,7 +156,7 @@ class SystemCallsTest : public test::SeededTest, public ::testing::WithParamInte
           EXPECT_EQ(bytes_of(path_), failed ? "before" : whole);
           write();
           EXPECT_EQ(bytes_of(path_), whole);
-          EXPECT_EQ(names(), std::set<std::string>{"file"});
+          EXPECT_EQ(folder_.names(), std::set<std::string>{"file"});
         });
   }
 

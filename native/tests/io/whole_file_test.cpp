@@ -17,14 +17,6 @@ namespace {
 
 class WholeFileTest : public ::testing::Test {
  protected:
-  std::set<std::string> names() const {
-    std::set<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
-      names.insert(entry.path().filename().string());
-    }
-    return names;
-  }
-
   void write(const std::string& text) const { write_whole_file("save", path_, text); }
 
   test::TemporaryFolder folder_;
@@ -35,7 +27,7 @@ TEST_F(WholeFileTest, IsWrittenAndReplaced) {
   for (const std::string& text : {std::string("first"), std::string(1 << 20, 'x'), std::string()}) {
     write(text);
     EXPECT_EQ(test::bytes_of(path_), text);
-    EXPECT_EQ(names(), std::set<std::string>{"student.pt"});
+    EXPECT_EQ(folder_.names(), std::set<std::string>{"student.pt"});
   }
 }
 
@@ -45,13 +37,13 @@ TEST_F(WholeFileTest, MayBeInTheCurrentFolder) {
   write_whole_file("save", "student.pt", "here");
   std::filesystem::current_path(before);
   EXPECT_EQ(test::bytes_of(path_), "here");
-  EXPECT_EQ(names(), std::set<std::string>{"student.pt"});
+  EXPECT_EQ(folder_.names(), std::set<std::string>{"student.pt"});
 }
 
 TEST_F(WholeFileTest, NameMayBeAsLongAsFileSystemsAllow) {
   const std::string longest(255, 'n');
   write_whole_file("save", folder_.file(longest), "long");
-  EXPECT_EQ(names(), std::set<std::string>{longest});
+  EXPECT_EQ(folder_.names(), std::set<std::string>{longest});
 }
 
 TEST_F(WholeFileTest, WhatAFormerProcessOfTheSameNumberLeftDoesNotMatter) {
@@ -62,7 +54,7 @@ TEST_F(WholeFileTest, WhatAFormerProcessOfTheSameNumberLeftDoesNotMatter) {
   }
   write("whole");
   EXPECT_EQ(test::bytes_of(path_), "whole");
-  EXPECT_EQ(names(), std::set<std::string>{"student.pt"});
+  EXPECT_EQ(folder_.names(), std::set<std::string>{"student.pt"});
 }
 
 TEST_F(WholeFileTest, KilledProcessesLeaveNothingForLong) {
@@ -70,7 +62,7 @@ TEST_F(WholeFileTest, KilledProcessesLeaveNothingForLong) {
     test::repeat_until_killed([&] { write_whole_file("save", folder_.file("other.pt"), std::string(1 << 20, 'x')); });
   }
   write("whole");
-  std::set<std::string> left = names();
+  std::set<std::string> left = folder_.names();
   left.erase("other.pt");
   EXPECT_EQ(left, std::set<std::string>{"student.pt"});
 }
@@ -82,10 +74,10 @@ TEST_F(WholeFileTest, WhatIsStillWrittenStays) {
     const Descriptor writer(::open(folder_.file(name).c_str(), O_WRONLY | O_CLOEXEC));
     ASSERT_EQ(::flock(writer.get(), LOCK_EX), 0);
     write("whole");
-    EXPECT_EQ(names(), (std::set<std::string>{name, "student.pt"}));
+    EXPECT_EQ(folder_.names(), (std::set<std::string>{name, "student.pt"}));
   }
   write("whole");
-  EXPECT_EQ(names(), std::set<std::string>{"student.pt"});
+  EXPECT_EQ(folder_.names(), std::set<std::string>{"student.pt"});
 }
 
 TEST_F(WholeFileTest, ForeignFilesStay) {
@@ -98,7 +90,7 @@ TEST_F(WholeFileTest, ForeignFilesStay) {
   write("whole");
   std::set<std::string> expected = foreign;
   expected.insert("student.pt");
-  EXPECT_EQ(names(), expected);
+  EXPECT_EQ(folder_.names(), expected);
 }
 
 TEST_F(WholeFileTest, FailureLeavesNothing) {
@@ -106,7 +98,7 @@ TEST_F(WholeFileTest, FailureLeavesNothing) {
   EXPECT_EQ(
       test::file_error_of([&] { write("whole"); }),
       "save: path must be a file that can be written (got " + path_ + ": Is a directory)");
-  EXPECT_EQ(names(), std::set<std::string>{"student.pt"});
+  EXPECT_EQ(folder_.names(), std::set<std::string>{"student.pt"});
 }
 
 }  // namespace

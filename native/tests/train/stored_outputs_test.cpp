@@ -91,14 +91,6 @@ class StoredOutputsTest : public test::SeededTest {
     return *errors.begin();
   }
 
-  std::set<std::string> names() const {
-    std::set<std::string> names;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_.path())) {
-      names.insert(entry.path().filename().string());
-    }
-    return names;
-  }
-
   test::TemporaryFolder folder_;
   std::string path_ = folder_.file("outputs");
 };
@@ -504,14 +496,14 @@ TEST_F(StoredOutputsTest, AFileIsThereOnceItIsFinished) {
     StoredOutputsWriter writer(path_, options_of());
     EXPECT_EQ(bytes_of(path_), "before");
   }
-  EXPECT_EQ(names(), std::set<std::string>{"outputs"});
+  EXPECT_EQ(folder_.names(), std::set<std::string>{"outputs"});
   EXPECT_EQ(bytes_of(path_), "before");
   const Rows rows(1);
   StoredOutputsWriter writer(path_, options_of());
   writer.write(indices({0}), rows.logits, rows.features);
   writer.finish();
   writer.finish();
-  EXPECT_EQ(names(), std::set<std::string>{"outputs"});
+  EXPECT_EQ(folder_.names(), std::set<std::string>{"outputs"});
   EXPECT_EQ(StoredOutputs(path_).rows(), 1);
   EXPECT_EQ(
       error_of([&] { writer.write(indices({0}), rows.logits, rows.features); }),
@@ -554,7 +546,7 @@ TEST_F(StoredOutputsTest, RejectsPathsThatCannotBeWritten) {
       rule + nowhere + ": No such file or directory)");
   const std::string folder = folder_.path();
   EXPECT_EQ(file_error_of([&] { StoredOutputsWriter(folder, options_of()); }), rule + folder + ": Is a directory)");
-  EXPECT_EQ(names(), std::set<std::string>());
+  EXPECT_EQ(folder_.names(), std::set<std::string>());
 }
 
 TEST_F(StoredOutputsTest, RejectsOptions) {
@@ -562,7 +554,7 @@ TEST_F(StoredOutputsTest, RejectsOptions) {
     StoredOutputsOptions options = options_of();
     change(options);
     const std::string error = error_of([&] { StoredOutputsWriter(path_, options); });
-    EXPECT_EQ(names(), std::set<std::string>());
+    EXPECT_EQ(folder_.names(), std::set<std::string>());
     return error;
   };
   const std::string name = "StoredOutputsWriter: ";
