@@ -6,6 +6,8 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
 
 /**
  * A process that this one starts, with its virtual machine, options and class path. It does not
@@ -17,7 +19,7 @@ final class ChildProcess {
   private static final Set<String> OPTION_VARIABLES =
       Set.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS");
 
-  /** How long a child may take to end in good order, without its parent. */
+  /** How long a child may take to end in good order. */
   private static final long PATIENCE_MILLIS = 10_000;
 
   private ChildProcess() {}
@@ -43,6 +45,22 @@ final class ChildProcess {
     ProcessBuilder builder = new ProcessBuilder(command);
     builder.environment().keySet().removeAll(OPTION_VARIABLES);
     return builder;
+  }
+
+  /**
+   * Ends children.
+   *
+   * @param force whether to end by force, in the end, a child that takes long
+   */
+  static void end(List<Process> children, BooleanSupplier force) throws InterruptedException {
+    children.forEach(Process::destroy);
+    long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(PATIENCE_MILLIS);
+    for (Process child : children) {
+      boolean hasEnded = child.waitFor(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
+      if (!hasEnded && force.getAsBoolean()) {
+        child.destroyForcibly();
+      }
+    }
   }
 
   /** Ends this process, which is a child, when its parent ends. */

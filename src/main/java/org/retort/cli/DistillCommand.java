@@ -14,6 +14,8 @@ import org.retort.recipes.DefaultRecipe;
 import org.retort.recipes.Experiment;
 import org.retort.recipes.Recipe;
 import org.retort.recipes.StudentRecipe;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
@@ -39,6 +41,7 @@ import picocli.CommandLine.Spec;
       "  retort distill --methods kd --weights kd=0.5 --seeds 10 --output kd-half"
     })
 final class DistillCommand implements Callable<Integer>, OverRanks {
+  private static final Logger LOG = LoggerFactory.getLogger(DistillCommand.class);
   private static final int MAX_SEEDS = 1000;
   private static final int DEFAULT_SEEDS = 3;
   private static final int MAX_JOBS = 1000;
@@ -142,7 +145,7 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
           images,
           (progress, interruption) ->
               Distillation.join(settings, experiment, progress, interruption).help(),
-          nothing -> {});
+          finished -> LOG.info("finished: {}", finished));
     }
     return Work.run(
         spec,

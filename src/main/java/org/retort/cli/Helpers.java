@@ -6,7 +6,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CopyOnWriteArrayList;
-import java.util.concurrent.TimeUnit;
 import java.util.function.IntFunction;
 
 /**
@@ -15,9 +14,6 @@ import java.util.function.IntFunction;
  */
 final class Helpers implements AutoCloseable {
   private static final long PAUSE_MILLIS = 100;
-
-  /** How long helpers have to write their checkpoints. */
-  private static final long END_MILLIS = 10_000;
 
   private final List<Process> helpers = new CopyOnWriteArrayList<>();
 
@@ -51,14 +47,8 @@ final class Helpers implements AutoCloseable {
   /** Ends all helpers that have not ended, by force those that take long. */
   @Override
   public void close() {
-    helpers.forEach(Process::destroy);
-    long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(END_MILLIS);
     try {
-      for (Process helper : helpers) {
-        if (!helper.waitFor(deadline - System.nanoTime(), TimeUnit.NANOSECONDS)) {
-          helper.destroyForcibly();
-        }
-      }
+      ChildProcess.end(helpers, () -> true);
     } catch (InterruptedException e) {
       helpers.forEach(Process::destroyForcibly);
       Thread.currentThread().interrupt();

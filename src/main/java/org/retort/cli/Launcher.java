@@ -32,9 +32,6 @@ final class Launcher {
   /** How long a rank that fails first has to say why, when others fail because of it. */
   private static final long CAUSE_MILLIS = 3_000;
 
-  /** How long ranks that are told to end have to do so. */
-  private static final long END_MILLIS = 10_000;
-
   private static final int SHOWN_LINES = 10;
   private static final int SHOWN_BYTES = 8_192;
 
@@ -207,14 +204,7 @@ final class Launcher {
 
   /** Ends all ranks, by force those that take long, unless they have something to keep. */
   private void end() throws InterruptedException {
-    started().forEach(Process::destroy);
-    long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(END_MILLIS);
-    for (Process process : started()) {
-      boolean hasEnded = process.waitFor(deadline - System.nanoTime(), TimeUnit.NANOSECONDS);
-      if (!hasEnded && !interrupted) {
-        process.destroyForcibly();
-      }
-    }
+    ChildProcess.end(started(), () -> !interrupted);
     for (Process process : started()) {
       process.waitFor();
     }
