@@ -66,7 +66,8 @@ void set_tangent(const std::string& name, const at::Tensor& loss, const std::vec
   at::Tensor sum;
   for (const Input& one : inputs) {
     if (!one.has_tangent()) continue;
-    const at::Tensor part = (gradient_of(name, one, inputs) * one.tangent).sum();
+    const at::Tensor gradient = gradient_of(name, one, inputs).to(loss.scalar_type());
+    const at::Tensor part = (gradient * one.tangent).sum();
     sum = sum.defined() ? sum + part : part;
   }
   loss._set_fw_grad(sum.to(loss.scalar_type()), /*level=*/0, /*is_inplace_op=*/false);

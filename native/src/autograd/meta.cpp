@@ -12,10 +12,12 @@
 namespace retort::autograd {
 namespace {
 
+/// Of a loss that is computed in `dtype`.
 at::Tensor gradient_of(const at::Tensor& input, at::ScalarType dtype) {
+  const bool is_map = input.dim() == 4;
   // Maps are kept in their memory format, everything else is contiguous.
-  const at::MemoryFormat format = input.dim() == 4 ? input.suggest_memory_format() : at::MemoryFormat::Contiguous;
-  return at::empty_like(input, input.options().dtype(dtype), format);
+  const at::MemoryFormat format = is_map ? input.suggest_memory_format() : at::MemoryFormat::Contiguous;
+  return at::empty_like(input, input.options().dtype(is_map ? map_gradient_dtype(input) : dtype), format);
 }
 
 void forward(const c10::OperatorHandle& op, torch::jit::Stack* stack) {

@@ -7,7 +7,7 @@
 
 namespace retort::autograd {
 
-/// An input of a loss with its gradient, in the dtype that it was computed in; undefined where none was asked for.
+/// An input of a loss with its gradient, as the forward operator returned it; undefined where none was asked for.
 struct InputWithGradient {
   at::Tensor input;
   at::Tensor gradient;

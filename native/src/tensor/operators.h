@@ -12,8 +12,8 @@
 
 namespace retort {
 
-/// What the forward operator of a loss returns, in the dtype that it computes in: the loss, a scalar, and the gradients
-/// that were asked for, in the order of the inputs.
+/// What the forward operator of a loss returns: the loss, a scalar, and the gradients that were asked for, in the order
+/// of the inputs; all in the dtype that it computes in, but gradients of maps in `map_gradient_dtype`.
 using LossWithGradients = std::tuple<at::Tensor, std::vector<at::Tensor>>;
 
 /// A loss with those of its gradients that are defined.

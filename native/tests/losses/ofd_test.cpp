@@ -486,6 +486,38 @@ TEST_F(OfdLossTest, NumberOfThreadsChangesNothingInChannelsLast) {
   }
 }
 
+TEST_F(OfdLossTest, GradientsInBFloat16AreRoundedAsPyTorchDoes) {
+  const float infinity = std::numeric_limits<float>::infinity();
+  const float largest = std::numeric_limits<float>::max();
+  Data data = data_of(at::kBFloat16, {1, 1, 5, 7});
+  data.student.fill_(kNan);
+  EXPECT_TRUE(student_gradient(data).isnan().all().item<bool>());
+  for (float value : {infinity, -infinity, largest / 2, 1e-45f, -1e-39f, 0.0f, 1.00390625f}) {
+    SCOPED_TRACE(value);
+    data.student.fill_(value);
+    Data wide = data;
+    for (at::Tensor* tensor : {&wide.student, &wide.teacher, &wide.margin}) *tensor = tensor->to(at::kFloat);
+    EXPECT_TRUE(same_bits(student_gradient(data), student_gradient(wide).to(at::kBFloat16)));
+  }
+}
+
+TEST_F(OfdLossTest, NumberOfThreadsChangesNothingInSmallBatches) {
+  for (int64_t batch : {1, 2, 5}) {
+    for (at::MemoryFormat format : {at::MemoryFormat::Contiguous, at::MemoryFormat::ChannelsLast}) {
+      SCOPED_TRACE(c10::str(batch, " ", format));
+      Data data = data_of(at::kFloat, {batch, 130, 50, 31});
+      data.student = data.student.contiguous(format);
+      set_threads(1);
+      const auto one = differentiate(data);
+      EXPECT_TRUE(close(one, expected_of(data)));
+      for (int threads : {2, 3, 16}) {
+        set_threads(threads);
+        EXPECT_TRUE(same_bits(differentiate(data), one));
+      }
+    }
+  }
+}
+
 TEST_F(OfdLossTest, LargeBatchMarginsKeepTheirPrecision) {
   // In float32 one sum over all positions drifts.
   const at::Tensor teacher = at::full({1, 2, 1024, 2048}, -0.1f);

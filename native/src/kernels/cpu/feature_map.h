@@ -11,7 +11,8 @@ enum class Storage { kSame, kBFloat16, kFloat16 };
 /// channels-last.
 struct FeatureMap {
   const void* values;
-  /// Where to write the gradient, in the type that is computed in; null if none is asked for.
+  /// Where to write the gradient, in bfloat16 if the values are, else in the type that is computed in; null if none is
+  /// asked for.
   void* gradient;
   Storage storage;
   bool channels_last;

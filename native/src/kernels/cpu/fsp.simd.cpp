@@ -35,8 +35,10 @@ class Network {
   /// Writes zeros for maps of no pair.
   void finish_gradients() {
     for (int64_t i = 0; i < count_; ++i) {
-      if (!maps_[i].wants_gradient() || has_gradient_[i]) continue;
-      for (int64_t j = 0; j < maps_[i].channels() * maps_[i].positions(); ++j) maps_[i].gradient()[j] = 0;
+      const SampleMap<T>& map = maps_[i];
+      if (!map.wants_gradient()) continue;
+      for (int64_t j = 0; !has_gradient_[i] && j < map.count(); ++j) map.gradient()[j] = 0;
+      map.store_gradient();
     }
   }
 

@@ -22,7 +22,10 @@ struct Sample {
   int64_t positions() const { return student.positions(); }
   bool wants_gradient() const { return student.wants_gradient(); }
 
-  void finish_gradient() const { student.spread_gradient(false); }
+  void finish_gradient() const {
+    student.spread_gradient(false);
+    student_map.store_gradient();
+  }
 
   const NstLayer& layer;
   Scratch& scratch;

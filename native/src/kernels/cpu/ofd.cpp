@@ -5,7 +5,9 @@
 #include <ATen/ops/stack.h>
 #include <torch/library.h>
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include "kernels/cpu/maps.h"
 #include "kernels/cpu/ofd.simd.h"
@@ -21,21 +23,58 @@ at::Tensor in_format_of(const at::Tensor& student, const at::Tensor& teacher) {
   return teacher.contiguous(dense(student).suggest_memory_format());
 }
 
+/// The samples of a batch, or, if it is small, parts of them for threads to share: neighbouring channels, or positions
+/// if the maps are channels-last.
+class Parts {
+ public:
+  Parts(const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, std::array<bool, 2> gradients)
+      : students_(student, gradients[0]),
+        teachers_(in_format_of(student, teacher), gradients[1]),
+        margins_(margin.to(compute_dtype(student)).contiguous()),
+        batch_(student.size(0)),
+        divided_(students_.channels_last() ? student.size(2) * student.size(3) : student.size(1)),
+        of_sample_(std::min(parts_of_sample(batch_), divided_)) {}
+
+  int64_t count() const { return batch_ * of_sample_; }
+
+  OfdSample part(int64_t index, double gradient_scale, Scratch& scratch) const {
+    const int64_t b = index / of_sample_;
+    const int64_t part = index % of_sample_;
+    const int64_t begin = divided_ * part / of_sample_;
+    const int64_t count = divided_ * (part + 1) / of_sample_ - begin;
+    const auto* margin = static_cast<const char*>(margins_.const_data_ptr());
+    if (students_.channels_last()) {
+      return {
+          students_.positions(b, begin, count), teachers_.positions(b, begin, count), margin, gradient_scale, &scratch};
+    }
+    margin += static_cast<size_t>(begin) * margins_.element_size();
+    return {students_.channels(b, begin, count), teachers_.channels(b, begin, count), margin, gradient_scale, &scratch};
+  }
+
+  std::vector<at::Tensor> gradients() const { return {students_.gradient(), teachers_.gradient()}; }
+
+ private:
+  Maps students_;
+  Maps teachers_;
+  at::Tensor margins_;
+  int64_t batch_;
+  /// Channels or positions.
+  int64_t divided_;
+  int64_t of_sample_;
+};
+
 LossWithGradients ofd_forward(
     const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, int64_t reduction,
     std::array<bool, 2> gradients) {
-  const Maps students(student, gradients[0]);
-  const Maps teachers(in_format_of(student, teacher), gradients[1]);
+  const Parts parts(student, teacher, margin, gradients);
   const at::ScalarType dtype = compute_dtype(student);
-  const at::Tensor margins = margin.to(dtype).contiguous();
-  const int64_t batch = student.size(0);
-  const double scale = math::ofd_scale(static_cast<math::OfdReduction>(reduction), batch, student.numel());
+  const double scale = math::ofd_scale(static_cast<math::OfdReduction>(reduction), student.size(0), student.numel());
   const auto distance_of =
       AT_DISPATCH_FLOATING_TYPES(dtype, "ofd_loss", [] { return ofd_kernels<scalar_t>().distance; });
-  const double sum = sum_over_samples(batch, student.numel() / batch, [&](int64_t b, Scratch& scratch) {
-    return distance_of({students.sample(b), teachers.sample(b), margins.const_data_ptr(), scale, &scratch});
-  });
-  return with_gradients(scalar_on_cpu(sum * scale, dtype), {students.gradient(), teachers.gradient()});
+  const int64_t work = student.numel() / parts.count();
+  const double sum = sum_over_samples(
+      parts.count(), work, [&](int64_t i, Scratch& scratch) { return distance_of(parts.part(i, scale, scratch)); });
+  return with_gradients(scalar_on_cpu(sum * scale, dtype), parts.gradients());
 }
 
 at::Tensor ofd_negatives(const at::Tensor& teacher) {

@@ -2,6 +2,8 @@
 // functions with external linkage of others: the linker would keep a single one of the variants for all.
 #include "kernels/cpu/ofd.simd.h"
 
+#include <type_traits>
+
 #include "kernels/cpu/sample_map.simd.h"
 #include "kernels/cpu/sums.simd.h"
 #include "kernels/math/ofd.h"
@@ -60,16 +62,19 @@ double total_distance(const OfdSample& sample) {
   const MapParts<T> teacher(sample.teacher, most, *sample.scratch);
   const T* margin = static_cast<const T*>(sample.margin);
   const T scale = static_cast<T>(2 * sample.gradient_scale);
-  const auto run = [&](int64_t begin, const T* margins, int64_t count) {
-    return Run<T>{
+  double sum = 0;
+  const auto add = [&](auto has_one_margin, int64_t begin, const T* margins, int64_t count) {
+    const Run<T> run = {
         student.values(begin, count),
         teacher.values(begin, count),
         student.gradient(begin),
         teacher.gradient(begin),
         margins,
         count};
+    sum += static_cast<double>(distance<has_one_margin>(run, scale));
+    student.store_gradient(begin, count);
+    teacher.store_gradient(begin, count);
   };
-  double sum = 0;
   if (student.channels_last()) {
     // Several positions at once, with as many copies of the margins.
     const int64_t at_once = math::larger(kSumBlock / channels, 1);
@@ -77,13 +82,13 @@ double total_distance(const OfdSample& sample) {
     for (int64_t i = 0; i < at_once * channels; ++i) margins[i] = margin[i % channels];
     for (int64_t p = 0; p < student.positions(); p += at_once) {
       const int64_t count = math::smaller(at_once, student.positions() - p) * channels;
-      sum += static_cast<double>(distance<false>(run(p * channels, margins, count), scale));
+      add(std::false_type(), p * channels, margins, count);
     }
   } else {
     for (int64_t c = 0; c < channels; ++c) {
       for (int64_t p = 0; p < student.positions(); p += kSumBlock) {
         const int64_t count = math::smaller(kSumBlock, student.positions() - p);
-        sum += static_cast<double>(distance<true>(run(c * student.positions() + p, margin + c, count), scale));
+        add(std::true_type(), c * student.positions() + p, margin + c, count);
       }
     }
   }

@@ -12,6 +12,13 @@
 
 namespace retort::kernels {
 
+/// Into how many parts to divide the work for one sample, so that threads find enough to do in a small batch. The sums
+/// of parts depend on their number, which therefore depends on shapes alone.
+inline int64_t parts_of_sample(int64_t batch) {
+  constexpr int64_t kFewest = 64;
+  return std::max<int64_t>(1, kFewest / batch);
+}
+
 /// Calls function(b, scratch) for the samples of a batch, which threads share if there is enough to do: `work` is the
 /// number of elements that one sample goes through.
 template <typename Function>

@@ -62,14 +62,30 @@ inline void widen(const _Float16* from, int64_t count, float* to) {
 }
 #endif
 
-/// The values of a map part by part, in the type that a kernel computes in: copies if they are stored in another, which
-/// stay in the cache if they are small.
+/// Rounded to the nearest, of two as near to the even one; NaN stays NaN.
+static inline uint16_t bfloat16_bits(float value) {
+  uint32_t bits;
+  __builtin_memcpy(&bits, &value, sizeof bits);
+  const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
+  return static_cast<uint16_t>(value == value ? rounded : 0x7fc0);
+}
+
+template <typename T>
+void narrow(const T* from, int64_t count, BFloat16* to) {
+#pragma omp simd
+  for (int64_t i = 0; i < count; ++i) to[i].bits = bfloat16_bits(static_cast<float>(from[i]));
+}
+
+/// The values and the gradient of a map part by part, in the type that a kernel computes in: copies if they are stored
+/// in another, which stay in the cache if they are small.
 template <typename T>
 class MapParts {
  public:
   /// @param most values of the largest part
   MapParts(const FeatureMap& map, int64_t most, Scratch& scratch)
-      : map_(map), copy_(map.storage == Storage::kSame ? nullptr : take<T>(scratch, most)) {}
+      : map_(map),
+        copy_(map.storage == Storage::kSame ? nullptr : take<T>(scratch, most)),
+        gradient_copy_(map.gradient && map.storage == Storage::kBFloat16 ? take<T>(scratch, most) : nullptr) {}
 
   /// Valid until the next call.
   const T* values(int64_t begin, int64_t count) const {
@@ -85,8 +101,15 @@ class MapParts {
     }
   }
 
-  /// Null if no gradient is asked for.
-  T* gradient(int64_t begin) const { return map_.gradient ? static_cast<T*>(map_.gradient) + begin : nullptr; }
+  /// Where to write the gradient of the part from `begin` on, before `store_gradient`; null if none is asked for.
+  T* gradient(int64_t begin) const {
+    if (gradient_copy_) return gradient_copy_;
+    return map_.gradient ? static_cast<T*>(map_.gradient) + begin : nullptr;
+  }
+
+  void store_gradient(int64_t begin, int64_t count) const {
+    if (gradient_copy_) narrow(gradient_copy_, count, static_cast<BFloat16*>(map_.gradient) + begin);
+  }
 
   int64_t channels() const { return map_.channels; }
   int64_t positions() const { return map_.height * map_.width; }
@@ -95,30 +118,38 @@ class MapParts {
  private:
   FeatureMap map_;
   T* copy_;
+  T* gradient_copy_;
 };
 
-/// A feature map of one sample in the type that a kernel computes in, which is a copy if it is stored in another.
+/// A feature map of one sample as a whole.
 template <typename T>
 class SampleMap {
  public:
-  SampleMap(const FeatureMap& map, Scratch& scratch) : map_(map), gradient_(static_cast<T*>(map.gradient)) {
-    const int64_t count = map.channels * map.height * map.width;
-    values_ = MapParts<T>(map, count, scratch).values(0, count);
-  }
+  SampleMap(const FeatureMap& map, Scratch& scratch)
+      : count_(map.channels * map.height * map.width),
+        height_(map.height),
+        width_(map.width),
+        whole_(map, count_, scratch),
+        values_(whole_.values(0, count_)) {}
 
-  int64_t channels() const { return map_.channels; }
-  int64_t height() const { return map_.height; }
-  int64_t width() const { return map_.width; }
-  int64_t positions() const { return map_.height * map_.width; }
-  bool channels_last() const { return map_.channels_last; }
-  bool wants_gradient() const { return gradient_ != nullptr; }
+  int64_t count() const { return count_; }
+  int64_t channels() const { return whole_.channels(); }
+  int64_t height() const { return height_; }
+  int64_t width() const { return width_; }
+  int64_t positions() const { return whole_.positions(); }
+  bool channels_last() const { return whole_.channels_last(); }
+  bool wants_gradient() const { return gradient() != nullptr; }
   const T* values() const { return values_; }
-  T* gradient() const { return gradient_; }
+  T* gradient() const { return whole_.gradient(0); }
+  /// To be called once the gradient is written.
+  void store_gradient() const { whole_.store_gradient(0, count_); }
 
  private:
-  FeatureMap map_;
-  T* gradient_;
-  const T* values_ = nullptr;
+  int64_t count_;
+  int64_t height_;
+  int64_t width_;
+  MapParts<T> whole_;
+  const T* values_;
 };
 
 }  // namespace

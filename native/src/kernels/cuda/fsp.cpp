@@ -32,7 +32,8 @@ struct Network {
   void write_gradients(std::vector<at::Tensor>& all) const {
     for (size_t i = 0; wants_gradients && i < maps.size(); ++i) {
       const at::Tensor& gradient = gradients[i];
-      all.push_back(gradient.defined() ? gradient : at::zeros_like(maps[i], compute_dtype(maps[i])));
+      const at::ScalarType dtype = map_gradient_dtype(maps[i]);
+      all.push_back(gradient.defined() ? rounded_to(dtype, gradient) : at::zeros_like(maps[i], dtype));
     }
   }
 

@@ -33,19 +33,23 @@ LossWithGradients ofd_forward(
       teacher.to(s.scalar_type())
           .contiguous(s.is_contiguous() ? at::MemoryFormat::Contiguous : at::MemoryFormat::ChannelsLast);
   const at::Tensor margins = margin.to(dtype).contiguous();
-  const at::Tensor grad_s = gradients[0] ? at::empty_like(s, dtype) : at::Tensor();
-  const at::Tensor grad_t = gradients[1] ? at::empty_like(t, dtype) : at::Tensor();
+  const at::Tensor grad_s = gradients[0] ? at::empty_like(s, map_gradient_dtype(s)) : at::Tensor();
+  const at::Tensor grad_t = gradients[1] ? at::empty_like(t, map_gradient_dtype(t)) : at::Tensor();
   const at::Tensor parts = at::empty({ofd_parts(s.numel())}, s.options().dtype(at::kDouble));
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, s.scalar_type(), "ofd_loss", [&] {
     using T = std::conditional_t<std::is_same_v<scalar_t, double>, double, float>;
+    using Gradient = typename OfdMaps<scalar_t, T>::Gradient;
     ofd_distance(
         device.stream(),
         OfdMaps<scalar_t, T>{
-            data<scalar_t>(s), data<scalar_t>(t), mutable_data<T>(grad_s), mutable_data<T>(grad_t), data<T>(margins),
-            layout_of(s), static_cast<T>(scale)},
+            data<scalar_t>(s), data<scalar_t>(t), mutable_data<Gradient>(grad_s), mutable_data<Gradient>(grad_t),
+            data<T>(margins), layout_of(s), static_cast<T>(scale)},
         mutable_data<double>(parts));
   });
-  return with_gradients(scalar_loss(parts, scale, dtype), {grad_s, grad_t});
+  const auto as_of = [](const at::Tensor& maps, const at::Tensor& gradient) {
+    return gradient.defined() ? rounded_to(map_gradient_dtype(maps), gradient) : gradient;
+  };
+  return with_gradients(scalar_loss(parts, scale, dtype), {as_of(student, grad_s), as_of(teacher, grad_t)});
 }
 
 at::Tensor ofd_negatives(const at::Tensor& teacher) {

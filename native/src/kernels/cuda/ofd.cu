@@ -31,6 +31,7 @@ __device__ int64_t channel_of(int64_t element, const MapLayout& layout) {
 
 template <typename S, typename T, int kSize>
 __global__ void __launch_bounds__(kThreads) distance_kernel(OfdMaps<S, T> maps, double* parts) {
+  using Gradient = typename OfdMaps<S, T>::Gradient;
   const MapLayout& layout = maps.layout;
   const int64_t packs = layout.batch * layout.channels * layout.positions / kSize;
   const int64_t step = static_cast<int64_t>(gridDim.x) * kThreads;
@@ -39,16 +40,16 @@ __global__ void __launch_bounds__(kThreads) distance_kernel(OfdMaps<S, T> maps, 
   for (int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x; i < packs; i += step) {
     const Pack<S, kSize> student = load<kSize>(maps.student, i);
     const Pack<S, kSize> teacher = load<kSize>(maps.teacher, i);
-    Pack<T, kSize> student_gradient;
-    Pack<T, kSize> teacher_gradient;
+    Pack<Gradient, kSize> student_gradient;
+    Pack<Gradient, kSize> teacher_gradient;
     const T* margins = maps.margin + channel_of(i * kSize, layout);
     for (int j = 0; j < kSize; ++j) {
       const T margin = margins[layout.channels_last ? j : 0];
       const T value = static_cast<T>(teacher.values[j]);
       const T difference = math::ofd_difference(static_cast<T>(student.values[j]), value, margin);
       sum += difference * difference;
-      student_gradient.values[j] = scale * difference;
-      teacher_gradient.values[j] = value < margin ? T(0) : -scale * difference;
+      student_gradient.values[j] = static_cast<Gradient>(scale * difference);
+      teacher_gradient.values[j] = static_cast<Gradient>(value < margin ? T(0) : -scale * difference);
     }
     if (maps.student_gradient) store(maps.student_gradient, i, student_gradient);
     if (maps.teacher_gradient) store(maps.teacher_gradient, i, teacher_gradient);

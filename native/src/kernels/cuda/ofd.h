@@ -1,6 +1,9 @@
 #pragma once
 
+#include <c10/util/BFloat16.h>
 #include <stdint.h>
+
+#include <type_traits>
 
 #include "kernels/cuda/stream.h"
 
@@ -17,11 +20,13 @@ struct MapLayout {
 /// Maps stored as S and computed in T.
 template <typename S, typename T>
 struct OfdMaps {
+  using Gradient = std::conditional_t<std::is_same_v<S, c10::BFloat16>, S, T>;
+
   const S* student;
   const S* teacher;
   /// Null where none is asked for.
-  T* student_gradient;
-  T* teacher_gradient;
+  Gradient* student_gradient;
+  Gradient* teacher_gradient;
   const T* margin;
   MapLayout layout;
   /// Derivative of the loss by the sum of squares.
