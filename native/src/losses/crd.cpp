@@ -110,9 +110,12 @@ void check_memory(const char* function, const char* argument, const at::Tensor& 
       ShapeError, memory.dim() == 2 && memory.sym_size(0) > 0 && memory.sym_size(1) == embeddings.sym_size(1), function,
       ": ", argument, " must be of shape [rows, ", embeddings.sym_size(1), "] and not empty (got ", memory.sym_sizes(),
       ")");
+  const at::ScalarType dtype = compute_dtype(embeddings);
+  const bool may_be_bfloat16 = dtype == at::kFloat;
   RETORT_CHECK_AS(
-      ShapeError, memory.scalar_type() == compute_dtype(embeddings), function, ": ", argument, " must be ",
-      compute_dtype(embeddings), " for embeddings of ", embeddings.scalar_type(), " (got ", memory.scalar_type(), ")");
+      ShapeError, memory.scalar_type() == dtype || (may_be_bfloat16 && memory.scalar_type() == at::kBFloat16), function,
+      ": ", argument, " must be ", dtype, may_be_bfloat16 ? " or BFloat16" : "", " for embeddings of ",
+      embeddings.scalar_type(), " (got ", memory.scalar_type(), ")");
   RETORT_CHECK_AS(
       ShapeError, memory.device() == embeddings.device(), function, ": ", argument,
       " must be on the embeddings' device ", embeddings.device(), " (got ", memory.device(), ")");
@@ -127,6 +130,10 @@ at::Tensor checked_crd_loss(
   check_alike("crd_loss", student, teacher);
   check_memory("crd_loss", "student_memory", student_memory, student);
   check_memory("crd_loss", "teacher_memory", teacher_memory, student);
+  RETORT_CHECK_AS(
+      ShapeError, student_memory.scalar_type() == teacher_memory.scalar_type(),
+      "crd_loss: memories must be of the same dtype (got ", student_memory.scalar_type(), " and ",
+      teacher_memory.scalar_type(), ")");
   RETORT_CHECK_AS(
       ShapeError, student_memory.sym_size(0) == teacher_memory.sym_size(0),
       "crd_loss: memories must have the same number of rows (got ", student_memory.sym_size(0), " and ",

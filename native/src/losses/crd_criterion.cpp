@@ -31,6 +31,13 @@ constexpr double kSmallestNorm = 1e-6;
 
 constexpr auto kZs = names_of<CrdZ>("crd_loss", "z", "CrdZ", "first_batch", "fixed", "moving_average");
 
+constexpr auto kMemoryDtypes =
+    names_of<CrdMemoryDtype>("crd_loss", "memory_dtype", "CrdMemoryDtype", "float32", "bfloat16");
+
+at::ScalarType scalar_type_of(CrdMemoryDtype dtype) {
+  return dtype == CrdMemoryDtype::kBFloat16 ? at::kBFloat16 : at::kFloat;
+}
+
 constexpr OptionList kOptions("crd_loss", [](const CrdOptions& options, const auto& visit) {
   const auto below_one_if_used = [&](const char* function, const char* name, double value) {
     if (options.z == CrdZ::kMovingAverage) kBelowOne(function, name, value);
@@ -48,6 +55,7 @@ constexpr OptionList kOptions("crd_loss", [](const CrdOptions& options, const au
   visit("dimension", options.dimension, kAtLeastOne);
   visit("temperature", options.temperature, kPositive);
   visit("momentum", options.momentum, kBelowOne);
+  visit(kMemoryDtypes, options.memory_dtype);
   visit(kZs, options.z);
   visit("z_student", options.z_student, positive_if_used);
   visit("z_teacher", options.z_teacher, positive_if_used);
@@ -67,8 +75,11 @@ class CrdCriterion final : public Criterion {
     const int64_t rows = options.queue > 0 ? options.queue : options.samples;
     student_embedding_ = register_module("student_embedding", nn::Linear(student_width, options.dimension));
     teacher_embedding_ = register_module("teacher_embedding", nn::Linear(teacher_width, options.dimension));
-    student_memory_ = register_module("student_memory", std::make_shared<ContrastMemory>(rows, options.dimension));
-    teacher_memory_ = register_module("teacher_memory", std::make_shared<ContrastMemory>(rows, options.dimension));
+    const auto memory = [&] {
+      return std::make_shared<ContrastMemory>(rows, options.dimension, scalar_type_of(options.memory_dtype));
+    };
+    student_memory_ = register_module("student_memory", memory());
+    teacher_memory_ = register_module("teacher_memory", memory());
     const bool is_fixed = options.z == CrdZ::kFixed;
     z_student_ = KnownNumber(register_buffer("z_student", at::scalar_tensor(is_fixed ? options.z_student : 0.0)));
     z_teacher_ = KnownNumber(register_buffer("z_teacher", at::scalar_tensor(is_fixed ? options.z_teacher : 0.0)));

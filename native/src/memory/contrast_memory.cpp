@@ -9,6 +9,7 @@
 #include <unordered_map>
 
 #include "tensor/finite.h"
+#include "tensor/precision.h"
 #include "tensor/rows.h"
 
 namespace retort {
@@ -39,11 +40,11 @@ at::Tensor last_place_of_each(const at::Tensor& indices) {
 
 }  // namespace
 
-ContrastMemory::ContrastMemory(int64_t rows, int64_t dimension) {
+ContrastMemory::ContrastMemory(int64_t rows, int64_t dimension, at::ScalarType dtype) {
   RETORT_CHECK(rows >= 1, kName, ": rows must be at least 1 (got ", rows, ")");
   RETORT_CHECK(dimension >= 1, kName, ": dimension must be at least 1 (got ", dimension, ")");
   const double bound = std::sqrt(3.0 / static_cast<double>(dimension));
-  embeddings_ = register_buffer("embeddings", at::empty({rows, dimension}).uniform_(-bound, bound));
+  embeddings_ = register_buffer("embeddings", at::empty({rows, dimension}).uniform_(-bound, bound).to(dtype));
 }
 
 MemoryRows ContrastMemory::update(const at::Tensor& indices, const at::Tensor& embeddings, double momentum) {
@@ -56,8 +57,9 @@ MemoryRows ContrastMemory::update(const at::Tensor& indices, const at::Tensor& e
       kName, ": embeddings must be of shape [", indices.size(0), ", ", embeddings_.size(1), "] (got ",
       embeddings.defined() ? c10::str(embeddings.sizes()) : "an undefined tensor", ")");
   RETORT_CHECK_AS(
-      ShapeError, embeddings.dtype() == embeddings_.dtype(), kName, ": embeddings must be of the memory's dtype ",
-      embeddings_.scalar_type(), " (got ", embeddings.scalar_type(), ")");
+      ShapeError, embeddings.scalar_type() == compute_dtype(embeddings_), kName, ": embeddings must be ",
+      compute_dtype(embeddings_), " for a memory of ", embeddings_.scalar_type(), " (got ", embeddings.scalar_type(),
+      ")");
   RETORT_CHECK(momentum >= 0 && momentum < 1, kName, ": momentum must be at least 0 and below 1 (got ", momentum, ")");
 
   const Change change = change_of(indices, embeddings, momentum);
@@ -88,9 +90,10 @@ ContrastMemory::Change ContrastMemory::change_of(
     latest = embeddings.index_select(0, last_place_of_each(indices));
   }
   old.embeddings = embeddings_.index_select(0, old.indices);
-  const at::Tensor moved = momentum * old.embeddings + (1 - momentum) * latest;
+  const at::Tensor moved = momentum * old.embeddings.to(latest.scalar_type()) + (1 - momentum) * latest;
   const at::Tensor length = at::linalg_vector_norm(moved, 2, at::IntArrayRef{1}, /*keepdim=*/true);
-  return {old, {old.indices, moved / length.clamp_min(kSmallestNorm)}};
+  const at::Tensor unit = moved / length.clamp_min(kSmallestNorm);
+  return {old, {old.indices, unit.to(embeddings_.scalar_type())}};
 }
 
 void ContrastMemory::assign(const MemoryRows& rows) {

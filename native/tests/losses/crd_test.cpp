@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 #include "descriptions.h"
@@ -484,13 +485,22 @@ TEST_F(CrdLossTest, RejectsOtherDtypesOfConstants) {
       "crd_loss: student_memory must be Double for embeddings of Double (got Float)");
   EXPECT_EQ(
       error_after([](Data& data) { data = with_floats_of(data, at::kHalf, at::kHalf); }),
-      "crd_loss: student_memory must be Float for embeddings of Half (got Half)");
+      "crd_loss: student_memory must be Float or BFloat16 for embeddings of Half (got Half)");
   EXPECT_EQ(
       error_after([](Data& data) {
         data = with_floats_of(data, at::kFloat, at::kFloat);
         data.teacher_memory = data.teacher_memory.to(at::kDouble);
       }),
-      "crd_loss: teacher_memory must be Float for embeddings of Float (got Double)");
+      "crd_loss: teacher_memory must be Float or BFloat16 for embeddings of Float (got Double)");
+  EXPECT_EQ(
+      error_after([](Data& data) { data = with_floats_of(data, at::kDouble, at::kBFloat16); }),
+      "crd_loss: student_memory must be Double for embeddings of Double (got BFloat16)");
+  EXPECT_EQ(
+      error_after([](Data& data) {
+        data = with_floats_of(data, at::kFloat, at::kFloat);
+        data.teacher_memory = data.teacher_memory.to(at::kBFloat16);
+      }),
+      "crd_loss: memories must be of the same dtype (got Float and BFloat16)");
   EXPECT_EQ(
       error_after([](Data& data) { data.contrast = data.contrast.to(at::kInt); }),
       "crd_loss: contrast must be int64 (got Int)");
@@ -588,6 +598,50 @@ TEST_F(CrdLossTest, ZOfHalfPrecision) {
   EXPECT_TRUE(close(
       crd_z(data.student, data.teacher_memory, data.contrast, 0.07),
       reference::crd_z(wide.student, wide.teacher_memory, wide.contrast, 0.07), 2e-4));
+}
+
+TEST_F(CrdLossTest, MemoriesInBFloat16AreComputedWithInFloat32) {
+  for (at::ScalarType embeddings : {at::kFloat, at::kBFloat16}) {
+    for (int64_t dimension : {9, 128}) {
+      // A few candidates; more than threads take in turns; so many that they are sorted by row.
+      for (const auto& [batch, negatives, rows] :
+           std::vector<std::tuple<int64_t, int64_t, int64_t>>{{5, 12, 30}, {2, 1500, 700}, {64, 1500, 10000}}) {
+        SCOPED_TRACE(c10::str(embeddings, " ", dimension, ", ", batch, " x ", negatives));
+        const Data half =
+            with_floats_of(data_of(at::kDouble, batch, dimension, negatives, rows), embeddings, at::kBFloat16);
+        const Data wide = in_float64(half);
+        const auto actual = differentiate(half);
+        EXPECT_EQ(actual.loss.scalar_type(), at::kFloat);
+        EXPECT_TRUE(close(actual, expected_of(half)));
+        const double expected_z = reference::crd_z(wide.student, wide.teacher_memory, wide.contrast, 0.07);
+        EXPECT_TRUE(close(crd_z(half.student, half.teacher_memory, half.contrast, 0.07), expected_z, 2e-4));
+        set_threads(3);
+        EXPECT_TRUE(same_bits(differentiate(half), actual));
+        set_threads(1);
+      }
+    }
+  }
+}
+
+TEST_F(CrdLossTest, SmallBatchesMatchReference) {
+  for (int64_t batch : {1, 2, 33}) {
+    for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+      SCOPED_TRACE(c10::str(dtype, " ", batch));
+      const Data data = data_of(dtype, batch, 24, 3000, 5000);
+      const Data wide = in_float64(data);
+      set_threads(1);
+      const auto one = differentiate(data);
+      EXPECT_TRUE(close(one, expected_of(data)));
+      const double z = crd_z(data.student, data.teacher_memory, data.contrast, 0.07);
+      const double expected_z = reference::crd_z(wide.student, wide.teacher_memory, wide.contrast, 0.07);
+      EXPECT_TRUE(close(z, expected_z, dtype == at::kDouble ? 1e-9 : 2e-4));
+      for (int threads : {2, 3, 16}) {
+        set_threads(threads);
+        EXPECT_TRUE(same_bits(differentiate(data), one));
+        EXPECT_EQ(crd_z(data.student, data.teacher_memory, data.contrast, 0.07), z);
+      }
+    }
+  }
 }
 
 TEST_F(CrdLossTest, ZOfNanIsNan) {
@@ -1568,6 +1622,31 @@ TEST_F(CrdCriterionTest, HalfPrecisionFeatures) {
   }
 }
 
+TEST_F(CrdCriterionTest, MemoriesInBFloat16) {
+  CrdOptions rounded = options();
+  rounded.memory_dtype = CrdMemoryDtype::kBFloat16;
+  const auto criterion = rounded.build({{{3, 2, 2}}, {{7}}});
+  const auto full = build(at::kFloat);
+  for (const auto& entry : state_of(*criterion)) set_tensor(*full, entry.key(), entry.value().to(at::kFloat));
+  const auto memory = [](Criterion& of) { return state_of(of)["student_memory.embeddings"].clone(); };
+  const at::Tensor before = memory(*criterion);
+  ASSERT_EQ(before.scalar_type(), at::kBFloat16);
+
+  const CriterionInput input = batch(at::kFloat);
+  criterion->snapshot();
+  // The first step reads the same rows.
+  manual_seed(9);
+  const at::Tensor loss = forward(*criterion, input);
+  manual_seed(9);
+  EXPECT_TRUE(same_bits(loss, forward(*full, input)));
+  criterion->after_step(input);
+  full->after_step(input);
+  EXPECT_FALSE(same_bits(memory(*criterion), before));
+  EXPECT_TRUE(same_bits(memory(*criterion), memory(*full).to(at::kBFloat16)));
+  criterion->restore();
+  EXPECT_TRUE(same_bits(memory(*criterion), before));
+}
+
 TEST_F(CrdCriterionTest, ZeroEmbeddings) {
   for (at::ScalarType dtype : {at::kDouble, at::kFloat}) {
     for (double length : {0.0, 1e-30, 1e-7}) {
@@ -1712,7 +1791,7 @@ TEST_F(CrdCriterionTest, Description) {
   EXPECT_EQ(
       by_class.description(),
       "crd_loss(samples=20, queue=0, classes=none, relaxed=false, negatives=6, dimension=4, temperature=0.07, "
-      "momentum=0.5, z=first_batch, z_student=0, z_teacher=0, z_momentum=0.99)");
+      "momentum=0.5, memory_dtype=float32, z=first_batch, z_student=0, z_teacher=0, z_momentum=0.99)");
   by_class.classes = at::arange(20, at::kLong);
   expect_descriptions_differ(
       by_class,
@@ -1721,7 +1800,9 @@ TEST_F(CrdCriterionTest, Description) {
        [](CrdOptions& options) { options.classes = options.classes.flip(0); },
        [](CrdOptions& options) { options.relaxed = true; }, [](CrdOptions& options) { options.negatives = 7; },
        [](CrdOptions& options) { options.dimension = 5; }, [](CrdOptions& options) { options.temperature = 0.08; },
-       [](CrdOptions& options) { options.momentum = 0.6; }, [](CrdOptions& options) { options.z = CrdZ::kFixed; },
+       [](CrdOptions& options) { options.momentum = 0.6; },
+       [](CrdOptions& options) { options.memory_dtype = CrdMemoryDtype::kBFloat16; },
+       [](CrdOptions& options) { options.z = CrdZ::kFixed; },
        [](CrdOptions& options) { options.z = CrdZ::kMovingAverage; },
        [](CrdOptions& options) { options.z_student = 1; }, [](CrdOptions& options) { options.z_teacher = 1; },
        [](CrdOptions& options) { options.z_momentum = 0.9; }});

@@ -94,6 +94,24 @@ TEST_F(ContrastMemoryTest, MovesRows) {
   }
 }
 
+TEST_F(ContrastMemoryTest, RowsInBFloat16AreComputedInFloat32AndRounded) {
+  ContrastMemory rounded(7, 5, at::kBFloat16);
+  ContrastMemory full = make(at::kFloat);
+  const at::Tensor before = rounded.embeddings().clone();
+  full.assign({at::arange(7, at::kLong), before.to(at::kFloat)});
+  const at::Tensor indices = rows_of({6, 1, 6});
+  const at::Tensor embeddings = at::randn({3, 5});
+  const MemoryRows old = rounded.update(indices, embeddings, 0.5);
+  full.update(indices, embeddings, 0.5);
+  EXPECT_EQ(rounded.embeddings().scalar_type(), at::kBFloat16);
+  EXPECT_TRUE(same_bits(rounded.embeddings(), full.embeddings().to(at::kBFloat16)));
+  rounded.assign(old);
+  EXPECT_TRUE(same_bits(rounded.embeddings(), before));
+  EXPECT_EQ(
+      error_of([&] { rounded.update(indices, embeddings.to(at::kBFloat16), 0.5); }),
+      "ContrastMemory: embeddings must be Float for a memory of BFloat16 (got BFloat16)");
+}
+
 TEST_F(ContrastMemoryTest, WithoutMomentumTheRowIsTheEmbedding) {
   ContrastMemory memory = make();
   const at::Tensor embedding = at::randn({1, 5}, at::kDouble);
@@ -220,7 +238,7 @@ TEST_F(ContrastMemoryTest, RejectsUpdates) {
   EXPECT_EQ(error(rows_of({1, 2}), at::zeros({5})), "ContrastMemory: embeddings must be of shape [2, 5] (got [5])");
   EXPECT_EQ(
       error(rows_of({1, 2}), good.to(at::kFloat)),
-      "ContrastMemory: embeddings must be of the memory's dtype Double (got Float)");
+      "ContrastMemory: embeddings must be Double for a memory of Double (got Float)");
   for (const auto& [momentum, text] :
        std::vector<std::pair<double, std::string>>{{1.0, "1"}, {-0.1, "-0.1"}, {kInfinity, "inf"}}) {
     EXPECT_EQ(

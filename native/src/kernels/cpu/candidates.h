@@ -2,16 +2,18 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
+#include "kernels/cpu/per_sample.h"
 #include "runtime/recycler.h"
 #include "runtime/threads.h"
 
 namespace retort::kernels {
 
 /// The candidates of a batch, so that the threads can go through the memory range by range: a row that is needed often
-/// is then fetched into the cache only once.
+/// is then fetched into the cache only once. In a small batch, they share each anchor's candidates.
 class Candidates {
  public:
   Candidates(const at::Tensor& contrast, const at::Tensor& memory)
@@ -20,27 +22,38 @@ class Candidates {
     while ((row_bytes << (range_bits_ + 1)) <= kRangeBytes) ++range_bits_;
     const int64_t rows = memory.size(0);
     const int64_t ranges = ((rows - 1) >> range_bits_) + 1;
-    if (ranges < 4 || batch_ * count_ < kReuse * rows || count_ < kFewestInRange * ranges) return;
-    ranges_ = ranges;
-    sort();
+    if (ranges < 4 || batch_ * count_ < kReuse * rows || count_ < kFewestInRange * ranges) {
+      shares_ = std::clamp<int64_t>(count_ / kFewestInShare, 1, parts_of_sample(batch_));
+    } else {
+      ranges_ = ranges;
+      sort();
+    }
   }
 
   int64_t batch() const { return batch_; }
   int64_t count() const { return count_; }
   int64_t ranges() const { return ranges_; }
+  /// Into how many each anchor's candidates are divided; 1 if there are several ranges.
+  int64_t shares() const { return shares_; }
 
-  /// An anchor's candidates in a range of rows. The positive is the first of the first range.
+  /// Some of an anchor's candidates.
   struct Part {
     const int64_t* rows;
     int64_t count;
+    /// Whether the first of them is the positive.
+    bool has_positive;
   };
 
-  Part part(int64_t anchor, int64_t range) const {
+  /// A share of an anchor's candidates, of those in a range of rows.
+  Part part(int64_t anchor, int64_t share, int64_t range) const {
     const int64_t* rows = contrast_.const_data_ptr<int64_t>() + anchor * count_;
-    if (ranges_ == 1) return {rows, count_};
+    if (ranges_ == 1) {
+      const int64_t begin = count_ * share / shares_;
+      return {rows + begin, count_ * (share + 1) / shares_ - begin, share == 0};
+    }
     const int64_t* ends = ends_.data() + anchor * ranges_;
     const int64_t begin = range == 0 ? 0 : ends[range - 1];
-    return {rows + begin, ends[range] - begin};
+    return {rows + begin, ends[range] - begin, range == 0};
   }
 
  private:
@@ -50,6 +63,7 @@ class Candidates {
   static constexpr int64_t kReuse = 8;
   /// Candidates of an anchor in a range, on average, below which vectors are not filled.
   static constexpr int64_t kFewestInRange = 64;
+  static constexpr int64_t kFewestInShare = 256;
 
   /// Sorts each anchor's negatives by range, in their order within a range.
   void sort() {
@@ -76,6 +90,7 @@ class Candidates {
   int64_t count_;
   int64_t range_bits_ = 0;
   int64_t ranges_ = 1;
+  int64_t shares_ = 1;
   /// Where each range ends among an anchor's candidates.
   std::vector<int64_t> ends_;
 };

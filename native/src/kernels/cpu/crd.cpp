@@ -1,7 +1,7 @@
 #include <ATen/Dispatch.h>
 #include <ATen/TensorIterator.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros_like.h>
+#include <ATen/ops/zeros.h>
 #include <torch/library.h>
 
 #include <algorithm>
@@ -12,6 +12,7 @@
 
 #include "kernels/cpu/candidates.h"
 #include "kernels/cpu/crd.simd.h"
+#include "kernels/cpu/maps.h"
 #include "kernels/math/class_draw.h"
 #include "kernels/math/crd.h"
 #include "runtime/random.h"
@@ -25,19 +26,21 @@ namespace {
 /// The embeddings of one network with the memory of the other.
 struct Side {
   Side(const at::Tensor& given, const at::Tensor& memory_rows, double temperature)
-      : embeddings(given.to(memory_rows.scalar_type()).contiguous()),
+      : embeddings(given.to(compute_dtype(memory_rows)).contiguous()),
         memory(memory_rows.contiguous()),
         inverse_temperature(1.0 / temperature) {}
 
   template <typename T>
-  CrdAnchor<T> anchor(int64_t b, const Candidates::Part& part) const {
+  CrdAnchor<T> anchor(int64_t b, const Candidates::Part& part, Scratch& scratch) const {
     return {
         embeddings.const_data_ptr<T>() + b * embeddings.size(1),
-        memory.const_data_ptr<T>(),
+        memory.const_data_ptr(),
+        storage_of(memory),
         part.rows,
         part.count,
         embeddings.size(1),
-        static_cast<T>(inverse_temperature)};
+        static_cast<T>(inverse_temperature),
+        &scratch};
   }
 
   at::Tensor embeddings;
@@ -45,34 +48,62 @@ struct Side {
   double inverse_temperature;
 };
 
-/// How many anchors make it worth while to use another thread.
-int64_t grain_of(const Candidates& candidates, int64_t dimension) {
-  return std::max<int64_t>(1, at::internal::GRAIN_SIZE / (candidates.count() * dimension));
+/// Calls function(anchor, share, range, scratch) for all shares of all anchors' candidates, which threads divide among
+/// them.
+template <typename Function>
+void for_each_part(const Candidates& candidates, int64_t dimension, const Function& function) {
+  const int64_t shares = candidates.shares();
+  const int64_t grain = std::max<int64_t>(1, at::internal::GRAIN_SIZE * shares / (candidates.count() * dimension));
+  parallel_for(0, candidates.batch() * shares, grain, [&](int64_t begin, int64_t end) {
+    Scratch scratch;
+    for (int64_t range = 0; range < candidates.ranges(); ++range) {
+      for (int64_t i = begin; i < end; ++i) {
+        scratch.reset();
+        function(i / shares, i % shares, range, scratch);
+      }
+    }
+  });
 }
 
-/// The loss of one side; its gradient is added to `gradient` if that is defined.
-double side_loss(const Side& side, const Candidates& candidates, double z, const at::Tensor& gradient) {
+/// The gradients of anchors, each [dimension], of those of their shares.
+at::Tensor sum_of_shares(const at::Tensor& gradients) {
+  at::Tensor sum = gradients.select(1, 0);
+  for (int64_t share = 1; share < gradients.size(1); ++share) sum += gradients.select(1, share);
+  return sum.contiguous();
+}
+
+struct SideLoss {
+  double value;
+  /// Undefined if it is not wanted.
+  at::Tensor gradient;
+};
+
+SideLoss side_loss(const Side& side, const Candidates& candidates, double z, bool wants_gradient) {
   const auto batch = static_cast<double>(candidates.batch());
   const auto negatives = static_cast<double>(candidates.count() - 1);
   const double noise = negatives / static_cast<double>(side.memory.size(0));
-  std::vector<double> sums(static_cast<size_t>(candidates.batch()));
-  AT_DISPATCH_FLOATING_TYPES(side.memory.scalar_type(), "crd_loss", [&] {
+  const int64_t dimension = side.embeddings.size(1);
+  const int64_t shares = candidates.shares();
+  const at::Tensor gradients =
+      wants_gradient ? at::zeros({candidates.batch(), shares, dimension}, side.embeddings.options()) : at::Tensor();
+  std::vector<double> sums(static_cast<size_t>(candidates.batch() * shares));
+  AT_DISPATCH_FLOATING_TYPES(side.embeddings.scalar_type(), "crd_loss", [&] {
     const auto softplus_sum = crd_kernels<scalar_t>().softplus_sum;
-    const int64_t dimension = side.embeddings.size(1);
-    scalar_t* gradient_data = gradient.defined() ? gradient.mutable_data_ptr<scalar_t>() : nullptr;
-    parallel_for(0, candidates.batch(), grain_of(candidates, dimension), [&](int64_t begin, int64_t end) {
-      for (int64_t range = 0; range < candidates.ranges(); ++range) {
-        for (int64_t b = begin; b < end; ++b) {
-          sums[static_cast<size_t>(b)] += softplus_sum(
-              side.anchor<scalar_t>(b, candidates.part(b, range)),
-              {static_cast<scalar_t>(std::log(z) + std::log(noise + math::kCrdEpsilon)), range == 0,
-               gradient_data ? gradient_data + b * dimension : nullptr,
-               static_cast<scalar_t>(side.inverse_temperature / batch)});
-        }
-      }
+    scalar_t* gradient_data = wants_gradient ? gradients.mutable_data_ptr<scalar_t>() : nullptr;
+    for_each_part(candidates, dimension, [&](int64_t b, int64_t share, int64_t range, Scratch& scratch) {
+      const Candidates::Part part = candidates.part(b, share, range);
+      const int64_t i = b * shares + share;
+      sums[static_cast<size_t>(i)] += softplus_sum(
+          side.anchor<scalar_t>(b, part, scratch),
+          {static_cast<scalar_t>(std::log(z) + std::log(noise + math::kCrdEpsilon)), part.has_positive,
+           gradient_data ? gradient_data + i * dimension : nullptr,
+           static_cast<scalar_t>(side.inverse_temperature / batch)});
     });
   });
-  return std::accumulate(sums.begin(), sums.end(), 0.0) / batch + negatives * std::log1p(math::kCrdEpsilon / noise);
+  const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
+  return {
+      sum / batch + negatives * std::log1p(math::kCrdEpsilon / noise),
+      wants_gradient ? sum_of_shares(gradients) : at::Tensor()};
 }
 
 LossWithGradients crd_forward(
@@ -82,28 +113,23 @@ LossWithGradients crd_forward(
   const Side students(student, teacher_memory, temperature);
   const Side teachers(teacher, student_memory, temperature);
   const Candidates candidates(contrast, student_memory);
-  const at::Tensor grad_s = gradients[0] ? at::zeros_like(students.embeddings) : at::Tensor();
-  const at::Tensor grad_t = gradients[1] ? at::zeros_like(teachers.embeddings) : at::Tensor();
-  const double sum =
-      side_loss(students, candidates, z_student, grad_s) + side_loss(teachers, candidates, z_teacher, grad_t);
-  at::Tensor loss = at::empty({}, students.embeddings.options()).fill_(sum);
-  return with_gradients(loss, {grad_s, grad_t});
+  const SideLoss of_student = side_loss(students, candidates, z_student, gradients[0]);
+  const SideLoss of_teacher = side_loss(teachers, candidates, z_teacher, gradients[1]);
+  at::Tensor loss = at::empty({}, students.embeddings.options()).fill_(of_student.value + of_teacher.value);
+  return with_gradients(loss, {of_student.gradient, of_teacher.gradient});
 }
 
 double crd_z(const at::Tensor& embeddings, const at::Tensor& memory, const at::Tensor& contrast, double temperature) {
   const Side side(embeddings, memory, temperature);
   const Candidates candidates(contrast, memory);
-  std::vector<ExponentialSum> sums(static_cast<size_t>(candidates.batch() * candidates.ranges()));
-  AT_DISPATCH_FLOATING_TYPES(memory.scalar_type(), "crd_z", [&] {
+  const int64_t shares = candidates.shares();
+  const int64_t ranges = candidates.ranges();
+  std::vector<ExponentialSum> sums(static_cast<size_t>(candidates.batch() * shares * ranges));
+  AT_DISPATCH_FLOATING_TYPES(side.embeddings.scalar_type(), "crd_z", [&] {
     const auto exponential_sum = crd_kernels<scalar_t>().exponential_sum;
-    const int64_t grain = grain_of(candidates, embeddings.size(1));
-    parallel_for(0, candidates.batch(), grain, [&](int64_t begin, int64_t end) {
-      for (int64_t range = 0; range < candidates.ranges(); ++range) {
-        for (int64_t b = begin; b < end; ++b) {
-          sums[static_cast<size_t>(b * candidates.ranges() + range)] =
-              exponential_sum(side.anchor<scalar_t>(b, candidates.part(b, range)));
-        }
-      }
+    for_each_part(candidates, embeddings.size(1), [&](int64_t b, int64_t share, int64_t range, Scratch& scratch) {
+      sums[static_cast<size_t>((b * shares + share) * ranges + range)] =
+          exponential_sum(side.anchor<scalar_t>(b, candidates.part(b, share, range), scratch));
     });
   });
   double sum = 0;

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "kernels/cpu/sample_map.simd.h"
 #include "kernels/cpu/sums.simd.h"
 #include "kernels/math/crd.h"
 
@@ -15,47 +16,113 @@ constexpr int64_t kBlock = 32;
 /// How many candidates ahead rows are asked for: they lie anywhere in a memory that fits in no cache.
 constexpr int64_t kAhead = 16;
 
+/// The rows of up to kBlock candidates, stored as S.
+template <typename S, typename T>
+class Rows {
+ public:
+  explicit Rows(const CrdAnchor<T>& anchor) : anchor_(anchor) {}
+
+  /// Replaces row j by a candidate's.
+  void fetch(int64_t j, int64_t candidate) {
+    rows_[j] = row(candidate);
+    if (candidate + kAhead >= anchor_.candidates) return;
+    const char* ahead = reinterpret_cast<const char*>(row(candidate + kAhead));
+    const int64_t bytes = anchor_.dimension * static_cast<int64_t>(sizeof(S));
+    for (int64_t offset = 0; offset < bytes; offset += 64) __builtin_prefetch(ahead + offset);
+  }
+
+  const S* const* from(int64_t j) const { return rows_ + j; }
+  const S* operator[](int64_t j) const { return rows_[j]; }
+
+ private:
+  const S* row(int64_t candidate) const {
+    return static_cast<const S*>(anchor_.memory) + anchor_.contrast[candidate] * anchor_.dimension;
+  }
+
+  const CrdAnchor<T>& anchor_;
+  const S* rows_[kBlock];
+};
+
+// Pairs of bfloat16 are read as words, whose halves are widened without a shuffle: a vector of those with even numbers,
+// and one of those with odd numbers. Embeddings and gradients are brought into that order, block by block.
+
+/// Elements of a row that are read at once.
 template <typename T>
-const T* row_of(const CrdAnchor<T>& anchor, int64_t candidate) {
-  return anchor.memory + anchor.contrast[candidate] * anchor.dimension;
-}
+constexpr int64_t kPairs = 2 * kLanes<T>;
 
 template <typename T>
-void prefetch(const CrdAnchor<T>& anchor, int64_t candidate) {
-  if (candidate >= anchor.candidates) return;
-  const char* row = reinterpret_cast<const char*>(row_of(anchor, candidate));
-  const int64_t bytes = anchor.dimension * static_cast<int64_t>(sizeof(T));
-  for (int64_t offset = 0; offset < bytes; offset += 64) __builtin_prefetch(row + offset);
+struct Halves {
+  Vector<T> even;
+  Vector<T> odd;
+};
+
+inline Halves<float> load_halves(const BFloat16* row) {
+  Vector<uint32_t> words;
+  __builtin_memcpy(&words, row, sizeof words);
+  const Vector<uint32_t> even = words << 16;
+  const Vector<uint32_t> odd = words & 0xffff0000u;
+  Halves<float> halves;
+  __builtin_memcpy(&halves.even, &even, sizeof even);
+  __builtin_memcpy(&halves.odd, &odd, sizeof odd);
+  return halves;
 }
 
-/// The scores of `count` candidates from `begin` on: their inner products with the anchor, divided by the temperature.
-template <typename T>
-void score(const CrdAnchor<T>& anchor, int64_t begin, int64_t count, T* scores) {
-  constexpr int lanes = kLanes<T>;
-  int64_t j = 0;
-  for (; j + lanes <= count; j += lanes) {
-    const T* rows[lanes];
-    for (int i = 0; i < lanes; ++i) {
-      rows[i] = row_of(anchor, begin + j + i);
-      prefetch(anchor, begin + j + i + kAhead);
+/// Calls function(plain, ordered), the places of each of `count` elements.
+template <typename T, typename Function>
+void for_each_in_order(int64_t count, const Function& function) {
+  int64_t d = 0;
+  for (; d + kPairs<T> <= count; d += kPairs<T>) {
+    for (int64_t i = 0; i < kLanes<T>; ++i) {
+      function(d + 2 * i, d + i);
+      function(d + 2 * i + 1, d + kLanes<T> + i);
     }
-    store<T>(scores + j, inner_products(anchor.embedding, rows, anchor.dimension) * anchor.inverse_temperature);
   }
-  for (; j < count; ++j) {
-    const double product = inner_product(anchor.embedding, row_of(anchor, begin + j), anchor.dimension);
-    scores[j] = static_cast<T>(product) * anchor.inverse_temperature;
+  for (; d < count; ++d) function(d, d);
+}
+
+/// inner_products of an embedding in the order of halves.
+inline Vector<float> inner_products(const float* embedding, const BFloat16* const* rows, int64_t count) {
+  constexpr int lanes = kLanes<float>;
+  Vector<float> sums[lanes];
+#pragma GCC unroll 16
+  for (int i = 0; i < lanes; ++i) sums[i] = Vector<float>{};
+  int64_t d = 0;
+  for (; d + 2 * lanes <= count; d += 2 * lanes) {
+    const Vector<float> even = load(embedding + d);
+    const Vector<float> odd = load(embedding + d + lanes);
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; ++i) {
+      const Halves<float> row = load_halves(rows[i] + d);
+      sums[i] += even * row.even;
+      sums[i] += odd * row.odd;
+    }
+  }
+  Vector<float> result = sums_of<float>(sums);
+  for (; d < count; ++d) {
+    for (int i = 0; i < lanes; ++i) result[i] += embedding[d] * widened(rows[i][d]);
+  }
+  return result;
+}
+
+/// Fetches the rows of `count` candidates from `begin` on, and scores them: their inner products with the anchor,
+/// divided by the temperature. A whole vector of scores is written.
+template <typename S, typename T>
+void score(const CrdAnchor<T>& anchor, const T* embedding, int64_t begin, int64_t count, Rows<S, T>& rows, T* scores) {
+  constexpr int lanes = kLanes<T>;
+  for (int64_t j = 0; j < count; j += lanes) {
+    for (int64_t i = j; i < j + lanes; ++i) rows.fetch(i, begin + math::smaller(i, count - 1));
+    store<T>(scores + j, inner_products(embedding, rows.from(j), anchor.dimension) * anchor.inverse_temperature);
   }
 }
 
-/// Adds `count` candidates' rows from `begin` on, times `slopes`, to `vectors` vectors of the gradient from `d` on.
+/// Adds `count` candidates' rows, times `slopes`, to `vectors` vectors of the gradient from `d` on.
 template <int vectors, typename T>
-void accumulate_part(
-    const CrdAnchor<T>& anchor, int64_t begin, int64_t count, const T* slopes, int64_t d, T* gradient) {
+void accumulate_part(const Rows<T, T>& rows, int64_t count, const T* slopes, int64_t d, T* gradient) {
   Vector<T> sums[vectors];
 #pragma GCC unroll 8
   for (int v = 0; v < vectors; ++v) sums[v] = load(gradient + d + v * kLanes<T>);
   for (int64_t j = 0; j < count; ++j) {
-    const T* row = row_of(anchor, begin + j) + d;
+    const T* row = rows[j] + d;
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; ++v) sums[v] += slopes[j] * load(row + v * kLanes<T>);
   }
@@ -63,28 +130,62 @@ void accumulate_part(
   for (int v = 0; v < vectors; ++v) store<T>(gradient + d + v * kLanes<T>, sums[v]);
 }
 
-/// Adds `count` candidates' rows from `begin` on, times `slopes`, to the gradient.
-template <typename T>
-void accumulate(const CrdAnchor<T>& anchor, int64_t begin, int64_t count, const T* slopes, T* gradient) {
-  constexpr int chunk = kChunk<T>;
-  const int64_t n = anchor.dimension;
-  int64_t d = 0;
-  for (; d + chunk * kLanes<T> <= n; d += chunk * kLanes<T>) {
-    accumulate_part<chunk>(anchor, begin, count, slopes, d, gradient);
+/// The same where the gradient is in the order of halves; an even number of vectors.
+template <int vectors>
+void accumulate_part(
+    const Rows<BFloat16, float>& rows, int64_t count, const float* slopes, int64_t d, float* gradient) {
+  constexpr int lanes = kLanes<float>;
+  Vector<float> sums[vectors];
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; ++v) sums[v] = load(gradient + d + v * lanes);
+  for (int64_t j = 0; j < count; ++j) {
+    const BFloat16* row = rows[j] + d;
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v += 2) {
+      const Halves<float> halves = load_halves(row + v * lanes);
+      sums[v] += slopes[j] * halves.even;
+      sums[v + 1] += slopes[j] * halves.odd;
+    }
   }
-  for (; d + kLanes<T> <= n; d += kLanes<T>) accumulate_part<1>(anchor, begin, count, slopes, d, gradient);
-  for (; d < n; ++d) {
-    for (int64_t j = 0; j < count; ++j) gradient[d] += slopes[j] * row_of(anchor, begin + j)[d];
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; ++v) store<float>(gradient + d + v * lanes, sums[v]);
+}
+
+inline float wide(BFloat16 value) {
+  return widened(value);
+}
+template <typename T>
+T wide(T value) {
+  return value;
+}
+
+/// Adds `count` candidates' rows, times `slopes`, to the gradient.
+template <typename S, typename T>
+void accumulate(const Rows<S, T>& rows, int64_t count, const T* slopes, int64_t dimension, T* gradient) {
+  constexpr int chunk = kChunk<T>;
+  constexpr int least = sizeof(S) < sizeof(T) ? 2 : 1;
+  int64_t d = 0;
+  for (; d + chunk * kLanes<T> <= dimension; d += chunk * kLanes<T>) {
+    accumulate_part<chunk>(rows, count, slopes, d, gradient);
+  }
+  for (; d + least * kLanes<T> <= dimension; d += least * kLanes<T>) {
+    accumulate_part<least>(rows, count, slopes, d, gradient);
+  }
+  for (; d < dimension; ++d) {
+    for (int64_t j = 0; j < count; ++j) gradient[d] += slopes[j] * wide(rows[j][d]);
   }
 }
 
-template <typename T>
-double softplus_sum(const CrdAnchor<T>& anchor, const CrdScoring<T>& scoring) {
+/// @param embedding,gradient in the order in which rows stored as S are read
+template <typename S, typename T>
+double softplus_sum_in_order(
+    const CrdAnchor<T>& anchor, const CrdScoring<T>& scoring, const T* embedding, T* gradient) {
+  Rows<S, T> rows(anchor);
   T scores[kBlock];
   double total = 0;
   for (int64_t begin = 0; begin < anchor.candidates; begin += kBlock) {
     const int64_t count = math::smaller(kBlock, anchor.candidates - begin);
-    score(anchor, begin, count, scores);
+    score(anchor, embedding, begin, count, rows, scores);
     for (int64_t j = 0; j < count; ++j) scores[j] -= scoring.offset;
     // The positive is to be taken for data, the negatives for noise.
     const bool starts_with_positive = scoring.has_positive && begin == 0;
@@ -98,21 +199,46 @@ double softplus_sum(const CrdAnchor<T>& anchor, const CrdScoring<T>& scoring) {
       scores[j] = math::sigmoid(x, decay);
     }
     total += static_cast<double>(sum);
-    if (!scoring.gradient) continue;
+    if (!gradient) continue;
     if (starts_with_positive) scores[0] = -scores[0];
     for (int64_t j = 0; j < count; ++j) scores[j] *= scoring.gradient_scale;
-    accumulate(anchor, begin, count, scores, scoring.gradient);
+    accumulate(rows, count, scores, anchor.dimension, gradient);
   }
   return total;
 }
 
+/// The anchor's embedding in the order of halves.
 template <typename T>
-ExponentialSum exponential_sum(const CrdAnchor<T>& anchor) {
+const T* embedding_in_order(const CrdAnchor<T>& anchor) {
+  T* ordered = take<T>(*anchor.scratch, anchor.dimension);
+  for_each_in_order<T>(anchor.dimension, [&](int64_t from, int64_t to) { ordered[to] = anchor.embedding[from]; });
+  return ordered;
+}
+
+template <typename T>
+double softplus_sum(const CrdAnchor<T>& anchor, const CrdScoring<T>& scoring) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (anchor.storage == Storage::kBFloat16) {
+      T* gradient = scoring.gradient ? zeros<T>(*anchor.scratch, anchor.dimension) : nullptr;
+      const T* embedding = embedding_in_order(anchor);
+      const double sum = softplus_sum_in_order<BFloat16>(anchor, scoring, embedding, gradient);
+      for_each_in_order<T>(gradient ? anchor.dimension : 0, [&](int64_t plain, int64_t ordered) {
+        scoring.gradient[plain] += gradient[ordered];
+      });
+      return sum;
+    }
+  }
+  return softplus_sum_in_order<T>(anchor, scoring, anchor.embedding, scoring.gradient);
+}
+
+template <typename S, typename T>
+ExponentialSum exponential_sum_in_order(const CrdAnchor<T>& anchor, const T* embedding) {
   ExponentialSum total = {-HUGE_VAL, 0};
+  Rows<S, T> rows(anchor);
   T scores[kBlock];
   for (int64_t begin = 0; begin < anchor.candidates; begin += kBlock) {
     const int64_t count = math::smaller(kBlock, anchor.candidates - begin);
-    score(anchor, begin, count, scores);
+    score(anchor, embedding, begin, count, rows, scores);
     for (int64_t j = 0; j < count; ++j) {
       const double s = static_cast<double>(scores[j]);
       if (s > total.largest) {
@@ -124,6 +250,16 @@ ExponentialSum exponential_sum(const CrdAnchor<T>& anchor) {
     }
   }
   return total;
+}
+
+template <typename T>
+ExponentialSum exponential_sum(const CrdAnchor<T>& anchor) {
+  if constexpr (sizeof(T) == sizeof(float)) {
+    if (anchor.storage == Storage::kBFloat16) {
+      return exponential_sum_in_order<BFloat16>(anchor, embedding_in_order(anchor));
+    }
+  }
+  return exponential_sum_in_order<T>(anchor, anchor.embedding);
 }
 
 }  // namespace

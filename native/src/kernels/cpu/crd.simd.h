@@ -2,7 +2,9 @@
 
 #include <stdint.h>
 
+#include "kernels/cpu/feature_map.h"
 #include "kernels/cpu/kernel_table.h"
+#include "kernels/cpu/scratch.h"
 
 namespace retort::kernels {
 
@@ -10,12 +12,15 @@ namespace retort::kernels {
 template <typename T>
 struct CrdAnchor {
   const T* embedding;
-  const T* memory;
+  const void* memory;
+  /// How the memory's elements are stored.
+  Storage storage;
   /// Rows of the memory.
   const int64_t* contrast;
   int64_t candidates;
   int64_t dimension;
   T inverse_temperature;
+  Scratch* scratch;
 };
 
 /// The loss of an anchor's scores.

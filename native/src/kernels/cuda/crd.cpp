@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cmath>
+#include <type_traits>
 
 #include "kernels/cuda/dispatch.h"
 #include "kernels/cuda/tensors.h"
@@ -16,10 +17,14 @@
 namespace retort::kernels::cuda {
 namespace {
 
+/// What is computed in where the memory is stored as S.
+template <typename S>
+using Computed = std::conditional_t<std::is_same_v<S, double>, double, float>;
+
 /// The embeddings of one network with the memory of the other.
 struct Side {
   Side(const at::Tensor& given, const at::Tensor& memory_rows)
-      : embeddings(given.to(memory_rows.scalar_type()).contiguous()), memory(memory_rows.contiguous()) {}
+      : embeddings(given.to(compute_dtype(memory_rows)).contiguous()), memory(memory_rows.contiguous()) {}
 
   void score(double z, double noise, int64_t parts, bool wants_gradient) {
     const int64_t batch = embeddings.size(0);
@@ -28,10 +33,10 @@ struct Side {
     if (wants_gradient) gradients = at::empty({parts, batch, embeddings.size(1)}, embeddings.options());
   }
 
-  template <typename T>
-  CrdSide<T> pointers() const {
+  template <typename S, typename T>
+  CrdSide<S, T> pointers() const {
     return {
-        data<T>(embeddings), data<T>(memory), static_cast<T>(offset), mutable_data<T>(gradients),
+        data<T>(embeddings), data<S>(memory), static_cast<T>(offset), mutable_data<T>(gradients),
         mutable_data<double>(sums)};
   }
 
@@ -44,11 +49,11 @@ struct Side {
   at::Tensor gradients;
 };
 
-template <typename T>
-CrdBatch<T> batch_of(const Side& first, const Side& second, const at::Tensor& contrast, double temperature) {
+template <typename S, typename T>
+CrdBatch<S, T> batch_of(const Side& first, const Side& second, const at::Tensor& contrast, double temperature) {
   const int64_t batch = contrast.size(0);
   return {
-      {first.pointers<T>(), second.pointers<T>()},
+      {first.pointers<S, T>(), second.pointers<S, T>()},
       data<int64_t>(contrast),
       batch,
       contrast.size(1),
@@ -71,8 +76,8 @@ LossWithGradients crd_forward(
   Side teachers(teacher, student_memory);
   students.score(z_student, noise, parts, gradients[0]);
   teachers.score(z_teacher, noise, parts, gradients[1]);
-  AT_DISPATCH_FLOATING_TYPES(students.embeddings.scalar_type(), "crd_loss", [&] {
-    crd_scores(device.stream(), batch_of<scalar_t>(students, teachers, candidates, temperature));
+  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, students.memory.scalar_type(), "crd_loss", [&] {
+    crd_scores(device.stream(), batch_of<scalar_t, Computed<scalar_t>>(students, teachers, candidates, temperature));
   });
   const at::Tensor sum =
       (students.sums.sum() + teachers.sums.sum()) / batch + 2 * negatives * std::log1p(math::kCrdEpsilon / noise);
@@ -87,10 +92,10 @@ double crd_z(const at::Tensor& embeddings, const at::Tensor& memory, const at::T
       {crd_parts(candidates.size(0), candidates.size(1)), candidates.size(0)},
       side.embeddings.options().dtype(at::kDouble));
   const at::Tensor scaled_sums = at::empty_like(largest);
-  AT_DISPATCH_FLOATING_TYPES(side.embeddings.scalar_type(), "crd_z", [&] {
+  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, side.memory.scalar_type(), "crd_z", [&] {
     crd_exponential_sums(
-        device.stream(), batch_of<scalar_t>(side, side, candidates, temperature), mutable_data<double>(largest),
-        mutable_data<double>(scaled_sums));
+        device.stream(), batch_of<scalar_t, Computed<scalar_t>>(side, side, candidates, temperature),
+        mutable_data<double>(largest), mutable_data<double>(scaled_sums));
   });
   const auto sum = (scaled_sums * largest.exp()).sum().item<double>();
   return sum / static_cast<double>(candidates.numel()) * static_cast<double>(memory.size(0));

@@ -1,5 +1,7 @@
 #include "kernels/cuda/crd.h"
 
+#include <c10/util/BFloat16.h>
+
 #include "kernels/cuda/block.cuh"
 #include "kernels/cuda/pack.cuh"
 #include "kernels/math/crd.h"
@@ -22,14 +24,15 @@ struct Slab {
   static constexpr int64_t kWidth = int64_t{kWarp} * kSize * kChunks;
 
   /// Reads a row from `begin` on; zero from `end` on.
-  __device__ void read(const T* row, int64_t begin, int64_t end) {
+  template <typename S>
+  __device__ void read(const S* row, int64_t begin, int64_t end) {
     RETORT_UNROLL
     for (int chunk = 0; chunk < kChunks; ++chunk) {
       const int64_t pack = begin / kSize + chunk * kWarp + lane();
       const bool is_inside = pack * kSize < end;
-      const Pack<T, kSize> some = is_inside ? load<kSize>(row, pack) : Pack<T, kSize>{};
+      const Pack<S, kSize> some = is_inside ? load<kSize>(row, pack) : Pack<S, kSize>{};
       RETORT_UNROLL
-      for (int j = 0; j < kSize; ++j) values[chunk * kSize + j] = some.values[j];
+      for (int j = 0; j < kSize; ++j) values[chunk * kSize + j] = static_cast<T>(some.values[j]);
     }
   }
 
@@ -59,14 +62,14 @@ struct Slab {
 };
 
 /// An anchor's candidates that a warp goes through, some at a time so that their rows are read at once.
-template <typename T, int kSize, int kChunks>
+template <typename S, typename T, int kSize, int kChunks>
 class Anchor {
  public:
   using Row = Slab<T, kSize, kChunks>;
   static constexpr int kAtOnce = kChunks == 1 ? 4 : 2;
 
   /// @param slab the part of the rows that is kept for the gradient
-  __device__ Anchor(const CrdBatch<T>& batch, const CrdSide<T>& side, int64_t slab)
+  __device__ Anchor(const CrdBatch<S, T>& batch, const CrdSide<S, T>& side, int64_t slab)
       : batch_(batch),
         memory_(side.memory),
         embedding_(side.embeddings + blockIdx.x * batch.dimension),
@@ -95,7 +98,7 @@ class Anchor {
   }
 
  private:
-  __device__ const T* row(int64_t candidate) const { return memory_ + contrast_[candidate] * batch_.dimension; }
+  __device__ const S* row(int64_t candidate) const { return memory_ + contrast_[candidate] * batch_.dimension; }
 
   __device__ T score(int64_t candidate, const Row& kept) const {
     T product = own_.times(kept);
@@ -110,8 +113,8 @@ class Anchor {
     return warp_sum(product) * batch_.inverse_temperature;
   }
 
-  const CrdBatch<T>& batch_;
-  const T* memory_;
+  const CrdBatch<S, T>& batch_;
+  const S* memory_;
   const T* embedding_;
   const int64_t* contrast_;
   int64_t slab_;
@@ -119,12 +122,12 @@ class Anchor {
 };
 
 /// A block (anchor, part, side).
-template <typename T, int kSize, int kChunks>
-__global__ void __launch_bounds__(kThreads) scores_kernel(CrdBatch<T> batch, int64_t slab) {
+template <typename S, typename T, int kSize, int kChunks>
+__global__ void __launch_bounds__(kThreads) scores_kernel(CrdBatch<S, T> batch, int64_t slab) {
   using Row = Slab<T, kSize, kChunks>;
   // Not by a subscript, for which the parameters would be copied into local memory.
-  const CrdSide<T> side = blockIdx.z == 0 ? batch.sides[0] : batch.sides[1];
-  const Anchor<T, kSize, kChunks> anchor(batch, side, slab);
+  const CrdSide<S, T> side = blockIdx.z == 0 ? batch.sides[0] : batch.sides[1];
+  const Anchor<S, T, kSize, kChunks> anchor(batch, side, slab);
   Row gradient{};
   double sum = 0;
   anchor.for_each([&](int64_t candidate, T score, const Row& row) {
@@ -158,11 +161,11 @@ __global__ void __launch_bounds__(kThreads) scores_kernel(CrdBatch<T> batch, int
 }
 
 /// A block (anchor, part).
-template <typename T, int kSize, int kChunks>
+template <typename S, typename T, int kSize, int kChunks>
 __global__ void __launch_bounds__(kThreads)
-    exponential_sums_kernel(CrdBatch<T> batch, double* largest, double* scaled_sums) {
+    exponential_sums_kernel(CrdBatch<S, T> batch, double* largest, double* scaled_sums) {
   using Row = Slab<T, kSize, kChunks>;
-  const Anchor<T, kSize, kChunks> anchor(batch, batch.sides[0], 0);
+  const Anchor<S, T, kSize, kChunks> anchor(batch, batch.sides[0], 0);
   // Finite, so that a warp without candidates counts for nothing.
   double max = -1e300;
   double sum = 0;
@@ -183,26 +186,26 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 /// Whether rows can be read in packs.
-template <typename T>
-bool fits(const CrdBatch<T>& batch) {
+template <typename S, typename T>
+bool fits(const CrdBatch<S, T>& batch) {
   constexpr int64_t kSize = kPackBytes / sizeof(T);
   bool fits = batch.dimension % kSize == 0;
-  for (const CrdSide<T>& side : batch.sides) {
+  for (const CrdSide<S, T>& side : batch.sides) {
     fits = fits && is_aligned(side.embeddings) && is_aligned(side.memory) && is_aligned(side.gradients);
   }
   return fits;
 }
 
-template <typename T>
-dim3 blocks_of(const CrdBatch<T>& batch, unsigned sides) {
+template <typename S, typename T>
+dim3 blocks_of(const CrdBatch<S, T>& batch, unsigned sides) {
   return dim3(
       static_cast<unsigned>(batch.batch), static_cast<unsigned>(crd_parts(batch.batch, batch.candidates)), sides);
 }
 
-template <typename T, int kSize, int kChunks>
-void run_scores(Stream stream, const CrdBatch<T>& batch) {
+template <typename S, typename T, int kSize, int kChunks>
+void run_scores(Stream stream, const CrdBatch<S, T>& batch) {
   for (int64_t slab = 0; slab < batch.dimension; slab += Slab<T, kSize, kChunks>::kWidth) {
-    launch(stream, blocks_of(batch, 2), &scores_kernel<T, kSize, kChunks>, CrdBatch<T>(batch), slab);
+    launch(stream, blocks_of(batch, 2), &scores_kernel<S, T, kSize, kChunks>, CrdBatch<S, T>(batch), slab);
   }
 }
 
@@ -246,24 +249,24 @@ int64_t crd_parts(int64_t batch, int64_t candidates) {
   return wanted < most ? wanted : most;
 }
 
-template <typename T>
-void crd_scores(Stream stream, const CrdBatch<T>& batch) {
+template <typename S, typename T>
+void crd_scores(Stream stream, const CrdBatch<S, T>& batch) {
   constexpr int kSize = kPackBytes / sizeof(T);
   // Four chunks are 512 numbers of float32, and more would not stay in registers.
   if (!fits(batch)) {
-    run_scores<T, 1, 4>(stream, batch);
+    run_scores<S, T, 1, 4>(stream, batch);
   } else if (batch.dimension <= Slab<T, kSize, 1>::kWidth) {
-    run_scores<T, kSize, 1>(stream, batch);
+    run_scores<S, T, kSize, 1>(stream, batch);
   } else {
-    run_scores<T, kSize, 4>(stream, batch);
+    run_scores<S, T, kSize, 4>(stream, batch);
   }
 }
 
-template <typename T>
-void crd_exponential_sums(Stream stream, const CrdBatch<T>& batch, double* largest, double* scaled_sums) {
+template <typename S, typename T>
+void crd_exponential_sums(Stream stream, const CrdBatch<S, T>& batch, double* largest, double* scaled_sums) {
   constexpr int kSize = kPackBytes / sizeof(T);
-  const auto kernel = fits(batch) ? &exponential_sums_kernel<T, kSize, 1> : &exponential_sums_kernel<T, 1, 4>;
-  launch(stream, blocks_of(batch, 1), kernel, CrdBatch<T>(batch), largest, scaled_sums);
+  const auto kernel = fits(batch) ? &exponential_sums_kernel<S, T, kSize, 1> : &exponential_sums_kernel<S, T, 1, 4>;
+  launch(stream, blocks_of(batch, 1), kernel, CrdBatch<S, T>(batch), largest, scaled_sums);
 }
 
 void crd_draw(Stream stream, const CrdDraw& draw, int64_t rows) {
@@ -274,9 +277,12 @@ void crd_draw_by_class(Stream stream, const CrdDraw& draw, const math::ClassTabl
   launch(stream, blocks_of(draw), &draw_by_class_kernel, CrdDraw(draw), math::ClassTable(table));
 }
 
-template void crd_scores(Stream, const CrdBatch<float>&);
-template void crd_scores(Stream, const CrdBatch<double>&);
-template void crd_exponential_sums(Stream, const CrdBatch<float>&, double*, double*);
-template void crd_exponential_sums(Stream, const CrdBatch<double>&, double*, double*);
+#define RETORT_INSTANTIATE(S, T)                           \
+  template void crd_scores(Stream, const CrdBatch<S, T>&); \
+  template void crd_exponential_sums(Stream, const CrdBatch<S, T>&, double*, double*);
+RETORT_INSTANTIATE(double, double)
+RETORT_INSTANTIATE(float, float)
+RETORT_INSTANTIATE(c10::BFloat16, float)
+#undef RETORT_INSTANTIATE
 
 }  // namespace retort::kernels::cuda

@@ -7,11 +7,11 @@
 
 namespace retort::kernels::cuda {
 
-/// The embeddings of one network with the memory of the other, and their scores in crd_loss.
-template <typename T>
+/// The embeddings of one network with the memory of the other, stored as S, and their scores in crd_loss.
+template <typename S, typename T>
 struct CrdSide {
   const T* embeddings;
-  const T* memory;
+  const S* memory;
   /// The score at which a candidate is as probably noise as not, log Z + log(K / M + eps).
   T offset;
   /// Where to write the gradient, in parts: [parts, batch, dimension]. Null if none is asked for.
@@ -21,9 +21,9 @@ struct CrdSide {
 };
 
 /// A batch's candidates, of which the first of each row is the positive.
-template <typename T>
+template <typename S, typename T>
 struct CrdBatch {
-  CrdSide<T> sides[2];
+  CrdSide<S, T> sides[2];
   const int64_t* contrast;
   int64_t batch;
   int64_t candidates;
@@ -37,12 +37,12 @@ struct CrdBatch {
 int64_t crd_parts(int64_t batch, int64_t candidates);
 
 /// Writes the sums and gradients of both sides.
-template <typename T>
-void crd_scores(Stream stream, const CrdBatch<T>& batch);
+template <typename S, typename T>
+void crd_scores(Stream stream, const CrdBatch<S, T>& batch);
 
 /// Writes the sums of e^score of the first side, each part as e^largest * scaled_sum: [parts, batch].
-template <typename T>
-void crd_exponential_sums(Stream stream, const CrdBatch<T>& batch, double* largest, double* scaled_sums);
+template <typename S, typename T>
+void crd_exponential_sums(Stream stream, const CrdBatch<S, T>& batch, double* largest, double* scaled_sums);
 
 /// Which rows candidates are drawn from.
 struct CrdDraw {

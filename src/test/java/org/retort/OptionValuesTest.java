@@ -124,7 +124,17 @@ final class OptionValuesTest {
         new Pair(NstLoss.gaussian(), NstLoss.gaussian().withVariance(2)),
         new Pair(
             CrdLoss.forSamples(3).withClasses(0, 0, 1),
-            new CrdLoss(3, 0, List.of(1L, 2L, 3L), true, CrdLoss.Z.fixed(2, 3), 7, 8, 0.1, 0.9)),
+            new CrdLoss(
+                3,
+                0,
+                List.of(1L, 2L, 3L),
+                true,
+                CrdLoss.Z.fixed(2, 3),
+                7,
+                8,
+                0.1,
+                0.9,
+                CrdLoss.MemoryDtype.BFLOAT16)),
         new Pair(CrdLoss.forQueue(5), CrdLoss.forQueue(6)),
         new Pair(CrdLoss.Z.firstBatch(), CrdLoss.Z.fixed(2, 3)),
         new Pair(CrdLoss.Z.firstBatch(), CrdLoss.Z.movingAverage(0.5)),

@@ -245,6 +245,7 @@ public class retort implements InfoMapper {
     enumeration(map, "FspReduction");
     enumeration(map, "NstKernel");
     enumeration(map, "CrdZ");
+    enumeration(map, "CrdMemoryDtype");
     enumeration(map, "OfdReduction");
     enumeration(map, "OfdInit");
     enumeration(map, "ScheduleKind");

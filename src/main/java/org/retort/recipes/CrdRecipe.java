@@ -6,8 +6,9 @@ import org.retort.losses.CrdLoss;
 /**
  * {@code queue} (rows, instead of a memory of all samples), {@code contrast: samples | classes |
  * relaxed} (negatives are any other samples, or those of other classes, with relaxed positives),
- * {@code negatives}, {@code dimension}, {@code temperature}, {@code momentum}, and {@code
- * z_student} with {@code z_teacher}, or {@code z_momentum}, instead of Z from the first batch.
+ * {@code negatives}, {@code dimension}, {@code temperature}, {@code momentum}, {@code memory_dtype:
+ * float32 | bfloat16}, and {@code z_student} with {@code z_teacher}, or {@code z_momentum}, instead
+ * of Z from the first batch.
  */
 final class CrdRecipe {
   private enum Contrast {
@@ -56,6 +57,7 @@ final class CrdRecipe {
     read = fields.whole("dimension", read, CrdLoss::withDimension);
     read = fields.number("temperature", read, CrdLoss::withTemperature);
     read = fields.number("momentum", read, CrdLoss::withMomentum);
+    read = fields.choice("memory_dtype", read, CrdLoss.MemoryDtype.class, CrdLoss::withMemoryDtype);
     read = withZ(fields, read);
     CrdLoss options = read;
     return loss ->
@@ -63,7 +65,8 @@ final class CrdRecipe {
             .withNegatives(options.negatives())
             .withDimension(options.dimension())
             .withTemperature(options.temperature())
-            .withMomentum(options.momentum());
+            .withMomentum(options.momentum())
+            .withMemoryDtype(options.memoryDtype());
   }
 
   private static CrdLoss withZ(Fields fields, CrdLoss loss) {

@@ -31,7 +31,9 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import org.retort.Retort;
 import org.retort.bindings.NativeCrdOptions;
+import org.retort.bindings.global.retort.NativeCrdMemoryDtype;
 import org.retort.bindings.global.retort.NativeCrdZ;
+import org.retort.losses.CrdLoss.MemoryDtype;
 import org.retort.losses.CrdLoss.ZSource;
 import org.retort.testing.Bits;
 import org.retort.testing.Buffers;
@@ -49,6 +51,11 @@ final class CrdLossTest {
           ZSource.FIRST_BATCH, NativeCrdZ.kFirstBatch,
           ZSource.FIXED, NativeCrdZ.kFixed,
           ZSource.MOVING_AVERAGE, NativeCrdZ.kMovingAverage);
+
+  private static final Map<MemoryDtype, NativeCrdMemoryDtype> MEMORY_DTYPES =
+      Map.of(
+          MemoryDtype.FLOAT32, NativeCrdMemoryDtype.kFloat32,
+          MemoryDtype.BFLOAT16, NativeCrdMemoryDtype.kBFloat16);
 
   @AutoClose private final PointerScope scope = new PointerScope();
 
@@ -412,6 +419,7 @@ final class CrdLossTest {
     CrdLoss relaxed = CrdLoss.forSamples(3).withClasses(1, 2, 2).withRelaxed(true).withMomentum(0);
     CrdLoss fixed = LOSS.withZ(CrdLoss.Z.fixed(2, 3)).withDimension(4);
     CrdLoss average = LOSS.withZ(CrdLoss.Z.movingAverage(0.75)).withTemperature(1);
+    CrdLoss rounded = LOSS.withMemoryDtype(MemoryDtype.BFLOAT16).withMomentum(0.75);
 
     assertThat(queue.queue()).isEqualTo(20);
     assertThat(queue.samples()).isZero();
@@ -424,7 +432,8 @@ final class CrdLossTest {
     assertThat(fixed.z().teacher()).isEqualTo(3);
     assertThat(average.z().source()).isEqualTo(ZSource.MOVING_AVERAGE);
     assertThat(average.z().momentum()).isEqualTo(0.75);
-    Stream.of(queue, relaxed, fixed, average).forEach(CrdLossTest::assertPassedOn);
+    assertThat(rounded.memoryDtype()).isEqualTo(MemoryDtype.BFLOAT16);
+    Stream.of(queue, relaxed, fixed, average, rounded).forEach(CrdLossTest::assertPassedOn);
   }
 
   private static void assertPassedOn(CrdLoss loss) {
@@ -434,6 +443,7 @@ final class CrdLossTest {
       assertThat(options.dimension()).isEqualTo(loss.dimension());
       assertThat(options.temperature()).isEqualTo(loss.temperature());
       assertThat(options.momentum()).isEqualTo(loss.momentum());
+      assertThat(options.memory_dtype().intern()).isEqualTo(MEMORY_DTYPES.get(loss.memoryDtype()));
       assertThat(options.queue()).isEqualTo(loss.queue());
       assertThat(options.classes().defined()).isEqualTo(!loss.classes().isEmpty());
       if (options.classes().defined()) {
@@ -454,6 +464,7 @@ final class CrdLossTest {
       assertThat(LOSS.dimension()).isEqualTo(defaults.dimension());
       assertThat(LOSS.temperature()).isEqualTo(defaults.temperature());
       assertThat(LOSS.momentum()).isEqualTo(defaults.momentum());
+      assertThat(MEMORY_DTYPES).containsEntry(LOSS.memoryDtype(), defaults.memory_dtype().intern());
       assertThat(LOSS.queue()).isEqualTo(defaults.queue());
       assertThat(defaults.classes().defined()).isFalse();
       assertThat(LOSS.relaxed()).isEqualTo(defaults.relaxed());

@@ -185,7 +185,7 @@ final class LossRecipesTest {
         (CrdLoss)
             read(
                 "{loss: crd, contrast: relaxed, negatives: 3, dimension: 16, temperature: 0.1,"
-                    + " momentum: 0.9, z_student: 2, z_teacher: 3}");
+                    + " momentum: 0.9, memory_dtype: bfloat16, z_student: 2, z_teacher: 3}");
     assertThat(loss.samples()).isEqualTo(5);
     assertThat(loss.classes()).containsExactlyElementsOf(LongStream.of(LABELS).boxed().toList());
     assertThat(loss.relaxed()).isTrue();
@@ -193,6 +193,7 @@ final class LossRecipesTest {
     assertThat(loss.dimension()).isEqualTo(16);
     assertThat(loss.temperature()).isEqualTo(0.1);
     assertThat(loss.momentum()).isEqualTo(0.9);
+    assertThat(loss.memoryDtype()).isEqualTo(CrdLoss.MemoryDtype.BFLOAT16);
     assertThat(loss.z().source()).isEqualTo(CrdLoss.ZSource.FIXED);
     assertThat(loss.z().student()).isEqualTo(2);
     assertThat(loss.z().teacher()).isEqualTo(3);
