@@ -37,6 +37,9 @@ import org.retort.models.Network;
 final class PublicApiFuzzTest {
   private static final int TRIES = Integer.getInteger("retort.fuzz.calls", 100);
 
+  /** How many times as often a call is tried if it is refused each time. */
+  private static final int PATIENCE = 3;
+
   private static final long SEED = Long.getLong("retort.fuzz.seed", 20261125);
 
   /** Of how many calls one may never get arguments that fit; fewer tries find fewer. */
@@ -99,7 +102,7 @@ final class PublicApiFuzzTest {
     int most = call.executable().getParameterCount() == 0 ? Math.min(TRIES, 50) : TRIES;
     int tries = call.isDear() ? Math.max(1, TRIES / 10) : most;
     int done = 0;
-    for (int i = 0; i < tries; i++) {
+    for (int i = 0; i < tries || done == 0 && i < PATIENCE * tries; i++) {
       done += fuzzOnce(call) ? 1 : 0;
       Retort.threads(1);
       fixtures.used();
