@@ -8,6 +8,7 @@
 #include <cmath>
 #include <unordered_map>
 
+#include "runtime/recycler.h"
 #include "tensor/finite.h"
 #include "tensor/precision.h"
 #include "tensor/rows.h"
@@ -44,7 +45,9 @@ ContrastMemory::ContrastMemory(int64_t rows, int64_t dimension, at::ScalarType d
   RETORT_CHECK(rows >= 1, kName, ": rows must be at least 1 (got ", rows, ")");
   RETORT_CHECK(dimension >= 1, kName, ": dimension must be at least 1 (got ", dimension, ")");
   const double bound = std::sqrt(3.0 / static_cast<double>(dimension));
-  embeddings_ = register_buffer("embeddings", at::empty({rows, dimension}).uniform_(-bound, bound).to(dtype));
+  const at::Tensor drawn = at::empty({rows, dimension}).uniform_(-bound, bound);
+  // On huge pages, since rows are read from all over it.
+  embeddings_ = register_buffer("embeddings", recycled_like(drawn, dtype).copy_(drawn));
 }
 
 MemoryRows ContrastMemory::update(const at::Tensor& indices, const at::Tensor& embeddings, double momentum) {

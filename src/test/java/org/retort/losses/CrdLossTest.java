@@ -299,7 +299,7 @@ final class CrdLossTest {
     Tensor exact = teacherMemory.to(ScalarType.Double);
     assertComputeRefused(
         () -> CrdLoss.compute(student, teacher, studentMemory, exact, contrast, 1, 1, 1),
-        "teacher_memory must be Float for embeddings of Float (got Double)");
+        "teacher_memory must be Float or BFloat16 for embeddings of Float (got Double)");
     assertComputeRefused(
         () -> compute(contrast.to(ScalarType.Int)), "contrast must be int64 (got Int)");
     assertComputeRefused(

@@ -143,7 +143,7 @@ final class LossRecipesTest {
             + " dead_channel_norm: 0.001, variance: none}",
         "{loss: ofd, reduction: batchmean, layer_decay: 0.5, scale: 10, init: kaiming}",
         "{loss: crd, queue: 64, negatives: 3, dimension: 16, temperature: 0.1, momentum: 0.9,"
-            + " z_momentum: 0.5}"
+            + " memory_dtype: bfloat16, z_momentum: 0.5}"
       })
   void namesAndValues_areThoseOfTheNativeOptions(String yaml) {
     Set<String> byOtherMeans = Set.of("pairs: []", "variance: none");
