@@ -32,7 +32,7 @@ class Descriptor {
     while (!bytes.empty()) {
       const ssize_t count = ::pwrite(descriptor_, bytes.data(), bytes.size(), static_cast<off_t>(offset));
       if (count < 0 && errno == EINTR) continue;
-      if (count == 0) errno = EIO;  // no error's number, and no progress either
+      if (count == 0) errno = EIO;  // pwrite set no errno, but made no progress
       if (count <= 0) return false;
       bytes.remove_prefix(static_cast<size_t>(count));
       offset += static_cast<uint64_t>(count);

@@ -18,6 +18,7 @@
 #include "losses/option_list.h"
 #include "tensor/check.h"
 #include "tensor/numbers.h"
+#include "tensor/precision.h"
 #include "tensor/remember.h"
 #include "tensor/rows.h"
 
@@ -224,7 +225,7 @@ class CrdCriterion final : public Criterion {
   void update_memories(const at::Tensor& own, double momentum) {
     const at::Tensor indices = of_whole_batch(own);
     const auto update = [&](ContrastMemory& memory, const at::Tensor& part) {
-      const at::Tensor embeddings = of_whole_batch(part);
+      const at::Tensor embeddings = of_whole_batch(part).to(compute_dtype(memory.embeddings()));
       // The step knows its rows, and finds what is not finite in the loss.
       return indices.is_cpu() ? memory.update(indices, embeddings, momentum)
                               : memory.unchecked_update(indices, embeddings, momentum);

@@ -18,6 +18,7 @@
 #include "models/torchscript/program.h"
 #include "runtime/exit_gate.h"
 #include "tensor/check.h"
+#include "tensor/convert.h"
 #include "tensor/spelling.h"
 
 namespace retort {
@@ -204,7 +205,10 @@ struct ProgramLossOptions final : CriterionOptions {
   std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override {
     check_taps(kStudentTaps, shapes.student.size());
     check_taps(kTeacherTaps, shapes.teacher.size());
-    return std::make_shared<ProgramCriterion>(copy_of(program), arguments);
+    auto criterion = std::make_shared<ProgramCriterion>(copy_of(program), arguments);
+    // What it is given in half precision comes as float32.
+    replace_contents(*criterion, &widened);
+    return criterion;
   }
 
   std::string description() const override { return text; }

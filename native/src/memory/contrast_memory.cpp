@@ -44,10 +44,14 @@ at::Tensor last_place_of_each(const at::Tensor& indices) {
 ContrastMemory::ContrastMemory(int64_t rows, int64_t dimension, at::ScalarType dtype) {
   RETORT_CHECK(rows >= 1, kName, ": rows must be at least 1 (got ", rows, ")");
   RETORT_CHECK(dimension >= 1, kName, ": dimension must be at least 1 (got ", dimension, ")");
+  RETORT_CHECK(
+      dtype == at::kFloat || dtype == at::kDouble || dtype == at::kBFloat16, kName,
+      ": dtype must be Float, Double or BFloat16 (got ", dtype, ")");
   const double bound = std::sqrt(3.0 / static_cast<double>(dimension));
-  const at::Tensor drawn = at::empty({rows, dimension}).uniform_(-bound, bound);
   // On huge pages, since rows are read from all over it.
-  embeddings_ = register_buffer("embeddings", recycled_like(drawn, dtype).copy_(drawn));
+  const at::Tensor drawn = recycled({rows, dimension}, at::kFloat, at::MemoryFormat::Contiguous);
+  drawn.uniform_(-bound, bound);
+  embeddings_ = register_buffer("embeddings", dtype == at::kFloat ? drawn : recycled_like(drawn, dtype).copy_(drawn));
 }
 
 MemoryRows ContrastMemory::update(const at::Tensor& indices, const at::Tensor& embeddings, double momentum) {

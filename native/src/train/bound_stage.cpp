@@ -14,13 +14,22 @@
 namespace retort {
 namespace {
 
+/// Everything in float64 for a float64 student, otherwise nothing; what is in half precision stays, since that is how a
+/// criterion chose to store it.
+void convert(Criterion& criterion, at::ScalarType student) {
+  if (student == at::kDouble) return convert_floating_point(criterion, at::kDouble);
+  replace_contents(criterion, [](const at::Tensor& tensor) {
+    return tensor.scalar_type() == at::kDouble ? tensor.to(at::kFloat) : tensor;
+  });
+}
+
 /// @param name in error messages
 /// @param part a Term or the CrossEntropyTerm
 template <typename Part>
 BoundLoss bind_loss(std::string name, const Part& part, std::shared_ptr<Criterion> criterion, const Network& student) {
   const at::TensorOptions tensors = student.tensor_options();
   criterion->to(tensors.device());
-  convert_floating_point(*criterion, tensors.dtype() == at::kDouble ? at::kDouble : at::kFloat);
+  convert(*criterion, c10::typeMetaToScalarType(tensors.dtype()));
   auto* of_logits = dynamic_cast<LogitsCriterion*>(criterion.get());
   auto participant = std::make_unique<CriterionParticipant>(criterion);
   return {std::move(name), part.weight, part.schedule, std::move(criterion), of_logits, std::move(participant), {}, {}};

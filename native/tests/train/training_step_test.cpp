@@ -1,6 +1,7 @@
 #include <ATen/Functions.h>
 #include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
+#include <retort/losses/crd.h>
 #include <retort/losses/kd.h>
 #include <retort/runtime.h>
 #include <retort/train/training_step.h>
@@ -382,6 +383,31 @@ TEST_F(TrainingStepTest, HalfPrecisionStudent) {
   step.run(batch, first);
   for (int i = 0; i < 30; ++i) step.run(batch, last);
   EXPECT_LT(last.total, first.total);
+}
+
+TEST_F(TrainingStepTest, MemoriesInBFloat16StaySoUnlessTheStudentIsFloat64) {
+  const std::string name = "terms.0.student_memory.embeddings";
+  const auto crd = std::make_shared<CrdOptions>();
+  crd->samples = 12;
+  crd->dimension = 5;
+  crd->negatives = 4;
+  crd->memory_dtype = CrdMemoryDtype::kBFloat16;
+  for (at::ScalarType dtype : {at::kFloat, at::kBFloat16, at::kDouble}) {
+    SCOPED_TRACE(c10::toString(dtype));
+    const auto student = tiny_network(1);
+    student->convert(dtype);
+    TrainingStepOptions options = tiny_options(student, tiny_network(2));
+    options.terms = {{0.1, crd, {"embedding"}, {"embedding"}}};
+    TrainingStep step(options);
+    const at::Tensor before = step.state()[name].clone();
+    EXPECT_EQ(before.scalar_type(), dtype == at::kDouble ? at::kDouble : at::kBFloat16);
+    Batch batch = random_batch(6, dtype);
+    batch.indices = at::arange(6, at::kLong);
+    StepResult result;
+    step.run(batch, result);
+    EXPECT_EQ(step.state()[name].scalar_type(), before.scalar_type());
+    EXPECT_FALSE(same_bits(step.state()[name], before));
+  }
 }
 
 TEST_F(TrainingStepTest, SeedDecidesEverything) {

@@ -57,8 +57,8 @@ struct CriterionInput : CriterionBatch {
 };
 
 /// A distillation loss as part of a training step: a module, so that its parameters are trained with the student and
-/// its parameters and buffers have names, a device and a dtype. A step keeps them in float64 for a float64 student, and
-/// in float32 otherwise.
+/// its parameters and buffers have names, a device and a dtype. A step keeps them in float64 for a float64 student.
+/// Otherwise it keeps those in half precision as they are, and all others in float32.
 class RETORT_API Criterion : public torch::nn::Module {
  public:
   /// Checks a batch before anything runs. Changes nothing.

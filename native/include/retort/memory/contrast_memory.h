@@ -25,7 +25,7 @@ class RETORT_API ContrastMemory : public torch::nn::Module {
   /// generator.
   /// @param rows samples of the data set, >= 1
   /// @param dimension of an embedding, >= 1
-  /// @param dtype of the rows, floating point; those of bfloat16 are computed in float32 and rounded
+  /// @param dtype of the rows, float32, float64 or bfloat16; those of bfloat16 are computed in float32 and rounded
   /// @throws c10::ValueError if an argument is out of range
   ContrastMemory(int64_t rows, int64_t dimension, at::ScalarType dtype = at::kFloat);
 
@@ -39,7 +39,7 @@ class RETORT_API ContrastMemory : public torch::nn::Module {
   /// where unit divides by the length (or by 1e-12 if that is larger). If a row occurs several times, its last
   /// embedding counts. All rows are computed before the first is written.
   /// @param indices int64 [B], rows
-  /// @param embeddings [B, dimension], of the memory's dtype, or float32 for bfloat16, and on its device
+  /// @param embeddings [B, dimension], float64 for a float64 memory, otherwise float32; on its device
   /// @param momentum in [0, 1)
   /// @return the previous contents of the rows, for `assign`
   /// @throws ShapeError if a tensor does not fit, c10::ValueError if a number is out of range, NonFiniteError if a new

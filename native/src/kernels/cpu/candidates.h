@@ -44,7 +44,7 @@ class Candidates {
     bool has_positive;
   };
 
-  /// A share of an anchor's candidates, of those in a range of rows.
+  /// An anchor's candidates in one share and one range.
   Part part(int64_t anchor, int64_t share, int64_t range) const {
     const int64_t* rows = contrast_.const_data_ptr<int64_t>() + anchor * count_;
     if (ranges_ == 1) {
@@ -63,6 +63,7 @@ class Candidates {
   static constexpr int64_t kReuse = 8;
   /// Candidates of an anchor in a range, on average, below which vectors are not filled.
   static constexpr int64_t kFewestInRange = 64;
+  /// Candidates of a share, below which another thread isn't worth waiting for.
   static constexpr int64_t kFewestInShare = 256;
 
   /// Sorts each anchor's negatives by range, in their order within a range.

@@ -65,11 +65,12 @@ void for_each_part(const Candidates& candidates, int64_t dimension, const Functi
   });
 }
 
-/// The gradients of anchors, each [dimension], of those of their shares.
+/// Adds up gradients [batch, shares, dimension] in the shares' order.
 at::Tensor sum_of_shares(const at::Tensor& gradients) {
-  at::Tensor sum = gradients.select(1, 0);
+  if (gradients.size(1) == 1) return gradients.select(1, 0);
+  at::Tensor sum = gradients.select(1, 0).clone(at::MemoryFormat::Contiguous);
   for (int64_t share = 1; share < gradients.size(1); ++share) sum += gradients.select(1, share);
-  return sum.contiguous();
+  return sum;
 }
 
 struct SideLoss {

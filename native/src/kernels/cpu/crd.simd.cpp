@@ -43,12 +43,12 @@ class Rows {
   const S* rows_[kBlock];
 };
 
-// Pairs of bfloat16 are read as words, whose halves are widened without a shuffle: a vector of those with even numbers,
-// and one of those with odd numbers. Embeddings and gradients are brought into that order, block by block.
+// Pairs of bfloat16 are read as words, whose halves are widened without a shuffle: a vector of the elements with even
+// indices, and one of those with odd indices. Embeddings and gradients are brought into that order, block by block.
 
 /// Elements of a row that are read at once.
 template <typename T>
-constexpr int64_t kPairs = 2 * kLanes<T>;
+constexpr int64_t kAtOnce = 2 * kLanes<T>;
 
 template <typename T>
 struct Halves {
@@ -71,7 +71,7 @@ inline Halves<float> load_halves(const BFloat16* row) {
 template <typename T, typename Function>
 void for_each_in_order(int64_t count, const Function& function) {
   int64_t d = 0;
-  for (; d + kPairs<T> <= count; d += kPairs<T>) {
+  for (; d + kAtOnce<T> <= count; d += kAtOnce<T>) {
     for (int64_t i = 0; i < kLanes<T>; ++i) {
       function(d + 2 * i, d + i);
       function(d + 2 * i + 1, d + kLanes<T> + i);
@@ -87,7 +87,7 @@ inline Vector<float> inner_products(const float* embedding, const BFloat16* cons
 #pragma GCC unroll 16
   for (int i = 0; i < lanes; ++i) sums[i] = Vector<float>{};
   int64_t d = 0;
-  for (; d + 2 * lanes <= count; d += 2 * lanes) {
+  for (; d + kAtOnce<float> <= count; d += kAtOnce<float>) {
     const Vector<float> even = load(embedding + d);
     const Vector<float> odd = load(embedding + d + lanes);
 #pragma GCC unroll 16
@@ -151,11 +151,8 @@ void accumulate_part(
   for (int v = 0; v < vectors; ++v) store<float>(gradient + d + v * lanes, sums[v]);
 }
 
-inline float wide(BFloat16 value) {
-  return widened(value);
-}
 template <typename T>
-T wide(T value) {
+T widened(T value) {
   return value;
 }
 
@@ -164,6 +161,7 @@ template <typename S, typename T>
 void accumulate(const Rows<S, T>& rows, int64_t count, const T* slopes, int64_t dimension, T* gradient) {
   constexpr int chunk = kChunk<T>;
   constexpr int least = sizeof(S) < sizeof(T) ? 2 : 1;
+  static_assert(chunk % least == 0, "the order of halves goes by pairs of vectors");
   int64_t d = 0;
   for (; d + chunk * kLanes<T> <= dimension; d += chunk * kLanes<T>) {
     accumulate_part<chunk>(rows, count, slopes, d, gradient);
@@ -172,7 +170,7 @@ void accumulate(const Rows<S, T>& rows, int64_t count, const T* slopes, int64_t 
     accumulate_part<least>(rows, count, slopes, d, gradient);
   }
   for (; d < dimension; ++d) {
-    for (int64_t j = 0; j < count; ++j) gradient[d] += slopes[j] * wide(rows[j][d]);
+    for (int64_t j = 0; j < count; ++j) gradient[d] += slopes[j] * widened(rows[j][d]);
   }
 }
 

@@ -37,7 +37,9 @@ class Network {
     for (int64_t i = 0; i < count_; ++i) {
       const SampleMap<T>& map = maps_[i];
       if (!map.wants_gradient()) continue;
-      for (int64_t j = 0; !has_gradient_[i] && j < map.count(); ++j) map.gradient()[j] = 0;
+      if (!has_gradient_[i]) {
+        for (int64_t j = 0; j < map.count(); ++j) map.gradient()[j] = 0;
+      }
       map.store_gradient();
     }
   }

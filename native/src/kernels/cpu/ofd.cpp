@@ -18,22 +18,21 @@
 namespace retort::kernels {
 namespace {
 
-/// The teacher's maps in the order in which the student's lie in memory.
-at::Tensor in_format_of(const at::Tensor& student, const at::Tensor& teacher) {
-  return teacher.contiguous(dense(student).suggest_memory_format());
-}
-
 /// The samples of a batch, or, if it is small, parts of them for threads to share: neighbouring channels, or positions
 /// if the maps are channels-last.
 class Parts {
  public:
   Parts(const at::Tensor& student, const at::Tensor& teacher, const at::Tensor& margin, std::array<bool, 2> gradients)
       : students_(student, gradients[0]),
-        teachers_(in_format_of(student, teacher), gradients[1]),
+        teachers_(
+            teacher.contiguous(
+                students_.channels_last() ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous),
+            gradients[1]),
         margins_(margin.to(compute_dtype(student)).contiguous()),
         batch_(student.size(0)),
         divided_(students_.channels_last() ? student.size(2) * student.size(3) : student.size(1)),
-        of_sample_(std::min(parts_of_sample(batch_), divided_)) {}
+        of_sample_(std::clamp<int64_t>(
+            student.numel() / batch_ / kFewestElements, 1, std::min(parts_of_sample(batch_), divided_))) {}
 
   int64_t count() const { return batch_ * of_sample_; }
 
@@ -54,6 +53,9 @@ class Parts {
   std::vector<at::Tensor> gradients() const { return {students_.gradient(), teachers_.gradient()}; }
 
  private:
+  /// Of a part.
+  static constexpr int64_t kFewestElements = 1 << 12;
+
   Maps students_;
   Maps teachers_;
   at::Tensor margins_;

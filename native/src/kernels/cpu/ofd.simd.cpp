@@ -77,9 +77,11 @@ double total_distance(const OfdSample& sample) {
   };
   if (student.channels_last()) {
     // Several positions at once, with as many copies of the margins.
-    const int64_t at_once = math::larger(kSumBlock / channels, 1);
+    const int64_t at_once = math::smaller(math::larger(kSumBlock / channels, 1), student.positions());
     T* margins = take<T>(*sample.scratch, at_once * channels);
-    for (int64_t i = 0; i < at_once * channels; ++i) margins[i] = margin[i % channels];
+    for (int64_t p = 0; p < at_once; ++p) {
+      for (int64_t c = 0; c < channels; ++c) margins[p * channels + c] = margin[c];
+    }
     for (int64_t p = 0; p < student.positions(); p += at_once) {
       const int64_t count = math::smaller(at_once, student.positions() - p) * channels;
       add(std::false_type(), p * channels, margins, count);

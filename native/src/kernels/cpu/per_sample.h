@@ -16,7 +16,7 @@ namespace retort::kernels {
 /// of parts depend on their number, which therefore depends on shapes alone.
 inline int64_t parts_of_sample(int64_t batch) {
   constexpr int64_t kFewest = 64;
-  return std::max<int64_t>(1, kFewest / batch);
+  return (kFewest + batch - 1) / batch;
 }
 
 /// Calls function(b, scratch) for the samples of a batch, which threads share if there is enough to do: `work` is the

@@ -50,7 +50,7 @@ final class ChildProcess {
   /**
    * Ends children.
    *
-   * @param force whether to end by force, in the end, a child that takes long
+   * @param force asked once a child has outlasted its time: whether to kill it
    */
   static void end(List<Process> children, BooleanSupplier force) throws InterruptedException {
     children.forEach(Process::destroy);

@@ -87,7 +87,7 @@ final class Distillation {
    * @param helper the arguments with which a process helps this one
    */
   Results run(List<String> helper) throws IOException {
-    runs.notice(names());
+    runs.rememberFinished(names());
     Map<String, Run> teachers = teachers();
     Retort.threads(settings.threadsPerStudent());
     Map<Student, Run> students = new HashMap<>();

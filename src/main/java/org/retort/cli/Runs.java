@@ -46,8 +46,8 @@ final class Runs {
     this.interruption = interruption;
   }
 
-  /** Keeps apart which of some runs are finished already, for the progress. */
-  void notice(List<String> runs) throws IOException {
+  /** Remembers which of some runs were finished before, for the progress. */
+  void rememberFinished(List<String> runs) throws IOException {
     for (String run : runs) {
       if (ranks.isFirst() && output.finished(run).isPresent()) {
         finishedBefore.add(run);
