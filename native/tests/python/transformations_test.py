@@ -341,6 +341,24 @@ class OpcheckTest(unittest.TestCase):
                 with self.subTest(operator=name, trained=given is trained):
                     library.opcheck(getattr(ops, name).default, given, test_utils=self.utilities(name))
 
+    def test_bfloat16(self):
+        """Gradients of maps in bfloat16 are in bfloat16, too; CRD's memories may be."""
+        maps, teacher = torch.randn(2, BATCH, CHANNELS, SIZE, SIZE).bfloat16()
+        embeddings, memory = rows(torch.randn(BATCH, 5)), rows(torch.randn(10, 5)).bfloat16()
+        contrast = ops.crd_contrast(torch.arange(BATCH), 10, 4)
+        arguments = {
+            "_fsp_forward": ([maps, maps], [teacher, teacher], [0, 1], 0, 0, [True, True]),
+            "_nst_forward": (maps, teacher, 1, 2, 0.0, 0.0, True, 1e-6, [True, True]),
+            "_ofd_forward": (maps, teacher, torch.randn(CHANNELS), 2, [True, True]),
+            "_crd_forward": (embeddings, embeddings, memory, memory, contrast, 10.0, 10.0, 0.07, [True, True]),
+        }
+        for name, values in arguments.items():
+            with self.subTest(operator=name):
+                library.opcheck(getattr(ops, name).default, values, test_utils=self.utilities(name))
+                gradients = getattr(ops, name)(*values)[1]
+                expected = torch.float32 if name == "_crd_forward" else torch.bfloat16
+                self.assertEqual({gradient.dtype for gradient in gradients}, {expected})
+
     @staticmethod
     def utilities(name):
         """All of them; for operators that draw, or return a number, those that don't ask for the same outputs again."""
