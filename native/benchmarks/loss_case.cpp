@@ -15,16 +15,14 @@
 namespace retort::benchmarks {
 namespace {
 
-constexpr double kTolerance = 2e-4;
-
 bool has_checks = true;
 
 /// The first difference of two outcomes, relative to the largest magnitude; empty if they agree.
-std::string difference(const Outcome& actual, const Outcome& expected) {
+std::string difference(const Outcome& actual, const Outcome& expected, double tolerance) {
   for (size_t i = 0; i < expected.size(); ++i) {
     const double scale = expected[i].abs().max().item<double>();
     const double error = (actual[i] - expected[i]).abs().max().item<double>();
-    if (!(error <= kTolerance * scale)) {
+    if (!(error <= tolerance * scale)) {
       return (i == 0 ? "the loss" : "gradient " + std::to_string(i - 1)) + " differs by " +
              std::to_string(error / scale);
     }
@@ -74,7 +72,7 @@ void run_ours(benchmark::State& state, const std::function<LossCase()>& prepare,
   const LossCase loss = prepare();
   if (has_checks && !is_checked) {
     const Outcome expected = naive_outcome(loss);
-    const std::string error = difference(loss.ours(), expected);
+    const std::string error = difference(loss.ours(), expected, loss.tolerance);
     if (!error.empty()) {
       state.SkipWithError(error.c_str());
       return;
@@ -130,13 +128,32 @@ std::vector<std::vector<int64_t>> imagenet_shapes() {
 }
 
 std::vector<at::Tensor> random_maps(
-    int64_t batch, const std::vector<std::vector<int64_t>>& shapes, bool with_gradient, at::MemoryFormat format) {
+    int64_t batch, const std::vector<std::vector<int64_t>>& shapes, bool with_gradient, at::MemoryFormat format,
+    at::ScalarType dtype) {
   std::vector<at::Tensor> maps;
   for (const std::vector<int64_t>& shape : shapes) {
     const at::Tensor map = at::randn({batch, shape[0], shape[1], shape[2]}, device()).contiguous(format);
-    maps.push_back(map.requires_grad_(with_gradient));
+    maps.push_back(map.to(dtype).requires_grad_(with_gradient));
   }
   return maps;
+}
+
+std::vector<std::pair<std::string, at::ScalarType>> half_dtypes() {
+  return {{"bfloat16", at::kBFloat16}, {"float16", at::kHalf}};
+}
+
+std::vector<at::Tensor> widened(const std::vector<at::Tensor>& inputs) {
+  std::vector<at::Tensor> wide;
+  for (const at::Tensor& input : inputs) {
+    const bool is_wide = input.scalar_type() == at::kFloat;
+    wide.push_back(is_wide ? input : input.detach().to(at::kFloat).requires_grad_(input.requires_grad()));
+  }
+  return wide;
+}
+
+double tolerance_of(at::ScalarType dtype) {
+  if (dtype == at::kBFloat16) return 1e-2;
+  return dtype == at::kHalf ? 1e-3 : 2e-4;
 }
 
 }  // namespace retort::benchmarks

@@ -33,9 +33,11 @@ double flops_of(NstKernel kernel, double channels, double positions) {
   }
 }
 
-LossCase nst(NstKernel kernel, int64_t batch, const Shapes& shapes, at::MemoryFormat format, bool naive_fits = true) {
-  const std::vector<at::Tensor> student = random_maps(batch, shapes, true, format);
-  const std::vector<at::Tensor> teacher = random_maps(batch, shapes, false, format);
+LossCase nst(
+    NstKernel kernel, int64_t batch, const Shapes& shapes, at::MemoryFormat format, bool naive_fits = true,
+    at::ScalarType dtype = at::kFloat) {
+  const std::vector<at::Tensor> student = random_maps(batch, shapes, true, format, dtype);
+  const std::vector<at::Tensor> teacher = random_maps(batch, shapes, false, format, dtype);
   LossCase result;
   for (const std::vector<int64_t>& shape : shapes) {
     result.flops += static_cast<double>(batch) *
@@ -45,7 +47,10 @@ LossCase nst(NstKernel kernel, int64_t batch, const Shapes& shapes, at::MemoryFo
   result.footprint = 3 * bytes_of(student);
   result.bytes = static_cast<double>(result.footprint);
   result.ours = [=] { return differentiate(at::stack(nst_loss(student, teacher, kernel)).sum(), student); };
-  result.naive = [=] { return differentiate(at::stack(reference::nst_loss(student, teacher, kernel)).sum(), student); };
+  result.naive = [=, student = widened(student), teacher = widened(teacher)] {
+    return differentiate(at::stack(reference::nst_loss(student, teacher, kernel)).sum(), student);
+  };
+  result.tolerance = tolerance_of(dtype);
   result.naive_fits = naive_fits;
   return result;
 }
@@ -63,6 +68,12 @@ void add_nst() {
       });
     }
     add_loss(name + ", channels last/batch 64", [=] { return nst(kernel, 64, shapes, kChannelsLast); });
+    for (const auto& [dtype_name, dtype] : half_dtypes()) {
+      const std::string half = ", " + dtype_name + "/batch 64";
+      add_loss(name + half, [=, d = dtype] { return nst(kernel, 64, shapes, kContiguous, true, d); });
+      add_loss(
+          name + ", channels last" + half, [=, d = dtype] { return nst(kernel, 64, shapes, kChannelsLast, true, d); });
+    }
     add_loss(name + "/ResNet-50, batch 16", [=] { return nst(kernel, 16, imagenet_shapes(), kContiguous, false); });
     if (!is_on_gpu()) continue;
     const std::string large = "/ResNet-50, batch 256";
