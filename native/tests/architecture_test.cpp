@@ -28,7 +28,7 @@ const std::map<std::string, Folders> kMayInclude = {
     {"kernels/cuda", {"kernels/math", "tensor", "runtime"}},
     {"autograd", {"tensor", "runtime"}},
     {"convolution", {"tensor", "runtime", "io"}},
-    {"memory", {"tensor"}},
+    {"memory", {"tensor", "runtime"}},
     {"distributed", {"tensor", "runtime"}},
     {"losses", {"memory", "models", "distributed", "tensor", "runtime", "io"}},
     {"models", {"convolution", "tensor", "runtime", "io"}},

@@ -15,6 +15,7 @@
 #include <optional>
 
 #include "losses/crd.h"
+#include "losses/known_number.h"
 #include "losses/option_list.h"
 #include "tensor/check.h"
 #include "tensor/numbers.h"
@@ -154,36 +155,6 @@ class CrdCriterion final : public Criterion {
   }
 
  private:
-  /// A number in a buffer, of which the last value that was read or set is known without asking the device.
-  class KnownNumber {
-   public:
-    explicit KnownNumber(at::Tensor buffer = {}) : buffer_(std::move(buffer)) {}
-
-    double value() {
-      // Somebody else may have written into it, as loading a checkpoint does.
-      if (buffer_.is_inference() || version_ != buffer_._version()) remember(buffer_.item<double>());
-      return value_;
-    }
-
-    void set(double value) {
-      if (value == this->value()) return;
-      buffer_.fill_(value);
-      remember(value);
-    }
-
-    const at::Tensor& buffer() const { return buffer_; }
-
-   private:
-    void remember(double value) {
-      value_ = value;
-      if (!buffer_.is_inference()) version_ = buffer_._version();
-    }
-
-    at::Tensor buffer_;
-    double value_ = 0;
-    int64_t version_ = -1;
-  };
-
   /// What a roll back restores: the numbers as they were at the snapshot, and what rows held before each change since.
   struct Before {
     std::vector<MemoryRows> student;
