@@ -501,6 +501,8 @@ public record CrdLoss(
         + temperature
         + ", momentum="
         + momentum
+        + ", memoryDtype="
+        + memoryDtype
         + "]";
   }
 
