@@ -1,13 +1,14 @@
 #include "runtime/recycler.h"
 
 #include <ATen/EmptyTensor.h>
+#include <c10/util/Exception.h>
 #include <sys/mman.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <list>
+#include <memory>
 #include <mutex>
-#include <new>
 
 #include "runtime/poison.h"
 
@@ -27,7 +28,7 @@ class Recycler final : public c10::Allocator {
   at::DataPtr allocate(size_t bytes) override {
     const size_t size = rounded(bytes + kRedZone);
     Block* block = reuse(size);
-    if (!block) block = new Block{fresh(size), size};
+    if (!block) block = fresh(size, bytes);
     poison(block->data, size);
     unpoison(block->data, bytes);
     return {block->data, block, &give_back, at::Device(at::kCPU)};
@@ -47,12 +48,14 @@ class Recycler final : public c10::Allocator {
     return (bytes + step - 1) / step * step;
   }
 
-  static void* fresh(size_t size) {
+  /// @param bytes how many the caller asks for, for the error message
+  static Block* fresh(size_t size, size_t bytes) {
+    auto block = std::make_unique<Block>(Block{nullptr, size});
     const bool is_large = size >= kHugePage;
-    void* data = nullptr;
-    if (size > 0 && posix_memalign(&data, is_large ? kHugePage : kLine, size) != 0) throw std::bad_alloc();
-    if (is_large) madvise(data, size, MADV_HUGEPAGE);
-    return data;
+    const int error = size == 0 ? 0 : posix_memalign(&block->data, is_large ? kHugePage : kLine, size);
+    TORCH_CHECK_WITH(OutOfMemoryError, error == 0, "out of memory: could not allocate ", bytes, " bytes");
+    if (is_large) madvise(block->data, size, MADV_HUGEPAGE);
+    return block.release();
   }
 
   static void release(Block* block) {

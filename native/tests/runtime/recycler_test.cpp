@@ -41,6 +41,15 @@ TEST_F(RecyclerTest, HandsMemoryOutAgain) {
   EXPECT_NE(mark_of(recycler().allocate(kLarge)), 'a');
 }
 
+TEST_F(RecyclerTest, SaysHowMuchItCouldNotAllocate) {
+  try {
+    recycler().allocate(size_t{1} << 60);
+    FAIL() << "nothing was thrown";
+  } catch (const c10::OutOfMemoryError& error) {
+    EXPECT_EQ(error.msg(), "out of memory: could not allocate 1152921504606846976 bytes");
+  }
+}
+
 TEST_F(RecyclerTest, NobodySharesMemory) {
   const at::DataPtr first = recycler().allocate(1000);
   const at::DataPtr second = recycler().allocate(1000);
