@@ -3,6 +3,7 @@ package org.retort.losses;
 import static org.retort.internal.Arguments.check;
 
 import java.util.List;
+import java.util.function.Consumer;
 import java.util.stream.LongStream;
 import org.bytedeco.javacpp.PointerScope;
 import org.bytedeco.pytorch.GeneratorOptional;
@@ -277,17 +278,7 @@ public record CrdLoss(
    *     sample, or all the same
    */
   public CrdLoss withClasses(List<Long> classes) {
-    return new CrdLoss(
-        samples,
-        queue,
-        classes,
-        relaxed,
-        z,
-        negatives,
-        dimension,
-        temperature,
-        momentum,
-        memoryDtype);
+    return with(copy -> copy.classes = classes);
   }
 
   /**
@@ -312,17 +303,7 @@ public record CrdLoss(
    *     given before
    */
   public CrdLoss withRelaxed(boolean relaxed) {
-    return new CrdLoss(
-        samples,
-        queue,
-        classes,
-        relaxed,
-        z,
-        negatives,
-        dimension,
-        temperature,
-        momentum,
-        memoryDtype);
+    return with(copy -> copy.relaxed = relaxed);
   }
 
   /**
@@ -333,17 +314,7 @@ public record CrdLoss(
    * @throws IllegalArgumentException if it is null
    */
   public CrdLoss withZ(Z z) {
-    return new CrdLoss(
-        samples,
-        queue,
-        classes,
-        relaxed,
-        z,
-        negatives,
-        dimension,
-        temperature,
-        momentum,
-        memoryDtype);
+    return with(copy -> copy.z = z);
   }
 
   /**
@@ -355,17 +326,7 @@ public record CrdLoss(
    * @throws IllegalArgumentException if the number is out of range
    */
   public CrdLoss withNegatives(long negatives) {
-    return new CrdLoss(
-        samples,
-        queue,
-        classes,
-        relaxed,
-        z,
-        negatives,
-        dimension,
-        temperature,
-        momentum,
-        memoryDtype);
+    return with(copy -> copy.negatives = negatives);
   }
 
   /**
@@ -376,17 +337,7 @@ public record CrdLoss(
    * @throws IllegalArgumentException if the dimension is out of range
    */
   public CrdLoss withDimension(long dimension) {
-    return new CrdLoss(
-        samples,
-        queue,
-        classes,
-        relaxed,
-        z,
-        negatives,
-        dimension,
-        temperature,
-        momentum,
-        memoryDtype);
+    return with(copy -> copy.dimension = dimension);
   }
 
   /**
@@ -398,17 +349,7 @@ public record CrdLoss(
    * @throws IllegalArgumentException if the temperature is out of range
    */
   public CrdLoss withTemperature(double temperature) {
-    return new CrdLoss(
-        samples,
-        queue,
-        classes,
-        relaxed,
-        z,
-        negatives,
-        dimension,
-        temperature,
-        momentum,
-        memoryDtype);
+    return with(copy -> copy.temperature = temperature);
   }
 
   /**
@@ -420,17 +361,7 @@ public record CrdLoss(
    * @throws IllegalArgumentException if the momentum is out of range
    */
   public CrdLoss withMomentum(double momentum) {
-    return new CrdLoss(
-        samples,
-        queue,
-        classes,
-        relaxed,
-        z,
-        negatives,
-        dimension,
-        temperature,
-        momentum,
-        memoryDtype);
+    return with(copy -> copy.momentum = momentum);
   }
 
   /**
@@ -441,17 +372,54 @@ public record CrdLoss(
    * @throws IllegalArgumentException if it is null
    */
   public CrdLoss withMemoryDtype(MemoryDtype memoryDtype) {
-    return new CrdLoss(
-        samples,
-        queue,
-        classes,
-        relaxed,
-        z,
-        negatives,
-        dimension,
-        temperature,
-        momentum,
-        memoryDtype);
+    return with(copy -> copy.memoryDtype = memoryDtype);
+  }
+
+  private CrdLoss with(Consumer<Copy> change) {
+    Copy copy = new Copy(this);
+    change.accept(copy);
+    return copy.loss();
+  }
+
+  /** A copy that is being changed. */
+  private static final class Copy {
+    private final long samples;
+    private final long queue;
+    private List<Long> classes;
+    private boolean relaxed;
+    private Z z;
+    private long negatives;
+    private long dimension;
+    private double temperature;
+    private double momentum;
+    private MemoryDtype memoryDtype;
+
+    Copy(CrdLoss of) {
+      samples = of.samples;
+      queue = of.queue;
+      classes = of.classes;
+      relaxed = of.relaxed;
+      z = of.z;
+      negatives = of.negatives;
+      dimension = of.dimension;
+      temperature = of.temperature;
+      momentum = of.momentum;
+      memoryDtype = of.memoryDtype;
+    }
+
+    CrdLoss loss() {
+      return new CrdLoss(
+          samples,
+          queue,
+          classes,
+          relaxed,
+          z,
+          negatives,
+          dimension,
+          temperature,
+          momentum,
+          memoryDtype);
+    }
   }
 
   private static void checkClasses(List<Long> classes, long samples) {
