@@ -7,7 +7,6 @@
 
 #include <array>
 #include <cmath>
-#include <type_traits>
 
 #include "kernels/cuda/dispatch.h"
 #include "kernels/cuda/tensors.h"
@@ -16,10 +15,6 @@
 
 namespace retort::kernels::cuda {
 namespace {
-
-/// What is computed in where the memory is stored as S.
-template <typename S>
-using Computed = std::conditional_t<std::is_same_v<S, double>, double, float>;
 
 /// The embeddings of one network with the memory of the other.
 struct Side {

@@ -32,8 +32,9 @@ struct Network {
   void write_gradients(std::vector<at::Tensor>& all) const {
     for (size_t i = 0; wants_gradients && i < maps.size(); ++i) {
       const at::Tensor& gradient = gradients[i];
-      const at::ScalarType dtype = map_gradient_dtype(maps[i]);
-      all.push_back(gradient.defined() ? rounded_to(dtype, gradient) : at::zeros_like(maps[i], dtype));
+      all.push_back(
+          gradient.defined() ? stored_gradient(maps[i], gradient)
+                             : at::zeros_like(maps[i], map_gradient_dtype(maps[i])));
     }
   }
 

@@ -232,18 +232,16 @@ LossWithGradients nst_forward(
   const Discrepancy of_student = discrepancy(stream, unit, kernel, {true, teacher_term, gradients[0]});
   at::Tensor grad_s;
   at::Tensor grad_t;
-  if (gradients[0]) {
-    grad_s = gradient_of(stream, students, unit, of_student.by_unit, dead_channel_norm);
-    grad_s = rounded_to(map_gradient_dtype(student), grad_s);
-  }
+  if (gradients[0]) grad_s = gradient_of(stream, students, unit, of_student.by_unit, dead_channel_norm);
   if (gradients[1]) {
     const UnitChannels swapped(stream, teachers, students);
     // The student's own sum has no part in the derivative.
     const Discrepancy of_teacher = discrepancy(stream, swapped, kernel, {teacher_term, false, true});
     grad_t = gradient_of(stream, teachers, swapped, of_teacher.by_unit, dead_channel_norm);
-    grad_t = rounded_to(map_gradient_dtype(teacher), grad_t);
   }
-  return with_gradients(of_student.values.mean().to(compute_dtype(student)), {grad_s, grad_t});
+  return with_gradients(
+      of_student.values.mean().to(compute_dtype(student)),
+      {stored_gradient(student, grad_s), stored_gradient(teacher, grad_t)});
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ LossWithGradients ofd_forward(
   const at::Tensor grad_t = gradients[1] ? at::empty_like(t, map_gradient_dtype(t)) : at::Tensor();
   const at::Tensor parts = at::empty({ofd_parts(s.numel())}, s.options().dtype(at::kDouble));
   AT_DISPATCH_FLOATING_TYPES_AND2(at::kHalf, at::kBFloat16, s.scalar_type(), "ofd_loss", [&] {
-    using T = std::conditional_t<std::is_same_v<scalar_t, double>, double, float>;
+    using T = Computed<scalar_t>;
     using Gradient = typename OfdMaps<scalar_t, T>::Gradient;
     ofd_distance(
         device.stream(),
@@ -46,10 +46,8 @@ LossWithGradients ofd_forward(
             data<T>(margins), layout_of(s), static_cast<T>(scale)},
         mutable_data<double>(parts));
   });
-  const auto as_of = [](const at::Tensor& maps, const at::Tensor& gradient) {
-    return gradient.defined() ? rounded_to(map_gradient_dtype(maps), gradient) : gradient;
-  };
-  return with_gradients(scalar_loss(parts, scale, dtype), {as_of(student, grad_s), as_of(teacher, grad_t)});
+  return with_gradients(
+      scalar_loss(parts, scale, dtype), {stored_gradient(student, grad_s), stored_gradient(teacher, grad_t)});
 }
 
 at::Tensor ofd_negatives(const at::Tensor& teacher) {
