@@ -4,7 +4,8 @@
 
 #include <math.h>
 
-#include "kernels/cpu/sample_map.simd.h"
+#include "kernels/cpu/half.simd.h"
+#include "kernels/cpu/scratch.simd.h"
 #include "kernels/cpu/sums.simd.h"
 #include "kernels/math/crd.h"
 

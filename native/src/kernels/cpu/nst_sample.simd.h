@@ -13,7 +13,7 @@ struct Sample {
       : layer(of),
         scratch(*of.scratch),
         student_map(of.student, scratch),
-        teacher_map(of.teacher, scratch),
+        teacher_map(without_gradient(of.teacher), scratch),
         student(student_map, height(), width(), Pooling::kAverage, scratch),
         teacher(teacher_map, height(), width(), Pooling::kAverage, scratch),
         student_norms(student, scratch),
@@ -37,6 +37,11 @@ struct Sample {
   ChannelNorms<T> teacher_norms;
 
  private:
+  static FeatureMap without_gradient(FeatureMap map) {
+    map.gradient = nullptr;
+    return map;
+  }
+
   int64_t height() const { return math::smaller(layer.student.height, layer.teacher.height); }
   int64_t width() const { return math::smaller(layer.student.width, layer.teacher.width); }
 };
