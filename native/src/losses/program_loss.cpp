@@ -206,7 +206,7 @@ struct ProgramLossOptions final : CriterionOptions {
     check_taps(kStudentTaps, shapes.student.size());
     check_taps(kTeacherTaps, shapes.teacher.size());
     auto criterion = std::make_shared<ProgramCriterion>(copy_of(program), arguments);
-    // What it is given in half precision comes as float32.
+    // Programs get half precision as float32, and so compute with their own.
     replace_contents(*criterion, &widened);
     return criterion;
   }

@@ -14,8 +14,8 @@
 namespace retort {
 namespace {
 
-/// Everything in float64 for a float64 student, otherwise nothing; what is in half precision stays, since that is how a
-/// criterion chose to store it.
+/// Converts all of a criterion to float64 for a float64 student. For any other, what is in float64 becomes float32, and
+/// what is in half precision stays, since that is how the criterion chose to store it.
 void convert(Criterion& criterion, at::ScalarType student) {
   if (student == at::kDouble) return convert_floating_point(criterion, at::kDouble);
   replace_contents(criterion, [](const at::Tensor& tensor) {

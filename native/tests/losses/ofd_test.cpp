@@ -56,11 +56,13 @@ Data data_of(at::ScalarType dtype = at::kDouble, at::IntArrayRef shape = {3, 4, 
   return data;
 }
 
-Data in_float64(Data data) {
-  data.student = data.student.to(at::kDouble);
-  data.teacher = data.teacher.to(at::kDouble);
-  data.margin = data.margin.to(at::kDouble);
+Data in_dtype(at::ScalarType dtype, Data data) {
+  for (at::Tensor* tensor : {&data.student, &data.teacher, &data.margin}) *tensor = tensor->to(dtype);
   return data;
+}
+
+Data in_float64(const Data& data) {
+  return in_dtype(at::kDouble, data);
 }
 
 Pair pair_of(const Data& data) {
@@ -499,8 +501,7 @@ TEST_F(OfdLossTest, GradientsInBFloat16AreRoundedAsPyTorchDoes) {
     SCOPED_TRACE(c10::str(value, " ", teacher));
     data.student.fill_(value);
     data.teacher.fill_(teacher);
-    Data wide = data;
-    for (at::Tensor* tensor : {&wide.student, &wide.teacher, &wide.margin}) *tensor = tensor->to(at::kFloat);
+    const Data wide = in_dtype(at::kFloat, data);
     EXPECT_TRUE(same_bits(student_gradient(data), student_gradient(wide).to(at::kBFloat16)));
   }
 }
@@ -514,8 +515,7 @@ TEST_F(OfdLossTest, NumberOfThreadsChangesNothingInSmallBatches) {
       set_threads(1);
       const auto one = differentiate(data);
       // In half precision some responses are the margin, where the loss has no gradient.
-      Data single = data;
-      for (at::Tensor* tensor : {&single.student, &single.teacher, &single.margin}) *tensor = tensor->to(at::kFloat);
+      const Data single = in_dtype(at::kFloat, data);
       EXPECT_TRUE(close(one, dtype == at::kFloat ? expected_of(data) : differentiate(single)));
       for (int threads : {2, 3, 16}) {
         set_threads(threads);
