@@ -81,6 +81,8 @@ public final class ChildJvm implements AutoCloseable {
     command.addAll(List.of("env", "--default-signal=INT"));
     command.add(jdk.resolve("bin").resolve("java").toString());
     command.addAll(List.of("-ea", "-Xcheck:jni", "-XX:-CreateCoredumpOnCrash"));
+    // most end before what C2 compiles would have paid off
+    command.add("-XX:TieredStopAtLevel=1");
     String extension = System.getProperty(EXTENSION);
     if (extension != null) {
       command.add("-D" + EXTENSION + "=" + extension);
