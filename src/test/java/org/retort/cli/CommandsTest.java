@@ -103,7 +103,7 @@ final class CommandsTest {
             stages: [{terms: [{loss: kd, temperature: 4, teacher: {mean: probabilities}}]}]
         """);
     Path output = folder.resolve("output");
-    run("distill", "--recipe=" + recipe, "--seeds=1", "--output=" + output);
+    run("distill", "--recipe=" + recipe, "--seeds=1", "--no-plots", "--output=" + output);
     assertThat(out.toString()).containsSubsequence("teacher-one", "teacher-two", "both");
     assertThat(output.resolve("teacher-one.pt")).isNotEmptyFile();
     assertThat(output.resolve("teacher-two.pt")).isNotEmptyFile();
@@ -363,7 +363,7 @@ final class CommandsTest {
           kd: {stages: [{cross_entropy: 0, terms: [{loss: kd, temperature: 4}]}]}
         """);
     Path output = folder.resolve("output");
-    run("distill", "--recipe=" + recipe, "--seeds=1", "--output=" + output);
+    run("distill", "--recipe=" + recipe, "--seeds=1", "--no-plots", "--output=" + output);
     assertThat(output.resolve("kd-seed0.pt")).isNotEmptyFile();
     assertThat(output.resolve("teacher.pt")).doesNotExist();
     assertThat(json(output.resolve("results.json")).getAsJsonObject("teachers").keySet()).isEmpty();

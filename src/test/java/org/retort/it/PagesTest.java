@@ -146,11 +146,11 @@ class PagesTest {
   @Test
   void readme_namesTheLoggingThatIsTested() throws IOException {
     String pom = Files.readString(Path.of("pom.xml"));
-    String version = pom.replaceAll("(?s).*<artifactId>logback-classic</artifactId>\\s*", "");
+    String version = pom.replaceFirst("(?s).*<artifactId>logback-classic</artifactId>\\s*", "");
     assertThat(Page.README.code())
         .contains(
             "ch.qos.logback:logback-classic:"
-                + version.replaceAll("(?s)<version>(.*?)</version>.*", "$1"));
+                + version.replaceFirst("(?s)<version>(.*?)</version>.*", "$1"));
   }
 
   private static boolean isBuiltByIntegrationTest(Block block) {

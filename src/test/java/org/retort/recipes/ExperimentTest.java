@@ -141,7 +141,7 @@ final class ExperimentTest {
     Files.createSymbolicLink(folder.resolve("libattention_transfer.so"), OwnLosses.builtLibrary());
     String page = Files.readString(Path.of("docs/your-loss.md"));
     Path file = folder.resolve("recipe.yaml");
-    Files.writeString(file, page.replaceAll("(?s).*```yaml\n(.*?)```.*", "$1"));
+    Files.writeString(file, page.replaceFirst("(?s).*```yaml\n(.*?)```.*", "$1"));
     Experiment experiment = Experiment.onNoise(Recipes.load(file.toString()));
     Recipe recipe = experiment.recipe();
     assertThat(recipe.methodNames()).containsExactly("program", "library");

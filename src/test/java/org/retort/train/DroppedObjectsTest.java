@@ -15,10 +15,10 @@ import org.retort.testing.Threads;
 /** Objects that nobody closes, but that nobody can reach any more, give their memory back. */
 @Timeout(value = 300, threadMode = Timeout.ThreadMode.SEPARATE_THREAD)
 final class DroppedObjectsTest {
-  private static final int NETWORKS = 1000;
+  private static final int NETWORKS = 500;
 
   /** Each with two networks. */
-  private static final int STEPS = 200;
+  private static final int STEPS = 100;
 
   private static final int ROUND = 50;
   private static final int CALLS = 10;

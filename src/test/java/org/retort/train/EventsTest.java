@@ -159,7 +159,7 @@ final class EventsTest {
 
   @Test
   void step_noLongerRecorded_makesNoGarbage() throws Exception {
-    int steps = 500;
+    int steps = 250;
     int threads = Retort.threads();
     Retort.threads(1); // the network is too small for more
     try (SmallStep small = new SmallStep()) {

@@ -683,8 +683,8 @@ final class TrainerTest {
 
   @Test
   void run_withinAnEpoch_makesNoGarbage() {
-    int warmUp = 200;
-    int steps = 1000;
+    int warmUp = 100;
+    int steps = 400;
     ThreadMXBean java = (ThreadMXBean) ManagementFactory.getThreadMXBean();
     long[] bytes = new long[2];
     AfterStep reading =
