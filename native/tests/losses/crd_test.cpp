@@ -600,27 +600,35 @@ TEST_F(CrdLossTest, ZOfHalfPrecision) {
       reference::crd_z(wide.student, wide.teacher_memory, wide.contrast, 0.07), 2e-4));
 }
 
-TEST_F(CrdLossTest, MemoriesInBFloat16AreComputedWithInFloat32) {
+/// Memories in bfloat16 are computed with in float32, by any number of threads.
+void expect_computed_in_float32(int64_t batch, int64_t negatives, int64_t rows) {
   for (at::ScalarType embeddings : {at::kFloat, at::kBFloat16}) {
     for (int64_t dimension : {9, 187}) {
-      // A few candidates; enough for threads to share each anchor's; so many that they are sorted by row.
-      for (const auto& [batch, negatives, rows] :
-           std::vector<std::tuple<int64_t, int64_t, int64_t>>{{5, 12, 30}, {2, 1500, 700}, {64, 1500, 10000}}) {
-        SCOPED_TRACE(c10::str(embeddings, " ", dimension, ", ", batch, " x ", negatives));
-        const Data half =
-            with_floats_of(data_of(at::kDouble, batch, dimension, negatives, rows), embeddings, at::kBFloat16);
-        const Data wide = in_float64(half);
-        const auto actual = differentiate(half);
-        EXPECT_EQ(actual.loss.scalar_type(), at::kFloat);
-        EXPECT_TRUE(close(actual, expected_of(half)));
-        const double expected_z = reference::crd_z(wide.student, wide.teacher_memory, wide.contrast, 0.07);
-        EXPECT_TRUE(close(crd_z(half.student, half.teacher_memory, half.contrast, 0.07), expected_z, 2e-4));
-        set_threads(3);
-        EXPECT_TRUE(same_bits(differentiate(half), actual));
-        set_threads(1);
-      }
+      SCOPED_TRACE(c10::str(embeddings, " ", dimension, ", ", batch, " x ", negatives));
+      const Data half =
+          with_floats_of(data_of(at::kDouble, batch, dimension, negatives, rows), embeddings, at::kBFloat16);
+      const Data wide = in_float64(half);
+      const auto actual = differentiate(half);
+      EXPECT_EQ(actual.loss.scalar_type(), at::kFloat);
+      EXPECT_TRUE(close(actual, expected_of(half)));
+      const double expected_z = reference::crd_z(wide.student, wide.teacher_memory, wide.contrast, 0.07);
+      EXPECT_TRUE(close(crd_z(half.student, half.teacher_memory, half.contrast, 0.07), expected_z, 2e-4));
+      set_threads(3);
+      EXPECT_TRUE(same_bits(differentiate(half), actual));
+      set_threads(1);
     }
   }
+}
+
+TEST_F(CrdLossTest, MemoriesInBFloat16AreComputedWithInFloat32) {
+  expect_computed_in_float32(5, 12, 30);
+  // Enough for threads to share each anchor's.
+  expect_computed_in_float32(2, 1500, 700);
+}
+
+// So many that they are gone through in the order of their rows.
+TEST_F(CrdLossTest, CandidatesInBFloat16ThatAreSorted) {
+  expect_computed_in_float32(64, 1500, 10000);
 }
 
 TEST_F(CrdLossTest, SmallBatchesMatchReference) {
