@@ -1,17 +1,16 @@
 // Programs of torch.export that are damaged or hostile: each is an error, none harms the process.
 #include <ATen/Functions.h>
-#include <caffe2/serialize/inline_container.h>
 #include <gtest/gtest.h>
 #include <retort/models/exported.h>
 
 #include <filesystem>
 #include <fstream>
 #include <functional>
-#include <map>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <sstream>
 
+#include "archive_records.h"
 #include "expect.h"
 #include "files.h"
 #include "seeded_test.h"
@@ -21,52 +20,12 @@ namespace retort {
 namespace {
 
 using Json = nlohmann::json;
+using test::ArchiveRecords;
 using test::error_of;
 using test::file_error_of;
 
 const std::string kProgram = "models/model.json";
 const std::string kWeights = "data/weights/model_weights_config.json";
-
-/// The records of a file of torch.export, to be changed.
-class Records {
- public:
-  explicit Records(const std::string& path) {
-    caffe2::serialize::PyTorchStreamReader reader(path);
-    for (const std::string& name : reader.getAllRecords()) {
-      const auto [data, size] = reader.getRecord(name);
-      records_[name] = std::string(static_cast<const char*>(data.get()), size);
-    }
-  }
-
-  std::string& operator[](const std::string& name) { return records_[name]; }
-  void remove(const std::string& name) { records_.erase(name); }
-  void edit(const std::string& name, const std::function<void(Json&)>& change) {
-    Json json = Json::parse(records_.at(name));
-    change(json);
-    records_[name] = json.dump();
-  }
-
-  std::string bytes() const {
-    std::string written;
-    caffe2::serialize::PyTorchStreamWriter writer([&](const void* data, size_t size) {
-      written.append(static_cast<const char*>(data), size);
-      return size;
-    });
-    for (const auto& [name, data] : records_) {
-      // The writer adds these itself.
-      if (name == "version" || name == "byteorder" || name.rfind(".data/", 0) == 0) continue;
-      writer.writeRecord(name, data.data(), data.size());
-    }
-    if (const auto order = records_.find("byteorder"); order != records_.end()) {
-      writer.writeRecord("byteorder", order->second.data(), order->second.size());
-    }
-    writer.writeEndOfFile();
-    return written;
-  }
-
- private:
-  std::map<std::string, std::string> records_;
-};
 
 std::shared_ptr<Network> load(const std::string& bytes, const std::vector<std::string>& taps = {}) {
   std::istringstream stream(bytes);
@@ -75,12 +34,12 @@ std::shared_ptr<Network> load(const std::string& bytes, const std::vector<std::s
 
 class ExportedDamageTest : public test::SeededTest {
  protected:
-  static Records records(const std::string& name = "pointwise") {
-    return Records(std::string(RETORT_EXPORTED_DIR) + "/" + name + "-2.10.pt2");
+  static ArchiveRecords records(const std::string& name = "pointwise") {
+    return ArchiveRecords(std::string(RETORT_EXPORTED_DIR) + "/" + name + "-2.10.pt2");
   }
 
   /// Why a file with changed records is refused.
-  static std::string refusal(const Records& changed) {
+  static std::string refusal(const ArchiveRecords& changed) {
     const std::string error = file_error_of([&] { load(changed.bytes()); });
     const std::string begin =
         "load_exported: file must be a program of torch.export that can be run (got damaged.pt2: ";
@@ -89,7 +48,7 @@ class ExportedDamageTest : public test::SeededTest {
   }
 
   static std::string refusal(const std::function<void(Json&)>& change) {
-    Records changed = records();
+    ArchiveRecords changed = records();
     changed.edit(kProgram, change);
     return refusal(changed);
   }
@@ -107,7 +66,7 @@ class ExportedDamageTest : public test::SeededTest {
   }
 
   static std::string refusal_of_weight(const std::function<void(Json&)>& change) {
-    Records changed = records();
+    ArchiveRecords changed = records();
     changed.edit(kWeights, [&](Json& config) { change(config["config"]["conv.weight"]); });
     return refusal(changed);
   }
@@ -121,7 +80,7 @@ TEST_F(ExportedDamageTest, IsNoProgram) {
   for (const std::string bytes : {"", "x", "PK", "a text that is longer than the end of an archive of any kind"}) {
     EXPECT_FALSE(file_error_of([&] { load(bytes); }).empty());
   }
-  Records changed = records();
+  ArchiveRecords changed = records();
   changed["archive_format"] = "pt3";
   EXPECT_EQ(refusal(changed), "it is no archive of torch.export");
   changed = records();
@@ -204,7 +163,7 @@ TEST_F(ExportedDamageTest, ArgumentsMustFit) {
 
 TEST_F(ExportedDamageTest, NestingHasAnEnd) {
   std::string deep(100000, '[');
-  Records changed = records();
+  ArchiveRecords changed = records();
   changed[kProgram] = deep;
   EXPECT_EQ(refusal(changed), "the program is no JSON");
   changed[kProgram] = deep + std::string(deep.size(), ']');
@@ -259,7 +218,7 @@ TEST_F(ExportedDamageTest, WeightsMustLieInTheirStorage) {
       refusal_of_weight([](Json& weight) { weight["use_pickle"] = true; }),
       "conv.weight is pickled, as PyTorch before 2.9 does and for tensors of subclasses");
   EXPECT_FALSE(refusal_of_weight([](Json& weight) { weight["path_name"] = "../../etc/passwd"; }).empty());
-  Records changed = records();
+  ArchiveRecords changed = records();
   changed.edit(kWeights, [](Json& config) { config["config"].erase("conv.weight"); });
   EXPECT_EQ(refusal(changed), "tensor conv.weight is missing");
   changed = records();
@@ -268,7 +227,7 @@ TEST_F(ExportedDamageTest, WeightsMustLieInTheirStorage) {
 }
 
 TEST_F(ExportedDamageTest, ViewsMustLieInTheirStorage) {
-  Records changed = records();
+  ArchiveRecords changed = records();
   changed.edit(kProgram, [](Json& program) {
     Json& node = node_of(program, "conv2d");
     node["target"] = "torch.ops.aten.as_strided.default";
@@ -301,7 +260,7 @@ TEST_F(ExportedDamageTest, NoiseOfEvaluationIsToldOf) {
   };
   Handler handler;
   const c10::WarningUtils::WarningHandlerGuard guard(&handler);
-  Records changed = records("noisy");
+  ArchiveRecords changed = records("noisy");
   load(changed.bytes());
   EXPECT_EQ(handler.messages, std::vector<std::string>()) << "a program of its own evaluates";
   changed.remove("models/evaluation.json");
@@ -412,7 +371,7 @@ TEST_F(ExportedDamageTest, AnyValueOfTheProgram) {
   std::mt19937 random(11);
   for (const std::string name : {"pointwise", "noisy", "attention", "recurrent"}) {
     for (int i = 0; i < 100; ++i) {
-      Records changed = records(name);
+      ArchiveRecords changed = records(name);
       changed.edit(i % 5 == 0 ? kWeights : kProgram, [&](Json& json) {
         for (unsigned k = random() % 3 + 1; k > 0; --k) mutate(json, random);
       });
