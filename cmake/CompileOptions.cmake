@@ -2,6 +2,10 @@ option(RETORT_WARNINGS_AS_ERRORS "Treat compiler warnings as errors, as the pres
 set(RETORT_BASELINE x86-64-v2
     CACHE STRING "What every machine has that the library is built for, as -march takes it; kernels choose more at run time")
 set(RETORT_SANITIZERS "" CACHE STRING "Sanitizers to build with, e.g. address,undefined")
+option(RETORT_FUZZERS "Build the programs of libFuzzer, which takes Clang" OFF)
+if(RETORT_FUZZERS AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  message(FATAL_ERROR "RETORT_FUZZERS: the compiler must be Clang (got ${CMAKE_CXX_COMPILER_ID})")
+endif()
 
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 12)
   message(FATAL_ERROR "GCC must be of version 12 or newer (got ${CMAKE_CXX_COMPILER_VERSION})")
@@ -26,8 +30,11 @@ function(retort_compile_options target)
     # The instrumentation misleads GCC's -Wmaybe-uninitialized, and vptr needs types that LibTorch does not export.
     target_compile_options(
       ${target} PRIVATE -fsanitize=${RETORT_SANITIZERS} -fno-sanitize=vptr -fno-omit-frame-pointer
-                        -Wno-maybe-uninitialized)
+                        $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
     target_link_options(${target} PRIVATE -fsanitize=${RETORT_SANITIZERS})
+  endif()
+  if(RETORT_FUZZERS)
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
   endif()
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF CXX_VISIBILITY_PRESET hidden
                                              VISIBILITY_INLINES_HIDDEN ON)

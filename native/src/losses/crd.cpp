@@ -63,8 +63,8 @@ at::Tensor unchecked_crd_loss(
 
 void check_negatives(const char* function, int64_t negatives) {
   RETORT_CHECK(negatives >= 1, function, ": negatives must be at least 1 (got ", negatives, ")");
-  // A row of contrast has one more, the positive.
-  constexpr int64_t kLargest = std::numeric_limits<int64_t>::max() - 1;
+  // With more, the size of contrast in bytes might not be a number of 64 bits.
+  constexpr int64_t kLargest = std::numeric_limits<int32_t>::max();
   RETORT_CHECK(negatives <= kLargest, function, ": negatives must be at most ", kLargest, " (got ", negatives, ")");
 }
 

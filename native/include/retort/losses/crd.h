@@ -75,7 +75,7 @@ RETORT_API double crd_z(
 ///
 /// @param indices int64 [B], the samples' own rows
 /// @param rows M of the memory, >= 2
-/// @param negatives K >= 1
+/// @param negatives K, between 1 and 2147483647
 /// @param generator of the indices' device; by default that device's default generator
 /// @return int64 [B, K+1]
 /// @throws ShapeError if a tensor is undefined, empty or does not fit
@@ -98,7 +98,7 @@ RETORT_API at::Tensor crd_contrast(
 /// @param indices int64 [B], the samples' own rows
 /// @param classes int64 [M], the class of each of the memory's rows, any numbers, at least two of them; on the same
 ///     device
-/// @param negatives K >= 1
+/// @param negatives K, between 1 and 2147483647
 /// @param relaxed whether the positive may be another row of the class
 /// @param generator of the indices' device; by default that device's default generator
 /// @return int64 [B, K+1]

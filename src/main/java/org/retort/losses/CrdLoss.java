@@ -201,7 +201,7 @@ public record CrdLoss(
    *     negative
    * @param relaxed whether the positive may be any sample of the same class, which takes classes
    * @param z where a training step has Z from
-   * @param negatives at least 1
+   * @param negatives between 1 and 2147483647
    * @param dimension at least 1
    * @param temperature positive and finite
    * @param momentum at least 0 and below 1
@@ -321,7 +321,7 @@ public record CrdLoss(
    * Changes the number of negatives that are drawn for each sample of a batch that does not give
    * its own; 16384 by default.
    *
-   * @param negatives K, at least 1
+   * @param negatives K, between 1 and 2147483647
    * @return a changed copy
    * @throws IllegalArgumentException if the number is out of range
    */
@@ -557,7 +557,7 @@ public record CrdLoss(
    *
    * @param indices int64 [B], the samples' own rows
    * @param rows M of the memory, at least 2
-   * @param negatives K, at least 1
+   * @param negatives K, between 1 and 2147483647
    * @return a new tensor, int64 [B, K+1], which the caller closes
    * @throws IllegalArgumentException if the tensor is null or undefined or a number is out of range
    * @throws IllegalStateException if the tensor was closed
@@ -581,7 +581,7 @@ public record CrdLoss(
    * @param indices int64 [B], the samples' own rows
    * @param classes int64 [M], the class of each of the memory's rows, any numbers, at least two
    *     different ones; on the same device
-   * @param negatives K, at least 1
+   * @param negatives K, between 1 and 2147483647
    * @param relaxed whether the positive may be any row of the class; otherwise it is the sample's
    *     own
    * @return a new tensor, int64 [B, K+1], which the caller closes
