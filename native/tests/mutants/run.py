@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+"""Changes the library in one place after the other and runs the tests, one of which should fail each time.
+
+    native/tests/mutants/run.py [--count 200] [--seed 1] [FILE ...]
+
+Works in a clone of the last commit, in target/mutants. Which places are changed depends on the seed and on what is committed.
+Changes that do not compile do not count. Prints each change that no test has noticed, and at the end how many there were.
+Needs what the build needs.
+"""
+
+import argparse
+import pathlib
+import random
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+CLONE = ROOT / "target" / "mutants"
+BUILD = CLONE / "native" / "build" / "release"
+
+# The programs that test a folder, the quickest first.
+PROGRAMS = {
+    "io": ["io_test", "system_calls_test", "models_test", "train_internals_test"],
+    "losses": ["own_losses_test", "losses_test", "train_test"],
+    "train": ["train_internals_test", "train_test", "system_calls_test", "train_ranks_test", "train_ranks_failures_test"],
+}
+
+# What is changed to what: expressions of Python, in code without texts and comments.
+OPERATORS = [
+    (r" < ", " <= "), (r" <= ", " < "), (r" > ", " >= "), (r" >= ", " > "),
+    (r" == ", " != "), (r" != ", " == "), (r" && ", " || "), (r" \|\| ", " && "),
+    (r" \+ ", " - "), (r" - ", " + "), (r" \* ", " / "), (r" / ", " * "), (r" \+= ", " -= "), (r" -= ", " += "),
+    (r"\btrue\b", "false"), (r"\bfalse\b", "true"), (r"(?<=[(\s])!(?=\w)", ""), (r"\b0\b", "1"), (r"\b1\b", "2"),
+    (r"\+\+(?=\w)", "--"), (r"std::min\b", "std::max"), (r"std::max\b", "std::min"), (r"\bbreak;", ";"),
+    (r"\bcontinue;", ";"), (r"^(\s+)(?!return|throw|using|const|auto|at::|std::|int|bool)[\w.>:()-]+\(.*\);$", r"\1;"),
+]
+# Code that says something, or declares; a change of it is none of behaviour.
+SKIPPED = re.compile(r"^\s*(#|//|/\*|\*|namespace|template|using|static_assert|explicit|virtual|constexpr|class|struct|enum|}|RETORT_API|public:|private:|m\.def)")
+
+
+class Mutant:
+    def __init__(self, file, line, column, old, new):
+        self.file, self.line, self.column, self.old, self.new = file, line, column, old, new
+
+    def __str__(self):
+        return f"{self.file}:{self.line + 1}: {self.old.strip()}  ->  {self.new.strip()}"
+
+    def apply(self):
+        path = CLONE / self.file
+        lines = path.read_text().split("\n")
+        assert lines[self.line] == self.old
+        lines[self.line] = self.new
+        path.write_text("\n".join(lines))
+
+
+def blanked(line):
+    """The line with texts and comments replaced by spaces, so that columns stay."""
+    blank = lambda match: " " * len(match.group())
+    return re.sub(r"//.*", blank, re.sub(r'"(\\.|[^"\\])*"', blank, line))
+
+
+def mutants_of(file):
+    found = []
+    for number, line in enumerate((CLONE / file).read_text().split("\n")):
+        if SKIPPED.match(line):
+            continue
+        code = blanked(line)
+        for pattern, replacement in OPERATORS:
+            for match in re.finditer(pattern, code):
+                new = line[: match.start()] + match.expand(replacement) + line[match.end():]
+                found.append(Mutant(file, number, match.start(), line, new))
+    return found
+
+
+def run(command, seconds, **options):
+    """Whether a command succeeds in time."""
+    try:
+        return subprocess.run(
+            command, timeout=seconds, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
+
+
+def build(programs):
+    return run(["cmake", "--build", "--preset", "release", "--target", *programs], 900, cwd=CLONE / "native")
+
+
+def killer(programs):
+    """The first program that fails; none if all pass."""
+    for program in programs:
+        if not run([BUILD / "tests" / program, "--gtest_fail_fast", "--gtest_brief=1"], 600, cwd=BUILD):
+            return program
+    return None
+
+
+def prepare():
+    if not (CLONE / ".git").exists():
+        subprocess.run(["git", "clone", "--quiet", "--shared", "--no-checkout", ROOT, CLONE], check=True)
+    git = ["git", "-C", CLONE]
+    subprocess.run([*git, "fetch", "--quiet", "origin", "HEAD"], check=True)
+    subprocess.run([*git, "checkout", "--quiet", "--force", "--detach", "FETCH_HEAD"], check=True)
+    subprocess.run(
+        ["cmake", "--preset", "release", f"-DLibTorch_ROOT={ROOT}/target/libtorch"], check=True,
+        cwd=CLONE / "native", stdout=subprocess.DEVNULL)
+    everything = sorted({program for programs in PROGRAMS.values() for program in programs})
+    if not build(everything) or killer(everything):
+        sys.exit("mutants: the tests must pass before anything is changed")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--count", type=int, default=200, help="how many changes that compile")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("files", nargs="*", help="files of native/src; without any, those of io, losses and train")
+    options = parser.parse_args()
+    prepare()
+    folders = [CLONE / "native" / "src" / folder for folder in PROGRAMS]
+    files = options.files or sorted(
+        str(path.relative_to(CLONE)) for folder in folders for path in folder.rglob("*") if path.suffix in (".cpp", ".h"))
+    mutants = [mutant for file in files for mutant in mutants_of(file)]
+    random.Random(options.seed).shuffle(mutants)
+    tried = survived = 0
+    for mutant in mutants:
+        if tried == options.count:
+            break
+        programs = PROGRAMS[pathlib.Path(mutant.file).parts[2]]
+        mutant.apply()
+        try:
+            if not build(programs):
+                continue
+            tried += 1
+            killed_by = killer(programs)
+        finally:
+            subprocess.run(["git", "-C", CLONE, "checkout", "--quiet", mutant.file], check=True)
+        survived += killed_by is None
+        print(f"{'SURVIVED' if killed_by is None else killed_by}: {mutant}", flush=True)
+    print(f"{tried} changes, {tried - survived} noticed, {survived} not")
+
+
+if __name__ == "__main__":
+    main()
