@@ -65,6 +65,32 @@ class CudaMatchesCpu : public test::CudaTest {
       }
     }
   }
+
+  /// @param memory dtype of the memories
+  static void expect_crd_matches(at::ScalarType dtype, at::ScalarType memory) {
+    for (int64_t dimension : {3, 128, 130, 512, 1000}) {
+      for (int64_t negatives : {1, 300, 5000}) {
+        SCOPED_TRACE(c10::str(dtype, " and ", memory, ", ", dimension, ", ", negatives));
+        const auto unit = [&](int64_t rows) {
+          const at::Tensor tensor = at::randn({rows, dimension});
+          return tensor / tensor.norm(2, {1}, /*keepdim=*/true);
+        };
+        const Tensors constants = {
+            unit(600).to(memory), unit(600).to(memory), at::randint(600, {9, negatives + 1}, at::kLong)};
+        expect_match(
+            [](const Tensors& inputs, const Tensors& given) -> Tensors {
+              return {crd_loss(inputs[0], inputs[1], given[0], given[1], given[2], 900, 1100, 0.07)};
+            },
+            {unit(9).to(dtype), unit(9).to(dtype)}, constants);
+        const at::Tensor embeddings = unit(9).to(dtype);
+        const Tensors moved = to(constants, at::kCUDA);
+        EXPECT_TRUE(test::close(
+            crd_z(embeddings.to(at::kCUDA), moved[0], moved[2], 0.07),
+            crd_z(embeddings, constants[0], constants[2], 0.07),
+            test::tolerance_of(dtype == at::kDouble ? at::kDouble : at::kFloat)));
+      }
+    }
+  }
 };
 
 TEST_F(CudaMatchesCpu, Kd) {
@@ -142,30 +168,11 @@ TEST_F(CudaMatchesCpu, Ofd) {
 }
 
 TEST_F(CudaMatchesCpu, Crd) {
-  for (at::ScalarType dtype : kDtypes) {
-    for (int64_t dimension : {3, 128, 130, 512, 1000}) {
-      for (int64_t negatives : {1, 300, 5000}) {
-        SCOPED_TRACE(c10::str(dtype, " ", dimension, " ", negatives));
-        const auto unit = [&](int64_t rows) {
-          const at::Tensor tensor = at::randn({rows, dimension});
-          return tensor / tensor.norm(2, {1}, /*keepdim=*/true);
-        };
-        const at::ScalarType memory = dtype == at::kDouble ? at::kDouble : at::kFloat;
-        const Tensors constants = {
-            unit(600).to(memory), unit(600).to(memory), at::randint(600, {9, negatives + 1}, at::kLong)};
-        expect_match(
-            [](const Tensors& inputs, const Tensors& given) -> Tensors {
-              return {crd_loss(inputs[0], inputs[1], given[0], given[1], given[2], 900, 1100, 0.07)};
-            },
-            {unit(9).to(dtype), unit(9).to(dtype)}, constants);
-        const at::Tensor embeddings = unit(9).to(dtype);
-        const Tensors moved = to(constants, at::kCUDA);
-        EXPECT_TRUE(test::close(
-            crd_z(embeddings.to(at::kCUDA), moved[0], moved[2], 0.07),
-            crd_z(embeddings, constants[0], constants[2], 0.07), test::tolerance_of(memory)));
-      }
-    }
-  }
+  for (at::ScalarType dtype : kDtypes) expect_crd_matches(dtype, dtype == at::kDouble ? at::kDouble : at::kFloat);
+}
+
+TEST_F(CudaMatchesCpu, CrdWithMemoriesInBFloat16) {
+  for (at::ScalarType dtype : {at::kFloat, at::kBFloat16}) expect_crd_matches(dtype, at::kBFloat16);
 }
 
 TEST_F(CudaMatchesCpu, CrdDrawsOtherRows) {
@@ -190,15 +197,17 @@ TEST_F(CudaMatchesCpu, CrdDrawsOtherRows) {
 }
 
 TEST_F(CudaMatchesCpu, ContrastMemory) {
-  const auto update = [](at::Device device) {
+  const auto update = [](at::Device device, at::ScalarType dtype) {
     at::manual_seed(1);
-    ContrastMemory memory(50, 16);
+    ContrastMemory memory(50, 16, dtype);
     memory.to(device);
     const at::Tensor indices = at::randint(20, {64}, at::kLong);  // some twice
     memory.update(indices.to(device), at::randn({64, 16}).to(device), 0.5);
     return memory.embeddings().cpu();
   };
-  EXPECT_TRUE(test::close(update(at::kCUDA), update(at::kCPU)));
+  for (at::ScalarType dtype : {at::kFloat, at::kBFloat16}) {
+    EXPECT_TRUE(test::close(update(at::kCUDA, dtype), update(at::kCPU, dtype))) << dtype;
+  }
 }
 
 }  // namespace
