@@ -101,8 +101,8 @@ final class TrainingStepMemoryTest {
 
     repeat(STEPS, step);
 
-    // The smallest object takes 16 bytes; the virtual machine's own few are counted, too.
-    assertThat(java.getCurrentThreadAllocatedBytes() - heap).as("Java heap").isLessThan(8L * STEPS);
+    // Less than a byte a step: the virtual machine's own objects are counted, too.
+    assertThat(java.getCurrentThreadAllocatedBytes() - heap).as("Java heap").isLessThan(STEPS);
     assertThat(Pointer.totalCount()).as("pointers").isLessThanOrEqualTo(pointers);
     assertThat(Pointer.physicalBytes() - process).as("process").isLessThan(SLACK_BYTES);
   }
