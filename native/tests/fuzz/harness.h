@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 #include <iostream>
+#include <new>
 #include <string>
 
 namespace retort::fuzz {

@@ -33,7 +33,7 @@ seeds_of() {
 
 (cd "$native" && cmake --preset fuzz >/dev/null && cmake --build --preset fuzz)
 export LSAN_OPTIONS=suppressions=$here/leaks.supp:print_suppressions=0
-export ASAN_SYMBOLIZER_PATH=/usr/lib/llvm-16/bin/llvm-symbolizer
+export ASAN_SYMBOLIZER_PATH=$(command -v llvm-symbolizer-16)
 failed=0
 for name in "${names[@]}"; do
   corpus=$build/corpus/$name

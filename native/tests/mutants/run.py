@@ -40,8 +40,8 @@ SKIPPED = re.compile(r"^\s*(#|//|/\*|\*|namespace|template|using|static_assert|e
 
 
 class Mutant:
-    def __init__(self, file, line, column, old, new):
-        self.file, self.line, self.column, self.old, self.new = file, line, column, old, new
+    def __init__(self, file, line, old, new):
+        self.file, self.line, self.old, self.new = file, line, old, new
 
     def __str__(self):
         return f"{self.file}:{self.line + 1}: {self.old.strip()}  ->  {self.new.strip()}"
@@ -69,7 +69,7 @@ def mutants_of(file):
         for pattern, replacement in OPERATORS:
             for match in re.finditer(pattern, code):
                 new = line[: match.start()] + match.expand(replacement) + line[match.end():]
-                found.append(Mutant(file, number, match.start(), line, new))
+                found.append(Mutant(file, number, line, new))
     return found
 
 
