@@ -33,8 +33,9 @@ std::string place_of(const RanksOptions& options) {
   return c10::str(options.address, ":", options.port);
 }
 
-/// Asks for addresses in a thread, since those who know them may not answer.
+/// Looks names up in a thread, since those who know them may not answer.
 std::vector<std::string> resolve(CallThread& calls, const std::string& host, Deadline end) {
+  if (auto address = numeric_address(host)) return {*std::move(address)};
   auto found = calls.result_of([host] { return addresses_of(host); }, left_until(end));
   if (!found) throw std::runtime_error("no answer of the name's server");
   return *std::move(found);

@@ -133,6 +133,15 @@ bool Socket::is_quiet() const {
          (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR);
 }
 
+std::optional<std::string> numeric_address(const std::string& text) {
+  try {
+    const AddressInfo found = lookup(text, 0, AI_NUMERICHOST);
+    return numeric(found->ai_addr, found->ai_addrlen);
+  } catch (const std::runtime_error&) {
+    return std::nullopt;
+  }
+}
+
 std::vector<std::string> addresses_of(const std::string& host) {
   const AddressInfo found = lookup(host, 0, 0);
   std::vector<std::string> addresses;

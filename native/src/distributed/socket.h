@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,6 +34,9 @@ class Socket {
  private:
   int descriptor_;
 };
+
+/// The address itself, in its usual spelling, if the text is a numeric one. Asks nobody.
+std::optional<std::string> numeric_address(const std::string& text);
 
 /// The numeric addresses of a machine's name, or the same address if it is numeric. Asks other machines, and may take
 /// long.
