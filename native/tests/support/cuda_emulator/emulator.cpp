@@ -40,7 +40,6 @@ struct Block {
   int current = 0;
   bool has_moved = false;
   jmp_buf scheduler{};
-  ucontext_t scheduler_context{};
 };
 
 Block block;  // NOLINT
@@ -69,13 +68,16 @@ Barrier& warp_of(int thread) {
   return block.warps[static_cast<std::size_t>(thread / kWarp)];
 }
 
+/// Runs a thread of one block after the other: a fiber is dear to start.
 void run_fiber() {
-  (*block.thread)();
-  block.fibers[static_cast<std::size_t>(block.current)].is_done = true;
-  --block.barrier.members;
-  --warp_of(block.current).members;
-  block.has_moved = true;
-  _longjmp(block.scheduler, 1);
+  for (;;) {
+    (*block.thread)();
+    block.fibers[static_cast<std::size_t>(block.current)].is_done = true;
+    --block.barrier.members;
+    --warp_of(block.current).members;
+    block.has_moved = true;
+    yield();
+  }
 }
 
 void resume(Fiber& fiber) {
@@ -112,7 +114,7 @@ void run_block(int threads) {
   backwards = !backwards;
   block.barrier = {threads, 0, 0};
   block.warps.assign(static_cast<std::size_t>(threads / kWarp), {kWarp, 0, 0});
-  for (Fiber& fiber : block.fibers) fiber.is_started = fiber.is_done = false;
+  for (Fiber& fiber : block.fibers) fiber.is_done = false;
   while (block.barrier.members > 0) {
     bool has_moved = false;
     for (int first = 0; first < threads; first += kWarp) {
