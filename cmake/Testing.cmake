@@ -46,6 +46,8 @@ retort_test_options(retort_test_support)
 target_include_directories(retort_test_support PUBLIC tests/support include)
 target_link_libraries(retort_test_support PUBLIC LibTorch::LibTorch GTest::gtest)
 target_precompile_headers(retort_test_support PUBLIC <gtest/gtest.h> <retort/retort.h> <torch/types.h>)
+set_target_properties(retort_test_support PROPERTIES UNITY_BUILD ${RETORT_UNITY_BUILD})
+set_source_files_properties(tests/support/map_loss.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
 
 function(retort_add_test_program name)
   cmake_parse_arguments(PARSE_ARGV 1 test "INTERNAL" "" "")
