@@ -2,8 +2,10 @@ package org.retort.internal;
 
 import java.io.File;
 import java.io.IOException;
+import java.net.JarURLConnection;
 import java.net.URI;
 import java.net.URL;
+import java.nio.channels.FileChannel;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -12,9 +14,11 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.Optional;
+import java.util.jar.JarFile;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import java.util.zip.CRC32;
 import org.bytedeco.javacpp.ClassProperties;
 import org.bytedeco.javacpp.Loader;
 import org.bytedeco.openblas.global.openblas;
@@ -77,6 +81,49 @@ final class LibraryFiles {
       }
     }
     return files;
+  }
+
+  /**
+   * Unpacks libraries anew whose unpacked files are from another build. JavaCPP compares sizes and
+   * times only, which reproducible builds of one version have in common.
+   *
+   * @param owner the class that has the libraries in its properties
+   * @param libraries the names in these properties
+   */
+  static void replaceOutdated(Class<?> owner, String... libraries) {
+    if (!isOn("cacheLibraries", true)) {
+      return;
+    }
+    try {
+      for (String library : libraries) {
+        for (URL place : find(owner, library)) {
+          if (place.openConnection() instanceof JarURLConnection connection) {
+            Path file = Loader.cacheResource(place).toPath();
+            if (checksum(file) != checksum(connection)) {
+              Files.delete(file); // who has loaded it keeps it
+              Loader.cacheResource(place);
+            }
+          }
+        }
+      }
+    } catch (IOException | LinkageError | RuntimeException error) {
+      // what can't be unpacked or is missing fails when it is loaded, with a reason
+    }
+  }
+
+  private static long checksum(JarURLConnection entry) throws IOException {
+    entry.setUseCaches(false); // the jar is closed below
+    try (JarFile jar = entry.getJarFile()) {
+      return jar.getEntry(entry.getEntryName()).getCrc();
+    }
+  }
+
+  private static long checksum(Path file) throws IOException {
+    CRC32 checksum = new CRC32();
+    try (FileChannel channel = FileChannel.open(file)) {
+      checksum.update(channel.map(FileChannel.MapMode.READ_ONLY, 0, channel.size()));
+    }
+    return checksum.getValue();
   }
 
   /**

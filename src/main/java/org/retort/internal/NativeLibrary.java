@@ -62,6 +62,8 @@ public final class NativeLibrary {
       int openblasThreads = number(OPENBLAS_THREADS, 1, 4096);
       int openmpSpins = number(OPENMP_SPINS, DEFAULT_SPINS, 1_000_000_000);
       NativeVersions.checkJars();
+      LibraryFiles.replaceOutdated(environment.class, "jnienvironment");
+      LibraryFiles.replaceOutdated(retort.class, "retort@.0.1", "jniretort");
       ForeignLibraries.check();
       limitSpinning(openmpSpins);
       Loader.load(torch.class);
