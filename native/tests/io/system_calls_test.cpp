@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdarg>
+#include <optional>
 #include <set>
 
 #include "files.h"
@@ -27,7 +28,7 @@ struct Trouble {
   int64_t failing = 0;
   int error = 0;
   /// The most bytes that one call writes or reads; every second call is interrupted before.
-  size_t at_once = 0;
+  std::optional<size_t> at_once;
   /// Of Retort's so far.
   int64_t calls = 0;
 } trouble;
@@ -41,12 +42,12 @@ bool fails(const void* caller) {
 }
 
 bool is_interrupted() {
-  if (trouble.at_once > 0 && trouble.calls % 2 == 0) errno = EINTR;
-  return trouble.at_once > 0 && trouble.calls % 2 == 0;
+  if (trouble.at_once && trouble.calls % 2 == 0) errno = EINTR;
+  return trouble.at_once && trouble.calls % 2 == 0;
 }
 
 size_t allowed(size_t size) {
-  return trouble.at_once > 0 ? std::min(size, trouble.at_once) : size;
+  return std::min(size, trouble.at_once.value_or(size));
 }
 
 template <typename F>
@@ -123,7 +124,7 @@ class SystemCallsTest : public test::SeededTest, public ::testing::WithParamInte
   static void with_each_failure(const std::function<void()>& action, const std::function<void(bool)>& check) {
     for (int64_t n = 1;; ++n) {
       SCOPED_TRACE("call " + std::to_string(n));
-      trouble = {n, GetParam(), 0, 0};
+      trouble = {n, GetParam(), {}, 0};
       bool failed = false;
       try {
         action();
@@ -260,7 +261,10 @@ INSTANTIATE_TEST_SUITE_P(
       return std::string(of.param == ENOSPC ? "DiskFull" : of.param == EIO ? "DiskBroken" : "OutOfMemory");
     });
 
-class PartialCallsTest : public test::SeededTest {};
+class PartialCallsTest : public test::SeededTest {
+ protected:
+  void TearDown() override { trouble = Trouble(); }
+};
 
 TEST_F(PartialCallsTest, AreGoneOnWith) {
   const test::TemporaryFolder folder;
@@ -273,6 +277,14 @@ TEST_F(PartialCallsTest, AreGoneOnWith) {
   EXPECT_EQ(rig.step->load(folder.file("parts")), "note");
   trouble = Trouble();
   EXPECT_EQ(bytes_of(folder.file("parts")), bytes_of(folder.file("whole")));
+}
+
+TEST_F(PartialCallsTest, OneThatWritesNothingIsNotRepeatedForEver) {
+  const test::TemporaryFolder folder;
+  const StepRig rig;
+  trouble.at_once = 0;
+  EXPECT_THROW(rig.step->save(folder.file("file")), FileError);
+  EXPECT_TRUE(folder.names().empty());
 }
 
 }  // namespace

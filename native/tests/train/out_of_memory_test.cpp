@@ -1,8 +1,9 @@
-// A step that runs out of memory, at whichever of its allocations, changes nothing.
+// What runs out of memory, at whichever of its allocations, changes nothing.
 #include <c10/core/Allocator.h>
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>
+#include <retort/models/mlp.h>
 #include <retort/train/adam.h>
 
 #include <atomic>
@@ -10,11 +11,14 @@
 #include <cstdlib>
 #include <functional>
 #include <limits>
+#include <set>
 
+#include "files.h"
 #include "retorts_code.h"
 #include "scarce_allocator.h"
 #include "seeded_test.h"
 #include "step_rig.h"
+#include "temporary_folder.h"
 
 namespace {
 
@@ -38,22 +42,135 @@ extern "C" __attribute__((visibility("default"))) int posix_memalign(void** memo
 namespace retort {
 namespace {
 
+using test::bytes_of;
+using test::same_bits;
 using test::StepRig;
+
+class OutOfMemoryTest : public test::SeededTest {
+ protected:
+  static void SetUpTestSuite() {
+    static retort::test::ScarceAllocator<is_allowed> allocator;
+    c10::SetCPUAllocator(&allocator, /*priority=*/100);
+  }
+
+  void TearDown() override { allowance = std::numeric_limits<int64_t>::max(); }
+
+  /// Lets the first allocation of an action's fail, then the second, and so on until it has all of them.
+  /// @param check told whether the action has failed
+  static void with_each_failure(const std::function<void()>& action, const std::function<void(bool)>& check) {
+    bool failed = true;
+    for (int64_t n = 0; failed && !HasFailure(); ++n) {
+      SCOPED_TRACE("after " + std::to_string(n) + " allocations");
+      release_memory();
+      failed = false;
+      allowance = n;
+      try {
+        action();
+      } catch (const std::exception&) {
+        failed = true;
+      }
+      allowance = std::numeric_limits<int64_t>::max();
+      check(failed);
+      EXPECT_TRUE(failed || n > 3) << "nothing is replaced";
+    }
+  }
+};
+
+TEST_F(OutOfMemoryTest, PublishedWeightsAreTheNewOrTheOld) {
+  const auto network = make_mlp({{6, 8, 5}});
+  const at::Tensor images = at::randn({3, 6});
+  const auto set_weights = [&](double weight) {
+    const at::NoGradGuard no_grad;
+    for (const at::Tensor& parameter : network->parameters()) parameter.fill_(weight);
+  };
+  const auto published = [&](double weight) {
+    set_weights(weight);
+    network->publish();
+    return network->predict(images);
+  };
+  const at::Tensor expected = published(0.2), before = published(0.1);
+  with_each_failure(
+      [&] {
+        set_weights(0.2);
+        network->publish();
+      },
+      [&](bool failed) {
+        EXPECT_TRUE(same_bits(network->predict(images), failed ? before : expected));
+        EXPECT_TRUE(same_bits(published(0.2), expected));
+        published(0.1);
+      });
+}
+
+TEST_F(OutOfMemoryTest, StateDictsAreLoadedWhollyOrNotAtAll) {
+  const test::TemporaryFolder folder;
+  const at::Tensor images = at::randn({3, 6});
+  const auto network = make_mlp({{6, 8, 5}});
+  network->save_state_dict(folder.file("before"));
+  const at::Tensor before = network->predict(images);
+  const auto other = make_mlp({{6, 8, 5}});
+  other->save_state_dict(folder.file("other"));
+  const at::Tensor expected = other->predict(images);
+  with_each_failure(
+      [&] { network->load_state_dict(folder.file("other")); },
+      [&](bool failed) {
+        EXPECT_TRUE(same_bits(network->predict(images), failed ? before : expected));
+        network->load_state_dict(folder.file("other"));
+        EXPECT_TRUE(same_bits(network->predict(images), expected));
+        network->load_state_dict(folder.file("before"));
+      });
+}
+
+TEST_F(OutOfMemoryTest, CheckpointsAreWhole) {
+  const test::TemporaryFolder folder;
+  StepRig rig;
+  rig.run(1);
+  const test::NamedTensors before = rig.photograph();
+  rig.step->save(folder.file("whole"), "note");
+  with_each_failure(
+      [&] {
+        folder.write("file", "before");
+        rig.step->save(folder.file("file"), "note");
+      },
+      [&](bool failed) {
+        if (failed) {
+          EXPECT_EQ(bytes_of(folder.file("file")), "before");
+          rig.step->save(folder.file("file"), "note");
+        }
+        EXPECT_EQ(bytes_of(folder.file("file")), bytes_of(folder.file("whole")));
+        EXPECT_EQ(folder.names(), (std::set<std::string>{"file", "whole"}));
+      });
+  EXPECT_TRUE(same_bits(rig.photograph(), before));
+}
+
+TEST_F(OutOfMemoryTest, CheckpointsAreLoadedWhollyOrNotAtAll) {
+  const test::TemporaryFolder folder;
+  StepRig saved;
+  saved.run(1);
+  saved.step->save(folder.file("other"));
+  const test::NamedTensors expected = saved.photograph();
+  StepRig rig;
+  rig.run(2);
+  rig.run(3);
+  rig.step->save(folder.file("before"));
+  const test::NamedTensors before = rig.photograph();
+  with_each_failure(
+      [&] { rig.step->load(folder.file("other")); },
+      [&](bool failed) {
+        EXPECT_TRUE(same_bits(rig.photograph(), failed ? before : expected));
+        rig.step->load(folder.file("other"));
+        EXPECT_TRUE(same_bits(rig.photograph(), expected));
+        rig.step->load(folder.file("before"));
+      });
+}
 
 struct Variant {
   std::string name;
   std::function<void(TrainingStepOptions&)> change;
 };
 
-class OutOfMemoryTest : public test::SeededTest, public ::testing::WithParamInterface<Variant> {
- protected:
-  static void SetUpTestSuite() {
-    static retort::test::ScarceAllocator<is_allowed> allocator;
-    c10::SetCPUAllocator(&allocator, /*priority=*/100);
-  }
-};
+class StepOutOfMemoryTest : public OutOfMemoryTest, public ::testing::WithParamInterface<Variant> {};
 
-TEST_P(OutOfMemoryTest, ChangesNothing) {
+TEST_P(StepOutOfMemoryTest, ChangesNothing) {
   StepRig rig(GetParam().change);
   StepRig twin(GetParam().change);
   rig.run(1);
@@ -76,12 +193,12 @@ TEST_P(OutOfMemoryTest, ChangesNothing) {
       allowance = std::numeric_limits<int64_t>::max();
       if (!failed) break;
       ++failures;
-      ASSERT_TRUE(test::same_bits(rig.photograph(), before)) << "at allocation " << failures;
+      ASSERT_TRUE(same_bits(rig.photograph(), before)) << "at allocation " << failures;
       ASSERT_EQ(result.total, 0.0);
     }
     EXPECT_GT(failures, 50);
     twin.run(seed);
-    EXPECT_TRUE(test::same_bits(rig.photograph(), twin.photograph()));
+    EXPECT_TRUE(same_bits(rig.photograph(), twin.photograph()));
   }
 }
 
@@ -93,7 +210,7 @@ void adam(TrainingStepOptions& options) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Step, OutOfMemoryTest,
+    Step, StepOutOfMemoryTest,
     ::testing::Values(
         Variant{"Plain", {}}, Variant{"Adam", adam},
         Variant{
