@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
+import java.util.stream.Stream;
 
 /** A program in a process of its own, with checks of assertions and of JNI calls on. */
 public final class ChildJvm implements AutoCloseable {
@@ -142,6 +143,15 @@ public final class ChildJvm implements AutoCloseable {
   /** Returns whether it has not ended. */
   public boolean isAlive() {
     return process.isAlive();
+  }
+
+  /** Returns how much memory the process has. */
+  public long residentBytes() throws IOException {
+    Path status = Path.of("/proc", Long.toString(process.pid()), "status");
+    try (Stream<String> lines = Files.lines(status)) {
+      String line = lines.filter(text -> text.startsWith("VmRSS:")).findFirst().orElseThrow();
+      return 1024 * Long.parseLong(line.replaceAll("\\D", ""));
+    }
   }
 
   /** Returns the processes that it has started. */

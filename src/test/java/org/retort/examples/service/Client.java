@@ -38,7 +38,12 @@ final class Client {
   }
 
   HttpResponse<String> predict(float[][] images) throws IOException, InterruptedException {
-    return send("POST", "/predict", GSON.toJson(Map.of("images", images)));
+    return send("POST", "/predict", body(images));
+  }
+
+  /** Returns what a request for predictions sends. */
+  static String body(float[][] images) {
+    return GSON.toJson(Map.of("images", images));
   }
 
   HttpResponse<String> learn(float[][] images, Long[] labels)

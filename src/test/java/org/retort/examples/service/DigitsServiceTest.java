@@ -2,16 +2,12 @@ package org.retort.examples.service;
 
 import static org.assertj.core.api.Assertions.assertThat;
 
-import java.net.InetSocketAddress;
 import java.nio.file.Path;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.retort.testing.ChildJvm;
 
 final class DigitsServiceTest {
-  private static final Pattern ADDRESS = Pattern.compile("listening on /127\\.0\\.0\\.1:(\\d+)\n");
   private static final int INTERRUPTED = 130;
 
   @TempDir private Path folder;
@@ -20,7 +16,7 @@ final class DigitsServiceTest {
   void main_interrupted_savesAndEnds() throws Exception {
     try (ChildJvm child = start("--port", "0", "--folder", ".", "--teacher-epochs", "1")) {
       child.awaitFile(folder.resolve("teacher.pt"));
-      Client client = new Client(new InetSocketAddress("127.0.0.1", awaitPort(child)));
+      Client client = new Client(RunningService.address(child));
       assertThat(client.send("GET", "/status", "").statusCode()).isEqualTo(200);
 
       child.interrupt();
@@ -41,14 +37,5 @@ final class DigitsServiceTest {
 
   private ChildJvm start(String... options) throws Exception {
     return ChildJvm.start(folder, DigitsService.class, options);
-  }
-
-  private static int awaitPort(ChildJvm child) throws Exception {
-    Matcher address = ADDRESS.matcher(child.output());
-    while (!address.find()) {
-      Thread.sleep(10);
-      address = ADDRESS.matcher(child.output());
-    }
-    return Integer.parseInt(address.group(1));
   }
 }
