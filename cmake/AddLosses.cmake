@@ -37,13 +37,11 @@ function(retort_add_losses)
     SOURCE src/autograd/losses.cpp src/autograd/vmap.cpp src/autograd/meta.cpp APPEND PROPERTY COMPILE_DEFINITIONS
                                                                         "RETORT_FORWARD_OPERATORS=${operators}")
   foreach(loss IN LISTS ARGN)
-    target_sources(retort PRIVATE src/kernels/cpu/${loss}.cpp)
+    target_sources(retort PRIVATE src/losses/${loss}.cpp src/kernels/cpu/${loss}.cpp)
+    # They name alike what they keep to themselves.
+    set_source_files_properties(src/losses/${loss}.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     foreach(isa IN LISTS RETORT_ISAS)
       target_sources(retort_kernels_${isa} PRIVATE src/kernels/cpu/${loss}.simd.cpp)
     endforeach()
   endforeach()
-  retort_unite(retort)
-  # Each by itself: they name alike what they keep to themselves.
-  list(TRANSFORM ARGN REPLACE "(.+)" "src/losses/\\1.cpp" OUTPUT_VARIABLE sources)
-  target_sources(retort PRIVATE ${sources})
 endfunction()

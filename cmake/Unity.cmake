@@ -2,7 +2,8 @@
 option(RETORT_UNITY_BUILD "Compile files several at a time: half the work, unless only one has changed" OFF)
 
 # Compiles the sources of a target that were added so far together with others of their folder. What a file keeps to itself
-# must have a name of its own there. Files with compile definitions of their own stay alone.
+# must have a name of its own there. Files with compile definitions of their own, or with SKIP_UNITY_BUILD_INCLUSION, stay
+# alone.
 function(retort_unite target)
   if(NOT RETORT_UNITY_BUILD)
     return()
@@ -14,7 +15,8 @@ function(retort_unite target)
   get_target_property(sources ${target} SOURCES)
   foreach(source IN LISTS sources)
     get_source_file_property(definitions ${source} COMPILE_DEFINITIONS)
-    if(NOT definitions)
+    get_source_file_property(skipped ${source} SKIP_UNITY_BUILD_INCLUSION)
+    if(NOT definitions AND NOT skipped)
       get_filename_component(folder ${source} DIRECTORY)
       string(MAKE_C_IDENTIFIER ${folder} folder)
       math(EXPR group "${count_${folder}} + 0")
