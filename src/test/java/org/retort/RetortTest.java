@@ -22,6 +22,7 @@ import org.retort.losses.OfdLoss;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
 import org.retort.testing.Bits;
+import org.retort.testing.ResidentMemory;
 import org.retort.testing.Threads;
 
 final class RetortTest {
@@ -116,10 +117,7 @@ final class RetortTest {
   }
 
   private static long residentKilobytes() throws IOException {
-    try (Stream<String> lines = Files.lines(Path.of("/proc/self/status"))) {
-      String line = lines.filter(text -> text.startsWith("VmRSS:")).findFirst().orElseThrow();
-      return Long.parseLong(line.replaceAll("\\D", ""));
-    }
+    return ResidentMemory.kilobytes(ProcessHandle.current().pid());
   }
 
   @Test

@@ -9,7 +9,6 @@ import java.util.Map;
 import java.util.concurrent.TimeUnit;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 
 /** A program in a process of its own, with checks of assertions and of JNI calls on. */
 public final class ChildJvm implements AutoCloseable {
@@ -147,11 +146,7 @@ public final class ChildJvm implements AutoCloseable {
 
   /** Returns how much memory the process has. */
   public long residentBytes() throws IOException {
-    Path status = Path.of("/proc", Long.toString(process.pid()), "status");
-    try (Stream<String> lines = Files.lines(status)) {
-      String line = lines.filter(text -> text.startsWith("VmRSS:")).findFirst().orElseThrow();
-      return 1024 * Long.parseLong(line.replaceAll("\\D", ""));
-    }
+    return 1024 * ResidentMemory.kilobytes(process.pid());
   }
 
   /** Returns the processes that it has started. */

@@ -11,11 +11,16 @@ import java.net.http.HttpRequest;
 import java.net.http.HttpRequest.BodyPublishers;
 import java.net.http.HttpResponse;
 import java.net.http.HttpResponse.BodyHandlers;
+import java.nio.FloatBuffer;
 import java.time.Duration;
 import java.util.Map;
+import org.retort.data.Batch;
 
 /** Talks to a service; may be used by several threads. */
 final class Client {
+  /** An image without ink, in JSON. */
+  static final String BLANK = "[" + "0,".repeat(OnlineModel.VALUES - 1) + "0]";
+
   private static final Gson GSON = new Gson();
   private static final Duration TIMEOUT = Duration.ofSeconds(60);
 
@@ -39,6 +44,16 @@ final class Client {
 
   HttpResponse<String> predict(float[][] images) throws IOException, InterruptedException {
     return send("POST", "/predict", body(images));
+  }
+
+  /** Returns the images of a batch as requests take them. */
+  static float[][] images(Batch batch) {
+    FloatBuffer all = batch.images().duplicate();
+    float[][] images = new float[batch.size()][OnlineModel.VALUES];
+    for (float[] image : images) {
+      all.get(image);
+    }
+    return images;
   }
 
   /** Returns what a request for predictions sends. */

@@ -37,7 +37,6 @@ final class OnlineServiceTest {
   private static final int TEACHER_EPOCHS = 4;
   private static final int BATCH = 32;
   private static final int BATCHES = 60;
-  private static final String ZEROS = "[" + "0,".repeat(OnlineModel.VALUES - 1) + "0]";
 
   @TempDir private static Path shared;
   @TempDir private Path folder;
@@ -107,7 +106,7 @@ final class OnlineServiceTest {
       DatasetBatches source = batches(0);
       source.startEpoch(0);
       Batch batch = source.next();
-      HttpResponse<String> response = client.learn(images(batch), new Long[BATCH]);
+      HttpResponse<String> response = client.learn(Client.images(batch), new Long[BATCH]);
 
       assertError(response, 503, "queue must have room for the samples (got none)");
       assertThat(response.headers().firstValue("Retry-After")).contains("1");
@@ -168,7 +167,7 @@ final class OnlineServiceTest {
       Client client = new Client(frontEnd.address());
       assertThat(client.send("GET", "/health", "").body()).isEqualTo("{\"status\":\"up\"}");
 
-      float[][] images = images(Batch.of(Digits.load().test()));
+      float[][] images = Client.images(Batch.of(Digits.load().test()));
       client.learn(Arrays.copyOf(images, 1), new Long[1]);
       while (client.send("GET", "/health", "").statusCode() == 200) {
         Thread.sleep(5);
@@ -247,10 +246,10 @@ final class OnlineServiceTest {
       for (int j = 0; j < BATCH; j += 2) {
         labels[j] = batch.labels().get(j);
       }
-      HttpResponse<String> response = client.learn(images(batch), labels);
+      HttpResponse<String> response = client.learn(Client.images(batch), labels);
       while (response.statusCode() == 503) {
         Thread.sleep(5);
-        response = client.learn(images(batch), labels);
+        response = client.learn(Client.images(batch), labels);
       }
       assertThat(response.statusCode()).as(response.body()).isEqualTo(200);
       assertThat(response.body()).isEqualTo("{\"accepted\":" + BATCH + "}");
@@ -260,7 +259,7 @@ final class OnlineServiceTest {
   /** Predicts the test images and checks the answers; returns how many are right. */
   private static double accuracy(Client client) throws Exception {
     Batch test = Batch.of(Digits.load().test());
-    float[][] images = images(test);
+    float[][] images = Client.images(test);
     int correct = 0;
     for (int from = 0; from < images.length; from += SampleReader.MAX_IMAGES) {
       int to = Math.min(images.length, from + SampleReader.MAX_IMAGES);
@@ -292,12 +291,12 @@ final class OnlineServiceTest {
   }
 
   private static String predictTest(Client client) throws Exception {
-    float[][] images = images(Batch.of(Digits.load().test()));
+    float[][] images = Client.images(Batch.of(Digits.load().test()));
     return predict(client, Arrays.copyOf(images, SampleReader.MAX_IMAGES)).toString();
   }
 
   private static void assertRefusesBadRequests(Client client) throws Exception {
-    String images = "{\"images\":[" + ZEROS + "]";
+    String images = "{\"images\":[" + Client.BLANK + "]";
     assertBad(client, "", "body must be {");
     assertBad(client, "[]", "body must be {");
     assertBad(client, "{\"images\":", "body must be {");
@@ -320,7 +319,10 @@ final class OnlineServiceTest {
         "image must have values from 0 to 1 (got -0.5)");
     assertBad(
         client,
-        "{\"images\":[" + (ZEROS + ",").repeat(SampleReader.MAX_IMAGES) + ZEROS + "]}",
+        "{\"images\":["
+            + (Client.BLANK + ",").repeat(SampleReader.MAX_IMAGES)
+            + Client.BLANK
+            + "]}",
         "images must be at most 64 (got more)");
     assertBad(client, images + ",\"labels\":[10]}", "label must be null or from 0 to 9 (got 10)");
     assertBad(client, images + ",\"labels\":[-1]}", "label must be null or from 0 to 9 (got -1)");
@@ -372,14 +374,5 @@ final class OnlineServiceTest {
     } catch (IOException e) {
       assertThat(busy.getCount()).as("closed while busy: %s", e).isZero();
     }
-  }
-
-  private static float[][] images(Batch batch) {
-    FloatBuffer all = batch.images().duplicate();
-    float[][] images = new float[batch.size()][OnlineModel.VALUES];
-    for (float[] image : images) {
-      all.get(image);
-    }
-    return images;
   }
 }

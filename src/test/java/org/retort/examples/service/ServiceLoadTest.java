@@ -8,14 +8,12 @@ import java.io.OutputStream;
 import java.net.InetSocketAddress;
 import java.net.Socket;
 import java.net.http.HttpResponse;
-import java.nio.FloatBuffer;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
 import java.util.Random;
-import java.util.concurrent.TimeUnit;
 import java.util.stream.IntStream;
 import java.util.stream.LongStream;
 import org.junit.jupiter.api.Tag;
@@ -46,8 +44,6 @@ final class ServiceLoadTest {
   /** What the process may grow by once it has answered for a while, its heap being there whole. */
   private static final long SLACK_BYTES = 100_000_000;
 
-  private static final String IMAGE = "[" + "0,".repeat(OnlineModel.VALUES - 1) + "0]";
-
   /** What must be refused, and how. */
   private record Garbage(String method, String path, String body, int status) {}
 
@@ -55,13 +51,13 @@ final class ServiceLoadTest {
       List.of(
           new Garbage("POST", "/predict", "", 400),
           new Garbage("POST", "/predict", "\u0000\uffff\ud7ff{", 400),
-          new Garbage("POST", "/predict", "{\"images\":[" + IMAGE, 400),
+          new Garbage("POST", "/predict", "{\"images\":[" + Client.BLANK, 400),
           new Garbage("POST", "/predict", "{\"images\":[[1e999]]}", 400),
-          new Garbage("POST", "/learn", "{\"images\":[" + IMAGE + "],\"labels\":[10]}", 400),
+          new Garbage("POST", "/learn", "{\"images\":[" + Client.BLANK + "],\"labels\":[10]}", 400),
           new Garbage("POST", "/learn", "[".repeat(10_000), 400),
           new Garbage("POST", "/predict", " ".repeat(HttpFrontEnd.MAX_BODY + 1), 413),
-          new Garbage("PUT", "/learn", IMAGE, 405),
-          new Garbage("POST", "/../../etc/passwd", IMAGE, 404));
+          new Garbage("PUT", "/learn", Client.BLANK, 405),
+          new Garbage("POST", "/../../etc/passwd", Client.BLANK, 404));
 
   private static final List<String> REQUESTS = requests();
 
@@ -216,7 +212,7 @@ final class ServiceLoadTest {
   /** Teaches as fast as the service learns. */
   private static void teach(Client client, long end) throws Exception {
     Batch train = Batch.of(Digits.load().train());
-    float[][] images = images(train, SampleReader.MAX_IMAGES);
+    float[][] images = Arrays.copyOf(Client.images(train), SampleReader.MAX_IMAGES);
     Long[] labels =
         LongStream.range(0, images.length)
             .mapToObj(i -> train.labels().get((int) i))
@@ -239,7 +235,7 @@ final class ServiceLoadTest {
         return;
       }
       taught = learned;
-      TimeUnit.MILLISECONDS.sleep(300);
+      Thread.sleep(300);
     }
   }
 
@@ -253,7 +249,7 @@ final class ServiceLoadTest {
 
   /** Returns requests of 1 to 16 digits, each of which is there twice. */
   private static List<String> requests() {
-    float[][] images = images(Batch.of(Digits.load().test()), 16);
+    float[][] images = Arrays.copyOf(Client.images(Batch.of(Digits.load().test())), 16);
     List<String> requests = new ArrayList<>();
     for (int count = 1; count <= images.length; count *= 2) {
       float[][] request = Arrays.copyOf(images, 2 * count);
@@ -261,15 +257,6 @@ final class ServiceLoadTest {
       requests.add(Client.body(request));
     }
     return requests;
-  }
-
-  private static float[][] images(Batch batch, int count) {
-    FloatBuffer all = batch.images().duplicate();
-    float[][] images = new float[count][OnlineModel.VALUES];
-    for (float[] image : images) {
-      all.get(image);
-    }
-    return images;
   }
 
   private static long after(double seconds) {
