@@ -38,8 +38,6 @@ function(retort_add_losses)
                                                                         "RETORT_FORWARD_OPERATORS=${operators}")
   foreach(loss IN LISTS ARGN)
     target_sources(retort PRIVATE src/losses/${loss}.cpp src/kernels/cpu/${loss}.cpp)
-    # They name alike what they keep to themselves.
-    set_source_files_properties(src/losses/${loss}.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     foreach(isa IN LISTS RETORT_ISAS)
       target_sources(retort_kernels_${isa} PRIVATE src/kernels/cpu/${loss}.simd.cpp)
     endforeach()

@@ -16,7 +16,7 @@
 namespace retort {
 namespace {
 
-constexpr const char* kName = "cross_entropy_loss";
+constexpr const char* kCrossEntropyLoss = "cross_entropy_loss";
 
 constexpr auto kNotNegativeNorAllZero = [](const char* function, const char* name, const std::vector<double>& weights) {
   for (double weight : weights) check_not_negative(function, name, weight);
@@ -24,7 +24,7 @@ constexpr auto kNotNegativeNorAllZero = [](const char* function, const char* nam
   RETORT_CHECK(weights.empty() || some, function, ": ", name, " must not all be 0 (got only 0)");
 };
 
-constexpr OptionList kOptions(kName, [](const CrossEntropyOptions& options, const auto& visit) {
+constexpr OptionList kCrossEntropyOptions(kCrossEntropyLoss, [](const CrossEntropyOptions& options, const auto& visit) {
   visit("class_weights", options.class_weights, kNotNegativeNorAllZero);
   visit("label_smoothing", options.label_smoothing, kPortion);
 });
@@ -40,14 +40,14 @@ LossWithGradients unchecked_cross_entropy_loss(
 at::Tensor checked_cross_entropy_loss(
     const at::Tensor& student, const at::Tensor& labels, const std::optional<at::Tensor>& weight,
     const std::optional<at::Tensor>& class_weights, double label_smoothing) {
-  check_rows_of_logits(kName, student);
-  check_labels_of(kName, labels, student);
+  check_rows_of_logits(kCrossEntropyLoss, student);
+  check_labels_of(kCrossEntropyLoss, labels, student);
   CrossEntropyOptions options;
   options.label_smoothing = label_smoothing;
-  kOptions.check(options);
-  if (weight.has_value()) check_sample_weight(kName, *weight, student);
+  kCrossEntropyOptions.check(options);
+  if (weight.has_value()) check_sample_weight(kCrossEntropyLoss, *weight, student);
   if (class_weights.has_value()) {
-    check_nonnegative_weights(kName, "class_weights", *class_weights, student.sym_size(1), student);
+    check_nonnegative_weights(kCrossEntropyLoss, "class_weights", *class_weights, student.sym_size(1), student);
   }
   return std::get<0>(unchecked_cross_entropy_loss(
       student, clamped_labels(labels, student), without_gradient(weight), without_gradient(class_weights),
@@ -60,7 +60,7 @@ class CrossEntropyCriterion final : public LogitsCriterion {
     if (!options.class_weights.empty()) class_weights_ = at::tensor(options.class_weights, at::kDouble);
   }
 
-  void check_batch(const CriterionBatch& batch) const override { check_has_labels(kName, batch); }
+  void check_batch(const CriterionBatch& batch) const override { check_has_labels(kCrossEntropyLoss, batch); }
 
   bool applies(const CriterionBatch& batch) const override { return any_counts(batch, options_.class_weights); }
 
@@ -73,8 +73,8 @@ class CrossEntropyCriterion final : public LogitsCriterion {
     const at::Tensor& student = input.logits_student;
     if (class_weights_.defined()) {
       RETORT_CHECK_AS(
-          ShapeError, class_weights_.size(0) == student.size(1), kName, ": class_weights must be one for each of ",
-          student.size(1), " classes (got ", class_weights_.size(0), ")");
+          ShapeError, class_weights_.size(0) == student.size(1), kCrossEntropyLoss,
+          ": class_weights must be one for each of ", student.size(1), " classes (got ", class_weights_.size(0), ")");
       class_weights_ = class_weights_.to(student.device());  // where they stay
     }
     return unchecked_cross_entropy_loss(
@@ -98,23 +98,23 @@ at::Tensor cross_entropy_loss(
 }
 
 std::shared_ptr<Criterion> CrossEntropyOptions::build(const FeatureShapes& shapes) const {
-  kOptions.check(*this);
-  check_no_taps(kName, shapes);
+  kCrossEntropyOptions.check(*this);
+  check_no_taps(kCrossEntropyLoss, shapes);
   const auto weights = static_cast<int64_t>(class_weights.size());
   RETORT_CHECK(
-      weights == 0 || shapes.classes_student == 0 || weights == shapes.classes_student, kName,
+      weights == 0 || shapes.classes_student == 0 || weights == shapes.classes_student, kCrossEntropyLoss,
       ": class_weights must be one for each of ", shapes.classes_student, " classes (got ", weights, ")");
   return std::make_shared<CrossEntropyCriterion>(*this);
 }
 
 std::string CrossEntropyOptions::description() const {
-  return kOptions.describe(*this);
+  return kCrossEntropyOptions.describe(*this);
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
   define_composite(
       m,
-      kOptions.schema(
+      kCrossEntropyOptions.schema(
           "cross_entropy_loss(Tensor student, Tensor labels, *, Tensor? weight=None, Tensor? class_weights=None, "
           "{label_smoothing}) -> Tensor",
           CrossEntropyOptions()),

@@ -13,9 +13,9 @@
 namespace retort {
 namespace {
 
-constexpr const char* kName = "dkd_loss";
+constexpr const char* kDkdLoss = "dkd_loss";
 
-constexpr OptionList kOptions(kName, [](const DkdOptions& options, const auto& visit) {
+constexpr OptionList kDkdOptions(kDkdLoss, [](const DkdOptions& options, const auto& visit) {
   visit("alpha", options.alpha, kNotNegative);
   visit("beta", options.beta, kNotNegative);
   visit("temperature", options.temperature, kPositive);
@@ -23,7 +23,7 @@ constexpr OptionList kOptions(kName, [](const DkdOptions& options, const auto& v
 });
 
 void check_two_classes(const c10::SymInt& classes) {
-  RETORT_CHECK_AS(ShapeError, classes >= 2, kName, ": student must have at least 2 classes (got ", classes, ")");
+  RETORT_CHECK_AS(ShapeError, classes >= 2, kDkdLoss, ": student must have at least 2 classes (got ", classes, ")");
 }
 
 /// For arguments that were checked.
@@ -47,11 +47,11 @@ at::Tensor checked_dkd_loss(
   options.beta = beta;
   options.temperature = temperature;
   options.standardise = standardise;
-  check_logits(kName, student, teacher);
+  check_logits(kDkdLoss, student, teacher);
   check_two_classes(student.sym_size(1));
-  check_labels_of(kName, labels, student);
-  kOptions.check(options);
-  if (weight.has_value()) check_sample_weight(kName, *weight, student);
+  check_labels_of(kDkdLoss, labels, student);
+  kDkdOptions.check(options);
+  if (weight.has_value()) check_sample_weight(kDkdLoss, *weight, student);
   return std::get<0>(
       unchecked_dkd_loss(student, teacher, clamped_labels(labels, student), without_gradient(weight), options, {}));
 }
@@ -64,7 +64,7 @@ class DkdCriterion final : public LogitsCriterion {
     return options_.standardise ? std::nullopt : std::optional(options_.temperature);
   }
 
-  void check_batch(const CriterionBatch& batch) const override { check_has_labels(kName, batch); }
+  void check_batch(const CriterionBatch& batch) const override { check_has_labels(kDkdLoss, batch); }
 
   bool applies(const CriterionBatch& batch) const override { return any_counts(batch); }
 
@@ -72,7 +72,7 @@ class DkdCriterion final : public LogitsCriterion {
 
  private:
   LossWithGradients compute(const CriterionInput& input, bool gradient) override {
-    check_logits(kName, input.logits_student, input.logits_teacher);
+    check_logits(kDkdLoss, input.logits_student, input.logits_teacher);
     return unchecked_dkd_loss(
         input.logits_student, input.logits_teacher, input.labels, if_defined(input.weights), options_,
         {gradient, false});
@@ -93,20 +93,20 @@ at::Tensor dkd_loss(
 }
 
 std::shared_ptr<Criterion> DkdOptions::build(const FeatureShapes& shapes) const {
-  kOptions.check(*this);
-  check_compares_logits(kName, shapes);
+  kDkdOptions.check(*this);
+  check_compares_logits(kDkdLoss, shapes);
   if (shapes.classes_student != 0) check_two_classes(shapes.classes_student);
   return std::make_shared<DkdCriterion>(*this);
 }
 
 std::string DkdOptions::description() const {
-  return kOptions.describe(*this);
+  return kDkdOptions.describe(*this);
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
   define_composite(
       m,
-      kOptions.schema(
+      kDkdOptions.schema(
           "dkd_loss(Tensor student, Tensor teacher, Tensor labels, *, {alpha}, {beta}, {temperature}, "
           "Tensor? weight=None, {standardise}) -> Tensor",
           DkdOptions()),

@@ -22,17 +22,17 @@ namespace {
 
 namespace nn = torch::nn;
 
-constexpr size_t kMinimumMaps = 2;
+constexpr size_t kMinimumFspMaps = 2;
 
 constexpr auto kPoolings = names_of<FspPooling>("fsp_loss", "pooling", "FspPooling", "average", "max");
 constexpr auto kPoolingsOfMatrix = kPoolings.in("fsp_matrix");
-constexpr auto kReductions =
+constexpr auto kFspReductions =
     names_of<FspReduction>("fsp_loss", "reduction", "FspReduction", "mean", "paper", "torchdistill");
 
-constexpr OptionList kOptions("fsp_loss", [](const FspOptions& options, const auto& visit) {
+constexpr OptionList kFspOptions("fsp_loss", [](const FspOptions& options, const auto& visit) {
   visit("pairs", options.pairs);
   visit(kPoolings, options.pooling);
-  visit(kReductions, options.reduction);
+  visit(kFspReductions, options.reduction);
   visit("adapt_channels", options.adapt_channels);
 });
 
@@ -52,7 +52,7 @@ void check_pairs(at::IntArrayRef pairs, size_t maps) {
 }
 
 void check(at::TensorList student, at::TensorList teacher, at::IntArrayRef pairs) {
-  check_maps("fsp_loss", student, teacher, kMinimumMaps);
+  check_maps("fsp_loss", student, teacher, kMinimumFspMaps);
   for (size_t i = 0; i < student.size(); ++i) check_channels(i, student[i].sym_size(1), teacher[i].sym_size(1));
   check_pairs(pairs, student.size());
 }
@@ -82,7 +82,7 @@ std::vector<at::Tensor> checked_fsp_loss(
     c10::string_view reduction) {
   check(student, teacher, pairs);
   const FspPooling pooling_value = kPoolings.value_of(pooling);
-  const FspReduction reduction_value = kReductions.value_of(reduction);
+  const FspReduction reduction_value = kFspReductions.value_of(reduction);
   const std::vector<int64_t> all = or_consecutive(pairs, student.size());
   std::vector<at::Tensor> losses;
   for (size_t i = 0; i < all.size(); i += 2) {
@@ -167,7 +167,7 @@ std::vector<at::Tensor> fsp_loss(
   static CallSite site;
   const RunningCall running(site);
   static const auto op = find_operator<decltype(checked_fsp_loss)>("retort::fsp_loss");
-  return op.call(student, teacher, pairs, kPoolings.of(pooling), kReductions.of(reduction));
+  return op.call(student, teacher, pairs, kPoolings.of(pooling), kFspReductions.of(reduction));
 }
 
 at::Tensor fsp_matrix(const at::Tensor& first, const at::Tensor& second, FspPooling pooling) {
@@ -178,8 +178,8 @@ at::Tensor fsp_matrix(const at::Tensor& first, const at::Tensor& second, FspPool
 }
 
 std::shared_ptr<Criterion> FspOptions::build(const FeatureShapes& shapes) const {
-  kOptions.check(*this);
-  check_map_taps("fsp_loss", shapes, kMinimumMaps);
+  kFspOptions.check(*this);
+  check_map_taps("fsp_loss", shapes, kMinimumFspMaps);
   check_pairs(pairs, shapes.student.size());
   for (size_t i = 0; !adapt_channels && i < shapes.student.size(); ++i) {
     check_channels(i, shapes.student[i][0], shapes.teacher[i][0]);
@@ -188,17 +188,17 @@ std::shared_ptr<Criterion> FspOptions::build(const FeatureShapes& shapes) const 
 }
 
 std::string FspOptions::description() const {
-  return kOptions.describe(*this);
+  return kFspOptions.describe(*this);
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
   define_composite(
       m,
-      kOptions.schema(
+      kFspOptions.schema(
           "fsp_loss(Tensor[] student, Tensor[] teacher, *, {pairs}, {pooling}, {reduction}) -> Tensor[]", FspOptions()),
       &checked_fsp_loss);
   define_composite(
-      m, kOptions.schema("fsp_matrix(Tensor first, Tensor second, *, {pooling}) -> Tensor", FspOptions()),
+      m, kFspOptions.schema("fsp_matrix(Tensor first, Tensor second, *, {pooling}) -> Tensor", FspOptions()),
       &checked_fsp_matrix);
   // The sum of the losses of the pairs; `gradients` of the student's maps, of the teacher's.
   m.def(

@@ -16,7 +16,7 @@ namespace {
 constexpr auto kTargets =
     names_of<KdTarget>("kd_loss", "target", "KdTarget", "logits", "probabilities", "standardised_logits");
 
-constexpr OptionList kOptions("kd_loss", [](const KdOptions& options, const auto& visit) {
+constexpr OptionList kKdOptions("kd_loss", [](const KdOptions& options, const auto& visit) {
   visit("temperature", options.temperature, kPositive);
   visit(kTargets, options.target);
 });
@@ -39,7 +39,7 @@ at::Tensor checked_kd_loss(
   options.temperature = temperature;
   options.target = kTargets.value_of(target);
   check_logits("kd_loss", student, teacher);
-  kOptions.check(options);
+  kKdOptions.check(options);
   if (weight.has_value()) check_sample_weight("kd_loss", *weight, student);
   return std::get<0>(unchecked_kd_loss(student, teacher, without_gradient(weight), options, {}));
 }
@@ -80,19 +80,19 @@ at::Tensor kd_loss(
 }
 
 std::shared_ptr<Criterion> KdOptions::build(const FeatureShapes& shapes) const {
-  kOptions.check(*this);
+  kKdOptions.check(*this);
   check_compares_logits("kd_loss", shapes);
   return std::make_shared<KdCriterion>(*this);
 }
 
 std::string KdOptions::description() const {
-  return kOptions.describe(*this);
+  return kKdOptions.describe(*this);
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
   define_composite(
       m,
-      kOptions.schema(
+      kKdOptions.schema(
           "kd_loss(Tensor student, Tensor teacher, {temperature}, *, Tensor? weight=None, {target}) -> Tensor",
           KdOptions()),
       &checked_kd_loss);

@@ -13,7 +13,7 @@
 namespace retort {
 namespace {
 
-constexpr size_t kMinimumMaps = 1;
+constexpr size_t kMinimumNstMaps = 1;
 
 constexpr auto kKernels = names_of<NstKernel>("nst_loss", "kernel", "NstKernel", "linear", "polynomial", "gaussian");
 
@@ -26,7 +26,7 @@ constexpr auto kDegree = [](const char* function, const char* name, int64_t valu
       ")");
 };
 
-constexpr OptionList kOptions("nst_loss", [](const NstOptions& options, const auto& visit) {
+constexpr OptionList kNstOptions("nst_loss", [](const NstOptions& options, const auto& visit) {
   visit(kKernels, options.kernel);
   visit("degree", options.degree, kDegree);
   visit("offset", options.offset, kNotNegative);
@@ -52,14 +52,14 @@ std::vector<at::Tensor> unchecked_nst_loss(at::TensorList student, at::TensorLis
 std::vector<at::Tensor> checked_nst_loss(
     at::TensorList student, at::TensorList teacher, c10::string_view kernel, int64_t degree, double offset,
     std::optional<double> variance, bool teacher_term, double dead_channel_norm) {
-  check_maps("nst_loss", student, teacher, kMinimumMaps);
+  check_maps("nst_loss", student, teacher, kMinimumNstMaps);
   NstOptions options(kKernels.value_of(kernel));
   options.degree = degree;
   options.offset = offset;
   options.variance = variance;
   options.teacher_term = teacher_term;
   options.dead_channel_norm = dead_channel_norm;
-  kOptions.check(options);
+  kNstOptions.check(options);
   return unchecked_nst_loss(student, teacher, options);
 }
 
@@ -68,7 +68,7 @@ class NstCriterion final : public Criterion {
   explicit NstCriterion(const NstOptions& options) : options_(options) {}
 
   at::Tensor forward(const CriterionInput& input) override {
-    check_maps("nst_loss", input.student, input.teacher, kMinimumMaps);
+    check_maps("nst_loss", input.student, input.teacher, kMinimumNstMaps);
     return sum(unchecked_nst_loss(input.student, input.teacher, options_));
   }
 
@@ -88,19 +88,19 @@ std::vector<at::Tensor> nst_loss(at::TensorList student, at::TensorList teacher,
 }
 
 std::shared_ptr<Criterion> NstOptions::build(const FeatureShapes& shapes) const {
-  kOptions.check(*this);
-  check_map_taps("nst_loss", shapes, kMinimumMaps);
+  kNstOptions.check(*this);
+  check_map_taps("nst_loss", shapes, kMinimumNstMaps);
   return std::make_shared<NstCriterion>(*this);
 }
 
 std::string NstOptions::description() const {
-  return kOptions.describe(*this);
+  return kNstOptions.describe(*this);
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
   define_composite(
       m,
-      kOptions.schema(
+      kNstOptions.schema(
           "nst_loss(Tensor[] student, Tensor[] teacher, {kernel}, *, {degree}, {offset}, {variance}, {teacher_term}, "
           "{dead_channel_norm}) -> Tensor[]",
           NstOptions()),

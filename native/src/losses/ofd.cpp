@@ -33,13 +33,13 @@ constexpr double kSmallestCount = 1e-6;
 /// From here on, four terms of an asymptotic series in 1 / z^2 are exact to 1e-10.
 constexpr double kLargeZ = 50;
 
-constexpr auto kReductions =
+constexpr auto kOfdReductions =
     names_of<OfdReduction>("ofd_loss", "reduction", "OfdReduction", "mean", "sum", "batchmean");
 constexpr auto kInits = names_of<OfdInit>("ofd_loss", "init", "OfdInit", "official", "kaiming");
 
-constexpr OptionList kOptions("ofd_loss", [](const OfdOptions& options, const auto& visit) {
+constexpr OptionList kOfdOptions("ofd_loss", [](const OfdOptions& options, const auto& visit) {
   visit("margins", options.margins);
-  visit(kReductions, options.reduction);
+  visit(kOfdReductions, options.reduction);
   visit("layer_decay", options.layer_decay, kPositive);
   visit("scale", options.scale, kPositive);
   visit(kInits, options.init);
@@ -99,7 +99,7 @@ at::Tensor checked_ofd_loss(
       ShapeError, margin.dim() == 1 && margin.sym_size(0) == student.sym_size(1), "ofd_loss: margin must be of shape [",
       student.sym_size(1), "] (got ", margin.sym_sizes(), ")");
   check_compatible("ofd_loss", "student", student, "margin", margin);
-  return unchecked_ofd_loss(student, at_size_of(student, teacher), margin, kReductions.value_of(reduction));
+  return unchecked_ofd_loss(student, at_size_of(student, teacher), margin, kOfdReductions.value_of(reduction));
 }
 
 at::Tensor checked_ofd_batch_margin(const at::Tensor& teacher) {
@@ -205,7 +205,7 @@ at::Tensor ofd_loss(
   static CallSite site;
   const RunningCall running(site);
   static const auto op = find_operator<decltype(checked_ofd_loss)>("retort::ofd_loss");
-  return op.call(student, teacher, margin, kReductions.of(reduction));
+  return op.call(student, teacher, margin, kOfdReductions.of(reduction));
 }
 
 at::Tensor ofd_batch_margin(const at::Tensor& teacher) {
@@ -244,20 +244,20 @@ std::vector<at::Tensor> ofd_expected_margins(
 }
 
 std::shared_ptr<Criterion> OfdOptions::build(const FeatureShapes& shapes) const {
-  kOptions.check(*this);
+  kOfdOptions.check(*this);
   check_map_taps("ofd_loss", shapes, 1);
   check_margins(margins, shapes);
   return std::make_shared<OfdCriterion>(*this, shapes);
 }
 
 std::string OfdOptions::description() const {
-  return kOptions.describe(*this);
+  return kOfdOptions.describe(*this);
 }
 
 TORCH_LIBRARY_FRAGMENT(retort, m) {
   define_composite(
       m,
-      kOptions.schema(
+      kOfdOptions.schema(
           "ofd_loss(Tensor student, Tensor teacher, Tensor margin, *, {reduction}) -> Tensor", OfdOptions()),
       &checked_ofd_loss);
   define_composite(m, "ofd_batch_margin(Tensor teacher) -> Tensor", &checked_ofd_batch_margin);
