@@ -16,7 +16,7 @@
 #include "optimizers.h"
 #include "seeded_test.h"
 
-namespace retort {
+namespace retort::cross_entropy_test {
 namespace {
 
 using test::close;
@@ -410,4 +410,4 @@ TEST_F(CrossEntropyTest, RejectsOptions) {
 }
 
 }  // namespace
-}  // namespace retort
+}  // namespace retort::cross_entropy_test

@@ -21,7 +21,7 @@
 #include "operator_resolver.h"
 #include "reference/fsp.h"
 
-namespace retort::test {
+namespace retort::test::fsp_test {
 namespace {
 
 MapLoss loss_of(const FspOptions& options = {}) {
@@ -214,7 +214,11 @@ TEST_F(FspLossTest, VariantsMatchReference) {
 }
 
 TEST_F(FspLossTest, VariantsGradMatchesFiniteDifference) {
-  const auto [student, teacher] = three_maps(at::kDouble, 2);
+  const auto random = [](int64_t channels, int64_t height, int64_t width) {
+    return at::randn({2, channels, height, width}, at::kDouble);
+  };
+  const Maps student = {random(2, 5, 3), random(5, 2, 4), random(9, 3, 3)};
+  const Maps teacher = {random(2, 3, 4), random(5, 3, 3), random(9, 2, 2)};
   for (const FspOptions& options : variants(kManyPairs)) {
     SCOPED_TRACE(name_of(options));
     const MapLoss criterion = criterion_of(options);
@@ -715,4 +719,4 @@ TEST_F(FspLossTest, RejectsTaps) {
 }
 
 }  // namespace
-}  // namespace retort::test
+}  // namespace retort::test::fsp_test

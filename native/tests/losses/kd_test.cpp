@@ -16,7 +16,7 @@
 #include "pair_loss_test.h"
 #include "reference/kd.h"
 
-namespace retort::test {
+namespace retort::test::kd_test {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -79,7 +79,7 @@ INSTANTIATE_TEST_SUITE_P(
         case_of("WeightedProbabilities", 0.5, true, KdTarget::kProbabilities),
         case_of("Standardised", 2.0, false, KdTarget::kStandardisedLogits),
         case_of("WeightedStandardised", 1.0, true, KdTarget::kStandardisedLogits)),
-    name_of_loss);
+    name_of_pair_loss);
 
 class KdLossTest : public SeededTest {};
 
@@ -544,4 +544,4 @@ TEST_F(KdLossTest, RejectsTaps) {
 }
 
 }  // namespace
-}  // namespace retort::test
+}  // namespace retort::test::kd_test

@@ -23,7 +23,7 @@
 #include "pair_loss_test.h"
 #include "reference/ofd.h"
 
-namespace retort::test {
+namespace retort::test::ofd_test {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -122,7 +122,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         case_of("Mean", OfdReduction::kMean), case_of("Sum", OfdReduction::kSum),
         case_of("BatchMean", OfdReduction::kBatchMean)),
-    name_of_loss);
+    name_of_pair_loss);
 
 class OfdLossTest : public SeededTest {};
 
@@ -1236,4 +1236,4 @@ TEST_F(OfdCriterionTest, RejectsMargins) {
 }
 
 }  // namespace
-}  // namespace retort::test
+}  // namespace retort::test::ofd_test

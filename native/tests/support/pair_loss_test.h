@@ -32,7 +32,7 @@ inline void PrintTo(const PairLossCase& tested, std::ostream* out) {
   *out << tested.name;
 }
 
-inline std::string name_of_loss(const ::testing::TestParamInfo<PairLossCase>& info) {
+inline std::string name_of_pair_loss(const ::testing::TestParamInfo<PairLossCase>& info) {
   return info.param.name;
 }
 

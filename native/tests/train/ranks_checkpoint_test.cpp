@@ -255,15 +255,19 @@ std::string difference_of(const NamedTensors& one, const NamedTensors& other) {
   return {};
 }
 
-TEST_F(RanksCheckpointTest, RanksStayTheSameForAThousandSteps) {
+class LongRanksTest : public RanksCheckpointTest, public testing::WithParamInterface<int64_t> {};
+
+TEST_P(LongRanksTest, RanksStayTheSame) {
   std::vector<NamedTensors> last(3);
   train({5, 3, 3}, {}, [&](Member& member) {
-    member.run(0, 1000);
+    member.run(0, GetParam());
     last[static_cast<size_t>(member.rank)] = member.rig.photograph();
   });
   EXPECT_EQ(difference_of(last[0], last[1]), "");
   EXPECT_EQ(difference_of(last[0], last[2]), "");
 }
+
+INSTANTIATE_TEST_SUITE_P(Steps, LongRanksTest, testing::Values(100, 1000), testing::PrintToStringParamName());
 
 }  // namespace
 }  // namespace retort::test
