@@ -42,7 +42,7 @@ final class ServiceLoadTest {
   private static final int GARBAGE_EVERY = 16;
 
   /** What the process may grow by once it has answered for a while, its heap being there whole. */
-  private static final long SLACK_BYTES = 100_000_000;
+  private static final long SLACK_BYTES = 20_000_000;
 
   /** What must be refused, and how. */
   private record Garbage(String method, String path, String body, int status) {}
