@@ -30,7 +30,7 @@ build() {
     *)
       (
         cd "$copy/native"
-        cmake --preset "$kind" -DLibTorch_ROOT="$root/target/libtorch"
+        cmake --preset "$kind" -DLibTorch_ROOT="$root/target/libtorch" -DRETORT_UNITY_BUILD=ON
         cmake --build --preset "$kind" --target "$target"
       )
       ;;
