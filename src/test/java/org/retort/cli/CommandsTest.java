@@ -196,7 +196,7 @@ final class CommandsTest {
       "distill",
       "--methods=crd",
       "--seeds=1",
-      "--epochs=12",
+      "--epochs=6",
       "--teacher-epochs=1",
       "--threads=1",
       "--no-plots"
@@ -211,7 +211,7 @@ final class CommandsTest {
     run(with(options, whole));
 
     assertThat(parts.resolve("crd-seed0.pt")).hasSameBinaryContentAs(whole.resolve("crd-seed0.pt"));
-    assertThat(json(parts.resolve(".retort/crd-seed0.json")).getAsJsonArray("history")).hasSize(12);
+    assertThat(json(parts.resolve(".retort/crd-seed0.json")).getAsJsonArray("history")).hasSize(6);
     assertThat(parts.resolve(".retort/crd-seed0")).doesNotExist();
   }
 
@@ -269,7 +269,7 @@ final class CommandsTest {
   @Test
   void distill_helperThatIsKilled_costsNoStudent() throws IOException, InterruptedException {
     String[] options = {
-      "distill", "--methods=student", "--seeds=2", "--epochs=12", "--no-plots", "--jobs=2"
+      "distill", "--methods=student", "--seeds=2", "--epochs=5", "--no-plots", "--jobs=2"
     };
     try (ChildJvm child = ChildJvm.start(folder, Main.class, with(options, folder))) {
       child.awaitFile(folder.resolve(".retort/student-seed1"));
