@@ -12,10 +12,6 @@ import org.junit.jupiter.api.io.TempDir;
 
 /** What JavaCPP has unpacked from the packed jars. */
 class NativesCacheIT {
-  private static final String PLATFORM = "linux-x86_64";
-  private static final String CLASSIFIER = System.getProperty("retort.classifier");
-  private static final Path JARS = Path.of(System.getProperty("retort.artifacts"), "retort", "lib");
-
   private static final String PROGRAM =
       """
       public final class Program {
@@ -55,20 +51,9 @@ class NativesCacheIT {
 
   private String run() throws Exception {
     Path source = Files.writeString(folder.resolve("Program.java"), PROGRAM);
-    Path errors = folder.resolve("errors");
-    Process process =
-        new ProcessBuilder(
-                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
-                "-Dorg.bytedeco.javacpp.cachedir=" + folder.resolve("cache"),
-                "-Dorg.bytedeco.javacpp.platform.extension="
-                    + CLASSIFIER.substring(PLATFORM.length()),
-                "-cp",
-                JARS + "/*",
-                source.toString())
-            .redirectError(errors.toFile())
-            .start();
-    String output = new String(process.getInputStream().readAllBytes());
-    assertThat(process.waitFor()).as(Files.readString(errors)).isZero();
-    return output;
+    List<String> command =
+        PackedJars.java("-Dorg.bytedeco.javacpp.cachedir=" + folder.resolve("cache"));
+    command.addAll(List.of("-cp", PackedJars.FOLDER + "/*", source.toString()));
+    return PackedJars.run(new ProcessBuilder(command), folder);
   }
 }

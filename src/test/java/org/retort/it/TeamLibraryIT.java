@@ -6,7 +6,6 @@ import java.io.File;
 import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.stream.Stream;
@@ -19,10 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
  * Java half in one process: whichever comes first, both work, or one of them is refused.
  */
 class TeamLibraryIT {
-  private static final String PLATFORM = "linux-x86_64";
-  private static final String CLASSIFIER = System.getProperty("retort.classifier");
-  private static final Path JDK = Path.of(System.getProperty("java.home"));
-  private static final Path JARS = Path.of(System.getProperty("retort.artifacts"), "retort", "lib");
+  private static final Path JARS = PackedJars.FOLDER;
   private static final Page PAGE = new Page("docs/cpp.md");
 
   /** The same library with the run path that CMake gives by default. */
@@ -86,7 +82,7 @@ class TeamLibraryIT {
 
     classes = folder.resolve("classes");
     run(
-        JDK.resolve("bin/javac").toString(),
+        PackedJars.JDK.resolve("bin/javac").toString(),
         "-cp",
         JARS + "/*",
         "-d",
@@ -136,7 +132,8 @@ class TeamLibraryIT {
     Path jars = Files.createDirectory(folder.resolve("jars"));
     try (Stream<Path> all = Files.list(JARS)) {
       for (Path jar : (Iterable<Path>) all::iterator) {
-        if (!jar.toString().matches(".*-(" + PLATFORM + "|" + CLASSIFIER + ")\\.jar")) {
+        if (!jar.toString()
+            .matches(".*-(" + PackedJars.PLATFORM + "|" + PackedJars.CLASSIFIER + ")\\.jar")) {
           Files.copy(jar, jars.resolve(jar.getFileName()));
         }
       }
@@ -166,12 +163,7 @@ class TeamLibraryIT {
 
   private static List<String> java(
       List<String> options, Path libraries, Path jars, String... program) throws Exception {
-    List<String> command =
-        new ArrayList<>(List.of(JDK.resolve("bin/java").toString(), "-XX:-CreateCoredumpOnCrash"));
-    if (!CLASSIFIER.equals(PLATFORM)) {
-      command.add(
-          "-Dorg.bytedeco.javacpp.platform.extension=" + CLASSIFIER.substring(PLATFORM.length()));
-    }
+    List<String> command = PackedJars.java("-XX:-CreateCoredumpOnCrash");
     command.addAll(options);
     boolean inOneFolder = !jars.equals(JARS);
     if (!inOneFolder) {
@@ -185,24 +177,13 @@ class TeamLibraryIT {
           .environment()
           .merge("LD_LIBRARY_PATH", libraries.toString(), (old, own) -> own + ":" + old);
     }
-    return run(builder).lines().toList();
+    return PackedJars.run(builder, folder).lines().toList();
   }
 
   private static void run(String... command) throws Exception {
     ProcessBuilder builder = new ProcessBuilder(command);
-    builder.environment().put("JAVA_HOME", JDK.toString());
-    run(builder);
-  }
-
-  private static String run(ProcessBuilder builder) throws Exception {
-    Path errors = folder.resolve("errors");
-    Process process = builder.redirectError(errors.toFile()).start();
-    process.getOutputStream().close();
-    String output = new String(process.getInputStream().readAllBytes());
-    assertThat(process.waitFor())
-        .as("%s: %s%s", builder.command(), output, Files.readString(errors))
-        .isZero();
-    return output;
+    builder.environment().put("JAVA_HOME", PackedJars.JDK.toString());
+    PackedJars.run(builder, folder);
   }
 
   /** Collects what JavaCPP unpacks, as docs/java-services.md has it. */

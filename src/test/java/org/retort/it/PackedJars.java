@@ -1,0 +1,43 @@
+package org.retort.it;
+
+import static org.assertj.core.api.Assertions.assertThat;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+
+/** The jars as they are distributed, and the JDK that runs programs with nothing else. */
+final class PackedJars {
+  static final String PLATFORM = "linux-x86_64";
+  static final String CLASSIFIER = System.getProperty("retort.classifier");
+  static final Path FOLDER = Path.of(System.getProperty("retort.artifacts"), "retort", "lib");
+  static final Path JDK = Path.of(System.getProperty("java.home"));
+
+  private PackedJars() {}
+
+  /** Returns a command that runs Java with the natives of the jars, to be continued. */
+  static List<String> java(String... options) {
+    List<String> command = new ArrayList<>();
+    command.add(JDK.resolve("bin/java").toString());
+    if (!CLASSIFIER.equals(PLATFORM)) {
+      command.add(
+          "-Dorg.bytedeco.javacpp.platform.extension=" + CLASSIFIER.substring(PLATFORM.length()));
+    }
+    command.addAll(List.of(options));
+    return command;
+  }
+
+  /** Returns what a command prints, which must succeed; {@code folder} takes its errors. */
+  static String run(ProcessBuilder builder, Path folder) throws IOException, InterruptedException {
+    Path errors = folder.resolve("errors");
+    Process process = builder.redirectError(errors.toFile()).start();
+    process.getOutputStream().close();
+    String output = new String(process.getInputStream().readAllBytes());
+    assertThat(process.waitFor())
+        .as("%s: %s%s", builder.command(), output, Files.readString(errors))
+        .isZero();
+    return output;
+  }
+}
