@@ -16,7 +16,7 @@ import org.retort.train.Teacher;
 import org.retort.train.TrainingStep;
 import org.retort.train.TrainingStepBuilder;
 
-/** The README's second example: more of what a training step can do. */
+/** Options of a training step, as in docs/training.md. */
 final class OptionsExample {
   private OptionsExample() {}
 

@@ -18,7 +18,7 @@ import org.retort.train.TrainingStep;
 public final class ReadmeExample {
   public static void main(String[] args) {
     Retort.manualSeed(1);
-    try (Network teacher = ResNet.cifar(20, 10); // a trained one comes with loadStateDict(file)
+    try (Network teacher = ResNet.cifar(20, 10); // load trained weights with loadStateDict(file)
         Network student = ResNet.cifar(8, 10);
         TrainingStep step =
             TrainingStep.builder(student, teacher)

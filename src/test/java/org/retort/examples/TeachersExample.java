@@ -12,7 +12,7 @@ import org.retort.train.Term;
 import org.retort.train.TrainingStep;
 import org.retort.train.TrainingStepBuilder;
 
-/** The README's example of several teachers. */
+/** The example of several teachers in docs/training.md. */
 final class TeachersExample {
   private TeachersExample() {}
 

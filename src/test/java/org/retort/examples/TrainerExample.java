@@ -11,7 +11,7 @@ import org.retort.train.Trainer;
 import org.retort.train.TrainingStep;
 import org.retort.train.TrainingSummary;
 
-/** The README's third example: a training over epochs. */
+/** Training over epochs, as in docs/training.md. */
 final class TrainerExample {
   private TrainerExample() {}
 
@@ -34,7 +34,7 @@ final class TrainerExample {
             .publishEvery(1000) // steps, for student.predict in other threads
             .listener(new MicrometerListener(registry))
             .build();
-    TrainingSummary summary = trainer.run(); // until trainer.stop(), from any thread, at the latest
+    TrainingSummary summary = trainer.run(); // returns early if any thread calls trainer.stop()
     return summary;
   }
 }

@@ -46,8 +46,8 @@ class PagesTest {
   private static final List<Built> BUILT =
       List.of(
           new Built("README.md", "xml 1", "MavenConsumerIT", "Page.README.block(\"xml\")"),
-          new Built("docs/cpp.md", "cpp 3", "TeamLibraryIT", "PAGE.blocks(\"cpp\").get(2)"),
-          new Built("docs/cpp.md", "cmake 1", "TeamLibraryIT", "PAGE.block(\"cmake\")"),
+          new Built("docs/cpp.md", "cpp 4", "TeamLibraryIT", "PAGE.blocks(\"cpp\").get(3)"),
+          new Built("docs/cpp.md", "cmake 2", "TeamLibraryIT", "PAGE.blocks(\"cmake\").get(1)"),
           new Built("docs/cpp.md", "java 1", "TeamLibraryIT", "PAGE.block(\"java\")"));
 
   static List<Block> blocks() {
@@ -136,10 +136,10 @@ class PagesTest {
   }
 
   @Test
-  void readme_showsWholeExamples() throws IOException {
+  void pages_showWholeExamples() throws IOException {
     assertThat("package org.retort.examples;\n\n" + Page.README.block("java"))
         .isEqualTo(Files.readString(TESTS.resolve("org/retort/examples/ReadmeExample.java")));
-    assertThat(Page.README.block("cpp"))
+    assertThat(new Page("docs/cpp.md").block("cpp"))
         .isEqualTo(Files.readString(CONSUMER.resolve("example.cpp")));
   }
 
