@@ -3,8 +3,8 @@ package org.retort;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A file is missing, damaged, of another kind or of another configuration, or can't be read or
- * written.
+ * Thrown if a file is missing, damaged, of another kind or of another configuration, or can't be
+ * read or written.
  */
 public final class FileException extends RetortException {
   private static final long serialVersionUID = 1L;

@@ -2,7 +2,7 @@ package org.retort;
 
 import org.jspecify.annotations.Nullable;
 
-/** A loss, a gradient or something to be remembered is infinite or not a number. */
+/** Thrown if a loss, a gradient or a value to be remembered is infinite or not a number. */
 public final class NonFiniteException extends RetortException {
   private static final long serialVersionUID = 1L;
 

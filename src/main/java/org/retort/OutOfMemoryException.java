@@ -2,7 +2,7 @@ package org.retort;
 
 import org.jspecify.annotations.Nullable;
 
-/** There was not as much memory as a call needed, on whatever device. A smaller batch may do. */
+/** Thrown if a call runs out of memory, on any device. A smaller batch may help. */
 public final class OutOfMemoryException extends RetortException {
   private static final long serialVersionUID = 1L;
 

@@ -3,8 +3,8 @@ package org.retort;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Another rank is gone, does not answer, has failed, or was started with other options; see {@link
- * org.retort.distributed.Ranks}.
+ * Thrown if another rank is gone, does not respond, has failed, or was started with other options;
+ * see {@link org.retort.distributed.Ranks}.
  */
 public final class RankException extends RetortException {
   private static final long serialVersionUID = 1L;

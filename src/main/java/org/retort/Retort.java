@@ -7,38 +7,39 @@ import org.retort.internal.Native;
 import org.retort.internal.NativeLibrary;
 
 /**
- * Settings that hold for the whole process.
+ * Process-wide settings.
  *
- * <p>Retort's classes may be loaded by several class loaders of one virtual machine, as for two
- * applications in a server; closing one leaves the others as they are. LibTorch and {@code
- * libretort.so} are there once, and so are the number of threads, the default generator and the
- * memory that losses keep: what one application sets here holds for all. Networks, steps and
- * tensors can't be handed from one to the other. The natives stay loaded until the process ends.
+ * <p>Retort's classes may be loaded by several class loaders in one virtual machine, as for two
+ * applications in a server; closing one does not affect the others. LibTorch and {@code
+ * libretort.so} are loaded only once, and all share the number of threads, the default generator
+ * and the memory that losses keep: a setting made by one application applies to all. Networks,
+ * steps and tensors can't be passed between class loaders. The natives stay loaded until the
+ * process ends.
  *
- * <p>The first use of a class that needs the natives loads them. If they can't be loaded, every use
- * throws an {@link UnsatisfiedLinkError} with the same one-line message, until the process ends.
- * {@link #isAvailable} and {@link #unavailabilityCause} never throw.
+ * <p>The natives are loaded on first use of a class that needs them. If they can't be loaded, every
+ * use throws an {@link UnsatisfiedLinkError} with the same one-line message, until the process
+ * ends. {@link #isAvailable} and {@link #unavailabilityCause} never throw.
  *
- * <p>Retort refuses to be loaded beside another LibTorch than the one it brings, which LibTorch
- * itself would answer by ending the process. Bytedeco's classes check nothing: where the process
- * may have another, call {@link #isAvailable} before the first {@code Tensor}.
+ * <p>Retort refuses to load alongside a LibTorch other than its own; LibTorch itself would
+ * terminate the process. Bytedeco's classes do not check this: if the process may contain another
+ * one, call {@link #isAvailable} before creating the first {@code Tensor}.
  */
 public final class Retort {
   private Retort() {}
 
   /**
-   * Tells whether the natives are loaded, and loads them if nothing has done so yet.
+   * Returns whether the natives are loaded, loading them if necessary.
    *
-   * @return whether the rest of Retort can be used; always the same
+   * @return whether the rest of Retort can be used; never changes
    */
   public static boolean isAvailable() {
     return NativeLibrary.failure() == null;
   }
 
   /**
-   * The reason why the natives can't be loaded: artifacts are missing or belong to other versions,
-   * a folder can't be written, native access is denied, the process has another LibTorch. The
-   * message is one line that says what to change.
+   * Returns the reason why the natives can't be loaded: artifacts are missing or belong to other
+   * versions, a folder can't be written, native access is denied, or the process contains another
+   * LibTorch. The message is one line that says what to change.
    *
    * @return the reason, or null if {@link #isAvailable}
    */
@@ -47,7 +48,7 @@ public final class Retort {
   }
 
   /**
-   * The version of the native library.
+   * Returns the version of the native library.
    *
    * @return for example {@code 0.1.0}
    */
@@ -57,22 +58,23 @@ public final class Retort {
   }
 
   /**
-   * Sets the number of threads that one operation uses, ATen's and OpenMP's, for the whole process:
-   * the calling thread has it at once, every other thread from its next call into Retort on that
-   * runs something. To change it often costs time, since OpenMP starts and ends its threads.
+   * Sets the number of threads that one operation uses, ATen's and OpenMP's, for the whole process.
+   * It takes effect immediately on the calling thread, and on every other thread with its next call
+   * into Retort that runs something. Changing it often is slow, since OpenMP starts and ends its
+   * threads.
    *
-   * <p>OpenBLAS is held to one thread, from the moment Retort is loaded on: its idle threads would
-   * take the cores from ATen's, in the losses and in convolutions. The system property {@code
-   * org.retort.openblas.threads}, read when Retort is loaded, holds it to another number between 1
-   * and 4096, or leaves OpenBLAS as it is if it is 0.
+   * <p>OpenBLAS is limited to one thread as soon as Retort is loaded: its idle threads would
+   * compete with ATen's for cores, in the losses and in convolutions. The system property {@code
+   * org.retort.openblas.threads}, read when Retort is loaded, sets another limit between 1 and
+   * 4096; 0 leaves OpenBLAS unchanged.
    *
-   * <p>Idle threads of OpenMP spin for a short time only, which matters on a busy machine: Retort
-   * sets {@code GOMP_SPINCOUNT=10000} before it loads LibTorch, unless the environment has that
-   * variable or {@code OMP_WAIT_POLICY}. The system property {@code org.retort.openmp.spins} sets
-   * another number, or leaves OpenMP as it is if it is 0.
+   * <p>Idle OpenMP threads spin only briefly, which matters on a busy machine: Retort sets {@code
+   * GOMP_SPINCOUNT=10000} before it loads LibTorch, unless the environment sets that variable or
+   * {@code OMP_WAIT_POLICY}. The system property {@code org.retort.openmp.spins} sets another
+   * number; 0 leaves OpenMP unchanged.
    *
    * @param threads between 1 and 4096
-   * @throws IllegalArgumentException if it is not
+   * @throws IllegalArgumentException if the number is out of range
    */
   public static void threads(int threads) {
     Arguments.check(
@@ -84,7 +86,7 @@ public final class Retort {
   }
 
   /**
-   * The number of threads that one operation uses.
+   * Returns the number of threads that one operation uses.
    *
    * @return at least 1
    */
@@ -94,9 +96,9 @@ public final class Retort {
   }
 
   /**
-   * Gives the memory that losses keep for their next call, at most 256 MB, back to the system:
-   * gradients and temporaries have the same sizes in every step, and memory fresh from the system
-   * costs more time than the losses themselves.
+   * Releases the memory that losses keep for their next call, at most 256 MB, to the system. It is
+   * kept because gradients and temporaries have the same sizes in every step, and getting fresh
+   * memory from the system takes longer than the losses themselves.
    */
   public static void releaseMemory() {
     NativeLibrary.load();
@@ -104,7 +106,7 @@ public final class Retort {
   }
 
   /**
-   * Seeds the default generator, from which new networks take their weights.
+   * Seeds the default generator, which initialises the weights of new networks.
    *
    * @param seed any number
    */
@@ -114,9 +116,9 @@ public final class Retort {
   }
 
   /**
-   * Tells whether networks can be moved to a GPU: the natives are those of {@code
-   * linux-x86_64-gpu}, the libraries of CUDA that LibTorch needs can be loaded, and there is a
-   * device for which the kernels were compiled.
+   * Returns whether networks can be moved to a GPU: the natives are those of {@code
+   * linux-x86_64-gpu}, the CUDA libraries that LibTorch needs can be loaded, and there is a device
+   * for which the kernels were compiled.
    *
    * @return whether {@link #requireCuda} would pass
    */
@@ -126,8 +128,8 @@ public final class Retort {
   }
 
   /**
-   * Requires that networks can be moved to a GPU. Java loads LibTorch's CPU half in silence where
-   * its CUDA half can't be loaded, so programs that need a GPU should ask for it when they start.
+   * Requires that networks can be moved to a GPU. If LibTorch's CUDA half can't be loaded, Java
+   * silently loads only its CPU half, so programs that need a GPU should call this at startup.
    *
    * @throws RetortException if they can't; the message names what is missing
    */
@@ -136,7 +138,7 @@ public final class Retort {
   }
 
   /**
-   * The instruction set for which the CPU kernels in use were compiled.
+   * Returns the instruction set for which the CPU kernels in use were compiled.
    *
    * @return {@code baseline}, {@code avx2} or {@code avx512}
    */

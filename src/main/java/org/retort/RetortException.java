@@ -3,11 +3,11 @@ package org.retort;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A failure in native code, with a message of one line in the form {@code <function>: <argument>
- * must <rule> (got <value>)} where Retort found it, or in LibTorch's own words. What a program
- * would handle in its own way has a class of its own; this one itself is for all the rest.
+ * A failure in native code. The message is one line in the form {@code <function>: <argument> must
+ * <rule> (got <value>)} if Retort detected it, or LibTorch's own words. Failures that a program may
+ * want to handle separately have their own subclasses; this class itself covers the rest.
  *
- * <p>What was wrong has changed nothing: networks and training steps are as before the call.
+ * <p>A failed call changes nothing: networks and training steps are as before the call.
  */
 public sealed class RetortException extends RuntimeException
     permits ShapeException, OutOfMemoryException, NonFiniteException, FileException, RankException {

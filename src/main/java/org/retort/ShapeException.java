@@ -2,7 +2,7 @@ package org.retort;
 
 import org.jspecify.annotations.Nullable;
 
-/** A tensor is missing, or is of a shape, dtype, layout or device that does not fit. */
+/** Thrown if a tensor is missing, or its shape, dtype, layout or device does not match. */
 public final class ShapeException extends RetortException {
   private static final long serialVersionUID = 1L;
 

@@ -1,16 +1,16 @@
 /**
  * Knowledge distillation on LibTorch: {@link org.retort.train.TrainingStep} trains a student with a
- * teacher, {@link org.retort.models} has the networks, {@link org.retort.losses} the losses.
+ * teacher, {@link org.retort.models} contains the networks, {@link org.retort.losses} the losses.
  *
  * <p>Everything that owns native memory is {@link AutoCloseable}. Closing twice is harmless, using
- * a closed object is an {@link IllegalStateException}, and closing waits for a call that is running
- * on another thread. What Java can see to be wrong is an {@link IllegalArgumentException}, what
- * native code finds a {@link org.retort.RetortException} or one of its subclasses; both say what is
- * wrong in one line.
+ * a closed object throws an {@link IllegalStateException}, and closing waits for calls running on
+ * other threads. Errors detected in Java are reported as an {@link IllegalArgumentException}, those
+ * detected in native code as a {@link org.retort.RetortException} or one of its subclasses; both
+ * say what is wrong in one line.
  *
- * <p>An interrupt does not disturb a call: it completes, and the thread stays interrupted. A
- * process may end, by {@link System#exit} or otherwise, while threads are in calls: it waits until
- * those have ended, for at most 10 seconds, and keeps its exit status.
+ * <p>An interrupt does not abort a call: the call completes, and the thread stays interrupted. A
+ * process may exit, by {@link System#exit} or otherwise, while calls are running: it waits for them
+ * to end, for at most 10 seconds, and keeps its exit status.
  */
 @NullMarked
 package org.retort;

@@ -5,11 +5,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardCopyOption;
 
-/** Writes files whole or not at all. */
+/** Writes files completely or not at all. */
 final class AtomicFile {
   private AtomicFile() {}
 
-  /** Replaces {@code file} in one step, through a temporary file beside it. */
+  /** Replaces {@code file} atomically, through a temporary file next to it. */
   static void write(Path file, byte[] content) throws IOException {
     Path temporary =
         file.resolveSibling(

@@ -10,26 +10,26 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 
 /**
- * A process that this one starts, with its virtual machine, options and class path. It does not
- * outlive this one, however that ends: this one holds the other end of its standard input, and
- * never writes.
+ * A process that this one starts with its own virtual machine, options and class path. The child
+ * never outlives this process, however it ends: this process holds the other end of the child's
+ * standard input and never writes to it.
  */
 final class ChildProcess {
-  /** Their options are among this virtual machine's, which the child gets. */
+  /** Their options are already among this virtual machine's, which the child inherits. */
   private static final Set<String> OPTION_VARIABLES =
       Set.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS");
 
-  /** How long a child may take to end in good order. */
+  /** How long a child may take to exit gracefully. */
   private static final long PATIENCE_MILLIS = 10_000;
 
   private ChildProcess() {}
 
   /**
-   * Returns what starts a child.
+   * Returns a builder that starts a child.
    *
    * @param program its main class
-   * @param options of its virtual machine, beside this one's
-   * @param arguments of the program
+   * @param options options of its virtual machine, in addition to this one's
+   * @param arguments the program's arguments
    */
   static ProcessBuilder builder(Class<?> program, List<String> options, List<String> arguments) {
     List<String> command = new ArrayList<>();
@@ -50,7 +50,7 @@ final class ChildProcess {
   /**
    * Ends children.
    *
-   * @param force asked once a child has outlasted its time: whether to kill it
+   * @param force decides whether to kill a child that has run out of time
    */
   static void end(List<Process> children, BooleanSupplier force) throws InterruptedException {
     children.forEach(Process::destroy);
@@ -71,10 +71,10 @@ final class ChildProcess {
   private static void awaitParent() {
     try {
       while (System.in.read() >= 0) {
-        // not for us
+        // input is ignored
       }
     } catch (IOException e) {
-      // the same as the end
+      // same as end of stream
     }
     daemon(ChildProcess::halt);
     System.exit(Main.INTERRUPTED);

@@ -7,8 +7,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 
 /**
- * A process's claim to a run, which ends with the process at the latest: a lock of a file, which
- * stays where it is.
+ * A process's claim to a run, which ends with the process at the latest: a lock on a file, which
+ * stays in place.
  */
 final class Claim implements AutoCloseable {
   private final FileChannel file;
@@ -19,7 +19,7 @@ final class Claim implements AutoCloseable {
     this.isGranted = isGranted;
   }
 
-  /** Claims what a file stands for. */
+  /** Claims the run that a file stands for. */
   static Claim of(Path path) throws IOException {
     FileChannel file = FileChannel.open(path, StandardOpenOption.CREATE, StandardOpenOption.WRITE);
     try {

@@ -8,9 +8,9 @@ import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
- * How many samples there are of each class, in each part of the data.
+ * The number of samples of each class in each part of the data.
  *
- * @param names of the classes
+ * @param names the names of the classes
  * @param parts the counts of all classes in each part, by the part's name
  */
 record ClassCounts(List<String> names, Map<String, List<Integer>> parts) {
@@ -19,10 +19,10 @@ record ClassCounts(List<String> names, Map<String, List<Integer>> parts) {
   private static final int EIGHTHS = 8;
   private static final String GAP = "  ";
 
-  /** Parts of a letter, from none to seven eighths. */
+  /** Parts of a character cell, from none to seven eighths. */
   private static final String[] PARTS = {"", "▏", "▎", "▍", "▌", "▋", "▊", "▉"};
 
-  /** Starts with no part. */
+  /** Creates counts without parts. */
   static ClassCounts of(List<String> names) {
     return new ClassCounts(names, new LinkedHashMap<>());
   }
@@ -34,7 +34,7 @@ record ClassCounts(List<String> names, Map<String, List<Integer>> parts) {
     return new ClassCounts(names, more);
   }
 
-  /** Returns the counts of a part by the names of the classes, in their order. */
+  /** Returns the counts of a part by class name, in order. */
   Map<String, Integer> of(String part) {
     Map<String, Integer> counts = new LinkedHashMap<>();
     for (int i = 0; i < names.size(); i++) {
@@ -79,7 +79,7 @@ record ClassCounts(List<String> names, Map<String, List<Integer>> parts) {
     return columns;
   }
 
-  /** An accent that is a character of its own takes no column. */
+  /** Composes accents, since a separate accent character takes no column. */
   private static String composed(String name) {
     return Normalizer.normalize(name, Normalizer.Form.NFC);
   }
@@ -94,7 +94,7 @@ record ClassCounts(List<String> names, Map<String, List<Integer>> parts) {
     return parts.values().stream().mapToInt(counts -> counts.get(index)).sum();
   }
 
-  /** Returns a bar of at least an eighth of a letter, unless there is nothing. */
+  /** Returns a bar of at least an eighth of a character cell, unless the count is 0. */
   private static String bar(int count, int most, int width) {
     long eighths = ((long) count * width * EIGHTHS + most / 2) / most;
     int shown = (int) Math.max(eighths, count == 0 ? 0 : 1);

@@ -3,15 +3,15 @@ package org.retort.cli;
 import java.util.List;
 import java.util.stream.IntStream;
 
-/** What reports call classes. */
+/** The names of classes in reports. */
 final class ClassNames {
   private ClassNames() {}
 
   /**
    * Returns a name for each class.
    *
-   * @param names those of the data; their numbers if there are none
-   * @param classes how many there are
+   * @param names the data's names; numbers are used if there are none
+   * @param classes the number of classes
    */
   static List<String> of(List<String> names, int classes) {
     if (names.isEmpty()) {

@@ -27,7 +27,7 @@ final class CommonOptions {
   private static final String CUDA = "cuda";
   private static final int MAX_THREADS = 1024;
 
-  /** What was typed for arguments by whose names recipes complain. */
+  /** The options behind the argument names that recipe errors mention. */
   private static final Map<String, String> OPTIONS =
       Map.of(
           "recipe",
@@ -99,19 +99,19 @@ final class CommonOptions {
   @Spec(Target.MIXEE)
   private CommandSpec command;
 
-  /** Returns the recipe as it was written, or the defaults for data of one's own. */
+  /** Returns the recipe as written, or the defaults for the user's own data. */
   Recipe recipe() {
     return ownData()
         .map(own -> ofOwnData(DefaultRecipe.of(own)))
         .orElseGet(() -> checked(() -> Recipes.load(recipe == null ? DEFAULT : recipe)));
   }
 
-  /** Returns the defaults for data of one's own. */
+  /** Returns the defaults for the user's own data. */
   Recipe ofOwnData(DefaultRecipe defaults) {
     return checked(defaults::recipe);
   }
 
-  /** Returns data of one's own, if they are given. */
+  /** Returns the user's own data, if given. */
   Optional<DataSpec> ownData() {
     boolean isSpec = data != null && DataSpec.isSpec(data);
     if (!isSpec && label != null) {
@@ -137,7 +137,7 @@ final class CommonOptions {
     return checked(() -> Experiment.open(changed, data()).on(device));
   }
 
-  /** Reads a recipe's data, to train over ranks, each of a machine on a GPU of its own. */
+  /** Reads a recipe's data, to train over ranks, each of a machine's ranks on its own GPU. */
   Experiment open(Recipe changed, Ranks ranks, BatchNormOver batchNorm) {
     String local = Objects.requireNonNullElse(System.getenv("LOCAL_RANK"), "0");
     boolean isAnother = device.equals(CUDA) && ranks.size() > 1 && !local.equals("0");
@@ -150,12 +150,12 @@ final class CommonOptions {
     return device.startsWith(CUDA);
   }
 
-  /** Takes noise in the place of a recipe's data. */
+  /** Uses noise in place of a recipe's data. */
   Experiment onNoise(Recipe changed) {
     return checked(() -> Experiment.onNoise(changed).on(device));
   }
 
-  /** Finds what is wrong in a recipe before anything is trained. */
+  /** Checks a recipe for errors before anything is trained. */
   void check(Runnable work) {
     checked(
         () -> {

@@ -14,8 +14,8 @@ import java.util.List;
 import org.retort.train.Metrics;
 
 /**
- * A confusion matrix as a heat map, each row in parts of the class's samples: with names and
- * numbers where there is room for them, with the classes' numbers along the axes otherwise.
+ * A confusion matrix as a heat map, each row as fractions of the class's samples: with names and
+ * numbers where there is room for them, otherwise with the classes' numbers along the axes.
  */
 final class ConfusionPicture {
   private static final int MARGIN = 16;
@@ -75,7 +75,7 @@ final class ConfusionPicture {
     }
   }
 
-  /** Returns the picture of a network's metrics; of a class without a name its number. */
+  /** Returns the picture of a network's metrics; a class without a name is shown by its number. */
   static BufferedImage of(String title, List<String> classNames, Metrics metrics) {
     return new ConfusionPicture(title, classNames, metrics).image;
   }
@@ -85,7 +85,7 @@ final class ConfusionPicture {
     return Drawing.png(of(title, classNames, metrics));
   }
 
-  /** Returns a matrix alone, a pixel for each of its entries or more, as PNG. */
+  /** Returns only the matrix, with at least one pixel per entry, as PNG. */
   static byte[] bare(Metrics metrics) throws IOException {
     int classes = metrics.classes();
     int scale = Math.max(1, 600 / classes);
@@ -138,7 +138,7 @@ final class ConfusionPicture {
     }
   }
 
-  /** Fills the cells pixel by pixel: of a thousand classes, there are a million. */
+  /** Fills the cells pixel by pixel: a thousand classes have a million cells. */
   private static void fill(BufferedImage image, Metrics metrics, int cell, int left, int top) {
     int[] pixels = new int[cell * cell];
     for (int label = 0; label < metrics.classes(); label++) {
@@ -183,7 +183,7 @@ final class ConfusionPicture {
         : HeatColors.LIGHT.of((double) metrics.confusion(label, predicted) / support);
   }
 
-  /** Returns an entry in percent of its row: few samples of many are not none. */
+  /** Returns an entry in percent of its row; a few samples of many are not shown as 0. */
   static String percent(Metrics metrics, int label, int predicted) {
     double percent = 100.0 * metrics.confusion(label, predicted) / metrics.support(label);
     if (percent > 0 && percent < 0.5) {
@@ -216,7 +216,7 @@ final class ConfusionPicture {
     drawUpwards(rows, MARGIN + font.getAscent(), top + (side + font.stringWidth(rows)) / 2);
   }
 
-  /** Returns the distance of the numbers along the axes: a round number of classes. */
+  /** Returns the distance between numbers along the axes: a round number of classes. */
   private int step() {
     int apart = (int) Math.ceil(32.0 / cell);
     int step = 1;
@@ -231,7 +231,7 @@ final class ConfusionPicture {
     return step;
   }
 
-  /** Draws a text from a baseline's start upwards. */
+  /** Draws text upwards from the start of a baseline. */
   private void drawUpwards(String text, int x, int y) {
     AffineTransform before = graphics.getTransform();
     graphics.translate(x, y);

@@ -10,11 +10,11 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.retort.recipes.Method;
 
-/** The results as tables for other programs. Names have no commas. */
+/** The results as tables for other programs. Names contain no commas. */
 final class CsvReport {
   private CsvReport() {}
 
-  /** Returns a line per run. */
+  /** Returns one line per run. */
   static String runs(Results results) {
     StringBuilder csv = new StringBuilder();
     line(csv, "method", "seed", "accuracy_percent", "seconds", "parameters", "file");
@@ -32,7 +32,7 @@ final class CsvReport {
     return csv.toString();
   }
 
-  /** Returns a line per epoch of each run, with a column for each distillation loss. */
+  /** Returns one line per epoch of each run, with a column for each distillation loss. */
   static String history(Results results) {
     Set<String> terms = new LinkedHashSet<>();
     forEachRun(

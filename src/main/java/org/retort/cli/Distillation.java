@@ -16,7 +16,7 @@ import org.retort.recipes.Method;
 import org.retort.recipes.TeacherRecipe;
 
 /**
- * The teachers, and the students that each method teaches from each seed. Processes that share the
+ * The teachers, and the students that each method trains from each seed. Processes that share the
  * output folder each train some of the students.
  */
 final class Distillation {
@@ -24,7 +24,7 @@ final class Distillation {
   private final OutputFolder output;
   private final Interruption interruption;
   private final Runs runs;
-  private String accuracies = ""; // of the teachers, for messages
+  private String accuracies = ""; // the teachers' accuracies, for messages
 
   /** A student that is to be trained. */
   private record Student(Method method, long seed) {
@@ -41,7 +41,7 @@ final class Distillation {
     runs = new Runs(experiment, output, progress, interruption);
   }
 
-  /** Begins in the output folder, where an earlier one is gone on with or forgotten. */
+  /** Starts in the output folder, where an earlier one is resumed or discarded. */
   static Distillation begin(
       Settings settings,
       Experiment experiment,
@@ -60,7 +60,7 @@ final class Distillation {
     return begun;
   }
 
-  /** Helps the process that has begun in the output folder. */
+  /** Helps the process that started in the output folder. */
   static Distillation join(
       Settings settings, Experiment experiment, Progress progress, Interruption interruption) {
     return new Distillation(settings, experiment, progress, interruption);
@@ -74,7 +74,7 @@ final class Distillation {
     return names;
   }
 
-  /** Returns the number of images in the steps of all runs together. */
+  /** Returns the total number of images in the steps of all runs. */
   static long images(Settings settings, Experiment experiment) {
     long ofStudents = settings.methods().stream().mapToLong(experiment::images).sum();
     long ofTeachers = settings.recipe().teachers().stream().mapToLong(experiment::images).sum();
@@ -82,9 +82,9 @@ final class Distillation {
   }
 
   /**
-   * Trains everything that is not finished, students beside helpers if there are to be some.
+   * Trains everything that is not finished, sharing students with helpers if there are any.
    *
-   * @param helper the arguments with which a process helps this one
+   * @param helper the arguments for a process that helps this one
    */
   Results run(List<String> helper) throws IOException {
     runs.rememberFinished(names());
@@ -111,7 +111,7 @@ final class Distillation {
   }
 
   /**
-   * Trains students for the process that has begun, until others have all that are left.
+   * Trains students for the process that started, until others have claimed all that are left.
    *
    * @return the students that are finished
    */
@@ -123,7 +123,7 @@ final class Distillation {
     return finished.keySet().stream().map(Student::run).sorted().toList();
   }
 
-  /** Trains one teacher, or takes it from where it is. */
+  /** Trains one teacher, or loads it if it is already trained. */
   Run teacher(TeacherRecipe recipe) throws IOException {
     return runs.teacher(recipe);
   }
@@ -149,20 +149,20 @@ final class Distillation {
     return students;
   }
 
-  /** Moves students to those that are done, until other processes have all that are left. */
+  /** Moves students to {@code done}, until other processes have claimed all that are left. */
   private void trainFree(List<Student> open, Map<Student, Run> done) throws IOException {
     for (int i = 0; i < open.size(); ) {
       Optional<Run> run = run(open.get(i));
       if (run.isPresent()) {
         done.put(open.remove(i), run.get());
-        i = 0; // others may have finished meanwhile, which the progress shall show
+        i = 0; // others may have finished meanwhile; show that in the progress
       } else {
         i++;
       }
     }
   }
 
-  /** Trains a student or takes it from where it is, unless another process has it. */
+  /** Trains a student or loads its result, unless another process has claimed it. */
   private Optional<Run> run(Student student) throws IOException {
     if (settings.jobs() == 1) {
       return Optional.of(runOrResult(student));

@@ -8,7 +8,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import javax.imageio.ImageIO;
 
-/** What all pictures that are drawn here need. */
+/** Helpers for all pictures drawn here. */
 final class Drawing {
   private Drawing() {}
 
@@ -19,7 +19,7 @@ final class Drawing {
     return png.toByteArray();
   }
 
-  /** Returns how large texts are before there is a picture to draw them into. */
+  /** Returns the metrics of text before there is a picture to draw it into. */
   static FontMetrics measure(Font font) {
     Graphics2D graphics = new BufferedImage(1, 1, BufferedImage.TYPE_INT_RGB).createGraphics();
     try {

@@ -12,7 +12,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** The command {@code retort evaluate}: tells how accurate a network is. */
+/** The command {@code retort evaluate}: reports a network's accuracy. */
 @Command(
     name = "evaluate",
     mixinStandardHelpOptions = true,

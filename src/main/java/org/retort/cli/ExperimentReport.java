@@ -14,20 +14,20 @@ import org.retort.recipes.Recipe;
 import org.retort.recipes.TeacherRecipe;
 
 /**
- * All that is needed to run an experiment again, and where it was run.
+ * Everything needed to rerun an experiment, and where it was run.
  *
- * @param command what was typed
- * @param recipe the whole recipe, as it was read
- * @param options what was changed of it
- * @param methods which were run
- * @param seeds how many
- * @param device where networks were trained
- * @param ranks processes that shared the work
- * @param threads for LibTorch, of each
- * @param jobs students that were trained at the same time, which shared the threads
- * @param versions of what was used
- * @param machine where it was used
- * @param data who made them, and how many there are
+ * @param command the command line
+ * @param recipe the whole recipe, as read
+ * @param options the changes to it
+ * @param methods the methods that were run
+ * @param seeds the number of seeds
+ * @param device the device on which networks were trained
+ * @param ranks the number of processes that shared the work
+ * @param threads the number of LibTorch threads of each
+ * @param jobs the number of students trained at the same time, which shared the threads
+ * @param versions the versions of the software used
+ * @param machine the machine it ran on
+ * @param data who made the data, and how many there are
  */
 record ExperimentReport(
     String command,
@@ -43,8 +43,8 @@ record ExperimentReport(
     Machine machine,
     Data data) {
   /**
-   * What options can change of a recipe, as it is then; of several teachers, they can't, and of
-   * none that is trained, there is nothing to be told.
+   * What options can change in a recipe, with the changes applied. They can't change several
+   * teachers, and there is nothing to report of a teacher that is not trained.
    */
   record Options(
       String recipe,
@@ -60,7 +60,7 @@ record ExperimentReport(
 
   record Versions(String retort, String java, String cpuKernels) {}
 
-  /** What the data are, and how networks see them. */
+  /** The data, and how networks see them. */
   record Data(
       String name,
       String credit,
@@ -70,7 +70,7 @@ record ExperimentReport(
       List<String> classes,
       String preprocessing) {}
 
-  /** Reports an experiment. */
+  /** Creates the report of an experiment. */
   static ExperimentReport of(Settings settings, Experiment experiment, String command) {
     Recipe recipe = settings.recipe();
     return new ExperimentReport(
@@ -132,7 +132,7 @@ record ExperimentReport(
     return recipe.teachers().isEmpty() ? null : number.apply(recipe.teachers().get(0));
   }
 
-  /** Returns whether the runs of both belong together: methods and seeds may be others. */
+  /** Returns whether the runs of both belong together; methods and seeds may differ. */
   boolean isSameExperiment(ExperimentReport other) {
     return recipe.equals(other.recipe)
         && options.equals(other.options)

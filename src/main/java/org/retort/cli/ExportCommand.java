@@ -11,7 +11,7 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 
-/** The command {@code retort export}: makes TorchScript of a network. */
+/** The command {@code retort export}: converts a network to TorchScript. */
 @Command(
     name = "export",
     mixinStandardHelpOptions = true,

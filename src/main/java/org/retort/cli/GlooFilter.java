@@ -5,14 +5,14 @@ import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 
 /**
- * Passes on what a rank prints, as it comes, but for the lines in which Gloo tells of its
+ * Passes on a rank's output as it arrives, except for the lines in which Gloo reports its
  * connections.
  */
 final class GlooFilter extends OutputStream {
   private static final byte[] START = "[Gloo] Rank ".getBytes(StandardCharsets.US_ASCII);
 
   private final OutputStream out;
-  private int matched; // bytes of this line that are START's and not passed on
+  private int matched; // bytes of this line that match START and were not passed on
   private boolean isOther; // whether this line is not Gloo's
 
   GlooFilter(OutputStream out) {
@@ -22,7 +22,7 @@ final class GlooFilter extends OutputStream {
   @Override
   public void write(int value) throws IOException {
     if (matched == START.length) {
-      endLine(value); // of Gloo's
+      endLine(value); // one of Gloo's lines
       return;
     }
     if (!isOther && (byte) value == START[matched]) {
@@ -59,7 +59,7 @@ final class GlooFilter extends OutputStream {
     out.flush();
   }
 
-  /** Passes on a line that ended too early to tell. */
+  /** Passes on a final line that is too short to identify. */
   @Override
   public void close() throws IOException {
     if (matched < START.length) {

@@ -4,10 +4,10 @@ import java.awt.Color;
 
 /**
  * The colours of confusion matrices: one hue that gets darker on white, or lighter on black, so
- * that everybody sees the order. Fractions are shown by their square roots, since what matters are
- * the few samples beside the diagonal.
+ * that everybody can see the order. Fractions are shown by their square roots, since the few
+ * samples off the diagonal are what matters.
  *
- * @param stops at equal distances, from nothing to all
+ * @param stops evenly spaced colours, from 0 to 1
  */
 record HeatColors(Color... stops) {
   static final HeatColors LIGHT =
@@ -33,7 +33,7 @@ record HeatColors(Color... stops) {
     return at(Math.sqrt(fraction));
   }
 
-  /** Returns the colour at a place of the scale, from 0 to 1. */
+  /** Returns the colour at a position on the scale, from 0 to 1. */
   Color at(double place) {
     double position = place * (stops.length - 1);
     int from = Math.min((int) position, stops.length - 2);
@@ -48,7 +48,7 @@ record HeatColors(Color... stops) {
     return (int) Math.round(from + part * (to - from));
   }
 
-  /** Returns black or white, whichever can be read better on a colour. */
+  /** Returns black or white, whichever is more readable on a colour. */
   static Color textOn(Color background) {
     return contrast(background, Color.BLACK) > contrast(background, Color.WHITE)
         ? Color.BLACK

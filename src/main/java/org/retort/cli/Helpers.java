@@ -9,8 +9,8 @@ import java.util.concurrent.CopyOnWriteArrayList;
 import java.util.function.IntFunction;
 
 /**
- * Processes that train students of the same output folder beside this one. What a helper that fails
- * has not finished, this process does.
+ * Processes that train students of the same output folder alongside this one. This process finishes
+ * what a failed helper has not.
  */
 final class Helpers implements AutoCloseable {
   private static final long PAUSE_MILLIS = 100;
@@ -20,8 +20,8 @@ final class Helpers implements AutoCloseable {
   /**
    * Starts helpers.
    *
-   * @param count how many
-   * @param arguments of the command
+   * @param count the number of helpers
+   * @param arguments the command's arguments
    * @param log where the output of each goes
    */
   void start(int count, List<String> arguments, IntFunction<Path> log) throws IOException {
@@ -34,7 +34,7 @@ final class Helpers implements AutoCloseable {
     }
   }
 
-  /** Gives helpers some time to go on. */
+  /** Gives helpers some time to make progress. */
   static void pause() {
     try {
       Thread.sleep(PAUSE_MILLIS);
@@ -44,7 +44,7 @@ final class Helpers implements AutoCloseable {
     }
   }
 
-  /** Ends all helpers that have not ended, by force those that take long. */
+  /** Ends all helpers that are still running, by force if they take too long. */
   @Override
   public void close() {
     try {

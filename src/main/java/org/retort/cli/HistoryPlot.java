@@ -55,7 +55,7 @@ final class HistoryPlot {
     return chart;
   }
 
-  /** Adds a line through the epochs at which the value is there. */
+  /** Adds a line through the epochs that have the value. */
   private static void add(
       XYChart chart, String name, List<Run> runs, ToDoubleFunction<Run.Epoch> value) {
     List<Integer> epochs = new ArrayList<>();

@@ -10,9 +10,9 @@ import java.util.OptionalDouble;
 import java.util.PriorityQueue;
 import org.retort.train.Metrics;
 
-/** The sections of a page that tell how well networks know the classes. */
+/** The sections of a page that show how well networks recognise the classes. */
 final class HtmlMetrics {
-  /** Matrices of more classes are pictures. */
+  /** Matrices with more classes are shown as pictures. */
   private static final int MOST_IN_TABLE = 20;
 
   private static final int MOST_MISTAKES = 5;
@@ -138,7 +138,7 @@ final class HtmlMetrics {
     }
   }
 
-  /** Returns a PNG as an address that is its content. */
+  /** Returns a PNG as a data URI. */
   static String dataUri(byte[] png) {
     return "data:image/png;base64," + Base64.getEncoder().encodeToString(png);
   }
@@ -164,7 +164,7 @@ final class HtmlMetrics {
     html.close();
   }
 
-  /** Returns the most frequent mistakes, the first of equal ones. */
+  /** Returns the most frequent mistakes; the first ones in case of ties. */
   private static List<Mistake> mistakes(Metrics metrics) {
     Comparator<Mistake> byCount =
         Comparator.comparingLong(Mistake::count)

@@ -15,9 +15,9 @@ import java.util.Locale;
 import java.util.Map;
 
 /**
- * The results as one page for a browser, which needs nothing else: no other file, no network, and
- * no JavaScript but for conveniences. Whatever it shows is escaped, and a policy in its head
- * forbids everything that is not its own.
+ * The results as a single, self-contained page for a browser: no other file, no network, and no
+ * JavaScript except for conveniences. Everything it shows is escaped, and a policy in its head
+ * forbids all content that is not its own.
  */
 final class HtmlReport {
   /** Colours of a confusion matrix's entries. */
@@ -152,12 +152,12 @@ final class HtmlReport {
     return facts;
   }
 
-  /** Returns a count with its thousands set apart. */
+  /** Returns a count with its thousands separated. */
   static String count(long count) {
     return String.format(Locale.ROOT, "%,d", count);
   }
 
-  /** Returns the policy that lets this style, this script and pictures within the page be. */
+  /** Returns the policy that allows this style, this script and pictures embedded in the page. */
   private static String policy(String style, String script) {
     return "default-src 'none'; img-src data:; style-src '%s'; script-src '%s'; base-uri 'none'; "
             .formatted(hash(style), hash(script))

@@ -10,7 +10,7 @@ import java.util.Set;
 import java.util.function.ToDoubleFunction;
 import org.retort.recipes.Method;
 
-/** The sections of a page that tell what came out: figures, table and curves. */
+/** The sections of a page that show the results: figures, table and curves. */
 final class HtmlResults {
   private static final int PLOT_WIDTH = 160;
   private static final String CROSS_ENTROPY = "cross-entropy";
@@ -285,7 +285,7 @@ final class HtmlResults {
     return terms;
   }
 
-  /** Returns the mean of each epoch that all runs have. */
+  /** Returns the mean for each epoch that all runs have. */
   private static List<Double> means(List<Run> runs, ToDoubleFunction<Run.Epoch> value) {
     int epochs = runs.stream().mapToInt(run -> run.history().size()).min().orElse(0);
     List<Double> means = new ArrayList<>();

@@ -14,7 +14,7 @@ final class HtmlWriter {
   /**
    * Opens an element.
    *
-   * @param attributes names and values, one after the other
+   * @param attributes alternating names and values
    */
   HtmlWriter open(String element, String... attributes) {
     html.append('<').append(element);
@@ -29,31 +29,31 @@ final class HtmlWriter {
     return this;
   }
 
-  /** Closes the element that was opened last. */
+  /** Closes the most recently opened element. */
   HtmlWriter close() {
     html.append("</").append(open.pop()).append('>');
     return this;
   }
 
-  /** Closes the element that was opened last, and ends the line. */
+  /** Closes the most recently opened element, and ends the line. */
   HtmlWriter closeLine() {
     close();
     html.append('\n');
     return this;
   }
 
-  /** Writes a text. */
+  /** Writes text. */
   HtmlWriter text(String text) {
     html.append(escaped(text));
     return this;
   }
 
-  /** Writes an element that holds a text. */
+  /** Writes an element that contains text. */
   HtmlWriter element(String element, String text, String... attributes) {
     return open(element, attributes).text(text).close();
   }
 
-  /** Writes what is HTML already, by our own hand. */
+  /** Writes our own HTML, unescaped. */
   HtmlWriter raw(String markup) {
     html.append(markup);
     return this;
@@ -67,7 +67,7 @@ final class HtmlWriter {
     return html.toString();
   }
 
-  /** Returns a text that means itself in HTML, in quotes, too; control characters are replaced. */
+  /** Returns a text escaped for HTML, including within quotes; control characters are replaced. */
   static String escaped(String text) {
     StringBuilder escaped = new StringBuilder(text.length());
     for (int i = 0; i < text.length(); i++) {

@@ -19,7 +19,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** The command {@code retort inspect}: tells what is in data, or in a program of torch.export. */
+/** The command {@code retort inspect}: describes data or an exported program. */
 @Command(
     name = "inspect",
     mixinStandardHelpOptions = true,
@@ -40,7 +40,7 @@ import picocli.CommandLine.Spec;
 final class InspectCommand implements Callable<Integer> {
   private static final int MAX_THREADS = 1024;
 
-  /** Of fewer pictures there is nothing to wait for. */
+  /** Fewer pictures are quick to inspect and need no progress bar. */
   private static final int LEAST_WITH_PROGRESS = 200;
 
   private static final String DATA = "--data";
@@ -149,7 +149,7 @@ final class InspectCommand implements Callable<Integer> {
   }
 
   private void requireThere(DataSpec what) {
-    Path path = Path.of(data.substring(data.indexOf(':') + 1)); // as it was typed
+    Path path = Path.of(data.substring(data.indexOf(':') + 1)); // as typed
     if (what.isTable() && !Files.isRegularFile(path)) {
       throw wrongData("a file that is there", path + (Files.exists(path) ? ", a folder" : ""));
     }
@@ -200,7 +200,7 @@ final class InspectCommand implements Callable<Integer> {
     }
   }
 
-  /** Returns what was drawn. */
+  /** Draws the samples and returns a message about the picture. */
   private String draw(List<SamplesPicture.Row> rows) throws IOException {
     String summary = SamplesPicture.summary(rows).orElse("");
     if (summary.isEmpty()) {
@@ -222,7 +222,7 @@ final class InspectCommand implements Callable<Integer> {
     out.flush();
   }
 
-  /** Shows how far each part of a folder is, if it is large. */
+  /** Shows the progress in each part of a folder, if it is large. */
   private static final class Bar implements FolderInspection.Progress, AutoCloseable {
     private final String task;
     private Progress shown;

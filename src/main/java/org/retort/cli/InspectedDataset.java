@@ -15,11 +15,11 @@ import org.retort.data.ImageShape;
 import org.retort.recipes.DatasetParts;
 
 /**
- * Data in the files of MNIST or CIFAR.
+ * Data in MNIST or CIFAR files.
  *
- * @param folder as it was typed
- * @param kind of the files
- * @param parts of the data
+ * @param folder the folder as typed
+ * @param kind the kind of the files
+ * @param parts the parts of the data
  */
 record InspectedDataset(Path folder, String kind, DatasetParts parts) implements Inspection {
   private static final String TRAIN = "train";
@@ -72,7 +72,7 @@ record InspectedDataset(Path folder, String kind, DatasetParts parts) implements
         .orElse(train);
   }
 
-  /** Returns the classes that there is nothing to learn of. */
+  /** Returns a line about the classes without training pictures. */
   private String absent() {
     List<Integer> counts = counts(parts.train());
     List<String> absent =

@@ -23,10 +23,10 @@ import org.retort.data.PictureSize;
 /**
  * A folder of pictures.
  *
- * @param folder as it was typed
- * @param parts of the folder
- * @param train what was found in the training part, or in the folder itself
- * @param test what was found in the test part
+ * @param folder the folder as typed
+ * @param parts the parts of the folder
+ * @param train the findings in the training part, or in the folder itself
+ * @param test the findings in the test part
  */
 record InspectedFolder(
     Path folder, FolderParts parts, FolderInspection train, Optional<FolderInspection> test)
@@ -56,7 +56,7 @@ record InspectedFolder(
 
   private record Broken(String file, String reason) {}
 
-  /** Looks at a folder, be it in one part or two. */
+  /** Inspects a folder, whether it has one part or two. */
   static InspectedFolder of(Path folder, int threads, FolderInspection.Progress progress) {
     FolderParts parts = FolderParts.of(folder);
     FolderInspection train = FolderInspection.of(parts.train(), threads, progress);
@@ -67,7 +67,7 @@ record InspectedFolder(
         parts.test().map(test -> FolderInspection.of(test, threads, progress)));
   }
 
-  /** Returns the first folder that must have pictures and has none, not even broken ones. */
+  /** Returns the first folder that must have pictures but has none, not even broken ones. */
   Optional<Path> empty() {
     Optional<Path> ofTrain =
         train.classNames().stream()
@@ -220,7 +220,7 @@ record InspectedFolder(
     return size.width() + " × " + size.height();
   }
 
-  /** Returns what there is to say of the sizes of at least one picture. */
+  /** Returns a summary of the sizes of at least one picture. */
   private static Sizes sizes(Stream<FolderInspection> parts) {
     SortedMap<PictureSize, Integer> counts = new TreeMap<>();
     SortedMap<Integer, Integer> sides = new TreeMap<>();
@@ -238,7 +238,7 @@ record InspectedFolder(
         new Sides(sides.firstKey(), median(sides), sides.lastKey()));
   }
 
-  /** Returns the lower of the two in the middle if their number is even. */
+  /** Returns the median, the lower of the two middle values if their number is even. */
   private static <T> T median(SortedMap<T, Integer> counts) {
     long middle = (counts.values().stream().mapToLong(Integer::longValue).sum() - 1) / 2;
     long before = 0;

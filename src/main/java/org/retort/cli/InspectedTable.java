@@ -16,9 +16,9 @@ import org.retort.data.TableOptions;
 /**
  * The rows of a CSV file.
  *
- * @param file as it was typed
- * @param label the column of the classes
- * @param table what was read
+ * @param file the file as typed
+ * @param label the class column
+ * @param table the table as read
  */
 record InspectedTable(Path file, String label, Table table) implements Inspection {
   private static final String ROWS = "rows";
@@ -42,7 +42,7 @@ record InspectedTable(Path file, String label, Table table) implements Inspectio
       @Nullable Integer categories,
       int refused) {}
 
-  /** Reads a file; missing values are no error. */
+  /** Reads a file; missing values are not an error. */
   static InspectedTable of(Path file, String label) {
     TableOptions options = TableOptions.of(label).withMissingValues(MissingValues.MEAN);
     return new InspectedTable(file, label, Table.read(file, options));

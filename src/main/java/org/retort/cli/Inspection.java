@@ -3,15 +3,15 @@ package org.retort.cli;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/** What {@code retort inspect} has found in data. */
+/** The findings of {@code retort inspect} about data. */
 interface Inspection {
-  /** Returns it in words, in lines of {@code width} columns, each line ended. */
+  /** Returns it as text, in lines of {@code width} columns, each line terminated. */
   String text(int width);
 
-  /** Returns it as a record that becomes JSON. */
+  /** Returns it as a record to be converted to JSON. */
   Object document();
 
-  /** Returns some samples of every class, or of many; none if they are no pictures. */
+  /** Returns some samples of every class, or of many; none if they are not pictures. */
   List<SamplesPicture.Row> samples();
 
   /** Returns the first of some names. */

@@ -5,13 +5,13 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 
 /**
- * Ends the work between two trainings in good order on SIGINT or SIGTERM: the process must not end
+ * Stops the work gracefully between two trainings on SIGINT or SIGTERM: the process must not end
  * while a file is being written. While this is open, the signal only sets a flag that the work
- * looks at, and the process ends once the work has closed this, or after some time: nothing is lost
+ * polls, and the process ends once the work has closed this, or after some time: nothing is lost
  * but the time of what was not done. A trainer makes the process wait by itself.
  */
 final class Interruption implements AutoCloseable {
-  /** What is not a training shall not keep the process for longer. */
+  /** Work other than training must not delay the process for longer. */
   private static final long PATIENCE_MILLIS = 800;
 
   private final CountDownLatch closed = new CountDownLatch(1);
@@ -21,7 +21,7 @@ final class Interruption implements AutoCloseable {
 
   private Interruption() {}
 
-  /** Starts to listen. */
+  /** Starts listening for signals. */
   static Interruption listen() {
     Interruption interruption = new Interruption();
     Runtime.getRuntime().addShutdownHook(interruption.hook);
@@ -40,7 +40,10 @@ final class Interruption implements AutoCloseable {
     }
   }
 
-  /** Sets what is done first when the process is asked to end, which waits until it is done. */
+  /**
+   * Sets an action to run first when the process is asked to end, which waits for the action to
+   * finish.
+   */
   void first(Runnable action) {
     first = action;
   }

@@ -8,7 +8,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 
-/** How all our files of JSON are written and read. */
+/** Writes and reads all our JSON files. */
 final class Json {
   private static final Gson GSON =
       new GsonBuilder()
@@ -28,7 +28,7 @@ final class Json {
     return GSON.toJson(document) + "\n";
   }
 
-  /** Returns a record as JSON in one line, without those components that are null. */
+  /** Returns a record as JSON on one line, without components that are null. */
   static String line(Object document) {
     return LINES.toJson(document) + "\n";
   }
@@ -51,7 +51,7 @@ final class Json {
         return document;
       }
     } catch (JsonParseException e) {
-      // told below, like an empty file
+      // reported below, like an empty file
     }
     throw new IOException(file + " must be a file of Retort's (got something else)");
   }

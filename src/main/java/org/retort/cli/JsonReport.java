@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Map;
 import org.retort.recipes.Method;
 
-/** The results as JSON; what was run is in the {@link ExperimentReport}. */
+/** The results as JSON; the {@link ExperimentReport} says what was run. */
 final class JsonReport {
   private record Document(String recipe, Map<String, Network> teachers, List<Student> students) {}
 

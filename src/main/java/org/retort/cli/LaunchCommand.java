@@ -16,7 +16,7 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 
-/** The command {@code retort launch}: runs another command as several ranks of this machine. */
+/** The command {@code retort launch}: runs another command as several ranks on this machine. */
 @Command(
     name = LaunchCommand.NAME,
     mixinStandardHelpOptions = true,
@@ -113,7 +113,7 @@ final class LaunchCommand implements Callable<Integer> {
     }
   }
 
-  /** Returns what was typed in front of the command. */
+  /** Returns what was typed before the command. */
   private String typed() {
     List<String> all = spec.root().commandLine().getParseResult().originalArgs();
     return Work.quoted(all.subList(0, all.size() - command.size()));

@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Optional;
 
-/** What a process knows that {@code retort launch} has started. */
+/** What a process started by {@code retort launch} knows. */
 final class LaunchedRank {
   private static final String COMMAND = "retort.launch.command";
   private static final String TIMEOUT = "retort.launch.timeout";
@@ -14,14 +14,14 @@ final class LaunchedRank {
   private LaunchedRank() {}
 
   /**
-   * What the launcher tells all ranks.
+   * The settings that the launcher passes to all ranks.
    *
-   * @param command what was typed in front of the command
+   * @param command what was typed before the command
    * @param timeout how long a rank waits for the others
    * @param isTerminal whether rank 0 shows its progress on a terminal
    */
   record Settings(String command, Duration timeout, boolean isTerminal) {
-    /** Returns options of the virtual machine that say so. */
+    /** Returns options of the virtual machine that pass on the settings. */
     List<String> options(int rank) {
       List<String> options = new ArrayList<>();
       options.add("-D" + COMMAND + "=" + command);
@@ -31,7 +31,7 @@ final class LaunchedRank {
     }
   }
 
-  /** Returns what was typed in front of the command, if this process was launched. */
+  /** Returns what was typed before the command, if this process was launched. */
   static Optional<String> command() {
     return Optional.ofNullable(System.getProperty(COMMAND));
   }
@@ -41,7 +41,9 @@ final class LaunchedRank {
     return Optional.ofNullable(Long.getLong(TIMEOUT)).map(Duration::ofSeconds);
   }
 
-  /** Returns whether what this process shows is seen on a terminal, which it can't tell itself. */
+  /**
+   * Returns whether this process's output is shown on a terminal, which it can't determine itself.
+   */
   static boolean isOnTerminal() {
     return Boolean.getBoolean(TERMINAL);
   }

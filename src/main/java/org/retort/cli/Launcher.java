@@ -23,13 +23,13 @@ import java.util.concurrent.TimeUnit;
 import java.util.function.Consumer;
 
 /**
- * Runs a program as several ranks, each a process of this machine with this one's virtual machine,
- * options and class path. Runs once.
+ * Runs a program as several ranks, each a process on this machine with this one's virtual machine,
+ * options and class path. Can run only once.
  */
 final class Launcher {
   private static final String HOST = "127.0.0.1";
 
-  /** How long a rank that fails first has to say why, when others fail because of it. */
+  /** How long the rank that failed first has to report why, when others fail because of it. */
   private static final long CAUSE_MILLIS = 3_000;
 
   private static final int SHOWN_LINES = 10;
@@ -49,16 +49,16 @@ final class Launcher {
   private volatile Thread shown; // null before rank 0 runs
 
   /**
-   * Prepares ranks.
+   * Creates a launcher.
    *
    * @param program its main class
-   * @param arguments of all ranks
-   * @param size number of ranks
-   * @param port at which they meet; any that is free by default
-   * @param logs folder, which is there, of the output of all ranks but the first; by default one
-   *     that is kept only if a rank fails
-   * @param settings what else the ranks are told
-   * @param err takes what there is to say, line by line
+   * @param arguments the arguments of all ranks
+   * @param size the number of ranks
+   * @param port the port at which they meet; any free one by default
+   * @param logs an existing folder for the output of all ranks but the first; by default one that
+   *     is kept only if a rank fails
+   * @param settings further settings for the ranks
+   * @param err receives messages, line by line
    */
   Launcher(
       Class<?> program,
@@ -78,11 +78,12 @@ final class Launcher {
   }
 
   /**
-   * Starts all ranks and waits for their end. If one fails, the others are ended. If this process
-   * is interrupted, so are they, and it waits until they have kept what they must.
+   * Starts all ranks and waits for them to end. If one fails, the others are ended. If this process
+   * is interrupted, so are they, and it waits until they have saved what they must.
    *
    * @return 0, or the exit code of the rank that failed first
-   * @throws IOException if there is no port, the logs can't be written, or no process be started
+   * @throws IOException if there is no port, the logs can't be written, or a process can't be
+   *     started
    */
   int run() throws IOException, InterruptedException {
     Path logs = makeLogs();
@@ -97,7 +98,7 @@ final class Launcher {
       failed = await();
       awaitShown();
     } finally {
-      started().forEach(Process::destroyForcibly); // none is left but after an exception
+      started().forEach(Process::destroyForcibly); // any are left only after an exception
       unhook(hook);
     }
     int exitCode = failed < 0 ? 0 : ranks.get(failed).exitValue();
@@ -167,11 +168,11 @@ final class Launcher {
         filter.flush();
       }
     } catch (IOException e) {
-      // of a process that is gone: there is nothing more to show
+      // the process is gone: there is nothing more to show
     }
   }
 
-  /** Waits until all ranks have ended, and returns that which failed first, or -1. */
+  /** Waits until all ranks have ended, and returns the one that failed first, or -1. */
   private int await() throws InterruptedException {
     List<Process> all = started();
     for (int i = 0; i < all.size(); i++) {
@@ -185,7 +186,7 @@ final class Launcher {
     return -1;
   }
 
-  /** Returns the rank that made others fail, if that is told soon. */
+  /** Returns the rank that made others fail, if that becomes known soon. */
   private int cause(int first, int endedBefore) throws InterruptedException {
     long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(CAUSE_MILLIS);
     int rank = first;
@@ -202,7 +203,7 @@ final class Launcher {
     return ranks.get(rank).exitValue() == Main.OF_ANOTHER_RANK ? first : rank;
   }
 
-  /** Ends all ranks, by force those that take long, unless they have something to keep. */
+  /** Ends all ranks, by force if they take too long, unless they have something to save. */
   private void end() throws InterruptedException {
     ChildProcess.end(started(), () -> !interrupted);
     for (Process process : started()) {
@@ -210,7 +211,7 @@ final class Launcher {
     }
   }
 
-  /** Interrupts all ranks, and lets this process wait for them, however long they take. */
+  /** Interrupts all ranks, and makes this process wait for them, however long they take. */
   private void interrupt() {
     synchronized (this) {
       interrupted = true;
@@ -240,7 +241,7 @@ final class Launcher {
     try {
       Runtime.getRuntime().removeShutdownHook(hook);
     } catch (IllegalStateException e) {
-      // it runs, and has nothing left to wait for
+      // the hook is already running, and has nothing left to wait for
     }
   }
 
@@ -279,7 +280,7 @@ final class Launcher {
       }
       Files.delete(logs);
     } catch (IOException | UncheckedIOException e) {
-      // left to whoever tidies temporary folders
+      // left to whatever cleans up temporary folders
     }
   }
 }

@@ -6,15 +6,15 @@ import java.util.function.DoubleFunction;
 import java.util.stream.DoubleStream;
 
 /**
- * Lines over epochs as SVG that takes its colours from the page, with a legend of HTML below.
+ * Lines over epochs as SVG that takes its colours from the page, with an HTML legend below.
  *
- * @param title what is shown
- * @param unit of the values, along their axis
- * @param format shows a value
- * @param lines what is drawn
+ * @param title the title of the chart
+ * @param unit the unit of the values, shown along their axis
+ * @param format formats a value
+ * @param lines the lines to draw
  */
 record LineChart(String title, String unit, DoubleFunction<String> format, List<Line> lines) {
-  /** How many looks there are, in {@code report.css}. */
+  /** The number of looks in {@code report.css}. */
   static final int LOOKS = 16;
 
   private static final int WIDTH = 480;
@@ -24,15 +24,15 @@ record LineChart(String title, String unit, DoubleFunction<String> format, List<
   private static final int TOP = 14;
   private static final int BOTTOM = 44;
 
-  /** Values that are so far apart are shown by their logarithms. */
+  /** Values this far apart are shown on a logarithmic axis. */
   private static final double FAR_APART = 40;
 
   /**
    * A line.
    *
-   * @param name of it
-   * @param look from 0, the same for what is the same in several charts
-   * @param values an epoch's each; one that is not finite leaves a gap
+   * @param name its name
+   * @param look the index of its look, from 0; the same for the same thing in several charts
+   * @param values one value per epoch; a value that is not finite leaves a gap
    */
   record Line(String name, int look, List<Double> values) {
     private Double last() {
@@ -49,7 +49,7 @@ record LineChart(String title, String unit, DoubleFunction<String> format, List<
     lines = lines.stream().filter(line -> line.last() != null).toList();
   }
 
-  /** Returns whether there is anything to be seen. */
+  /** Returns whether there is nothing to show. */
   boolean isEmpty() {
     return lines.isEmpty();
   }
@@ -179,12 +179,12 @@ record LineChart(String title, String unit, DoubleFunction<String> format, List<
   }
 
   /**
-   * What values stand at which height.
+   * The mapping of values to heights.
    *
    * @param low the value at the bottom
    * @param high the value at the top
-   * @param step between ticks, a factor on a logarithmic axis
-   * @param isLogarithmic whether it is
+   * @param step the step between ticks, a factor on a logarithmic axis
+   * @param isLogarithmic whether the axis is logarithmic
    */
   private record Axis(double low, double high, double step, boolean isLogarithmic) {
     private static final int TICKS = 5;
@@ -206,7 +206,7 @@ record LineChart(String title, String unit, DoubleFunction<String> format, List<
       return new Axis(low, high > low ? high : low + step, step, false);
     }
 
-    /** Returns 1, 2 or 5 times a power of ten, at least a number. */
+    /** Returns 1, 2 or 5 times a power of ten that is at least the given number. */
     private static double round(double atLeast) {
       double power = Math.pow(10, Math.floor(Math.log10(atLeast)));
       for (int factor : new int[] {1, 2, 5}) {

@@ -10,12 +10,12 @@ import java.util.stream.Stream;
  * A computer.
  *
  * @param system its operating system
- * @param architecture of its processor
- * @param processor its processor's name, null where Linux does not tell it
- * @param processors how many can be used
+ * @param architecture its processor's architecture
+ * @param processor its processor's name, null where Linux does not report it
+ * @param processors the number of usable processors
  */
 record Machine(String system, String architecture, String processor, int processors) {
-  /** Returns this one. */
+  /** Returns this machine. */
   static Machine here() {
     return new Machine(
         System.getProperty("os.name") + " " + System.getProperty("os.version"),

@@ -21,7 +21,7 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.Spec;
 
-/** The command {@code retort}. A failure is one line on stderr. */
+/** The command {@code retort}. A failure is reported as one line on stderr. */
 @Command(
     name = "retort",
     description = "Knowledge distillation on LibTorch.",
@@ -43,7 +43,7 @@ public final class Main implements Runnable {
   /** The exit code after an interruption. */
   static final int INTERRUPTED = 130;
 
-  /** The exit code after a failure of another rank. */
+  /** The exit code after another rank has failed. */
   static final int OF_ANOTHER_RANK = 3;
 
   static {
@@ -61,7 +61,7 @@ public final class Main implements Runnable {
 
   /**
    * Runs the command and ends the process: with 0; with 2 after a wrong option, value or file; with
-   * 3 if another rank has failed or is gone; with 130 if it was interrupted; with 1 after another
+   * 3 if another rank has failed or is gone; with 130 if it was interrupted; with 1 after any other
    * failure.
    *
    * @param args the subcommand and its options
@@ -71,7 +71,7 @@ public final class Main implements Runnable {
     System.exit(commandLine().execute(args));
   }
 
-  /** Returns the command, not yet run. */
+  /** Returns the command, ready to run. */
   static CommandLine commandLine() {
     CommandLine commandLine = new CommandLine(new Main());
     commandLine.getSubcommands().get(LaunchCommand.NAME).setStopAtPositional(true);
@@ -93,7 +93,8 @@ public final class Main implements Runnable {
   }
 
   /**
-   * Runs what was asked for; picocli itself lets an {@link Error}, a missing library say, escape.
+   * Runs the parsed command; picocli itself lets an {@link Error}, such as a missing library,
+   * escape.
    */
   private static int execute(ParseResult parsed) {
     requireOneProcess(parsed);
@@ -104,7 +105,7 @@ public final class Main implements Runnable {
     }
   }
 
-  /** Throws if there are several ranks, each of which would do, and write, the same. */
+  /** Throws if there are several ranks, each of which would do and write the same. */
   private static void requireOneProcess(ParseResult parsed) {
     String size = Objects.requireNonNullElse(System.getenv("WORLD_SIZE"), "1");
     boolean isOneOfSeveral = System.getenv("RANK") != null && !size.equals("1");
@@ -115,19 +116,19 @@ public final class Main implements Runnable {
     }
   }
 
-  /** Returns whether help or the version is asked for. */
+  /** Returns whether help or the version was requested. */
   static boolean isHelp(ParseResult parsed) {
     return parsed.asCommandLineList().stream()
         .anyMatch(line -> line.isUsageHelpRequested() || line.isVersionHelpRequested());
   }
 
-  /** Returns the command that is to be run. */
+  /** Returns the command to run. */
   static CommandLine last(ParseResult parsed) {
     List<CommandLine> all = parsed.asCommandLineList();
     return all.get(all.size() - 1);
   }
 
-  /** Prints a failure in one line, and returns the exit code. */
+  /** Prints a failure on one line, and returns the exit code. */
   static int report(CommandLine command, Exception failure, int exitCode) {
     LoggerFactory.getLogger(Main.class).debug("failed", failure);
     String name = command.getCommandSpec().qualifiedName();
@@ -147,7 +148,7 @@ public final class Main implements Runnable {
     return isOfTheUser ? CommandLine.ExitCode.USAGE : CommandLine.ExitCode.SOFTWARE;
   }
 
-  /** Returns in one line what is wrong. */
+  /** Returns a one-line description of a failure. */
   static String text(Throwable failure) {
     return lines(failure).strip().replaceAll("\\s*\\R\\s*", " ");
   }
@@ -165,7 +166,7 @@ public final class Main implements Runnable {
         : failure.getClass().getSimpleName() + ": " + message;
   }
 
-  /** Tells the version of the library. */
+  /** Provides the version of the library. */
   static final class Version implements IVersionProvider {
     @Override
     public String[] getVersion() {

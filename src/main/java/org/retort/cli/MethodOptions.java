@@ -13,7 +13,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.Spec.Target;
 
-/** Which of a recipe's methods, between which networks, with which weights. */
+/** The options that choose a recipe's methods, networks and weights. */
 final class MethodOptions {
   @Option(
       names = "--methods",
@@ -59,7 +59,7 @@ final class MethodOptions {
               + " ofd, crd. Default: kd.")
   private List<String> losses = List.of();
 
-  /** Returns the defaults for data of one's own with the chosen networks and losses. */
+  /** Returns the defaults for the user's own data with the chosen networks and losses. */
   DefaultRecipe choose(DefaultRecipe defaults) {
     requireNetworks();
     requireNames("--losses", losses, DefaultRecipe.knownLosses());
@@ -71,7 +71,7 @@ final class MethodOptions {
     OptionValues.requireNetwork(command, "--student", student);
   }
 
-  /** Returns which teacher. */
+  /** Returns the choice of teacher. */
   TeacherOption teacher() {
     return teacher;
   }
@@ -102,7 +102,7 @@ final class MethodOptions {
     return withMethods(change(recipe));
   }
 
-  /** Returns a recipe with the chosen methods alone. */
+  /** Returns a recipe with only the chosen methods. */
   Recipe withMethods(Recipe recipe) {
     if (methods == null) {
       return recipe;

@@ -12,7 +12,7 @@ import org.apache.commons.csv.CSVFormat;
 import org.apache.commons.csv.CSVPrinter;
 import org.retort.train.Metrics;
 
-/** How well a network classifies, as files for people and for other programs. */
+/** Reports how well a network classifies, as files for people and other programs. */
 final class MetricsReport {
   private static final CSVFormat CSV = CSVFormat.DEFAULT.builder().setRecordSeparator('\n').get();
 
@@ -25,7 +25,7 @@ final class MetricsReport {
       double balancedAccuracyPercent,
       List<OfClass> classes) {}
 
-  /** Of a class; null where a figure is not defined. */
+  /** The figures of a class; null where a figure is undefined. */
   private record OfClass(
       int label,
       String name,
@@ -41,10 +41,10 @@ final class MetricsReport {
    * Writes {@code metrics.json}, {@code per-class.csv}, {@code confusion.csv} and {@code
    * confusion.png}.
    *
-   * @param folder where to; exists
-   * @param title of the picture, for example the network's name
-   * @param classNames one for each class, or none to call them by their numbers
-   * @param metrics what was measured
+   * @param folder the output folder, which must exist
+   * @param title the title of the picture, for example the network's name
+   * @param classNames one per class, or none to use their numbers
+   * @param metrics the metrics to report
    * @param withPicture whether to write the picture, which needs fonts
    */
   static void write(
@@ -63,7 +63,7 @@ final class MetricsReport {
     AtomicFile.write(file, text.getBytes(StandardCharsets.UTF_8));
   }
 
-  /** Returns the figures of all classes together and of each. */
+  /** Returns the figures for all classes together and for each. */
   static String json(List<String> classNames, Metrics metrics) {
     return Json.of(
         new Document(
@@ -96,7 +96,7 @@ final class MetricsReport {
     return fraction.isPresent() ? Double.valueOf(100 * fraction.getAsDouble()) : null;
   }
 
-  /** Returns a line a class; cells are empty where a figure is not defined. */
+  /** Returns one line per class; cells are empty where a figure is undefined. */
   static String perClass(List<String> classNames, Metrics metrics) {
     List<List<?>> lines = new ArrayList<>();
     lines.add(
@@ -123,8 +123,8 @@ final class MetricsReport {
   }
 
   /**
-   * Returns the confusion matrix in samples: a line for each class that samples are of, a column
-   * for each that is predicted.
+   * Returns the confusion matrix in samples: one line per actual class, one column per predicted
+   * class.
    */
   static String confusion(List<String> classNames, Metrics metrics) {
     List<String> names = ClassNames.of(classNames, metrics.classes());

@@ -9,7 +9,7 @@ import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 import picocli.CommandLine.Spec.Target;
 
-/** Which trained network. */
+/** The options that choose a trained network. */
 final class NetworkOptions {
   @Parameters(paramLabel = "<file.pt>", description = "The network's state dict.")
   private Path file;

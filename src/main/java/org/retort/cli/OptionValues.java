@@ -17,20 +17,20 @@ import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.TypeConversionException;
 
-/** How the values of our options are read, shown and checked. */
+/** Reads, shows and checks the values of our options. */
 final class OptionValues {
   static final String THREADS_LABEL = "<threads>";
 
   private OptionValues() {}
 
-  /** Throws unless an option that is given is from 1 to {@code max}. */
+  /** Throws unless an option, if given, is from 1 to {@code max}. */
   static void requireBetween(CommandSpec command, String option, Integer value, int max) {
     if (value != null && (value < 1 || value > max)) {
       throw wrong(command, option + " must be between 1 and " + max + " (got " + value + ")");
     }
   }
 
-  /** Throws unless an option that is given names a network. */
+  /** Throws unless an option, if given, names a network. */
   static void requireNetwork(CommandSpec command, String option, String name) {
     if (name == null) {
       return;
@@ -48,7 +48,7 @@ final class OptionValues {
     }
   }
 
-  /** Throws unless a recipe, which an option is about, has one teacher, which is trained. */
+  /** Throws unless the recipe that an option applies to has a single teacher, which is trained. */
   static void requireOneTeacher(CommandSpec command, String option, Recipe recipe) {
     boolean storesOutputs = !recipe.storedTeachers().isEmpty();
     if (recipe.teachers().size() != 1 || storesOutputs) {
@@ -62,7 +62,7 @@ final class OptionValues {
     }
   }
 
-  /** Reads data of one's own. */
+  /** Reads the specification of the user's own data. */
   static DataSpec data(CommandSpec command, String text, String label) {
     try {
       return DataSpec.parse(text, label);
@@ -71,7 +71,7 @@ final class OptionValues {
     }
   }
 
-  /** Throws unless a file is there. */
+  /** Throws unless a file exists. */
   static void requireFile(CommandSpec command, String option, Path file) {
     if (!Files.isRegularFile(file)) {
       throw wrong(command, "%s must be a file that is there (got %s)".formatted(option, file));
@@ -101,19 +101,19 @@ final class OptionValues {
     }
   }
 
-  /** Returns what to throw about an option. */
+  /** Returns the exception to throw about an option. */
   static ParameterException wrong(CommandSpec command, String message) {
     return new ParameterException(command.commandLine(), message);
   }
 
-  /** Those defaults that no annotation can hold. */
+  /** The defaults that annotations can't express. */
   static final class Defaults implements IDefaultValueProvider {
     @Override
     public String defaultValue(ArgSpec arg) {
       return arg.paramLabel().equals(THREADS_LABEL) ? Integer.toString(threads()) : null;
     }
 
-    /** Ranks, which may share a machine, are told how many threads each may have. */
+    /** Ranks may share a machine, so each is told how many threads it may use. */
     private static int threads() {
       String told = System.getenv("OMP_NUM_THREADS");
       boolean isRank = System.getenv("RANK") != null;
@@ -123,7 +123,7 @@ final class OptionValues {
     }
   }
 
-  /** Reads a name, which is checked when the recipe is known. */
+  /** Reads a name, which is checked once the recipe is known. */
   static final class NameConverter implements ITypeConverter<String> {
     @Override
     public String convert(String value) {
@@ -141,7 +141,7 @@ final class OptionValues {
           return weight;
         }
       } catch (NumberFormatException e) {
-        // told below, like a number out of range
+        // reported below, like a number out of range
       }
       throw new TypeConversionException("must be a number of at least 0 (got " + value + ")");
     }

@@ -10,24 +10,24 @@ import java.util.Optional;
 import java.util.stream.Stream;
 
 /**
- * What a run of the command leaves, and goes on from: the experiment, a state dict and a record of
- * each finished run, and checkpoints of the one that is not finished.
+ * What the command writes, and resumes from: the experiment, a state dict and a record of each
+ * finished run, and checkpoints of the unfinished one.
  *
  * @param folder where it is
  */
 record OutputFolder(Path folder) {
   private static final String EXPERIMENT = "experiment.json";
 
-  /** Has what {@code --resume} goes on from, and nothing that anybody else put there. */
+  /** Holds what {@code --resume} resumes from, and nothing that anybody else put there. */
   private static final String STATE = ".retort";
 
-  /** Of a run that is not finished. */
+  /** The history of an unfinished run. */
   private record History(List<Run.Epoch> epochs) {}
 
   /**
-   * Writes down what is to be run, so that a folder that can't be written is found before there is
-   * anything to lose. To go on, the folder must hold the same experiment, or none; else whatever an
-   * earlier one could have gone on from is forgotten.
+   * Records what is to be run, so that a folder that can't be written is found before there is
+   * anything to lose. To resume, the folder must hold the same experiment, or none; otherwise
+   * everything an earlier one could have resumed from is discarded.
    */
   void begin(ExperimentReport report, String recipe, boolean resume, List<String> runs)
       throws IOException {
@@ -68,12 +68,12 @@ record OutputFolder(Path folder) {
     AtomicFile.write(folder.resolve("recipe.yaml"), recipe.getBytes(StandardCharsets.UTF_8));
   }
 
-  /** Returns where a run's state dict is. */
+  /** Returns the path of a run's state dict. */
   Path network(String run) {
     return folder.resolve(networkName(run));
   }
 
-  /** Returns the name of a run's state dict. */
+  /** Returns the file name of a run's state dict. */
   String networkName(String run) {
     return run + ".pt";
   }
@@ -86,7 +86,7 @@ record OutputFolder(Path folder) {
         : Optional.empty();
   }
 
-  /** Keeps a finished run, whose state dict is there, and no checkpoint of it any more. */
+  /** Stores a finished run, whose state dict exists, and deletes its checkpoints. */
   void finish(String name, Run run) throws IOException {
     Json.write(record(name), run);
     delete(checkpoints(name));
@@ -97,23 +97,23 @@ record OutputFolder(Path folder) {
     return Claim.of(folder.resolve(STATE).resolve(run + ".lock"));
   }
 
-  /** Returns where the output of a helper goes. */
+  /** Returns the path of a helper's log. */
   Path log(int helper) {
     return folder.resolve(STATE).resolve("helper-" + helper + ".log");
   }
 
-  /** Returns where a stage's checkpoints are. */
+  /** Returns the path of a stage's checkpoints. */
   Path checkpoints(String run, int stage) {
     return checkpoints(run).resolve("stage" + stage);
   }
 
-  /** Returns the epochs of a run that is not finished. */
+  /** Returns the epochs of an unfinished run. */
   List<Run.Epoch> history(String run) throws IOException {
     Path file = historyFile(run);
     return Files.exists(file) ? Json.read(file, History.class).epochs() : List.of();
   }
 
-  /** Keeps the epochs of a run that is not finished. */
+  /** Stores the epochs of an unfinished run. */
   void keepHistory(String run, List<Run.Epoch> epochs) throws IOException {
     Files.createDirectories(checkpoints(run));
     Json.write(historyFile(run), new History(epochs));

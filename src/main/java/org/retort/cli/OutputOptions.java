@@ -28,7 +28,7 @@ final class OutputOptions {
   @Spec(Target.MIXEE)
   private CommandSpec command;
 
-  /** Returns the folder, which is there then, if this process is to write it. */
+  /** Returns the folder, after creating it if this process is to write to it. */
   Path folder(boolean isWritten) {
     if (!isWritten) {
       return output;
@@ -44,7 +44,7 @@ final class OutputOptions {
     return output;
   }
 
-  /** Returns whether to go on. */
+  /** Returns whether to resume. */
   boolean resume() {
     return resume;
   }

@@ -24,7 +24,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** The command {@code retort outputs}: stores what a teacher computes. */
+/** The command {@code retort outputs}: stores a teacher's outputs. */
 @Command(
     name = "outputs",
     mixinStandardHelpOptions = true,

@@ -8,7 +8,7 @@ import org.knowm.xchart.BitmapEncoder.BitmapFormat;
 import org.knowm.xchart.internal.chartpart.Chart;
 import org.knowm.xchart.style.AxesChartStyler;
 
-/** What all plots have in common. */
+/** The style that all plots share. */
 final class PlotStyle {
   static final int WIDTH = 1000;
   static final int HEIGHT = 600;
@@ -18,7 +18,7 @@ final class PlotStyle {
 
   private PlotStyle() {}
 
-  /** Sets background and fonts. */
+  /** Sets the background and fonts. */
   static void apply(AxesChartStyler styler) {
     styler
         .setChartBackgroundColor(Color.WHITE)

@@ -27,7 +27,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
 
-/** The command {@code retort predict}: tells what a saved network sees in files. */
+/** The command {@code retort predict}: predicts the classes of files with a saved model. */
 @Command(
     name = "predict",
     mixinStandardHelpOptions = true,
@@ -50,17 +50,17 @@ final class PredictCommand implements Callable<Integer> {
   private static final int MAX_TOP = 1 << 16;
   private static final int MAX_THREADS = 1024;
 
-  /** Rows that the network is given at once, unless they have many features. */
+  /** The number of rows given to the network at once, unless they have many features. */
   private static final int BATCH = 256;
 
   private static final int MOST_FEATURES_AT_ONCE = 1 << 22;
 
-  /** Longer names push what follows to the right. */
+  /** Longer names push the rest of the line to the right. */
   private static final int MOST_PADDING = 24;
 
   private record PicturePrediction(String file, List<Prediction> classes) {}
 
-  /** What is expected is null of a row without a label. */
+  /** The expected class is null for a row without a label. */
   private record RowPrediction(String file, int line, String expected, List<Prediction> classes) {}
 
   @Option(
@@ -157,7 +157,7 @@ final class PredictCommand implements Callable<Integer> {
     }
   }
 
-  /** Several pictures are decoded and predicted at once, and printed in their order. */
+  /** Decodes and predicts several pictures at once, and prints them in order. */
   private void predictPictures(Predictor predictor) throws InterruptedException {
     int workers = Math.min(threads, files.size());
     Retort.threads(threads / workers);

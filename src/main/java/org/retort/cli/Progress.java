@@ -7,7 +7,7 @@ import me.tongfei.progressbar.ProgressBarBuilder;
 import me.tongfei.progressbar.ProgressBarStyle;
 
 /**
- * One bar over all that a command does, on stderr: how much is done, how fast, and the time that is
+ * A single progress bar for the whole command, on stderr: how much is done, how fast, and the time
  * left; without a terminal, a line every few seconds.
  */
 final class Progress implements AutoCloseable {
@@ -18,7 +18,7 @@ final class Progress implements AutoCloseable {
   private static final int PLAIN_MILLIS = 5000;
   private static final int PLAIN_WIDTH = 160;
 
-  /** Prints each state of the bar on a line of its own, the last one, which comes twice, once. */
+  /** Prints each state of the bar on its own line; the last one, which comes twice, only once. */
   private static final class Lines implements Consumer<String> {
     private String last = "";
 
@@ -40,7 +40,7 @@ final class Progress implements AutoCloseable {
   /**
    * Shows the bar at zero.
    *
-   * @param unit what is counted, for example {@code images}
+   * @param unit the unit to count, for example {@code images}
    */
   static Progress start(String task, String unit, long count) {
     ProgressBarBuilder builder =
@@ -60,7 +60,7 @@ final class Progress implements AutoCloseable {
     return new Progress(builder.build());
   }
 
-  /** Counts without showing anything, in a process whose work another one shows. */
+  /** Counts without showing anything, in a process whose work another process shows. */
   static Progress silent(String task, long count) {
     return new Progress(
         new ProgressBarBuilder()
@@ -72,22 +72,22 @@ final class Progress implements AutoCloseable {
   }
 
   /** Returns whether the bar is shown in place. */
-  @SuppressWarnings("SystemConsoleNull") // from Java 22 on a bar in place is shown in any case
+  @SuppressWarnings("SystemConsoleNull") // from Java 22, a bar in place is always shown
   static boolean isTerminal() {
     return System.console() != null || LaunchedRank.isOnTerminal();
   }
 
-  /** Says what is being done. */
+  /** Shows what is being done. */
   void message(String text) {
-    bar.setExtraMessage(" " + text); // the rate comes right before
+    bar.setExtraMessage(" " + text); // the rate comes right before it
   }
 
-  /** Counts what was done. */
+  /** Counts finished work. */
   void stepBy(long count) {
     bar.stepBy(count);
   }
 
-  /** Leaves out what was done before, of which the time that is left does not depend. */
+  /** Leaves out earlier work, which does not affect the time left. */
   void skip(long count) {
     bar.maxHint(bar.getMax() - count);
   }

@@ -19,7 +19,7 @@ final class RankOptions {
               + " longer. Default: ${DEFAULT-VALUE}.")
   private BatchNormOver batchNorm;
 
-  /** What all ranks do. */
+  /** The task that all ranks do. */
   interface Task {
     int run(Ranks ranks) throws IOException;
   }
@@ -30,8 +30,8 @@ final class RankOptions {
   }
 
   /**
-   * Joins the other ranks, if the environment says that there are others, and does a task, of whose
-   * failure they are told. Returns the exit code.
+   * Joins the other ranks, if the environment says that there are any, and does a task, reporting
+   * its failure to them. Returns the exit code.
    */
   int run(CommonOptions common, Task task) throws IOException {
     RanksOptions options = RanksOptions.of().withDevice(common.isOnGpu() ? "cuda" : "cpu");

@@ -4,13 +4,13 @@ import java.util.List;
 import org.retort.train.Metrics;
 
 /**
- * What a report's page tells: plain data, from which {@link HtmlReport} makes the page.
+ * The content of a report's page: plain data, from which {@link HtmlReport} creates the page.
  *
- * @param results of the runs
+ * @param results the results of the runs
  * @param experiment what was run, on which data, and where
- * @param classNames one for each class, or none to call them by their numbers
- * @param networks those that were measured, the teachers first; may be none
- * @param samples of the test data, with predictions of the same networks; may be none
+ * @param classNames one per class, or none to use their numbers
+ * @param networks the networks that were measured, teachers first; may be empty
+ * @param samples samples of the test data, with predictions of the same networks; may be empty
  */
 record ReportPage(
     Results results,
@@ -21,9 +21,9 @@ record ReportPage(
   /**
    * A network that was measured.
    *
-   * @param name what the page calls it, for example the method's title
+   * @param name its name on the page, for example the method's title
    * @param note more about it, for example its seed; may be empty
-   * @param metrics on the test data
+   * @param metrics its metrics on the test data
    */
   record Measured(String name, String note, Metrics metrics) {}
 

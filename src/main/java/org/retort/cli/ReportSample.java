@@ -13,18 +13,18 @@ import org.retort.data.ImageShape;
 import org.retort.models.Prediction;
 
 /**
- * A sample in a report, and what networks predict for it.
+ * A sample in a report, with the networks' predictions for it.
  *
- * @param name what it is called, for example its number or its file's name
- * @param png its picture, see {@link #picture}; empty of what is no picture
- * @param text its values or the like, for who can't see the picture; may be empty
+ * @param name its name, for example its number or file name
+ * @param png its picture, see {@link #picture}; empty if the sample is not a picture
+ * @param text its values or the like, for those who can't see the picture; may be empty
  * @param label its class, from 0
- * @param predictions of each network its most probable classes, the most probable first; in the
- *     order of the report's networks
+ * @param predictions each network's most probable classes, the most probable first, in the order of
+ *     the report's networks
  */
 record ReportSample(
     String name, Optional<byte[]> png, String text, int label, List<List<Prediction>> predictions) {
-  /** Pictures of more rows or columns are made smaller. */
+  /** Pictures with more rows or columns are scaled down. */
   private static final int MOST_PIXELS = 96;
 
   private static final int MOST_VALUES = 8;
@@ -33,7 +33,7 @@ record ReportSample(
    * Returns a data set's sample, as a picture if it is one and as its first values otherwise.
    *
    * @param name as above
-   * @param shape of the sample
+   * @param shape the shape of the sample
    * @param values [C, H, W]; those of a picture from 0 to 1
    * @param label as above
    * @param predictions as above
@@ -68,10 +68,10 @@ record ReportSample(
   }
 
   /**
-   * Chooses samples to be shown: up to half of them such that a network gets wrong, and as many of
-   * each class as possible, in the order of the classes.
+   * Chooses samples to show: up to half of them ones that a network gets wrong, spread over as many
+   * classes as possible, in the order of the classes.
    *
-   * @param candidates to choose among, in the order of preference
+   * @param candidates the samples to choose from, in order of preference
    * @param count how many to choose; all if there are fewer
    */
   static List<ReportSample> choose(List<ReportSample> candidates, int count) {
@@ -84,7 +84,7 @@ record ReportSample(
     return chosen;
   }
 
-  /** Takes one of each class, then another of each, until there are enough. */
+  /** Takes one sample of each class, then another of each, until there are enough. */
   private static List<ReportSample> ofEachClass(List<ReportSample> samples, int count) {
     Map<Integer, List<ReportSample>> byClass = new LinkedHashMap<>();
     samples.forEach(
@@ -104,9 +104,9 @@ record ReportSample(
   /**
    * Returns the picture of a data set's sample as PNG.
    *
-   * @param shape of the sample; one or three channels are grey or red, green and blue
+   * @param shape the shape of the sample; one or three channels are grey or red, green and blue
    * @param values [C, H, W], each from 0 to 1
-   * @return the picture, no larger than a report needs; empty if there is none of such a shape
+   * @return the picture, no larger than a report needs; empty if the shape is not that of a picture
    */
   static Optional<byte[]> picture(ImageShape shape, float[] values) throws IOException {
     Optional<BufferedImage> image = image(shape, values);
@@ -145,7 +145,7 @@ record ReportSample(
     return Math.max(0, Math.min(255, Math.round(255 * value)));
   }
 
-  /** Halves an image until it is small, so that each pixel counts. */
+  /** Halves an image until it is small, so that every pixel counts. */
   private static BufferedImage reduced(BufferedImage image) {
     int longer = Math.max(image.getWidth(), image.getHeight());
     if (longer <= MOST_PIXELS) {

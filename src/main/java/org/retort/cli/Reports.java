@@ -5,7 +5,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import org.retort.recipes.Method;
 
-/** Writes the results in all their forms. */
+/** Writes the results in all formats. */
 final class Reports {
   private Reports() {}
 

@@ -7,11 +7,12 @@ import java.util.function.ToDoubleFunction;
 import org.retort.recipes.Method;
 
 /**
- * What came out.
+ * The results of the runs.
  *
  * @param settings what was run
  * @param teachers the teachers by the names of their runs, if a method needed them
- * @param students of each method, by its name, a run a seed, in the order of the seeds
+ * @param students the students of each method, by its name, one run per seed, in the order of the
+ *     seeds
  */
 record Results(Settings settings, Map<String, Run> teachers, Map<String, List<Run>> students) {
   /** Returns a method's runs. */
@@ -24,15 +25,12 @@ record Results(Settings settings, Map<String, Run> teachers, Map<String, List<Ru
     return statistic(method, Run::accuracyPercent);
   }
 
-  /** Returns the seconds a method takes for one seed. */
+  /** Returns the seconds that a method takes for one seed. */
   Statistic seconds(Method method) {
     return statistic(method, Run::seconds);
   }
 
-  /**
-   * Returns by how many points a method is better than the student alone, seed by seed, if both
-   * ran.
-   */
+  /** Returns how many points a method gains over the student alone, seed by seed, if both ran. */
   Optional<Statistic> gain(Method method) {
     return settings
         .baseline()

@@ -22,11 +22,12 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Trains one network after the other, or takes its result from the output folder. Each is saved as
- * soon as it is trained, and every student begins with the teachers as they were saved, whose
- * statistics some methods change.
+ * Trains one network after another, or takes its result from the output folder. Each is saved as
+ * soon as it is trained, and every student starts with the teachers as saved, since some methods
+ * change their statistics.
  *
- * <p>Of several ranks only the first knows the output folder, and tells the others what it reads.
+ * <p>Of several ranks, only the first accesses the output folder, and sends the others what it
+ * reads.
  */
 final class Runs {
   private static final Logger LOG = LoggerFactory.getLogger(Runs.class);
@@ -46,7 +47,7 @@ final class Runs {
     this.interruption = interruption;
   }
 
-  /** Remembers which of some runs were finished before, for the progress. */
+  /** Remembers which of the runs had already finished, for the progress. */
   void rememberFinished(List<String> runs) throws IOException {
     for (String run : runs) {
       if (ranks.isFirst() && output.finished(run).isPresent()) {
@@ -55,7 +56,7 @@ final class Runs {
     }
   }
 
-  /** Trains a teacher, or takes it from where it is. */
+  /** Trains a teacher, or loads it if it is already trained. */
   Run teacher(TeacherRecipe recipe) throws IOException {
     Optional<Run> finished = finished(recipe.run(), experiment.images(recipe));
     return finished.isPresent() ? finished.get() : newTeacher(recipe);
@@ -75,10 +76,10 @@ final class Runs {
   }
 
   /**
-   * Trains a student, or takes it from where it is.
+   * Trains a student, or loads its result if it is already trained.
    *
-   * @param name of the run
-   * @param note what messages say of its teachers
+   * @param name the name of the run
+   * @param note what messages say about its teachers
    */
   Run student(String name, Method method, long seed, String note) throws IOException {
     Optional<Run> finished = finished(name, experiment.images(method));
@@ -88,7 +89,7 @@ final class Runs {
   private Run newStudent(String name, Method method, long seed, String note) throws IOException {
     checkInterruption();
     Training training = training(name, method.hasTeacher() ? note : "");
-    // the teachers first: the seed decides what is drawn from then on
+    // the teachers first: the seed determines what is drawn from then on
     try (NetworkList teachers = method.hasTeacher() ? savedTeachers() : new NetworkList(List.of());
         Network student = experiment.student(seed)) {
       for (int i = 0; i < method.stages().size(); i++) {
@@ -152,7 +153,7 @@ final class Runs {
     return finished;
   }
 
-  /** What rank 0 reads or computes. */
+  /** A value that rank 0 reads or computes. */
   private interface Source {
     Optional<Run> get() throws IOException;
   }

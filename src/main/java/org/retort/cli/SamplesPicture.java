@@ -11,12 +11,12 @@ import java.util.List;
 import java.util.Optional;
 import java.util.stream.IntStream;
 
-/** Samples of classes as one picture: a row for each class, its name on the left. */
+/** Samples of classes as one picture: one row per class, with its name on the left. */
 final class SamplesPicture {
-  /** How many classes are shown. */
+  /** The maximum number of classes shown. */
   static final int MOST_ROWS = 40;
 
-  /** How many samples of a class are shown. */
+  /** The maximum number of samples shown per class. */
   static final int MOST_PICTURES = 8;
 
   private static final int CELL = 96;
@@ -39,9 +39,9 @@ final class SamplesPicture {
   /**
    * A class.
    *
-   * @param name of the class
-   * @param note for example how many samples it has
-   * @param pictures some of them
+   * @param name its name
+   * @param note a note, for example how many samples it has
+   * @param pictures some of its samples
    */
   record Row(String name, String note, List<BufferedImage> pictures) {}
 
@@ -74,8 +74,8 @@ final class SamplesPicture {
   /**
    * Returns the picture.
    *
-   * @param rows at least one with a picture
-   * @param hasNames whether the names are drawn, for which there must be fonts
+   * @param rows the rows, at least one of them with a picture
+   * @param hasNames whether to draw the names, which requires fonts
    */
   static BufferedImage of(List<Row> rows, boolean hasNames) {
     return new SamplesPicture(rows, hasNames).image;
@@ -86,16 +86,16 @@ final class SamplesPicture {
     return Drawing.png(of(rows, hasNames));
   }
 
-  /** Returns whether names can be drawn: a machine, a container mostly, may have no fonts. */
+  /** Returns whether names can be drawn: a machine, usually a container, may have no fonts. */
   static boolean hasFonts() {
     try {
       return Drawing.measure(NAME).stringWidth("a") > 0;
-    } catch (RuntimeException | Error e) { // which of them, the version of Java decides
+    } catch (RuntimeException | Error e) { // which of them depends on the Java version
       return false;
     }
   }
 
-  /** Returns at most so many indices out of {@code count}, evenly spaced, in their order. */
+  /** Returns at most {@code most} indices out of {@code count}, evenly spaced, in order. */
   static IntStream evenly(int count, int most) {
     int taken = Math.min(count, most);
     return IntStream.range(0, taken).map(i -> (int) ((long) i * count / taken));
@@ -113,7 +113,7 @@ final class SamplesPicture {
         .orElse(CELL);
   }
 
-  /** Small pictures are enlarged, pixel by pixel. */
+  /** Returns the factor by which small pictures are enlarged, pixel by pixel. */
   private static int scale(BufferedImage picture) {
     return Math.max(1, CELL / Math.max(picture.getWidth(), picture.getHeight()));
   }
@@ -153,7 +153,7 @@ final class SamplesPicture {
     graphics.drawString(row.note, MARGIN, middle + graphics.getFontMetrics().getHeight());
   }
 
-  /** Returns how many pictures of how many classes rows have. */
+  /** Returns a summary of how many pictures of how many classes the rows have. */
   static Optional<String> summary(List<Row> rows) {
     int pictures = rows.stream().mapToInt(row -> row.pictures.size()).sum();
     return pictures == 0

@@ -7,17 +7,17 @@ import org.retort.recipes.Method;
 import org.retort.recipes.Recipe;
 
 /**
- * What to run.
+ * The settings of a run of the command.
  *
- * @param recipe the experiment, with what options change of it
- * @param methods those of its methods to run, in its order
- * @param seeds number of seeds, which are 0, 1, …
- * @param data folder of the data, unless they ship with Retort
- * @param output folder of the results
- * @param threads for LibTorch
- * @param jobs students that are trained at the same time, each by a process, which share the
- *     threads
- * @param resume whether to go on with what the output folder holds
+ * @param recipe the experiment, with the changes made by options
+ * @param methods the methods to run, in the recipe's order
+ * @param seeds the number of seeds, which are 0, 1, …
+ * @param data the folder of the data, unless they ship with Retort
+ * @param output the folder for the results
+ * @param threads the number of LibTorch threads
+ * @param jobs the number of students trained at the same time, each by its own process, which share
+ *     the threads
+ * @param resume whether to resume from what the output folder holds
  */
 record Settings(
     Recipe recipe,

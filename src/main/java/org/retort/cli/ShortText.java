@@ -6,9 +6,9 @@ import java.util.EnumSet;
 import java.util.Set;
 import java.util.function.Predicate;
 
-/** Cuts names that there is no room for. */
+/** Shortens names that do not fit. */
 final class ShortText {
-  /** No name that fits is longer. */
+  /** An upper bound on the length of names that fit. */
   private static final int MOST_LETTERS = 200;
 
   private static final Set<UnicodeScript> WIDE =
@@ -17,17 +17,17 @@ final class ShortText {
 
   private ShortText() {}
 
-  /** Returns a text in one line that is no wider in a picture. */
+  /** Returns a text on one line, cut to at most {@code width} pixels in a picture. */
   static String inPixels(String text, FontMetrics font, int width) {
     return cut(text, part -> font.stringWidth(part) <= width);
   }
 
-  /** Returns a text in one line that is no wider in a terminal. */
+  /** Returns a text on one line, cut to at most {@code width} columns in a terminal. */
   static String inColumns(String text, int width) {
     return cut(text, part -> columns(part) <= width);
   }
 
-  /** Returns how wide a line is in a terminal, where Chinese letters take two columns each. */
+  /** Returns the width of a line in a terminal, where Chinese characters take two columns each. */
   static int columns(String line) {
     return line.codePoints().map(ShortText::columns).sum();
   }
@@ -42,7 +42,7 @@ final class ShortText {
     return isFullWidth || isEmoji || WIDE.contains(UnicodeScript.of(letter)) ? 2 : 1;
   }
 
-  /** Returns a line filled up with spaces to a width in a terminal. */
+  /** Returns a line padded with spaces to a width in a terminal. */
   static String padded(String line, int width) {
     return line + " ".repeat(Math.max(0, width - columns(line)));
   }
@@ -53,9 +53,9 @@ final class ShortText {
       return line;
     }
     int[] letters = line.codePoints().limit(MOST_LETTERS).toArray();
-    int fitting = 1; // at least a letter is shown
+    int fitting = 1; // at least one letter is shown
     int tooMany = letters.length + 1;
-    while (tooMany - fitting > 1) { // measuring takes long
+    while (tooMany - fitting > 1) { // measuring is slow
       int middle = (fitting + tooMany) / 2;
       if (fits.test(begun(letters, middle))) {
         fitting = middle;

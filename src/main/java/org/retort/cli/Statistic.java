@@ -1,7 +1,7 @@
 package org.retort.cli;
 
 /**
- * The mean of a few values and how far they spread.
+ * The mean of a few values and their spread.
  *
  * @param mean their mean
  * @param deviation their standard deviation (n − 1), null if there is only one

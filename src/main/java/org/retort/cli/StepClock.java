@@ -18,18 +18,18 @@ import org.retort.train.TrainingStep;
  * Measures the steps of all stages of a recipe.
  *
  * @param experiment the recipe, on noise
- * @param warmUp steps before
- * @param steps steps to measure
+ * @param warmUp the number of warm-up steps
+ * @param steps the number of steps to measure
  */
 record StepClock(Experiment experiment, int warmUp, int steps) {
-  /** Returns the number of all steps. */
+  /** Returns the total number of steps. */
   long allSteps() {
     int stages =
         experiment.recipe().methods().stream().mapToInt(method -> method.stages().size()).sum();
     return (long) stages * (warmUp + steps);
   }
 
-  /** Measures. */
+  /** Measures all steps. */
   List<StepTime> measure(Progress progress, Interruption interruption) {
     Recipe recipe = experiment.recipe();
     List<StepTime> times = new ArrayList<>();

@@ -21,10 +21,10 @@ import org.retort.train.Metrics;
 
 /**
  * Measures the teachers and the best student of each method class by class, saves the best student
- * of all as a model to be served, and writes the page that shows them side by side.
+ * overall as a model to be served, and writes the page that shows them side by side.
  */
 final class StudentReport {
-  /** Enough to find what networks get wrong. */
+  /** Enough to find samples that networks get wrong. */
   private static final int MOST_CANDIDATES = 200;
 
   private static final int MOST_SAMPLES = 24;
@@ -49,10 +49,10 @@ final class StudentReport {
   }
 
   /**
-   * Measures, saves and writes.
+   * Measures the networks, saves the best student and writes the page.
    *
-   * @param command what was typed
-   * @param withPictures whether to write those that need fonts
+   * @param command the command line
+   * @param withPictures whether to write pictures that need fonts
    * @return the title of the method whose student was saved
    */
   static String write(Results results, Experiment experiment, String command, boolean withPictures)
@@ -96,7 +96,7 @@ final class StudentReport {
     return Comparator.comparingDouble(method -> bestRun(method).accuracyPercent());
   }
 
-  /** Returns the most accurate student of a method, the first of several. */
+  /** Returns the most accurate student of a method; the first one in case of ties. */
   private Run bestRun(Method method) {
     return results.runs(method).stream()
         .reduce((one, other) -> other.accuracyPercent() > one.accuracyPercent() ? other : one)

@@ -6,13 +6,13 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 import org.retort.recipes.Method;
 
-/** The results as a table of plain text. */
+/** The results as a plain-text table. */
 final class TableReport {
   private static final String NONE = "";
 
   private TableReport() {}
 
-  /** Returns the table, each line ended. */
+  /** Returns the table, each line terminated. */
   static String of(Results results) {
     List<List<String>> lines = new ArrayList<>();
     lines.add(List.of("method", "accuracy %", "gain over the student alone", "seconds a seed"));
@@ -45,12 +45,12 @@ final class TableReport {
         : mean + " ± " + number("%.2f", statistic.deviation());
   }
 
-  /** Returns a number as everywhere in tables. */
+  /** Returns a number as formatted throughout the tables. */
   static String number(String format, double value) {
     return String.format(Locale.ROOT, format, value);
   }
 
-  /** Returns lines of cells as columns, each line ended. */
+  /** Returns lines of cells as aligned columns, each line terminated. */
   static String align(List<List<String>> lines) {
     int[] widths = new int[lines.get(0).size()];
     for (List<String> line : lines) {

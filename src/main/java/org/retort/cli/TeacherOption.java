@@ -8,13 +8,14 @@ import picocli.CommandLine.ITypeConverter;
 import picocli.CommandLine.TypeConversionException;
 
 /**
- * Which teacher: {@code NAME}, {@code FILE.pt}, {@code NAME=FILE.pt}, or the file of a program.
+ * The choice of teacher: {@code NAME}, {@code FILE.pt}, {@code NAME=FILE.pt}, or the file of a
+ * program.
  *
- * @param network its name or its file, if it is another than the recipe's
- * @param file its state dict, if it shall not be trained
+ * @param network its name or file, if not the recipe's teacher
+ * @param file its state dict, if it is not to be trained
  */
 record TeacherOption(Optional<String> network, Optional<Path> file) {
-  /** The recipe's own. */
+  /** The recipe's own teacher. */
   static final TeacherOption OF_RECIPE = new TeacherOption(Optional.empty(), Optional.empty());
 
   private static final String EXTENSION = ".pt";

@@ -20,11 +20,12 @@ import org.retort.train.TrainingStep;
 import org.retort.train.TrainingSummary;
 
 /**
- * Trains one network, stage by stage: shows its progress, keeps its history and checkpoints, and
- * stops with a checkpoint when the process shall end. Of several ranks only the first does so.
+ * Trains one network, stage by stage: shows its progress, saves its history and checkpoints, and
+ * stops with a checkpoint when the process is asked to end. Of several ranks, only the first does
+ * so.
  */
 final class Training {
-  /** What a process that is killed loses at most. */
+  /** The most work that a killed process loses. */
   private static final Duration CHECKPOINT_INTERVAL = Duration.ofMinutes(5);
 
   private final String run;
@@ -35,9 +36,9 @@ final class Training {
   private final List<Run.Epoch> history;
 
   /**
-   * Prepares a run, which goes on from its checkpoints, if there are any.
+   * Prepares a run, which resumes from its checkpoints, if any.
    *
-   * @param teachers how accurate those are that it learns from, to be shown after its own accuracy
+   * @param teachers the accuracies of its teachers, shown after its own accuracy
    */
   Training(
       String run, Experiment experiment, OutputFolder output, Progress progress, String teachers)
@@ -73,7 +74,7 @@ final class Training {
 
     @Override
     public void onStart(long done, long steps) {
-      // of the epoch whose checkpoint was not written any more, and of what an older run did later
+      // entries of the epoch whose checkpoint was never written, and of what an older run did later
       history.removeIf(
           epoch ->
               epoch.stage() > stage
@@ -96,7 +97,7 @@ final class Training {
 
     @Override
     public void onEpoch(EpochSummary epoch) {
-      // of a process that ended after it had written this and before the next checkpoint
+      // entries of a process that ended after writing this and before the next checkpoint
       history.removeIf(old -> old.stage() == stage && old.epoch() >= epoch.epoch());
       history.add(summary(epoch));
       try {
@@ -164,7 +165,7 @@ final class Training {
     }
   }
 
-  /** Evaluates and saves the network; returns what came out. */
+  /** Evaluates and saves the network, and returns the results. */
   Run finish(Network network, long seed) throws IOException {
     network.saveStateDict(output.network(run));
     Run finished =

@@ -7,24 +7,24 @@ import java.util.stream.Collectors;
 import org.retort.RankException;
 import picocli.CommandLine.Model.CommandSpec;
 
-/** How a command does what takes long: under a bar, until the process is asked to end. */
+/** Runs a command's long-running work: with a progress bar, until the process is asked to end. */
 final class Work {
   private static final String RESUME = "--resume";
 
   private Work() {}
 
-  /** What takes long. */
+  /** A long-running task. */
   interface Task<T> {
     T run(Progress progress, Interruption interruption) throws IOException;
   }
 
-  /** What is done with the outcome. */
+  /** Handles the outcome. */
   interface Report<T> {
     void of(T outcome) throws IOException;
   }
 
   /**
-   * Does a task that handles so many of a unit, then reports; returns the exit code. If it is
+   * Does a task that handles {@code count} of a unit, then reports; returns the exit code. If it is
    * interrupted, a command that can resume says how.
    */
   static <T> int run(CommandSpec command, String unit, long count, Task<T> task, Report<T> report)
@@ -32,7 +32,7 @@ final class Work {
     return run(command, true, unit, count, task, report);
   }
 
-  /** Does the same as one of several ranks, of which only the first shows and reports anything. */
+  /** Does the same as one of several ranks, only the first of which shows and reports anything. */
   static <T> int run(
       CommandSpec command, boolean isFirst, String unit, long count, Task<T> task, Report<T> report)
       throws IOException {
@@ -52,10 +52,10 @@ final class Work {
         return 0;
       } catch (CancellationException | RankException e) {
         if (e instanceof RankException && !interruption.isRequested()) {
-          throw e; // else the others, which were interrupted, too, are gone
+          throw e; // otherwise the others, which were also interrupted, are gone
         }
         if (isFirst && command.findOption(RESUME) != null) {
-          sayHowToResume(command); // while the process waits for this
+          sayHowToResume(command); // the process still waits for this
         }
         return Main.INTERRUPTED;
       }
@@ -72,13 +72,13 @@ final class Work {
         .println(command.qualifiedName() + ": interrupted; to resume: " + resuming);
   }
 
-  /** Returns what was typed. */
+  /** Returns the command line as typed. */
   static String commandLine(CommandSpec command) {
     String typed = quoted(command.root().commandLine().getParseResult().originalArgs());
     return "retort " + LaunchedRank.command().map(launch -> launch + " ").orElse("") + typed;
   }
 
-  /** Returns arguments as a shell takes them. */
+  /** Returns arguments quoted for a shell. */
   static String quoted(List<String> arguments) {
     return arguments.stream().map(Work::quoted).collect(Collectors.joining(" "));
   }

@@ -6,19 +6,19 @@ import java.util.Optional;
 import org.retort.internal.Arguments;
 
 /**
- * How images are changed before a network sees them, in this order:
+ * The changes made to images before a network sees them, in this order:
  *
  * <ol>
- *   <li>cropped: either a random part is resized, or the image is moved
- *   <li>mirrored at random
- *   <li>changed in colour at random
- *   <li>normalised
- *   <li>cut out: a square at a random place is overwritten.
+ *   <li>crop: either a random part is resized, or the image is moved
+ *   <li>random horizontal flip
+ *   <li>random change of colours
+ *   <li>normalisation
+ *   <li>cutout: a square at a random position is overwritten.
  * </ol>
  *
- * <p>What becomes of an image depends on the augmentation, the seed of the batches, how often the
- * image has come and its index, and not on the batch it is in, on threads or ranks. What is drawn
- * for one change does not depend on the others. For CIFAR-10:
+ * <p>How an image is augmented depends on the augmentation, the seed of the batches, how often the
+ * image has come up and its index, but not on its batch, threads or ranks. The random draws for one
+ * change do not depend on the others. For CIFAR-10:
  *
  * <pre>{@code
  * Augmentation augmentation =
@@ -29,7 +29,7 @@ import org.retort.internal.Arguments;
  *             new double[] {0.4914, 0.4822, 0.4465}, new double[] {0.247, 0.2435, 0.2616});
  * }</pre>
  *
- * <p>For photos that are stored with 256 × 256 pixels and a network that takes 224 × 224:
+ * <p>For photos stored at 256 × 256 pixels and a network that takes 224 × 224:
  *
  * <pre>{@code
  * Augmentation training =
@@ -41,19 +41,20 @@ import org.retort.internal.Arguments;
  * Augmentation evaluation = training.withoutDraws(); // the 224 × 224 pixels in the middle
  * }</pre>
  *
- * <p>The changes are computed natively. Those of colour and size are torchvision's, whose
+ * <p>The changes are computed in native code. Those of colour and size match torchvision's: its
  * transforms v2 on float tensors give the same values for the same draws.
  *
- * @param padding by how many pixels at most an image is moved to each side; 0 leaves it in place
- * @param reflected whether the mirror image fills what the image leaves when it is moved, in place
- *     of zeros
- * @param resizedCrop which part of the image is resized; empty if none is
- * @param outputSize rows and columns of the result; empty for those of the image
- * @param flipProbability how likely left and right are exchanged
+ * @param padding the maximum number of pixels by which an image is moved to each side; 0 leaves it
+ *     in place
+ * @param reflected whether the area that an image leaves when it is moved is filled with its mirror
+ *     image instead of zeros
+ * @param resizedCrop the part of the image that is resized; empty if none
+ * @param outputSize rows and columns of the result; empty to keep those of the image
+ * @param flipProbability the probability of a horizontal flip
  * @param colorJitter how much the colours change; empty if they do not
- * @param mean what is subtracted, one for each channel or one for all; empty if images are not
+ * @param mean the values subtracted, one for each channel or one for all; empty if images are not
  *     normalised. Immutable.
- * @param deviation what the difference is divided by, as many as of {@code mean}. Immutable.
+ * @param deviation the divisors of the difference, as many as in {@code mean}. Immutable.
  * @param cutout the square that is overwritten; empty if none is
  */
 public record Augmentation(
@@ -86,11 +87,11 @@ public record Augmentation(
   private static final double MAX_RATIO = 4.0 / 3.0;
 
   /**
-   * A random part of an image, which is resized (Szegedy et al., Going Deeper with Convolutions,
-   * CVPR 2015). Its area is drawn uniformly, and so is the logarithm of its aspect ratio, width /
-   * height; up to ten times, until a part of that shape fits into the image, where it then lies
-   * anywhere. If none fits, it is the largest part in the middle whose aspect ratio is in the
-   * range. The same as torchvision's {@code RandomResizedCrop}.
+   * A random part of an image that is resized (Szegedy et al., Going Deeper with Convolutions, CVPR
+   * 2015). Its area and the logarithm of its aspect ratio, width / height, are drawn uniformly, up
+   * to ten times, until a part of that shape fits into the image; its position is then random. If
+   * none fits, it is the largest central part whose aspect ratio is in the range. The same as
+   * torchvision's {@code RandomResizedCrop}.
    *
    * @param minScale the smallest area, as a share of the image's
    * @param maxScale the largest area
@@ -105,7 +106,7 @@ public record Augmentation(
      * @param maxScale from minScale to 1
      * @param minRatio above 0
      * @param maxRatio at least minRatio, finite
-     * @throws IllegalArgumentException if a number is out of its range
+     * @throws IllegalArgumentException if a number is out of range
      */
     public ResizedCrop {
       Arguments.check(
@@ -134,7 +135,7 @@ public record Augmentation(
      *
      * @param height from 1 to 1,048,576
      * @param width from 1 to 1,048,576
-     * @throws IllegalArgumentException if a number is out of its range
+     * @throws IllegalArgumentException if a number is out of range
      */
     public Size {
       Arguments.between(height, 1, MOST_PIXELS, "Augmentation.Size", "height");
@@ -143,19 +144,18 @@ public record Augmentation(
   }
 
   /**
-   * Random changes of an image's colours, in a random order, by the formulas of torchvision's
-   * {@code ColorJitter}. Of values v from 0 to 1, with factors f that are drawn uniformly for each
-   * image and grey = 0.2989 red + 0.587 green + 0.114 blue, they make the following, cut off at 0
-   * and 1:
+   * Random changes to an image's colours, in random order, by the formulas of torchvision's {@code
+   * ColorJitter}. For values v from 0 to 1, with factors f drawn uniformly for each image and grey
+   * = 0.2989 red + 0.587 green + 0.114 blue, they compute the following, clamped to 0 and 1:
    *
    * <ul>
    *   <li>brightness: f v
    *   <li>contrast: f v + (1 − f) (mean of the image's grey)
    *   <li>saturation: f v + (1 − f) (grey of the pixel)
-   *   <li>hue: the hue of HSV, a circle of length 1, moves on by f.
+   *   <li>hue: the hue of HSV, a circle of length 1, is shifted by f.
    * </ul>
    *
-   * <p>Images of one channel are grey: their saturation and hue stay as they are.
+   * <p>Images of one channel are grey: their saturation and hue do not change.
    *
    * @param brightness f is from max(0, 1 − brightness) to 1 + brightness
    * @param contrast f is from max(0, 1 − contrast) to 1 + contrast
@@ -170,7 +170,7 @@ public record Augmentation(
      * @param contrast at least 0, finite
      * @param saturation at least 0, finite
      * @param hue from 0 to 0.5
-     * @throws IllegalArgumentException if a number is out of its range
+     * @throws IllegalArgumentException if a number is out of range
      */
     public ColorJitter {
       String function = "Augmentation.ColorJitter";
@@ -184,14 +184,14 @@ public record Augmentation(
 
   /**
    * A square that is overwritten (DeVries, Taylor: Improved Regularization of Convolutional Neural
-   * Networks with Cutout, 2017, arXiv 1708.04552). Its centre is anywhere in the result; what lies
-   * beyond the border is cut off. An odd side counts in full, where the authors' code takes one
-   * less.
+   * Networks with Cutout, 2017, arXiv 1708.04552). Its centre may be anywhere in the result; the
+   * part beyond the border is cut off. An odd side is used in full, whereas the authors' code uses
+   * one less.
    *
    * @param side rows and columns
-   * @param value what it is filled with, one for each channel or one for all; empty for 0.
-   *     Immutable. It is not normalised any more: as in the authors' code, 0 stands for the mean.
-   *     Where the training step normalises, its mean does the same.
+   * @param value the fill value, one for each channel or one for all; empty for 0. Immutable. It is
+   *     not normalised afterwards: as in the authors' code, 0 stands for the mean. If the training
+   *     step normalises, its mean has the same effect.
    */
   public record Cutout(int side, List<Double> value) {
     /**
@@ -199,7 +199,7 @@ public record Augmentation(
      *
      * @param side from 1 to 1,048,576
      * @param value finite
-     * @throws IllegalArgumentException if a number is out of its range, or the list null
+     * @throws IllegalArgumentException if a number is out of range, or the list null
      */
     public Cutout {
       Arguments.between(side, 1, MOST_PIXELS, "Augmentation.Cutout", "side");
@@ -214,7 +214,7 @@ public record Augmentation(
   /**
    * Checks the values.
    *
-   * @param padding from 0 to 1,048,576; 0 beside a resized crop
+   * @param padding from 0 to 1,048,576; 0 with a resized crop
    * @param reflected as above
    * @param resizedCrop as above
    * @param outputSize as above
@@ -223,8 +223,7 @@ public record Augmentation(
    * @param mean finite
    * @param deviation positive and finite
    * @param cutout as above
-   * @throws IllegalArgumentException if one is null or out of its range, or the lists differ in
-   *     length
+   * @throws IllegalArgumentException if one is null or out of range, or the lists differ in length
    */
   public Augmentation {
     Arguments.between(padding, 0, MOST_PIXELS, NAME, "padding");
@@ -246,7 +245,7 @@ public record Augmentation(
   }
 
   /**
-   * The augmentation that changes nothing.
+   * Returns the augmentation that changes nothing.
    *
    * @return the augmentation
    */
@@ -255,9 +254,9 @@ public record Augmentation(
   }
 
   /**
-   * The augmentation that moves images only, and fills up with zeros; that of the main job.
+   * Returns an augmentation that only moves images and fills with zeros; the one of the main job.
    *
-   * @param pixels by how much at most, up and down and to each side, from 0 to 1,048,576
+   * @param pixels the maximum number of pixels, up and down and to each side, from 0 to 1,048,576
    * @return the augmentation
    * @throws IllegalArgumentException if the number is out of range
    */
@@ -266,40 +265,37 @@ public record Augmentation(
   }
 
   /**
-   * Moves each image by a random number of pixels up or down and to a side, and fills up with
-   * zeros; the same as {@link #withCrop} with as much padding.
+   * Moves each image by a random number of pixels vertically and horizontally, and fills with
+   * zeros; the same as {@link #withCrop} with that padding.
    *
-   * @param pixels by how much at most, from 0 to 1,048,576
-   * @return this augmentation, but for that
-   * @throws IllegalArgumentException if the number is out of range, or above 0 beside a resized
-   *     crop
+   * @param pixels the maximum number of pixels, from 0 to 1,048,576
+   * @return a copy of this augmentation with that change
+   * @throws IllegalArgumentException if the number is out of range, or above 0 with a resized crop
    */
   public Augmentation withShift(int pixels) {
     return withCrop(pixels);
   }
 
   /**
-   * Crops each image, at a random place, to its own size from itself with zeros around it. With a
-   * smaller {@linkplain #withOutputSize output size}, the part in the middle is moved by up to as
-   * many pixels; by half the difference of the sizes, anywhere in the image.
+   * Pads each image with zeros and crops it to its own size at a random position. With a smaller
+   * {@linkplain #withOutputSize output size}, the central part is moved by up to as many pixels;
+   * half the difference of the sizes allows any position in the image.
    *
    * @param padding zeros on each side, from 0 to 1,048,576; 4 for CIFAR
-   * @return this augmentation, but for that
-   * @throws IllegalArgumentException if the number is out of range, or above 0 beside a resized
-   *     crop
+   * @return a copy of this augmentation with that change
+   * @throws IllegalArgumentException if the number is out of range, or above 0 with a resized crop
    */
   public Augmentation withCrop(int padding) {
     return withMove(padding, false);
   }
 
   /**
-   * Crops each image, at a random place, to its own size from itself with its mirror image around
-   * it; the rows and columns at the border are not repeated.
+   * Pads each image with its mirror image and crops it to its own size at a random position; the
+   * rows and columns at the border are not repeated.
    *
    * @param padding pixels on each side, from 0 to 1,048,576 and less than rows and columns
-   * @return this augmentation, but for that
-   * @throws IllegalArgumentException if the number is out of range, or above 0 beside a resized
-   *     crop
+   * @return a copy of this augmentation with that change
+   * @throws IllegalArgumentException if the number is out of range, or above 0 with a resized crop
    */
   public Augmentation withReflectedCrop(int padding) {
     return withMove(padding, true);
@@ -319,13 +315,13 @@ public record Augmentation(
   }
 
   /**
-   * Resizes a random part of each image, whose aspect ratio is from 3/4 to 4/3, to the {@linkplain
+   * Resizes a random part of each image, with an aspect ratio from 3/4 to 4/3, to the {@linkplain
    * #withOutputSize output size}.
    *
    * @param minScale the smallest area, as a share of the image's, above 0; 0.08 for ImageNet
    * @param maxScale the largest area, from minScale to 1
-   * @return this augmentation, but for that
-   * @throws IllegalArgumentException if a number is out of its range, or images are moved, too
+   * @return a copy of this augmentation with that change
+   * @throws IllegalArgumentException if a number is out of range, or images are also moved
    */
   public Augmentation withRandomResizedCrop(double minScale, double maxScale) {
     return withRandomResizedCrop(minScale, maxScale, MIN_RATIO, MAX_RATIO);
@@ -333,14 +329,14 @@ public record Augmentation(
 
   /**
    * Resizes a random part of each image to the {@linkplain #withOutputSize output size}:
-   * bilinearly, with antialiasing where it becomes smaller.
+   * bilinearly, with antialiasing where it shrinks.
    *
    * @param minScale the smallest area, as a share of the image's, above 0; 0.08 for ImageNet
    * @param maxScale the largest area, from minScale to 1
    * @param minRatio the smallest aspect ratio, width / height, above 0
    * @param maxRatio the largest aspect ratio, at least minRatio, finite
-   * @return this augmentation, but for that
-   * @throws IllegalArgumentException if a number is out of its range, or images are moved, too
+   * @return a copy of this augmentation with that change
+   * @throws IllegalArgumentException if a number is out of range, or images are also moved
    */
   public Augmentation withRandomResizedCrop(
       double minScale, double maxScale, double minRatio, double maxRatio) {
@@ -357,13 +353,13 @@ public record Augmentation(
   }
 
   /**
-   * Gives results of this size: what a resized crop is resized to, and otherwise the part in the
-   * middle of an image, which must not be smaller.
+   * Sets the size of the results: a resized crop is resized to it; otherwise the central part of an
+   * image is taken, which must not be smaller.
    *
    * @param height rows, from 1 to 1,048,576
    * @param width columns, from 1 to 1,048,576
-   * @return this augmentation, but for that
-   * @throws IllegalArgumentException if a number is out of its range
+   * @return a copy of this augmentation with that change
+   * @throws IllegalArgumentException if a number is out of range
    */
   public Augmentation withOutputSize(int height, int width) {
     return new Augmentation(
@@ -379,10 +375,10 @@ public record Augmentation(
   }
 
   /**
-   * Exchanges left and right of some images.
+   * Flips some images horizontally at random.
    *
    * @param probability from 0 to 1
-   * @return this augmentation, but for that
+   * @return a copy of this augmentation with that change
    * @throws IllegalArgumentException if the probability is out of range
    */
   public Augmentation withFlip(double probability) {
@@ -399,15 +395,16 @@ public record Augmentation(
   }
 
   /**
-   * Changes the colours of each image at random, see {@link ColorJitter}. Images are of three
-   * channels, red, green and blue, or of one.
+   * Changes the colours of each image at random, see {@link ColorJitter}. Images must have three
+   * channels, red, green and blue, or one.
    *
    * @param brightness at least 0, finite
    * @param contrast at least 0, finite
    * @param saturation at least 0, finite
    * @param hue from 0 to 0.5
-   * @return this augmentation, but for that; with four zeros, one that leaves colours as they are
-   * @throws IllegalArgumentException if a number is out of its range
+   * @return a copy of this augmentation with that change; with four zeros, one that leaves colours
+   *     unchanged
+   * @throws IllegalArgumentException if a number is out of range
    */
   public Augmentation withColorJitter(
       double brightness, double contrast, double saturation, double hue) {
@@ -426,13 +423,13 @@ public record Augmentation(
   }
 
   /**
-   * Makes channel c (value − mean[c]) / deviation[c]. Either this or the images of the training
-   * step are to be normalised, not both.
+   * Normalises channel c to (value − mean[c]) / deviation[c]. Normalise either here or in the
+   * training step, not both.
    *
    * @param mean finite, one for each channel or one for all; none to leave the values as they are
    * @param deviation the same number of values, positive and finite
-   * @return this augmentation, but for that
-   * @throws IllegalArgumentException if an argument is null or out of its range
+   * @return a copy of this augmentation with that change
+   * @throws IllegalArgumentException if an argument is null or out of range
    */
   public Augmentation withNormalization(double[] mean, double[] deviation) {
     String function = NAME + ".withNormalization";
@@ -451,13 +448,13 @@ public record Augmentation(
   }
 
   /**
-   * Overwrites a square of each image at a random place, see {@link Cutout}.
+   * Overwrites a square of each image at a random position, see {@link Cutout}.
    *
    * @param side rows and columns, from 0, for none, to 1,048,576; 16 for CIFAR-10, 8 for CIFAR-100
-   * @param value what it is filled with, finite, one for each channel or one for all; none for 0,
-   *     the mean of images that are normalised here. Where the training step normalises, its mean.
-   * @return this augmentation, but for that
-   * @throws IllegalArgumentException if an argument is null or out of its range
+   * @param value the fill value, finite, one for each channel or one for all; none for 0, the mean
+   *     of images that are normalised here. If the training step normalises, use its mean.
+   * @return a copy of this augmentation with that change
+   * @throws IllegalArgumentException if an argument is null or out of range
    */
   public Augmentation withCutout(int side, double... value) {
     Arguments.notNull(value, NAME + ".withCutout", "value");
@@ -478,9 +475,9 @@ public record Augmentation(
   }
 
   /**
-   * Keeps normalisation and output size only: what images to be evaluated need.
+   * Keeps only normalisation and output size, as evaluation requires.
    *
-   * @return an augmentation that draws nothing
+   * @return an augmentation without random changes
    */
   public Augmentation withoutDraws() {
     return new Augmentation(
@@ -496,7 +493,7 @@ public record Augmentation(
   }
 
   /**
-   * The shape of the results.
+   * Returns the shape of the results.
    *
    * @param images the shape of the images
    * @return their channels, and the output size if there is one
@@ -509,7 +506,7 @@ public record Augmentation(
         .orElse(images);
   }
 
-  /** Requires that images of a shape can be augmented; {@code function} is the caller's name. */
+  /** Requires that images of this shape can be augmented; {@code function} is the caller's name. */
   void check(String function, ImageShape shape) {
     int smaller = Math.min(shape.height(), shape.width());
     Arguments.check(
@@ -549,7 +546,9 @@ public record Augmentation(
         values.size());
   }
 
-  /** Adds all that decides what becomes of an image; what came later only where it is used. */
+  /**
+   * Adds everything that decides how an image is augmented; later options only if they are used.
+   */
   void addTo(Fingerprint fingerprint) {
     fingerprint.add(padding).add(reflected).add(flipProbability).add(mean.size());
     mean.forEach(fingerprint::add);

@@ -24,7 +24,7 @@ final class Augmenter {
     NativeLibrary.load();
   }
 
-  /** Returns what an augmentation consists of, in the order of retort_jni::AugmentationValue. */
+  /** Returns the values of an augmentation, in the order of retort_jni::AugmentationValue. */
   private static double[] numbers(Augmentation augmentation) {
     Size size = augmentation.outputSize().orElse(null);
     ResizedCrop crop = augmentation.resizedCrop().orElse(null);
@@ -59,7 +59,7 @@ final class Augmenter {
 
   /**
    * Augments the images between position and limit of {@code images} into those of {@code
-   * augmented}, all direct buffers, whose positions stay.
+   * augmented}, all direct buffers, whose positions do not change.
    */
   void apply(FloatBuffer images, LongBuffer indices, FloatBuffer augmented, long seed, long round) {
     try {

@@ -7,11 +7,13 @@ import java.nio.LongBuffer;
 import org.retort.internal.Arguments;
 
 /**
- * One batch of images in direct buffers of native byte order, filled again and again: who keeps a
- * batch for longer than one step copies it.
+ * One batch of images in direct buffers of native byte order. Its buffers are reused: to keep a
+ * batch for longer than one step, copy it.
  */
 public final class Batch {
-  /** The label of an image whose class is not known: it takes part in distillation terms only. */
+  /**
+   * The label of an image whose class is unknown: the image takes part in distillation terms only.
+   */
   public static final long UNLABELED = -1;
 
   private final FloatBuffer images;
@@ -34,7 +36,7 @@ public final class Batch {
    * @param height rows of an image, at least 1
    * @param width columns of an image, at least 1
    * @return the batch
-   * @throws IllegalArgumentException if one of them is below 1, or the images need more than 2 GiB
+   * @throws IllegalArgumentException if an argument is below 1, or the images need more than 2 GiB
    */
   public static Batch allocate(int size, int channels, int height, int width) {
     Arguments.atLeast(size, 1, "Batch.allocate", "size");
@@ -52,7 +54,7 @@ public final class Batch {
   }
 
   /**
-   * Reads all images of a data set that is small.
+   * Reads all images of a small data set.
    *
    * @param dataset the data
    * @return a new batch, in the order of the data set
@@ -89,7 +91,7 @@ public final class Batch {
   /**
    * Returns the classes.
    *
-   * @return the buffer, [B], {@link #UNLABELED} where the class is not known
+   * @return the buffer, [B], {@link #UNLABELED} where the class is unknown
    */
   public LongBuffer labels() {
     return labels;
@@ -105,8 +107,8 @@ public final class Batch {
   }
 
   /**
-   * Returns the number of images. It may be less than what there is room for, in the last batch of
-   * an epoch; the buffers' limits say so, too.
+   * Returns the number of images. In the last batch of an epoch, it may be less than the capacity;
+   * the buffers' limits reflect this.
    *
    * @return B
    */

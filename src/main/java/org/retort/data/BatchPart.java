@@ -5,8 +5,8 @@ import java.util.stream.IntStream;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The labelled images of a batch, or the others, or all: a pool of indices that are drawn in random
- * order, with a random generator of its own in each epoch, or in their own order.
+ * The labelled images of a batch, or the others, or all: a pool of indices, drawn either in random
+ * order, with its own random generator in each epoch, or in their own order.
  */
 final class BatchPart {
   private final int[] pool;
@@ -14,7 +14,7 @@ final class BatchPart {
   private final int perPass;
   private final boolean labeled;
   private final boolean inOrder;
-  private final int own; // the first of each batch that are this rank's
+  private final int own; // where this rank's images begin in each batch
   private final int ownCount;
   private final @Nullable Shard shard; // null if every rank draws from the whole pool
   private @Nullable Sampler sampler;
@@ -23,9 +23,9 @@ final class BatchPart {
   /**
    * The shard of a rank that draws from its own pool.
    *
-   * @param rank whose it is
+   * @param rank the rank it belongs to
    * @param size number of shards
-   * @param whole what all ranks together draw from
+   * @param whole the part that all ranks together draw from
    */
   private record Shard(int rank, int size, BatchPart whole) {}
 
@@ -48,20 +48,20 @@ final class BatchPart {
     this.shard = shard;
   }
 
-  /** Draws {@code count} for each batch, {@code perPass} without repetition. */
+  /** Draws {@code count} per batch, {@code perPass} without repetition. */
   static BatchPart shuffled(int[] pool, int count, int perPass, boolean labeled) {
     return new BatchPart(pool, count, perPass, labeled, false, 0, count, null);
   }
 
-  /** Takes {@code count} for each batch and what is left for the last. */
+  /** Takes {@code count} per batch, and the remainder in the last. */
   static BatchPart inOrder(int[] pool, int count) {
     return new BatchPart(pool, count, pool.length, true, true, 0, count, null);
   }
 
   /**
-   * Gives each rank a run of every batch, in the order of ranks. All draw the same.
+   * Gives each rank a contiguous run of every batch, in the order of ranks. All draw the same.
    *
-   * @param first the rank that gets the first of those that are left over if ranks have the same
+   * @param first the rank that gets the first of the images left over after an even split
    */
   BatchPart share(int rank, int size, int first) {
     int before = 0;
@@ -73,8 +73,8 @@ final class BatchPart {
   }
 
   /**
-   * Gives each rank what it draws from its own shard, the indices that are the rank modulo {@code
-   * size}; fewer than its share if the shard has fewer.
+   * Lets each rank draw from its own shard, the indices equal to the rank modulo {@code size};
+   * fewer than its share if the shard has fewer.
    *
    * @param first as for {@link #share}
    * @param steps number of batches between two draws of the same image; 0 to draw each batch afresh
@@ -93,7 +93,7 @@ final class BatchPart {
         new Shard(rank, size, this));
   }
 
-  /** Returns how many batches all shards are enough for, without drawing an image twice. */
+  /** Returns for how many batches every shard suffices without drawing an image twice. */
   int shardSteps(int size, int first) {
     int[] sizes = shardSizes(size);
     return IntStream.range(0, size)
@@ -124,7 +124,7 @@ final class BatchPart {
     return count / size + (hasOneMore ? 1 : 0);
   }
 
-  /** Adds all that decides what is drawn. */
+  /** Adds everything that decides what is drawn. */
   void addTo(Fingerprint fingerprint) {
     if (shard != null) {
       shard.whole.addTo(fingerprint.add(shard.size));
@@ -133,21 +133,21 @@ final class BatchPart {
     fingerprint.add(pool).add(count).add(perPass).add(labeled).add(inOrder);
   }
 
-  /** Returns how many images of a batch of all ranks it has. */
+  /** Returns the number of images in a batch of all ranks. */
   int count() {
     return count;
   }
 
-  /** Returns how many images of a batch it has. */
+  /** Returns the number of images in a batch of this rank. */
   int ownCount() {
     return ownCount;
   }
 
-  /** Goes to the batch {@code step} of an epoch. */
+  /** Moves to batch {@code step} of an epoch. */
   void start(SplittableRandom random, int step) {
     drawn = (long) step * count;
     if (!inOrder) {
-      // Otherwise all ranks would draw the same places of their shards.
+      // Otherwise all ranks would draw the same positions in their shards.
       SplittableRandom draws =
           shard == null
               ? random
@@ -159,7 +159,7 @@ final class BatchPart {
     }
   }
 
-  /** Appends indices and labels of the next images. */
+  /** Appends the indices and labels of the next images. */
   void choose(Dataset dataset, Batch batch) {
     long firstOwn = drawn + own;
     long end = inOrder ? Math.min(drawn + count, pool.length) : drawn + count;
@@ -174,11 +174,11 @@ final class BatchPart {
   }
 
   /**
-   * How many passes over the pool there are before the one that the batch {@code step} begins in.
+   * Returns the number of passes over the pool before the one in which batch {@code step} begins.
    */
   long round(long epoch, int step, int stepsPerEpoch) {
     if (count == 0) {
-      return 0; // a part of which this rank's shard has none
+      return 0; // this rank's shard has no image of this part
     }
     long passesPerEpoch = ((long) stepsPerEpoch * count + perPass - 1) / perPass;
     return epoch * passesPerEpoch + (long) step * count / perPass;

@@ -8,12 +8,12 @@ import java.util.SplittableRandom;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Makes the batches of an epoch, one after the other, from a data set. Meant for one thread, but
- * for {@link #close}, and helped by others; makes no garbage within an epoch, but for what the data
- * set leaves.
+ * Makes the batches of an epoch, one after another, from a data set. Meant for one thread, except
+ * for {@link #close}, and helped by others; creates no garbage within an epoch, except for the data
+ * set's own.
  */
 final class BatchReader {
-  /** To be counted up when the same options give other batches than they did. */
+  /** Must be incremented when the same options give different batches than before. */
   private static final int ALGORITHM = 1;
 
   private final Dataset dataset;
@@ -25,7 +25,7 @@ final class BatchReader {
   private final Augmentation augmentation;
   private final @Nullable Augmenter augmenter; // null if nothing is augmented
   private final BatchPart[] parts;
-  private final @Nullable FloatBuffer raw; // what is augmented
+  private final @Nullable FloatBuffer raw; // the images to augment
   private final FloatBuffer @Nullable [] rawViews;
   private final Map<Batch, FloatBuffer[]> views = new HashMap<>(); // of batches not augmented
   private final int batchSize;
@@ -58,7 +58,7 @@ final class BatchReader {
     rawViews = augments ? readers.views(raw) : null;
   }
 
-  /** A batch that {@link #read} can fill. */
+  /** Returns a new batch that {@link #read} can fill. */
   Batch newBatch() {
     Batch batch = allocate(outputShape);
     if (augmenter == null) {
@@ -75,7 +75,7 @@ final class BatchReader {
     return stepsPerEpoch;
   }
 
-  /** A hash of all that decides what is read. */
+  /** Returns a hash of everything that decides what is read. */
   long fingerprint() {
     Fingerprint fingerprint =
         new Fingerprint().add(ALGORITHM).add(dataset.fingerprint()).add(stepsPerEpoch).add(seed);
@@ -86,7 +86,7 @@ final class BatchReader {
     return fingerprint.value();
   }
 
-  /** Goes to the batch {@code firstStep} of an epoch. Reads nothing. */
+  /** Moves to batch {@code firstStep} of an epoch. Reads nothing. */
   void start(int firstEpoch, int firstStep) {
     epoch = firstEpoch;
     step = firstStep;
@@ -96,7 +96,7 @@ final class BatchReader {
     }
   }
 
-  /** Reads the next batch of the epoch; returns whether it did, since this was not closed. */
+  /** Reads the next batch of the epoch; returns false if this reader was closed. */
   boolean read(Batch batch) {
     batch.clear();
     for (BatchPart part : parts) {
@@ -111,16 +111,16 @@ final class BatchReader {
     return true;
   }
 
-  /** Ends the threads that read once their images are there; what {@link #read} does then fails. */
+  /** Ends the reading threads once their images are read; {@link #read} then fails. */
   void close() {
     readers.close();
   }
 
-  /** Reads and augments the images whose indices are there from {@code first} on. */
+  /** Reads and augments the images whose indices are in the batch from {@code first} on. */
   private boolean fill(Batch batch, int first, long round) {
     int end = batch.indices().position();
     if (end == first) {
-      return true; // a part of which other ranks have all
+      return true; // other ranks have all of this part
     }
     if (augmenter != null) {
       if (!readers.read(batch, rawViews, first, first, end)) {

@@ -1,10 +1,10 @@
 package org.retort.data;
 
-/** What {@link ImageFolder} does with files that are no whole images, which it looks for. */
+/** How {@link ImageFolder} handles files that are not complete images, which it looks for. */
 public enum BrokenFiles {
-  /** They are an error, which names the first of them and tells how many there are. */
+  /** Fail with an error that names the first broken file and gives their number. */
   REFUSE,
 
-  /** They are left out; {@link ImageFolder#brokenFiles} lists them. */
+  /** Leave them out; {@link ImageFolder#brokenFiles} lists them. */
   SKIP
 }

@@ -4,18 +4,18 @@ import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import org.retort.internal.Arguments;
 
-/** Turns bytes as they are in a file into values from 0 to 1. */
+/** Converts the bytes of a file to values from 0 to 1. */
 final class BytePixels {
   private final float[] values = new float[256];
 
-  /** A byte of {@code maxPixelValue} becomes 1. */
+  /** Maps a byte of {@code maxPixelValue} to 1. */
   BytePixels(int maxPixelValue) {
     for (int i = 0; i < values.length; i++) {
       values[i] = (float) i / maxPixelValue;
     }
   }
 
-  /** The value of a byte. */
+  /** Returns the value of a byte. */
   float value(byte pixel) {
     return values[pixel & 0xff];
   }

@@ -8,12 +8,12 @@ import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
 /**
- * The cells of one column of a table, four bytes each: numbers, or the numbers of texts in a list
- * of those that are different. A column that may be either has such a list until it is too long;
- * then it is one of numbers, which a few other texts don't change.
+ * The cells of one column of a table, four bytes each: numbers, or the indices of texts in a list
+ * of the distinct ones. A column that may be either has such a list until it gets too long; then it
+ * becomes one of numbers, even with a few other texts.
  */
 final class Cells {
-  /** What a column is by its options. */
+  /** The type of a column according to its options. */
   enum Kind {
     NUMBERS,
     TEXTS,
@@ -26,18 +26,18 @@ final class Cells {
   private final Kind kind;
   private final int mostTexts;
 
-  /** What differs, and the number that it is, NaN if it is none. */
+  /** The distinct texts, and the number that each is, NaN if it is none. */
   private final List<String> texts = new ArrayList<>();
 
   private final Map<String, Integer> codeOf = new HashMap<>();
   private float[] valueOf = new float[0];
 
-  private int @Nullable [] codes; // of the rows; null if these are numbers
+  private int @Nullable [] codes; // of the rows; null if the cells are numbers
   private float @Nullable [] numbers; // of the rows; NaN for a missing one and for other texts
-  private final Map<Integer, String> others = new HashMap<>(); // by rows of numbers
+  private final Map<Integer, String> others = new HashMap<>(); // by row, in a column of numbers
   private int size;
 
-  /** Starts a column that has at most {@code mostTexts} different texts. */
+  /** Starts a column with at most {@code mostTexts} distinct texts. */
   Cells(Kind kind, int mostTexts) {
     this.kind = kind;
     this.mostTexts = mostTexts;
@@ -48,7 +48,7 @@ final class Cells {
     }
   }
 
-  /** Adds a cell, null for a missing one. Returns which rule it breaks, or null. */
+  /** Adds a cell, null for a missing one. Returns the rule that it breaks, or null. */
   @Nullable String add(@Nullable String text) {
     if (codes != null) {
       int code = text == null ? MISSING : code(text);
@@ -65,7 +65,7 @@ final class Cells {
     return addNumber(text);
   }
 
-  /** The number of a text, maybe a new one; the number of all texts if there are too many. */
+  /** Returns the index of a text, possibly a new one; the number of texts if there are too many. */
   private int code(String text) {
     Integer known = codeOf.get(text);
     if (known != null) {
@@ -105,7 +105,7 @@ final class Cells {
     if (text != null && Float.isNaN(value)) {
       others.put(size, text);
     }
-    if (others.size() > mostTexts) { // those after that are not even there
+    if (others.size() > mostTexts) { // later ones are not even kept
       return Float.isNaN(value) ? ruleOfEither(mostTexts) : tooMany();
     }
     numbers = numbers.length > size ? numbers : Arrays.copyOf(numbers, larger());
@@ -121,7 +121,7 @@ final class Cells {
     return Float.isNaN(value) ? "be a number" : "be finite and within float32's range";
   }
 
-  /** Of a column that has too many texts for one of categories. */
+  /** Returns the rule for a column that has too many texts to be one of categories. */
   static String ruleOfEither(int mostTexts) {
     return "be a number, or its column have " + mostTexts + " different texts at most";
   }
@@ -136,7 +136,9 @@ final class Cells {
         : codes[row] == MISSING;
   }
 
-  /** The number in a row: NaN if it is missing or none, infinite if it is out of range. */
+  /**
+   * Returns the number in a row: NaN if it is missing or not a number, infinite if out of range.
+   */
   float number(int row) {
     if (codes == null) {
       return numbers[row];
@@ -144,27 +146,27 @@ final class Cells {
     return codes[row] == MISSING ? Float.NaN : valueOf[codes[row]];
   }
 
-  /** Whether texts are known, as {@link #code} and {@link #texts}. */
+  /** Returns whether texts are known, as {@link #code} and {@link #texts}. */
   boolean hasTexts() {
     return codes != null;
   }
 
-  /** The number of a row's text in {@link #texts}, negative if it is missing. */
+  /** Returns the index of a row's text in {@link #texts}, negative if it is missing. */
   int code(int row) {
     return codes[row];
   }
 
-  /** The number of a text that is there. */
+  /** Returns the index of a text that is present. */
   int codeOf(String text) {
     return codeOf.get(text);
   }
 
-  /** The different texts, in the order in which they were found. */
+  /** Returns the distinct texts, in the order in which they were found. */
   List<String> texts() {
     return texts;
   }
 
-  /** What messages show of a row. */
+  /** Returns what messages show for a row. */
   String text(int row) {
     if (codes != null) {
       return codes[row] == MISSING ? "" : texts.get(codes[row]);

@@ -10,12 +10,12 @@ import java.util.List;
 import org.retort.internal.Arguments;
 
 /**
- * CIFAR-10 or CIFAR-100 in the binary version: for each image one byte with its class, or two with
- * the coarse and the fine one, then 3,072 bytes, [3, 32, 32]. Pixels stay bytes; an index counts
+ * CIFAR-10 or CIFAR-100 in the binary version: for each image, one byte with its class, or two with
+ * the coarse and the fine one, then 3,072 bytes, [3, 32, 32]. Pixels are kept as bytes; indices run
  * through the files in the order given.
  *
- * <p>Files are mapped into memory, those of other file systems than the default read into it. They
- * must stay as they are as long as the data set is used.
+ * <p>Files are mapped into memory; those on file systems other than the default are read into it.
+ * They must not change while the data set is in use.
  *
  * <p>Source: A. Krizhevsky, "Learning Multiple Layers of Features from Tiny Images", 2009.
  */
@@ -24,7 +24,7 @@ public final class CifarDataset implements Dataset {
   private static final BytePixels PIXELS = new BytePixels(255);
 
   private final List<ByteBuffer> files = new ArrayList<>();
-  private final int[] firsts; // of each file, and the size
+  private final int[] firsts; // first index of each file, then the size
   private final int classes;
   private final int labelBytes;
   private final List<String> classNames;
@@ -46,28 +46,28 @@ public final class CifarDataset implements Dataset {
   }
 
   /**
-   * Opens files of CIFAR-10, for example {@code data_batch_1.bin} to {@code data_batch_5.bin}. The
-   * names of the classes come from {@code batches.meta.txt} beside the first, if it is there.
+   * Opens CIFAR-10 files, for example {@code data_batch_1.bin} to {@code data_batch_5.bin}. The
+   * class names come from {@code batches.meta.txt} next to the first file, if present.
    *
    * @param files at least one
    * @return the data set
    * @throws IllegalArgumentException if a file is null, or there is none
-   * @throws org.retort.FileException if one is missing, can't be read, or is not of CIFAR-10; the
-   *     message has the file and the offset
+   * @throws org.retort.FileException if one is missing, can't be read, or is not a CIFAR-10 file;
+   *     the message gives the file and the offset
    */
   public static CifarDataset cifar10(Path... files) {
     return new CifarDataset("CifarDataset.cifar10", files, 10, 1, "batches.meta.txt");
   }
 
   /**
-   * Opens files of CIFAR-100, that is {@code train.bin} or {@code test.bin}; classes are the fine
-   * ones. Their names come from {@code fine_label_names.txt} beside the first, if it is there.
+   * Opens CIFAR-100 files, that is, {@code train.bin} or {@code test.bin}; the classes are the fine
+   * ones. Their names come from {@code fine_label_names.txt} next to the first file, if present.
    *
    * @param files at least one
    * @return the data set
    * @throws IllegalArgumentException if a file is null, or there is none
-   * @throws org.retort.FileException if one is missing, can't be read, or is not of CIFAR-100; the
-   *     message has the file and the offset
+   * @throws org.retort.FileException if one is missing, can't be read, or is not a CIFAR-100 file;
+   *     the message gives the file and the offset
    */
   public static CifarDataset cifar100(Path... files) {
     return new CifarDataset("CifarDataset.cifar100", files, 100, 2, "fine_label_names.txt");
@@ -153,9 +153,7 @@ public final class CifarDataset implements Dataset {
     return classNames;
   }
 
-  /**
-   * A hash of the labels, the names of the classes and the content of all files, in their order.
-   */
+  /** Returns a hash of the labels, the class names and the content of all files, in order. */
   @Override
   public long fingerprint() {
     Fingerprint fingerprint = Fingerprint.of(this);

@@ -8,7 +8,7 @@ import java.util.Locale;
 import java.util.Map;
 import org.jspecify.annotations.Nullable;
 
-/** The names of classes that were given, and folders found by them. */
+/** The given class names, and the lookup of folders by name. */
 final class ClassNames {
   private final List<String> names;
   private final Map<String, Integer> labels = new HashMap<>();
@@ -20,22 +20,22 @@ final class ClassNames {
     }
   }
 
-  /** What two names have in common that some file systems do not tell apart. */
+  /** Returns a key that is the same for names that some file systems do not tell apart. */
   static String key(String name) {
     return composed(name).toLowerCase(Locale.ROOT);
   }
 
-  /** An accent may be a character of its own: some file systems make it one. */
+  /** Composes accents, which some file systems store as separate characters. */
   private static String composed(String name) {
     return Normalizer.normalize(name, Normalizer.Form.NFC);
   }
 
-  /** The number of the class of a folder, or null. */
+  /** Returns the class number of a folder, or null. */
   @Nullable Integer label(String folder) {
     return labels.get(composed(folder));
   }
 
-  /** What was got in the place of a class, and which it may have been meant to be. */
+  /** Returns the end of a message: the class that an unknown folder may have been meant to be. */
   String got(String folder) {
     return names.stream()
         .min(Comparator.comparingInt(name -> distance(key(folder), key(name))))
@@ -44,7 +44,7 @@ final class ClassNames {
         .orElse("");
   }
 
-  /** Returns Levenshtein's distance. */
+  /** Returns the Levenshtein distance. */
   private static int distance(String a, String b) {
     int[] row = new int[b.length() + 1];
     for (int i = 0; i <= a.length(); i++) {

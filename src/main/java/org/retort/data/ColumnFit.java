@@ -5,7 +5,7 @@ import java.util.stream.IntStream;
 import org.retort.bindings.global.retort;
 import org.retort.internal.Native;
 
-/** Finds out from some rows of a table what its columns are. */
+/** Determines from some rows of a table what its columns are. */
 final class ColumnFit {
   private final Table table;
   private final String function;
@@ -58,7 +58,7 @@ final class ColumnFit {
   }
 
   private TableColumn ofCategories(String name, Cells cells, int[] present) {
-    if (!cells.hasTexts()) { // too many different ones, most of them numbers
+    if (!cells.hasTexts()) { // too many distinct ones, most of them numbers
       int row =
           IntStream.of(present).filter(i -> Float.isNaN(cells.number(i))).findFirst().getAsInt();
       throw table.damaged(

@@ -5,17 +5,17 @@ import java.util.stream.IntStream;
 import org.retort.internal.Arguments;
 
 /**
- * What is in a column of a {@link Table}, of all its rows.
+ * A summary of a column of a {@link Table}, over all its rows.
  *
- * @param name of the column
- * @param kind what {@link Table#fit} will take it for
- * @param missing how many values are missing
+ * @param name the column's name
+ * @param kind what {@link Table#fit} will treat it as
+ * @param missing the number of missing values
  * @param smallest the smallest number; NaN if the column has none or is not one of numbers
  * @param largest the largest number; NaN if the column has none or is not one of numbers
- * @param categories how many different ones there are; 0 if the column is not one of categories
- * @param refused how many values {@link Table#fit} will refuse: infinite numbers, those out of
- *     float32's range, and texts among too many different numbers
- * @param firstRefused the line of the first of them; 0 if there are none
+ * @param categories the number of distinct categories; 0 if the column is not one of categories
+ * @param refused the number of values that {@link Table#fit} will reject: infinite numbers, those
+ *     out of float32's range, and texts among too many distinct numbers
+ * @param firstRefused the line of the first rejected value; 0 if there are none
  */
 public record ColumnSummary(
     String name,
@@ -26,13 +26,13 @@ public record ColumnSummary(
     int categories,
     int refused,
     int firstRefused) {
-  /** What a column is. */
+  /** The kind of a column. */
   public enum Kind {
     /** All values are numbers, or must be. */
     NUMBERS,
-    /** Each different value is a category. */
+    /** Each distinct value is a category. */
     CATEGORIES,
-    /** All values are missing, which {@link Table#fit} refuses. */
+    /** All values are missing, which {@link Table#fit} rejects. */
     EMPTY
   }
 
@@ -69,7 +69,9 @@ public record ColumnSummary(
     return ofNumbers(name, cells, present, table);
   }
 
-  /** A column that does not even know its texts has too many for categories. */
+  /**
+   * Returns whether a column is one of numbers; without its texts, it had too many for categories.
+   */
   private static boolean isOfNumbers(
       String name, Cells cells, int[] present, TableOptions options) {
     return !cells.hasTexts()

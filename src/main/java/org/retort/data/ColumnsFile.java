@@ -11,7 +11,7 @@ import java.util.Set;
 import org.jspecify.annotations.Nullable;
 import org.retort.FileException;
 
-/** The file of columns that {@link TableColumns} describes. */
+/** The columns file that {@link TableColumns} describes. */
 final class ColumnsFile {
   private static final List<String> HEADER = List.of("item", "column", "value");
   private static final String FORMAT = "format";
@@ -26,7 +26,7 @@ final class ColumnsFile {
   private static final String CATEGORY = "category";
   private static final String MOST_FREQUENT = "most_frequent";
 
-  /** A column, as far as it was read. */
+  /** A column, as far as it has been read. */
   private static final class Column {
     private @Nullable Double mean;
     private @Nullable Double deviation;
@@ -45,7 +45,7 @@ final class ColumnsFile {
     this.text = text;
   }
 
-  /** What is written, the header first. */
+  /** Returns the records to write, the header first. */
   static List<List<String>> records(TableColumns columns) {
     TableOptions options = columns.options();
     List<List<String>> records = new ArrayList<>();
@@ -153,7 +153,7 @@ final class ColumnsFile {
         return number;
       }
     } catch (NumberFormatException e) {
-      // told below, like one that is not finite
+      // reported below, like one that is not finite
     }
     throw wrong("be a finite number", value);
   }

@@ -13,13 +13,13 @@ import org.retort.FileException;
 import org.retort.internal.Arguments;
 
 /**
- * Images in a text file, compressed by gzip or not: a line for each, with its class in one column
- * and its pixels, whole numbers in the order [C, H, W], in the others. The file is read once, line
- * by line; pixels are kept as bytes. Fields are not quoted; spaces around them don't matter, nor do
- * empty lines.
+ * Images in a text file, compressed with gzip or not: one line per image, with its class in one
+ * column and its pixels, integers in the order [C, H, W], in the others. The file is read once,
+ * line by line; pixels are kept as bytes. Fields are not quoted; spaces around them and empty lines
+ * are ignored.
  */
 public final class CsvDataset implements Dataset {
-  /** An image as it is in the file. */
+  /** An image as stored in the file. */
   private record Line(byte[] pixels, int label) {}
 
   private final ImageShape shape;
@@ -38,10 +38,10 @@ public final class CsvDataset implements Dataset {
   }
 
   /**
-   * Starts a data set of a file.
+   * Returns a builder for the data set in a file.
    *
-   * @param file what to read
-   * @param shape of each image; a line has one field more than an image has values
+   * @param file the file to read
+   * @param shape the shape of each image; a line has one more field than an image has values
    * @return a new builder
    * @throws IllegalArgumentException if an argument is null
    * @throws FileException if the file is missing
@@ -79,7 +79,7 @@ public final class CsvDataset implements Dataset {
     pixels.append(lines.get(index).pixels(), image);
   }
 
-  /** A hash of the labels, all pixels and what they are divided by. */
+  /** Returns a hash of the labels, all pixels and the value they are divided by. */
   @Override
   public long fingerprint() {
     Fingerprint fingerprint = Fingerprint.of(this).add(maxPixelValue);
@@ -167,7 +167,7 @@ public final class CsvDataset implements Dataset {
           return value;
         }
       } catch (NumberFormatException e) {
-        // told below
+        // reported below
       }
       throw file.damaged(
           "column " + column + " of line " + number,
@@ -178,7 +178,7 @@ public final class CsvDataset implements Dataset {
     }
   }
 
-  /** Says how a file is to be read. */
+  /** A builder that sets how a file is read. */
   public static final class Builder {
     private static final int MOST_CLASSES = 1 << 20;
 
@@ -209,7 +209,7 @@ public final class CsvDataset implements Dataset {
     }
 
     /**
-     * Skips the first line, which has the names of the columns; by default it is an image.
+     * Skips the first line, which has the column names; by default, it is an image.
      *
      * @return this builder
      */
@@ -230,8 +230,8 @@ public final class CsvDataset implements Dataset {
     }
 
     /**
-     * Sets the largest value that a pixel can have. All are divided by it, so that they are from 0
-     * to 1; 255 by default.
+     * Sets the largest possible pixel value; 255 by default. All pixels are divided by it, so that
+     * they are from 0 to 1.
      *
      * @param value from 1 to 255
      * @return this builder
@@ -244,7 +244,7 @@ public final class CsvDataset implements Dataset {
     }
 
     /**
-     * Sets the number of classes; by default one more than the largest that occurs.
+     * Sets the number of classes; by default, one more than the largest class that occurs.
      *
      * @param count from 1 to 1,048,576
      * @return this builder
@@ -260,7 +260,7 @@ public final class CsvDataset implements Dataset {
      * Reads the file.
      *
      * @return the data set
-     * @throws FileException if the file can't be read, or a line is not an image; the message has
+     * @throws FileException if the file can't be read, or a line is not an image; the message gives
      *     the file, the line and the column, from 0
      */
     public CsvDataset open() {

@@ -1,6 +1,6 @@
 package org.retort.data;
 
-/** The library that reads and writes CSV, without which Retort's other parts work. */
+/** The library that reads and writes CSV; the rest of Retort works without it. */
 final class CsvLibrary {
   private CsvLibrary() {}
 

@@ -17,8 +17,8 @@ import org.apache.commons.csv.CSVRecord;
 import org.retort.FileException;
 
 /**
- * The records of a CSV text in UTF-8, with a byte order mark or not, one after the other. Only this
- * class knows commons-csv; {@link CsvLibrary#require} comes before it.
+ * The records of a CSV text in UTF-8, with or without a byte order mark, one after another. Only
+ * this class uses commons-csv; call {@link CsvLibrary#require} first.
  */
 final class CsvText implements AutoCloseable {
   private static final char BYTE_ORDER_MARK = '\ufeff';
@@ -31,13 +31,13 @@ final class CsvText implements AutoCloseable {
   private long lastLine;
 
   /**
-   * Starts to read.
+   * Starts reading.
    *
    * @param function the caller's name, for error messages
-   * @param name of the file
-   * @param in closed by {@link #close}
-   * @param separator between fields
-   * @param trims whether spaces around fields without quotes are not theirs
+   * @param name the file's name
+   * @param in the input, closed by {@link #close}
+   * @param separator the character between fields
+   * @param trims whether to remove spaces around unquoted fields
    */
   CsvText(String function, String name, InputStream in, char separator, boolean trims)
       throws IOException {
@@ -68,7 +68,7 @@ final class CsvText implements AutoCloseable {
     records = parser.iterator();
   }
 
-  /** Goes to the next record that is not an empty line. Returns whether there is one. */
+  /** Advances to the next record that is not an empty line. Returns whether there is one. */
   boolean next() throws IOException {
     try {
       do {
@@ -101,7 +101,7 @@ final class CsvText implements AutoCloseable {
         function + ": " + where + " of " + name + " must " + rule + " (got " + got + ")", cause);
   }
 
-  /** The number of fields. */
+  /** Returns the number of fields. */
   int size() {
     return record.size();
   }
@@ -110,7 +110,7 @@ final class CsvText implements AutoCloseable {
     return record.get(index);
   }
 
-  /** The line in which the record begins, from 1. */
+  /** Returns the line on which the record begins, from 1. */
   long line() {
     long line = lastLine;
     for (int i = 0; i < record.size(); i++) {
@@ -132,17 +132,17 @@ final class CsvText implements AutoCloseable {
     return breaks;
   }
 
-  /** The error for content of the record that is not what it should be. */
+  /** Returns the error for invalid content in the record. */
   FileException damaged(String rule, String got) {
     return damagedAt("line " + line(), rule, got);
   }
 
-  /** The error for a field of the record that is not what it should be. */
+  /** Returns the error for an invalid field in the record. */
   FileException damaged(String column, String rule, String got) {
     return damagedAt("column " + NumberText.shown(column) + " of line " + line(), rule, got);
   }
 
-  /** The error for a text that is not what it should be. */
+  /** Returns the error for an invalid text. */
   FileException damagedWhole(String rule, String got) {
     return new FileException(function + ": " + name + " must " + rule + " (got " + got + ")", null);
   }
@@ -157,14 +157,14 @@ final class CsvText implements AutoCloseable {
     parser.close();
   }
 
-  /** Writes records with quotes where they are needed, and a line feed after each. */
+  /** Writes records with quotes where needed and a line feed after each. */
   static String write(List<List<String>> records) {
     StringBuilder text = new StringBuilder();
     CSVFormat format = CSVFormat.RFC4180.builder().setRecordSeparator('\n').get();
     try (CSVPrinter printer = new CSVPrinter(text, format)) {
       printer.printRecords(records);
     } catch (IOException e) {
-      throw new UncheckedIOException(e); // a StringBuilder throws none
+      throw new UncheckedIOException(e); // a StringBuilder never throws one
     }
     return text.toString();
   }

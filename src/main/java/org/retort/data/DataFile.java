@@ -24,7 +24,7 @@ record DataFile(String function, Path path) {
   /** No gzip file holds more than this for each of its bytes. */
   private static final long BEST_COMPRESSION = 1032;
 
-  /** Requires the file to be there; {@code function} is the caller's name. */
+  /** Requires the file to exist; {@code function} is the caller's name. */
   static DataFile of(String function, Path path) {
     Arguments.notNull(path, function, "file");
     if (!Files.isRegularFile(path)) {
@@ -34,7 +34,7 @@ record DataFile(String function, Path path) {
     return new DataFile(function, path);
   }
 
-  /** The bytes of the whole file: mapped into memory, or read if it is not the system's own. */
+  /** Returns the whole file: mapped into memory, or read if not on the default file system. */
   ByteBuffer bytes() {
     try {
       long size = Files.size(path);
@@ -55,7 +55,7 @@ record DataFile(String function, Path path) {
     }
   }
 
-  /** Whether the file begins as gzip's do. */
+  /** Returns whether the file begins like a gzip file. */
   boolean isGzip() {
     try (InputStream in = Files.newInputStream(path)) {
       return (in.read() << Byte.SIZE | in.read()) == GZIP_MAGIC;
@@ -64,7 +64,7 @@ record DataFile(String function, Path path) {
     }
   }
 
-  /** The content from the start, inflated if the file is a gzip file. */
+  /** Opens the content from the start, inflated if the file is a gzip file. */
   InputStream open() throws IOException {
     InputStream in = Files.newInputStream(path);
     try {
@@ -76,14 +76,14 @@ record DataFile(String function, Path path) {
   }
 
   /**
-   * The whole content: {@link #bytes}, or inflated into memory. {@code headerSize} bytes tell how
-   * many there must be, to {@code sizeOf}, which checks them.
+   * Returns the whole content: {@link #bytes}, or inflated into memory. {@code sizeOf} checks the
+   * first {@code headerSize} bytes and returns the size that they require.
    */
   ByteBuffer content(int headerSize, ContentSize sizeOf) {
     return isGzip() ? inflate(headerSize, sizeOf) : plain(headerSize, sizeOf);
   }
 
-  /** How large a file must be by its header. */
+  /** The size that a file must have according to its header. */
   @FunctionalInterface
   interface ContentSize {
     long of(ByteBuffer header);
@@ -105,7 +105,7 @@ record DataFile(String function, Path path) {
       byte[] header = in.readNBytes(headerSize);
       requireBytes(headerSize, header.length);
       long size = sizeOf.of(ByteBuffer.wrap(header));
-      // Before memory is taken on the word of a damaged header.
+      // Before a damaged header makes us allocate memory.
       long most = Math.min(BEST_COMPRESSION * Files.size(path), MOST_BYTES);
       if (size > most) {
         throw damaged("the header", "announce at most " + most + " bytes", String.valueOf(size));
@@ -139,22 +139,22 @@ record DataFile(String function, Path path) {
     return damaged("the file", "end at byte " + wanted, got);
   }
 
-  /** What errors name. */
+  /** Returns the origin that errors name. */
   Origin origin() {
     return new Origin(function, path.toString());
   }
 
-  /** The error for bytes that are not what they should be. */
+  /** Returns the error for invalid bytes. */
   FileException damagedAt(long offset, String what, String rule, Object got) {
     return origin().damagedAt(offset, what, rule, got);
   }
 
-  /** The error for content that is not what it should be. */
+  /** Returns the error for invalid content. */
   FileException damaged(String what, String rule, String got) {
     return origin().damaged(what, rule, got);
   }
 
-  /** The error for a file that the system does not let us read. */
+  /** Returns the error for a file that can't be read. */
   FileException unreadable(IOException cause) {
     return origin().unreadable(cause);
   }

@@ -4,42 +4,42 @@ import java.nio.FloatBuffer;
 import java.util.List;
 
 /**
- * Images of one shape in some classes, each at its index; the source of {@link DatasetBatches}. It
- * stays as it is, so that an index always means the same image: memories of embeddings and caches
- * of a teacher's outputs count on that.
+ * Images of one shape with their classes, each at its index; the source of {@link DatasetBatches}.
+ * A data set does not change, so an index always refers to the same image: embedding memories and
+ * caches of teacher outputs rely on that.
  *
- * <p>Any number of threads may read a data set at once; {@link DatasetBatches} reads it on threads
- * of its own.
+ * <p>Any number of threads may read a data set at once; {@link DatasetBatches} reads it on its own
+ * threads.
  */
 public interface Dataset {
-  /** The label of an image whose class is not known. */
+  /** The label of an image whose class is unknown. */
   int UNLABELED = (int) Batch.UNLABELED;
 
   /**
-   * The number of images.
+   * Returns the number of images.
    *
    * @return at least 1
    */
   int size();
 
   /**
-   * The number of classes.
+   * Returns the number of classes.
    *
    * @return at least 1
    */
   int classes();
 
   /**
-   * The shape of each image.
+   * Returns the shape of each image.
    *
    * @return the shape
    */
   ImageShape shape();
 
   /**
-   * What a network sees of one sample, without the batch: by default channels, height and width of
-   * {@link #shape}. Rows of a table are [features], though their {@link #shape} is [features, 1,
-   * 1].
+   * Returns the shape of one sample as a network sees it, without the batch dimension: by default,
+   * channels, height and width of {@link #shape}. Table rows are [features], although their {@link
+   * #shape} is [features, 1, 1].
    *
    * @return a new array of positive sizes, whose product is the number of values of the shape
    */
@@ -49,7 +49,7 @@ public interface Dataset {
   }
 
   /**
-   * The class of an image. Does not read the image.
+   * Returns the class of an image. Does not read the image.
    *
    * @param index from 0 to size − 1
    * @return from 0 to classes − 1, or {@link #UNLABELED}
@@ -61,16 +61,16 @@ public interface Dataset {
    * Appends the values of an image, [C, H, W], each from 0 to 1.
    *
    * @param index from 0 to size − 1
-   * @param image where to put them; its position moves on by the number of values
+   * @param image the buffer to append to; its position advances by the number of values
    * @throws IllegalArgumentException if there is no such image, or no room for it
    * @throws org.retort.FileException if the image can't be read
    */
   void read(int index, FloatBuffer image);
 
   /**
-   * The names of the classes.
+   * Returns the names of the classes.
    *
-   * @return one for each class, in their order; empty if they have none. Immutable.
+   * @return one per class, in order; empty if the classes have no names. Immutable.
    */
   default List<String> classNames() {
     return List.of();
@@ -78,8 +78,8 @@ public interface Dataset {
 
   /**
    * Identifies the images: two data sets with the same fingerprint have the same images at the same
-   * indices. By default a hash of size, shape, classes, their names and all labels, none of an
-   * image; a data set that knows a cheap sign of its images' content adds it.
+   * indices. By default, a hash of size, shape, classes, their names and all labels, but of no
+   * image; a data set with a cheap way to identify its images' content adds that.
    *
    * @return a hash, the same in every process and on every machine
    * @throws org.retort.FileException if a file that it depends on can't be read

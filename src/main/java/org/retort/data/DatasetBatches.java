@@ -8,17 +8,17 @@ import org.jspecify.annotations.Nullable;
 import org.retort.internal.Arguments;
 
 /**
- * Batches of a data set, in a random order of its own in each epoch, augmented and read ahead:
- * while a step runs, a thread makes the next batches, alone or with {@linkplain Builder#threads
- * others}. {@link Batch#indices()} are the indices in the data set.
+ * Batches of a data set, in a different random order in each epoch, augmented and prefetched: while
+ * a step runs, a thread makes the next batches, alone or with {@linkplain Builder#threads others}.
+ * {@link Batch#indices()} are the indices in the data set.
  *
- * <p>The batches of an epoch depend on data set, seed and epoch alone. So training can resume from
- * any step of any epoch; what {@link #skip} skips is not read. Within an epoch, nothing here makes
- * garbage.
+ * <p>The batches of an epoch depend only on the data set, the seed and the epoch, so training can
+ * resume from any step of any epoch; batches that {@link #skip} skips are not read. Nothing here
+ * creates garbage within an epoch.
  *
- * <p>As all batches, they are meant for one thread, but for {@link #close}, {@link #waitedNanos}
- * and {@link #stepsPerEpoch}. Closing ends the threads that read, which begin with the first epoch.
- * The data set stays the caller's.
+ * <p>Like all batches, they are meant for one thread, except for {@link #close}, {@link
+ * #waitedNanos} and {@link #stepsPerEpoch}. The reading threads start with the first epoch and end
+ * when the batches are closed. The data set remains the caller's.
  */
 public final class DatasetBatches implements Batches, AutoCloseable {
   private static final String NAME = "DatasetBatches";
@@ -28,7 +28,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   private final @Nullable Batch batch; // of next() without prefetching
   private int epoch = -1;
   private int step;
-  private long fingerprint; // 0 until it is asked for
+  private long fingerprint; // 0 until requested
   private volatile boolean closed;
   private volatile long waited;
 
@@ -39,7 +39,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   }
 
   /**
-   * Starts batches for training.
+   * Returns a builder of batches for training.
    *
    * @param dataset the data
    * @return a new builder
@@ -51,43 +51,43 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   }
 
   /**
-   * Makes batches for evaluation: all images in the order of the data set, the last batch with what
-   * is left, two batches read ahead.
+   * Creates batches for evaluation: all images in the order of the data set, the remainder in the
+   * last batch, two batches prefetched.
    *
    * @param dataset the data
    * @param size images per batch, at least 1
    * @return the batches
-   * @throws IllegalArgumentException if an argument is null or out of its range
+   * @throws IllegalArgumentException if an argument is null or out of range
    */
   public static DatasetBatches inOrder(Dataset dataset, int size) {
     return inOrder(dataset, size, Augmentation.none());
   }
 
   /**
-   * Makes batches for evaluation, as {@link #inOrder(Dataset, int)}, of images that are changed.
+   * Creates batches for evaluation, like {@link #inOrder(Dataset, int)}, of augmented images.
    *
    * @param dataset the data
    * @param size images per batch, at least 1
-   * @param augmentation for example {@link Augmentation#withoutDraws} of that of the training
+   * @param augmentation for example {@link Augmentation#withoutDraws} of the training augmentation
    * @return the batches
-   * @throws IllegalArgumentException if an argument is null or out of its range, or the
-   *     augmentation does not fit the images
+   * @throws IllegalArgumentException if an argument is null or out of range, or the augmentation
+   *     does not fit the images
    */
   public static DatasetBatches inOrder(Dataset dataset, int size, Augmentation augmentation) {
     return inOrder(dataset, size, augmentation, 1);
   }
 
   /**
-   * Makes batches for evaluation, as {@link #inOrder(Dataset, int, Augmentation)}, whose images are
-   * read by several threads.
+   * Creates batches for evaluation, like {@link #inOrder(Dataset, int, Augmentation)}, whose images
+   * are read by several threads.
    *
    * @param dataset the data
    * @param size images per batch, at least 1
-   * @param augmentation for example {@link Augmentation#withoutDraws} of that of the training
-   * @param threads how many read, from 1 to 1,024, see {@link Builder#threads}
+   * @param augmentation for example {@link Augmentation#withoutDraws} of the training augmentation
+   * @param threads the number of reading threads, from 1 to 1,024, see {@link Builder#threads}
    * @return the batches
-   * @throws IllegalArgumentException if an argument is null or out of its range, or the
-   *     augmentation does not fit the images
+   * @throws IllegalArgumentException if an argument is null or out of range, or the augmentation
+   *     does not fit the images
    */
   public static DatasetBatches inOrder(
       Dataset dataset, int size, Augmentation augmentation, int threads) {
@@ -116,11 +116,11 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   }
 
   /**
-   * Skips some batches of the epoch without reading them.
+   * Skips batches of the epoch without reading them.
    *
-   * @param count how many, at least 0
+   * @param count the number of batches, at least 0
    * @throws IllegalArgumentException if the number is negative
-   * @throws NoSuchElementException if the epoch has not that many left, or none was started
+   * @throws NoSuchElementException if the epoch has fewer left, or none was started
    * @throws IllegalStateException if the batches were closed
    */
   @Override
@@ -144,12 +144,12 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   }
 
   /**
-   * Gives the next batch of the epoch, and waits for it if it is not there yet.
+   * Returns the next batch of the epoch, waiting for it if it is not ready.
    *
-   * @return a batch that stays as it is until the next call, its images of the augmentation's
+   * @return a batch that remains unchanged until the next call, its images of the augmentation's
    *     {@linkplain Augmentation#outputShape output shape}
-   * @throws NoSuchElementException if the epoch is at its end, or none was started
-   * @throws IllegalStateException if the batches were closed, be it meanwhile
+   * @throws NoSuchElementException if the epoch has ended, or none was started
+   * @throws IllegalStateException if the batches were closed, even while waiting
    * @throws RuntimeException whatever the data set threw when this batch was read, and again until
    *     an epoch is started or batches are skipped
    */
@@ -177,10 +177,10 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   }
 
   /**
-   * Identifies what the batches consist of: a hash of {@link Dataset#fingerprint}, seed,
-   * augmentation, number of images of a batch, and which of them are labelled. How many batches are
-   * made ahead, by how many threads, and how many ranks share them does not matter. Computed by the
-   * first call.
+   * Identifies the content of the batches: a hash of {@link Dataset#fingerprint}, seed,
+   * augmentation, number of images per batch, and which of them are labelled. The number of
+   * prefetched batches, of threads, and of ranks that share the batches does not matter. Computed
+   * on the first call.
    *
    * @return a hash, the same in every process and on every machine; never 0
    * @throws org.retort.FileException if a file that the data set depends on can't be read
@@ -194,17 +194,17 @@ public final class DatasetBatches implements Batches, AutoCloseable {
   }
 
   /**
-   * The time that {@link #next} has taken: what a training has lost waiting for data.
+   * Returns the time that {@link #next} has taken: what training has lost waiting for data.
    *
-   * @return nanoseconds since these batches were made
+   * @return nanoseconds since these batches were created
    */
   public long waitedNanos() {
     return waited;
   }
 
   /**
-   * Ends the threads, once the images that they read are there, and lets a {@link #next} that waits
-   * fail. Harmless if they were closed already.
+   * Ends the threads once the images they are reading are done, and makes a waiting {@link #next}
+   * fail. Has no effect if already closed.
    */
   @Override
   public void close() {
@@ -239,7 +239,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     }
   }
 
-  /** Says how a data set becomes batches. */
+  /** A builder of batches from a data set. */
   public static final class Builder {
     private static final int DEFAULT_PREFETCH = 2;
     private static final int MOST_PREFETCH = 1024;
@@ -263,10 +263,10 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     }
 
     /**
-     * Sets the number of images of a batch; must be set. What does not fill a batch at the end of
-     * an epoch is left out.
+     * Sets the number of images per batch; required. Images that do not fill a batch at the end of
+     * an epoch are left out.
      *
-     * @param images at least 1; with {@link #labeled}, how many without a label; with {@link
+     * @param images at least 1; with {@link #labeled}, the number without a label; with {@link
      *     #share}, of all ranks together
      * @return this builder
      * @throws IllegalArgumentException if the number is out of range
@@ -278,7 +278,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     }
 
     /**
-     * Sets the seed of order and augmentation; 0 by default.
+     * Sets the seed for order and augmentation; 0 by default.
      *
      * @param seed any number
      * @return this builder
@@ -289,9 +289,9 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     }
 
     /**
-     * Sets what is done to the images; nothing by default.
+     * Sets the augmentation of the images; none by default.
      *
-     * @param augmentation what is done
+     * @param augmentation the augmentation
      * @return this builder
      * @throws IllegalArgumentException if it is null
      */
@@ -302,10 +302,10 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     }
 
     /**
-     * Sets how many batches are made ahead, each of which takes its memory; 2 by default.
+     * Sets the number of batches to prefetch, each of which takes its own memory; 2 by default.
      *
-     * @param batches from 0, which means that {@link DatasetBatches#next} makes them itself and
-     *     there is no thread, to 1,024
+     * @param batches from 0, in which case {@link DatasetBatches#next} makes them itself and there
+     *     is no thread, to 1,024
      * @return this builder
      * @throws IllegalArgumentException if the number is out of range
      */
@@ -316,10 +316,10 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     }
 
     /**
-     * Sets how many threads read the images of a batch at once; 1 by default, which is enough for
-     * data in memory. Photos take some milliseconds each to decode, more than a training step gives
-     * one thread. The thread that makes batches is one of them, and starts the others. The batches
-     * are the same for any number.
+     * Sets the number of threads that read the images of a batch at once; 1 by default, which is
+     * enough for data in memory. Photos take a few milliseconds each to decode, more time than a
+     * training step leaves one thread. The thread that makes batches is one of them, and starts the
+     * others. The batches are the same for any number.
      *
      * @param threads from 1 to 1,024
      * @return this builder
@@ -333,16 +333,16 @@ public final class DatasetBatches implements Batches, AutoCloseable {
 
     /**
      * Hides the labels ({@link Batch#UNLABELED}) of all other images, and makes batches of some
-     * labelled ones, placed first, and {@link #size} others. By default every image keeps its
+     * labelled ones, placed first, and {@link #size} others. By default, every image keeps its
      * label.
      *
      * <p>The labelled ones are drawn afresh for each batch, without repetition; if there are fewer
-     * than asked for, each batch holds all of them. The others come from passes in random order.
+     * than requested, each batch holds all of them. The others come from passes in random order.
      *
-     * @param indices of the images that keep their labels, each once
+     * @param indices the images that keep their labels, each once
      * @param perBatch labelled images per batch, at least 1
      * @return this builder
-     * @throws IllegalArgumentException if an argument is null or out of its range
+     * @throws IllegalArgumentException if an argument is null or out of range
      */
     public Builder labeled(int[] indices, int perBatch) {
       String function = NAME + ".Builder.labeled";
@@ -366,7 +366,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     /**
      * Leaves the images without a label out of the batches of {@link #labeled}; the labelled part
      * is the same as with them, in the same order and augmented in the same way, with the same
-     * number of steps per epoch. So two students can be compared that differ only in how they learn
+     * number of steps per epoch. Use it to compare two students that differ only in how they learn
      * from the others.
      *
      * @return this builder
@@ -377,15 +377,15 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     }
 
     /**
-     * Makes the batches of one of several ranks, each of which gets its share of every batch; see
+     * Selects the batches of one of several ranks, each of which gets its share of every batch; see
      * {@link org.retort.distributed.Ranks}. {@link #size} and {@link #labeled} count the images of
-     * all ranks together, and the shares differ by at most one. So the order of the images, the
-     * number of steps, what is left out at the end of an epoch, augmentation and {@link
-     * DatasetBatches#fingerprint} do not depend on the number of ranks, with which a training may
-     * be resumed. By default there is one rank.
+     * all ranks together, and the shares differ by at most one. Hence the order of the images, the
+     * number of steps, the images left out at the end of an epoch, augmentation and {@link
+     * DatasetBatches#fingerprint} do not depend on the number of ranks, and training may resume
+     * with any. By default, there is one rank.
      *
-     * @param rank the rank, at least 0 and below their number
-     * @param size the number of ranks, at least 1 and at most that of the images of a batch
+     * @param rank the rank, at least 0 and below the number of ranks
+     * @param size the number of ranks, at least 1 and at most the number of images per batch
      * @return this builder
      * @throws IllegalArgumentException if a number is out of range
      */
@@ -394,16 +394,16 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     }
 
     /**
-     * Makes the batches of one of several ranks that each hold a shard of the data: those images
+     * Selects the batches of one of several ranks that each hold a shard of the data: the images
      * whose index modulo {@code size} is the rank; others are not read, but their labels are.
      * {@link #size} and {@link #labeled} count the images of all ranks together, of which each rank
-     * draws its share from its own shard, in an order of its own. All ranks have the same number of
-     * steps, as many as the smallest shard is enough for, and the same {@link
-     * DatasetBatches#fingerprint}, which depends on the number of ranks. A rank whose shard has
-     * fewer labelled images than its share draws those.
+     * draws its share from its own shard, in its own order. All ranks have the same number of
+     * steps, as many as the smallest shard allows, and the same {@link DatasetBatches#fingerprint},
+     * which depends on the number of ranks. A rank whose shard has fewer labelled images than its
+     * share draws only those.
      *
-     * @param rank the rank, at least 0 and below their number
-     * @param size the number of ranks, at least 1 and at most that of the images of a batch
+     * @param rank the rank, at least 0 and below the number of ranks
+     * @param size the number of ranks, at least 1 and at most the number of images per batch
      * @return this builder
      * @throws IllegalArgumentException if a number is out of range
      */
@@ -422,12 +422,12 @@ public final class DatasetBatches implements Batches, AutoCloseable {
     }
 
     /**
-     * Makes the batches. Nothing is read yet.
+     * Creates the batches. Nothing is read yet.
      *
-     * @return new batches, which the caller closes
+     * @return new batches, which the caller must close
      * @throws IllegalArgumentException if the size is missing or larger than the data, the
-     *     augmentation does not fit the images, {@link #withoutOthers} is without {@link #labeled},
-     *     a batch has fewer images than there are ranks, or needs more than 2 GiB
+     *     augmentation does not fit the images, {@link #withoutOthers} is used without {@link
+     *     #labeled}, a batch has fewer images than there are ranks, or needs more than 2 GiB
      */
     public DatasetBatches build() {
       String function = NAME + ".Builder.build";
@@ -456,7 +456,10 @@ public final class DatasetBatches implements Batches, AutoCloseable {
           new BatchReader(dataset, steps, seed, augmentation, threads, own), prefetch);
     }
 
-    /** The rank that gets one more image of each part: after those that have got more of others. */
+    /**
+     * Returns the first rank to get one more image of each part: after those that got more of
+     * others.
+     */
     private int[] firsts(BatchPart[] parts) {
       int[] firsts = new int[parts.length];
       for (int i = 1; i < parts.length; i++) {

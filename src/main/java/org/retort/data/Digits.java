@@ -12,11 +12,10 @@ import org.retort.internal.Arguments;
  * The UCI optical digits, 1,797 grey images of 8×8 pixels in ten classes, with the fixed split of
  * the main job.
  *
- * <p>An image is [1, 8, 8] with values from 0 to 1. Of each class the fifth with the smallest
- * hashes is the test set (359 images); the other 1,438 are the training set, in the order of the
- * file, and an image's <em>position</em> is its rank among them. Who belongs where depends on
- * {@code splitmix64(salt · 2³² + number)} alone, so that every program that follows this rule sees
- * the same split.
+ * <p>An image is [1, 8, 8] with values from 0 to 1. In each class, the fifth with the smallest
+ * hashes is the test set (359 images); the other 1,438 are the training set, in file order, and an
+ * image's <em>position</em> is its rank among them. The split depends on {@code splitmix64(salt ·
+ * 2³² + number)} alone, so every program that follows this rule sees the same one.
  *
  * <p>Credit: E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine
  * Learning Repository, 1998, licence CC BY 4.0; the file is the one that scikit-learn distributes,
@@ -38,7 +37,7 @@ public final class Digits {
   /** Number of test images. */
   public static final int TEST_SIZE = 359;
 
-  /** Who made the data, and its licence. */
+  /** The authors of the data, and its licence. */
   public static final String CREDIT =
       "E. Alpaydin and C. Kaynak, \"Optical Recognition of Handwritten Digits\", UCI Machine"
           + " Learning Repository, 1998, CC BY 4.0, as distributed with scikit-learn";
@@ -103,10 +102,10 @@ public final class Digits {
   }
 
   /**
-   * Reads the data, which the class path holds.
+   * Reads the data from the class path.
    *
    * @return the data
-   * @throws FileException if the file is missing or is not the one it should be
+   * @throws FileException if the file is missing or is not the expected one
    */
   public static Digits load() {
     return load(Digits.class.getResourceAsStream(DigitsFile.NAME));
@@ -125,7 +124,7 @@ public final class Digits {
   }
 
   /**
-   * The training images, each at its position.
+   * Returns the training images, each at its position.
    *
    * @return the data set
    */
@@ -134,7 +133,7 @@ public final class Digits {
   }
 
   /**
-   * The test images, each at its rank among them.
+   * Returns the test images, each at its rank among them.
    *
    * @return the data set
    */
@@ -157,7 +156,7 @@ public final class Digits {
    * @param seed decides which, at least 0
    * @param perClass how many of each class, from 1 to the size of the smallest class (139)
    * @return their positions, ascending
-   * @throws IllegalArgumentException if an argument is out of its range
+   * @throws IllegalArgumentException if an argument is out of range
    */
   public int[] labeled(long seed, int perClass) {
     Arguments.atLeast(seed, 0, "Digits.labeled", "seed");

@@ -11,7 +11,7 @@ import java.security.NoSuchAlgorithmException;
 import java.util.HexFormat;
 import java.util.zip.GZIPInputStream;
 
-/** Reads the file of the digits: a line per image, 64 values from 0 to 16 and the class. */
+/** The digits file: one line per image, with 64 values from 0 to 16 and the class. */
 final class DigitsFile {
   static final String NAME = "digits.csv.gz";
   static final int COUNT = 1797;
@@ -28,7 +28,7 @@ final class DigitsFile {
 
   private DigitsFile() {}
 
-  /** Reads the file, which must be the very one that the split and all numbers were made with. */
+  /** Reads the file, which must be the very one used for the split and all numbers. */
   static DigitsFile read(InputStream resource) throws IOException {
     byte[] content = resource.readAllBytes();
     String sha256 = sha256(content);

@@ -6,7 +6,7 @@ import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.zip.CRC32C;
 
-/** A hash of values one after the other, the same in every process and on every machine. */
+/** A hash of successive values, the same in every process and on every machine. */
 final class Fingerprint {
   private final ByteBuffer values = ByteBuffer.allocate(1 << 13);
   private final MessageDigest digest;
@@ -19,7 +19,7 @@ final class Fingerprint {
     }
   }
 
-  /** Starts with what every data set tells of itself without reading an image. */
+  /** Starts with what every data set provides without reading an image. */
   static Fingerprint of(Dataset dataset) {
     ImageShape shape = dataset.shape();
     Fingerprint fingerprint =
@@ -69,7 +69,7 @@ final class Fingerprint {
     return this;
   }
 
-  /** Adds the checksum of all of a file's bytes, of which there may be a gigabyte. */
+  /** Adds the checksum of all of a file's bytes, which may be a gigabyte. */
   Fingerprint add(ByteBuffer content) {
     CRC32C checksum = new CRC32C();
     checksum.update(content.duplicate().clear());
@@ -81,7 +81,7 @@ final class Fingerprint {
     values.clear();
   }
 
-  /** Returns the hash, which is not 0. Nothing can be added any more. */
+  /** Returns the hash, which is not 0. Nothing can be added afterwards. */
   long value() {
     flush();
     long hash = ByteBuffer.wrap(digest.digest()).getLong();

@@ -16,10 +16,9 @@ import org.retort.data.ImageFolder.BrokenFile;
 import org.retort.internal.Arguments;
 
 /**
- * What there is in a folder that {@link ImageFolder} opens: pictures, their sizes and kinds, and
- * files that are broken, found by decoding each file once. Unlike there, a class may have no image,
- * and all files may be broken. Memory is needed for the list of the files, not for what is in them.
- * Immutable.
+ * The contents of a folder that {@link ImageFolder} opens: pictures, their sizes and kinds, and
+ * broken files, found by decoding each file once. Unlike there, a class may have no image, and all
+ * files may be broken. Memory is needed for the list of files, not for their content. Immutable.
  */
 public final class FolderInspection {
   private static final String OF = "FolderInspection.of";
@@ -28,7 +27,7 @@ public final class FolderInspection {
 
   private final List<String> classNames;
   private final ClassNames classes;
-  private final int[] files; // of each class, broken ones among them
+  private final int[] files; // of each class, including broken ones
   private final int[] pictures; // of each class
   private final List<List<Path>> examples; // of each class
   private final SortedMap<PictureSize, Integer> sizes;
@@ -38,15 +37,15 @@ public final class FolderInspection {
   private final List<BrokenFile> brokenFiles;
   private final int otherFiles;
 
-  /** Hears how far the inspection is. */
+  /** A listener for the progress of an inspection. */
   @FunctionalInterface
   public interface Progress {
     /**
-     * Is called once the files are listed, and after each of them; by one thread at a time, but not
-     * always the same.
+     * Called once the files are listed, and after each of them; by one thread at a time, but not
+     * always the same one.
      *
-     * @param done how many files were decoded, from 0 to {@code all}
-     * @param all how many there are
+     * @param done the number of files decoded, from 0 to {@code all}
+     * @param all the number of files
      */
     void at(int done, int all);
   }
@@ -86,11 +85,11 @@ public final class FolderInspection {
   }
 
   /**
-   * Looks at a folder.
+   * Inspects a folder.
    *
-   * @param folder has a folder for each class; hidden ones and other files are skipped
-   * @param threads how many decode files, from 1 to 1,024
-   * @return what is in it
+   * @param folder a folder with a subfolder for each class; hidden ones and other files are skipped
+   * @param threads the number of threads that decode files, from 1 to 1,024
+   * @return its contents
    * @throws IllegalArgumentException if the folder is null, or the number is out of range
    * @throws FileException if the folder is missing or has no classes, two names are alike, a folder
    *     can't be listed, or a library is missing
@@ -100,14 +99,14 @@ public final class FolderInspection {
   }
 
   /**
-   * Looks at a folder, and says how far it is.
+   * Inspects a folder and reports the progress.
    *
-   * @param folder has a folder for each class; hidden ones and other files are skipped
-   * @param threads how many decode files, from 1 to 1,024
-   * @param progress hears of each file
-   * @return what is in it
+   * @param folder a folder with a subfolder for each class; hidden ones and other files are skipped
+   * @param threads the number of threads that decode files, from 1 to 1,024
+   * @param progress notified of each file
+   * @return its contents
    * @throws IllegalArgumentException if an argument is null, or the number is out of range
-   * @throws FileException as {@link #of(Path, int)}
+   * @throws FileException as for {@link #of(Path, int)}
    */
   public static FolderInspection of(Path folder, int threads, Progress progress) {
     Arguments.notNull(folder, OF, "folder");
@@ -124,13 +123,13 @@ public final class FolderInspection {
     return new FolderInspection(listing, tally);
   }
 
-  /** Collects what the files say. */
+  /** Collects the results for the files. */
   private static final class Tally {
     private final List<ListedFile> files;
     private final Progress progress;
     private final boolean[] isWhole;
 
-    // Guarded by this as long as files are read.
+    // Guarded by this while files are read.
     private final SortedMap<PictureSize, Integer> sizes = new TreeMap<>();
     private final Map<PictureFormat, Integer> formats = new EnumMap<>(PictureFormat.class);
     private final List<BrokenFile> broken = new ArrayList<>();
@@ -171,16 +170,16 @@ public final class FolderInspection {
   }
 
   /**
-   * The names of the classes.
+   * Returns the names of the classes.
    *
-   * @return those of their folders, in order, at least one. Immutable.
+   * @return the names of their folders, in order, at least one. Immutable.
    */
   public List<String> classNames() {
     return classNames;
   }
 
   /**
-   * The number of pictures, without broken files.
+   * Returns the number of pictures, excluding broken files.
    *
    * @return at least 0
    */
@@ -189,9 +188,9 @@ public final class FolderInspection {
   }
 
   /**
-   * The number of pictures of a class, without broken files.
+   * Returns the number of pictures of a class, excluding broken files.
    *
-   * @param className of any class; accents may be characters of their own
+   * @param className any class name; accents may be separate characters
    * @return at least 0; 0 if there is no such class
    * @throws IllegalArgumentException if it is null
    */
@@ -201,9 +200,9 @@ public final class FolderInspection {
   }
 
   /**
-   * The number of files of a class that are pictures by their names, broken ones among them.
+   * Returns the number of files of a class that are pictures by their names, including broken ones.
    *
-   * @param className of any class; accents may be characters of their own
+   * @param className any class name; accents may be separate characters
    * @return at least 0; 0 if there is no such class
    * @throws IllegalArgumentException if it is null
    */
@@ -213,10 +212,10 @@ public final class FolderInspection {
   }
 
   /**
-   * Whether there is a class, be it without a picture.
+   * Returns whether there is a class, even one without pictures.
    *
-   * @param className of a class; accents may be characters of their own
-   * @return whether there is a folder of that name
+   * @param className a class name; accents may be separate characters
+   * @return whether there is a folder with that name
    * @throws IllegalArgumentException if it is null
    */
   public boolean hasClass(String className) {
@@ -224,9 +223,9 @@ public final class FolderInspection {
   }
 
   /**
-   * Some pictures of a class, evenly spaced among all of them.
+   * Returns some pictures of a class, evenly spaced among all of them.
    *
-   * @param className of any class; accents may be characters of their own
+   * @param className any class name; accents may be separate characters
    * @return paths of up to eight, in the order of their names; empty if there is no such class.
    *     Immutable.
    * @throws IllegalArgumentException if it is null
@@ -241,26 +240,26 @@ public final class FolderInspection {
   }
 
   /**
-   * The sizes of the pictures, as they are to be seen.
+   * Returns the sizes of the pictures as displayed.
    *
-   * @return how many are of each, by number of pixels. A new map.
+   * @return the number of pictures of each size, sorted by number of pixels. A new map.
    */
   public SortedMap<PictureSize, Integer> sizes() {
     return new TreeMap<>(sizes);
   }
 
   /**
-   * The formats of the pictures by their content, whatever their names end in.
+   * Returns the formats of the pictures by their content, whatever their file extensions.
    *
-   * @return how many are {@code JPEG}, {@code PNG} and {@code WEBP}; those that none is of are left
-   *     out. A new map.
+   * @return the number of pictures that are {@code JPEG}, {@code PNG} and {@code WEBP}; formats of
+   *     no picture are left out. A new map.
    */
   public Map<String, Integer> formats() {
     return new LinkedHashMap<>(formats);
   }
 
   /**
-   * The number of pictures without colors.
+   * Returns the number of pictures without colours.
    *
    * @return from 0 to the number of pictures
    */
@@ -269,7 +268,7 @@ public final class FolderInspection {
   }
 
   /**
-   * The number of pictures whose camera was not held upright, which are turned when they are read.
+   * Returns the number of pictures whose camera was not held upright, which are rotated when read.
    *
    * @return from 0 to the number of pictures
    */
@@ -278,16 +277,16 @@ public final class FolderInspection {
   }
 
   /**
-   * The files that seem to be pictures and can't be read.
+   * Returns the files that seem to be pictures but can't be read.
    *
-   * @return each with its reason, by path. Immutable.
+   * @return each with its reason, sorted by path. Immutable.
    */
   public List<BrokenFile> brokenFiles() {
     return brokenFiles;
   }
 
   /**
-   * The number of entries that are skipped, as {@link ImageFolder#otherFiles}.
+   * Returns the number of skipped entries, like {@link ImageFolder#otherFiles}.
    *
    * @return at least 0
    */

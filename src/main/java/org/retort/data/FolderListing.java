@@ -16,7 +16,7 @@ import org.jspecify.annotations.Nullable;
 import org.retort.FileException;
 import org.retort.data.ImageFolder.BrokenFile;
 
-/** What a folder of images has, by the names and attributes of its files. */
+/** The contents of an image folder, by the names and attributes of its files. */
 final class FolderListing {
   private final String function;
   private final @Nullable ClassNames given;
@@ -34,7 +34,7 @@ final class FolderListing {
     }
   }
 
-  /** Lists a folder, whose classes are the given ones, or its folders. */
+  /** Lists a folder, whose classes are the given ones or its subfolders. */
   static FolderListing of(String function, Path folder, @Nullable List<String> classes) {
     FolderListing listing = new FolderListing(function, classes);
     if (!Files.isDirectory(folder)) {
@@ -76,7 +76,7 @@ final class FolderListing {
     requireDistinct("folders of classes", "case", folders, FolderListing::nameOf);
   }
 
-  /** The folders in the order of the classes, null where there is none. */
+  /** Returns the folders in the order of the classes, null where there is none. */
   private @Nullable Path[] ofClasses() {
     if (given == null) {
       folders.forEach(folder -> classNames.add(nameOf(folder)));
@@ -113,7 +113,7 @@ final class FolderListing {
     requireDistinct("images of a class", "case and ending", images, FolderListing::stemOf);
   }
 
-  /** Lists a file, or why it can't be read; false if it is no file. */
+  /** Lists a file, or why it can't be read; returns false if it is not a file. */
   private boolean isImage(Path path, int label) throws IOException {
     try {
       BasicFileAttributes attributes = Files.readAttributes(path, BasicFileAttributes.class);
@@ -133,7 +133,7 @@ final class FolderListing {
     return true;
   }
 
-  /** What differs in case, form of accents or ending only is one file on another system. */
+  /** Names that differ only in case, accent form or extension are one file on another system. */
   private void requireDistinct(
       String what, String ignored, List<Path> paths, Function<Path, String> name) {
     Map<String, Path> seen = new HashMap<>();
@@ -174,27 +174,27 @@ final class FolderListing {
     return name.substring(0, name.lastIndexOf('.'));
   }
 
-  /** The names of the classes. */
+  /** Returns the names of the classes. */
   List<String> classNames() {
     return classNames;
   }
 
-  /** The folders of classes, by name. */
+  /** Returns the folders of classes, sorted by name. */
   List<Path> folders() {
     return folders;
   }
 
-  /** The files that seem to be images, by class and name. */
+  /** Returns the files that seem to be images, sorted by class and name. */
   List<ListedFile> files() {
     return files;
   }
 
-  /** Those that are not there or must not be read. */
+  /** Returns the files that do not exist or are not readable. */
   List<BrokenFile> unreadable() {
     return unreadable;
   }
 
-  /** How many entries are no images. */
+  /** Returns the number of entries that are not images. */
   int others() {
     return others;
   }

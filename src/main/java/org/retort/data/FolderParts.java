@@ -11,9 +11,9 @@ import org.retort.FileException;
 import org.retort.internal.Arguments;
 
 /**
- * The parts of a folder of images, each of which {@link ImageFolder} opens: a folder {@code train}
- * and one of {@code test}, {@code val}, {@code valid} and {@code validation}, if these two are all
- * folders that it has, hidden ones aside; otherwise the folder itself, whose folders are classes.
+ * The parts of an image folder, each of which {@link ImageFolder} opens: a folder {@code train} and
+ * one of {@code test}, {@code val}, {@code valid} or {@code validation}, if these two are its only
+ * subfolders, hidden ones aside; otherwise the folder itself, whose subfolders are classes.
  *
  * @param train the folder of the training part, or of all images
  * @param test the folder of the test part; empty if the images are in one part
@@ -36,9 +36,9 @@ public record FolderParts(Path train, Optional<Path> test) {
   }
 
   /**
-   * Finds the parts of a folder, which need not be there.
+   * Finds the parts of a folder, which need not exist.
    *
-   * @param folder in any file system
+   * @param folder the folder, in any file system
    * @return the parts
    * @throws IllegalArgumentException if it is null
    * @throws FileException if the folder can't be listed

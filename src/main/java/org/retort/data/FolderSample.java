@@ -8,10 +8,10 @@ import org.retort.FileException;
 import org.retort.internal.Arguments;
 
 /**
- * What the pictures of a folder are like by the headers of some of them, from which the shape that
- * a network sees may be chosen. {@link FolderInspection} looks at all, and decodes them.
+ * A summary of a folder's pictures from the headers of some of them, from which to choose the shape
+ * that a network sees. {@link FolderInspection} looks at all of them and decodes them.
  *
- * @param pictures how many there seem to be, by the endings of their names, at least 1
+ * @param pictures the apparent number, by file extension, at least 1
  * @param shorterSide the median length of the shorter side, in pixels
  * @param isGrey whether all are grey
  */
@@ -36,9 +36,9 @@ public record FolderSample(int pictures, int shorterSide, boolean isGrey) {
    * Reads the headers of up to 100 files, evenly spaced among those of all classes. Files without a
    * header are left out.
    *
-   * @param folder has a folder for each class, or {@link FolderParts parts}, of which the one for
-   *     training counts
-   * @return what they are like
+   * @param folder a folder with a subfolder for each class, or with {@link FolderParts parts}, of
+   *     which the one for training is used
+   * @return the summary
    * @throws IllegalArgumentException if it is null
    * @throws FileException if the folder is missing, can't be listed, has names that are alike, or
    *     has no file whose header can be read
@@ -60,7 +60,7 @@ public record FolderSample(int pictures, int shorterSide, boolean isGrey) {
         files.size(), sides[(sides.length - 1) / 2], found.stream().allMatch(PictureInfo::isGrey));
   }
 
-  /** Returns at most so many indices out of {@code count}, evenly spaced, in their order. */
+  /** Returns at most so many of {@code count} indices, evenly spaced, in order. */
   static IntStream evenly(int count, int most) {
     int taken = Math.min(count, most);
     return IntStream.range(0, taken).map(i -> (int) ((long) i * count / taken));

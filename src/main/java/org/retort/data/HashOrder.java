@@ -7,14 +7,14 @@ import java.util.function.IntUnaryOperator;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
 
-/** Chooses members of classes by hash, so that every program that follows the rule has the same. */
+/** Selects members of classes by hash, so that all programs that follow the rule agree. */
 final class HashOrder {
   private HashOrder() {}
 
   /**
-   * Picks, of each class, those members whose hashes under {@code salt} are the smallest; {@code
-   * share} turns the size of a class into the number to pick. Returns their positions in {@code
-   * labels}, ascending; labels that are none of the classes are skipped.
+   * Picks the members of each class with the smallest hashes under {@code salt}; {@code share} maps
+   * the size of a class to the number to pick. Returns their positions in {@code labels}, in
+   * ascending order; labels outside the classes are skipped.
    */
   static int[] smallest(long salt, int[] labels, int classes, IntUnaryOperator share) {
     Comparator<Integer> byHash =

@@ -6,12 +6,12 @@ import java.nio.file.Path;
 import org.retort.internal.Arguments;
 
 /**
- * MNIST and what is distributed in its format, such as Fashion-MNIST: a file of grey images and one
- * of classes, both IDX files of bytes, compressed by gzip or not. Images are [1, rows, columns] as
- * they are in the file; pixels stay bytes.
+ * MNIST and data sets in its format, such as Fashion-MNIST: a file of grey images and one of
+ * labels, both IDX files of bytes, optionally gzip-compressed. Images are [1, rows, columns], as in
+ * the file; pixels stay bytes.
  *
- * <p>A file that is not compressed is mapped into memory, or read into it from another file system
- * than the default. It must stay as it is as long as the data set is used.
+ * <p>An uncompressed file is mapped into memory, or read into memory if it is not in the default
+ * file system. It must not change while the data set is in use.
  *
  * <p>Source: Y. LeCun, C. Cortes and C. Burges, "The MNIST database of handwritten digits", 1998.
  */
@@ -55,14 +55,15 @@ public final class IdxDataset implements Dataset {
   }
 
   /**
-   * Opens a pair of files whose number of classes is one more than the largest that occurs.
+   * Opens a pair of files; the number of classes is one more than the largest class that occurs.
    *
    * @param images for example {@code train-images-idx3-ubyte.gz}
    * @param labels for example {@code train-labels-idx1-ubyte.gz}
    * @return the data set
    * @throws IllegalArgumentException if a file is null
-   * @throws org.retort.FileException if one is missing, can't be read, is damaged or does not fit
-   *     the other; the message has the file and the offset, for a compressed file after inflating
+   * @throws org.retort.FileException if one is missing, can't be read, is damaged or does not match
+   *     the other; the message names the file and the offset, after inflating if the file is
+   *     compressed
    */
   public static IdxDataset open(Path images, Path labels) {
     return open("IdxDataset.open", images, labels, 0);
@@ -76,8 +77,8 @@ public final class IdxDataset implements Dataset {
    * @param classes from 1 to 256
    * @return the data set
    * @throws IllegalArgumentException if a file is null, or the number is out of range
-   * @throws org.retort.FileException as {@link #open(Path, Path)}, and if a class is not below the
-   *     number
+   * @throws org.retort.FileException as for {@link #open(Path, Path)}, and if a class is not below
+   *     the number of classes
    */
   public static IdxDataset open(Path images, Path labels, int classes) {
     Arguments.between(classes, 1, 256, "IdxDataset.open", "classes");
@@ -148,7 +149,7 @@ public final class IdxDataset implements Dataset {
     PIXELS.append(images, headerSize(IMAGES) + index * shape.values(), shape.values(), image);
   }
 
-  /** A hash of the labels and all pixels. */
+  /** Returns a hash of the labels and all pixels. */
   @Override
   public long fingerprint() {
     return Fingerprint.of(this).add(images).value();

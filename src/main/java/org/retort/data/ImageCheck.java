@@ -9,18 +9,18 @@ import org.retort.FileException;
 import org.retort.data.ImageFolder.BrokenFile;
 
 /**
- * Tells images from files that only seem to be.
+ * Files that are images and files that only appear to be.
  *
  * @param whole the images
  * @param broken the other files, by path
  */
 record ImageCheck(List<ListedFile> whole, List<BrokenFile> broken) {
-  /** How many broken files are named. */
+  /** The most broken files to name. */
   private static final int NAMED = 3;
 
   /**
-   * Decodes all files if broken ones are to be refused or skipped; if not, only those that can't be
-   * opened are refused.
+   * Decodes all files if broken ones are to be rejected or skipped; otherwise, only those that
+   * can't be opened are rejected.
    */
   static ImageCheck of(
       String function, FolderListing listing, @Nullable BrokenFiles rule, int threads) {
@@ -55,7 +55,7 @@ record ImageCheck(List<ListedFile> whole, List<BrokenFile> broken) {
     }
   }
 
-  /** What is wrong with a file, by the error that a function threw. */
+  /** Returns what is wrong with a file, from the error that a function threw. */
   static String reason(String function, FileException error) {
     return error.getMessage().substring(function.length() + 2);
   }

@@ -11,19 +11,19 @@ import org.retort.FileException;
 import org.retort.internal.Arguments;
 
 /**
- * JPEG, PNG and WebP files in a folder for each class. Classes are numbered by the names of their
- * folders or, so that all parts of the data have the same numbers, by {@link Builder#classes a
- * list}; images by class and name, in the order of Java's strings. Files are listed once, and each
- * is decoded whenever it is read, which leaves garbage; {@link PackedDataset} decodes each once.
+ * JPEG, PNG and WebP files in one folder per class. Classes are numbered by folder name or, so that
+ * all parts of the data use the same numbers, by {@link Builder#classes a list}; images are
+ * numbered by class and name, in the order of Java's strings. Files are listed once, and each is
+ * decoded every time it is read, which creates garbage; {@link PackedDataset} decodes each once.
  *
- * <p>An image is turned as it is to be seen, scaled to the smallest size that covers the shape or
- * to {@link Builder#resize another one}, and cropped around its centre, all as {@link
- * PictureReader} does, which names what must be on the class path.
+ * <p>An image is oriented for display, scaled to the smallest size that covers the shape or to
+ * {@link Builder#resize another one}, and cropped around its centre, as {@link PictureReader} does;
+ * see there for what must be on the class path.
  *
- * <p>The folder must stay as it is: a file that is gone, or whose size or time of change is another
- * than when the folder was listed, is not read. Names of classes, and of images of a class, that
- * differ only in upper case, in the form of their accents, or images' in their ending, are refused:
- * on other systems they are the same, and mostly they are the same image.
+ * <p>The folder must not change: a file that is gone, or whose size or modification time differs
+ * from when the folder was listed, is not read. Names of classes, and of images of a class, that
+ * differ only in case, in the form of their accents or, for images, in their extension, are
+ * rejected: on other systems they are the same, and usually they are the same image.
  */
 public final class ImageFolder implements Dataset {
   private static final String OPEN = "ImageFolder.open";
@@ -77,12 +77,12 @@ public final class ImageFolder implements Dataset {
   }
 
   /**
-   * The same files as images of another shape, without a look at them again.
+   * Returns the same files as images of another shape, without checking the files again.
    *
-   * @param shape what images are made to, with one channel or three
+   * @param shape the shape that images are converted to, with one or three channels
    * @return a data set of the same size, classes and labels
    * @throws IllegalArgumentException if the shape is null, has another number of channels, or does
-   *     not fit what the shorter side is scaled to
+   *     not fit the length that the shorter side is scaled to
    */
   public ImageFolder withShape(ImageShape shape) {
     PictureReader.check("ImageFolder.withShape", shape, reader.resize());
@@ -104,14 +104,14 @@ public final class ImageFolder implements Dataset {
     }
   }
 
-  /** The error for a folder without classes. */
+  /** Returns the error for a folder without classes. */
   static FileException noImages(String function, Path folder) {
     return wrong(
         function,
         "folder must have a folder of images for each class (got none in " + folder + ")");
   }
 
-  /** Requires what reads WebP if there are such files. */
+  /** Requires the WebP plug-in if there are WebP files. */
   static void requirePlugin(String function, List<ListedFile> files) {
     files.stream()
         .map(file -> file.path().toString())
@@ -129,25 +129,25 @@ public final class ImageFolder implements Dataset {
   }
 
   /**
-   * Lists the files of a folder. Whether they are images is found when they are read.
+   * Lists the files of a folder. Whether they are images is checked when they are read.
    *
-   * @param folder has a folder for each class; hidden ones and other files are skipped
-   * @param shape what images are made to, with one channel or three
+   * @param folder a folder with one folder per class; hidden ones and other files are skipped
+   * @param shape the shape that images are converted to, with one or three channels
    * @return the data set
    * @throws IllegalArgumentException if an argument is null, or the shape has another number of
    *     channels
    * @throws FileException if the folder is missing or has no classes, a class has no image, two
-   *     names are alike, a folder can't be listed, a file must not be read, or a library is missing
+   *     names are alike, a folder can't be listed, a file may not be read, or a library is missing
    */
   public static ImageFolder open(Path folder, ImageShape shape) {
     return new ImageFolder(OPEN, begin(OPEN, folder, shape));
   }
 
   /**
-   * Starts a data set of a folder.
+   * Starts building a data set from a folder.
    *
-   * @param folder has a folder for each class; hidden ones and other files are skipped
-   * @param shape what images are made to, with one channel or three
+   * @param folder a folder with one folder per class; hidden ones and other files are skipped
+   * @param shape the shape that images are converted to, with one or three channels
    * @return a new builder
    * @throws IllegalArgumentException if an argument is null, or the shape has another number of
    *     channels
@@ -184,7 +184,7 @@ public final class ImageFolder implements Dataset {
   }
 
   /**
-   * The file of an image.
+   * Returns the file of an image.
    *
    * @param index from 0 to size − 1
    * @return its path
@@ -196,7 +196,7 @@ public final class ImageFolder implements Dataset {
   }
 
   /**
-   * The reader of the images, for pictures that are to be read in the same way.
+   * Returns the reader of the images, for reading other pictures in the same way.
    *
    * @return the reader
    */
@@ -205,17 +205,18 @@ public final class ImageFolder implements Dataset {
   }
 
   /**
-   * The files that were left out, by {@link BrokenFiles#SKIP}.
+   * Returns the files that were left out by {@link BrokenFiles#SKIP}.
    *
-   * @return each with its reason, by path; empty if none were or nobody looked. Immutable.
+   * @return each with its reason, sorted by path; empty if there were none or files were not
+   *     checked. Immutable.
    */
   public List<BrokenFile> brokenFiles() {
     return brokenFiles;
   }
 
   /**
-   * The number of entries of the folder and of those of its classes that were skipped by their
-   * names: hidden ones, files that don't end like images, folders within classes.
+   * Returns the number of entries of the folder and of its class folders that were skipped because
+   * of their names: hidden ones, files without the extension of an image, folders within classes.
    *
    * @return at least 0
    */
@@ -238,9 +239,9 @@ public final class ImageFolder implements Dataset {
   }
 
   /**
-   * A hash of the names of the classes, the names and sizes of all files, whose content is not
-   * read, and the size that images are scaled to, if one was set; where the folder is does not
-   * matter.
+   * Returns a hash of the names of the classes, the names and sizes of all files, whose content is
+   * not read, and the size that images are scaled to, if one was set; the location of the folder
+   * does not matter.
    */
   @Override
   public long fingerprint() {
@@ -254,7 +255,7 @@ public final class ImageFolder implements Dataset {
     return fingerprint.value();
   }
 
-  /** Says how a folder is to be read. */
+  /** A builder of data sets from folders. */
   public static final class Builder {
     private static final int MOST_THREADS = 1024;
 
@@ -271,15 +272,15 @@ public final class ImageFolder implements Dataset {
     }
 
     /**
-     * Sets the classes, for example those of the training part: an image's label is the position of
-     * its folder's name. A class keeps its number if it has no folder here, or no image; a folder
-     * that is not in the list is refused. By default the folders themselves are the classes, and
-     * each must have an image.
+     * Sets the classes, for example those of the training set: an image's label is the position of
+     * its folder's name. A class keeps its number even if it has no folder here, or no image; a
+     * folder that is not in the list is rejected. By default, the folders themselves are the
+     * classes, and each must have an image.
      *
      * @param names of all classes, each once
      * @return this builder
-     * @throws IllegalArgumentException if the list is null or empty, has a null, or names that
-     *     differ in upper case at most
+     * @throws IllegalArgumentException if the list is null or empty, or contains null or names that
+     *     are equal except for case
      */
     public Builder classes(List<String> names) {
       String function = "ImageFolder.Builder.classes";
@@ -298,8 +299,8 @@ public final class ImageFolder implements Dataset {
     }
 
     /**
-     * Sets what the shorter side of images is scaled to before the middle is cut out; by default
-     * the smallest size that covers the shape, which is 0.
+     * Sets the length that the shorter side of images is scaled to before the centre is cropped; 0,
+     * the default, is the smallest size that covers the shape.
      *
      * @param shorterSide in pixels, at least the longer side of the shape, or 0
      * @return this builder
@@ -312,10 +313,10 @@ public final class ImageFolder implements Dataset {
     }
 
     /**
-     * Looks, when the folder is opened, for files that are no whole images, for which all are
-     * decoded once. By default, a broken file is an error when it is read.
+     * Looks for files that are not whole images when the folder is opened, decoding each file once.
+     * By default, a broken file is an error when it is read.
      *
-     * @param broken what is done with them
+     * @param broken what to do with them
      * @return this builder
      * @throws IllegalArgumentException if it is null
      */
@@ -325,7 +326,7 @@ public final class ImageFolder implements Dataset {
     }
 
     /**
-     * Sets how many threads look for broken files; one for each processor by default.
+     * Sets the number of threads that look for broken files; one per processor by default.
      *
      * @param count from 1 to 1,024
      * @return this builder
@@ -341,8 +342,8 @@ public final class ImageFolder implements Dataset {
      * Lists the files.
      *
      * @return the data set
-     * @throws FileException as {@link ImageFolder#open}; if a folder is none of the given classes;
-     *     or if a file is broken and that is to be refused
+     * @throws FileException as for {@link ImageFolder#open}; if a folder is not one of the given
+     *     classes; or if a file is broken and broken files are to be rejected
      */
     public ImageFolder open() {
       return new ImageFolder(BUILDER_OPEN, this);

@@ -5,29 +5,29 @@ import java.util.Arrays;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Threads that read the images of a batch from a data set, each the next one: whoever asks for
- * them, and helpers. Waiting is that of monitors, which makes no garbage.
+ * Threads that read the images of a batch from a data set, each taking the next one: the caller's
+ * and helper threads. Waiting uses monitors, which creates no garbage.
  */
 final class ImageReaders {
   private final Dataset dataset;
   private final int values;
   private final Thread[] helpers;
 
-  // What is read: stays as it is as long as an image is being read.
+  // What is being read; does not change while an image is being read.
   private @Nullable Batch batch;
   private FloatBuffer @Nullable [] targets;
   private int first;
 
   // Guarded by this.
-  private int next; // the place in the batch of the image that is to be read next
+  private int next; // the place in the batch of the next image to read
   private int end;
-  private int reading; // how many images are being read
+  private int reading; // the number of images being read
   private @Nullable Throwable failure;
   private int failed; // its place: the first of those that failed
   private boolean started;
   private boolean closed;
 
-  /** Will read with {@code threads} threads, the caller's among them; at least one. */
+  /** Creates readers with {@code threads} threads, including the caller's; at least one. */
   ImageReaders(Dataset dataset, int threads) {
     this.dataset = dataset;
     values = dataset.shape().values();
@@ -39,7 +39,7 @@ final class ImageReaders {
     }
   }
 
-  /** Views of a buffer that images are read into, one for each thread. */
+  /** Returns views of a buffer that images are read into, one per thread. */
   FloatBuffer[] views(FloatBuffer buffer) {
     FloatBuffer[] views = new FloatBuffer[helpers.length + 1];
     Arrays.setAll(views, i -> buffer.duplicate());
@@ -49,9 +49,11 @@ final class ImageReaders {
   /**
    * Reads the images whose indices are in a batch at the places from {@code begin} to {@code stop}.
    *
-   * @param into {@link #views} of where they go; the image of place {@code offset} is its first
-   * @return whether they were read; if not, this was closed meanwhile
-   * @throws RuntimeException what the data set threw, of several images the first in the batch
+   * @param into {@link #views} of the destination, which begins with the image at place {@code
+   *     offset}
+   * @return whether they were read; if not, this was closed in the meantime
+   * @throws RuntimeException what the data set threw; of several failed images, for the first in
+   *     the batch
    */
   boolean read(Batch of, FloatBuffer[] into, int offset, int begin, int stop) {
     start(of, into, offset, begin, stop);
@@ -92,13 +94,13 @@ final class ImageReaders {
       try {
         wait();
       } catch (InterruptedException e) {
-        // Nobody else knows this thread but the data set, which has no reason to.
+        // Only the data set knows this thread, and it has no reason to interrupt it.
       }
     }
     return !closed;
   }
 
-  /** Reads images as long as there are any. */
+  /** Reads images while there are any. */
   private void readOn(int view) {
     for (int place = take(); place >= 0; place = take()) {
       Throwable error = null;
@@ -133,7 +135,7 @@ final class ImageReaders {
   private synchronized void done(int place, @Nullable Throwable error) {
     reading--;
     if (error != null) {
-      // What comes before it in the batch was taken before it, and is waited for.
+      // Earlier images of the batch were taken before it and are waited for.
       if (failure == null || place < failed) {
         failure = error;
         failed = place;
@@ -151,7 +153,7 @@ final class ImageReaders {
       try {
         wait();
       } catch (InterruptedException e) {
-        interrupted = true; // who trains heeds it after the step
+        interrupted = true; // for the training loop to handle after the step
       }
     }
     if (interrupted) {
@@ -173,7 +175,7 @@ final class ImageReaders {
     return next == end;
   }
 
-  /** Lets threads end once the images that they read are there, and waits for the helpers. */
+  /** Lets threads end once they have read their current images, and waits for the helpers. */
   void close() {
     boolean waits;
     synchronized (this) {

@@ -37,7 +37,7 @@ public record ImageShape(int channels, int height, int width) {
   }
 
   /**
-   * The number of values of an image.
+   * Returns the number of values of an image.
    *
    * @return channels · height · width
    */

@@ -7,9 +7,9 @@ import java.util.Arrays;
 import javax.imageio.stream.ImageInputStream;
 
 /**
- * What a JPEG file says of its components, of which Java's reader refuses or misreads some kinds.
- * Colors are decided and computed as by libjpeg. Four components are inks, inverted as Adobe's
- * programs write them whether the file says so or not, as Pillow takes them.
+ * The components that a JPEG file declares, some kinds of which Java's reader rejects or misreads.
+ * Colors are determined and computed as by libjpeg. Four components are inks, taken to be inverted,
+ * as Adobe's programs write them, whether the file says so or not, as in Pillow.
  */
 final class JpegHeader {
   private static final int START_OF_SCAN = 0xda;
@@ -17,16 +17,16 @@ final class JpegHeader {
   private static final int ADOBE_SEGMENT = 0xee;
 
   private boolean isJfif;
-  private int adobeTransform = -1; // if nothing is said
+  private int adobeTransform = -1; // if not given
   private byte[] components = {}; // their identifiers
 
   private JpegHeader() {}
 
-  /** Reads a file from its start to the first scan, and goes back to where it was. */
+  /** Reads a file from its start to the first scan, and restores the position. */
   static JpegHeader read(ImageInputStream in) throws IOException {
     JpegHeader header = new JpegHeader();
     long position = in.getStreamPosition();
-    in.seek(Short.BYTES); // after the marker of the start
+    in.seek(Short.BYTES); // after the start marker
     in.setByteOrder(ByteOrder.BIG_ENDIAN);
     for (int marker = marker(in); marker != START_OF_SCAN; marker = marker(in)) {
       byte[] segment = new byte[in.readUnsignedShort() - Short.BYTES];
@@ -37,7 +37,7 @@ final class JpegHeader {
     return header;
   }
 
-  /** The next marker, which any number of fill bytes may precede. */
+  /** Returns the next marker, which any number of fill bytes may precede. */
   private static int marker(ImageInputStream in) throws IOException {
     int value = in.readUnsignedByte();
     while (value != 0xff) {
@@ -55,7 +55,7 @@ final class JpegHeader {
     } else if (marker == ADOBE_SEGMENT && begins(segment, "Adobe", 12)) {
       adobeTransform = segment[11] & 0xff;
     } else if (isFrame(marker)) {
-      // After precision, height, width and their number, three bytes for each.
+      // After precision, height, width and the number of components, three bytes per component.
       components = new byte[segment[5]];
       for (int i = 0; i < components.length; i++) {
         components[i] = segment[6 + 3 * i];
@@ -69,17 +69,17 @@ final class JpegHeader {
         && Arrays.equals(segment, 0, bytes.length, bytes, 0, bytes.length);
   }
 
-  /** Whether a segment describes a frame, which three of those numbers do not stand for. */
+  /** Returns whether a segment describes a frame; three of the numbers in the range do not. */
   private static boolean isFrame(int marker) {
     return marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc;
   }
 
-  /** Whether the first component is all there is to see. */
+  /** Returns whether only the first component is visible. */
   boolean isGrey() {
     return components.length < 3;
   }
 
-  /** What the components, as they are in the file, mean, unless they are grey. */
+  /** Returns the meaning of the components as they are in the file, unless they are grey. */
   PixelColors colors() {
     if (components.length == 4) {
       return adobeTransform > 0 ? JpegHeader::fromYcck : JpegHeader::fromCmyk;
@@ -96,12 +96,12 @@ final class JpegHeader {
         : !Arrays.equals(components, new byte[] {'R', 'G', 'B'});
   }
 
-  /** Whether the components are luminance and chrominance, that of blue and that of red. */
+  /** Returns whether the components are luminance and the chrominance of blue and of red. */
   boolean isYcc() {
     return components.length == 3 && isLuminanceAndChrominance();
   }
 
-  /** Turns luminance and chrominance, pixel by pixel, into red, green and blue in their place. */
+  /** Converts luminance and chrominance, pixel by pixel, to red, green and blue in place. */
   static void toRgb(byte[] ycc) {
     for (int i = 0; i + 2 < ycc.length; i += 3) {
       int luminance = ycc[i] & 0xff;
@@ -137,7 +137,7 @@ final class JpegHeader {
         through(blue(samples[at], samples[at + 1]), light));
   }
 
-  /** How much of the light that black lets through an ink does; all are at most 255. */
+  /** Returns how much of the light that black lets through an ink does; all are at most 255. */
   private static int through(int ink, int light) {
     int product = ink * light + 128;
     return light - ((product >> 8) + product >> 8);

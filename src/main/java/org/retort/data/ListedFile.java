@@ -17,7 +17,7 @@ import org.retort.FileException;
  * @param modified when it was last written to
  */
 record ListedFile(Path path, int label, long size, FileTime modified) {
-  /** Reads all bytes, and requires the file to be what it was. */
+  /** Reads all bytes, and requires the file to be unchanged. */
   byte[] content(String function) {
     DataFile file = new DataFile(function, path);
     byte[] content = PictureReader.content(file, cause -> failure(file, cause));

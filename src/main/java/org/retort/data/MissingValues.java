@@ -1,15 +1,13 @@
 package org.retort.data;
 
-/**
- * What becomes of a value that a table does not have. A label that is missing is always refused.
- */
+/** The treatment of values missing from a table. A missing label is always rejected. */
 public enum MissingValues {
-  /** The table is refused, with the value's line and column. */
+  /** The table is rejected with an error that names the value's line and column. */
   REFUSE,
 
   /**
-   * The value is the mean of its column in the training part; in a column of categories it is the
-   * most frequent one there, of several the first in their order.
+   * The value is replaced by the mean of its column in the training set; in a categorical column,
+   * by the most frequent category there, or the first of several in their order.
    */
   MEAN,
 

@@ -14,8 +14,8 @@ final class NumberText {
   private NumberText() {}
 
   /**
-   * The nearest float32 of a decimal number such as {@code -1.5e3}: infinite if it is out of range
-   * or said to be infinite, NaN if it is no number.
+   * Returns the float32 nearest to a decimal number such as {@code -1.5e3}: infinite if it is out
+   * of range or given as infinite, NaN if it is not a number.
    */
   static float value(String text) {
     String number = text.strip(); // a quoted field may have spaces
@@ -31,7 +31,7 @@ final class NumberText {
     return text.startsWith("-") ? Float.NEGATIVE_INFINITY : Float.POSITIVE_INFINITY;
   }
 
-  /** Java takes more for a number, such as {@code 0x1p3}, {@code 1f} and {@code NaN}. */
+  /** Java accepts more as a number, such as {@code 0x1p3}, {@code 1f} and {@code NaN}. */
   private static boolean isDecimal(String text) {
     int at = skipSign(text, 0);
     int whole = skipDigits(text, at);
@@ -78,14 +78,14 @@ final class NumberText {
         .toList();
   }
 
-  /** A text of a file in quotes, in one line and not too long. */
+  /** Returns a text of a file in quotes, on one line and not too long. */
   static String shown(String text) {
     return text.length() > MOST_SHOWN
         ? '"' + oneLine(text.substring(0, MOST_SHOWN)) + "…\""
         : '"' + oneLine(text) + '"';
   }
 
-  /** A text without line breaks and other control characters. */
+  /** Returns a text without line breaks and other control characters. */
   static String oneLine(String text) {
     StringBuilder line = new StringBuilder();
     for (int i = 0; i < text.length(); i++) {

@@ -17,7 +17,7 @@ import java.io.IOException;
 import java.util.List;
 import java.util.Set;
 
-/** How a camera was held, which it notes in a file's Exif data. */
+/** The orientation of a camera, which it records in a file's Exif data. */
 final class Orientation {
   private static final int UPRIGHT = 1;
   private static final int LAST = 8;
@@ -27,13 +27,13 @@ final class Orientation {
 
   private Orientation() {}
 
-  /** From 1 to 8; 1, upright, if the file does not say, or can't be understood. */
+  /** Returns 1 to 8; 1, upright, if the file does not say or can't be understood. */
   static int of(PictureFormat format, byte[] content) {
     Orientation orientation = new Orientation();
     try {
       orientation.read(format, content);
     } catch (ImageProcessingException | IOException | RuntimeException e) {
-      return UPRIGHT; // whether the picture itself is whole is for its reader to say
+      return UPRIGHT; // its reader checks whether the picture itself is whole
     }
     return orientation.value();
   }
@@ -58,7 +58,7 @@ final class Orientation {
   }
 
   private void take(byte[] exif) {
-    // Some writers put JPEG's name of the segment before it.
+    // Some writers put JPEG's segment name before it.
     int start =
         ExifReader.startsWithJpegExifPreamble(exif) ? ExifReader.JPEG_SEGMENT_PREAMBLE.length() : 0;
     reader.extract(new ByteArrayReader(exif, start), metadata);
@@ -95,7 +95,7 @@ final class Orientation {
 
     @Override
     public void addError(String message) {
-      // As of all that can't be understood.
+      // Ignored, like everything that can't be understood.
     }
   }
 }

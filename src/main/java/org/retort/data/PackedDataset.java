@@ -9,24 +9,24 @@ import java.util.zip.CRC32C;
 import org.retort.internal.Arguments;
 
 /**
- * A data set whose images were decoded once, into one file that is mapped into memory: epochs then
- * read bytes in place of decoding photos. All else, the fingerprint, too, is the source's, so that
- * training goes on from a checkpoint with the one or the other.
+ * A data set whose images are decoded once, into a file that is mapped into memory: epochs then
+ * read bytes instead of decoding photos. Everything else, including the fingerprint, is the
+ * source's, so that training can resume from a checkpoint with either.
  *
- * <p>The file is a cache. It is written when it is missing or belongs to a data set of another
- * {@link Dataset#fingerprint}, under another name first, and has a byte for each value and some for
- * each image. A copy of an image folder has the same fingerprint, and so has one in which a file
- * was replaced by another of the same size: delete the cache after such a change.
+ * <p>The file is a cache. It is written if it is missing or belongs to a data set with another
+ * {@link Dataset#fingerprint}, under a different name first, and takes one byte per value and a few
+ * per image. A copy of an image folder has the same fingerprint, and so does a folder in which a
+ * file was replaced by another of the same size: delete the cache after such a change.
  *
- * <p>Every image is checked by its checksum when it is read. The file must stay as it is as long as
- * the data set is used; that another process writes it anew does no harm.
+ * <p>The checksum of each image is verified when it is read. The file must not change while the
+ * data set is in use; another process may safely write it anew.
  */
 public final class PackedDataset implements Dataset {
   private static final String OPEN = "PackedDataset.open";
   private static final BytePixels PIXELS = new BytePixels(255);
   private static final int MOST_THREADS = 1024;
 
-  /** How much is mapped at once: buffers have less than 2 GiB. */
+  /** The most bytes to map at once: buffers have less than 2 GiB. */
   private static final int PIECE_BYTES = 1 << 30;
 
   private final Path file;
@@ -40,7 +40,7 @@ public final class PackedDataset implements Dataset {
   private final int imagesPerPiece;
   private final ThreadLocal<Scratch> scratch;
 
-  /** What a thread reads with. */
+  /** The working memory of a reading thread. */
   private static final class Scratch {
     final byte[] bytes;
     final float[] values;
@@ -66,29 +66,29 @@ public final class PackedDataset implements Dataset {
   }
 
   /**
-   * Opens the cache of a data set, and writes it before if need be, on a thread for each processor.
+   * Opens the cache of a data set, writing it first if necessary, with one thread per processor.
    *
-   * @param source whose values are bytes / 255, such as an {@link ImageFolder}, {@link IdxDataset}
-   *     or {@link CifarDataset}
-   * @param file in a folder that exists, of the default file system
-   * @return the data set, which does not need the source any more
-   * @throws IllegalArgumentException if an argument is null or the file is of another file system,
-   *     or a value of the source is no byte / 255
-   * @throws org.retort.FileException if there is a file that is no such cache, which stays as it
-   *     is; the file can't be read or written, or has no room on the disk; or the source can't be
-   *     read. No file is left half written.
+   * @param source a data set whose values are bytes / 255, such as an {@link ImageFolder}, {@link
+   *     IdxDataset} or {@link CifarDataset}
+   * @param file a file in an existing folder of the default file system
+   * @return the data set, which no longer needs the source
+   * @throws IllegalArgumentException if an argument is null or the file is in another file system,
+   *     or a value of the source is not a byte / 255
+   * @throws org.retort.FileException if the file exists and is not such a cache, in which case it
+   *     is left unchanged; the file can't be read or written, or does not fit on the disk; or the
+   *     source can't be read. No file is left half-written.
    */
   public static PackedDataset open(Dataset source, Path file) {
     return open(source, file, Runtime.getRuntime().availableProcessors());
   }
 
   /**
-   * Opens the cache of a data set, and writes it before if need be.
+   * Opens the cache of a data set, writing it first if necessary.
    *
    * @param source as above
    * @param file as above
-   * @param threads that read the source to write the file, from 1 to 1,024
-   * @return the data set, which does not need the source any more
+   * @param threads number of threads that read the source to write the file, from 1 to 1,024
+   * @return the data set, which no longer needs the source
    * @throws IllegalArgumentException as above, or if the number of threads is out of range
    * @throws org.retort.FileException as above
    */
@@ -96,7 +96,7 @@ public final class PackedDataset implements Dataset {
     return open(source, file, threads, PIECE_BYTES);
   }
 
-  /** Maps at most {@code pieceBytes} at once, but for images that are larger. */
+  /** Maps at most {@code pieceBytes} at once, except for larger images. */
   static PackedDataset open(Dataset source, Path file, int threads, int pieceBytes) {
     Arguments.notNull(source, OPEN, "source");
     Arguments.notNull(file, OPEN, "file");
@@ -163,7 +163,7 @@ public final class PackedDataset implements Dataset {
     return classNames;
   }
 
-  /** The source's. */
+  /** Returns the source's fingerprint. */
   @Override
   public long fingerprint() {
     return fingerprint;

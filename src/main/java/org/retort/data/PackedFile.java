@@ -16,10 +16,10 @@ import org.jspecify.annotations.Nullable;
  *
  * @param checksums CRC32C of each image
  * @param pieces the images, mapped
- * @param imagesPerPiece how many each piece has, but for the last
+ * @param imagesPerPiece the number of images in each piece except the last
  */
 record PackedFile(int[] checksums, MappedByteBuffer[] pieces, int imagesPerPiece) {
-  /** Opens a file that is there and has this header; null if it must be written. */
+  /** Opens an existing file with this header; null if it must be written. */
   static @Nullable PackedFile open(
       String function, Path path, PackedHeader header, int pieceBytes) {
     if (!Files.exists(path)) {
@@ -42,7 +42,7 @@ record PackedFile(int[] checksums, MappedByteBuffer[] pieces, int imagesPerPiece
     }
   }
 
-  /** The checksums of the images, or null if header or checksums are others. */
+  /** Returns the checksums of the images, or null if header or checksums differ. */
   private static int @Nullable [] checksums(FileChannel channel, PackedHeader header)
       throws IOException {
     ByteBuffer expected = header.bytes();
@@ -74,7 +74,7 @@ record PackedFile(int[] checksums, MappedByteBuffer[] pieces, int imagesPerPiece
     return new PackedFile(checksums, pieces, perPiece);
   }
 
-  /** The bytes from {@code at} on, as many as there are up to {@code size}. */
+  /** Returns the bytes from {@code at} on, as many as there are up to {@code size}. */
   private static ByteBuffer read(FileChannel channel, long at, int size) throws IOException {
     ByteBuffer bytes = ByteBuffer.allocate(size);
     while (bytes.hasRemaining() && channel.read(bytes, at + bytes.position()) >= 0) {

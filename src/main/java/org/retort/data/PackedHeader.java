@@ -7,13 +7,13 @@ import java.util.stream.IntStream;
 import org.retort.internal.Arguments;
 
 /**
- * What the file of a {@link PackedDataset} tells of its source. Numbers are big-endian: the magic
- * number, version, fingerprint, number of images, channels, height, width, classes, number of their
- * names, each name's length in bytes and UTF-8, all labels. After that come a CRC32C for each
- * image, one of all so far, and the images.
+ * The header of the file of a {@link PackedDataset}, which describes its source. Numbers are
+ * big-endian: the magic number, version, fingerprint, number of images, channels, height, width,
+ * classes, number of their names, each name's length in bytes and UTF-8, all labels. Then come a
+ * CRC32C for each image, one of everything so far, and the images.
  *
  * @param shape of each image
- * @param classes how many there are
+ * @param classes the number of classes
  * @param classNames their names, or none
  * @param labels of all images
  * @param fingerprint of the source
@@ -38,7 +38,7 @@ record PackedHeader(
         source.fingerprint());
   }
 
-  /** The bytes at the start of the file. */
+  /** Returns the bytes at the start of the file. */
   ByteBuffer bytes() {
     List<byte[]> names =
         classNames.stream().map(name -> name.getBytes(StandardCharsets.UTF_8)).toList();
@@ -63,12 +63,12 @@ record PackedHeader(
     return bytes.clear();
   }
 
-  /** Where images begin, after {@link #bytes} and the checksums. */
+  /** Returns where images begin, after {@link #bytes} and the checksums. */
   long imagesAt() {
     return bytes().capacity() + Integer.BYTES * (labels.length + 1L);
   }
 
-  /** The size of the whole file. */
+  /** Returns the size of the whole file. */
   long fileSize() {
     return imagesAt() + (long) labels.length * shape.values();
   }

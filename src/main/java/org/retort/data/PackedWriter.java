@@ -39,7 +39,7 @@ final class PackedWriter {
 
   void write(int threads) {
     try {
-      Path target = Files.exists(file) ? file.toRealPath() : file; // a link stays one
+      Path target = Files.exists(file) ? file.toRealPath() : file; // keeps a symbolic link
       Path written = target.resolveSibling(target.getFileName() + "." + UUID.randomUUID() + ".tmp");
       try {
         write(written, threads);

@@ -5,7 +5,7 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.IntConsumer;
 import java.util.function.Supplier;
 
-/** Does something for each of many indices on several threads. */
+/** Runs a task for each of many indices on several threads. */
 final class Parallel {
   private final int count;
   private final AtomicInteger next = new AtomicInteger();
@@ -16,9 +16,9 @@ final class Parallel {
   }
 
   /**
-   * Calls for all indices from 0 to {@code count} − 1, in any order, what {@code makeWorker} makes
-   * for each thread. Returns once all are done; throws the first of what they threw, after which no
-   * index is begun.
+   * Calls the workers that {@code makeWorker} creates, one for each thread, for all indices from 0
+   * to {@code count} − 1, in any order. Returns once all are done; throws the first exception that
+   * they threw, after which no index is begun.
    */
   static void run(int threads, int count, Supplier<IntConsumer> makeWorker) {
     Parallel parallel = new Parallel(count);

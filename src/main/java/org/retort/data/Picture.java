@@ -28,7 +28,7 @@ final class Picture {
     return width;
   }
 
-  /** The picture as it is to be seen, by its orientation from 1 to 8 as Exif counts them. */
+  /** Returns the picture oriented for display; orientations are from 1 to 8 as in Exif. */
   Picture turned(int orientation) {
     if (orientation == 1) {
       return this;
@@ -57,7 +57,7 @@ final class Picture {
     return new Picture(channels, tall, wide, turned);
   }
 
-  /** The picture in grey, as Pillow's {@code convert("L")} computes it. */
+  /** Returns the picture in grey, as Pillow's {@code convert("L")} computes it. */
   Picture grey() {
     if (channels == 1) {
       return this;
@@ -72,7 +72,7 @@ final class Picture {
     return new Picture(1, height, width, grey);
   }
 
-  /** The picture scaled to {@code tall} and {@code wide}, of which the middle is kept. */
+  /** Returns the middle of the picture scaled to {@code tall} and {@code wide}. */
   Picture scaled(int tall, int wide, int keptHeight, int keptWidth) {
     Resampling across = Resampling.of(width, wide, middle(wide, keptWidth), keptWidth);
     Resampling down = Resampling.of(height, tall, middle(tall, keptHeight), keptHeight);
@@ -81,13 +81,17 @@ final class Picture {
         channels, keptHeight, keptWidth, down.ofColumns(narrow, keptWidth * channels));
   }
 
-  /** Where the middle begins, as torchvision's {@code CenterCrop} rounds it: a half to even. */
+  /**
+   * Returns where the middle begins, rounded as in torchvision's {@code CenterCrop}: half to even.
+   */
   private static int middle(int size, int kept) {
     int both = size - kept;
     return both % 4 == 3 ? both / 2 + 1 : both / 2;
   }
 
-  /** The values, [channels, height, width]; grey may be repeated for red, green and blue. */
+  /**
+   * Returns the values, [channels, height, width]; grey may be repeated for red, green and blue.
+   */
   float[] values(int wantedChannels) {
     int plane = height * width;
     float[] values = new float[wantedChannels * plane];

@@ -13,23 +13,23 @@ import javax.imageio.stream.ImageInputStream;
 import org.jspecify.annotations.Nullable;
 import org.retort.FileException;
 
-/** Decodes a file into the picture that Pillow makes of it. */
+/** Decodes files to the same pictures as Pillow. */
 final class PictureDecoder {
   private static final long MOST_PIXELS = 1 << 26;
 
-  /** What libjpeg warns of when it fills up what is missing of a file. */
+  /** Part of libjpeg's warning when it fills in what is missing from a file. */
   private static final String CUT_SHORT = "remature end";
 
   private final Origin origin;
   private final byte[] content;
-  private @Nullable String cut; // what the reader said of a file that is not whole
+  private @Nullable String cut; // the reader's warning about a file that is not whole
 
   private PictureDecoder(Origin origin, byte[] content) {
     this.origin = origin;
     this.content = content;
   }
 
-  /** Decodes the whole content of a file, and turns the picture as its camera was held. */
+  /** Decodes the whole content of a file, and applies the orientation of its camera. */
   static Picture decode(Origin origin, byte[] content) {
     PictureFormat format =
         PictureFormat.of(content)
@@ -81,7 +81,7 @@ final class PictureDecoder {
   }
 
   private static Picture jpeg(ImageInputStream in, ImageReader reader) throws IOException {
-    Raster raster = reader.readRaster(0, null); // without Java's conversion of colors
+    Raster raster = reader.readRaster(0, null); // without Java's color conversion
     JpegHeader header = JpegHeader.read(in);
     if (header.isGrey()) {
       return grey(raster);
@@ -102,7 +102,7 @@ final class PictureDecoder {
     return isGrey ? grey(raster) : colored(raster, PixelColors.of(decoded));
   }
 
-  /** Takes the upper eight bits of the first of a pixel's samples. */
+  /** Takes the upper eight bits of each pixel's first sample. */
   private static Picture grey(Raster raster) {
     int shift = raster.getSampleModel().getSampleSize(0) - Byte.SIZE;
     int width = raster.getWidth();
@@ -149,7 +149,7 @@ final class PictureDecoder {
     }
   }
 
-  /** Whether the raster's array is its bytes, [height, width, bands], and nothing else. */
+  /** Returns whether the raster's array is its bytes, [height, width, bands], and nothing else. */
   private static boolean isPixelByPixel(Raster raster) {
     int bands = raster.getNumBands();
     return raster.getParent() == null

@@ -13,13 +13,13 @@ import java.util.stream.StreamSupport;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReader;
 
-/** The formats of pictures that are read. */
+/** The supported picture formats. */
 enum PictureFormat {
   JPEG("\u00ff\u00d8\u00ff", "jpg", "jpeg"),
   PNG("\u0089PNG\r\n\u001a\n", "png"),
   WEBP("RIFF****WEBP", "webp");
 
-  private final String magic; // a character for each byte, * for any
+  private final String magic; // one character per byte, * for any
   private final List<String> endings;
 
   PictureFormat(String magic, String... endings) {
@@ -27,7 +27,7 @@ enum PictureFormat {
     this.endings = List.of(endings);
   }
 
-  /** The format of a file by its first bytes. */
+  /** Returns the format of a file, from its first bytes. */
   static Optional<PictureFormat> of(byte[] content) {
     return Arrays.stream(values()).filter(format -> format.begins(content)).findFirst();
   }
@@ -38,15 +38,15 @@ enum PictureFormat {
             .allMatch(i -> magic.charAt(i) == '*' || magic.charAt(i) == (content[i] & 0xff));
   }
 
-  /** The format that the ending of a file's name stands for. */
+  /** Returns the format that the extension of a file's name stands for. */
   static Optional<PictureFormat> named(String fileName) {
     String ending = fileName.substring(fileName.lastIndexOf('.') + 1).toLowerCase(Locale.ROOT);
     return Arrays.stream(values()).filter(format -> format.endings.contains(ending)).findFirst();
   }
 
   /**
-   * Makes a reader, the JDK's if it has one: a plug-in on the class path must not change the pixels
-   * of the formats that can be read without it. Empty if nothing reads the format.
+   * Creates a reader, the JDK's if it has one: a plug-in on the class path must not change the
+   * pixels of formats that can be read without it. Empty if there is no reader for the format.
    */
   Optional<ImageReader> reader() {
     return readers()

@@ -10,11 +10,11 @@ import javax.imageio.stream.ImageInputStream;
 import javax.imageio.stream.MemoryCacheImageInputStream;
 
 /**
- * What a file says of its picture.
+ * The information in a file about its picture.
  *
  * @param format of the file
- * @param size as it is to be seen
- * @param isGrey whether it is stored without colors
+ * @param size as displayed
+ * @param isGrey whether it is stored without color
  * @param isTurned whether the camera was not held upright
  */
 record PictureInfo(PictureFormat format, PictureSize size, boolean isGrey, boolean isTurned) {
@@ -39,8 +39,8 @@ record PictureInfo(PictureFormat format, PictureSize size, boolean isGrey, boole
   }
 
   /**
-   * Reads the header of a file, in which the picture is not turned; empty if it can't be read or is
-   * none.
+   * Reads the header of a file, ignoring the orientation; empty if it can't be read or is not a
+   * picture.
    */
   static Optional<PictureInfo> ofHeader(Path file) {
     try (ImageInputStream in = new MemoryCacheImageInputStream(Files.newInputStream(file))) {

@@ -5,11 +5,11 @@ import java.io.IOException;
 import javax.imageio.stream.MemoryCacheImageInputStream;
 
 /**
- * The bytes of a picture, for a reader that must not ask for more for long: that of WebP goes on
+ * The bytes of a picture, for a reader that must not keep asking for more: the WebP reader goes on
  * for minutes if a damaged header announces more pixels than there are.
  */
 final class PictureInput extends MemoryCacheImageInputStream {
-  /** Readers look ahead by some bytes. */
+  /** Readers look ahead by a few bytes. */
   private static final int MOST_BEYOND = 1 << 10;
 
   private int beyond; // how often there was nothing left

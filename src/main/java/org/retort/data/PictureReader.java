@@ -10,27 +10,27 @@ import org.retort.FileException;
 import org.retort.internal.Arguments;
 
 /**
- * Reads JPEG, PNG and WebP pictures as networks take them: scaled, its sides in proportion, until
- * its shorter side has a given length or, by default, to the smallest size that covers the shape;
- * then the middle is cut out. {@link ImageFolder} reads its files so, and whoever asks a network
- * about a single picture should, too.
+ * A reader of JPEG, PNG and WebP pictures for networks. A picture is scaled, keeping its aspect
+ * ratio, until its shorter side has a given length or, by default, to the smallest size that covers
+ * the shape; then its centre is cropped. {@link ImageFolder} reads its files this way; use it for
+ * single pictures passed to a network, too.
  *
- * <p>Values are {@code byte / 255f}, the bytes those of Pillow: of {@code convert("RGB")}, or of
- * {@code convert("L")} of that where the shape has one channel, turned by {@code
+ * <p>Values are {@code byte / 255f}; the bytes are those of Pillow's {@code convert("RGB")}, or of
+ * {@code convert("L")} applied to it if the shape has one channel, oriented by {@code
  * ImageOps.exif_transpose}, and of torchvision's {@code Resize(resize)} (bilinear, with
  * antialiasing) and {@code CenterCrop}. So colors are the values in the file, whatever color
- * profile or gamma it names. Of samples of 16 bits the upper eight are taken (Pillow clips grey
- * ones). Cyan, magenta, yellow and black are multiplied, (1 − c)(1 − k), and taken for inverted, as
- * Adobe's programs write them. Transparency is dropped. Orientations that stand in XMP data only
- * are not heeded. WebP with loss is as the plug-in decodes it, which may differ: colors of the one
- * named below do by some levels of 255 on average, while without loss they are the same.
+ * profile or gamma it names. Of 16-bit samples, the upper eight bits are used (Pillow clips grey
+ * ones). Cyan, magenta, yellow and black are multiplied, (1 − c)(1 − k), and taken to be inverted,
+ * as Adobe's programs write them. Transparency is dropped. Orientations given only in XMP data are
+ * ignored. Lossy WebP is as the plug-in decodes it, which may differ: colors of the one named below
+ * differ by some levels of 255 on average, while lossless ones are the same.
  *
- * <p>What a file is, its content says, not its name. Files of more than 2²⁶ pixels and animations
- * are refused. {@code com.drewnoakes:metadata-extractor} must be on the class path, and for WebP a
- * plug-in of ImageIO, {@code com.twelvemonkeys.imageio:imageio-webp}. Readers are values, which any
- * number of threads may share; each picture leaves garbage.
+ * <p>A file's format is determined by its content, not its name. Files of more than 2²⁶ pixels and
+ * animations are rejected. {@code com.drewnoakes:metadata-extractor} must be on the class path, and
+ * for WebP an ImageIO plug-in, {@code com.twelvemonkeys.imageio:imageio-webp}. Readers are values
+ * that any number of threads may share; each picture creates garbage.
  *
- * @param shape of what is read, with one channel or three
+ * @param shape the shape of the pictures read, with one or three channels
  * @param resize length in pixels that the shorter side is scaled to, at least the shape's longer
  *     side; 0 for the smallest size that covers the shape
  */
@@ -40,7 +40,7 @@ public record PictureReader(ImageShape shape, int resize) {
   /** The largest file that is read. */
   private static final int MOST_BYTES = 1 << 30;
 
-  /** No side of a picture that is read is longer. */
+  /** The longest side of a picture that is read. */
   private static final int MOST_RESIZE = 1 << 26;
 
   /**
@@ -48,7 +48,7 @@ public record PictureReader(ImageShape shape, int resize) {
    *
    * @param shape as above
    * @param resize as above
-   * @throws IllegalArgumentException if an argument is null or out of its range
+   * @throws IllegalArgumentException if an argument is null or out of range
    */
   public PictureReader {
     check("PictureReader", shape, resize);
@@ -72,9 +72,9 @@ public record PictureReader(ImageShape shape, int resize) {
   }
 
   /**
-   * Reads pictures at the smallest size that covers a shape.
+   * Creates a reader of pictures at the smallest size that covers a shape.
    *
-   * @param shape of what is read, with one channel or three
+   * @param shape the shape of the pictures read, with one or three channels
    * @return the reader
    * @throws IllegalArgumentException if the shape is null or has another number of channels
    */
@@ -83,12 +83,12 @@ public record PictureReader(ImageShape shape, int resize) {
   }
 
   /**
-   * Changes the size that pictures are scaled to, for example 256 where 224 × 224 pixels are cut
-   * out of the middle.
+   * Sets the size that pictures are scaled to, for example 256 for centre crops of 224 × 224
+   * pixels.
    *
    * @param resize length in pixels of the shorter side, or 0 for the smallest that covers the shape
    * @return a changed copy
-   * @throws IllegalArgumentException if the length is out of its range
+   * @throws IllegalArgumentException if the length is out of range
    */
   public PictureReader withResize(int resize) {
     check("PictureReader.withResize", shape, resize);
@@ -98,11 +98,11 @@ public record PictureReader(ImageShape shape, int resize) {
   /**
    * Reads a file.
    *
-   * @param file in any file system
+   * @param file the file to read, in any file system
    * @return the values, [C, H, W], each from 0 to 1
    * @throws IllegalArgumentException if it is null
-   * @throws FileException if the file is missing, can't be read, is damaged or is no picture, or a
-   *     library is missing
+   * @throws FileException if the file is missing, can't be read, is damaged or is not a picture, or
+   *     a library is missing
    */
   public float[] read(Path file) {
     return read(DataFile.of(READ, file));
@@ -111,10 +111,10 @@ public record PictureReader(ImageShape shape, int resize) {
   /**
    * Appends the values of a file to a buffer.
    *
-   * @param file in any file system
+   * @param file the file to read, in any file system
    * @param image where to put them, [C, H, W]; its position moves on by the number of values
    * @throws IllegalArgumentException if an argument is null, or there is no room
-   * @throws FileException as {@link #read(Path)}
+   * @throws FileException as for {@link #read(Path)}
    */
   public void read(Path file, FloatBuffer image) {
     DataFile checked = DataFile.of(READ, file);
@@ -125,11 +125,11 @@ public record PictureReader(ImageShape shape, int resize) {
   /**
    * Reads a stream to its end.
    *
-   * @param content of a file; stays open
+   * @param content the content of a file; stays open
    * @param name of the file, for messages
    * @return the values, [C, H, W], each from 0 to 1
    * @throws IllegalArgumentException if an argument is null
-   * @throws FileException as {@link #read(Path)}
+   * @throws FileException as for {@link #read(Path)}
    */
   public float[] read(InputStream content, String name) {
     Arguments.notNull(content, READ, "content");
@@ -143,7 +143,7 @@ public record PictureReader(ImageShape shape, int resize) {
    * @param content all its bytes
    * @return the values, [C, H, W], each from 0 to 1
    * @throws IllegalArgumentException if it is null
-   * @throws FileException as {@link #read(Path)}
+   * @throws FileException as for {@link #read(Path)}
    */
   public float[] read(byte[] content) {
     Arguments.notNull(content, READ, "content");
@@ -154,7 +154,7 @@ public record PictureReader(ImageShape shape, int resize) {
     return values(file.origin(), content(file, file::unreadable));
   }
 
-  /** All bytes of a file; {@code failure} makes the exception if they can't be read. */
+  /** Returns all bytes of a file; {@code failure} makes the exception if they can't be read. */
   static byte[] content(DataFile file, Function<IOException, FileException> failure) {
     try (InputStream content = Files.newInputStream(file.path())) {
       return content(file.origin(), content);
@@ -179,7 +179,7 @@ public record PictureReader(ImageShape shape, int resize) {
     return content;
   }
 
-  /** The values of a file's content. */
+  /** Returns the values of a file's content. */
   float[] values(Origin origin, byte[] content) {
     requireLibrary(origin.function());
     Picture picture = PictureDecoder.decode(origin, content);
@@ -219,7 +219,7 @@ public record PictureReader(ImageShape shape, int resize) {
     return (int) Math.min(Integer.MAX_VALUE, Math.round(scale * side));
   }
 
-  /** A side's length once the shorter one is resized, rounded down as torchvision does. */
+  /** Returns a side's length once the shorter one is resized, rounded down as in torchvision. */
   private int longer(int side, int shorter) {
     return (int) Math.min(Integer.MAX_VALUE, (long) resize * side / shorter);
   }

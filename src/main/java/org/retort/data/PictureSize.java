@@ -4,8 +4,8 @@ import java.util.Comparator;
 import org.retort.internal.Arguments;
 
 /**
- * The size of a picture as it is to be seen, in pixels. Sizes are in the order of their numbers of
- * pixels, then of their widths.
+ * The size of a picture as displayed, in pixels. Sizes are ordered by number of pixels, then by
+ * width.
  *
  * @param width at least 1
  * @param height at least 1
@@ -28,7 +28,7 @@ public record PictureSize(int width, int height) implements Comparable<PictureSi
   }
 
   /**
-   * The length of the shorter side.
+   * Returns the length of the shorter side.
    *
    * @return at least 1
    */

@@ -3,11 +3,11 @@ package org.retort.data;
 import org.jspecify.annotations.Nullable;
 
 /**
- * A thread that fills a ring of batches ahead of who takes them.
+ * A thread that fills a ring of batches ahead of its consumer.
  *
- * <p>One slot of the ring is with the taker. The thread fills the slots behind those that are
- * ready; it alone writes to slots, so that what it reads for an epoch that was left meanwhile is
- * simply not counted. Waiting is that of monitors, which makes no garbage.
+ * <p>One slot of the ring is held by the consumer. The thread fills the slots after those that are
+ * ready; it alone writes to slots, so that what it reads for an epoch that has been left in the
+ * meantime is simply not counted. Waiting uses monitors, which creates no garbage.
  */
 final class Prefetch {
   private final BatchReader reader;
@@ -15,23 +15,23 @@ final class Prefetch {
   private final Thread thread = new Thread(this::run, "retort-batches");
 
   // Guarded by this.
-  private int taken; // the slot that is with the taker
-  private int ready; // how many slots after it are filled
+  private int taken; // the slot held by the consumer
+  private int ready; // the number of filled slots after it
   private int epoch;
-  private int step; // the next to be read
+  private int step; // the next to read
   private long start; // counts calls of start()
   private @Nullable Throwable failure; // of reading `step`
   private boolean started;
   private boolean closed;
 
-  // What the thread is at.
-  private long reading; // of which call of start()
+  // What the thread is working on.
+  private long reading; // for which call of start()
   private boolean isNew;
   private int readEpoch;
   private int readStep;
   private @Nullable Batch target;
 
-  /** Will read {@code ahead} batches ahead, at least one. */
+  /** Creates a thread that reads {@code ahead} batches ahead, at least one. */
   Prefetch(BatchReader reader, int ahead) {
     this.reader = reader;
     ring = new Batch[ahead + 1];
@@ -41,7 +41,7 @@ final class Prefetch {
     thread.setDaemon(true);
   }
 
-  /** Goes to a step of an epoch; what was read is discarded. */
+  /** Moves to a step of an epoch; batches already read are discarded. */
   synchronized void start(int newEpoch, int firstStep) {
     epoch = newEpoch;
     step = firstStep;
@@ -55,14 +55,14 @@ final class Prefetch {
     notifyAll();
   }
 
-  /** Gives the next batch, and takes back the one before; null if this was closed. */
+  /** Returns the next batch, and takes back the previous one; null if this was closed. */
   synchronized @Nullable Batch next() {
     boolean interrupted = false;
     while (!closed && ready == 0 && failure == null) {
       try {
         wait();
       } catch (InterruptedException e) {
-        interrupted = true; // who trains heeds it after the step
+        interrupted = true; // for the training loop to handle after the step
       }
     }
     if (interrupted) {
@@ -119,14 +119,14 @@ final class Prefetch {
     }
   }
 
-  /** Waits until there is a batch to be read, and room for it; returns whether there is. */
+  /** Waits until there is a batch to read, and room for it; returns whether there is. */
   private synchronized boolean awaitWork() {
     while (!closed
         && (failure != null || ready == ring.length - 1 || step == reader.stepsPerEpoch())) {
       try {
         wait();
       } catch (InterruptedException e) {
-        // Nobody else knows this thread but the data set, which has no reason to.
+        // Only the data set knows this thread, and it has no reason to interrupt it.
       }
     }
     isNew = reading != start;

@@ -3,16 +3,16 @@ package org.retort.data;
 import java.util.Arrays;
 
 /**
- * Linear resampling along one axis, by a filter as wide as the pixels that are made, so that all of
- * those read count. Weights are those of Pillow's {@code BILINEAR}, in fixed point, and the results
- * are the same to the bit.
+ * Linear resampling along one axis, with a filter as wide as the output pixels, so that every input
+ * pixel counts. Weights are those of Pillow's {@code BILINEAR}, in fixed point, and the results are
+ * bit-identical.
  */
 final class Resampling {
   private static final int FRACTION_BITS = 22;
   private static final int HALF = 1 << FRACTION_BITS - 1;
 
-  private final int[] firsts; // for each value made, the first that is read
-  private final int[] counts; // and how many are
+  private final int[] firsts; // for each output value, the first input value
+  private final int[] counts; // and the number of input values
   private final int[] weights; // `most` for each
   private final int most;
 
@@ -23,7 +23,7 @@ final class Resampling {
     this.most = most;
   }
 
-  /** Resampling of {@code from} values to {@code to}, of which some are wanted. */
+  /** Returns a resampling of {@code from} values to {@code to}, of which some are wanted. */
   static Resampling of(int from, int to, int firstWanted, int wanted) {
     double scale = (double) from / to;
     double radius = Math.max(scale, 1);
@@ -50,19 +50,19 @@ final class Resampling {
     counts[index] = count;
   }
 
-  /** The first value that is read. */
+  /** Returns the first value that is read. */
   int first() {
     return firsts[0];
   }
 
-  /** One more than the last value that is read. */
+  /** Returns one more than the last value that is read. */
   int end() {
     return firsts[firsts.length - 1] + counts[counts.length - 1];
   }
 
   /**
-   * Resamples each row of bytes [rows, width, channels] from {@code firstRow} to before {@code
-   * endRow}; the other rows, of which the result has none of their own, are left out.
+   * Resamples each row of bytes [rows, width, channels] from {@code firstRow} up to, but not
+   * including, {@code endRow}; the result does not contain the other rows.
    */
   byte[] ofRows(byte[] samples, int width, int channels, int firstRow, int endRow) {
     byte[] made = new byte[(endRow - firstRow) * firsts.length * channels];
@@ -128,7 +128,7 @@ final class Resampling {
     return made;
   }
 
-  /** Weights sum up to 1 but for their rounding, so that no byte's range is left by far. */
+  /** Weights sum to 1 except for rounding, so that no sum is far outside a byte's range. */
   private static byte rounded(int sum) {
     return (byte) Math.min(255, sum >> FRACTION_BITS);
   }

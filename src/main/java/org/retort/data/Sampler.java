@@ -3,9 +3,8 @@ package org.retort.data;
 import java.util.random.RandomGenerator;
 
 /**
- * Draws from a pool in random order: {@code perPass} members without repetition, then again from
- * the whole pool. A pass over everything and a fresh draw for each batch differ in {@code perPass}
- * only.
+ * Draws from a pool in random order: {@code perPass} members without replacement, then again from
+ * the whole pool. A pass over everything and a fresh draw per batch differ only in {@code perPass}.
  */
 final class Sampler {
   private final int[] pool;

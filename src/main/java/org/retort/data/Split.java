@@ -6,10 +6,10 @@ import java.util.stream.IntStream;
 import org.retort.internal.Arguments;
 
 /**
- * A data set cut into a part for training and one for validation, with the same share of every
- * class. The same images are in the same part in every process and on every machine.
+ * A data set split into a training part and a validation part, with the same share of every class.
+ * Every process on every machine puts the same images into the same part.
  *
- * @param training the larger part as a rule, with all images without a label
+ * @param training the training part, usually the larger one, with all unlabeled images
  * @param validation the other part
  */
 public record Split(Subset training, Subset validation) {
@@ -28,14 +28,14 @@ public record Split(Subset training, Subset validation) {
   }
 
   /**
-   * Cuts a data set. Of each class of n images, {@code round(fraction · n)} are for validation, but
-   * at least one and at most n − 1; a class of one image is for training.
+   * Splits a data set. Of each class of n images, {@code round(fraction · n)} go to validation, but
+   * at least one and at most n − 1; a class with a single image goes to training.
    *
-   * @param dataset the whole
+   * @param dataset the data set to split
    * @param fraction the share of the validation part, above 0 and below 1
-   * @param seed decides which images, at least 0: those whose {@code splitmix64(−(seed + 1) · 2³² +
-   *     index)} are the smallest
-   * @return the parts, each in the order of the whole
+   * @param seed selects the validation images, at least 0: those with the smallest {@code
+   *     splitmix64(−(seed + 1) · 2³² + index)}
+   * @return the parts, each in the order of the data set
    * @throws IllegalArgumentException if an argument is null or out of range, or no class has two
    *     images
    */
@@ -48,14 +48,14 @@ public record Split(Subset training, Subset validation) {
   }
 
   /**
-   * The positions, ascending, of the validation part of samples with these labels: the rule of
-   * {@link #of} for data that are not read yet.
+   * Returns the positions, in ascending order, of the validation part of samples with these labels:
+   * the rule of {@link #of} for data that has not been read yet.
    *
-   * @param labels the class of each sample, negative where it is not known
+   * @param labels the class of each sample, negative if unknown
    * @param classes number of classes, at least 1
    * @param fraction as above
    * @param seed as above
-   * @return new positions
+   * @return a new array of positions
    * @throws IllegalArgumentException as above
    */
   public static int[] validation(int[] labels, int classes, double fraction, long seed) {
@@ -75,7 +75,7 @@ public record Split(Subset training, Subset validation) {
     return chosen;
   }
 
-  /** The positions below {@code size} that are not among {@code chosen}, which ascend. */
+  /** Returns the positions below {@code size} that are not in {@code chosen}, which ascends. */
   private static int[] others(int size, int[] chosen) {
     return IntStream.range(0, size).filter(i -> Arrays.binarySearch(chosen, i) < 0).toArray();
   }

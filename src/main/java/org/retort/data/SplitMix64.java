@@ -1,8 +1,8 @@
 package org.retort.data;
 
 /**
- * The finalizer of the SplitMix64 generator, used as a hash: it decides who is in which part of the
- * data.
+ * The finalizer of the SplitMix64 generator, used as a hash: it decides which sample is in which
+ * part of the data.
  */
 final class SplitMix64 {
   private SplitMix64() {}

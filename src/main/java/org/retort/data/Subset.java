@@ -6,8 +6,8 @@ import java.util.stream.IntStream;
 import org.retort.internal.Arguments;
 
 /**
- * Some images of a data set, for example for an experiment that is to be short. They have indices
- * of their own, from 0 on; the classes are those of the whole.
+ * A selection of the images of a data set, for example for a short experiment. They have their own
+ * indices, starting at 0; the classes are those of the whole data set.
  */
 public final class Subset implements Dataset {
   private final Dataset whole;
@@ -19,11 +19,11 @@ public final class Subset implements Dataset {
   }
 
   /**
-   * Chooses images by their indices.
+   * Selects images by index.
    *
-   * @param dataset the whole
-   * @param indices of the images, in the order that they shall have; at least one
-   * @return the subset, which reads from the whole
+   * @param dataset the whole data set
+   * @param indices indices of the images, in the order of the subset; at least one
+   * @return the subset, which reads from the whole data set
    * @throws IllegalArgumentException if an argument is null, there is no index, or one is out of
    *     range
    */
@@ -38,14 +38,14 @@ public final class Subset implements Dataset {
   }
 
   /**
-   * Chooses some images of each class at random.
+   * Selects images of each class at random.
    *
-   * @param dataset the whole; images without a label are not chosen
-   * @param count how many of each class, from 1 to the size of the smallest
-   * @param seed decides which, at least 0: those whose {@code splitmix64((seed + 1) · 2³² + index)}
-   *     are the smallest
-   * @return the subset, in the order of the whole
-   * @throws IllegalArgumentException if an argument is null or out of its range
+   * @param dataset the whole data set; unlabeled images are not selected
+   * @param count the number of images per class, from 1 to the size of the smallest
+   * @param seed selects the images, at least 0: those with the smallest {@code splitmix64((seed +
+   *     1) · 2³² + index)}
+   * @return the subset, in the order of the whole data set
+   * @throws IllegalArgumentException if an argument is null or out of range
    */
   public static Subset perClass(Dataset dataset, int count, long seed) {
     Arguments.notNull(dataset, "Subset.perClass", "dataset");
@@ -55,7 +55,7 @@ public final class Subset implements Dataset {
         dataset, ofEachClass("Subset.perClass", "count", labels, dataset.classes(), count, seed));
   }
 
-  /** The rule of {@link #perClass}; {@code function} and {@code argument} name the count. */
+  /** Implements {@link #perClass}; {@code function} and {@code argument} name the count. */
   static int[] ofEachClass(
       String function, String argument, int[] labels, int classes, int count, long seed) {
     int[] sizes = new int[classes];
@@ -69,7 +69,7 @@ public final class Subset implements Dataset {
   }
 
   /**
-   * The index of an image in the whole.
+   * Returns the index of an image in the whole data set.
    *
    * @param index from 0 to size − 1
    * @return its index there
@@ -117,7 +117,7 @@ public final class Subset implements Dataset {
     return whole.classNames();
   }
 
-  /** A hash of the whole's, the indices in it, and the labels. */
+  /** Returns a hash of the whole data set's fingerprint, the indices in it, and the labels. */
   @Override
   public long fingerprint() {
     return Fingerprint.of(this).add(whole.fingerprint()).add(indices).value();

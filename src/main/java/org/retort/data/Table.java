@@ -17,15 +17,15 @@ import org.retort.FileException;
 import org.retort.internal.Arguments;
 
 /**
- * The rows of a CSV file, of which some are a training part: {@link #fit} makes the {@link
- * TableColumns} of it, with which the rows of this and other files are a {@link TableDataset}.
+ * The rows of a CSV file, some of which are the training set: {@link #fit} derives the {@link
+ * TableColumns} from it, which turn the rows of this and other files into a {@link TableDataset}.
  * Requires {@code org.apache.commons:commons-csv} on the class path, which is not a dependency of
  * Retort.
  *
- * <p>The file is UTF-8, with a byte order mark or not, compressed by gzip or not; quotes are those
- * of RFC 4180, with line breaks between them, too. Its first line has the columns' names, each
- * another. Spaces around a field don't matter unless it is quoted, nor do empty lines. The file is
- * read once, row by row; a value of a column that is used takes four bytes.
+ * <p>The file is UTF-8, with or without a byte order mark, optionally gzip-compressed; quoting
+ * follows RFC 4180, including line breaks within quotes. The first line holds the column names,
+ * which must be distinct. Spaces around unquoted fields and empty lines are ignored. The file is
+ * read once, row by row; each value of a column in use takes four bytes.
  *
  * <pre>{@code
  * Table table = Table.read(file, TableOptions.of("species"));
@@ -33,12 +33,12 @@ import org.retort.internal.Arguments;
  * Dataset training = Subset.of(TableDataset.of(table, columns), trainingRows);
  * }</pre>
  *
- * <p>Immutable; any number of threads may use one.
+ * <p>Immutable; any number of threads may share an instance.
  */
 public final class Table {
   private static final String READ = "Table.read";
 
-  /** The most categories of a column. */
+  /** The maximum number of categories of a column. */
   static final int MOST_CATEGORIES = 1 << 14;
 
   private static final int MOST_CLASSES = 1 << 16;
@@ -81,16 +81,16 @@ public final class Table {
   /**
    * Reads a file.
    *
-   * @param file what to read, in any file system
-   * @param options how, and what its columns are
+   * @param file the file to read, in any file system
+   * @param options how to read it, and what its columns are
    * @return the table
    * @throws IllegalArgumentException if an argument is null
    * @throws IllegalStateException if commons-csv is not on the class path
-   * @throws FileException if the file is missing, can't be read or is not such a table: the first
-   *     line does not have the columns, or names one twice or not at all; a row has too few or too
-   *     many fields, no label, one that is none of the classes of the options, a missing value that
-   *     is refused, or no number where one must be; there is no row, or one class only. The message
-   *     has the file, and the line and the name of the column.
+   * @throws FileException if the file is missing, can't be read or is not a valid table: the first
+   *     line lacks the columns, or names one twice or not at all; a row has too few or too many
+   *     fields, no label, one that is not among the classes of the options, a missing value that is
+   *     rejected, or no number where one is required; there are no rows, or there is only one
+   *     class. The message names the file, the line and the column.
    */
   public static Table read(Path file, TableOptions options) {
     Arguments.notNull(options, READ, "options");
@@ -117,7 +117,7 @@ public final class Table {
   }
 
   /**
-   * The number of rows.
+   * Returns the number of rows.
    *
    * @return at least 1
    */
@@ -126,7 +126,7 @@ public final class Table {
   }
 
   /**
-   * The number of rows that were left out since they lack a value.
+   * Returns the number of rows that were left out because they lack a value.
    *
    * @return 0 unless the options say {@link MissingValues#SKIP_ROW}
    */
@@ -135,10 +135,10 @@ public final class Table {
   }
 
   /**
-   * The line of the file in which a row begins.
+   * Returns the line of the file on which a row begins.
    *
    * @param row from 0 to size − 1
-   * @return the line, from 1, which is that of the names
+   * @return the line number; the column names are on line 1
    * @throws IllegalArgumentException if there is no such row
    */
   public int line(int row) {
@@ -147,7 +147,7 @@ public final class Table {
   }
 
   /**
-   * The names of the columns that are used, without the label's.
+   * Returns the names of the columns in use, without the label's.
    *
    * @return at least one, in the order of the options or of the file. Immutable.
    */
@@ -156,7 +156,7 @@ public final class Table {
   }
 
   /**
-   * The names of the classes of all rows.
+   * Returns the names of the classes of all rows.
    *
    * @return at least two, in their order. Immutable.
    */
@@ -165,7 +165,7 @@ public final class Table {
   }
 
   /**
-   * The class of a row.
+   * Returns the class of a row.
    *
    * @param row from 0 to size − 1
    * @return the index of its name
@@ -177,24 +177,24 @@ public final class Table {
   }
 
   /**
-   * Finds out from all rows what the columns are.
+   * Fits the columns to all rows.
    *
    * @return the columns
-   * @throws FileException as {@link #fit(int...)}
+   * @throws FileException as for {@link #fit(int...)}
    */
   public TableColumns fit() {
     return fit(IntStream.range(0, lines.length).toArray());
   }
 
   /**
-   * Finds out from the rows of the training part what the columns are: of numbers or of categories,
-   * means and standard deviations, and which categories there are.
+   * Fits the columns to the rows of the training set: determines which are numeric and which
+   * categorical, the means and standard deviations, and the categories.
    *
    * @param rows at least one, in any order
    * @return the columns, with the classes of all rows
    * @throws IllegalArgumentException if the rows are null or empty, or there is no such row
-   * @throws FileException if a column has no value in these rows, one of numbers an infinite one or
-   *     one out of float32's range, or one of categories more than 16,384 of them
+   * @throws FileException if a column has no value in these rows, a numeric one has an infinite
+   *     value or one out of float32's range, or a categorical one has more than 16,384 categories
    */
   public TableColumns fit(int... rows) {
     String function = "Table.fit";
@@ -210,9 +210,9 @@ public final class Table {
   }
 
   /**
-   * Tells what is in the columns, without refusing anything.
+   * Summarises what is in the columns, without rejecting anything.
    *
-   * @return one for each of {@link #columnNames}, in their order. Immutable.
+   * @return a summary for each of {@link #columnNames}, in their order. Immutable.
    */
   public List<ColumnSummary> summaries() {
     return cells.entrySet().stream()
@@ -221,8 +221,8 @@ public final class Table {
   }
 
   /**
-   * The number of rows that lack a value, in columns that have one in another row; rows that were
-   * left out don't count.
+   * Returns the number of rows that lack a value in a column that has one in another row; rows that
+   * were left out don't count.
    *
    * @return from 0 to size; 0 unless the options say {@link MissingValues#MEAN}
    */
@@ -245,7 +245,7 @@ public final class Table {
     return labels != null;
   }
 
-  /** The cells of a column; {@code function} is the caller's name. */
+  /** Returns the cells of a column; {@code function} is the caller's name. */
   Cells cells(String function, String name) {
     Cells found = cells.get(name);
     if (found == null) {
@@ -273,12 +273,12 @@ public final class Table {
         : first + (names.size() > MOST_NAMES_SHOWN ? ", ... " + names.size() + " in all" : "");
   }
 
-  /** The error for a row's value in a column that is not what it should be. */
+  /** Returns the error for an invalid value of a row in a column. */
   FileException damaged(String function, String column, int row, String rule, String got) {
     return damaged(function, quoted("column", column) + " of line " + lines[row], rule, got);
   }
 
-  /** The error for a table that is not what it should be. */
+  /** Returns the error for an invalid table. */
   FileException damaged(String function, String what, String rule, String got) {
     return new FileException(
         function + ": " + what + " of " + file + " must " + rule + " (got " + got + ")", null);
@@ -297,10 +297,10 @@ public final class Table {
     private int rows;
     private int skipped;
 
-    // By the fields of a row.
+    // Indexed by the fields of a row.
     private List<String> names = List.of();
     private int labelField = -1;
-    private int[] fields = {}; // of the columns that are used
+    private int[] fields = {}; // of the columns in use
 
     Reader(DataFile file, TableOptions options, boolean labeled) {
       this.file = file;

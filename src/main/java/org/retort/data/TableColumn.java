@@ -3,13 +3,13 @@ package org.retort.data;
 import java.util.List;
 
 /**
- * What is known of a column of features.
+ * The fitted properties of a column of features.
  *
  * @param name of the column
- * @param categories in the order of their features; none for a column of numbers
- * @param mostFrequent the category of a missing value; empty for a column of numbers
- * @param mean of a column of numbers in the training part; 0 for categories
- * @param deviation the same
+ * @param categories in the order of their features; none for a numeric column
+ * @param mostFrequent the category that replaces a missing value; empty for a numeric column
+ * @param mean of a numeric column in the training set; 0 for categories
+ * @param deviation the standard deviation, likewise
  */
 record TableColumn(
     String name, List<String> categories, String mostFrequent, double mean, double deviation) {
@@ -25,7 +25,7 @@ record TableColumn(
     return categories.isEmpty();
   }
 
-  /** The number of features. */
+  /** Returns the number of features. */
   int features() {
     return isOfNumbers() ? 1 : categories.size();
   }

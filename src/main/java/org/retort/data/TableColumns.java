@@ -20,14 +20,14 @@ import org.retort.internal.NativeFiles;
 import org.retort.internal.Shown;
 
 /**
- * What the training part of a {@link Table} has told of its columns: the classes, which columns are
- * of numbers and which of categories, what stands for a missing value, and the mean and standard
- * deviation of each feature. With it, rows of the table, of other files and of programs become
- * features in the same way.
+ * The properties of a {@link Table}'s columns, fitted on its training set: the classes, which
+ * columns are numeric and which categorical, what replaces a missing value, and the mean and
+ * standard deviation of each feature. They turn rows of the table, of other files and of programs
+ * into features in the same way.
  *
- * <p>A feature is the number itself, or 1 for the category of a row and 0 for the others. The
- * network standardises: given to a training step, {@link #mean} and {@link #deviation} become the
- * network's own and are kept in its files.
+ * <p>A feature is the number itself, or 1 for the category of a row and 0 for the others.
+ * Standardising is the network's task: passed to a training step, {@link #mean} and {@link
+ * #deviation} become part of the network and are saved in its files.
  *
  * <pre>{@code
  * TrainingStep.builder(student, teacher)
@@ -36,8 +36,8 @@ import org.retort.internal.Shown;
  *             .withNormalization(columns.mean(), columns.deviation()));
  * }</pre>
  *
- * <p>Kept beside a network, as {@code columns.csv}, it is a CSV file with the columns {@code item},
- * {@code column} and {@code value}, one row for each of
+ * <p>They are stored next to a network as {@code columns.csv}, a CSV file with the columns {@code
+ * item}, {@code column} and {@code value}, and one row for each of
  *
  * <table>
  * <caption>Items, in this order</caption>
@@ -51,10 +51,10 @@ import org.retort.internal.Shown;
  * <tr><td>{@code unknown_categories}</td><td></td><td>{@code refuse} or {@code zeros}</td></tr>
  * <tr><td>{@code class}</td><td>the label</td><td>the name of a class, a row for each in their
  * order</td></tr>
- * <tr><td>{@code mean}</td><td>one of numbers</td><td>its mean, which stands for a missing
+ * <tr><td>{@code mean}</td><td>a numeric one</td><td>its mean, which stands for a missing
  * value</td></tr>
  * <tr><td>{@code deviation}</td><td>the same</td><td>its standard deviation</td></tr>
- * <tr><td>{@code category}</td><td>one of categories</td><td>a category, a row for each in their
+ * <tr><td>{@code category}</td><td>a categorical one</td><td>a category, a row for each in their
  * order</td></tr>
  * <tr><td>{@code most_frequent}</td><td>the same</td><td>the one that stands for a missing
  * value</td></tr>
@@ -63,7 +63,7 @@ import org.retort.internal.Shown;
  * <p>Columns are in the order of their features. Numbers are exact: what is read equals what was
  * written. Files and streams require {@code org.apache.commons:commons-csv} on the class path.
  *
- * <p>Immutable; any number of threads may use one.
+ * <p>Immutable; any number of threads may share an instance.
  */
 public final class TableColumns {
   private static final String NAME = "TableColumns";
@@ -71,10 +71,10 @@ public final class TableColumns {
   private final TableOptions options;
   private final List<TableColumn> columns;
   private final Map<String, Integer> classes;
-  private final List<Map<String, Integer>> categories; // none for numbers
+  private final List<Map<String, Integer>> categories; // none for numeric columns
   private final int features;
 
-  /** Makes the columns of options that name all classes; which columns there are, they tell. */
+  /** Creates the columns from options that name all classes, but need not name the columns. */
   TableColumns(TableOptions options, Stream<TableColumn> columns) {
     this.columns = columns.toList();
     this.options =
@@ -95,17 +95,16 @@ public final class TableColumns {
   }
 
   /**
-   * How tables of these columns are read.
+   * Returns the options for reading tables with these columns.
    *
-   * @return options that name the label, every column as one of numbers or categories, and every
-   *     class
+   * @return options that name the label, every column as numeric or categorical, and every class
    */
   public TableOptions options() {
     return options;
   }
 
   /**
-   * The name of the column of the classes.
+   * Returns the name of the label column.
    *
    * @return the name
    */
@@ -114,7 +113,7 @@ public final class TableColumns {
   }
 
   /**
-   * The names of the classes.
+   * Returns the names of the classes.
    *
    * @return one for each class, in their order. Immutable.
    */
@@ -123,7 +122,7 @@ public final class TableColumns {
   }
 
   /**
-   * The names of the columns of features.
+   * Returns the names of the feature columns.
    *
    * @return at least one, in the order of their features. Immutable.
    */
@@ -132,11 +131,11 @@ public final class TableColumns {
   }
 
   /**
-   * The categories of a column.
+   * Returns the categories of a column.
    *
    * @param column one of {@link #names}
-   * @return a name for each of the column's features; empty if it is one of numbers. Immutable.
-   * @throws IllegalArgumentException if the column is null or there is none of that name
+   * @return a name for each of the column's features; empty if it is numeric. Immutable.
+   * @throws IllegalArgumentException if the column is null or there is none with that name
    */
   public List<String> categories(String column) {
     String function = NAME + ".categories";
@@ -147,16 +146,16 @@ public final class TableColumns {
   }
 
   /**
-   * The number of features of a row.
+   * Returns the number of features of a row.
    *
-   * @return one for each column of numbers and each category, at least 1
+   * @return one for each numeric column and each category, at least 1
    */
   public int features() {
     return features;
   }
 
   /**
-   * The names of the features.
+   * Returns the names of the features.
    *
    * @return one for each, for example {@code age} or {@code colour=red}. Immutable.
    */
@@ -171,9 +170,9 @@ public final class TableColumns {
   }
 
   /**
-   * The mean of each feature in the training part.
+   * Returns the mean of each feature in the training set.
    *
-   * @return a new array, [features]: the mean of the values that are there, 0 for a category
+   * @return a new array, [features]: the mean of the values present, 0 for a category
    */
   public double[] mean() {
     return columns.stream()
@@ -182,10 +181,10 @@ public final class TableColumns {
   }
 
   /**
-   * The standard deviation of each feature in the training part.
+   * Returns the standard deviation of each feature in the training set.
    *
-   * @return a new array, [features]: that of the values that are there, the root of their mean
-   *     squared difference from their mean; 1 for a category, for a constant, and where it is below
+   * @return a new array, [features]: that of the values present, the root of their mean squared
+   *     difference from their mean; 1 for a category, for a constant, and where it is below
    *     float32's smallest normal number
    */
   public double[] deviation() {
@@ -196,14 +195,15 @@ public final class TableColumns {
   }
 
   /**
-   * Makes the features of one row, to be predicted.
+   * Computes the features of one row, for prediction.
    *
-   * @param values by the names of their columns, as they would be in a file, though null is a
-   *     missing one, too; other columns don't matter
+   * @param values the values by column name, as they would be in a file; null is also a missing
+   *     value, and other columns are ignored
    * @return a new array, [features]
    * @throws IllegalArgumentException if the values are null or lack a column, a value is missing
-   *     unless the mean or most frequent one takes its place, a number is none, infinite or out of
-   *     float32's range, or a category is unknown unless its features are to be 0
+   *     and is not to be replaced by the mean or most frequent one, a numeric value is not a
+   *     number, infinite or out of float32's range, or a category is unknown and its features are
+   *     not to be 0
    */
   public float[] row(Map<String, @Nullable String> values) {
     String function = NAME + ".row";
@@ -266,12 +266,12 @@ public final class TableColumns {
     return category;
   }
 
-  /** The number of a category of a column, by its index, or -1. */
+  /** Returns the number of a category of a column, which is given by index, or -1. */
   int category(int column, String text) {
     return categories.get(column).getOrDefault(text, -1);
   }
 
-  /** The number of a class, or -1. */
+  /** Returns the number of a class, or -1. */
   int label(String name) {
     return classes.getOrDefault(name, -1);
   }
@@ -281,9 +281,9 @@ public final class TableColumns {
   }
 
   /**
-   * Writes a file, which is complete or as it was.
+   * Writes a file, which ends up complete or unchanged.
    *
-   * @param file where to write, for example {@code columns.csv}
+   * @param file the file to write, for example {@code columns.csv}
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if commons-csv is not on the class path
    * @throws FileException if the file can't be written
@@ -297,7 +297,7 @@ public final class TableColumns {
   /**
    * Writes to a stream.
    *
-   * @param stream flushed, but not closed
+   * @param stream the stream to write to, flushed but not closed
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if commons-csv is not on the class path
    * @throws FileException if the stream throws an {@link IOException}
@@ -321,14 +321,14 @@ public final class TableColumns {
   }
 
   /**
-   * Reads a file that {@link #write(Path)} has written.
+   * Reads a file written by {@link #write(Path)}.
    *
-   * @param file what to read
+   * @param file the file to read
    * @return the columns
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if commons-csv is not on the class path
-   * @throws FileException if the file is missing, can't be read or is none of columns; the message
-   *     has the line
+   * @throws FileException if the file is missing, can't be read or is not a file of columns; the
+   *     message names the line
    */
   public static TableColumns read(Path file) {
     String function = NAME + ".read";
@@ -337,14 +337,14 @@ public final class TableColumns {
   }
 
   /**
-   * Reads what {@link #write(OutputStream)} has written.
+   * Reads what {@link #write(OutputStream)} wrote.
    *
-   * @param stream read to its end, but not closed
+   * @param stream the stream, read to its end but not closed
    * @return the columns
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if commons-csv is not on the class path
-   * @throws FileException if the stream throws an {@link IOException}, or what it gives is not
-   *     columns; the message has the line
+   * @throws FileException if the stream throws an {@link IOException}, or its content is not
+   *     columns; the message names the line
    */
   public static TableColumns read(InputStream stream) {
     String function = NAME + ".read";
@@ -374,7 +374,7 @@ public final class TableColumns {
     return 31 * options.hashCode() + columns.hashCode();
   }
 
-  /** Tells the label, the number of classes and the names of the columns, or the first of many. */
+  /** Returns the label, the number of classes and the column names, or the first of many. */
   @Override
   public String toString() {
     return NAME

@@ -7,11 +7,11 @@ import java.util.List;
 import org.retort.internal.Arguments;
 
 /**
- * The rows of a CSV file as features, by the {@link TableColumns} that were fitted on the training
- * part: numbers as they are in the file, as float32, and 1 for the category of a row where it has
- * one, 0 for the others. The network standardises them, see there.
+ * The rows of a CSV file as features, given by the {@link TableColumns} fitted on the training set:
+ * numbers as they are in the file, as float32, and 1 for the category of a row, if it has one, and
+ * 0 for the others. The network standardises them; see there.
  *
- * <p>A network sees {@link #inputShape} [features] of a row; {@link #shape} is [features, 1, 1].
+ * <p>The {@link #inputShape} that a network sees is [features]; {@link #shape} is [features, 1, 1].
  * Requires {@code org.apache.commons:commons-csv} on the class path, which is not a dependency of
  * Retort.
  */
@@ -24,8 +24,8 @@ public final class TableDataset implements Dataset {
   private final ImageShape shape;
   private final int[] labels;
   private final Cells[] cells; // of the columns
-  private final int[][] categoryOf; // by columns and codes of their texts; empty for numbers
-  private final float[] fill; // what is missing: a number, or the number of a category
+  private final int[][] categoryOf; // by column and code of its text; empty for numeric columns
+  private final float[] fill; // replaces missing values: a number, or the number of a category
 
   private TableDataset(String function, Table table, TableColumns columns) {
     this.table = table;
@@ -49,16 +49,16 @@ public final class TableDataset implements Dataset {
   }
 
   /**
-   * Makes a data set of all rows of a table, each at its own index.
+   * Creates a data set of all rows of a table, each at its own index.
    *
    * @param table the rows
-   * @param columns those of the table, or others of which it has all
+   * @param columns the table's own columns, or others that are all in the table
    * @return the data set
    * @throws IllegalArgumentException if an argument is null
-   * @throws org.retort.FileException if the table lacks a column, a number is none, infinite or out
-   *     of float32's range, a value is missing unless the columns say what takes its place, a
-   *     category is unknown unless its features are to be 0, or a label is none of the classes; the
-   *     message has the file, the line and the name of the column
+   * @throws org.retort.FileException if the table lacks a column, a numeric value is not a number,
+   *     infinite or out of float32's range, a value is missing and the columns do not say what
+   *     replaces it, a category is unknown and its features are not to be 0, or a label is not one
+   *     of the classes; the message names the file, the line and the column
    */
   public static TableDataset of(Table table, TableColumns columns) {
     Arguments.notNull(table, OF, "table");
@@ -67,17 +67,17 @@ public final class TableDataset implements Dataset {
   }
 
   /**
-   * Reads another file than that of the training part, for example one to be predicted. Its columns
-   * may be in another order and there may be more. If it has no column of the label, no row has a
+   * Reads a file other than that of the training set, for example one to predict. Its columns may
+   * be in another order, and there may be more of them. If it has no label column, no row has a
    * label.
    *
-   * @param file what to read, in any file system
-   * @param columns those of the training part, which tell how the file is read
+   * @param file the file to read, in any file system
+   * @param columns the columns of the training set, which determine how the file is read
    * @return the data set
    * @throws IllegalArgumentException if an argument is null
    * @throws IllegalStateException if commons-csv is not on the class path
-   * @throws org.retort.FileException if the file is missing, can't be read, is not such a table, or
-   *     for a reason that {@link #of} has
+   * @throws org.retort.FileException if the file is missing, can't be read, is not a valid table,
+   *     or for any reason given for {@link #of}
    */
   public static TableDataset open(Path file, TableColumns columns) {
     Arguments.notNull(columns, OPEN, "columns");
@@ -142,19 +142,19 @@ public final class TableDataset implements Dataset {
   }
 
   /**
-   * The columns.
+   * Returns the columns.
    *
-   * @return those that this was made with
+   * @return those that this was created with
    */
   public TableColumns columns() {
     return columns;
   }
 
   /**
-   * The line of the file in which a row begins.
+   * Returns the line of the file on which a row begins.
    *
    * @param index from 0 to size − 1
-   * @return the line, from 1, which is that of the names
+   * @return the line number; the column names are on line 1
    * @throws IllegalArgumentException if there is no such row
    */
   public int line(int index) {
@@ -211,7 +211,7 @@ public final class TableDataset implements Dataset {
     }
   }
 
-  /** A number, or the number of a category, -1 for an unknown one. */
+  /** Returns a number, or the number of a category, -1 for an unknown one. */
   private float value(int column, int row) {
     if (cells[column].isMissing(row)) {
       return fill[column];
@@ -221,7 +221,7 @@ public final class TableDataset implements Dataset {
         : categoryOf[column][cells[column].code(row)];
   }
 
-  /** A hash of the labels, all features, and what is known of the columns. */
+  /** Returns a hash of the labels, all features, and the properties of the columns. */
   @Override
   public long fingerprint() {
     Fingerprint fingerprint = Fingerprint.of(this);

@@ -8,27 +8,27 @@ import java.util.Set;
 import org.retort.internal.Arguments;
 
 /**
- * How the text of a {@link Table} is read and what its columns are.
+ * Options for how the text of a {@link Table} is read and what its columns are.
  *
- * <p>A column whose values are all numbers in the training part is one of numbers: decimal ones
- * with a point, such as {@code -1.5e3}, which become float32. Every other column is one of
- * categories, each of which becomes a feature that is 1 in its rows and 0 in the others.
+ * <p>A column whose values in the training set are all numbers is numeric: decimal numbers with a
+ * point, such as {@code -1.5e3}, which become float32. Every other column is categorical; each
+ * category becomes a feature that is 1 in its rows and 0 in the others.
  *
- * @param label the name of the column of the classes
+ * @param label the name of the label column
  * @param separator the character between fields; a comma by default
  * @param missing the texts that stand for a missing value; by default an empty field, {@code NA},
  *     {@code N/A}, {@code NaN}, {@code nan}, {@code NULL}, {@code null} and {@code ?}
- * @param columns the names of those that are used, in the order of their features; if empty, all
- *     but the label
- * @param ignored the names of those that are not used
- * @param numbers the names of those whose values must be numbers
- * @param categories the names of those whose values are categories, be they numbers, such as postal
- *     codes
+ * @param columns the names of the columns to use, in the order of their features; if empty, all but
+ *     the label
+ * @param ignored the names of the columns not to use
+ * @param numbers the names of the columns whose values must be numbers
+ * @param categories the names of the columns whose values are categories even if they are numbers,
+ *     such as postal codes
  * @param classes the names of the classes in their order; if empty, all labels of the table, sorted
- *     by value if all are numbers, otherwise as texts
- * @param missingValues what becomes of a value that is missing; refused by default
- * @param unknownCategories what becomes of a category that the training part did not have; refused
- *     by default
+ *     by value if all are numbers, otherwise as text
+ * @param missingValues the treatment of missing values; they are rejected by default
+ * @param unknownCategories the treatment of categories that are not in the training set; they are
+ *     rejected by default
  */
 public record TableOptions(
     String label,
@@ -46,7 +46,7 @@ public record TableOptions(
       List.of("", "NA", "N/A", "NaN", "nan", "NULL", "null", "?");
 
   /**
-   * Makes options.
+   * Creates options.
    *
    * @param label as above
    * @param separator as above
@@ -59,8 +59,8 @@ public record TableOptions(
    * @param missingValues as above
    * @param unknownCategories as above
    * @throws IllegalArgumentException if an argument or an element is null, the separator is a
-   *     quote, a line break or a byte order mark, a list repeats a name, the label's column is one
-   *     of the others, or a column is both of numbers and of categories
+   *     quote, a line break or a byte order mark, a list repeats a name, the label column is one of
+   *     the others, or a column is both numeric and categorical
    */
   public TableOptions {
     Arguments.notNull(label, NAME, "label");
@@ -112,9 +112,9 @@ public record TableOptions(
   }
 
   /**
-   * The defaults, with every column but the label's.
+   * Returns the defaults, with every column but the label's.
    *
-   * @param label the name of the column of the classes
+   * @param label the name of the label column
    * @return the options
    * @throws IllegalArgumentException if it is null
    */
@@ -133,7 +133,7 @@ public record TableOptions(
   }
 
   /**
-   * Changes the character between fields.
+   * Sets the character between fields.
    *
    * @param separator for example {@code ';'} or {@code '\t'}
    * @return a changed copy
@@ -154,11 +154,11 @@ public record TableOptions(
   }
 
   /**
-   * Changes what stands for a missing value.
+   * Sets the texts that stand for a missing value.
    *
    * @param missing all such texts; none if every text is a value
    * @return a changed copy
-   * @throws IllegalArgumentException if one is null or there twice
+   * @throws IllegalArgumentException if one is null or appears twice
    */
   public TableOptions withMissing(String... missing) {
     return new TableOptions(
@@ -175,11 +175,11 @@ public record TableOptions(
   }
 
   /**
-   * Changes which columns are used.
+   * Sets the columns to use.
    *
    * @param columns their names, in the order of their features; none for all but the label
    * @return a changed copy
-   * @throws IllegalArgumentException if one is null, there twice or the label's
+   * @throws IllegalArgumentException if one is null, appears twice or is the label's
    */
   public TableOptions withColumns(String... columns) {
     return new TableOptions(
@@ -196,11 +196,11 @@ public record TableOptions(
   }
 
   /**
-   * Changes which columns are not used, for example one of numbers that only count rows.
+   * Sets the columns not to use, for example one that only numbers the rows.
    *
    * @param ignored their names
    * @return a changed copy
-   * @throws IllegalArgumentException if one is null, there twice or the label's
+   * @throws IllegalArgumentException if one is null, appears twice or is the label's
    */
   public TableOptions withIgnored(String... ignored) {
     return new TableOptions(
@@ -217,11 +217,12 @@ public record TableOptions(
   }
 
   /**
-   * Changes which columns must be of numbers, so that another text is refused with its line.
+   * Sets the columns that must be numeric, so that any other text is rejected with its line.
    *
    * @param numbers their names
    * @return a changed copy
-   * @throws IllegalArgumentException if one is null, there twice, the label's or one of categories
+   * @throws IllegalArgumentException if one is null, appears twice, is the label's or is
+   *     categorical
    */
   public TableOptions withNumbers(String... numbers) {
     return new TableOptions(
@@ -238,11 +239,11 @@ public record TableOptions(
   }
 
   /**
-   * Changes which columns are of categories, whatever their values look like.
+   * Sets the columns that are categorical, whatever their values look like.
    *
    * @param categories their names
    * @return a changed copy
-   * @throws IllegalArgumentException if one is null, there twice, the label's or one of numbers
+   * @throws IllegalArgumentException if one is null, appears twice, is the label's or is numeric
    */
   public TableOptions withCategories(String... categories) {
     return new TableOptions(
@@ -259,11 +260,11 @@ public record TableOptions(
   }
 
   /**
-   * Changes the classes, for example if the table has no row of one of them.
+   * Sets the classes, for example if the table has no row of one of them.
    *
    * @param classes their names in their order; none for those of the table
    * @return a changed copy
-   * @throws IllegalArgumentException if one is null or there twice
+   * @throws IllegalArgumentException if one is null or appears twice
    */
   public TableOptions withClasses(String... classes) {
     return new TableOptions(
@@ -280,7 +281,7 @@ public record TableOptions(
   }
 
   /**
-   * Changes what becomes of missing values.
+   * Sets the treatment of missing values.
    *
    * @param missingValues the rule
    * @return a changed copy
@@ -301,7 +302,7 @@ public record TableOptions(
   }
 
   /**
-   * Changes what becomes of unknown categories.
+   * Sets the treatment of unknown categories.
    *
    * @param unknownCategories the rule
    * @return a changed copy

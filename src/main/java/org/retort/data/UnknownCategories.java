@@ -1,8 +1,8 @@
 package org.retort.data;
 
-/** What becomes of a category that the training part of a table did not have. */
+/** The treatment of categories that are not in the training set of a table. */
 public enum UnknownCategories {
-  /** The table is refused, with the category's line and column. */
+  /** The table is rejected with an error that names the category's line and column. */
   REFUSE,
 
   /** The category's features are all 0. */

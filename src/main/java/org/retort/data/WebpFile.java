@@ -5,8 +5,8 @@ import java.nio.ByteOrder;
 import org.retort.FileException;
 
 /**
- * A WebP file: a header of 12 bytes and chunks, of which the first tells of the others if there are
- * more than the picture.
+ * A WebP file: a header of 12 bytes and chunks, the first of which describes the others if there
+ * are more than the picture.
  */
 final class WebpFile {
   private static final String PLUG_IN = "com.twelvemonkeys.imageio:imageio-webp";
@@ -16,14 +16,14 @@ final class WebpFile {
   private static final int HAS_PROFILE = 0x20;
   private static final int IS_ANIMATION = 0x02;
 
-  /** How many bytes tell the size. */
+  /** The number of bytes that determine the size. */
   static final int HEADER_BYTES = 30;
 
   private static final int SIDE_MASK = 0x3fff;
 
   private WebpFile() {}
 
-  /** The error for a file that no reader is there for. */
+  /** Returns the error for a file for which there is no reader. */
   static FileException noReader(Origin origin) {
     return new FileException(
         origin.function()
@@ -36,8 +36,8 @@ final class WebpFile {
   }
 
   /**
-   * Requires a whole file, of which the plug-in would leave black what is missing, and one picture.
-   * Returns the content as if it had no color profile, by which the plug-in would change colors.
+   * Requires a whole file, as the plug-in would leave missing parts black, and a single picture.
+   * Returns the content as if it had no color profile, with which the plug-in would change colors.
    */
   static byte[] checked(Origin origin, byte[] content) {
     ByteBuffer bytes = ByteBuffer.wrap(content).order(ByteOrder.LITTLE_ENDIAN);
@@ -58,7 +58,7 @@ final class WebpFile {
     return plain;
   }
 
-  /** The size of the picture by the first bytes of a file. */
+  /** Returns the size of the picture, from the first bytes of a file. */
   static PictureSize size(byte[] header) {
     ByteBuffer bytes = ByteBuffer.wrap(header).order(ByteOrder.LITTLE_ENDIAN);
     int kind = bytes.getInt(FIRST_CHUNK);

@@ -14,20 +14,20 @@ import org.retort.internal.RanksSharing;
 import org.retort.internal.StringLists;
 
 /**
- * The processes that train one student together, each of which is a rank. A {@link
- * org.retort.train.TrainingStep} that is given its ranks divides each batch among them, and a
- * {@link org.retort.train.Trainer} trains with them.
+ * The processes that train one student together; each process is a rank. A {@link
+ * org.retort.train.TrainingStep} that is given ranks divides each batch among them, and a {@link
+ * org.retort.train.Trainer} trains with them.
  *
- * <p>Every rank makes the same calls in the same order: those of this class, and those of steps
- * that say so. A call waits for the other ranks. If one of them is gone or does not answer within
- * the timeout, all others get a {@link org.retort.RankException}, and so they do in all later
- * calls.
+ * <p>Every rank must make the same calls in the same order: those of this class, and those of steps
+ * that are documented to require it. A call waits for the other ranks. If one of them is gone or
+ * does not respond within the timeout, this and all later calls on the others throw a {@link
+ * org.retort.RankException}.
  *
- * <p>Ranks talk over TCP. Nothing is encrypted and nobody is authenticated: use trusted networks
- * only. A group of one rank talks to nobody, and its calls return at once.
+ * <p>Ranks communicate over TCP, without encryption or authentication: use trusted networks only. A
+ * single rank does not communicate, and its calls return at once.
  *
- * <p>Ranks are thread-safe, but calls of several threads must have the same order on all ranks. A
- * training step shares the ranks: it stays usable when they are closed.
+ * <p>Ranks are thread-safe, but calls from several threads must have the same order on all ranks. A
+ * training step shares the ranks: it stays usable after they are closed.
  */
 public final class Ranks implements AutoCloseable {
   static {
@@ -48,7 +48,7 @@ public final class Ranks implements AutoCloseable {
   }
 
   /**
-   * Joins the other ranks as variables of the environment say, with options that they do not set:
+   * Joins the other ranks as specified by environment variables, with default options for the rest:
    * short for {@link #fromEnvironment(RanksOptions) fromEnvironment(RanksOptions.of())}.
    *
    * @return new ranks, which the caller closes
@@ -60,16 +60,17 @@ public final class Ranks implements AutoCloseable {
   }
 
   /**
-   * Joins the other ranks as the variables {@code RANK}, {@code WORLD_SIZE}, {@code MASTER_ADDR}
-   * and {@code MASTER_PORT} say, which torchrun and {@code retort launch} set. If {@code RANK} is
-   * not set, there is one rank. {@code TORCHELASTIC_USE_AGENT_STORE} and {@code
-   * TORCHELASTIC_RESTART_COUNT} are obeyed as PyTorch does.
+   * Joins the other ranks as specified by the environment variables {@code RANK}, {@code
+   * WORLD_SIZE}, {@code MASTER_ADDR} and {@code MASTER_PORT}, which torchrun and {@code retort
+   * launch} set. If {@code RANK} is not set, there is one rank. {@code
+   * TORCHELASTIC_USE_AGENT_STORE} and {@code TORCHELASTIC_RESTART_COUNT} are honoured as in
+   * PyTorch.
    *
-   * @param options the rest; their rank, size, address and port are not used
+   * @param options the remaining options; their rank, size, address and port are ignored
    * @return new ranks, which the caller closes
    * @throws IllegalArgumentException if the options are null
    * @throws org.retort.RankException as {@link #join}
-   * @throws org.retort.RetortException if a variable is missing, no number or out of range, or
+   * @throws org.retort.RetortException if a variable is missing, not a number or out of range, or
    *     there is no such device
    */
   public static Ranks fromEnvironment(RanksOptions options) {
@@ -84,9 +85,9 @@ public final class Ranks implements AutoCloseable {
   }
 
   /**
-   * Joins the other ranks, and waits for all of them. With a size of 1 there is nobody to join.
+   * Joins the other ranks, and waits for all of them. With a size of 1 there are no others to join.
    *
-   * @param options where and as what
+   * @param options where to join, and as which rank
    * @return new ranks, which the caller closes
    * @throws IllegalArgumentException if the options are null
    * @throws org.retort.RankException if not all ranks have joined within the timeout, or rank 0
@@ -112,15 +113,15 @@ public final class Ranks implements AutoCloseable {
   }
 
   /**
-   * Takes the address and port of rank 0 before the ranks join, for launchers that choose the port
+   * Binds the address and port of rank 0 before the ranks join, for launchers that choose the port
    * at run time.
    *
-   * @param options those with which rank 0 joins; port 0 lets the system choose one
+   * @param options the options with which rank 0 joins; port 0 lets the system choose one
    * @return a new listener, which the caller closes
    * @throws IllegalArgumentException if the options are null, or not those of rank 0
-   * @throws org.retort.RankException if the address is not one of this machine, or the port is
-   *     taken
-   * @throws org.retort.RetortException if the address is that of any machine
+   * @throws org.retort.RankException if the address does not belong to this machine, or the port is
+   *     in use
+   * @throws org.retort.RetortException if the address is a wildcard address
    */
   public static RanksListener listen(RanksOptions options) {
     String function = NAME + ".listen";
@@ -135,25 +136,25 @@ public final class Ranks implements AutoCloseable {
   }
 
   /**
-   * The number of this rank.
+   * Returns the number of this rank.
    *
-   * @return at least 0 and below the {@link #size}, also once the ranks are closed
+   * @return at least 0 and below the {@link #size}, even after the ranks are closed
    */
   public int rank() {
     return rank;
   }
 
   /**
-   * The number of ranks.
+   * Returns the number of ranks.
    *
-   * @return at least 1, also once the ranks are closed
+   * @return at least 1, even after the ranks are closed
    */
   public int size() {
     return size;
   }
 
   /**
-   * Whether this is rank 0, which writes files and logs for all.
+   * Returns whether this is rank 0, which writes files and logs for all.
    *
    * @return true if there is one rank
    */
@@ -162,9 +163,9 @@ public final class Ranks implements AutoCloseable {
   }
 
   /**
-   * Whether something is true on any rank. Waits for all ranks.
+   * Returns whether a condition holds on any rank. Waits for all ranks.
    *
-   * @param mine whether it is true on this one
+   * @param mine whether it holds on this rank
    * @return the same on all ranks
    * @throws IllegalStateException if the ranks were closed
    * @throws org.retort.RankException if a rank is gone or has failed
@@ -174,7 +175,7 @@ public final class Ranks implements AutoCloseable {
   }
 
   /**
-   * The text of rank 0. Waits for it.
+   * Returns the text that rank 0 passes. Waits for rank 0.
    *
    * @param text of this rank; only that of rank 0 is used
    * @return the same on all ranks
@@ -189,7 +190,7 @@ public final class Ranks implements AutoCloseable {
   }
 
   /**
-   * The bytes of rank 0, for example a state dict. Waits for it.
+   * Returns the bytes that rank 0 passes, for example a state dict. Waits for rank 0.
    *
    * @param bytes of this rank; only those of rank 0 are used
    * @return a new array, the same on all ranks
@@ -203,10 +204,10 @@ public final class Ranks implements AutoCloseable {
   }
 
   /**
-   * Tells the other ranks that this one can't go on: what they wait for in this class throws a
-   * {@link org.retort.RankException} with the reason, now or when they come to it. Does not wait
-   * for them. The next call on all ranks works as usual. A {@link org.retort.train.Trainer} that
-   * fails does this itself.
+   * Tells the other ranks that this one can't continue: the call of this class that they are
+   * waiting in, or their next one, throws a {@link org.retort.RankException} with the reason. Does
+   * not wait for them. The next call on all ranks works as usual. A {@link
+   * org.retort.train.Trainer} that fails does this itself.
    *
    * @param reason for the message, in one line
    * @throws IllegalArgumentException if it is null
@@ -238,7 +239,7 @@ public final class Ranks implements AutoCloseable {
     }
   }
 
-  /** As the handle, which one rank does not have. */
+  /** Throws if closed, as the handle does, which a single rank does not have. */
   private void requireOpen() {
     if (closed) {
       throw new IllegalStateException(NAME + ": object must be open (got a closed one)");
@@ -246,8 +247,9 @@ public final class Ranks implements AutoCloseable {
   }
 
   /**
-   * Leaves once running calls have ended, unless a training step still uses the ranks: others that
-   * wait for this one get a {@link org.retort.RankException}. Closing them again has no effect.
+   * Leaves once running calls have ended, unless a training step still uses the ranks: calls on
+   * other ranks that wait for this one throw a {@link org.retort.RankException}. Closing again has
+   * no effect.
    */
   @Override
   public void close() {

@@ -6,8 +6,8 @@ import org.retort.internal.Native;
 import org.retort.internal.NativeHandle;
 
 /**
- * The address and port of rank 0, taken before the ranks join: the others can be told where to
- * join, and no other process can take the port in between. {@link Ranks#listen} makes one.
+ * The address and port of rank 0, bound before the ranks join: the others can be told where to
+ * join, and no other process can take the port in between. Created by {@link Ranks#listen}.
  *
  * <pre>{@code
  * try (RanksListener listener = Ranks.listen(RanksOptions.of(0, 4, host).withPort(0))) {
@@ -16,7 +16,8 @@ import org.retort.internal.NativeHandle;
  * }
  * }</pre>
  *
- * <p>Ranks that come before {@link #join} try again until then. A listener is thread-safe.
+ * <p>Ranks that try to join before {@link #join} is called keep retrying. A listener is
+ * thread-safe.
  */
 public final class RanksListener implements AutoCloseable {
   private final NativeHandle<NativeRanksListener> handle;
@@ -42,7 +43,7 @@ public final class RanksListener implements AutoCloseable {
   }
 
   /**
-   * The address that the other ranks give in their options.
+   * Returns the address that the other ranks set in their options.
    *
    * @return a numeric address of this machine
    */
@@ -51,7 +52,7 @@ public final class RanksListener implements AutoCloseable {
   }
 
   /**
-   * The port that the other ranks give in their options.
+   * Returns the port that the other ranks set in their options.
    *
    * @return from 1 to 65,535
    */
@@ -60,8 +61,8 @@ public final class RanksListener implements AutoCloseable {
   }
 
   /**
-   * Joins as rank 0, and waits for all others. Works once: the port belongs to the ranks from then
-   * on.
+   * Joins as rank 0, and waits for all others. Can be called once: the port then belongs to the
+   * ranks.
    *
    * @return new ranks, which the caller closes
    * @throws IllegalStateException if the listener was closed
@@ -72,7 +73,7 @@ public final class RanksListener implements AutoCloseable {
     return handle.ask(open -> Ranks.make(open::join));
   }
 
-  /** Gives the port back, unless ranks have joined. Closing it again has no effect. */
+  /** Releases the port, unless ranks have joined. Closing again has no effect. */
   @Override
   public void close() {
     handle.close();

@@ -7,20 +7,20 @@ import java.util.Optional;
 import org.retort.internal.Arguments;
 
 /**
- * Where and as what a process joins the others.
+ * Options for joining the other ranks.
  *
  * @param rank the number of this process, from 0
  * @param size number of processes
- * @param address name or address of the machine on which rank 0 runs, at which rank 0 accepts
- *     connections; may be empty if there is one process
+ * @param address name or address of the machine on which rank 0 runs and accepts connections; may
+ *     be empty if there is one process
  * @param port TCP port of rank 0; 0 lets the system choose one, with {@link Ranks#listen} only
- * @param ownAddress address of this machine at which other ranks reach it; if empty, that of its
+ * @param ownAddress address at which other ranks reach this machine; if empty, that of its
  *     connection to rank 0
  * @param job distinguishes several groups of ranks with the same address and port, such as the
- *     attempts of a job that is started again
+ *     attempts of a restarted job
  * @param device where gradients are: {@code cpu}, exchanged by Gloo, or {@code cuda}, exchanged by
- *     NCCL; whether there is one is seen when ranks join
- * @param timeout how long a rank waits for another one, when it joins and in each exchange
+ *     NCCL; whether the device exists is checked when ranks join
+ * @param timeout how long a rank waits for another, when joining and in each exchange
  */
 public record RanksOptions(
     int rank,
@@ -39,7 +39,7 @@ public record RanksOptions(
   private static final Duration LONGEST_TIMEOUT = Duration.ofDays(1);
 
   /**
-   * Makes options.
+   * Creates options.
    *
    * @param rank at least 0 and below the size
    * @param size at least 1
@@ -78,7 +78,7 @@ public record RanksOptions(
   }
 
   /**
-   * Of one process, or of those that variables of the environment describe; see {@link
+   * Creates options for one process, or for those described by environment variables; see {@link
    * Ranks#fromEnvironment(RanksOptions)}.
    *
    * @return options with port 29500, device {@code cpu} and a timeout of 10 minutes
@@ -88,7 +88,7 @@ public record RanksOptions(
   }
 
   /**
-   * Of one of several processes.
+   * Creates options for one of several processes.
    *
    * @param rank its number, at least 0 and below the size
    * @param size number of processes, at least 1
@@ -135,8 +135,8 @@ public record RanksOptions(
   }
 
   /**
-   * Changes the port of rank 0; 29500 by default. With 0, the system chooses one, which {@link
-   * Ranks#listen} tells.
+   * Changes the port of rank 0; 29500 by default. With 0, the system chooses one; see {@link
+   * Ranks#listen}.
    *
    * @param port from 0 to 65,535
    * @return a changed copy
@@ -147,8 +147,8 @@ public record RanksOptions(
   }
 
   /**
-   * Sets the address at which other ranks reach this one; by default that of its connection to rank
-   * 0.
+   * Changes the address at which other ranks reach this one; by default that of its connection to
+   * rank 0.
    *
    * @param ownAddress a name or an address of this machine
    * @return a changed copy
@@ -160,8 +160,8 @@ public record RanksOptions(
   }
 
   /**
-   * Changes what distinguishes these ranks from others with the same address and port; empty by
-   * default.
+   * Changes the text that distinguishes these ranks from others with the same address and port;
+   * empty by default.
    *
    * @param job any text, the same on all ranks
    * @return a changed copy
@@ -183,8 +183,8 @@ public record RanksOptions(
   }
 
   /**
-   * Changes how long a rank waits for another one; 10 minutes by default. What one rank does while
-   * others wait for it, such as an evaluation, must be shorter.
+   * Changes how long a rank waits for another; 10 minutes by default. Anything that one rank does
+   * while others wait for it, such as an evaluation, must take less time.
    *
    * @param timeout from 1 ms to 1 day
    * @return a changed copy

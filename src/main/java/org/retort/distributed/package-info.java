@@ -1,6 +1,6 @@
 /**
- * Training over several processes: {@link org.retort.distributed.Ranks} are the processes that
- * train one student together.
+ * Distributed training: {@link org.retort.distributed.Ranks} are the processes that train one
+ * student together.
  */
 @NullMarked
 package org.retort.distributed;

@@ -10,7 +10,7 @@ import java.util.List;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Tensor;
 
-/** Checks of what Java can see to be wrong, before native code is called. */
+/** Checks for errors that Java can detect before native code is called. */
 public final class Arguments {
   private Arguments() {}
 
@@ -19,7 +19,8 @@ public final class Arguments {
    *
    * @param condition what must hold
    * @param format the message, for {@link String#format}
-   * @param values what the message shows; control characters, of a name say, are escaped
+   * @param values the values that the message shows; control characters, for example in a name, are
+   *     escaped
    */
   public static void check(boolean condition, String format, Object... values) {
     if (!condition) {
@@ -43,7 +44,7 @@ public final class Arguments {
   }
 
   /**
-   * Requires an argument to be given.
+   * Requires a non-null argument.
    *
    * @param value the argument
    * @param function the caller's name
@@ -89,10 +90,10 @@ public final class Arguments {
   }
 
   /**
-   * Requires numbers by which channels can be normalised.
+   * Requires valid numbers for normalising channels.
    *
-   * @param mean finite
-   * @param deviation positive and finite, as many as there are means
+   * @param mean the means, finite
+   * @param deviation the deviations, positive and finite, as many as there are means
    * @param function the caller's name
    */
   public static void normalization(List<Double> mean, List<Double> deviation, String function) {
@@ -197,10 +198,10 @@ public final class Arguments {
   }
 
   /**
-   * Requires a number that is not too small.
+   * Requires a number that is at least a minimum.
    *
    * @param value the argument
-   * @param minimum the smallest that is allowed
+   * @param minimum the smallest allowed value
    * @param function the caller's name
    * @param argument the argument's name
    */
@@ -215,8 +216,8 @@ public final class Arguments {
    * Requires a number to be within a range.
    *
    * @param value the argument
-   * @param low the smallest that is allowed
-   * @param high the largest that is allowed
+   * @param low the smallest allowed value
+   * @param high the largest allowed value
    * @param function the caller's name
    * @param argument the argument's name
    */
@@ -253,7 +254,7 @@ public final class Arguments {
    *
    * @param images the argument
    * @param function the caller's name
-   * @param sampleSize number of elements of a sample
+   * @param sampleSize the number of elements per sample
    * @return the number of samples
    */
   public static long batch(FloatBuffer images, String function, long sampleSize) {
@@ -268,7 +269,7 @@ public final class Arguments {
    *
    * @param images the argument, in any byte order
    * @param function the caller's name
-   * @param sampleSize number of elements of a sample
+   * @param sampleSize the number of elements per sample
    * @return the number of samples
    */
   public static long batch(ByteBuffer images, String function, long sampleSize) {
@@ -278,7 +279,7 @@ public final class Arguments {
   }
 
   /**
-   * Requires a direct buffer of some numbers per sample.
+   * Requires a direct buffer with the same number of values for each sample.
    *
    * @param numbers the argument
    * @param function the caller's name
@@ -298,7 +299,7 @@ public final class Arguments {
   }
 
   /**
-   * Returns how many rows there are per sample, if there are as many for each.
+   * Returns the number of rows per sample, if it is the same for each.
    *
    * @param rows the number of rows
    * @param batch the number of samples
@@ -311,9 +312,9 @@ public final class Arguments {
   /**
    * Requires a whole number of samples.
    *
-   * @param elements number of elements of the images
+   * @param elements the number of elements of the images
    * @param function the caller's name
-   * @param sampleSize number of elements of a sample
+   * @param sampleSize the number of elements per sample
    * @return the number of samples
    */
   public static long batch(long elements, String function, long sampleSize) {

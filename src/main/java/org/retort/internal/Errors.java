@@ -9,20 +9,19 @@ import org.retort.RankException;
 import org.retort.RetortException;
 import org.retort.ShapeException;
 
-/** Translates what JavaCPP's generated code throws. */
+/** Translates exceptions thrown by JavaCPP's generated code. */
 public final class Errors {
-  /** What LibTorch's CPU allocator says in the middle of several lines. */
+  /** The message of LibTorch's CPU allocator, in the middle of several lines. */
   private static final Pattern NO_MEMORY =
       Pattern.compile("DefaultCPUAllocator: .*you tried to allocate (\\d+) bytes");
 
   private Errors() {}
 
   /**
-   * Makes a {@link RetortException} of an exception that came out of native code; others are
-   * returned as they are.
+   * Converts an exception from native code to a {@link RetortException}; returns others unchanged.
    *
-   * @param error what a generated method threw
-   * @return what to throw instead
+   * @param error the exception that a generated method threw
+   * @return the exception to throw instead
    */
   public static RuntimeException translate(RuntimeException error) {
     // Generated code throws exactly this class for C++ exceptions.

@@ -1,13 +1,13 @@
 package org.retort.internal;
 
-/** The JDK's flight recorder, which a runtime that was trimmed may lack. */
+/** The JDK's flight recorder, which a trimmed runtime may lack. */
 public final class FlightRecorder {
   private static final boolean IS_AVAILABLE = ModuleLayer.boot().findModule("jdk.jfr").isPresent();
 
   private FlightRecorder() {}
 
   /**
-   * Whether there are events; else their classes can't be loaded.
+   * Returns whether there are events; otherwise their classes can't be loaded.
    *
    * @return whether the runtime has the module jdk.jfr
    */

@@ -16,9 +16,10 @@ import org.retort.bindings.global.retort;
 import org.retort.internal.NativeLibrary.Obstacle;
 
 /**
- * LibTorch and {@code libretort.so} that something else has loaded into the process. JavaCPP loads
- * its files beside them, and the second registers what the first has registered: LibTorch ends the
- * process then. Another class loader's are no obstacle, since they come from the same files.
+ * Copies of LibTorch and {@code libretort.so} that something else has loaded into the process.
+ * JavaCPP would load its own files as well, and the second copy would register what the first has
+ * registered: LibTorch then ends the process. Those of another class loader are not a problem,
+ * since they come from the same files.
  */
 final class ForeignLibraries {
   private static final Path MAPS = Path.of("/proc/self/maps");
@@ -42,7 +43,7 @@ final class ForeignLibraries {
         }
       }
     } catch (IOException error) {
-      return; // loading will fail, too, and tell why
+      return; // loading will also fail, and say why
     }
     if (!foreign.isEmpty()) {
       throw new Obstacle(
@@ -57,7 +58,7 @@ final class ForeignLibraries {
         .lines()
         .filter(line -> line.indexOf('/') >= 0)
         .map(line -> line.substring(line.indexOf('/')))
-        // Of a file that was replaced meanwhile, the loader still knows the name.
+        // The loader still knows the name of a file that was replaced meanwhile.
         .map(
             file ->
                 file.endsWith(DELETED) ? file.substring(0, file.length() - DELETED.length()) : file)
@@ -74,7 +75,7 @@ final class ForeignLibraries {
     } else {
       return false;
     }
-    // Where there are none, loading will fail, too.
+    // If there are none, loading will fail as well.
     return !own.isEmpty() && own.stream().noneMatch(path -> isSame(path, file));
   }
 

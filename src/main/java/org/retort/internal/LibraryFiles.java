@@ -30,7 +30,7 @@ import org.retort.bindings.global.retort;
 final class LibraryFiles {
   private static final String JAVACPP = "org.bytedeco.javacpp.";
 
-  /** What a user can do. */
+  /** The advice for users. */
   static final String MOVE_CACHE = "-D" + JAVACPP + "cachedir=<folder> moves it";
 
   private static final Pattern JAR = Pattern.compile(".*/([^/]+)!/.*");
@@ -38,12 +38,12 @@ final class LibraryFiles {
   private LibraryFiles() {}
 
   /**
-   * Finds a library as JavaCPP does when it loads it.
+   * Finds a library the way JavaCPP does when loading it.
    *
    * @param owner the class that has the library in its properties
    * @param library the name in these properties, for example {@code c10} or {@code retort@.0.1}
-   * @return where it is, in the order in which JavaCPP tries; nothing if that is left to {@link
-   *     System#loadLibrary}
+   * @return its locations, in the order in which JavaCPP tries them; empty if that is left to
+   *     {@link System#loadLibrary}
    */
   static List<URL> find(Class<?> owner, String library) {
     return isOn("findLibraries", true)
@@ -52,12 +52,12 @@ final class LibraryFiles {
   }
 
   /**
-   * Returns the files that JavaCPP would load for a library, which it unpacks if need be.
+   * Returns the files that JavaCPP would load for a library, unpacking them if needed.
    *
    * @param owner the class that has the library in its properties
    * @param library the name in these properties
-   * @param fileName the library's file name, for folders that are searched by it
-   * @return the files, of which the first that can be loaded will be
+   * @param fileName the library's file name, for folders searched by file name
+   * @return the files, of which the first loadable one will be loaded
    * @throws IOException if one can't be unpacked
    */
   static List<Path> files(Class<?> owner, String library, String fileName) throws IOException {
@@ -84,8 +84,8 @@ final class LibraryFiles {
   }
 
   /**
-   * Unpacks libraries anew whose unpacked files are from another build. JavaCPP compares sizes and
-   * times only, which reproducible builds of one version have in common.
+   * Unpacks libraries again if their unpacked files are from another build. JavaCPP only compares
+   * sizes and times, which are the same for reproducible builds of one version.
    *
    * @param owner the class that has the libraries in its properties
    * @param libraries the names in these properties
@@ -100,14 +100,14 @@ final class LibraryFiles {
           if (place.openConnection() instanceof JarURLConnection connection) {
             Path file = Loader.cacheResource(place).toPath();
             if (checksum(file) != checksum(connection)) {
-              Files.delete(file); // who has loaded it keeps it
+              Files.delete(file); // a process that has loaded it keeps it
               Loader.cacheResource(place);
             }
           }
         }
       }
     } catch (IOException | LinkageError | RuntimeException error) {
-      // what can't be unpacked or is missing fails when it is loaded, with a reason
+      // libraries that are missing or can't be unpacked fail when loaded, with a reason
     }
   }
 
@@ -127,10 +127,10 @@ final class LibraryFiles {
   }
 
   /**
-   * Tells why libraries could not be unpacked, which JavaCPP does not: it goes on and fails later,
-   * where one of them is missed.
+   * Returns why libraries could not be unpacked, which JavaCPP does not report: it continues and
+   * fails later, when one of them is missing.
    *
-   * @return a message, unless all can be
+   * @return a message, or empty if all can be unpacked
    */
   static Optional<String> whyNotUnpacked() {
     if (!isOn("cacheLibraries", true)) {
@@ -163,7 +163,7 @@ final class LibraryFiles {
   }
 
   /**
-   * Returns the name of the jar that something is in.
+   * Returns the name of the jar that contains a file.
    *
    * @param place a file in a jar
    * @return its name without folders
@@ -214,7 +214,7 @@ final class LibraryFiles {
     return folders;
   }
 
-  /** Returns one of JavaCPP's settings, by its rules. */
+  /** Returns one of JavaCPP's settings, following its rules. */
   private static boolean isOn(String setting, boolean preset) {
     String lowerCase = System.getProperty(JAVACPP + setting.toLowerCase(Locale.ROOT), "" + preset);
     String value = System.getProperty(JAVACPP + setting, lowerCase).toLowerCase(Locale.ROOT);

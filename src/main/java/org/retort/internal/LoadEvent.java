@@ -8,7 +8,7 @@ import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 
-/** The reading of a file in the flight recorder. */
+/** A flight recorder event for reading a file. */
 @Name("org.retort.Load")
 @Label("Load")
 @Description("Checkpoint, state dict or TorchScript module read")
@@ -23,9 +23,9 @@ public final class LoadEvent extends Event {
   private LoadEvent() {}
 
   /**
-   * Begins an event.
+   * Starts an event.
    *
-   * @return a new event, or null if nobody records such
+   * @return a new event, or null if such events are not being recorded
    */
   public static LoadEvent start() {
     if (!ANY.isEnabled()) {
@@ -39,7 +39,7 @@ public final class LoadEvent extends Event {
   /**
    * Records the event.
    *
-   * @param loadedFile what was read
+   * @param loadedFile the file that was read
    */
   public void commit(Path loadedFile) {
     file = loadedFile.toString();

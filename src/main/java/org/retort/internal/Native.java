@@ -2,7 +2,7 @@ package org.retort.internal;
 
 import java.util.function.Supplier;
 
-/** Calls of generated functions: the library is loaded before, and errors are translated. */
+/** Calls generated functions: loads the library first, and translates errors. */
 public final class Native {
   private Native() {}
 
@@ -10,8 +10,8 @@ public final class Native {
    * Calls native code.
    *
    * @param call the call
-   * @param <T> the answer's type
-   * @return the answer
+   * @param <T> the result's type
+   * @return the result
    */
   public static <T> T call(Supplier<T> call) {
     NativeLibrary.load();
@@ -23,7 +23,7 @@ public final class Native {
   }
 
   /**
-   * Calls native code that has no answer.
+   * Calls native code that has no result.
    *
    * @param call the call
    */

@@ -6,8 +6,8 @@ import java.util.function.Function;
 import org.retort.bindings.NativeCriterionOptions;
 
 /**
- * The native options behind losses, whose public classes do not show them: each loss registers here
- * how they are made, and training steps ask.
+ * The native options behind losses, whose public classes do not expose them: each loss registers
+ * here how they are created, and training steps look them up.
  */
 public final class NativeCriteria {
   private static final Map<Class<?>, Function<Object, NativeCriterionOptions>> MAKERS =
@@ -19,15 +19,15 @@ public final class NativeCriteria {
    * Registers a loss; called once, by its static initialiser.
    *
    * @param loss its class
-   * @param maker makes new native options, which the caller closes
-   * @param <L> the loss
+   * @param maker creates new native options, which the caller closes
+   * @param <L> the type of the loss
    */
   public static <L> void register(Class<L> loss, Function<L, NativeCriterionOptions> maker) {
     MAKERS.put(loss, object -> maker.apply(loss.cast(object)));
   }
 
   /**
-   * Makes the native options of a loss.
+   * Creates the native options of a loss.
    *
    * @param loss an {@code org.retort.losses.DistillationLoss}
    * @return new native options, which the caller closes

@@ -20,9 +20,9 @@ import org.retort.bindings.NativeBytes;
 import org.retort.bindings.NativeFileName;
 
 /**
- * Files and streams for native code, which opens the files of the default file system itself. It
- * never waits for a stream or for another file system: what it saves is complete in memory before
- * it is written, what it loads is read to its end before.
+ * Files and streams for native code, which opens files of the default file system itself. It never
+ * waits for a stream or for another file system: what it saves is complete in memory before it is
+ * written, and what it loads is first read to the end.
  */
 public final class NativeFiles {
   private static final int PART = 1 << 16;
@@ -38,12 +38,12 @@ public final class NativeFiles {
   }
 
   /**
-   * Saves to a file, which is complete or as it was.
+   * Saves to a file, which ends up either complete or unchanged.
    *
    * @param function the caller's name, for error messages
    * @param file where to write
-   * @param toFile writes the file of this name
-   * @param toMemory writes what the file is to hold
+   * @param toFile writes the file with this name
+   * @param toMemory writes the content of the file
    * @throws FileException if the file can't be written
    */
   public static void save(
@@ -66,11 +66,12 @@ public final class NativeFiles {
   }
 
   /**
-   * Saves what Java has made to a file of any file system, which is complete or as it was.
+   * Saves content created in Java to a file of any file system, which ends up either complete or
+   * unchanged.
    *
    * @param function the caller's name, for error messages
    * @param file where to write
-   * @param content what the file is to hold
+   * @param content the content of the file
    * @throws FileException if the file can't be written
    */
   public static void saveContent(String function, Path file, byte[] content) {
@@ -84,8 +85,8 @@ public final class NativeFiles {
    * Saves to a stream.
    *
    * @param function the caller's name, for error messages
-   * @param stream flushed, but not closed
-   * @param toMemory writes what the stream is to get
+   * @param stream the stream; flushed, but not closed
+   * @param toMemory writes the content for the stream
    * @throws FileException if the stream throws an {@link IOException}
    */
   public static void save(String function, OutputStream stream, Consumer<NativeBytes> toMemory) {
@@ -104,10 +105,10 @@ public final class NativeFiles {
    * Loads a file.
    *
    * @param function the caller's name, for error messages
-   * @param file what to read
-   * @param fromFile reads the file of this name
-   * @param fromMemory reads what the file holds
-   * @param <T> what is loaded
+   * @param file the file to read
+   * @param fromFile reads the file with this name
+   * @param fromMemory reads the content of the file
+   * @param <T> the type of what is loaded
    * @return what is loaded
    * @throws FileException if the file is missing or can't be read
    */
@@ -150,12 +151,12 @@ public final class NativeFiles {
   }
 
   /**
-   * Loads what a stream gives until its end.
+   * Loads the content of a stream, up to its end.
    *
    * @param function the caller's name, for error messages
-   * @param stream read to its end, but not closed
-   * @param fromMemory reads what the stream gave
-   * @param <T> what is loaded
+   * @param stream the stream; read to its end, but not closed
+   * @param fromMemory reads the content of the stream
+   * @param <T> the type of what is loaded
    * @return what is loaded
    * @throws FileException if the stream throws an {@link IOException}
    */
@@ -171,12 +172,12 @@ public final class NativeFiles {
   }
 
   /**
-   * Loads what is in memory.
+   * Loads content from memory.
    *
    * @param function the caller's name, for error messages
-   * @param content what a file holds
+   * @param content the content of a file
    * @param fromMemory reads it
-   * @param <T> what is loaded
+   * @param <T> the type of what is loaded
    * @return what is loaded
    */
   public static <T> T load(String function, byte[] content, Function<NativeBytes, T> fromMemory) {
@@ -190,12 +191,12 @@ public final class NativeFiles {
   }
 
   /**
-   * Loads what is in memory and was read from elsewhere.
+   * Loads content from memory that was read from elsewhere.
    *
-   * @param name of the file, for error messages
-   * @param content what the file holds
+   * @param name the name of the file, for error messages
+   * @param content the content of the file
    * @param fromMemory reads it
-   * @param <T> what is loaded
+   * @param <T> the type of what is loaded
    * @return what is loaded
    */
   public static <T> T loadNamed(String name, byte[] content, Function<NativeBytes, T> fromMemory) {
@@ -208,12 +209,12 @@ public final class NativeFiles {
   }
 
   /**
-   * Loads what keeps the content of its file.
+   * Loads an object that keeps the content of its file.
    *
    * @param function the caller's name, for error messages
-   * @param file what to read, in any file system
-   * @param fromContent makes it of what the file holds
-   * @param <T> what is loaded
+   * @param file the file to read, in any file system
+   * @param fromContent creates it from the content of the file
+   * @param <T> the type of what is loaded
    * @return what is loaded
    * @throws FileException if the file is missing or can't be read
    */
@@ -235,8 +236,8 @@ public final class NativeFiles {
    * Reads a stream to its end.
    *
    * @param function the caller's name, for error messages
-   * @param stream what to read; not closed
-   * @return what it gave
+   * @param stream the stream to read; not closed
+   * @return its content
    * @throws FileException if the stream throws an {@link IOException}
    */
   public static byte[] bytes(String function, InputStream stream) {
@@ -255,7 +256,7 @@ public final class NativeFiles {
    * @param file the file
    * @param reason why it must
    * @return the file
-   * @throws IllegalArgumentException if it is null or of another file system
+   * @throws IllegalArgumentException if it is null or in another file system
    */
   public static Path requireNative(String function, Path file, String reason) {
     Arguments.notNull(file, function, "file");
@@ -270,8 +271,8 @@ public final class NativeFiles {
   }
 
   /**
-   * The name by which the system knows a file: the bytes that {@link Files} uses, whatever charset
-   * native code or JavaCPP would choose.
+   * Returns the name by which the system knows a file: the bytes that {@link Files} uses, whatever
+   * charset native code or JavaCPP would choose.
    *
    * @param file a file of the default file system
    * @return its absolute name, which the caller closes
@@ -290,7 +291,7 @@ public final class NativeFiles {
         name[size++] = (byte) letter;
       }
     }
-    // the URI of a folder ends so
+    // the URI of a folder ends with a slash
     if (size > 1 && name[size - 1] == '/') {
       size--;
     }
@@ -303,7 +304,7 @@ public final class NativeFiles {
     try {
       return use.apply(bytes);
     } finally {
-      bytes.deallocate(); // close() would leave it to a PointerScope that is open
+      bytes.deallocate(); // close() would leave this to an open PointerScope
     }
   }
 

@@ -6,10 +6,10 @@ import java.util.function.Function;
 import org.bytedeco.javacpp.Pointer;
 
 /**
- * The native object behind a Java object: open until closed, never freed during a call. Calls of
- * several threads run at the same time; native code makes those wait for each other that must.
+ * The native object behind a Java object: open until closed, never freed during a call. Calls from
+ * several threads run concurrently; native code serialises those that must wait for each other.
  *
- * <p>{@link #ask} and {@link #use} suit most calls. One that must create no object writes
+ * <p>{@link #ask} and {@link #use} suit most calls. A call that must create no objects uses
  *
  * <pre>{@code
  * P pointer = handle.acquire();
@@ -22,7 +22,7 @@ import org.bytedeco.javacpp.Pointer;
  * }
  * }</pre>
  *
- * <p>A thread must not acquire a handle that it holds already: it would wait forever if another
+ * <p>A thread must not acquire a handle that it already holds: it would wait forever if another
  * thread began to close it in between.
  *
  * @param <P> the generated class
@@ -36,7 +36,7 @@ public final class NativeHandle<P extends Pointer> {
   /**
    * Takes ownership of a native object.
    *
-   * @param owner the name of the class that has it, for error messages
+   * @param owner the name of the owning class, for error messages
    * @param pointer the native object
    */
   public NativeHandle(String owner, P pointer) {
@@ -63,7 +63,7 @@ public final class NativeHandle<P extends Pointer> {
     throw new IllegalStateException(owner + ": object must be open (got a closed one)");
   }
 
-  /** Lets the object be closed again. */
+  /** Allows the object to be closed again. */
   public void release() {
     lock.tryUnlockRead();
   }
@@ -71,9 +71,9 @@ public final class NativeHandle<P extends Pointer> {
   /**
    * Calls the object and translates its errors.
    *
-   * @param question what returns the answer
-   * @param <T> the answer's type
-   * @return the answer
+   * @param question the call that returns the result
+   * @param <T> the result's type
+   * @return the result
    * @throws IllegalStateException if the object was closed
    */
   public <T> T ask(Function<? super P, T> question) {
@@ -88,7 +88,7 @@ public final class NativeHandle<P extends Pointer> {
   }
 
   /**
-   * Calls the object, without an answer, and translates its errors.
+   * Calls the object without a result, and translates its errors.
    *
    * @param call the call
    * @throws IllegalStateException if the object was closed
@@ -105,8 +105,8 @@ public final class NativeHandle<P extends Pointer> {
   }
 
   /**
-   * Turns new calls away, and frees the native object once those that run have ended. Harmless if
-   * it was closed already.
+   * Rejects new calls, and frees the native object once running calls have ended. Has no effect if
+   * it is already closed.
    */
   public void close() {
     closing = true;

@@ -13,8 +13,8 @@ import org.retort.bindings.global.environment;
 import org.retort.bindings.global.retort;
 
 /**
- * Loads LibTorch and Retort's native library, once. What keeps them from being loaded is named
- * before it can crash the process, and in the same words whenever it is asked for.
+ * Loads LibTorch and Retort's native library, once. Problems that prevent loading are reported
+ * before they can crash the process, and with the same message every time.
  */
 public final class NativeLibrary {
   private static final String PLATFORM = "linux-x86_64";
@@ -24,10 +24,10 @@ public final class NativeLibrary {
   private static final String OPENMP_SPINS = "org.retort.openmp.spins";
   private static final int DEFAULT_SPINS = 10_000;
 
-  /** Who sets one of these has decided for how long OpenMP's idle threads spin. */
+  /** Each of these variables, if set, determines how long OpenMP's idle threads spin. */
   private static final List<String> SPIN_VARIABLES = List.of("GOMP_SPINCOUNT", "OMP_WAIT_POLICY");
 
-  /** What the system's loader says of a file on a file system that is mounted noexec. */
+  /** The system loader's message about a file on a file system that is mounted noexec. */
   private static final String NOT_EXECUTABLE = "failed to map segment from shared object";
 
   /** A class whose initialiser throws can't be used again, so it must not. */
@@ -36,19 +36,19 @@ public final class NativeLibrary {
   private NativeLibrary() {}
 
   /**
-   * Makes sure that the native library is loaded.
+   * Ensures that the native library is loaded.
    *
    * @throws UnsatisfiedLinkError if it can't be
    */
   public static void load() {
     if (FAILURE != null) {
-      // Anew, so that the stack is that of the caller.
+      // A new error, so that the stack trace is the caller's.
       throw error(FAILURE.getMessage(), FAILURE);
     }
   }
 
   /**
-   * Loads the native library, if that is possible.
+   * Loads the native library, if possible.
    *
    * @return why it can't be loaded, or null if it is
    */
@@ -74,7 +74,7 @@ public final class NativeLibrary {
       return null;
     } catch (Obstacle obstacle) {
       return error("Retort: " + obstacle.getMessage(), null);
-    } catch (Throwable error) { // whatever it is, it is for the user to see
+    } catch (Throwable error) { // whatever it is, the user must see it
       return error("Retort: " + explain(error), error);
     }
   }
@@ -95,7 +95,7 @@ public final class NativeLibrary {
     return Integer.parseInt(value);
   }
 
-  /** OpenMP reads it once, when LibTorch loads it. */
+  /** Limits spinning; OpenMP reads the setting once, when LibTorch loads it. */
   private static void limitSpinning(int spins) {
     if (spins > 0 && SPIN_VARIABLES.stream().allMatch(name -> System.getenv(name) == null)) {
       environment.set_variable_unless_set(SPIN_VARIABLES.get(0), Integer.toString(spins));
@@ -138,7 +138,7 @@ public final class NativeLibrary {
                     + ")");
   }
 
-  /** Returns the error, its cause, that one's cause and so on. */
+  /** Returns the error, its cause, the cause's cause and so on. */
   private static List<Throwable> causes(Throwable error) {
     List<Throwable> causes = new ArrayList<>();
     for (Throwable cause = error;
@@ -149,7 +149,9 @@ public final class NativeLibrary {
     return causes;
   }
 
-  /** Returns what has native methods or loads libraries, as the JVM's option names it. */
+  /**
+   * Returns the modules that have native methods or load libraries, as named in the JVM's option.
+   */
   private static String modules() {
     return Stream.of(Loader.class, openblas.class, torch.class, NativeLibrary.class)
         .map(Class::getModule)
@@ -170,7 +172,7 @@ public final class NativeLibrary {
     return message.lines().findFirst().orElse("");
   }
 
-  /** What is known to stand in the way. */
+  /** A known obstacle to loading. */
   static final class Obstacle extends RuntimeException {
     private static final long serialVersionUID = 1;
 

@@ -4,8 +4,9 @@ import java.util.function.Function;
 import org.retort.bindings.NativeNetwork;
 
 /**
- * The native networks behind networks, whose public class does not show them: {@code
- * org.retort.models.Network} says here how to get at them, and losses and training steps ask.
+ * The native networks behind networks, whose public class does not expose them: {@code
+ * org.retort.models.Network} registers here how to access them, and losses and training steps look
+ * them up.
  */
 public final class NativeNetworks {
   private static volatile Function<Object, NativeHandle<NativeNetwork>> handles;
@@ -13,7 +14,7 @@ public final class NativeNetworks {
   private NativeNetworks() {}
 
   /**
-   * Sets how to get at native networks; called once, before there is any network.
+   * Sets how to access native networks; called once, before there is any network.
    *
    * @param handles returns the handle of a network
    */

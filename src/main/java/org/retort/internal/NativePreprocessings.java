@@ -5,9 +5,9 @@ import java.util.function.Consumer;
 import org.retort.bindings.NativePreprocessing;
 
 /**
- * The native preprocessings behind preprocessings, whose public class does not show them: {@code
- * org.retort.models.Preprocessing} says here how they are handed over, and networks, predictors and
- * training steps ask.
+ * The native preprocessings behind preprocessings, whose public class does not expose them: {@code
+ * org.retort.models.Preprocessing} registers here how they are passed on, and networks, predictors
+ * and training steps request them.
  */
 public final class NativePreprocessings {
   private static volatile BiConsumer<Object, Consumer<NativePreprocessing>> giver;
@@ -15,19 +15,19 @@ public final class NativePreprocessings {
   private NativePreprocessings() {}
 
   /**
-   * Sets how preprocessings are handed over; called once, before there is any.
+   * Sets how preprocessings are passed on; called once, before there is any.
    *
-   * @param giver gives a new native preprocessing to what must copy it at once
+   * @param giver passes a new native preprocessing to a setter, which must copy it immediately
    */
   public static void setGiver(BiConsumer<Object, Consumer<NativePreprocessing>> giver) {
     NativePreprocessings.giver = giver;
   }
 
   /**
-   * Hands over a native preprocessing.
+   * Passes a native preprocessing to a setter.
    *
    * @param preprocessing an {@code org.retort.models.Preprocessing}
-   * @param setter must copy it at once
+   * @param setter must copy it immediately
    */
   public static void give(Object preprocessing, Consumer<NativePreprocessing> setter) {
     giver.accept(preprocessing, setter);

@@ -13,7 +13,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.retort.bindings.global.retort;
 import org.retort.internal.NativeLibrary.Obstacle;
 
-/** Compares the versions of what is loaded with those that these classes were built with. */
+/** Compares the versions of the loaded libraries with those that these classes were built with. */
 final class NativeVersions {
   private static final Pattern LIBTORCH = Pattern.compile("TORCH_VERSION=((\\d+\\.\\d+)\\.\\d+)");
 
@@ -22,8 +22,8 @@ final class NativeVersions {
   private NativeVersions() {}
 
   /**
-   * Checks what can be known before anything is loaded: the versions in the jars of the classes and
-   * of the natives that will be taken. Folders, and jars without Maven's properties, have none.
+   * Checks the versions that are known before anything is loaded: those in the jars of the classes
+   * and of the natives that will be used. Folders, and jars without Maven's properties, have none.
    */
   static void checkJars() {
     check("javacpp", "org.bytedeco", classFile(Loader.class));
@@ -39,7 +39,7 @@ final class NativeVersions {
   /**
    * Checks the natives' own version.
    *
-   * @param version for example 0.1.0
+   * @param version the version, for example 0.1.0
    */
   static void checkNatives(String version) {
     String expected = BUILT_WITH.getProperty("retort");
@@ -49,9 +49,9 @@ final class NativeVersions {
   }
 
   /**
-   * Checks LibTorch's own version; another patch of the same minor version will do.
+   * Checks LibTorch's own version; any patch of the same minor version is accepted.
    *
-   * @param configuration what {@code at::show_config()} returned
+   * @param configuration the result of {@code at::show_config()}
    */
   static void checkLibTorch(String configuration) {
     Matcher version = LIBTORCH.matcher(configuration);
@@ -90,9 +90,9 @@ final class NativeVersions {
     return type.getResource(type.getSimpleName() + ".class");
   }
 
-  /** Returns the version in Maven's properties of the jar that something is in, or null. */
+  /** Returns the version in the Maven properties of the jar that contains a file, or null. */
   private static String version(URL place, String artifact) {
-    String text = String.valueOf(place); // null where classes are no resources
+    String text = String.valueOf(place); // null where classes are not resources
     int end = text.lastIndexOf("!/");
     if (end < 0) {
       return null;
@@ -107,7 +107,7 @@ final class NativeVersions {
         return properties.getProperty("version");
       }
     } catch (IOException | IllegalArgumentException error) {
-      return null; // as in a jar that was put together from others
+      return null; // as in a jar assembled from others
     }
   }
 

@@ -7,7 +7,7 @@ import jdk.jfr.Label;
 import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 
-/** A publication in the flight recorder. */
+/** A flight recorder event for publishing weights. */
 @Name("org.retort.Publish")
 @Label("Publish")
 @Description("Weights published for predictions")
@@ -22,9 +22,9 @@ public final class PublishEvent extends Event {
   private PublishEvent() {}
 
   /**
-   * Begins an event.
+   * Starts an event.
    *
-   * @return a new event, or null if nobody records such
+   * @return a new event, or null if such events are not being recorded
    */
   public static PublishEvent start() {
     if (!ANY.isEnabled()) {
@@ -38,7 +38,7 @@ public final class PublishEvent extends Event {
   /**
    * Records the event.
    *
-   * @param publishedNetwork its class
+   * @param publishedNetwork the class of the network
    */
   public void commit(String publishedNetwork) {
     network = publishedNetwork;

@@ -5,8 +5,8 @@ import java.util.function.Consumer;
 import org.retort.bindings.NativeRanks;
 
 /**
- * The native ranks behind ranks, whose public class does not show them: {@code
- * org.retort.distributed.Ranks} says here how to get at them, and training steps ask.
+ * The native ranks behind ranks, whose public class does not expose them: {@code
+ * org.retort.distributed.Ranks} registers here how to access them, and training steps look them up.
  */
 public final class RanksSharing {
   private static volatile BiConsumer<Object, Consumer<NativeRanks>> sharer;
@@ -14,7 +14,7 @@ public final class RanksSharing {
   private RanksSharing() {}
 
   /**
-   * Sets how to get at native ranks; called once, before there are any ranks.
+   * Sets how to access native ranks; called once, before there are any ranks.
    *
    * @param sharer calls a user of ranks, unless there is one rank
    */
@@ -26,7 +26,7 @@ public final class RanksSharing {
    * Lets a native object share ranks.
    *
    * @param ranks an {@code org.retort.distributed.Ranks}
-   * @param user what shares them; not called if there is one rank
+   * @param user the object that shares them; not called if there is one rank
    */
   public static void share(Object ranks, Consumer<NativeRanks> user) {
     sharer.accept(ranks, user);

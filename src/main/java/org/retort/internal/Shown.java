@@ -3,18 +3,18 @@ package org.retort.internal;
 import java.util.List;
 import java.util.stream.Collectors;
 
-/** How options show what may be long, so that they can be logged. */
+/** Formats potentially long options compactly for logging. */
 public final class Shown {
-  /** How many elements are shown of a list that is too long. */
+  /** The number of elements shown of a list that is too long. */
   private static final int FIRST = 3;
 
   private Shown() {}
 
   /**
-   * Shows a list, or its first elements and how many there are.
+   * Formats a list, or its first elements and its size.
    *
-   * @param list of anything
-   * @param most how many elements are shown in full
+   * @param list any list
+   * @param most the maximum size of a list that is shown in full
    * @return for example {@code [1, 2, 3, ... 2048 in all]}
    */
   public static String list(List<?> list, int most) {

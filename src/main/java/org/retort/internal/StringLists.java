@@ -13,10 +13,10 @@ public final class StringLists {
   private StringLists() {}
 
   /**
-   * Hands over a native list.
+   * Passes a native list to a setter.
    *
    * @param strings its elements
-   * @param setter must copy it at once
+   * @param setter must copy it immediately
    */
   public static void give(List<String> strings, Consumer<StringVector> setter) {
     try (StringVector vector = toVector(strings)) {
@@ -25,7 +25,7 @@ public final class StringLists {
   }
 
   /**
-   * Makes a native list.
+   * Creates a native list.
    *
    * @param strings its elements
    * @return a new list, in UTF-8, which the caller closes
@@ -33,7 +33,7 @@ public final class StringLists {
   public static StringVector toVector(List<String> strings) {
     StringVector vector = new StringVector(strings.size());
     for (int i = 0; i < strings.size(); i++) {
-      // as a String it would come in the charset of the platform
+      // a String would be converted in the platform's charset
       try (BytePointer string = new BytePointer(strings.get(i), StandardCharsets.UTF_8)) {
         vector.put(i, string);
       }

@@ -10,7 +10,7 @@ public final class TensorLists {
   private TensorLists() {}
 
   /**
-   * Copies a list's handles, after a check of each.
+   * Copies a list's handles, after checking each.
    *
    * @param tensors the argument
    * @param function the caller's name

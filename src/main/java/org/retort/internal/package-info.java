@@ -1,2 +1,2 @@
-/** Loading, checks, lifetime and the translation of errors; not for users of the library. */
+/** Loading, checks, lifetimes and error translation; not for users of the library. */
 package org.retort.internal;

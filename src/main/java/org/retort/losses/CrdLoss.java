@@ -19,9 +19,9 @@ import org.retort.internal.NativeEnums;
 import org.retort.internal.NativeLibrary;
 
 /**
- * Contrastive representation distillation: an embedding of one network must tell the other
- * network's embedding of the same sample (the positive) from those of K other samples (the
- * negatives), which a memory of M rows holds. With
+ * Contrastive representation distillation: an embedding of one network must identify the other
+ * network's embedding of the same sample (the positive) among those of K other samples (the
+ * negatives), which are held in a memory of M rows. With
  *
  * <pre>{@code
  * P_ij = exp(v_i · m_ij / T) / Z       for anchor v_i and its candidate rows m_i0 (positive), m_i1 … m_iK
@@ -32,45 +32,45 @@ import org.retort.internal.NativeLibrary;
  * }</pre>
  *
  * <p>The loss is never negative. It is computed from logarithms of P, which neither overflow nor
- * vanish.
+ * underflow.
  *
- * <p>As a term of a training step it has everything it needs: an embedding of each network, a
- * linear layer to {@link #dimension()} numbers followed by division by the length, both trained
- * with the student and not part of it; a memory of each network's embeddings; and Z, estimated from
+ * <p>As a term of a training step, it holds everything it needs: an embedding head for each
+ * network, a linear layer to {@link #dimension()} features followed by L2 normalisation, trained
+ * with the student but not part of it; a memory of each network's embeddings; and Z, estimated from
  * the first batch and fixed from then on, unless {@linkplain Z#fixed given} or a {@linkplain
  * Z#movingAverage moving average}. It takes one tap of each network, of any shape, which is
- * flattened. Each batch must have indices. The candidates are those that the batch gives, as the
- * reference code's data loaders draw them, and drawn otherwise, as by {@link #classContrast} if the
- * samples' {@linkplain #withClasses classes} are given, or by {@link #contrast}. After each step
- * the memories move towards the new embeddings. An embedding shorter than 1e-6 has no direction: it
- * counts as zero and gets no gradient.
+ * flattened. Each batch must have indices. The candidates are those of the batch if it has any, as
+ * the reference code's data loaders draw them; otherwise they are drawn, as by {@link
+ * #classContrast} if the samples' {@linkplain #withClasses classes} are given, or by {@link
+ * #contrast}. After each step, the memories move towards the new embeddings. An embedding with a
+ * norm below 1e-6 has no direction: it is treated as zero and gets no gradient.
  *
- * <p>For data without end there is a {@linkplain #forQueue queue} instead of a memory of the whole
- * data set, as in He et al.: Momentum Contrast, CVPR 2020, arXiv 1911.05722.
+ * <p>For streaming data, a {@linkplain #forQueue queue} replaces the memory of the whole data set,
+ * as in He et al.: Momentum Contrast, CVPR 2020, arXiv 1911.05722.
  *
- * <p>In {@link org.retort.train.TrainingStep#state()} a term's tensors are named {@code
+ * <p>In {@link org.retort.train.TrainingStep#state()}, a term's tensors are named {@code
  * student_embedding.weight}, {@code student_embedding.bias}, {@code teacher_embedding.…}, {@code
  * student_memory.embeddings}, {@code teacher_memory.embeddings}, {@code z_student}, {@code
  * z_teacher}, which are 0 until the first batch unless given, and, with a queue, {@code oldest},
- * the row that is replaced next. The memories take 2 M {@link #dimension()} numbers of {@link
+ * the next row to be replaced. The memories take 2 M {@link #dimension()} numbers of {@link
  * #memoryDtype()}.
  *
  * <p>Source: Tian, Krishnan, Isola: Contrastive Representation Distillation, ICLR 2020, arXiv
  * 1910.10699. The values are those of RepDistiller's {@code crd/}, whose loss is of shape [1] and
  * which sets Z once, on the first batch.
  *
- * @param samples M, the number of samples of the data set; 0 with a queue
- * @param queue M, the number of rows of the queue; 0 with a memory of the whole data set
+ * @param samples M, the number of samples in the data set; 0 with a queue
+ * @param queue M, the number of rows in the queue; 0 with a memory of the whole data set
  * @param classes the class of each sample, at least two different ones; empty if any other sample
  *     may be a negative
- * @param relaxed whether the positive may be any sample of the same class; not by default
- * @param z where a training step has Z from; the first batch by default
- * @param negatives K, the number of negatives that are drawn for each sample of a batch that does
- *     not give its own, at least 1; 16384 by default
+ * @param relaxed whether the positive may be any sample of the same class; false by default
+ * @param z where a training step gets Z from; the first batch by default
+ * @param negatives K, the number of negatives drawn for each sample of a batch that does not supply
+ *     its own, at least 1; 16384 by default
  * @param dimension d, the length of the embeddings, at least 1; 128 by default
  * @param temperature T, positive and finite; 0.07 by default
- * @param momentum how much of a memory's row stays when it moves towards the new embedding, at
- *     least 0 and below 1; 0.5 by default
+ * @param momentum the weight of a memory row's old value when it moves towards the new embedding,
+ *     at least 0 and below 1; 0.5 by default
  * @param memoryDtype how the memories are stored; float32 by default
  */
 public record CrdLoss(
@@ -90,44 +90,43 @@ public record CrdLoss(
     /** Without rounding. */
     FLOAT32,
     /**
-     * In half the memory, and with half the traffic. Rows are computed with in float32; rounding
-     * turns a row by less than 0.23 degrees. A step of a float64 student keeps its memories in
-     * float64.
+     * Half the memory, with half the traffic. Computations on rows use float32; rounding rotates a
+     * row by less than 0.23 degrees. A step of a float64 student keeps its memories in float64.
      */
     BFLOAT16
   }
 
-  /** Where a training step has Z from. */
+  /** Where a training step gets Z from. */
   public enum ZSource {
     /** Estimated from the first batch and fixed from then on, as in all public code. */
     FIRST_BATCH,
     /** Given. */
     FIXED,
     /**
-     * Estimated from every batch, as a moving average that starts with the first, for which the
-     * memories' rows are passed once more; CMC's authors advise it (HobbitLong/CMC #23) where one
-     * batch says little, as with few dimensions.
+     * Estimated from every batch, as a moving average that starts with the first, at the cost of
+     * one more pass over the memories' rows; CMC's authors recommend it (HobbitLong/CMC #23) where
+     * the estimate of one batch is noisy, as with few dimensions.
      */
     MOVING_AVERAGE
   }
 
   /**
-   * The normalisation constants of the loss's two sides, as far as their source needs them.
+   * The source of the normalisation constants of the loss's two sides, with their values if fixed.
    *
-   * @param source where a training step has them from
+   * @param source where a training step gets them from
    * @param student Z of the student's side; 0 unless fixed
    * @param teacher Z of the teacher's side; 0 unless fixed
-   * @param momentum how much of the old Z stays in a moving average; of no use to other sources
+   * @param momentum the weight of the old Z in a moving average; unused by other sources
    */
   public record Z(ZSource source, double student, double teacher, double momentum) {
     /**
-     * Makes a Z.
+     * Creates a Z.
      *
-     * @param source where a training step has it from
+     * @param source where a training step gets it from
      * @param student positive and finite if fixed, otherwise 0
      * @param teacher positive and finite if fixed, otherwise 0
      * @param momentum at least 0 and below 1
-     * @throws IllegalArgumentException if the source is null or a number out of range
+     * @throws IllegalArgumentException if the source is null or a number is out of range
      */
     public Z {
       Arguments.notNull(source, "CrdLoss.Z", "source");
@@ -145,7 +144,7 @@ public record CrdLoss(
     }
 
     /**
-     * Estimated from the first batch and fixed from then on.
+     * Returns a Z that is estimated from the first batch and fixed from then on.
      *
      * @return the Z
      */
@@ -154,8 +153,8 @@ public record CrdLoss(
     }
 
     /**
-     * Given. For embeddings in all directions it is M e^(1 / (2 T² d)), for example 2.219 M with T
-     * = 0.07 and d = 128.
+     * Returns a Z with given values. For embeddings spread in all directions, it is M e^(1 / (2 T²
+     * d)), for example 2.219 M with T = 0.07 and d = 128.
      *
      * @param student Z of the student's side, positive and finite
      * @param teacher Z of the teacher's side, positive and finite
@@ -167,10 +166,10 @@ public record CrdLoss(
     }
 
     /**
-     * Estimated from every batch, as a moving average that starts with the first; see {@link
-     * ZSource#MOVING_AVERAGE}.
+     * Returns a Z that is estimated from every batch, as a moving average that starts with the
+     * first; see {@link ZSource#MOVING_AVERAGE}.
      *
-     * @param momentum how much of the old Z stays, at least 0 and below 1; CMC uses 0.99
+     * @param momentum the weight of the old Z, at least 0 and below 1; CMC uses 0.99
      * @return the Z
      * @throws IllegalArgumentException if the momentum is out of range
      */
@@ -193,14 +192,14 @@ public record CrdLoss(
   private static final double Z_MOMENTUM = 0.99;
 
   /**
-   * Makes a loss.
+   * Creates a loss.
    *
    * @param samples at least 2; 0 with a queue
    * @param queue at least 2; 0 with a memory of the whole data set
    * @param classes one per sample, at least two different ones; empty if any other sample may be a
    *     negative
-   * @param relaxed whether the positive may be any sample of the same class, which takes classes
-   * @param z where a training step has Z from
+   * @param relaxed whether the positive may be any sample of the same class, which requires classes
+   * @param z where a training step gets Z from
    * @param negatives between 1 and 2147483647
    * @param dimension at least 1
    * @param temperature positive and finite
@@ -241,10 +240,10 @@ public record CrdLoss(
   }
 
   /**
-   * The loss for a data set, with RepDistiller's options for CIFAR-100 and ImageNet: 16384
+   * Returns the loss for a data set, with RepDistiller's options for CIFAR-100 and ImageNet: 16384
    * negatives, 128 dimensions, temperature 0.07, momentum 0.5.
    *
-   * @param samples M, the number of samples of the data set, at least 2
+   * @param samples M, the number of samples in the data set, at least 2
    * @return the loss
    * @throws IllegalArgumentException if there are fewer than two samples
    */
@@ -254,12 +253,12 @@ public record CrdLoss(
   }
 
   /**
-   * The loss for data without end, with the options of {@link #forSamples}. Batches need no
-   * indices: their embeddings replace the oldest rows before they are compared, so that the
-   * positive is the other network's embedding of this very step, and negatives are the rows before,
-   * drawn as by {@link #contrast}. A batch must not be larger than the queue.
+   * Returns the loss for streaming data, with the options of {@link #forSamples}. Batches need no
+   * indices: their embeddings replace the oldest rows before they are compared, so the positive is
+   * the other network's embedding from the same step, and the negatives are drawn from the other
+   * rows, as by {@link #contrast}. A batch must not be larger than the queue.
    *
-   * @param rows M, the number of rows of the queue, at least 2
+   * @param rows M, the number of rows in the queue, at least 2
    * @return the loss
    * @throws IllegalArgumentException if there are fewer than two rows
    */
@@ -269,7 +268,7 @@ public record CrdLoss(
   }
 
   /**
-   * Tells the class of each sample of the data set: negatives are then drawn from other classes
+   * Sets the class of each sample in the data set: negatives are then drawn from other classes
    * only, as in the paper's experiments. By default any other sample may be a negative.
    *
    * @param classes one per sample, any numbers, at least two different ones; none for the default
@@ -282,7 +281,7 @@ public record CrdLoss(
   }
 
   /**
-   * Tells the class of each sample of the data set, as {@link #withClasses(List)}.
+   * Sets the class of each sample in the data set, as {@link #withClasses(List)} does.
    *
    * @param classes one per sample, any numbers, at least two different ones; none for the default
    * @return a changed copy
@@ -294,20 +293,20 @@ public record CrdLoss(
   }
 
   /**
-   * Changes whether the positive may be any sample of the same class, as in RepDistiller's {@code
+   * Sets whether the positive may be any sample of the same class, as in RepDistiller's {@code
    * relax} mode; by default it is the sample itself, as in its {@code exact} mode.
    *
    * @param relaxed whether it may
    * @return a changed copy
-   * @throws IllegalArgumentException if the samples' {@linkplain #withClasses classes} were not
-   *     given before
+   * @throws IllegalArgumentException if the samples' {@linkplain #withClasses classes} have not
+   *     been given
    */
   public CrdLoss withRelaxed(boolean relaxed) {
     return with(copy -> copy.relaxed = relaxed);
   }
 
   /**
-   * Changes where a training step has Z from; by default it is estimated from the first batch.
+   * Sets where a training step gets Z from; by default it is estimated from the first batch.
    *
    * @param z its source
    * @return a changed copy
@@ -318,8 +317,8 @@ public record CrdLoss(
   }
 
   /**
-   * Changes the number of negatives that are drawn for each sample of a batch that does not give
-   * its own; 16384 by default.
+   * Sets the number of negatives drawn for each sample of a batch that does not supply its own;
+   * 16384 by default.
    *
    * @param negatives K, between 1 and 2147483647
    * @return a changed copy
@@ -330,7 +329,7 @@ public record CrdLoss(
   }
 
   /**
-   * Changes the length of the embeddings; 128 by default.
+   * Sets the length of the embeddings; 128 by default.
    *
    * @param dimension at least 1
    * @return a changed copy
@@ -341,8 +340,8 @@ public record CrdLoss(
   }
 
   /**
-   * Changes the temperature; 0.07 by default, the paper's value. Below about 0.012, Z may exceed
-   * the range of float32: the first step then fails.
+   * Sets the temperature; 0.07 by default, the paper's value. Below about 0.012, Z may exceed the
+   * range of float32: the first step then fails.
    *
    * @param temperature T, positive and finite
    * @return a changed copy
@@ -353,8 +352,8 @@ public record CrdLoss(
   }
 
   /**
-   * Changes how much of a memory's row stays when it moves towards the new embedding; 0.5 by
-   * default, the paper's value. A queue has no use for it.
+   * Sets the weight of a memory row's old value when it moves towards the new embedding; 0.5 by
+   * default, the paper's value. A queue does not use it.
    *
    * @param momentum at least 0 and below 1
    * @return a changed copy
@@ -365,7 +364,7 @@ public record CrdLoss(
   }
 
   /**
-   * Changes how the memories are stored; in float32 by default.
+   * Sets how the memories are stored; float32 by default.
    *
    * @param memoryDtype the dtype
    * @return a changed copy
@@ -448,7 +447,7 @@ public record CrdLoss(
         momentum);
   }
 
-  /** The options by name; of the classes their number. */
+  /** Returns the options by name; for the classes, their number. */
   @Override
   public String toString() {
     return "CrdLoss[samples="
@@ -476,7 +475,7 @@ public record CrdLoss(
 
   /**
    * Computes the loss of one batch. Gradients flow to the student, and to the teacher if it
-   * requires them, never to the memories; they are computed together with the loss, and can't be
+   * requires them, but never to the memories; they are computed together with the loss and can't be
    * differentiated again.
    *
    * @param student [B, d], the student's embeddings, rows of length 1, which is not checked;
@@ -551,12 +550,12 @@ public record CrdLoss(
   }
 
   /**
-   * Draws the candidates of a batch: of each sample its own row, then negatives drawn uniformly,
-   * with repetition, from all other rows. LibTorch's default generator and a sample's own row
-   * decide what it draws; the rest of the batch and the number of threads do not.
+   * Draws the candidates of a batch: for each sample its own row, then negatives drawn uniformly,
+   * with replacement, from all other rows. What a sample draws depends on LibTorch's default
+   * generator and the sample's own row, not on the rest of the batch or the number of threads.
    *
    * @param indices int64 [B], the samples' own rows
-   * @param rows M of the memory, at least 2
+   * @param rows M, the number of rows in the memory, at least 2
    * @param negatives K, between 1 and 2147483647
    * @return a new tensor, int64 [B, K+1], which the caller closes
    * @throws IllegalArgumentException if the tensor is null or undefined or a number is out of range
@@ -572,18 +571,18 @@ public record CrdLoss(
   }
 
   /**
-   * Draws the candidates of a batch by class: negatives uniformly from the rows of all other
-   * classes, none of them twice unless there are fewer than K. LibTorch's default generator and a
-   * sample's own row decide what it draws; the rest of the batch and the number of threads do not.
-   * As the {@code exact} and {@code relax} modes of RepDistiller's, mdistiller's and torchdistill's
-   * data loaders.
+   * Draws the candidates of a batch by class: negatives are drawn uniformly from the rows of all
+   * other classes, without replacement unless there are fewer than K. What a sample draws depends
+   * on LibTorch's default generator and the sample's own row, not on the rest of the batch or the
+   * number of threads. These are the {@code exact} and {@code relax} modes of RepDistiller's,
+   * mdistiller's and torchdistill's data loaders.
    *
    * @param indices int64 [B], the samples' own rows
-   * @param classes int64 [M], the class of each of the memory's rows, any numbers, at least two
-   *     different ones; on the same device
+   * @param classes int64 [M], the class of each memory row, any numbers, at least two different
+   *     ones; on the same device
    * @param negatives K, between 1 and 2147483647
    * @param relaxed whether the positive may be any row of the class; otherwise it is the sample's
-   *     own
+   *     own row
    * @return a new tensor, int64 [B, K+1], which the caller closes
    * @throws IllegalArgumentException if a tensor is null or undefined or the number is out of range
    * @throws IllegalStateException if a tensor was closed

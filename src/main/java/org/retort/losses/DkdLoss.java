@@ -9,8 +9,8 @@ import org.retort.internal.NativeCriteria;
 import org.retort.internal.NativeLibrary;
 
 /**
- * Decoupled knowledge distillation: the divergence of {@link KdLoss} in its two parts, each with a
- * weight of its own.
+ * Decoupled knowledge distillation: the divergence of {@link KdLoss} split into its two parts, each
+ * with its own weight.
  *
  * <pre>{@code
  * loss = T² / B · Σ_b (α · TCKD_b + β · NCKD_b)
@@ -20,11 +20,11 @@ import org.retort.internal.NativeLibrary;
  *
  * <p>where s and t are softmax(student / T) and softmax(teacher / T), and softmax' is over the
  * classes other than y. Samples without a label (−1) don't count, and B is the number of those that
- * do; with weights w_b the average is Σ_b w_b (…) / Σ_b w_b.
+ * do; with weights w_b, the average is Σ_b w_b (…) / Σ_b w_b.
  *
- * <p>As a term of a training step it compares logits, takes the labels and weights of the batch and
- * no taps; a batch of which no sample counts is skipped. In the paper's code the loss rises over
- * the first epochs: give its term a schedule with a warm-up, {@code
+ * <p>As a term of a training step, it compares logits, uses the batch's labels and weights, and
+ * takes no taps; a batch in which no sample counts is skipped. In the paper's code, the loss is
+ * warmed up over the first epochs: give its term a schedule with a warm-up, {@code
  * Schedule.constant().withWarmup(steps)}.
  *
  * <p>Source: Zhao, Cui, Song, Qiu, Liang: Decoupled Knowledge Distillation, CVPR 2022, arXiv
@@ -35,8 +35,8 @@ import org.retort.internal.NativeLibrary;
  * @param alpha α, the weight of the target class against all others, at least 0 and finite
  * @param beta β, the weight of the other classes among themselves, at least 0 and finite
  * @param temperature T, positive and finite; mdistiller uses 4
- * @param standardise whether the logits of both networks are standardised, as by {@link
- *     KdLoss.Target#STANDARDISED_LOGITS}; not by default
+ * @param standardise whether the logits of both networks are standardised, as with {@link
+ *     KdLoss.Target#STANDARDISED_LOGITS}; false by default
  */
 public record DkdLoss(double alpha, double beta, double temperature, boolean standardise)
     implements DistillationLoss {
@@ -47,7 +47,7 @@ public record DkdLoss(double alpha, double beta, double temperature, boolean sta
   private static final String COMPUTE = "DkdLoss.compute";
 
   /**
-   * Makes a loss.
+   * Creates a loss.
    *
    * @param alpha α, at least 0 and finite
    * @param beta β, at least 0 and finite
@@ -62,7 +62,7 @@ public record DkdLoss(double alpha, double beta, double temperature, boolean sta
   }
 
   /**
-   * The loss with the paper's weights for CIFAR-100, α = 1 and β = 8.
+   * Returns the loss with the paper's weights for CIFAR-100, α = 1 and β = 8.
    *
    * @param temperature T, positive and finite
    * @return the loss
@@ -73,7 +73,7 @@ public record DkdLoss(double alpha, double beta, double temperature, boolean sta
   }
 
   /**
-   * Changes the weight of the target class against all others.
+   * Sets the weight of the target class against all others.
    *
    * @param alpha α, at least 0 and finite
    * @return a changed copy
@@ -84,7 +84,7 @@ public record DkdLoss(double alpha, double beta, double temperature, boolean sta
   }
 
   /**
-   * Changes the weight of the other classes among themselves.
+   * Sets the weight of the other classes among themselves.
    *
    * @param beta β, at least 0 and finite
    * @return a changed copy
@@ -95,7 +95,7 @@ public record DkdLoss(double alpha, double beta, double temperature, boolean sta
   }
 
   /**
-   * Changes the temperature.
+   * Sets the temperature.
    *
    * @param temperature T, positive and finite
    * @return a changed copy
@@ -106,7 +106,7 @@ public record DkdLoss(double alpha, double beta, double temperature, boolean sta
   }
 
   /**
-   * Changes whether the logits of both networks are standardised.
+   * Sets whether the logits of both networks are standardised.
    *
    * @param standardise whether they are
    * @return a changed copy
@@ -118,7 +118,7 @@ public record DkdLoss(double alpha, double beta, double temperature, boolean sta
   /**
    * Computes the loss of one batch, in which all labelled samples have the same weight. Gradients
    * flow to the student, and to the teacher if it requires them; they are computed together with
-   * the loss, and can't be differentiated again.
+   * the loss and can't be differentiated again.
    *
    * @param student logits [B, classes] of at least two classes, floating point, any strides
    * @param teacher logits of the same shape, dtype and device
@@ -137,14 +137,14 @@ public record DkdLoss(double alpha, double beta, double temperature, boolean sta
   }
 
   /**
-   * Computes the loss of one batch, in which each sample has a weight. Gradients are those of
-   * {@link #compute(Tensor, Tensor, Tensor)}; none flow to the weights.
+   * Computes the loss of one batch, in which each sample has a weight. Gradients flow as in {@link
+   * #compute(Tensor, Tensor, Tensor)}; none flow to the weights.
    *
    * @param student logits [B, classes] of at least two classes, floating point, any strides
    * @param teacher logits of the same shape, dtype and device
    * @param labels int64 [B] on the same device, each a class or −1
    * @param weight [B], at least 0 and finite, of any real dtype or bool, on the same device; if no
-   *     labelled sample has a positive one, the loss is 0
+   *     labelled sample has a positive weight, the loss is 0
    * @return a new scalar, which the caller closes; of the inputs' dtype, float32 for half-precision
    *     inputs
    * @throws IllegalArgumentException if a tensor is null or undefined

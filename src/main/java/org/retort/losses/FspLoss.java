@@ -20,50 +20,50 @@ import org.retort.internal.NativeLibrary;
 import org.retort.internal.TensorLists;
 
 /**
- * Flow of solution procedure: how the features of one layer go with those of the next, compared
- * between student and teacher. For each pair of maps
+ * Flow of solution procedure: compares how the features of one layer correlate with those of the
+ * next in student and teacher. For each pair of maps
  *
  * <pre>{@code
  * G = F_1 F_2ᵀ / (H W)                                   the FSP matrix [C_1, C_2] of a sample
  * loss = mean over B, C_1, C_2 of (G_student − G_teacher)²
  * }</pre>
  *
- * <p>where F is a map as the matrix [C, H W]; other {@link Reduction}s sum. If the two maps of a
+ * <p>where F is a map as a matrix [C, H W]; other {@link Reduction}s use sums. If the two maps of a
  * pair differ in size, both are first pooled down to the smaller height and the smaller width. No
  * loss is ever negative; maps with the same FSP matrices give 0.
  *
- * <p>As a term of a training step it is the sum of the losses of its pairs. It takes two taps or
- * more, whose maps have the same number of channels in teacher and student, or any with {@link
- * #withAdaptChannels}.
+ * <p>As a term of a training step, it is the sum of the losses of its pairs. It takes two or more
+ * taps, whose maps have the same number of channels in teacher and student, or any number with
+ * {@link #withAdaptChannels}.
  *
  * <p>Source: Yim, Joo, Bae, Kim: A Gift from Knowledge Distillation: Fast Optimization, Network
- * Minimization and Transfer Learning, CVPR 2017. By default the values are those of RepDistiller's
+ * Minimization and Transfer Learning, CVPR 2017. By default, the values are those of RepDistiller's
  * {@code distiller_zoo/FSP.py}, which handles square maps only. Those of the paper come with {@link
  * Pooling#MAX} and {@link Reduction#PAPER}, those of torchdistill with {@link Pooling#MAX} and
  * {@link Reduction#TORCHDISTILL}.
  *
- * @param pairs the pairs of maps that are compared; empty for those of consecutive maps
- * @param pooling how the larger map of a pair is brought to the size of the smaller
- * @param reduction how the difference of two FSP matrices becomes a number
- * @param adaptChannels as a term of a training step, whether each of the student's maps that
- *     differs from the teacher's in the number of channels passes through a 1×1 convolution first;
- *     see {@link #withAdaptChannels}
+ * @param pairs the pairs of maps to compare; empty for the pairs of consecutive maps
+ * @param pooling how the larger map of a pair is pooled to the size of the smaller
+ * @param reduction how the difference of two FSP matrices is reduced to a scalar
+ * @param adaptChannels as a term of a training step, whether each student map whose number of
+ *     channels differs from the teacher's first passes through a 1×1 convolution; see {@link
+ *     #withAdaptChannels}
  */
 public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, boolean adaptChannels)
     implements DistillationLoss {
   /**
-   * Two of the maps, by their places in the list or among the taps.
+   * A pair of maps, by their positions in the list or among the taps.
    *
    * @param first at least 0
    * @param second at least 0
    */
   public record Pair(int first, int second) {
     /**
-     * Makes a pair.
+     * Creates a pair.
      *
      * @param first at least 0
      * @param second at least 0
-     * @throws IllegalArgumentException if a place is negative
+     * @throws IllegalArgumentException if a position is negative
      */
     public Pair {
       Arguments.atLeast(first, 0, "FspLoss.Pair", "first");
@@ -71,7 +71,7 @@ public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, bo
     }
   }
 
-  /** How the larger map of a pair is brought to the size of the smaller. */
+  /** How the larger map of a pair is pooled to the size of the smaller. */
   public enum Pooling {
     /** Adaptive average pooling, as in RepDistiller. */
     AVERAGE,
@@ -79,15 +79,15 @@ public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, bo
     MAX
   }
 
-  /** How the difference D = G_student − G_teacher of a pair becomes a number. */
+  /** How the difference D = G_student − G_teacher of a pair is reduced to a scalar. */
   public enum Reduction {
     /** mean over B, C_1, C_2 of D², as in RepDistiller. */
     MEAN,
     /** 1/B Σ over B, C_1, C_2 of D², as in the paper. */
     PAPER,
     /**
-     * 1/B Σ over B, C_2 of the length of D's column, √(Σ over C_1 of D²), as in torchdistill. Where
-     * a column is zero, so is its gradient.
+     * 1/B Σ over B, C_2 of the length of D's column, √(Σ over C_1 of D²), as in torchdistill. The
+     * gradient of a zero column is zero.
      */
     TORCHDISTILL
   }
@@ -100,12 +100,12 @@ public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, bo
   private static final String MATRIX = "FspLoss.matrix";
 
   /**
-   * Makes a loss.
+   * Creates a loss.
    *
-   * @param pairs the pairs of maps; empty for those of consecutive maps
-   * @param pooling by average or maximum
-   * @param reduction as RepDistiller, the paper or torchdistill have it
-   * @param adaptChannels whether convolutions bring the student's maps to the teacher's channels
+   * @param pairs the pairs of maps; empty for the pairs of consecutive maps
+   * @param pooling average or maximum
+   * @param reduction as in RepDistiller, the paper or torchdistill
+   * @param adaptChannels whether convolutions adapt the student's maps to the teacher's channels
    * @throws IllegalArgumentException if an argument or a pair is null
    */
   public FspLoss {
@@ -115,8 +115,8 @@ public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, bo
   }
 
   /**
-   * The loss of the pairs of consecutive maps: the first with the second, the second with the
-   * third, and so on.
+   * Returns the loss for the pairs of consecutive maps: the first with the second, the second with
+   * the third, and so on.
    *
    * @return the loss
    */
@@ -125,8 +125,8 @@ public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, bo
   }
 
   /**
-   * The loss of given pairs of maps, for example the first and the last of each stage, as in the
-   * paper.
+   * Returns the loss for given pairs of maps, for example the first and the last of each stage, as
+   * in the paper.
    *
    * @param pairs at least one
    * @return the loss
@@ -140,9 +140,9 @@ public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, bo
   }
 
   /**
-   * Changes the pairs of maps that are compared.
+   * Sets the pairs of maps to compare.
    *
-   * @param pairs the pairs; empty for those of consecutive maps
+   * @param pairs the pairs; empty for the pairs of consecutive maps
    * @return a changed copy
    * @throws IllegalArgumentException if the list or a pair is null
    */
@@ -151,10 +151,10 @@ public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, bo
   }
 
   /**
-   * Changes how the larger map of a pair is brought to the size of the smaller; average pooling by
+   * Sets how the larger map of a pair is pooled to the size of the smaller; average pooling by
    * default.
    *
-   * @param pooling by average or maximum
+   * @param pooling average or maximum
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */
@@ -163,10 +163,10 @@ public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, bo
   }
 
   /**
-   * Changes how the difference of two FSP matrices becomes a number; the mean of squares by
+   * Sets how the difference of two FSP matrices is reduced to a scalar; the mean of squares by
    * default.
    *
-   * @param reduction as RepDistiller, the paper or torchdistill have it
+   * @param reduction as in RepDistiller, the paper or torchdistill
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */
@@ -175,12 +175,12 @@ public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, bo
   }
 
   /**
-   * As a term of a training step, changes whether each of the student's maps that differs from the
-   * teacher's in the number of channels passes through a 1×1 convolution first, which is trained
-   * with the student and not part of it; not by default. In {@link
-   * org.retort.train.TrainingStep#state()} that of tap I is named {@code adapters.I.weight} and
-   * {@code adapters.I.bias}. No public code for images has this; TextBrewer's {@code proj} does the
-   * same for sequences. {@link #compute} has no convolutions.
+   * Sets whether, as a term of a training step, each student map whose number of channels differs
+   * from the teacher's first passes through a 1×1 convolution, which is trained with the student
+   * but not part of it; false by default. In {@link org.retort.train.TrainingStep#state()}, the
+   * parameters for tap I are named {@code adapters.I.weight} and {@code adapters.I.bias}. No public
+   * code for images has this; TextBrewer's {@code proj} does the same for sequences. {@link
+   * #compute} uses no convolutions.
    *
    * @param adaptChannels whether it does
    * @return a changed copy
@@ -191,7 +191,7 @@ public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, bo
 
   /**
    * Computes the losses of one batch. Gradients flow to the student's maps, and to those of the
-   * teacher's that require them; they are computed together with the losses, and can't be
+   * teacher's that require them; they are computed together with the losses and can't be
    * differentiated again.
    *
    * @param student n ≥ 2 maps [B, C_i, H_i, W_i], floating point, any strides
@@ -202,7 +202,7 @@ public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, bo
    * @throws IllegalArgumentException if a list or a tensor is null or undefined
    * @throws IllegalStateException if a tensor was closed
    * @throws org.retort.RetortException if there are fewer than two maps, they don't fit, or a pair
-   *     names no map
+   *     refers to a map that does not exist
    */
   public List<Tensor> compute(List<Tensor> student, List<Tensor> teacher) {
     return Native.call(
@@ -224,11 +224,11 @@ public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, bo
   }
 
   /**
-   * Computes the FSP matrix of two maps, pooled by average where they differ in size.
+   * Computes the FSP matrix of two maps, with average pooling where they differ in size.
    *
    * @param first [B, C_1, H_1, W_1], floating point, any strides
    * @param second [B, C_2, H_2, W_2] of the same dtype and device
-   * @return a new tensor, as by {@link #matrix(Tensor, Tensor, Pooling)}
+   * @return a new tensor, as from {@link #matrix(Tensor, Tensor, Pooling)}
    * @throws IllegalArgumentException if a tensor is null or undefined
    * @throws IllegalStateException if a tensor was closed
    * @throws org.retort.RetortException if the maps don't fit
@@ -238,11 +238,11 @@ public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, bo
   }
 
   /**
-   * Computes the FSP matrix of two maps. It can be differentiated any number of times.
+   * Computes the FSP matrix of two maps. The matrix can be differentiated any number of times.
    *
    * @param first [B, C_1, H_1, W_1], floating point, any strides
    * @param second [B, C_2, H_2, W_2] of the same dtype and device
-   * @param pooling how the larger is brought to the size of the smaller
+   * @param pooling how the larger map is pooled to the size of the smaller
    * @return a new tensor [B, C_1, C_2], which the caller closes; of the inputs' dtype, float32 for
    *     half-precision inputs. RepDistiller's is transposed.
    * @throws IllegalArgumentException if an argument is null or a tensor undefined
@@ -268,7 +268,7 @@ public record FspLoss(List<Pair> pairs, Pooling pooling, Reduction reduction, bo
     }
   }
 
-  /** The pairs as native code takes them, one after the other. */
+  /** Returns the pairs as native code expects them, one after the other. */
   private LongVector places() {
     return new LongVector(
         pairs.stream().flatMapToLong(pair -> LongStream.of(pair.first, pair.second)).toArray());

@@ -19,17 +19,18 @@ import org.retort.internal.NativeLibrary;
  * }</pre>
  *
  * <p>The sum over the classes is averaged over the batch, and T² keeps the gradient's size
- * independent of the temperature. With weights w_b the average is Σ_b w_b KL_b / Σ_b w_b: weights
- * of 0 and 1 are a mask, and what is masked out might as well not be in the batch. With {@link
- * Target#PROBABILITIES} the teacher's tensor takes the place of its softmax.
+ * independent of the temperature. With weights w_b, the average is Σ_b w_b KL_b / Σ_b w_b: weights
+ * of 0 and 1 act as a mask, and masked samples do not affect the loss. With {@link
+ * Target#PROBABILITIES}, the teacher's tensor replaces its softmax.
  *
- * <p>As a term of a training step it compares logits and takes no taps; all samples count alike.
+ * <p>As a term of a training step, it compares logits, takes no taps, and uses
+ * the weights of the batch.
  *
  * <p>Source: Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2014, arXiv
  * 1503.02531. The values are those of RepDistiller's {@code distiller_zoo/KD.py}, which has no
- * weights; the paper leaves the batch reduction open. {@link Target#STANDARDISED_LOGITS} is Sun,
- * Ren, Li, Wang, Cao: Logit Standardization in Knowledge Distillation, CVPR 2024, arXiv 2403.01427,
- * whose code weights the loss by 9 at T = 2.
+ * weights; the paper leaves the batch reduction open. {@link Target#STANDARDISED_LOGITS} follows
+ * Sun, Ren, Li, Wang, Cao: Logit Standardization in Knowledge Distillation, CVPR 2024, arXiv
+ * 2403.01427, whose code weights the loss by 9 at T = 2.
  *
  * @param temperature T, positive and finite; RepDistiller uses 4
  * @param target what the teacher's tensor holds; logits by default
@@ -37,11 +38,11 @@ import org.retort.internal.NativeLibrary;
 public record KdLoss(double temperature, Target target) implements DistillationLoss {
   /** What the teacher's tensor holds. */
   public enum Target {
-    /** Logits, which are softened as the student's are. */
+    /** Logits, which are softened like the student's. */
     LOGITS,
     /**
-     * Probabilities, which are taken as they are: at least 0 and with a sum of 1 for each sample,
-     * which is not checked. As a term of a training step, for a teacher that ends with a softmax.
+     * Probabilities, which are used as they are: at least 0 and summing to 1 for each sample, which
+     * is not checked. In a training step, for a teacher that ends with a softmax.
      */
     PROBABILITIES,
     /**
@@ -60,7 +61,7 @@ public record KdLoss(double temperature, Target target) implements DistillationL
   private static final String COMPUTE = "KdLoss.compute";
 
   /**
-   * Makes a loss.
+   * Creates a loss.
    *
    * @param temperature T, positive and finite
    * @param target what the teacher's tensor holds
@@ -72,7 +73,7 @@ public record KdLoss(double temperature, Target target) implements DistillationL
   }
 
   /**
-   * The loss with the teacher's logits.
+   * Returns the loss with the teacher's logits.
    *
    * @param temperature T, positive and finite
    * @return the loss
@@ -83,7 +84,7 @@ public record KdLoss(double temperature, Target target) implements DistillationL
   }
 
   /**
-   * Changes the temperature.
+   * Sets the temperature.
    *
    * @param temperature T, positive and finite
    * @return a changed copy
@@ -94,7 +95,7 @@ public record KdLoss(double temperature, Target target) implements DistillationL
   }
 
   /**
-   * Changes what the teacher's tensor holds.
+   * Sets what the teacher's tensor holds.
    *
    * @param target logits, probabilities or standardised logits
    * @return a changed copy
@@ -106,9 +107,9 @@ public record KdLoss(double temperature, Target target) implements DistillationL
 
   /**
    * Computes the loss of one batch, in which all samples count alike. Gradients flow to the
-   * student, and to the teacher if it requires them; they are computed together with the loss, and
-   * can't be differentiated again. A teacher's logit of −∞ is a class of probability 0. A NaN in
-   * gives a NaN out.
+   * student, and to the teacher if it requires them; they are computed together with the loss and
+   * can't be differentiated again. A teacher's logit of −∞ means a class of probability 0. NaNs
+   * propagate.
    *
    * @param student logits [B, classes], floating point, any strides
    * @param teacher logits or probabilities of the same shape, dtype and device
@@ -126,14 +127,13 @@ public record KdLoss(double temperature, Target target) implements DistillationL
   }
 
   /**
-   * Computes the loss of one batch, in which each sample has a weight. Gradients are those of
-   * {@link #compute(Tensor, Tensor)}; none flow to the weights. A NaN of a sample of weight 0 does
-   * not count.
+   * Computes the loss of one batch, in which each sample has a weight. Gradients flow as in {@link
+   * #compute(Tensor, Tensor)}; none flow to the weights. A NaN in a sample of weight 0 is ignored.
    *
    * @param student logits [B, classes], floating point, any strides
    * @param teacher logits or probabilities of the same shape, dtype and device
-   * @param weight [B], how much each sample counts, at least 0 and finite, of any real dtype or
-   *     bool, on the same device; if all are 0, the loss is 0
+   * @param weight [B], the weight of each sample, at least 0 and finite, of any real dtype or bool,
+   *     on the same device; if all are 0, the loss is 0
    * @return a new scalar, which the caller closes; of the inputs' dtype, float32 for half-precision
    *     inputs
    * @throws IllegalArgumentException if a tensor is null or undefined

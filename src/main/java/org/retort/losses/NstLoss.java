@@ -17,25 +17,25 @@ import org.retort.internal.NativeLibrary;
 import org.retort.internal.TensorLists;
 
 /**
- * Neuron selectivity transfer: the maximum mean discrepancy between what the student's and what the
- * teacher's channels respond to. For each layer
+ * Neuron selectivity transfer: the maximum mean discrepancy between the activation patterns of the
+ * student's and the teacher's channels. For each layer
  *
  * <pre>{@code
  * loss = mean over B of (mean k(s, s') + mean k(t, t') − 2 mean k(s, t))
  * }</pre>
  *
- * <p>over all pairs of channels s, s' of the student's and t, t' of the teacher's map, each a
- * vector of H W numbers divided by its length (or by 1e-12 if that is larger), with a {@link
- * Kernel} k. If the two maps of a layer differ in size, both are first averaged down to the smaller
- * height and the smaller width. Unless it is {@linkplain #withTeacherTerm without the teacher's
- * term}, no loss is ever negative, and equal maps give 0. The order of channels does not matter.
+ * <p>over all pairs of channels s, s' of the student's map and t, t' of the teacher's, each a
+ * vector of H W numbers divided by its norm (or by 1e-12 if that is larger), with a {@link Kernel}
+ * k. If the two maps of a layer differ in size, both are first averaged down to the smaller height
+ * and the smaller width. Unless computed {@linkplain #withTeacherTerm without the teacher's term},
+ * no loss is ever negative, and equal maps give 0. The order of channels does not matter.
  *
- * <p>A channel whose length is below the {@linkplain #deadChannelNorm dead channel norm} gets no
- * gradient: its direction means nothing, and the exact gradient is up to 1e12 times larger than the
- * others.
+ * <p>A channel whose norm is below the {@linkplain #deadChannelNorm dead channel norm} gets no
+ * gradient: its direction is meaningless, and its exact gradient is up to 1e12 times larger than
+ * the others.
  *
- * <p>As a term of a training step it is the sum of the losses of its layers. It takes one tap or
- * more, maps; channels, heights and widths may differ between student and teacher.
+ * <p>As a term of a training step, it is the sum of the losses of its layers. It takes one or more
+ * taps, which must be maps; channels, heights and widths may differ between student and teacher.
  *
  * <p>Source: Huang, Wang: Like What You Like: Knowledge Distill via Neuron Selectivity Transfer,
  * 2017, arXiv 1707.01219. The polynomial kernel's values are those of RepDistiller's {@code
@@ -43,12 +43,12 @@ import org.retort.internal.TensorLists;
  * which follow the paper. The paper halves the loss.
  *
  * @param kernel how two channels are compared
- * @param degree of the polynomial kernel, between 1 and 16; 2 by default
- * @param offset of the polynomial kernel, at least 0, as a kernel must have it, and finite; 0 by
- *     default
+ * @param degree the degree of the polynomial kernel, between 1 and 16; 2 by default
+ * @param offset the offset of the polynomial kernel, at least 0, as a kernel requires, and finite;
+ *     0 by default
  * @param variance σ² of the Gaussian kernel, positive and finite; empty if each sample has its own
- * @param teacherTerm whether mean k(t, t') is part of the value; see {@link #withTeacherTerm}
- * @param deadChannelNorm the length below which a channel gets no gradient, at least 0 and finite;
+ * @param teacherTerm whether the loss includes mean k(t, t'); see {@link #withTeacherTerm}
+ * @param deadChannelNorm the norm below which a channel gets no gradient, at least 0 and finite;
  *     1e-6 by default
  */
 public record NstLoss(
@@ -81,13 +81,13 @@ public record NstLoss(
   private static final double DEAD_CHANNEL_NORM = 1e-6;
 
   /**
-   * Makes a loss.
+   * Creates a loss.
    *
    * @param kernel how two channels are compared
    * @param degree between 1 and 16; 2 unless the kernel is polynomial
    * @param offset at least 0 and finite; 0 unless the kernel is polynomial
    * @param variance σ², positive and finite; empty unless the kernel is Gaussian
-   * @param teacherTerm whether mean k(t, t') is part of the value
+   * @param teacherTerm whether the loss includes mean k(t, t')
    * @param deadChannelNorm at least 0 and finite
    * @throws IllegalArgumentException if an argument is null or out of range
    */
@@ -121,7 +121,7 @@ public record NstLoss(
   }
 
   /**
-   * The loss with the linear kernel.
+   * Returns the loss with the linear kernel.
    *
    * @return the loss
    */
@@ -130,8 +130,8 @@ public record NstLoss(
   }
 
   /**
-   * The loss with the polynomial kernel, of degree 2 and with an offset of 0, as in the paper and
-   * all public code.
+   * Returns the loss with the polynomial kernel, of degree 2 and with an offset of 0, as in the
+   * paper and all public code.
    *
    * @return the loss
    */
@@ -140,8 +140,9 @@ public record NstLoss(
   }
 
   /**
-   * The loss with the Gaussian kernel. As in the paper, its σ² is the mean of |x − y|² over all
-   * pairs of a student's with a teacher's channel of the sample, a constant for the gradient.
+   * Returns the loss with the Gaussian kernel. As in the paper, its σ² is the mean of |x − y|² over
+   * all pairs of a student's and a teacher's channel of the sample, which is a constant in the
+   * gradient.
    *
    * @return the loss
    */
@@ -150,33 +151,33 @@ public record NstLoss(
   }
 
   /**
-   * Changes the kernel.
+   * Sets the kernel.
    *
    * @param kernel how two channels are compared
    * @return a changed copy
-   * @throws IllegalArgumentException if it is null, or does not have the options that are set
+   * @throws IllegalArgumentException if it is null, or an option of another kernel is set
    */
   public NstLoss withKernel(Kernel kernel) {
     return new NstLoss(kernel, degree, offset, variance, teacherTerm, deadChannelNorm);
   }
 
   /**
-   * Changes the degree of the polynomial kernel; 2 by default.
+   * Sets the degree of the polynomial kernel; 2 by default.
    *
    * @param degree between 1 and 16
    * @return a changed copy
-   * @throws IllegalArgumentException if the degree is out of range, or the kernel is another
+   * @throws IllegalArgumentException if the degree is out of range, or the kernel is not polynomial
    */
   public NstLoss withDegree(long degree) {
     return new NstLoss(kernel, degree, offset, variance, teacherTerm, deadChannelNorm);
   }
 
   /**
-   * Changes the offset of the polynomial kernel; 0 by default.
+   * Sets the offset of the polynomial kernel; 0 by default.
    *
-   * @param offset at least 0, as a kernel must have it, and finite
+   * @param offset at least 0, as a kernel requires, and finite
    * @return a changed copy
-   * @throws IllegalArgumentException if the offset is out of range, or the kernel is another
+   * @throws IllegalArgumentException if the offset is out of range, or the kernel is not polynomial
    */
   public NstLoss withOffset(double offset) {
     return new NstLoss(kernel, degree, offset, variance, teacherTerm, deadChannelNorm);
@@ -187,7 +188,7 @@ public record NstLoss(
    *
    * @param variance σ², positive and finite
    * @return a changed copy
-   * @throws IllegalArgumentException if the variance is out of range, or the kernel is another
+   * @throws IllegalArgumentException if the variance is out of range, or the kernel is not Gaussian
    */
   public NstLoss withVariance(double variance) {
     return new NstLoss(
@@ -195,11 +196,11 @@ public record NstLoss(
   }
 
   /**
-   * Changes whether mean k(t, t') is part of the value, which may be negative without it, as in
-   * TuSimple's code, the paper's own; by default it is, as in RepDistiller. It is a constant to the
-   * student, whose gradient stays the same.
+   * Sets whether the loss includes mean k(t, t'); by default it does, as in RepDistiller. Without
+   * the term, as in TuSimple's code, the paper's own, the loss may be negative. The term does not
+   * depend on the student, whose gradient stays the same.
    *
-   * @param teacherTerm whether it is
+   * @param teacherTerm whether it does
    * @return a changed copy
    */
   public NstLoss withTeacherTerm(boolean teacherTerm) {
@@ -207,7 +208,7 @@ public record NstLoss(
   }
 
   /**
-   * Changes the length below which a channel gets no gradient; 1e-6 by default.
+   * Sets the norm below which a channel gets no gradient; 1e-6 by default.
    *
    * @param deadChannelNorm at least 0 and finite; 0 gives the exact gradient of {@code
    *     torch.nn.functional.normalize}
@@ -220,7 +221,7 @@ public record NstLoss(
 
   /**
    * Computes the losses of one batch. Gradients flow to the student's maps, and to those of the
-   * teacher's that require them; they are computed together with the losses, and can't be
+   * teacher's that require them; they are computed together with the losses and can't be
    * differentiated again.
    *
    * @param student n ≥ 1 maps [B, C_i, H_i, W_i], floating point, any strides

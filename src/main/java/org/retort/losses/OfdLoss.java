@@ -37,55 +37,58 @@ import org.retort.models.Network;
  * loss = mean (or sum) over all elements of (student − t')² [student > t' or t' > 0]
  * }</pre>
  *
- * <p>A teacher's map of another height or width is first brought to the student's by adaptive
- * average pooling, as in mdistiller. The loss is never negative; a student that equals the target
+ * <p>A teacher's map of another height or width is first pooled to the student's size (adaptive
+ * average pooling), as in mdistiller. The loss is never negative; a student that equals the target
  * gives 0.
  *
- * <p>As a term of a training step it is the sum over the layers, each through a connector of its
- * own, a 1×1 convolution without bias and a BatchNorm, which brings the student's map to the
- * teacher's channels. The connectors are trained with the student and not part of it. Convolutions
- * start as {@link Init} says, BatchNorms with weight 1 and bias 0. In {@link
- * org.retort.train.TrainingStep#state()} layer I's are named {@code connectors.I.conv.weight},
- * {@code connectors.I.norm.weight}, {@code connectors.I.norm.running_mean}, …. It takes one tap or
- * more, maps before their ReLU.
+ * <p>As a term of a training step, it is the sum over the layers, each through its own connector, a
+ * 1×1 convolution without bias and a BatchNorm, which adapts the student's map to the teacher's
+ * channels. The connectors are trained with the student but not part of it. Convolutions are
+ * initialised as {@link Init} specifies; BatchNorms start with weight 1 and bias 0. In {@link
+ * org.retort.train.TrainingStep#state()}, those of layer I are named {@code
+ * connectors.I.conv.weight}, {@code connectors.I.norm.weight}, {@code
+ * connectors.I.norm.running_mean}, …. It takes one or more taps, which must be maps before their
+ * ReLU.
  *
- * <p>Layer i of n counts {@link #layerDecay()}^(n − i − 1) / {@link #scale()}. The official code's
- * loss is that of {@link #ofTeacherMargins} with {@link Reduction#BATCH_MEAN}, a decay of 0.5 and a
- * scale of 1000 (CIFAR-100) or 10000 (ImageNet).
+ * <p>Layer i of n has the weight {@link #layerDecay()}^(n − i − 1) / {@link #scale()}. The official
+ * code's loss is that of {@link #ofTeacherMargins} with {@link Reduction#BATCH_MEAN}, a decay of
+ * 0.5 and a scale of 1000 (CIFAR-100) or 10000 (ImageNet).
  *
  * <p>Source: Heo, Kim, Yun, Park, Kwak, Choi: A Comprehensive Overhaul of Feature Distillation,
  * ICCV 2019. The values are those of clovaai/overhaul-distillation with {@link Reduction#SUM}, of
  * the survey AberHu/Knowledge-Distillation-Zoo with {@link Reduction#MEAN}, and of mdistiller and
  * mmrazor with {@link Reduction#BATCH_MEAN}.
  *
- * @param margins one margin a layer, each with one number a channel of the teacher; empty for the
+ * @param margins one margin per layer, each with one number per teacher channel; empty for the
  *     {@link #batchMargin} of each batch
- * @param reduction how squared differences become one number; the mean by default
- * @param layerDecay as a term of a training step, what a layer counts, compared with the one after
- *     it, positive and finite; 1 by default, the official code has 0.5
- * @param scale as a term of a training step, what the whole is divided by, positive and finite; 1
- *     by default, the official code has 1000 for CIFAR-100 and 10000 for ImageNet
- * @param init as a term of a training step, how the connectors' convolutions start; as in all
- *     public code by default
+ * @param reduction how squared differences are reduced to a scalar; the mean by default
+ * @param layerDecay as a term of a training step, the weight of a layer relative to the one after
+ *     it, positive and finite; 1 by default, 0.5 in the official code
+ * @param scale as a term of a training step, the divisor of the sum, positive and finite; 1 by
+ *     default, 1000 for CIFAR-100 and 10000 for ImageNet in the official code
+ * @param init as a term of a training step, how the connectors' convolutions are initialised; as in
+ *     all public code by default
  */
 public record OfdLoss(
     List<List<Double>> margins, Reduction reduction, double layerDecay, double scale, Init init)
     implements DistillationLoss {
-  /** How squared differences become one number. */
+  /** How squared differences are reduced to a scalar. */
   public enum Reduction {
     /** The mean over all elements, as in the survey's code. */
     MEAN,
-    /** The sum over all elements, as in the official code, which divides by the batch later. */
+    /**
+     * The sum over all elements, as in the official code, which divides by the batch size later.
+     */
     SUM,
-    /** The sum over all elements, divided by the batch, as in mdistiller and mmrazor. */
+    /** The sum over all elements, divided by the batch size, as in mdistiller and mmrazor. */
     BATCH_MEAN
   }
 
-  /** How a connector's convolution starts: normally distributed with mean 0 and this deviation. */
+  /** How a connector's convolution is initialised: normally, with mean 0 and this deviation. */
   public enum Init {
     /** √(2 / teacher channels), as in all public code. */
     OFFICIAL,
-    /** √(2 / student channels), Kaiming's for the number of inputs. */
+    /** √(2 / student channels), Kaiming's with fan-in. */
     KAIMING
   }
 
@@ -101,10 +104,10 @@ public record OfdLoss(
   private static final String EXPECTED_MARGINS = "OfdLoss.expectedMargins";
 
   /**
-   * Makes a loss.
+   * Creates a loss.
    *
-   * @param margins one margin a layer; empty for that of each batch
-   * @param reduction the mean, the sum or the batch's mean
+   * @param margins one margin per layer; empty for that of each batch
+   * @param reduction the mean, the sum or the batch mean
    * @param layerDecay positive and finite
    * @param scale positive and finite
    * @param init official or Kaiming's
@@ -128,7 +131,8 @@ public record OfdLoss(
   }
 
   /**
-   * The loss with {@link #batchMargin} of each batch, as in the survey's code, reduced by the mean.
+   * Returns the loss with the {@link #batchMargin} of each batch, as in the survey's code, reduced
+   * by the mean.
    *
    * @return the loss
    */
@@ -137,13 +141,14 @@ public record OfdLoss(
   }
 
   /**
-   * The loss with given margins, for example those of {@link #expectedMargin}, as in the official
-   * code, reduced by the mean.
+   * Returns the loss with given margins, for example those of {@link #expectedMargin}, as in the
+   * official code, reduced by the mean.
    *
-   * <p>The values are read now and copied: the loss holds no tensor, and the caller may change or
-   * close them afterwards.
+   * <p>The values are copied immediately: the loss holds no tensor, and the caller may change or
+   * close the tensors afterwards.
    *
-   * @param margins one margin [C] a tap, C the teacher's channels; floating point, at least one
+   * @param margins one margin [C] per tap, with C the teacher's channels; floating point, at least
+   *     one
    * @return the loss
    * @throws IllegalArgumentException if there is no margin, or one is null, undefined, not dense,
    *     not floating point or not of rank 1
@@ -159,11 +164,11 @@ public record OfdLoss(
   }
 
   /**
-   * The loss with the official margins of a teacher as it is now, see {@link #expectedMargins},
-   * reduced by the mean.
+   * Returns the loss with the official margins of a teacher as it is now (see {@link
+   * #expectedMargins}), reduced by the mean.
    *
    * @param teacher the teacher
-   * @param norms the names of its BatchNorm layers before the taps' ReLU, one a tap, for example
+   * @param norms the names of its BatchNorm layers before the taps' ReLU, one per tap, for example
    *     {@code "layer1.2.bn2"}; see {@link org.retort.models.Network#normBefore}
    * @return the loss
    * @throws IllegalArgumentException if there is no name, or an argument is null
@@ -214,9 +219,9 @@ public record OfdLoss(
   }
 
   /**
-   * Changes the margins.
+   * Sets the margins.
    *
-   * @param margins one margin a layer; empty for that of each batch
+   * @param margins one margin per layer; empty for that of each batch
    * @return a changed copy
    * @throws IllegalArgumentException if a margin is null or empty
    */
@@ -225,9 +230,9 @@ public record OfdLoss(
   }
 
   /**
-   * Changes how squared differences become one number; the mean by default.
+   * Sets how squared differences are reduced to a scalar; the mean by default.
    *
-   * @param reduction the mean, the sum or the batch's mean
+   * @param reduction the mean, the sum or the batch mean
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */
@@ -236,8 +241,8 @@ public record OfdLoss(
   }
 
   /**
-   * As a term of a training step, changes what a layer counts, compared with the one after it; 1 by
-   * default, the official code has 0.5.
+   * Sets the weight of a layer relative to the one after it, as a term of a training step; 1 by
+   * default, 0.5 in the official code.
    *
    * @param layerDecay positive and finite
    * @return a changed copy
@@ -248,8 +253,8 @@ public record OfdLoss(
   }
 
   /**
-   * As a term of a training step, changes what the whole is divided by; 1 by default, the official
-   * code has 1000 for CIFAR-100 and 10000 for ImageNet.
+   * Sets the divisor of the sum, as a term of a training step; 1 by default, 1000 for CIFAR-100 and
+   * 10000 for ImageNet in the official code.
    *
    * @param scale positive and finite
    * @return a changed copy
@@ -260,8 +265,8 @@ public record OfdLoss(
   }
 
   /**
-   * As a term of a training step, changes how the connectors' convolutions start; as in all public
-   * code by default.
+   * Sets how the connectors' convolutions are initialised, as a term of a training step; as in all
+   * public code by default.
    *
    * @param init official or Kaiming's
    * @return a changed copy
@@ -271,7 +276,7 @@ public record OfdLoss(
     return new OfdLoss(margins, reduction, layerDecay, scale, init);
   }
 
-  /** Shows each option, but not more than the first of many margins. */
+  /** Returns the options by name, with only the first of many margins. */
   @Override
   public String toString() {
     List<String> shown = margins.stream().map(margin -> Shown.list(margin, SHOWN)).toList();
@@ -291,10 +296,10 @@ public record OfdLoss(
   /**
    * Computes the loss of one batch, reduced by the mean.
    *
-   * @param student [B, C, H, W], the student's map before ReLU, through a connector where channels
+   * @param student [B, C, H, W], the student's map before ReLU, through a connector if channels
    *     differ; floating point, any strides
    * @param teacher [B, C, H', W'] of the same dtype and device
-   * @param margin [C] of the same dtype and device; not positive by its meaning, which is not
+   * @param margin [C] of the same dtype and device; not positive by definition, which is not
    *     checked
    * @return a new scalar, which the caller closes; of the inputs' dtype, float32 for half-precision
    *     inputs
@@ -308,15 +313,15 @@ public record OfdLoss(
 
   /**
    * Computes the loss of one batch. Gradients flow to the student, and to the teacher if it
-   * requires them, never to the margin; they are computed together with the loss, and can't be
-   * differentiated again. A NaN in gives a NaN out.
+   * requires them, but never to the margin; they are computed together with the loss and can't be
+   * differentiated again. NaNs propagate.
    *
-   * @param student [B, C, H, W], the student's map before ReLU, through a connector where channels
+   * @param student [B, C, H, W], the student's map before ReLU, through a connector if channels
    *     differ; floating point, any strides
    * @param teacher [B, C, H', W'] of the same dtype and device
-   * @param margin [C] of the same dtype and device; not positive by its meaning, which is not
+   * @param margin [C] of the same dtype and device; not positive by definition, which is not
    *     checked
-   * @param reduction the mean, the sum or the batch's mean
+   * @param reduction the mean, the sum or the batch mean
    * @return a new scalar, which the caller closes; of the inputs' dtype, float32 for half-precision
    *     inputs
    * @throws IllegalArgumentException if an argument is null or a tensor undefined
@@ -335,14 +340,14 @@ public record OfdLoss(
   }
 
   /**
-   * The survey's margin: for each channel the mean of the negative responses in this batch, and 0
-   * if there are none.
+   * Computes the survey's margin: for each channel, the mean of the negative responses in this
+   * batch, or 0 if there are none.
    *
    * <pre>{@code
    * margin_c = sum of negatives / (number of negatives + 1e-6)
    * }</pre>
    *
-   * <p>A constant: no gradient flows.
+   * <p>The margin is a constant: no gradient flows.
    *
    * @param teacher [B, C, H, W], floating point, any strides
    * @return a new tensor [C] of the teacher's dtype, which the caller closes
@@ -356,9 +361,9 @@ public record OfdLoss(
   }
 
   /**
-   * The official margin: for each channel the expected negative response of the BatchNorm before
-   * the teacher's ReLU, as by {@link #expectedMargin(Tensor, Tensor, boolean)} with the official
-   * code's second case.
+   * Computes the official margin: for each channel, the expected negative response of the BatchNorm
+   * before the teacher's ReLU, as {@link #expectedMargin(Tensor, Tensor, boolean)} does with the
+   * official code's second case.
    *
    * @param bnWeight [C], floating point
    * @param bnBias [C] of the same dtype and device
@@ -372,9 +377,9 @@ public record OfdLoss(
   }
 
   /**
-   * The official margin: for each channel the expected negative response of the BatchNorm before
-   * the teacher's ReLU, whose output is taken for normally distributed with mean β = bias and
-   * deviation γ = |weight|. With z = β / γ and φ, Φ the normal density and distribution,
+   * Computes the official margin: for each channel, the expected negative response of the BatchNorm
+   * before the teacher's ReLU, whose output is assumed to be normally distributed with mean β =
+   * bias and deviation γ = |weight|. With z = β / γ and φ, Φ the normal density and distribution,
    *
    * <pre>{@code
    * margin_c = β − γ φ(z) / Φ(−z)    if Φ(−z) > 0.001
@@ -382,14 +387,14 @@ public record OfdLoss(
    * margin_c = min(β, 0)             if γ = 0, where the official code fails
    * }</pre>
    *
-   * <p>The second case is a leap, from −0.28 γ to −3 γ at z = 3.09. A stable margin is that of the
-   * first case for every z, from the logarithm of Φ, which does not vanish.
+   * <p>The second case makes the margin jump, from −0.28 γ to −3 γ at z = 3.09. A stable margin
+   * uses the first case for every z, computed from the logarithm of Φ, which does not underflow.
    *
-   * <p>A constant: no gradient flows.
+   * <p>The margin is a constant: no gradient flows.
    *
    * @param bnWeight [C], floating point
    * @param bnBias [C] of the same dtype and device
-   * @param stable whether to go without the official code's second case
+   * @param stable whether to omit the official code's second case
    * @return a new tensor [C] of the same dtype, which the caller closes
    * @throws IllegalArgumentException if a tensor is null or undefined
    * @throws IllegalStateException if a tensor was closed
@@ -402,17 +407,17 @@ public record OfdLoss(
   }
 
   /**
-   * The official margins of a whole teacher, {@link #expectedMargin(Tensor, Tensor, boolean)} of
-   * each of its BatchNorm layers before a tap's ReLU.
+   * Computes the official margins of a whole teacher: the {@link #expectedMargin(Tensor, Tensor,
+   * boolean)} of each of its BatchNorm layers before a tap's ReLU.
    *
-   * <p>In a residual network that is the last BatchNorm of a stage's last block: what the shortcut
-   * adds is not looked at, neither here nor in the official code.
+   * <p>In a residual network, that is the last BatchNorm of a stage's last block: what the shortcut
+   * adds is ignored, here as in the official code.
    *
    * @param teacher the teacher
    * @param norms the names of the layers in the order of the taps, for example {@code
    *     "layer1.2.bn2"}, at least one
-   * @param stable whether to go without the official code's second case
-   * @return one margin [C] a layer, new tensors, which the caller closes, for {@link #ofMargins}
+   * @param stable whether to omit the official code's second case
+   * @return one margin [C] per layer for {@link #ofMargins}, new tensors, which the caller closes
    * @throws IllegalArgumentException if there is no name, or an argument is null
    * @throws IllegalStateException if the teacher was closed
    * @throws org.retort.RetortException if the teacher has no BatchNorm layer of that name

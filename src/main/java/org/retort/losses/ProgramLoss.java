@@ -11,32 +11,33 @@ import org.retort.internal.NativeCriteria;
 import org.retort.internal.NativeFiles;
 
 /**
- * A loss that is a program, as Python's {@code torch.export.save} or {@code torch.jit.save} writes
- * it, whose {@code forward} takes what it compares by name and returns the loss, a scalar. A {@code
- * .pt2} file of {@code torch.export} is data, and takes lists of taps as single ones. <b>A
- * TorchScript file is a program: load only files you trust.</b>
+ * A loss that is a program, saved by Python's {@code torch.export.save} or {@code torch.jit.save},
+ * whose {@code forward} takes the values it compares by name and returns the loss, a scalar. A
+ * {@code .pt2} file of {@code torch.export} is data, and takes lists of taps as individual taps.
+ * <b>A TorchScript file is a program: load only files you trust.</b>
  *
  * <p>{@code forward} takes any of these arguments, in any order:
  *
  * <ul>
  *   <li>{@code student_logits}, {@code teacher_logits}: Tensor [B, classes];
  *   <li>{@code labels}: Tensor, int64 [B], −1 for a sample without a label;
- *   <li>{@code weights}: Tensor [B], the samples' weights, 1 for each if a batch has none;
+ *   <li>{@code weights}: Tensor [B], the samples' weights, all 1 if a batch has none;
  *   <li>{@code indices}: Tensor, int64 [B], the samples' rows in the data set;
- *   <li>{@code student_taps}, {@code teacher_taps}: List[Tensor], the term's taps in their order;
+ *   <li>{@code student_taps}, {@code teacher_taps}: List[Tensor], the term's taps, in order;
  *   <li>{@code student_taps_0}, {@code teacher_taps_0} and so on: Tensor, one of them.
  * </ul>
  *
- * <p>A Tensor that is an Optional is None if a batch has none; others are required. Half precision
- * comes as float32.
+ * <p>An Optional Tensor is None if a batch has none; others are required. Half precision is
+ * converted to float32.
  *
- * <p>As a term of a training step it takes as many taps as its {@code forward}. Gradients are
- * autograd's. The program's parameters are trained with the student, its buffers are part of the
- * step's state: both start as they are in the file, for each term anew, are kept in checkpoints and
- * put back if a step fails. It runs in training mode. A checkpoint loads only into a step whose
- * program is the same, but for the values of parameters and buffers.
+ * <p>As a term of a training step, it takes as many taps as its {@code forward}. Gradients are
+ * autograd's. The program's parameters are trained with the student, and its buffers are part of
+ * the step's state: both start as they are in the file, separately for each term, are saved in
+ * checkpoints and are rolled back if a step fails. It runs in training mode. A checkpoint loads
+ * only into a step whose program is the same, except for the values of parameters and buffers.
  *
- * <p>Immutable: it holds what the file held when it was loaded. Two are equal if their files were.
+ * <p>Instances are immutable: they hold what the file held when it was loaded. Two are equal if
+ * their files were.
  */
 public final class ProgramLoss implements DistillationLoss {
   static {
@@ -51,18 +52,18 @@ public final class ProgramLoss implements DistillationLoss {
   private ProgramLoss(String name, byte[] program) {
     this.name = name;
     this.program = program;
-    nativeOptions().close(); // what is wrong with the program is said now
+    nativeOptions().close(); // fails now if anything is wrong with the program
   }
 
   /**
-   * Loads a file written by {@code torch.jit.save}.
+   * Loads a file written by {@code torch.export.save} or {@code torch.jit.save}.
    *
    * @param file the file, in any file system
    * @return the loss
    * @throws IllegalArgumentException if the file is null
-   * @throws org.retort.FileException if the file is missing or no program that can be run
-   * @throws org.retort.RetortException if its {@code forward} takes something else than named
-   *     above, returns no tensor, or assigns what is no buffer
+   * @throws org.retort.FileException if the file is missing or is not a runnable program
+   * @throws org.retort.RetortException if its {@code forward} takes anything not listed above, does
+   *     not return a tensor, or assigns anything but buffers
    */
   public static ProgramLoss load(Path file) {
     return NativeFiles.loadContent(
@@ -70,14 +71,14 @@ public final class ProgramLoss implements DistillationLoss {
   }
 
   /**
-   * Loads a program as {@link #load(Path)} does from a stream, which is read to its end before
-   * anything else happens.
+   * Loads a program from a stream, as {@link #load(Path)} does. The stream is read to its end
+   * before anything else happens.
    *
-   * @param stream what to read; not closed
+   * @param stream the stream to read; not closed
    * @return the loss
    * @throws IllegalArgumentException if the stream is null
    * @throws org.retort.FileException if the stream throws an {@link java.io.IOException}, which is
-   *     the cause, or is no program that can be run
+   *     the cause, or is not a runnable program
    * @throws org.retort.RetortException as above
    */
   public static ProgramLoss load(InputStream stream) {
@@ -85,12 +86,12 @@ public final class ProgramLoss implements DistillationLoss {
   }
 
   /**
-   * Loads a program as {@link #load(Path)} does from memory.
+   * Loads a program from memory, as {@link #load(Path)} does.
    *
-   * @param bytes the whole content of a file, which is copied
+   * @param bytes the entire content of a file, which is copied
    * @return the loss
    * @throws IllegalArgumentException if the bytes are null
-   * @throws org.retort.FileException if the bytes are no program that can be run
+   * @throws org.retort.FileException if the bytes are not a runnable program
    * @throws org.retort.RetortException as above
    */
   public static ProgramLoss load(byte[] bytes) {
@@ -98,7 +99,7 @@ public final class ProgramLoss implements DistillationLoss {
     return new ProgramLoss(bytes.length + " bytes", bytes.clone());
   }
 
-  /** Whether the other one is the same program, byte for byte. */
+  /** Returns whether the other object is the same program, byte for byte. */
   @Override
   public boolean equals(@Nullable Object other) {
     return other instanceof ProgramLoss loss && Arrays.equals(program, loss.program);
@@ -109,7 +110,7 @@ public final class ProgramLoss implements DistillationLoss {
     return Arrays.hashCode(program);
   }
 
-  /** Names the file. */
+  /** Returns a string that names the file. */
   @Override
   public String toString() {
     return "ProgramLoss[file=" + name + ", bytes=" + program.length + "]";

@@ -16,21 +16,21 @@ import org.retort.internal.NativeFiles;
 import org.retort.internal.StringLists;
 
 /**
- * A loss of a team's own native library, by the name under which the library registers it with
- * {@code RETORT_REGISTER_CRITERION}, and by its options as keys and values.
+ * A loss from your own native library, identified by the name under which the library registers it
+ * with {@code RETORT_REGISTER_CRITERION}, and by its options as keys and values.
  *
  * <pre>{@code
  * RegisteredLoss.loadLibrary(Path.of("/opt/team/libattention_transfer.so"));
  * DistillationLoss loss = RegisteredLoss.of("attention_transfer").with("power", 2);
  * }</pre>
  *
- * <p>As a term of a training step it compares the taps and logits that its library says. Whether
- * there is such a name, such a key and such a value is checked when the step is built, since the
- * library may be loaded later than the loss is made. In checkpoints it is described by its name and
- * all its options, also those with their defaults.
+ * <p>As a term of a training step, it compares the taps and logits that its library specifies. The
+ * name, keys and values are checked when the step is built, since the library may be loaded after
+ * the loss is created. In checkpoints, it is described by its name and all its options, including
+ * those left at their defaults.
  *
- * @param name what the library calls it
- * @param options texts by keys, in the order in which they were set, which does not matter
+ * @param name its name in the library
+ * @param options text values by key, in the order in which they were set, which does not matter
  */
 public record RegisteredLoss(String name, Map<String, String> options) implements DistillationLoss {
   static {
@@ -42,11 +42,11 @@ public record RegisteredLoss(String name, Map<String, String> options) implement
   private static final String LOAD = NAME + ".loadLibrary";
 
   /**
-   * Makes a loss.
+   * Creates a loss.
    *
-   * @param name what the library calls it
-   * @param options texts by keys
-   * @throws IllegalArgumentException if an argument, a key or a text is null
+   * @param name its name in the library
+   * @param options text values by key
+   * @throws IllegalArgumentException if an argument, a key or a value is null
    */
   public RegisteredLoss {
     Arguments.notNull(name, NAME, "name");
@@ -60,9 +60,9 @@ public record RegisteredLoss(String name, Map<String, String> options) implement
   }
 
   /**
-   * The loss with its library's defaults.
+   * Returns the loss with its library's defaults.
    *
-   * @param name what the library calls it
+   * @param name its name in the library
    * @return the loss
    * @throws IllegalArgumentException if it is null
    */
@@ -72,17 +72,17 @@ public record RegisteredLoss(String name, Map<String, String> options) implement
 
   /**
    * Loads a library that registers losses, after LibTorch and Retort. It stays loaded until the
-   * process ends; loading it again changes nothing. {@link System#load} and {@link
-   * System#loadLibrary} do as well, once Retort is loaded, but say less of what is wrong.
+   * process ends; loading it again has no effect. {@link System#load} and {@link
+   * System#loadLibrary} work as well, once Retort is loaded, but report errors in less detail.
    *
    * <p><b>A library is native code: load only files you trust.</b>
    *
-   * @param file a library of the default file system, linked against this version of Retort and of
+   * @param file a library in the default file system, linked against this version of Retort and of
    *     LibTorch
    * @return the names of the losses that it registers, at least one, in alphabetical order
-   * @throws IllegalArgumentException if the file is null or of another file system
+   * @throws IllegalArgumentException if the file is null or in another file system
    * @throws org.retort.FileException if the file is missing, can't be loaded or registers no loss
-   * @throws org.retort.RetortException if another library has registered one of its names before
+   * @throws org.retort.RetortException if another library has already registered one of its names
    */
   public static List<String> loadLibrary(Path file) {
     NativeFiles.requireNative(LOAD, file, "since the system loads it");
@@ -96,7 +96,7 @@ public record RegisteredLoss(String name, Map<String, String> options) implement
   }
 
   /**
-   * Lists the losses of all libraries that are loaded.
+   * Lists the losses of all loaded libraries.
    *
    * @return their names, in alphabetical order
    */
@@ -110,9 +110,9 @@ public record RegisteredLoss(String name, Map<String, String> options) implement
   }
 
   /**
-   * Sets an option that is a text, or is given as one: {@code "[1, 2]"} for a list of numbers.
+   * Sets a text option, or one that is given as text: {@code "[1, 2]"} for a list of numbers.
    *
-   * @param key what the library calls it
+   * @param key its name in the library
    * @param value the text
    * @return a changed copy
    * @throws IllegalArgumentException if an argument is null
@@ -126,9 +126,9 @@ public record RegisteredLoss(String name, Map<String, String> options) implement
   }
 
   /**
-   * Sets an option that is a number.
+   * Sets a numeric option.
    *
-   * @param key what the library calls it
+   * @param key its name in the library
    * @param value finite
    * @return a changed copy
    * @throws IllegalArgumentException if the key is null
@@ -138,9 +138,9 @@ public record RegisteredLoss(String name, Map<String, String> options) implement
   }
 
   /**
-   * Sets an option that is a number, or an integer.
+   * Sets a numeric or integer option.
    *
-   * @param key what the library calls it
+   * @param key its name in the library
    * @param value any
    * @return a changed copy
    * @throws IllegalArgumentException if the key is null
@@ -150,9 +150,9 @@ public record RegisteredLoss(String name, Map<String, String> options) implement
   }
 
   /**
-   * Sets an option that is true or false.
+   * Sets a boolean option.
    *
-   * @param key what the library calls it
+   * @param key its name in the library
    * @param value any
    * @return a changed copy
    * @throws IllegalArgumentException if the key is null

@@ -12,8 +12,8 @@ import org.retort.internal.NativeFiles;
 import org.retort.internal.StringLists;
 
 /**
- * A program of Python's {@code torch.export}, to train or to learn from. Any model that {@code
- * torch.export} takes can be one, without changes to its code:
+ * A program exported by Python's {@code torch.export}, for use as a student or teacher. Any model
+ * that {@code torch.export} accepts can be one, without changes to its code:
  *
  * <pre>{@code
  * batch = torch.export.Dim("batch")
@@ -22,23 +22,23 @@ import org.retort.internal.StringLists;
  * }</pre>
  *
  * <p>where {@code images} is a batch of two or more. <b>A {@code .pt2} file is data</b>: it holds
- * raw tensors and a list of ATen's operators, of which only those run that work on tensors alone.
+ * raw tensors and a list of ATen operators. Only operators that work on tensors alone are run.
  * Pickles in it are not read.
  *
  * <p>Parameters and buffers have the names of the Python model's state dict. The network trains and
  * evaluates as the model does: normalisation, dropout and recurrent layers follow the mode of the
- * module that they belong to, and buffers change in training mode only. Noise drawn elsewhere,
- * under {@code if self.training}, stays in evaluation mode: a model that does something else there
- * is saved with a second program, called {@code evaluation}, beside the first, called {@code
- * model}. A program that was exported in evaluation mode can be a teacher, not a student.
+ * module they belong to, and buffers change in training mode only. Noise drawn elsewhere, under
+ * {@code if self.training}, is drawn in evaluation mode, too. If a model does something else there,
+ * save it with a second program, called {@code evaluation}, next to the first, called {@code
+ * model}. A program that was exported in evaluation mode can be a teacher but not a student.
  *
- * <p>Images must have the sizes that the program was exported with; the batch may be of any size.
+ * <p>Images must have the sizes the program was exported with; the batch may be of any size.
  *
- * <p>A tap is at a module of the Python model: {@code layer1.1.relu} is what the module returns,
- * {@code layer1.1.relu:in} what it is given, {@code layer1.1.relu@0} its first call in a forward
- * pass; without a number it is the last one. Its name is its text, or what is before an equals
- * sign: {@code layer1=layer1.1.relu}. Without taps, the features are those that the model returns
- * after the logits, named by their keys or numbers.
+ * <p>A tap refers to a module of the Python model: {@code layer1.1.relu} is the module's output,
+ * {@code layer1.1.relu:in} its input, {@code layer1.1.relu@0} its first call in a forward pass;
+ * without a number, it is the last call. A tap's name is its text or, if there is an equals sign,
+ * the part before it: {@code layer1=layer1.1.relu}. Without taps, the features are those that the
+ * model returns after the logits, named by their keys or numbers.
  *
  * @see <a href="https://docs.pytorch.org/docs/stable/export.html">torch.export</a>
  */
@@ -58,26 +58,26 @@ public final class ExportedNetwork extends Network {
 
   /**
    * Loads a file written by {@code torch.export.save} of PyTorch 2.9 or later; its tensors are
-   * brought to the CPU.
+   * moved to the CPU.
    *
    * @param file the file, in any file system
-   * @param taps paths of modules, as described above
+   * @param taps module paths, as described above
    * @return a new network
    * @throws IllegalArgumentException if the file or a tap is null
-   * @throws org.retort.RetortException if a tap is at no module, or its module does not return, or
-   *     is not given, one tensor; the message has the nearest paths
-   * @throws FileException if the file is missing, is no such program, or holds what Retort does not
-   *     run
+   * @throws org.retort.RetortException if a tap refers to no module, or its module does not return,
+   *     or is not given, a single tensor; the message lists the nearest paths
+   * @throws FileException if the file is missing, is not such a program, or contains something that
+   *     Retort does not run
    */
   public static ExportedNetwork load(Path file, String... taps) {
     return LOADER.load(file, taps);
   }
 
   /**
-   * Loads a program as {@link #load(Path, String...)} does from a stream, which is read to its end
-   * before anything else happens.
+   * Loads a program from a stream, like {@link #load(Path, String...)}. The stream is read to its
+   * end before anything else happens.
    *
-   * @param stream what to read; not closed
+   * @param stream the stream to read; not closed
    * @param taps as above
    * @return a new network
    * @throws IllegalArgumentException if the stream or a tap is null
@@ -90,7 +90,7 @@ public final class ExportedNetwork extends Network {
   }
 
   /**
-   * Loads a program as {@link #load(Path, String...)} does from memory.
+   * Loads a program from memory, like {@link #load(Path, String...)}.
    *
    * @param bytes the whole content of a file
    * @param taps as above
@@ -104,14 +104,14 @@ public final class ExportedNetwork extends Network {
   }
 
   /**
-   * Describes a file in lines to read: the PyTorch that wrote it, images, logits and features,
-   * every module with its class, parameters and the shape of what it returns, and the taps of
-   * {@link #suggestTaps}. {@code retort inspect} prints it.
+   * Describes a file in human-readable lines: the PyTorch version that wrote it, images, logits and
+   * features, every module with its class, parameters and output shape, and the taps of {@link
+   * #suggestTaps}. {@code retort inspect} prints this description.
    *
    * @param file the file, in any file system
    * @return lines that end in {@code \n}
    * @throws IllegalArgumentException if the file is null
-   * @throws FileException if the file is missing or no such program
+   * @throws FileException if the file is missing or not such a program
    */
   public static String describe(Path file) {
     return NativeFiles.load(
@@ -122,15 +122,15 @@ public final class ExportedNetwork extends Network {
   }
 
   /**
-   * Suggests taps for {@link #load(Path, String...)}, called as those of native networks: {@code
-   * layer1}, {@code layer2}, … are the last maps of each size, {@code layer1.pre}, … what their
-   * ReLU is given, if a ReLU made them, and {@code embedding} what the classifier is given, if one
-   * module makes the logits of vectors.
+   * Suggests taps for {@link #load(Path, String...)}, named like those of native networks: {@code
+   * layer1}, {@code layer2}, … are the last maps of each size, {@code layer1.pre}, … the inputs of
+   * their ReLUs, if they come from a ReLU, and {@code embedding} the classifier's input, if a
+   * single module computes the logits from vectors.
    *
    * @param file the file, in any file system
    * @return names and paths, for example {@code layer1=layer1.1.relu}
    * @throws IllegalArgumentException if the file is null
-   * @throws FileException if the file is missing or no such program
+   * @throws FileException if the file is missing or not such a program
    */
   public static List<String> suggestTaps(Path file) {
     return NativeFiles.load(

@@ -9,28 +9,28 @@ import org.retort.bindings.global.retort;
 import org.retort.internal.Native;
 
 /**
- * MobileNetV2, of the CIFAR family for small images or of the ImageNet family for those of 224×224:
- * a 3×3 stem that halves the image, seventeen inverted residual blocks, a 1×1 convolution, a global
- * average and a linear classifier.
+ * A MobileNetV2 of the CIFAR family, for small images, or of the ImageNet family, for images of
+ * 224×224: a 3×3 stem that halves the image, seventeen inverted residual blocks, a 1×1 convolution,
+ * global average pooling and a linear classifier.
  *
  * <p>{@link #cifar(int) CIFAR's}: three of the blocks halve the image. Names and order of
- * parameters and buffers are those of RepDistiller's {@code models/mobilenetv2.py}. Taps, and what
- * they are in its {@code forward(is_feat=True)}: {@code stem} (f0, after ReLU), {@code layer1} to
- * {@code layer4} (f1 to f4), {@code layer1.pre} to {@code layer4.pre} (the very same maps, as
+ * parameters and buffers are those of RepDistiller's {@code models/mobilenetv2.py}. Taps, and their
+ * counterparts in its {@code forward(is_feat=True)}: {@code stem} (f0, after ReLU), {@code layer1}
+ * to {@code layer4} (f1 to f4), {@code layer1.pre} to {@code layer4.pre} (the very same maps, since
  * {@code preact=True} changes nothing there) and {@code embedding} (f5, the classifier's input).
  *
  * <p>{@link #imageNet(int) ImageNet's}: four of the blocks halve the image, and dropout comes
  * before the classifier. Names, order and shapes of parameters and buffers are those of
  * torchvision's {@code mobilenet_v2}, so its published weights {@linkplain
- * #loadStateDict(java.nio.file.Path) load}. Images may have any size; the last block leaves a
- * single pixel of 32×32. Taps, each but the last the last map of its size: {@code stem} ({@code
- * features.0}, after ReLU6), {@code layer1} to {@code layer4} (the outputs of {@code features.3},
- * {@code features.6}, {@code features.13} and {@code features.17}, of the same sizes as a {@link
- * ResNet}'s), {@code layer1.pre} to {@code layer4.pre} (the very same maps) and {@code embedding}
- * (the averaged map before dropout).
+ * #loadStateDict(java.nio.file.Path) load}. Images may have any size; the last block reduces 32×32
+ * to a single pixel. Taps, all but the last of which are the last map of their size: {@code stem}
+ * ({@code features.0}, after ReLU6), {@code layer1} to {@code layer4} (the outputs of {@code
+ * features.3}, {@code features.6}, {@code features.13} and {@code features.17}, of the same sizes
+ * as a {@link ResNet}'s), {@code layer1.pre} to {@code layer4.pre} (the very same maps) and {@code
+ * embedding} (the averaged map before dropout).
  *
- * <p>In both, {@code layer1} to {@code layer4} are the outputs of linear bottlenecks, which no ReLU
- * follows. Weights, and what dropout drops, are drawn from the default generator, see {@link
+ * <p>In both, {@code layer1} to {@code layer4} are the outputs of linear bottlenecks, which are not
+ * followed by ReLU. Weights and dropout masks are drawn from the default generator, see {@link
  * org.retort.Retort#manualSeed}.
  *
  * <p>Source: Sandler, Howard, Zhu, Zhmoginov, Chen: MobileNetV2: Inverted Residuals and Linear
@@ -42,8 +42,8 @@ public final class MobileNetV2 extends Network {
   }
 
   /**
-   * A network of the CIFAR family for color images, of half the paper's width, which is
-   * RepDistiller's.
+   * Creates a network of the CIFAR family for color images, with half the paper's width, as in
+   * RepDistiller.
    *
    * @param classes number of classes, positive
    * @return a new network
@@ -54,9 +54,10 @@ public final class MobileNetV2 extends Network {
   }
 
   /**
-   * A network of the CIFAR family.
+   * Creates a network of the CIFAR family.
    *
-   * @param width of the paper's channels, at least 1/16 and at most 16; fractions are dropped
+   * @param width the multiple of the paper's channels, at least 1/16 and at most 16; fractions are
+   *     dropped
    * @param classes number of classes, positive
    * @param inputChannels channels of the images, positive
    * @return a new network
@@ -76,8 +77,8 @@ public final class MobileNetV2 extends Network {
   }
 
   /**
-   * A network of the ImageNet family for color images, of the paper's width and with a dropout of
-   * 0.2.
+   * Creates a network of the ImageNet family for color images, with the paper's width and a dropout
+   * of 0.2.
    *
    * @param classes number of classes, positive; torchvision's weights are for 1000
    * @return a new network
@@ -88,10 +89,10 @@ public final class MobileNetV2 extends Network {
   }
 
   /**
-   * A network of the ImageNet family.
+   * Creates a network of the ImageNet family.
    *
-   * @param width of the paper's channels, at least 1/16 and at most 16; the products are rounded to
-   *     multiples of 8 as torchvision does, never by more than a tenth down
+   * @param width the multiple of the paper's channels, at least 1/16 and at most 16; the products
+   *     are rounded to multiples of 8 as in torchvision, never down by more than a tenth
    * @param classes number of classes, positive
    * @param inputChannels channels of the images, positive
    * @param dropout the probability that the classifier drops an element of its input in training,

@@ -6,13 +6,13 @@ import org.retort.data.TableColumns;
 import org.retort.internal.Arguments;
 
 /**
- * What serving a network needs beside its weights and its {@link Preprocessing}.
+ * The information that serving a network needs besides its weights and its {@link Preprocessing}.
  *
- * @param architecture what the network is called, for example {@code mobilenet_v2}; for people
- * @param classNames one for each class, in their order; empty to call them by their numbers
+ * @param architecture the network's name, for example {@code mobilenet_v2}; for human readers
+ * @param classNames one per class, in order; empty to name them by their numbers
  * @param resize pictures are scaled so that their shorter side has this many pixels before the
  *     centre is cropped to the input shape; 0 for the smallest size that covers it
- * @param columns of a network for tables, how a row becomes its features; empty for others
+ * @param columns for a network for tables, how a row becomes its features; empty for others
  */
 public record ModelDescription(
     String architecture, List<String> classNames, int resize, Optional<TableColumns> columns) {
@@ -35,10 +35,10 @@ public record ModelDescription(
   }
 
   /**
-   * Describes a network whose classes are called by their numbers, and whose pictures are scaled to
-   * the smallest size that covers its input shape.
+   * Creates a description of a network whose classes are named by their numbers and whose pictures
+   * are scaled to the smallest size that covers its input shape.
    *
-   * @param architecture what the network is called
+   * @param architecture the network's name
    * @return the description
    * @throws IllegalArgumentException if it is null
    */
@@ -47,9 +47,9 @@ public record ModelDescription(
   }
 
   /**
-   * Names the classes.
+   * Returns a copy with the given class names.
    *
-   * @param names one for each class, in their order
+   * @param names one per class, in order
    * @return a changed copy
    * @throws IllegalArgumentException if the list or a name is null
    */
@@ -58,7 +58,7 @@ public record ModelDescription(
   }
 
   /**
-   * Changes how pictures are scaled before they are cropped.
+   * Returns a copy with the given scaling of pictures before they are cropped.
    *
    * @param shorterSide pixels of the shorter side, for example 256 for crops of 224; 0 for the
    *     smallest size that covers the input shape
@@ -70,7 +70,8 @@ public record ModelDescription(
   }
 
   /**
-   * Says how a row of a table becomes features, and names the classes as the table does.
+   * Returns a copy with the given columns, which define how a table row becomes features, and with
+   * the table's class names.
    *
    * @param columns those of the training part
    * @return a changed copy

@@ -2,7 +2,7 @@ package org.retort.models;
 
 import org.retort.bindings.NativeNetwork;
 
-/** A network that only its name tells from others. */
+/** A network distinguished from others only by its name. */
 final class NamedNetwork extends Network {
   NamedNetwork(NativeNetwork network) {
     super("Network", network);

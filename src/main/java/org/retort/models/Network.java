@@ -36,7 +36,7 @@ import org.retort.internal.StringLists;
  * {@link #predict(Tensor)} uses the published weights; all other methods use the current ones.
  *
  * <p>A network is thread-safe. Calls that run it, or read or change its weights, wait for each
- * other and for training steps on it; names, shapes and predictions on published weights do not
+ * other and for training steps on it; names, shapes and predictions with published weights do not
  * wait. A training step keeps the native network alive, so a network may be closed before a step
  * built on it.
  */
@@ -66,8 +66,8 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * The names of the taps. Those of a {@link TorchScriptNetwork} loaded without names are known
-   * after {@link #probe} or once a training step was built on it.
+   * Returns the names of the taps. Those of a {@link TorchScriptNetwork} loaded without names are
+   * known after {@link #probe} or once a training step has been built on it.
    *
    * @return the names, in the network's order
    */
@@ -81,13 +81,13 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * Determines the output shapes for an input shape, by one forward pass in evaluation mode without
-   * side effects. Building a training step does this too.
+   * Determines the output shapes for an input shape by running one forward pass in evaluation mode,
+   * without side effects. Building a training step does this too.
    *
    * @param inputShape the shape of one image, without the batch
    * @throws IllegalArgumentException if the shape is null, empty or not positive
-   * @throws org.retort.RetortException if the network does not take such images or does not return
-   *     logits and features
+   * @throws org.retort.RetortException if the network does not accept such images or does not
+   *     return logits and features
    */
   public final void probe(long... inputShape) {
     Arguments.shape(inputShape, name + ".probe", "input shape");
@@ -100,11 +100,12 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * How {@link #predict}, {@link #accuracy} and predictors prepare images, and what a training step
-   * on the network takes by default: that of the last training step that was built on it with one,
-   * or of the file that weights were loaded from. By default floats stay as they are.
+   * Returns how {@link #predict}, {@link #accuracy} and predictors prepare images, which is also
+   * the default of a training step on the network: the preprocessing of the last training step that
+   * was built on it with one, or of the file that weights were loaded from. By default, floats stay
+   * as they are.
    *
-   * @return the preprocessing; without an input shape before it is known
+   * @return the preprocessing; without an input shape until it is known
    */
   public final Preprocessing preprocessing() {
     return handle.ask(
@@ -116,8 +117,8 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * Sets how images are prepared, for a network that was trained elsewhere. Published weights keep
-   * the preprocessing that they were published with.
+   * Sets how images are prepared, for a network trained elsewhere. Published weights keep the
+   * preprocessing they were published with.
    *
    * @param preprocessing the preprocessing
    * @throws IllegalArgumentException if it is null
@@ -129,9 +130,9 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * The algorithm of the network's 3×3 convolutions.
+   * Returns the algorithm of the network's 3×3 convolutions.
    *
-   * @return the algorithm; {@link Convolution#WINOGRAD} unless it was set
+   * @return the algorithm; {@link Convolution#WINOGRAD} unless set otherwise
    * @throws IllegalStateException if the network was closed
    */
   public final Convolution convolution() {
@@ -140,8 +141,8 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * Sets the algorithm of the network's 3×3 convolutions, in training and prediction, of published
-   * weights, too. Files of weights and checkpoints do not contain it.
+   * Sets the algorithm of the network's 3×3 convolutions, for training and prediction, including
+   * prediction with published weights. Weight files and checkpoints do not contain it.
    *
    * @param algorithm the algorithm
    * @throws IllegalArgumentException if it is null
@@ -154,7 +155,7 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * The shape of one image.
+   * Returns the shape of one image.
    *
    * @return the shape without the batch; empty before {@link #probe}
    */
@@ -168,7 +169,7 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * The shape of a tap.
+   * Returns the shape of a tap.
    *
    * @param tap its name
    * @return the shape without the batch
@@ -185,26 +186,26 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * The number of classes.
+   * Returns the number of classes.
    *
-   * @return a count; 0 before {@link #probe}
+   * @return the count; 0 before {@link #probe}
    */
   public final long classes() {
     return handle.ask(NativeNetwork::classes);
   }
 
   /**
-   * The number of elements of all parameters.
+   * Returns the number of elements of all parameters.
    *
-   * @return a count
+   * @return the count
    */
   public final long parameterCount() {
     return handle.ask(NativeNetwork::parameter_count);
   }
 
   /**
-   * The names of the modules up to the last feature map, for a first stage that trains only these
-   * layers, as FSP's does. For a native network of the CIFAR family they are those of
+   * Returns the names of the modules up to the last feature map, for a first stage that trains only
+   * these layers, as FSP's does. For a native network of the CIFAR family, they are those in
    * RepDistiller's {@code get_feat_modules} that have parameters.
    *
    * @return the names, in the order of the forward pass
@@ -221,12 +222,12 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * The name of the BatchNorm layer before a tap, for {@link
-   * org.retort.losses.OfdLoss#ofTeacherMargins}: the tap is its output, in a residual network plus
-   * the shortcut. For a native network of the CIFAR family it is that of RepDistiller's {@code
-   * get_bn_before_relu}.
+   * Returns the name of the BatchNorm layer before a tap, for {@link
+   * org.retort.losses.OfdLoss#ofTeacherMargins}: the tap is the layer's output, plus the shortcut
+   * in a residual network. For a native network of the CIFAR family, it is the one in
+   * RepDistiller's {@code get_bn_before_relu}.
    *
-   * @param tap its name, for example {@code layer2.pre}
+   * @param tap the tap's name, for example {@code layer2.pre}
    * @return the layer's name
    * @throws IllegalArgumentException if it is null
    * @throws org.retort.RetortException if there is no such tap, no BatchNorm before it, or the
@@ -239,13 +240,13 @@ public abstract sealed class Network implements AutoCloseable
 
   /**
    * Publishes the current weights: predictions use them until the next call. Training and {@link
-   * #convert} leave the published weights as they are; {@link #loadStateDict} publishes the loaded
-   * ones. Waits for a running training step, then takes as long as a copy of the weights, and
+   * #convert} do not change the published weights; {@link #loadStateDict} publishes the loaded
+   * ones. Waits for a running training step, then takes as long as copying the weights, and
    * somewhat longer the first time.
    *
    * @throws IllegalStateException if the network was closed
    * @throws org.retort.RetortException if a program holds something that can't be copied; the
-   *     weights published before stay in use then
+   *     previously published weights stay in use
    */
   public final void publish() {
     PublishEvent event = FlightRecorder.isAvailable() ? PublishEvent.start() : null;
@@ -256,9 +257,9 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * Computes logits in evaluation mode, without gradients, with the weights that were last
-   * {@linkplain #publish published}. Any number of threads may predict at once, and none waits for
-   * a training step.
+   * Computes logits in evaluation mode, without gradients, with the weights last {@linkplain
+   * #publish published}. Any number of threads may predict concurrently, and none waits for a
+   * training step.
    *
    * <p>Until {@link #publish} is called, the network is published automatically whenever its
    * weights have changed. Only the first call waits for a running step; later calls use the last
@@ -271,7 +272,7 @@ public abstract sealed class Network implements AutoCloseable
    * @return new logits [B, classes], which the caller closes
    * @throws IllegalArgumentException if the tensor is null or undefined
    * @throws IllegalStateException if the tensor or the network was closed
-   * @throws org.retort.RetortException if the network does not take the images
+   * @throws org.retort.RetortException if the network does not accept the images
    */
   public final Tensor predict(Tensor images) {
     Arguments.tensor(images, predict, "images");
@@ -279,15 +280,16 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * Computes logits as {@link #predict(Tensor)} does, from images in memory that are read without a
+   * Computes logits like {@link #predict(Tensor)}, from images in memory that are read without a
    * copy.
    *
-   * @param images a direct buffer, whose elements from position to limit are images of {@link
+   * @param images a direct buffer whose elements from position to limit are images of {@link
    *     #inputShape()}
    * @return new logits [B, classes], which the caller closes
-   * @throws IllegalArgumentException if the buffer is null, not direct or not of whole images
+   * @throws IllegalArgumentException if the buffer is null, not direct or does not hold whole
+   *     images
    * @throws IllegalStateException if the network was closed or its input shape is not known
-   * @throws org.retort.RetortException if the network is not of float32
+   * @throws org.retort.RetortException if the network is not float32
    */
   public final Tensor predict(FloatBuffer images) {
     return handle.ask(
@@ -298,17 +300,17 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * Computes logits as {@link #predict(FloatBuffer)} does and writes them into the caller's memory:
-   * the form for services, which allocates nothing.
+   * Computes logits like {@link #predict(FloatBuffer)} and writes them into the caller's memory.
+   * This form is meant for services and allocates nothing.
    *
-   * @param images a direct buffer, whose elements from position to limit are images of {@link
+   * @param images a direct buffer whose elements from position to limit are images of {@link
    *     #inputShape()}
-   * @param logits a direct buffer, whose elements from position to limit, {@link #classes()} per
-   *     image, are overwritten if the call succeeds; its position stays
+   * @param logits a direct buffer whose elements from position to limit, {@link #classes()} per
+   *     image, are overwritten if the call succeeds; its position does not change
    * @throws IllegalArgumentException if a buffer is null, not direct, not in native byte order or
    *     of the wrong size, or the logits buffer is read-only
    * @throws IllegalStateException if the network was closed or its input shape is not known
-   * @throws org.retort.RetortException if the network is not of float32
+   * @throws org.retort.RetortException if the network is not float32
    */
   public final void predict(FloatBuffer images, FloatBuffer logits) {
     NativeNetwork network = handle.acquire();
@@ -324,7 +326,8 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * The fraction of the labelled images whose label has the largest logit, in evaluation mode.
+   * Returns the fraction of the labelled images whose label has the largest logit, in evaluation
+   * mode.
    *
    * @param images [B, …], in the network's dtype or uint8, prepared by the {@link #preprocessing}
    * @param labels int64 [B]; −1 marks an unlabelled image, which is ignored
@@ -340,10 +343,10 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * The fraction of the labelled images whose label has the largest logit, in evaluation mode, from
-   * memory that is read without a copy.
+   * Returns the fraction of the labelled images whose label has the largest logit, in evaluation
+   * mode, from memory that is read without a copy.
    *
-   * @param images a direct buffer, whose elements from position to limit are images of {@link
+   * @param images a direct buffer whose elements from position to limit are images of {@link
    *     #inputShape()}
    * @param labels a direct buffer with one label per image; −1 marks an unlabelled image, which is
    *     ignored
@@ -364,12 +367,12 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * Converts floating point parameters and buffers. Call it before a training step is built on the
+   * Converts floating-point parameters and buffers. Call it before a training step is built on the
    * network.
    *
-   * @param dtype for example {@code ScalarType.Double}
+   * @param dtype the new dtype, for example {@code ScalarType.Double}
    * @throws IllegalArgumentException if it is null
-   * @throws org.retort.RetortException if it is not floating point
+   * @throws org.retort.RetortException if it is not a floating-point type
    */
   public final void convert(ScalarType dtype) {
     Arguments.notNull(dtype, name + ".convert", "dtype");
@@ -382,7 +385,7 @@ public abstract sealed class Network implements AutoCloseable
    *
    * @param device {@code cpu}, {@code cuda} or, for example, {@code cuda:1}
    * @throws IllegalArgumentException if it is null
-   * @throws org.retort.RetortException if there is no such device; for CUDA the message says what
+   * @throws org.retort.RetortException if there is no such device; for CUDA, the message says what
    *     is missing
    */
   public final void moveTo(String device) {
@@ -391,9 +394,9 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * Parameters and buffers by name, in the order of PyTorch's {@code state_dict}.
+   * Returns parameters and buffers by name, in the order of PyTorch's {@code state_dict}.
    *
-   * @return new tensors, which share the network's memory; the caller closes them
+   * @return new tensors that share the network's memory; the caller closes them
    */
   public final Map<String, Tensor> stateDict() {
     return handle.ask(
@@ -405,15 +408,15 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * Writes {@link #stateDict()} as a file that Python reads with {@code torch.load(path,
+   * Writes {@link #stateDict()} to a file that Python reads with {@code torch.load(path,
    * weights_only=True)}. The write is atomic: the file is written under a temporary name, synced
-   * and renamed. In another file system than the default, such as that of a zip file, it is written
+   * and renamed. In a file system other than the default, such as that of a zip file, it is written
    * under a temporary name and moved.
    *
    * @param file where to write
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the network was closed
-   * @throws org.retort.FileException if it can't be written; a previous file stays then
+   * @throws org.retort.FileException if it can't be written; a previous file is kept
    */
   public final void saveStateDict(Path file) {
     NativeFiles.save(
@@ -424,8 +427,8 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * Writes what {@link #saveStateDict(Path)} does to a stream. Nothing waits for the stream:
-   * training steps go on meanwhile.
+   * Writes the same content as {@link #saveStateDict(Path)} to a stream. Nothing waits for the
+   * stream: training steps continue meanwhile.
    *
    * @param stream where to write; flushed, but not closed
    * @throws IllegalArgumentException if it is null
@@ -445,11 +448,11 @@ public abstract sealed class Network implements AutoCloseable
    * or under the key {@code model} or {@code state_dict} of a checkpoint, and publishes the weights
    * if the network has been published. Names and shapes must match exactly; dtypes are converted.
    *
-   * @param file what to read, in any file system
+   * @param file the file to read, in any file system
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the network was closed
    * @throws org.retort.FileException if the file is missing, not a state dict, or one of its
-   *     entries does not fit; nothing is changed then
+   *     entries does not fit; nothing is changed in that case
    */
   public final void loadStateDict(Path file) {
     NativeFiles.load(
@@ -465,27 +468,28 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * Loads a state dict as {@link #loadStateDict(Path)} does from a stream, which is read to its end
-   * before anything else happens.
+   * Loads a state dict from a stream, like {@link #loadStateDict(Path)}. The stream is read to its
+   * end before anything else happens.
    *
-   * @param stream what to read; not closed
+   * @param stream the stream to read; not closed
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the network was closed
    * @throws org.retort.FileException if the stream throws an {@link java.io.IOException}, which is
-   *     the cause, is not a state dict, or one of its entries does not fit; nothing is changed then
+   *     the cause, is not a state dict, or one of its entries does not fit; nothing is changed in
+   *     that case
    */
   public final void loadStateDict(InputStream stream) {
     NativeFiles.load(name + ".loadStateDict", stream, this::loaded);
   }
 
   /**
-   * Loads a state dict as {@link #loadStateDict(Path)} does from memory.
+   * Loads a state dict from memory, like {@link #loadStateDict(Path)}.
    *
    * @param bytes the whole content of a file
-   * @throws IllegalArgumentException if they are null
+   * @throws IllegalArgumentException if the bytes are null
    * @throws IllegalStateException if the network was closed
-   * @throws org.retort.FileException if they are not a state dict, or one of its entries does not
-   *     fit; nothing is changed then
+   * @throws org.retort.FileException if the bytes are not a state dict, or one of its entries does
+   *     not fit; nothing is changed in that case
    */
   public final void loadStateDict(byte[] bytes) {
     NativeFiles.load(name + ".loadStateDict", bytes, this::loaded);
@@ -499,14 +503,14 @@ public abstract sealed class Network implements AutoCloseable
   /**
    * Writes the network as a TorchScript module in its current mode, for {@link
    * TorchScriptNetwork#load}, Python's {@code torch.jit.load} or LibTorch. Parameters and buffers
-   * have the names of {@link #stateDict()}. The module of a native network returns {@code (logits,
-   * features)} with the tap names as keys; that of a {@link TorchScriptNetwork} returns what the
-   * loaded one returned. The write is atomic, as that of {@link #saveStateDict(Path)}.
+   * have the same names as in {@link #stateDict()}. The module of a native network returns {@code
+   * (logits, features)} with the tap names as keys; that of a {@link TorchScriptNetwork} returns
+   * what the loaded one returned. The write is atomic, like that of {@link #saveStateDict(Path)}.
    *
    * @param file where to write
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the network was closed
-   * @throws org.retort.FileException if it can't be written; a previous file stays then
+   * @throws org.retort.FileException if it can't be written; a previous file is kept
    */
   public final void saveTorchScript(Path file) {
     NativeFiles.save(
@@ -517,8 +521,8 @@ public abstract sealed class Network implements AutoCloseable
   }
 
   /**
-   * Writes what {@link #saveTorchScript(Path)} does to a stream. Nothing waits for the stream:
-   * training steps go on meanwhile.
+   * Writes the same content as {@link #saveTorchScript(Path)} to a stream. Nothing waits for the
+   * stream: training steps continue meanwhile.
    *
    * @param stream where to write; flushed, but not closed
    * @throws IllegalArgumentException if it is null

@@ -11,14 +11,14 @@ import org.retort.internal.Native;
 import org.retort.internal.StringLists;
 
 /**
- * Native networks by name: RepDistiller's for small images, torchvision's for those of 224×224, and
- * multilayer perceptrons, for example for the rows of a table.
+ * Native networks by name: RepDistiller's for small images, torchvision's for images of 224×224,
+ * and multilayer perceptrons, for example for table rows.
  */
 public final class Networks {
   private Networks() {}
 
   /**
-   * The fixed names that {@link #create} knows.
+   * Returns the fixed names that {@link #create} accepts.
    *
    * @return RepDistiller's names for the CIFAR family, {@code resnet8}, …, {@code wrn_16_1}, …,
    *     {@code vgg8}, …, {@code MobileNetV2}, {@code ShuffleV1}, {@code ShuffleV2}, and
@@ -35,7 +35,7 @@ public final class Networks {
   }
 
   /**
-   * What a name may be, for messages.
+   * Returns the forms that a name may have, for messages.
    *
    * @return {@link #names}, then {@code mlp_<units>_...}, which stands for many
    */
@@ -49,11 +49,11 @@ public final class Networks {
   }
 
   /**
-   * Tells whether {@link #create} knows a name.
+   * Returns whether {@link #create} accepts a name.
    *
    * @param name any text
-   * @return whether it is one of {@link #names}, or {@code mlp} and the units of each hidden layer
-   *     after underscores, from 1 to 999,999,999, for example {@code mlp_256_128}
+   * @return whether it is one of {@link #names}, or {@code mlp} followed by the units of each
+   *     hidden layer after underscores, from 1 to 999,999,999, for example {@code mlp_256_128}
    * @throws IllegalArgumentException if it is null
    */
   public static boolean isName(String name) {
@@ -62,18 +62,19 @@ public final class Networks {
   }
 
   /**
-   * Makes a network with new weights: a {@link ResNet}, {@link WideResNet}, {@link Vgg}, {@link
-   * MobileNetV2}, {@link ShuffleNetV1} or {@link ShuffleNetV2} of the sizes that the name stands
-   * for, or an {@link Mlp} of the hidden layers that it tells, with the taps and the state dict
-   * described there, though not of that Java class.
+   * Creates a network with new weights: a {@link ResNet}, {@link WideResNet}, {@link Vgg}, {@link
+   * MobileNetV2}, {@link ShuffleNetV1} or {@link ShuffleNetV2} of the size that the name implies,
+   * or an {@link Mlp} with the hidden layers that it lists. It has the taps and the state dict
+   * described there, but is not an instance of that Java class.
    *
-   * @param name {@linkplain #isName known}
+   * @param name a {@linkplain #isName known} name
    * @param classes number of classes, positive
-   * @param inputChannels channels of the images, positive; for {@code mlp_256_128} and the like the
+   * @param inputChannels channels of the images, positive; for names like {@code mlp_256_128}, the
    *     number of elements of one sample: the features of a row, or channels · height · width
    * @return a new network
    * @throws IllegalArgumentException if the name is null or a number is not positive
-   * @throws org.retort.RetortException if there is no network of that name; the message lists them
+   * @throws org.retort.RetortException if there is no network of that name; the message lists the
+   *     names
    */
   public static Network create(String name, int classes, int inputChannels) {
     String function = "Networks.create";
@@ -83,16 +84,17 @@ public final class Networks {
   }
 
   /**
-   * Makes a network for samples of a shape: {@link #create} with its channels or, for {@code
-   * mlp_256_128} and the like, with all its elements.
+   * Creates a network for samples of a given shape, like {@link #create} with its channels or, for
+   * names like {@code mlp_256_128}, with all its elements.
    *
-   * @param name {@linkplain #isName known}
+   * @param name a {@linkplain #isName known} name
    * @param classes number of classes, positive
-   * @param inputShape of one sample without the batch, channels first, for example 3, 32, 32, or
-   *     the number of features of a row
+   * @param inputShape the shape of one sample without the batch, channels first, for example 3, 32,
+   *     32, or the number of features in a row
    * @return a new network
    * @throws IllegalArgumentException if an argument is null or a number is not positive
-   * @throws org.retort.RetortException if there is no network of that name; the message lists them
+   * @throws org.retort.RetortException if there is no network of that name; the message lists the
+   *     names
    */
   public static Network createFor(String name, int classes, long... inputShape) {
     String function = "Networks.createFor";

@@ -6,12 +6,12 @@ import org.retort.internal.Arguments;
  * A class that a network predicts for an image.
  *
  * @param label the class, from 0
- * @param name its name; its number if the predictor knows no names
+ * @param name its name; its number if the predictor has no class names
  * @param probability from 0 to 1
  */
 public record Prediction(int label, String name, float probability) {
   /**
-   * Makes a prediction.
+   * Creates a prediction.
    *
    * @param label the class, from 0
    * @param name its name

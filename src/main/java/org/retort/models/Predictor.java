@@ -27,14 +27,14 @@ import org.retort.internal.NativeNetworks;
 import org.retort.internal.NativePreprocessings;
 
 /**
- * Serves a network: predicts from files of pictures, rows of tables and raw images, floats or
- * unsigned bytes, with the weights that were last {@linkplain Network#publish published}, as {@link
- * Network#predict} does.
+ * A predictor that serves a network: it takes picture files, table rows and raw images, as floats
+ * or unsigned bytes, and uses the weights last {@linkplain Network#publish published}, like {@link
+ * Network#predict}.
  *
- * <p>Images are prepared as the network was trained, by the {@link Preprocessing} that it keeps, so
- * that serving can't differ from training. Any number of threads may use a predictor at once, and
- * none waits for a training step. It shares the native network: it stays usable when the network is
- * closed.
+ * <p>Images are prepared as in training, by the {@link Preprocessing} that the network keeps, so
+ * serving can't differ from training. Any number of threads may use a predictor at once, and none
+ * waits for a training step. A predictor shares the native network and stays usable after the
+ * network is closed.
  *
  * <pre>{@code
  * try (Predictor predictor = Predictor.load(folder)) {
@@ -58,15 +58,17 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Serves the network in a folder that {@link SavedModel#save} or {@code retort distill} wrote. A
-   * TorchScript file, such as that in the folder, is a program: load only folders you trust.
+   * Creates a predictor for the network in a folder written by {@link SavedModel#save} or {@code
+   * retort distill}. A TorchScript file, such as the one in the folder, is a program: load only
+   * folders you trust.
    *
    * @param folder the folder, in the default file system
    * @return a new predictor, which the caller closes
    * @throws IllegalArgumentException if the folder is null or in another file system
-   * @throws IllegalStateException if the network is one for tables, but commons-csv is not on the
-   *     class path
-   * @throws org.retort.FileException if a file is missing, damaged or not of the others
+   * @throws IllegalStateException if the network is for tables but commons-csv is not on the class
+   *     path
+   * @throws org.retort.FileException if a file is missing, is damaged or does not belong with the
+   *     others
    */
   public static Predictor load(Path folder) {
     return SavedModel.load(
@@ -76,17 +78,17 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Tells what the network is.
+   * Returns the description of the network.
    *
-   * @return the description that was saved with it; of a predictor that was made of a network, one
-   *     with the names of the classes alone
+   * @return the description saved with it; for a predictor created from a network, one with only
+   *     the class names
    */
   public ModelDescription description() {
     return description;
   }
 
   /**
-   * The number of classes.
+   * Returns the number of classes.
    *
    * @return at least 1
    * @throws IllegalStateException if the predictor was closed
@@ -96,7 +98,7 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Tells how raw images are prepared.
+   * Returns how raw images are prepared.
    *
    * @return the preprocessing; without an input shape if the network's is not known
    * @throws IllegalStateException if the predictor was closed
@@ -111,7 +113,7 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Serves a network, whose classes are called by their numbers.
+   * Creates a predictor for a network whose classes are named by their numbers.
    *
    * @param network the network
    * @return a new predictor, which the caller closes
@@ -123,10 +125,10 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Serves a network with the preprocessing that its weights were published with.
+   * Creates a predictor for a network, with the preprocessing its weights were published with.
    *
    * @param network the network
-   * @param classNames one for each class, in their order; none to call them by their numbers
+   * @param classNames one per class, in order; empty to name them by their numbers
    * @return a new predictor, which the caller closes
    * @throws IllegalArgumentException if an argument or a name is null
    * @throws IllegalStateException if the network was closed
@@ -139,16 +141,16 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Serves a network with images that lie otherwise in memory than those of its training, for
-   * example decoded pictures with their channels last.
+   * Creates a predictor for images whose memory layout differs from that in training, for example
+   * decoded pictures with channels last.
    *
    * @param network the network
-   * @param preprocessing how images are prepared; normalises as the network's, if that has one
-   * @param classNames one for each class, in their order; none to call them by their numbers
+   * @param preprocessing how images are prepared; must normalise like the network's, if it has one
+   * @param classNames one per class, in order; empty to name them by their numbers
    * @return a new predictor, which the caller closes
    * @throws IllegalArgumentException if an argument or a name is null
    * @throws IllegalStateException if the network was closed
-   * @throws org.retort.RetortException if the network was trained with another normalisation
+   * @throws org.retort.RetortException if the network was trained with a different normalisation
    */
   public static Predictor of(
       Network network, Preprocessing preprocessing, List<String> classNames) {
@@ -171,11 +173,11 @@ public final class Predictor implements AutoCloseable {
   /**
    * Computes logits.
    *
-   * @param images [B, …], of the network's dtype or uint8
+   * @param images [B, …], in the network's dtype or uint8
    * @return new logits [B, classes], which the caller closes
    * @throws IllegalArgumentException if the tensor is null or undefined
    * @throws IllegalStateException if the tensor or the predictor was closed
-   * @throws org.retort.RetortException if the network does not take the images
+   * @throws org.retort.RetortException if the network does not accept the images
    */
   public Tensor logits(Tensor images) {
     Arguments.tensor(images, LOGITS, "images");
@@ -185,11 +187,11 @@ public final class Predictor implements AutoCloseable {
   /**
    * Computes probabilities, the softmax of the logits.
    *
-   * @param images [B, …], of the network's dtype or uint8
+   * @param images [B, …], in the network's dtype or uint8
    * @return new probabilities [B, classes], which the caller closes
    * @throws IllegalArgumentException if the tensor is null or undefined
    * @throws IllegalStateException if the tensor or the predictor was closed
-   * @throws org.retort.RetortException if the network does not take the images
+   * @throws org.retort.RetortException if the network does not accept the images
    */
   public Tensor probabilities(Tensor images) {
     Arguments.tensor(images, PROBABILITIES, "images");
@@ -197,23 +199,23 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Computes logits into the caller's memory, without creating an object.
+   * Computes logits into the caller's memory, without creating any objects.
    *
-   * @param images a direct buffer, whose elements from position to limit are whole images
-   * @param logits a direct buffer, whose elements from position to limit, one per image and class,
-   *     are overwritten if the call succeeds; its position stays
+   * @param images a direct buffer whose elements from position to limit are whole images
+   * @param logits a direct buffer whose elements from position to limit, one per image and class,
+   *     are overwritten if the call succeeds; its position does not change
    * @throws IllegalArgumentException if a buffer is null, not direct, not in native byte order or
    *     of the wrong size, or the logits buffer is read-only
    * @throws IllegalStateException if the predictor was closed or the network's input shape is not
    *     known
-   * @throws org.retort.RetortException if the network is not of float32
+   * @throws org.retort.RetortException if the network is not float32
    */
   public void logits(FloatBuffer images, FloatBuffer logits) {
     predict(images, logits, LOGITS, "logits", false);
   }
 
   /**
-   * Computes logits of images of unsigned bytes, as {@link #logits(FloatBuffer, FloatBuffer)}.
+   * Computes logits of unsigned-byte images, like {@link #logits(FloatBuffer, FloatBuffer)}.
    *
    * @param images as above
    * @param logits as above
@@ -226,7 +228,7 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Computes probabilities, the softmax of the logits, as {@link #logits(FloatBuffer,
+   * Computes probabilities, the softmax of the logits, like {@link #logits(FloatBuffer,
    * FloatBuffer)}.
    *
    * @param images as above
@@ -240,8 +242,7 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Computes probabilities of images of unsigned bytes, as {@link #logits(FloatBuffer,
-   * FloatBuffer)}.
+   * Computes probabilities of unsigned-byte images, like {@link #logits(FloatBuffer, FloatBuffer)}.
    *
    * @param images as above
    * @param probabilities as logits above
@@ -283,12 +284,12 @@ public final class Predictor implements AutoCloseable {
    * @param count how many, at least 1; all if there are fewer
    * @param image the image
    * @return the classes, the most probable first
-   * @throws IllegalArgumentException if the image is null or of another size, or the count out of
-   *     range
+   * @throws IllegalArgumentException if the image is null or of the wrong size, or the count is out
+   *     of range
    * @throws IllegalStateException if the predictor was closed or the network's input shape is not
    *     known
-   * @throws org.retort.RetortException if the network is not of float32, or there are class names,
-   *     but not one for each class
+   * @throws org.retort.RetortException if the network is not float32, or there are class names but
+   *     not one per class
    */
   public List<Prediction> top(int count, float[] image) {
     Arguments.notNull(image, TOP, "image");
@@ -297,8 +298,7 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Predicts the most probable classes of an image of unsigned bytes, as {@link #top(int,
-   * float[])}.
+   * Predicts the most probable classes of an unsigned-byte image, like {@link #top(int, float[])}.
    *
    * @param count as above
    * @param image the image
@@ -313,17 +313,17 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Predicts the most probable classes of a picture in a file, read as {@link #pictureReader} does.
+   * Predicts the most probable classes of a picture in a file, which is read as by {@link
+   * #pictureReader}.
    *
    * @param count how many, at least 1; all if there are fewer
    * @param picture JPEG, PNG or WebP, in any file system
    * @return the classes, the most probable first
-   * @throws IllegalArgumentException if the picture is null or the count out of range
-   * @throws IllegalStateException if the predictor was closed or the network is not one for
-   *     pictures
-   * @throws org.retort.FileException if the file is missing, can't be read, is damaged or is no
-   *     picture, or a library is missing, see {@link PictureReader}
-   * @throws org.retort.RetortException as {@link #top(int, float[])}
+   * @throws IllegalArgumentException if the picture is null or the count is out of range
+   * @throws IllegalStateException if the predictor was closed or the network is not for pictures
+   * @throws org.retort.FileException if the file is missing, can't be read, is damaged or is not a
+   *     picture, or if a library is missing, see {@link PictureReader}
+   * @throws org.retort.RetortException as for {@link #top(int, float[])}
    */
   public List<Prediction> top(int count, Path picture) {
     Arguments.notNull(picture, TOP, "picture");
@@ -332,12 +332,12 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Predicts the most probable classes of a picture that a stream gives, an upload for example, as
+   * Predicts the most probable classes of a picture read from a stream, for example an upload, like
    * {@link #top(int, Path)}.
    *
    * @param count as above
-   * @param picture the content of a file, JPEG, PNG or WebP; read to its end, stays open
-   * @param name of the file, for messages
+   * @param picture the content of a file, JPEG, PNG or WebP; read to its end, not closed
+   * @param name the file's name, for messages
    * @return the classes, the most probable first
    * @throws IllegalArgumentException as above
    * @throws IllegalStateException as above
@@ -352,16 +352,16 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Predicts the most probable classes of a row of a table.
+   * Predicts the most probable classes of a table row.
    *
    * @param count how many, at least 1; all if there are fewer
-   * @param row its values by the names of their columns, as they would be in a file, see {@link
+   * @param row its values by column name, as they would appear in a file, see {@link
    *     TableColumns#row}
    * @return the classes, the most probable first
-   * @throws IllegalArgumentException if the row is null, lacks a column or has a wrong value, or
+   * @throws IllegalArgumentException if the row is null, lacks a column or has an invalid value, or
    *     the count is out of range
-   * @throws IllegalStateException if the predictor was closed or the network is not one for tables
-   * @throws org.retort.RetortException as {@link #top(int, float[])}
+   * @throws IllegalStateException if the predictor was closed or the network is not for tables
+   * @throws org.retort.RetortException as for {@link #top(int, float[])}
    */
   public List<Prediction> top(int count, Map<String, @Nullable String> row) {
     Arguments.notNull(row, TOP, "row");
@@ -377,17 +377,17 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Predicts the most probable classes of each image, or row, of a batch, which takes less time
-   * than one by one.
+   * Predicts the most probable classes of each image or row in a batch, which takes less time than
+   * predicting one by one.
    *
-   * @param count how many for each, at least 1; all if there are fewer
-   * @param images a direct buffer, whose elements from position to limit are whole images
-   * @return for each image its classes, the most probable first
+   * @param count how many per image, at least 1; all if there are fewer
+   * @param images a direct buffer whose elements from position to limit are whole images
+   * @return the classes of each image, the most probable first
    * @throws IllegalArgumentException if the buffer is null, not direct, not in native byte order or
    *     of the wrong size, or the count is out of range
    * @throws IllegalStateException if the predictor was closed or the network's input shape is not
    *     known
-   * @throws org.retort.RetortException as {@link #top(int, float[])}
+   * @throws org.retort.RetortException as for {@link #top(int, float[])}
    */
   public List<List<Prediction>> topOfEach(int count, FloatBuffer images) {
     Arguments.notNull(images, TOP_OF_EACH, "images");
@@ -395,14 +395,14 @@ public final class Predictor implements AutoCloseable {
   }
 
   /**
-   * Makes the reader of {@link #top(int, Path)}, for batches: of the network's input shape and the
-   * description's resize. Its values are [C, H, W] even where {@link #preprocessing} wants channels
-   * last.
+   * Creates the reader that {@link #top(int, Path)} uses, for batches: it has the network's input
+   * shape and the description's resize. Its values are [C, H, W] even where {@link #preprocessing}
+   * expects channels last.
    *
    * @return the reader
-   * @throws IllegalStateException if the predictor was closed or the network is not one for
-   *     pictures: its input shape is not known or not [1 or 3, H, W], or the description's resize
-   *     is too small for it
+   * @throws IllegalStateException if the predictor was closed or the network is not for pictures:
+   *     its input shape is not known or not [1 or 3, H, W], or the description's resize is too
+   *     small for it
    */
   public PictureReader pictureReader() {
     return reader(NAME + ".pictureReader");
@@ -425,7 +425,7 @@ public final class Predictor implements AutoCloseable {
     }
   }
 
-  /** The values of a picture, [C, H, W], as they lie in the memory of raw images. */
+  /** Returns the values of a picture, [C, H, W], in the memory layout of raw images. */
   private float[] laidOut(float[] planes) {
     Preprocessing preprocessing = preprocessing();
     int channels = preprocessing.inputShape().get(0).intValue();

@@ -14,22 +14,22 @@ import org.retort.internal.NativePreprocessings;
 import org.retort.internal.NumberLists;
 
 /**
- * How images become the input of networks, their size and what is done to them: what a training
- * step and a {@link Predictor} take, as floats or as unsigned bytes, which are divided by 255.
- * Normalised, channel c becomes {@code (value − mean[c]) / deviation[c]}; each feature of a table's
- * row is a channel.
+ * The way images become the input of networks: their size and what is done to them. Training steps
+ * and a {@link Predictor} take them as floats or as unsigned bytes, which are divided by 255.
+ * Normalisation turns channel c into {@code (value − mean[c]) / deviation[c]}; each feature of a
+ * table row is a channel.
  *
- * <p>A network keeps the preprocessing that it was trained with, in files, too: {@link
- * Network#predict}, {@link Network#accuracy}, {@link org.retort.train.Evaluation} and predictors
- * prepare images as training did.
+ * <p>A network keeps the preprocessing it was trained with, also in files: {@link Network#predict},
+ * {@link Network#accuracy}, {@link org.retort.train.Evaluation} and predictors prepare images as
+ * training did.
  *
- * @param inputShape the shape of one image, without the batch and channels first, for example 3,
- *     32, 32; empty if it is not known
+ * @param inputShape the shape of one image, without the batch, channels first, for example 3, 32,
+ *     32; empty if it is not known
  * @param mean one for each channel or one for all, for example CIFAR-100's 0.5071, 0.4867, 0.4408;
- *     empty if images are normalised already
+ *     empty if images are already normalised
  * @param deviation positive, as many as there are means
- * @param channelsLast whether images lie in memory as [B, height, width, channels] instead of [B,
- *     channels, height, width]
+ * @param channelsLast whether images are laid out in memory as [B, height, width, channels] instead
+ *     of [B, channels, height, width]
  */
 public record Preprocessing(
     List<Long> inputShape, List<Double> mean, List<Double> deviation, boolean channelsLast) {
@@ -41,14 +41,14 @@ public record Preprocessing(
   private static final String NAME = "Preprocessing";
 
   /**
-   * Makes a preprocessing.
+   * Creates a preprocessing.
    *
    * @param inputShape positive sizes, or none
    * @param mean one for each channel, one for all, or none
    * @param deviation positive, as many as there are means
-   * @param channelsLast whether the channels of a pixel lie side by side
-   * @throws IllegalArgumentException if an argument is null or out of range, or there are not as
-   *     many means as deviations
+   * @param channelsLast whether the channels of a pixel are adjacent
+   * @throws IllegalArgumentException if an argument is null or out of range, or the numbers of
+   *     means and deviations differ
    */
   public Preprocessing {
     inputShape = Arguments.list(inputShape, NAME, "input shape");
@@ -63,7 +63,7 @@ public record Preprocessing(
   }
 
   /**
-   * Of images that are normalised already, with their channels first.
+   * Creates a preprocessing for images that are already normalised, with channels first.
    *
    * @param inputShape the shape of one image, for example 3, 32, 32; none if it is not known
    * @return the preprocessing
@@ -76,9 +76,9 @@ public record Preprocessing(
   }
 
   /**
-   * Changes the shape of one image.
+   * Returns a copy with the given image shape.
    *
-   * @param inputShape without the batch and channels first; none if it is not known
+   * @param inputShape without the batch, channels first; none if it is not known
    * @return a changed copy
    * @throws IllegalArgumentException if a size is not positive
    */
@@ -89,7 +89,7 @@ public record Preprocessing(
   }
 
   /**
-   * Changes how channels are normalised.
+   * Returns a copy with the given normalisation of channels.
    *
    * @param mean finite, one for each channel or one for all
    * @param deviation positive and finite, the same number of values
@@ -108,9 +108,9 @@ public record Preprocessing(
   }
 
   /**
-   * Changes how images lie in memory; with their channels first by default.
+   * Returns a copy with the given memory layout of images; channels come first by default.
    *
-   * @param channelsLast whether the channels of a pixel lie side by side, as in decoded pictures
+   * @param channelsLast whether the channels of a pixel are adjacent, as in decoded pictures
    * @return a changed copy
    */
   public Preprocessing withChannelsLast(boolean channelsLast) {

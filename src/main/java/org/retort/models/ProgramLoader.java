@@ -15,12 +15,12 @@ import org.retort.internal.NativeFiles;
 import org.retort.internal.StringLists;
 
 /**
- * Loads networks that are programs, with the names of taps.
+ * A loader of networks that are programs, with tap names.
  *
  * @param function the caller's name
  * @param fromFile loads a file
- * @param fromBytes loads the content of one
- * @param maker makes a network of what was loaded
+ * @param fromBytes loads a file's content
+ * @param maker creates the network from what was loaded
  * @param <N> the network's class
  */
 record ProgramLoader<N>(

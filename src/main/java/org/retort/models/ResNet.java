@@ -11,24 +11,25 @@ import org.retort.bindings.global.retort;
 import org.retort.internal.Native;
 
 /**
- * A ResNet, of the CIFAR family for small images or of the ImageNet family for those of 224×224.
+ * A ResNet of the CIFAR family, for small images, or of the ImageNet family, for images of 224×224.
  *
  * <p>{@link #cifar(int, int) CIFAR's}: a 3×3 stem and three layers of (depth − 2) / 6 basic blocks,
- * of which the second and third halve the image, then a global average and a linear classifier.
- * Names and order of parameters and buffers are those of RepDistiller's {@code models/resnet.py}.
+ * the second and third of which halve the image, then global average pooling and a linear
+ * classifier. Names and order of parameters and buffers are those of RepDistiller's {@code
+ * models/resnet.py}.
  *
- * <p>{@link #imageNet(int, int) ImageNet's}: a 7×7 stem and a pooling, which halve the image each,
- * four layers, of which the last three halve it again, then a global average and a linear
- * classifier. Depths 18 and 34 have basic blocks, 50 has bottleneck blocks with the stride in the
- * 3×3 convolution. Names, order and shapes of parameters and buffers are those of torchvision's
- * {@code resnet18}, {@code resnet34} and {@code resnet50}, so its published weights {@linkplain
- * #loadStateDict(java.nio.file.Path) load}. Images may have any size; {@code layer4} leaves a
- * single pixel of 32×32.
+ * <p>{@link #imageNet(int, int) ImageNet's}: a 7×7 stem and a pooling layer, which each halve the
+ * image, four layers, the last three of which halve it again, then global average pooling and a
+ * linear classifier. Depths 18 and 34 use basic blocks, 50 uses bottleneck blocks with the stride
+ * in the 3×3 convolution. Names, order and shapes of parameters and buffers are those of
+ * torchvision's {@code resnet18}, {@code resnet34} and {@code resnet50}, so its published weights
+ * {@linkplain #loadStateDict(java.nio.file.Path) load}. Images may have any size; {@code layer4}
+ * reduces 32×32 to a single pixel.
  *
- * <p>Taps: {@code stem} (after ReLU and, in ImageNet's, pooling: what {@code layer1} takes), {@code
- * layer1}, {@code layer2}, {@code layer3} and, in ImageNet's, {@code layer4} (after ReLU), {@code
- * layer1.pre}, {@code layer2.pre}, … (the same maps before ReLU) and {@code embedding} (the
- * averaged map, the classifier's input).
+ * <p>Taps: {@code stem} (after ReLU and, in the ImageNet family, pooling: the input of {@code
+ * layer1}), {@code layer1}, {@code layer2}, {@code layer3} and, in the ImageNet family, {@code
+ * layer4} (after ReLU), {@code layer1.pre}, {@code layer2.pre}, … (the same maps before ReLU) and
+ * {@code embedding} (the averaged map, the classifier's input).
  *
  * <p>Weights are drawn from the default generator, see {@link org.retort.Retort#manualSeed}.
  *
@@ -41,7 +42,7 @@ public final class ResNet extends Network {
   }
 
   /**
-   * A network of the CIFAR family for color images, with 16, 16, 32 and 64 filters.
+   * Creates a network of the CIFAR family for color images, with 16, 16, 32 and 64 filters.
    *
    * @param depth 6n + 2 between 8 and 1202, for example 8, 20, 56 or 110
    * @param classes number of classes, positive
@@ -53,7 +54,7 @@ public final class ResNet extends Network {
   }
 
   /**
-   * A network of the CIFAR family with 16, 16, 32 and 64 filters.
+   * Creates a network of the CIFAR family with 16, 16, 32 and 64 filters.
    *
    * @param depth 6n + 2 between 8 and 1202, for example 8, 20, 56 or 110
    * @param classes number of classes, positive
@@ -66,8 +67,8 @@ public final class ResNet extends Network {
   }
 
   /**
-   * A wider network of the CIFAR family for color images, with 32, 64, 128 and 256 filters, as in
-   * {@code resnet8x4} and {@code resnet32x4}.
+   * Creates a wider network of the CIFAR family for color images, with 32, 64, 128 and 256 filters,
+   * as in {@code resnet8x4} and {@code resnet32x4}.
    *
    * @param depth 6n + 2 between 8 and 1202
    * @param classes number of classes, positive
@@ -79,7 +80,7 @@ public final class ResNet extends Network {
   }
 
   /**
-   * A network of the ImageNet family for color images.
+   * Creates a network of the ImageNet family for color images.
    *
    * @param depth 18, 34 or 50
    * @param classes number of classes, positive; torchvision's weights are for 1000
@@ -91,7 +92,7 @@ public final class ResNet extends Network {
   }
 
   /**
-   * A network of the ImageNet family.
+   * Creates a network of the ImageNet family.
    *
    * @param depth 18, 34 or 50
    * @param classes number of classes, positive

@@ -28,11 +28,11 @@ import org.retort.internal.NativeNetworks;
 import org.retort.internal.StringLists;
 
 /**
- * A folder that holds all that serving a network needs, for {@link Predictor#load}, C++'s {@code
+ * A folder with everything needed to serve a network, for {@link Predictor#load}, C++'s {@code
  * load_model} and programs in any language: {@code student.pt}, the state dict; {@code student.ts},
- * the TorchScript module; {@code columns.csv}, how a row becomes features, if the network is one
- * for tables; and {@code model.json}, which has the architecture, the names of the classes, the
- * input shape and the preprocessing.
+ * the TorchScript module; {@code columns.csv}, how a row becomes features, if the network is for
+ * tables; and {@code model.json}, with the architecture, the class names, the input shape and the
+ * preprocessing.
  */
 public final class SavedModel {
   private static final String SAVE = "SavedModel.save";
@@ -41,21 +41,21 @@ public final class SavedModel {
   private SavedModel() {}
 
   /**
-   * Writes a network into a folder, which is made if it is not there; files of these names are
-   * replaced, and the columns of an earlier network removed if this one has none. Each file is
-   * whole or not there, and {@code model.json} comes last: a folder that was written in part is
-   * refused by {@link Predictor#load}.
+   * Writes a network to a folder, which is created if it does not exist; files with these names are
+   * replaced, and the columns of an earlier network are removed if this one has none. Each file is
+   * either complete or absent, and {@code model.json} comes last: {@link Predictor#load} rejects a
+   * partially written folder.
    *
    * @param folder where to write, in the default file system
-   * @param network the network, whose input shape is known
-   * @param description what it is
+   * @param network the network, whose input shape must be known
+   * @param description its description
    * @throws IllegalArgumentException if an argument is null, the folder is in another file system,
-   *     or the columns have other features or another number of classes than the network
-   * @throws IllegalStateException if the network was closed, or there are columns, but commons-csv
+   *     or the columns' features or number of classes differ from the network's
+   * @throws IllegalStateException if the network was closed, or there are columns but commons-csv
    *     is not on the class path
-   * @throws FileException if the folder can't be made or a file can't be written
+   * @throws FileException if the folder can't be created or a file can't be written
    * @throws org.retort.RetortException if the network's input shape is not known, or there is not
-   *     one name for each class
+   *     one name per class
    */
   public static void save(Path folder, Network network, ModelDescription description) {
     Arguments.notNull(folder, SAVE, "folder");
@@ -95,7 +95,7 @@ public final class SavedModel {
             });
   }
 
-  /** Makes something of the network and the description in a folder. */
+  /** Creates an object from the network and the description in a folder. */
   static <T> T load(
       String function, Path folder, Function<NativeNetwork, Function<ModelDescription, T>> maker) {
     Arguments.notNull(folder, function, "folder");

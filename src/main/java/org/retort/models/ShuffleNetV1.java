@@ -6,15 +6,15 @@ import org.retort.bindings.global.retort;
 import org.retort.internal.Native;
 
 /**
- * ShuffleNet of the CIFAR family: a 1×1 stem of 24 channels, three layers of bottlenecks with
- * convolutions in three groups, each of which halves the image, a global average and a linear
- * classifier.
+ * A ShuffleNet of the CIFAR family: a 1×1 stem of 24 channels, three layers of bottlenecks with
+ * convolutions in three groups, each of which halves the image, then global average pooling and a
+ * linear classifier.
  *
- * <p>Taps, and what they are in RepDistiller's {@code forward(is_feat=True)}: {@code stem} (f0,
- * after ReLU), {@code layer1}, {@code layer2}, {@code layer3} (f1 to f3, after ReLU), {@code
+ * <p>Taps, and their counterparts in RepDistiller's {@code forward(is_feat=True)}: {@code stem}
+ * (f0, after ReLU), {@code layer1}, {@code layer2}, {@code layer3} (f1 to f3, after ReLU), {@code
  * layer1.pre}, {@code layer2.pre}, {@code layer3.pre} (f1 to f3 of {@code preact=True}, the same
- * maps before ReLU) and {@code embedding} (f4, the classifier's input). As there, no margins for
- * OFD are known.
+ * maps before ReLU) and {@code embedding} (f4, the classifier's input). As in RepDistiller, no
+ * margins for OFD are known.
  *
  * <p>Names and order of parameters and buffers are those of RepDistiller's {@code
  * models/ShuffleNetv1.py}. Weights are drawn from the default generator, see {@link
@@ -29,7 +29,7 @@ public final class ShuffleNetV1 extends Network {
   }
 
   /**
-   * A network for color images, of the size that RepDistiller gives it.
+   * Creates a network for color images, of the same size as RepDistiller's.
    *
    * @param classes number of classes, positive
    * @return a new network
@@ -40,7 +40,7 @@ public final class ShuffleNetV1 extends Network {
   }
 
   /**
-   * A network of the size that RepDistiller gives it.
+   * Creates a network of the same size as RepDistiller's.
    *
    * @param classes number of classes, positive
    * @param inputChannels channels of the images, positive

@@ -6,17 +6,17 @@ import org.retort.bindings.NativeNetwork;
 import org.retort.bindings.global.retort;
 
 /**
- * A TorchScript module, to train or to learn from. <b>A TorchScript file is a program: load only
- * files you trust.</b>
+ * A TorchScript module, for use as a student or teacher. <b>A TorchScript file is a program: load
+ * only files you trust.</b>
  *
  * <p>Its {@code forward} takes the images and returns {@code (logits, features)}. {@code features}
- * is a dict, whose keys are the tap names, or a list or tuple of tensors, whose tap names are
- * {@code "0"}, {@code "1"}, … unless names are given.
+ * is a dict whose keys are the tap names, or a list or tuple of tensors whose tap names are {@code
+ * "0"}, {@code "1"}, … unless names are given.
  *
- * <p>Where it returns logits alone, or other features than wanted, taps can be at the calls of its
- * parts, each with a name, as {@link ExportedNetwork} has them: {@code layer3=layer3.1.relu}. The
- * features are these alone then. Calls in a loop or a branch, and parts of a module that was
- * inlined when it was saved, can't be tapped.
+ * <p>If it returns logits alone, or features other than the ones you need, taps can refer to the
+ * calls of its submodules, each with a name, as in {@link ExportedNetwork}: {@code
+ * layer3=layer3.1.relu}. These are then the only features. Calls in a loop or a branch, and
+ * submodules of a module that was inlined when it was saved, can't be tapped.
  */
 public final class TorchScriptNetwork extends Network {
   private static final ProgramLoader<TorchScriptNetwork> LOADER =
@@ -31,14 +31,14 @@ public final class TorchScriptNetwork extends Network {
   }
 
   /**
-   * Loads a file written by {@code torch.jit.save}; its tensors are brought to the CPU.
+   * Loads a file written by {@code torch.jit.save}; its tensors are moved to the CPU.
    *
    * @param file the file, in any file system
-   * @param taps one name for each feature of a list, or a selection of a dict's keys; none for the
-   *     names above; or taps at parts, each with a name and an equals sign
+   * @param taps one name per feature of a list, or a selection of a dict's keys; none for the names
+   *     above; or taps at submodules, each with a name and an equals sign
    * @return a new network
    * @throws IllegalArgumentException if the file or a name is null
-   * @throws org.retort.RetortException if a tap is at no part, or not at one tensor
+   * @throws org.retort.RetortException if a tap refers to no submodule, or not to a single tensor
    * @throws org.retort.FileException if the file is missing or not a TorchScript module
    */
   public static TorchScriptNetwork load(Path file, String... taps) {
@@ -46,10 +46,10 @@ public final class TorchScriptNetwork extends Network {
   }
 
   /**
-   * Loads a TorchScript module as {@link #load(Path, String...)} does from a stream, which is read
-   * to its end before anything else happens.
+   * Loads a TorchScript module from a stream, like {@link #load(Path, String...)}. The stream is
+   * read to its end before anything else happens.
    *
-   * @param stream what to read; not closed
+   * @param stream the stream to read; not closed
    * @param taps as above
    * @return a new network
    * @throws IllegalArgumentException if the stream or a name is null
@@ -61,7 +61,7 @@ public final class TorchScriptNetwork extends Network {
   }
 
   /**
-   * Loads a TorchScript module as {@link #load(Path, String...)} does from memory.
+   * Loads a TorchScript module from memory, like {@link #load(Path, String...)}.
    *
    * @param bytes the whole content of a file
    * @param taps as above

@@ -9,15 +9,15 @@ import org.retort.bindings.global.retort;
 import org.retort.internal.Native;
 
 /**
- * A VGG network with BatchNorm, of the CIFAR family: five blocks of 3×3 convolutions, of which the
- * first three are followed by a pooling that halves the image, a global average and a linear
- * classifier. It takes images of at least 8×8; those 64 high are halved after the fourth block,
- * too.
+ * A VGG network with BatchNorm, of the CIFAR family: five blocks of 3×3 convolutions, the first
+ * three of which are followed by pooling that halves the image, then global average pooling and a
+ * linear classifier. It takes images of at least 8×8; those 64 pixels high are also halved after
+ * the fourth block.
  *
- * <p>Taps, and what they are in RepDistiller's {@code forward(is_feat=True)}: {@code stem} (f0, the
- * first block after ReLU), {@code layer1} to {@code layer4} (f1 to f4, the other blocks after
- * ReLU), {@code layer1.pre} to {@code layer4.pre} (the same maps before ReLU) and {@code embedding}
- * (f5, the classifier's input).
+ * <p>Taps, and their counterparts in RepDistiller's {@code forward(is_feat=True)}: {@code stem}
+ * (f0, the first block after ReLU), {@code layer1} to {@code layer4} (f1 to f4, the other blocks
+ * after ReLU), {@code layer1.pre} to {@code layer4.pre} (the same maps before ReLU) and {@code
+ * embedding} (f5, the classifier's input).
  *
  * <p>Names and order of parameters and buffers are those of RepDistiller's {@code models/vgg.py}.
  * Weights are drawn from the default generator, see {@link org.retort.Retort#manualSeed}.
@@ -31,7 +31,7 @@ public final class Vgg extends Network {
   }
 
   /**
-   * A network for color images with 64, 128, 256, 512 and 512 filters.
+   * Creates a network for color images with 64, 128, 256, 512 and 512 filters.
    *
    * @param depth 8, 11, 13, 16 or 19
    * @param classes number of classes, positive
@@ -43,7 +43,7 @@ public final class Vgg extends Network {
   }
 
   /**
-   * A network with 64, 128, 256, 512 and 512 filters.
+   * Creates a network with 64, 128, 256, 512 and 512 filters.
    *
    * @param depth 8, 11, 13, 16 or 19
    * @param classes number of classes, positive

@@ -8,16 +8,16 @@ import org.retort.bindings.global.retort;
 import org.retort.internal.Native;
 
 /**
- * A wide ResNet of the CIFAR family: a 3×3 stem and three layers of (depth − 4) / 6 blocks, which
- * normalise before they convolve and of which the second and third halve the image, then BatchNorm,
- * ReLU, a global average and a linear classifier.
+ * A wide ResNet of the CIFAR family: a 3×3 stem and three layers of (depth − 4) / 6 blocks that
+ * normalise before they convolve, then BatchNorm, ReLU, global average pooling and a linear
+ * classifier. The second and third layers halve the image.
  *
- * <p>Taps, and what they are in RepDistiller's {@code forward(is_feat=True)}: {@code stem} (f0, the
- * first convolution's output, which neither BatchNorm nor ReLU follows), {@code layer1}, {@code
- * layer2}, {@code layer3} (f1 to f3, the sums of the residual branches as they are, with negative
- * values), {@code layer1.pre}, {@code layer2.pre}, {@code layer3.pre} (f1 to f3 of {@code
- * preact=True}, the same sums after the BatchNorm that follows them, before its ReLU) and {@code
- * embedding} (f4, the classifier's input).
+ * <p>Taps, and their counterparts in RepDistiller's {@code forward(is_feat=True)}: {@code stem}
+ * (f0, the first convolution's output, without BatchNorm or ReLU), {@code layer1}, {@code layer2},
+ * {@code layer3} (f1 to f3, the unmodified sums of the residual branches, with negative values),
+ * {@code layer1.pre}, {@code layer2.pre}, {@code layer3.pre} (f1 to f3 of {@code preact=True}, the
+ * same sums after the BatchNorm that follows them, before its ReLU) and {@code embedding} (f4, the
+ * classifier's input).
  *
  * <p>Names and order of parameters and buffers are those of RepDistiller's {@code models/wrn.py}.
  * Weights are drawn from the default generator, see {@link org.retort.Retort#manualSeed}.
@@ -30,7 +30,7 @@ public final class WideResNet extends Network {
   }
 
   /**
-   * A network for color images.
+   * Creates a network for color images.
    *
    * @param depth 6n + 4 between 10 and 1204, for example 16 or 40
    * @param width the factor k between 1 and 64; the layers have 16k, 32k and 64k channels
@@ -43,7 +43,7 @@ public final class WideResNet extends Network {
   }
 
   /**
-   * A network.
+   * Creates a network.
    *
    * @param depth 6n + 4 between 10 and 1204, for example 16 or 40
    * @param width the factor k between 1 and 64; the layers have 16k, 32k and 64k channels

@@ -1,4 +1,4 @@
-/** Networks to train and to learn from: native ones and TorchScript modules. */
+/** Networks for use as students and teachers: native ones and TorchScript modules. */
 @NullMarked
 package org.retort.models;
 

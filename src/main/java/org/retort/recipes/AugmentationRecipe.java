@@ -3,28 +3,28 @@ package org.retort.recipes;
 import org.retort.data.Augmentation;
 import org.retort.data.Augmentation.ColorJitter;
 
-/** Reads what is done to samples for training at random. */
+/** Reads the random changes to training samples. */
 final class AugmentationRecipe {
-  /** What pixels beyond an image's border are. */
+  /** The values of pixels beyond an image's border. */
   private enum Padding {
     ZERO,
     REFLECT
   }
 
-  /** The most pixels that can be added. */
+  /** The maximum number of pixels that can be added. */
   private static final int MAX_CROP = 64;
 
   /** The largest side of a square that can be cut out. */
   private static final int MAX_CUTOUT = 4096;
 
-  /** Ranges of a resized crop's area and aspect ratio: those of ImageNet's usual training. */
+  /** The ranges of a resized crop's area and aspect ratio: those of standard ImageNet training. */
   private static final double[] SCALE = {0.08, 1};
 
   private static final double[] RATIO = {3.0 / 4.0, 4.0 / 3.0};
 
   private AugmentationRecipe() {}
 
-  /** Reads the key {@code augmentation}, none if it is not there. */
+  /** Reads the key {@code augmentation}; none if it is absent. */
   static Augmentation read(Fields data) {
     return data.has("augmentation")
         ? readAugmentation(data.mapping("augmentation"))

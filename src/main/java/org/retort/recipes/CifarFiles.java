@@ -13,7 +13,7 @@ final class CifarFiles {
 
   private CifarFiles() {}
 
-  /** Returns the data of a folder that has the files of either. */
+  /** Returns the data of a folder that holds the files of either. */
   static DataParts any(Path folder) {
     return Files.exists(folder.resolve(TRAIN_OF_100)) ? cifar100(folder) : cifar10(folder);
   }

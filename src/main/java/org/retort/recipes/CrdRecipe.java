@@ -17,7 +17,7 @@ final class CrdRecipe {
     RELAXED
   }
 
-  /** The smallest there can be, on which options are checked before the data are known. */
+  /** The smallest possible loss, used to check options before the data are known. */
   private static final CrdLoss TRIAL = CrdLoss.forSamples(2);
 
   private CrdRecipe() {}

@@ -13,16 +13,16 @@ import org.retort.data.TableColumns;
 import org.retort.data.TableDataset;
 
 /**
- * Data in the parts of an experiment.
+ * Data split into the parts of an experiment.
  *
- * @param train for training
- * @param test for measuring how accurate networks are; null if there are none
- * @param shape of what networks see of an image, once it is augmented
+ * @param train the training part
+ * @param test the part on which accuracy is measured; null if there is none
+ * @param shape the shape of what networks see of an image after augmentation
  * @param credit who made the data
- * @param resize what the shorter side of pictures is scaled to; 0 for the smallest size that covers
- *     the shape
- * @param columns of a table, which say how its rows are normalised
- * @param threads that read samples at once; what they read does not depend on it
+ * @param resize the size to which the shorter side of pictures is scaled; 0 for the smallest size
+ *     that covers the shape
+ * @param columns the columns of a table, which define how its rows are normalised
+ * @param threads the number of threads that read samples; it does not affect what they read
  */
 record DataParts(
     Dataset train,
@@ -36,7 +36,7 @@ record DataParts(
     return new DataParts(train, test, train.shape(), credit, 0, Optional.empty(), 1);
   }
 
-  /** Returns the rows of a table, whose columns are fitted on those that are not for testing. */
+  /** Returns the rows of a table, whose columns are fitted on those not used for testing. */
   static DataParts ofRows(Table table, int[] test, String credit) {
     Set<Integer> tested = IntStream.of(test).boxed().collect(Collectors.toSet());
     int[] train = IntStream.range(0, table.size()).filter(row -> !tested.contains(row)).toArray();
@@ -45,12 +45,12 @@ record DataParts(
     return of(Subset.of(whole, train), Subset.of(whole, test), credit).withColumns(columns);
   }
 
-  /** Returns the rows of a program's own, of which none are for testing. */
+  /** Returns a program's own rows, none of which are for testing. */
   static DataParts ofRows(Dataset train) {
     return new DataParts(train, null, train.shape(), "rows", 0, Optional.empty(), 1);
   }
 
-  /** Returns noise, to measure what needs no images. */
+  /** Returns noise, for measurements that need no images. */
   static DataParts noise(NoiseDataset noise) {
     return new DataParts(noise, null, noise.shape(), "noise", 0, Optional.empty(), 1);
   }
@@ -62,12 +62,14 @@ record DataParts(
     return new DataParts(noise, null, shape, "noise", resize, columns, 1);
   }
 
-  /** Returns the same as pictures whose shorter side is scaled, read by so many threads. */
+  /**
+   * Returns a copy as pictures whose shorter side is scaled, read by the given number of threads.
+   */
   DataParts withPictures(ImageShape other, int shorterSide, int readers) {
     return new DataParts(train, test, other, credit, shorterSide, columns, readers);
   }
 
-  /** Returns the same as the rows of a table. */
+  /** Returns a copy as the rows of a table. */
   DataParts withColumns(TableColumns other) {
     return new DataParts(train, test, shape, credit, resize, Optional.of(other), threads);
   }

@@ -7,9 +7,9 @@ import org.retort.models.Preprocessing;
 /**
  * The data.
  *
- * @param source where they are
- * @param preprocessing how samples are normalised, which networks keep; without an input shape
- * @param augmentation what is done to samples for training at random
+ * @param source where the data are
+ * @param preprocessing how samples are normalised, which networks store; without an input shape
+ * @param augmentation the random changes to training samples
  * @param labelsPerClass how many samples of each class keep their labels for the student; all if
  *     empty
  */
@@ -18,7 +18,7 @@ public record DataRecipe(
     Preprocessing preprocessing,
     Augmentation augmentation,
     OptionalInt labelsPerClass) {
-  /** Leaves several steps per epoch, so that the learning rate can drop within one. */
+  /** The maximum leaves several steps per epoch, so that the learning rate can drop within one. */
   public static final int MAX_LABELS_PER_CLASS = 100;
 
   /** Reads the data. */
@@ -35,13 +35,13 @@ public record DataRecipe(
     return data;
   }
 
-  /** Returns a copy with another number of labels. */
+  /** Returns a copy with a different number of labels. */
   DataRecipe withLabelsPerClass(int labels) {
     return new DataRecipe(source, preprocessing, augmentation, OptionalInt.of(labels));
   }
 
   /**
-   * Names the data.
+   * Returns the name of the data.
    *
    * @return what reports call them
    */
@@ -49,7 +49,7 @@ public record DataRecipe(
     return source.name();
   }
 
-  /** What is cut out becomes the mean, which is 0 once the network has normalised it. */
+  /** Fills cut-out pixels with the mean, which becomes 0 once the network has normalised it. */
   private static Augmentation withMeanCutOut(
       Augmentation augmentation, Preprocessing normalization) {
     double[] mean = normalization.mean().stream().mapToDouble(Double::doubleValue).toArray();

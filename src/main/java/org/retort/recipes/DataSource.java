@@ -11,8 +11,8 @@ interface DataSource {
   /**
    * Reads the data.
    *
-   * @param folder where they are, if the recipe does not say
-   * @throws RecipeException if they can't be read, or a folder is given or missing without need
+   * @param folder where the data are, if the recipe does not say
+   * @throws RecipeException if they can't be read, or a folder is given needlessly or is missing
    */
   DataParts open(Optional<Path> folder);
 

@@ -6,15 +6,15 @@ import java.util.function.Function;
 import org.retort.data.Augmentation;
 import org.retort.data.IdxDataset;
 
-/** Reads where data are. */
+/** Reads where the data are. */
 final class DataSources {
-  /** By which a recipe names its data. */
+  /** The keys by which a recipe names its data. */
   private static final List<String> KEYS =
       List.of("name", "folder", "train", "csv", "idx", "cifar");
 
   private DataSources() {}
 
-  /** Reads the one key that says it, and those beside it. */
+  /** Reads the one key that says so, and those that go with it. */
   static DataSource read(Fields fields, Augmentation augmentation) {
     List<String> given = KEYS.stream().filter(fields::has).toList();
     if (given.isEmpty()) {

@@ -8,12 +8,12 @@ import java.util.Optional;
 import org.jspecify.annotations.Nullable;
 
 /**
- * Data of one's own in a few letters, for who has no recipe: {@code folder:photos}, {@code
+ * A short specification of data for runs without a recipe: {@code folder:photos}, {@code
  * csv:irises.csv}, {@code idx:folder} or {@code cifar:folder}.
  *
- * @param kind by which key a recipe names such data
- * @param path where they are
- * @param label the name of the column of classes, which {@code csv} needs and the others don't have
+ * @param kind the key by which a recipe names such data
+ * @param path where the data are
+ * @param label the name of the class column, required by {@code csv} and absent from the others
  */
 public record DataSpec(String kind, Path path, Optional<String> label) {
   private static final String CSV = "csv";
@@ -21,9 +21,9 @@ public record DataSpec(String kind, Path path, Optional<String> label) {
   private static final List<String> KINDS = List.of("folder", CSV, "idx", "cifar");
 
   /**
-   * Says whether a text names data and not a folder alone.
+   * Returns whether a text specifies data rather than just a folder.
    *
-   * @param text what was typed
+   * @param text the text as typed
    * @return whether it begins with letters and a colon
    */
   public static boolean isSpec(String text) {
@@ -31,12 +31,13 @@ public record DataSpec(String kind, Path path, Optional<String> label) {
   }
 
   /**
-   * Reads a text.
+   * Parses a specification.
    *
    * @param text a kind, a colon and a path
-   * @param label the name of the column of classes, if it is given
+   * @param label the name of the class column, if given
    * @return the data
-   * @throws RecipeException if there is no such kind, no path, or a label is missing or of no use
+   * @throws RecipeException if there is no such kind, no path, or a label is missing or not
+   *     applicable
    */
   public static DataSpec parse(String text, @Nullable String label) {
     String kind = text.substring(0, Math.max(0, text.indexOf(':')));
@@ -55,7 +56,7 @@ public record DataSpec(String kind, Path path, Optional<String> label) {
         kind, Path.of(path).toAbsolutePath().normalize(), Optional.ofNullable(label));
   }
 
-  /** Returns what was meant, of which the end of a message asks, if it can be told. */
+  /** Returns the end of a message that suggests what was meant, or nothing if that is unclear. */
   private static String meant(String text, String kind) {
     if (!kind.isEmpty()) {
       return KINDS.contains(kind) ? "" : Spelling.got(kind, KINDS).substring(kind.length());
@@ -68,7 +69,7 @@ public record DataSpec(String kind, Path path, Optional<String> label) {
   }
 
   /**
-   * Says whether these are rows of a table.
+   * Returns whether the data are rows of a table.
    *
    * @return whether they are in a CSV file
    */
@@ -76,7 +77,7 @@ public record DataSpec(String kind, Path path, Optional<String> label) {
     return kind.equals(CSV);
   }
 
-  /** Returns a name for files and options, of small letters, digits and hyphens. */
+  /** Returns a name for files and options, made of lowercase letters, digits and hyphens. */
   String name() {
     String name =
         path.getFileName()

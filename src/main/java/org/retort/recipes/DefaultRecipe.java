@@ -18,16 +18,15 @@ import org.retort.data.Table;
 import org.retort.models.ExportedNetwork;
 
 /**
- * A recipe for data of one's own that nobody has written: sensible defaults, as a text that can be
- * saved and edited.
+ * A generated recipe for your own data: sensible defaults, as text that can be saved and edited.
  *
- * @param data which data
+ * @param data the data
  * @param teacher a network's name, or the file of a program
- * @param teacherWeights a state dict of the teacher, which is then not trained
+ * @param teacherWeights a state dict for the teacher, which is then not trained
  * @param student a network's name, or the file of a program
- * @param losses the names of those that the student learns by, at once
- * @param epochs of the student
- * @param teacherEpochs of a teacher that has to be trained
+ * @param losses the names of the losses that the student learns by, all at once
+ * @param epochs epochs of the student
+ * @param teacherEpochs epochs of a teacher that has to be trained
  */
 public record DefaultRecipe(
     DataSpec data,
@@ -37,22 +36,22 @@ public record DefaultRecipe(
     List<String> losses,
     int epochs,
     int teacherEpochs) {
-  /** How many epochs a network is trained for if nobody says otherwise. */
+  /** The default number of epochs that a network is trained for. */
   public static final int EPOCHS = 30;
 
   private static final List<String> LOSSES = List.of("kd");
 
-  /** Larger pictures are for networks that make them smaller at once. */
+  /** Larger pictures need networks that downsample them right away. */
   private static final int MOST_OF_CIFAR = 64;
 
   private static final int MOST_BATCH = 64;
   private static final int SIZE = 224;
   private static final int RESIZE = 256;
 
-  /** By how much ImageNet's networks make images smaller. */
+  /** The factor by which ImageNet networks downsample images. */
   private static final int MULTIPLE = 32;
 
-  /** How the description of a program tells the shape of its images. */
+  /** Matches the shape of the images in the description of a program. */
   private static final Pattern IMAGES = Pattern.compile("images \\[[^,]+, \\d+, (\\d+), \\1\\]");
 
   private static final String NAME_OF_FILE = "recipe";
@@ -73,10 +72,10 @@ public record DefaultRecipe(
   }
 
   /**
-   * Returns the defaults for data, KD alone among the losses.
+   * Returns the defaults for data, with KD as the only loss.
    *
-   * @param data which data
-   * @return the recipe to be made
+   * @param data the data
+   * @return the recipe, not built yet
    */
   public static DefaultRecipe of(DataSpec data) {
     return new DefaultRecipe(
@@ -84,12 +83,12 @@ public record DefaultRecipe(
   }
 
   /**
-   * Chooses the networks and losses.
+   * Sets the networks and losses.
    *
    * @param otherTeacher a network's name, or the file of a program; the default if empty
-   * @param weights a state dict of the teacher
+   * @param weights a state dict for the teacher
    * @param otherStudent a network's name, or the file of a program; the default if empty
-   * @param otherLosses of {@link #knownLosses}; the default if there are none
+   * @param otherLosses names from {@link #knownLosses}; the default if there are none
    * @return a changed copy
    */
   public DefaultRecipe with(
@@ -108,7 +107,7 @@ public record DefaultRecipe(
   }
 
   /**
-   * Chooses how long networks are trained.
+   * Sets how long networks are trained.
    *
    * @param ofStudent epochs of the student, at least 1
    * @param ofTeacher epochs of a teacher that has to be trained, at least 1
@@ -119,7 +118,7 @@ public record DefaultRecipe(
   }
 
   /**
-   * Names the losses that there are defaults for.
+   * Returns the names of the losses that have defaults.
    *
    * @return the names
    */
@@ -127,13 +126,18 @@ public record DefaultRecipe(
     return List.copyOf(TERMS.keySet());
   }
 
-  /** What of data, and of a teacher that takes one size alone, decides the defaults. */
+  /**
+   * The properties of the data, and of a teacher that takes only one size, that decide the
+   * defaults.
+   */
   private record Facts(int samples, int side, boolean isGrey, OptionalInt sizeOfTeacher) {
     boolean isLarge() {
       return size() > MOST_OF_CIFAR;
     }
 
-    /** What networks see: all of small pictures, a multiple of 32 pixels of others. */
+    /**
+     * Returns the size that networks see: all of small pictures, a multiple of 32 pixels of others.
+     */
     int size() {
       return sizeOfTeacher.orElse(
           side <= MOST_OF_CIFAR ? side : Math.min(SIZE, side / MULTIPLE * MULTIPLE));
@@ -141,10 +145,10 @@ public record DefaultRecipe(
   }
 
   /**
-   * Looks at the data and makes the recipe.
+   * Inspects the data and builds the recipe.
    *
    * @return the recipe, with its text
-   * @throws RecipeException if the data can't be read, or a name is none
+   * @throws RecipeException if the data can't be read, or a name is unknown
    */
   public Recipe recipe() {
     return RecipeReader.read(NAME_OF_FILE, text());
@@ -258,7 +262,7 @@ public record DefaultRecipe(
     return facts.isLarge() ? "mobilenet_v2" : "resnet8";
   }
 
-  /** Several steps an epoch, however few samples there are. */
+  /** Returns a size that gives several steps per epoch, however few samples there are. */
   private static int batch(Facts facts) {
     int most = facts.isLarge() ? MOST_BATCH / 2 : MOST_BATCH;
     return Math.max(1, Math.min(most, facts.samples() / 4));
@@ -284,12 +288,12 @@ public record DefaultRecipe(
     }
   }
 
-  /** Data whose shape is theirs, whatever the networks. */
+  /** Returns the facts of data whose shape does not depend on the networks. */
   private static Facts ofRows(int samples) {
     return new Facts(samples, 1, false, OptionalInt.empty());
   }
 
-  /** Returns the sides of the images that an exported teacher takes, if it takes no others. */
+  /** Returns the side of the images that an exported teacher takes, if it takes only one size. */
   private OptionalInt sizeOfTeacher() {
     if (teacher.filter(name -> name.endsWith(NetworkRecipe.EXPORTED)).isEmpty()) {
       return OptionalInt.empty();
@@ -310,7 +314,7 @@ public record DefaultRecipe(
     return file.toAbsolutePath().normalize().toString();
   }
 
-  /** Returns a text as YAML takes it, whatever characters it has. */
+  /** Returns a text quoted for YAML, whatever characters it has. */
   private static String quoted(String text) {
     return text.matches("[\\w./-]*[A-Za-z][\\w./-]*")
         ? text

@@ -30,7 +30,8 @@ import org.retort.train.TrainingStep;
 import org.retort.train.TrainingStepBuilder;
 
 /**
- * A recipe with its data: makes the networks, batches and steps that it describes. For one thread.
+ * A recipe with its data: creates the networks, batches and steps that it describes. Not
+ * thread-safe.
  */
 public final class Experiment {
   private static final String CPU = "cpu";
@@ -58,9 +59,9 @@ public final class Experiment {
   }
 
   /**
-   * Reads a recipe's data.
+   * Opens a recipe's data.
    *
-   * @param recipe what to do
+   * @param recipe the recipe
    * @param folder where the data are, unless they ship with Retort
    * @return the experiment
    * @throws RecipeException if there are no such networks, or the data or stored outputs can't be
@@ -71,17 +72,17 @@ public final class Experiment {
   }
 
   /**
-   * Takes a program's own data in the place of a recipe's, and trains over several ranks that each
-   * hold a shard of them, see {@link DatasetBatches.Builder#shard}. The recipe's augmentation and
+   * Replaces a recipe's data by a program's own, and trains over several ranks that each hold a
+   * shard of them, see {@link DatasetBatches.Builder#shard}. The recipe's augmentation and
    * normalisation stay. There are no samples to test with.
    *
-   * @param recipe what to do
-   * @param train for training
+   * @param recipe the recipe
+   * @param train the training data
    * @param ranks the ranks, which stay the caller's
-   * @param batchNorm whose samples BatchNorms of the student normalise by
+   * @param batchNorm whose samples the student's BatchNorms normalise by
    * @return the experiment
    * @throws RecipeException if there are no such networks, they do not fit the data, the student
-   *     gets some samples of each class only, or a batch has fewer images than there are ranks
+   *     gets only some samples of each class, or a batch has fewer images than there are ranks
    */
   public static Experiment overShards(
       Recipe recipe, Dataset train, Ranks ranks, BatchNormOver batchNorm) {
@@ -90,10 +91,10 @@ public final class Experiment {
   }
 
   /**
-   * Takes noise in the shape of a recipe's data, to measure what needs no images. It can't say how
-   * accurate a network is.
+   * Creates an experiment on noise in the shape of a recipe's data, for measurements that need no
+   * images. It can't measure accuracy.
    *
-   * @param recipe what to do
+   * @param recipe the recipe
    * @return the experiment
    * @throws RecipeException if there are no such networks
    */
@@ -102,13 +103,13 @@ public final class Experiment {
   }
 
   /**
-   * Chooses where networks are trained; the CPU before. On a GPU, steps of one rank are done by
-   * CUDA graphs and report late, see {@link TrainingStepBuilder#cudaGraph} and {@link
+   * Sets where networks are trained; the CPU by default. On a GPU, steps of one rank run as CUDA
+   * graphs and report late, see {@link TrainingStepBuilder#cudaGraph} and {@link
    * TrainingStepBuilder#lateResults}.
    *
    * @param device {@code cpu}, {@code cuda} or, for example, {@code cuda:1}
    * @return an experiment with the same data
-   * @throws RecipeException if there is no such device; for CUDA it says what is missing
+   * @throws RecipeException if there is no such device; for CUDA the message says what is missing
    */
   public Experiment on(String device) {
     try (Network network = student(0)) {
@@ -121,11 +122,11 @@ public final class Experiment {
 
   /**
    * Trains over several ranks: batches and the numbers of images are those of the recipe, and each
-   * rank gets its share of every batch. All ranks make the same steps in the same order, which wait
-   * for each other. There was one rank before.
+   * rank gets its share of every batch. All ranks make the same steps in the same order and wait
+   * for each other in them. The default is one rank.
    *
    * @param ranks the ranks, which stay the caller's
-   * @param batchNorm whose samples BatchNorms of the student normalise by
+   * @param batchNorm whose samples the student's BatchNorms normalise by
    * @return an experiment with the same data
    * @throws RecipeException if a batch has fewer images than there are ranks
    */
@@ -136,7 +137,7 @@ public final class Experiment {
   }
 
   /**
-   * Tells over which ranks networks are trained.
+   * Returns the ranks over which networks are trained.
    *
    * @return the ranks, one by default
    */
@@ -145,7 +146,7 @@ public final class Experiment {
   }
 
   /**
-   * Tells where networks are trained.
+   * Returns the device on which networks are trained.
    *
    * @return the device's name
    */
@@ -154,16 +155,16 @@ public final class Experiment {
   }
 
   /**
-   * Tells the recipe.
+   * Returns the recipe.
    *
-   * @return what to do
+   * @return the recipe
    */
   public Recipe recipe() {
     return recipe;
   }
 
   /**
-   * Tells who made the data.
+   * Returns who made the data.
    *
    * @return a credit
    */
@@ -172,7 +173,7 @@ public final class Experiment {
   }
 
   /**
-   * Tells the number of training samples.
+   * Returns the number of training samples.
    *
    * @return a count
    */
@@ -181,7 +182,7 @@ public final class Experiment {
   }
 
   /**
-   * Tells the number of test samples.
+   * Returns the number of test samples.
    *
    * @return a count
    */
@@ -190,11 +191,11 @@ public final class Experiment {
   }
 
   /**
-   * Makes a network for the data.
+   * Creates a network for the data.
    *
-   * @param name of the network
-   * @param seed of its parameters, and of all that is drawn from then on
-   * @return a new network, which prepares images as the recipe says and which the caller closes
+   * @param name the network's name
+   * @param seed the seed of its parameters, and of everything drawn from then on
+   * @return a new network, which prepares images as the recipe says; the caller closes it
    * @throws RecipeException if there is no such network
    */
   public Network network(String name, long seed) {
@@ -207,11 +208,11 @@ public final class Experiment {
   }
 
   /**
-   * Makes the student as it is before its training.
+   * Creates the student as it is before training.
    *
-   * @param seed of its parameters, and of all that is drawn from then on
-   * @return a new network, which prepares images as the recipe says and which the caller closes
-   * @throws RecipeException if it can't be made, or does not fit the data
+   * @param seed the seed of its parameters, and of everything drawn from then on
+   * @return a new network, which prepares images as the recipe says; the caller closes it
+   * @throws RecipeException if it can't be created, or does not fit the data
    */
   public Network student(long seed) {
     Set<String> taps = new LinkedHashSet<>();
@@ -220,11 +221,11 @@ public final class Experiment {
   }
 
   /**
-   * Makes a teacher as it is before its training, if it does not come trained.
+   * Creates a teacher as it is before training, if it does not come trained.
    *
-   * @param teacher one of the recipe's
-   * @return a new network, which prepares images as the recipe says and which the caller closes
-   * @throws RecipeException if it can't be made, or does not fit the data
+   * @param teacher one of the recipe's teachers
+   * @return a new network, which prepares images as the recipe says; the caller closes it
+   * @throws RecipeException if it can't be created, or does not fit the data
    */
   public Network teacher(TeacherRecipe teacher) {
     List<String> names = recipe.teacherNames();
@@ -272,17 +273,17 @@ public final class Experiment {
   }
 
   /**
-   * Computes how many of the test samples a network gets right.
+   * Returns the fraction of the test samples that a network gets right.
    *
    * @param network the network
-   * @return a fraction
+   * @return the accuracy, as a fraction
    */
   public double accuracy(Network network) {
     return data.accuracy(network);
   }
 
   /**
-   * Counts what a network predicts for the test samples.
+   * Measures a network on the test samples.
    *
    * @param network the network
    * @return its metrics
@@ -292,16 +293,16 @@ public final class Experiment {
   }
 
   /**
-   * Tells the test samples.
+   * Returns the test samples.
    *
-   * @return the data set, as it was read
+   * @return the data set, as read
    */
   public Dataset test() {
     return data.test();
   }
 
   /**
-   * Describes the student, for who serves it.
+   * Describes the student for whoever serves it.
    *
    * @return its architecture, the names of its classes, and how its pictures or rows are read
    */
@@ -314,9 +315,9 @@ public final class Experiment {
   }
 
   /**
-   * Makes a teacher's batches.
+   * Creates a teacher's batches.
    *
-   * @param teacher one of the recipe's
+   * @param teacher one of the recipe's teachers
    * @return new batches, which the caller closes
    */
   public DatasetBatches teacherBatches(TeacherRecipe teacher) {
@@ -324,10 +325,10 @@ public final class Experiment {
   }
 
   /**
-   * Makes a student's batches.
+   * Creates a student's batches.
    *
-   * @param stage what they are for
-   * @param seed of their order, and of which samples keep their labels
+   * @param stage the stage they are for
+   * @param seed the seed of their order, and of which samples keep their labels
    * @return new batches, which the caller closes
    */
   public DatasetBatches batches(StageRecipe stage, long seed) {
@@ -335,8 +336,8 @@ public final class Experiment {
   }
 
   /**
-   * Makes batches of all of a student's training samples, each once, in order and as they are
-   * without augmentation; their indices are those of {@link #batches}.
+   * Creates batches of all of a student's training samples, each once, in order and without
+   * augmentation; their indices are those of {@link #batches}.
    *
    * @return new batches, which the caller closes
    */
@@ -345,7 +346,7 @@ public final class Experiment {
   }
 
   /**
-   * Tells the number of a student's training samples.
+   * Returns the number of a student's training samples.
    *
    * @return a count
    */
@@ -354,9 +355,9 @@ public final class Experiment {
   }
 
   /**
-   * Computes the number of steps of a teacher's training.
+   * Returns the number of steps of a teacher's training.
    *
-   * @param teacher one of the recipe's
+   * @param teacher one of the recipe's teachers
    * @return a count; 0 if it comes trained
    */
   public long teacherSteps(TeacherRecipe teacher) {
@@ -366,9 +367,9 @@ public final class Experiment {
   }
 
   /**
-   * Computes the number of images in the steps of a teacher's training, of all ranks together.
+   * Returns the number of images in the steps of a teacher's training, over all ranks.
    *
-   * @param teacher one of the recipe's
+   * @param teacher one of the recipe's teachers
    * @return a count; 0 if it comes trained
    */
   public long images(TeacherRecipe teacher) {
@@ -376,7 +377,7 @@ public final class Experiment {
   }
 
   /**
-   * Computes the number of images in the steps of a student's training, of all ranks together.
+   * Returns the number of images in the steps of a student's training, over all ranks.
    *
    * @param method how it is trained
    * @return a count
@@ -386,9 +387,9 @@ public final class Experiment {
   }
 
   /**
-   * Tells the number of images in a step, of all ranks together.
+   * Returns the number of images per step, over all ranks.
    *
-   * @param stage what the student learns
+   * @param stage the stage
    * @return a count
    */
   public int imagesPerStep(StageRecipe stage) {
@@ -396,7 +397,7 @@ public final class Experiment {
   }
 
   /**
-   * Makes the networks of all teachers, as they are before their training.
+   * Creates the networks of all teachers, as they are before training.
    *
    * @return new networks, in the order of the recipe, which the caller closes
    */
@@ -405,7 +406,7 @@ public final class Experiment {
   }
 
   /**
-   * Computes the number of steps of a student's training.
+   * Returns the number of steps of a student's training.
    *
    * @param method how it is trained
    * @return a count
@@ -415,13 +416,13 @@ public final class Experiment {
   }
 
   /**
-   * Finds what is wrong in methods before anything is trained: makes the step and the batches of
-   * each of their stages once, of networks that are thrown away, and reads no batch. Waits for no
-   * other rank.
+   * Checks methods for errors before anything is trained: creates the step and the batches of each
+   * of their stages once, with throwaway networks, and reads no batch. Does not wait for other
+   * ranks.
    *
-   * @param methods which
-   * @throws RecipeException about the first that can't be made, of which it names the method, the
-   *     stage and, if it is to blame, the term
+   * @param methods the methods
+   * @throws RecipeException about the first that can't be created; it names the method, the stage
+   *     and, if it is to blame, the term
    */
   public void check(List<Method> methods) {
     try (NetworkList teachers = teachers();
@@ -436,9 +437,9 @@ public final class Experiment {
   }
 
   /**
-   * Finds what is wrong in the teachers' trainings before they begin, like {@link #check}.
+   * Checks the teachers' training for errors before it begins, like {@link #check}.
    *
-   * @throws RecipeException if a step can't be made
+   * @throws RecipeException if a step can't be created
    */
   public void checkTeachers() {
     try (NetworkList networks = teachers()) {
@@ -451,13 +452,13 @@ public final class Experiment {
   }
 
   /**
-   * Makes the step that trains a teacher by the labels alone.
+   * Creates the step that trains a teacher on the labels alone.
    *
-   * @param teacher one of the recipe's
+   * @param teacher one of the recipe's teachers
    * @param network the network to train
    * @return a new step, which the caller closes
-   * @throws RecipeException if it can't be made of the recipe
-   * @throws RankException if another rank can't make it, or a different one
+   * @throws RecipeException if it can't be created from the recipe
+   * @throws RankException if another rank can't create it, or creates a different one
    */
   public TrainingStep teacherStep(TeacherRecipe teacher, Network network) {
     return teacherStep(teacher, network, true);
@@ -479,16 +480,16 @@ public final class Experiment {
   }
 
   /**
-   * Makes the step of a stage.
+   * Creates the step of a stage.
    *
-   * @param stage what the student learns
+   * @param stage the stage
    * @param student the network to train
-   * @param teachers the networks to learn from, in the order of the recipe; of no use to a stage
-   *     without distillation losses, where there may be none. Stored outputs are opened
+   * @param teachers the networks to learn from, in the order of the recipe; unused, and possibly
+   *     empty, for a stage without distillation losses. Stored outputs are opened
    * @return a new step, which the caller closes
-   * @throws RecipeException if it can't be made of the recipe, with the method, the stage and, if
-   *     it is to blame, the term
-   * @throws RankException if another rank can't make it, or a different one
+   * @throws RecipeException if it can't be created from the recipe, with the method, the stage and,
+   *     if it is to blame, the term
+   * @throws RankException if another rank can't create it, or creates a different one
    */
   public TrainingStep step(StageRecipe stage, Network student, List<Network> teachers) {
     return step(stage, student, teachers, true);
@@ -505,7 +506,9 @@ public final class Experiment {
     }
   }
 
-  /** Returns an error with the first term that fails without the others, too, or the stage. */
+  /**
+   * Returns an error that names the first term that also fails without the others, or the stage.
+   */
   private RecipeException placed(
       RuntimeException wrong, StageRecipe stage, Network student, List<Network> teachers) {
     for (TermRecipe term : stage.terms()) {
@@ -611,7 +614,7 @@ public final class Experiment {
   }
 
   /**
-   * Tells how networks see samples.
+   * Returns how networks see samples.
    *
    * @return the input shape and the normalisation
    */

@@ -13,7 +13,7 @@ import org.retort.models.Network;
 import org.retort.train.Evaluation;
 import org.retort.train.Metrics;
 
-/** The data of an experiment: augmented, and cut into batches. */
+/** The data of an experiment: augmented, and split into batches. */
 final class ExperimentData {
   private static final int TEST_BATCH = 256;
 
@@ -59,12 +59,12 @@ final class ExperimentData {
     stepsPerEpoch = stepsPerEpoch(batches(true, 0));
   }
 
-  /** Returns the same data, of whose batches for training this is one rank's share. */
+  /** Returns a copy whose training batches are one rank's share. */
   ExperimentData share(int rank, int ranks) {
     return new ExperimentData(recipe, parts, rank, ranks, false);
   }
 
-  /** Returns the same data, of which this is one rank's shard. */
+  /** Returns a copy that treats the data as one rank's shard. */
   ExperimentData shard(int rank, int ranks) {
     return new ExperimentData(recipe, parts, rank, ranks, true);
   }
@@ -73,7 +73,7 @@ final class ExperimentData {
     return checked(key, () -> Subset.perClass(dataset, count, seed));
   }
 
-  /** Tells the check of a number that fails in {@code maker} with the number's key. */
+  /** Reports a failed check of a number in {@code maker} with the number's key. */
   private <T> T checked(String key, Supplier<T> maker) {
     try {
       return maker.get();
@@ -89,17 +89,17 @@ final class ExperimentData {
     }
   }
 
-  /** Returns the number of a teacher's batches in an epoch. */
+  /** Returns the number of a teacher's batches per epoch. */
   int teacherStepsPerEpoch(TeacherRecipe teacher) {
     return stepsPerEpoch(teacherBatches(teacher));
   }
 
-  /** Returns the number of a student's batches in an epoch, with a teacher or without. */
+  /** Returns the number of a student's batches per epoch, with a teacher or without. */
   int stepsPerEpoch() {
     return stepsPerEpoch;
   }
 
-  /** Returns the number of samples of a student's batch, of all ranks together. */
+  /** Returns the number of samples in a student's batch, over all ranks. */
   int batchSize(boolean hasTeacher) {
     StudentRecipe student = recipe.student();
     OptionalInt labels = recipe.data().labelsPerClass();
@@ -117,7 +117,7 @@ final class ExperimentData {
         : augmentation.withOutputSize(shape.height(), shape.width());
   }
 
-  /** Returns the parts, as they were read. */
+  /** Returns the parts, as read. */
   DataParts parts() {
     return parts;
   }
@@ -172,7 +172,7 @@ final class ExperimentData {
         "student.unlabeled_batch", hasTeacher ? batches::build : batches.withoutOthers()::build);
   }
 
-  /** Returns all of a student's training samples, each once, as they are without augmentation. */
+  /** Returns all of a student's training samples, each once, without augmentation. */
   DatasetBatches samplesInOrder() {
     return inOrder(ofStudents, augmentation.withoutDraws());
   }
@@ -214,7 +214,7 @@ final class ExperimentData {
     }
   }
 
-  /** Counts what a network predicts for the test samples. */
+  /** Measures a network on the test samples. */
   Metrics metrics(Network network) {
     try (DatasetBatches batches = inOrder(test(), Augmentation.none())) {
       return Evaluation.metrics(network, batches);

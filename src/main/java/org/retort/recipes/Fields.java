@@ -23,8 +23,8 @@ import org.snakeyaml.engine.v2.nodes.SequenceNode;
 import org.snakeyaml.engine.v2.nodes.Tag;
 
 /**
- * The keys and values of a mapping. Whoever has asked for every key that there may be calls {@link
- * #finish}, which refuses the others.
+ * The keys and values of a mapping. After reading every allowed key, call {@link #finish}, which
+ * rejects all others.
  */
 final class Fields {
   private final String file;
@@ -33,7 +33,7 @@ final class Fields {
   private final Map<String, Integer> lines = new LinkedHashMap<>();
   private final Set<String> known = new LinkedHashSet<>();
 
-  /** Reads the keys of a node, which messages call {@code name}. */
+  /** Reads the keys of a node, called {@code name} in messages. */
   Fields(String file, String name, Node node) {
     this.file = file;
     line = line(node);
@@ -56,39 +56,39 @@ final class Fields {
     return values.containsKey(key);
   }
 
-  /** Returns all keys, as far as they are, in their order. */
+  /** Returns all keys that are present, in order. */
   List<String> keys() {
     known.addAll(values.keySet());
     return List.copyOf(values.keySet());
   }
 
-  /** Returns a text that must be there. */
+  /** Returns a required text. */
   String text(String key) {
     return text(key, required(key));
   }
 
-  /** Returns a text as it is, with blanks around it, which must be there. */
+  /** Returns a required text as it is, including surrounding blanks. */
   String raw(String key) {
     return required(key) instanceof ScalarNode scalar ? scalar.getValue() : text(key);
   }
 
-  /** Returns a text, {@code otherwise} if there is none. */
+  /** Returns a text, or {@code otherwise} if there is none. */
   String text(String key, String otherwise) {
     return has(key) ? text(key) : otherwise;
   }
 
-  /** Returns a file that must be given, relative to the folder of this one. */
+  /** Returns a required file, relative to the folder of this one. */
   Path path(String key) {
     String text = text(key);
     return checked(key, () -> Path.of(file).resolveSibling(text));
   }
 
-  /** Returns a text that is good for options and files, which must be there. */
+  /** Returns a required text that is valid in options and file names. */
   String name(String key) {
     return checkedName(key, text(key));
   }
 
-  /** Returns a name if it is one. */
+  /** Returns a name after checking it. */
   String checkedName(String key, String name) {
     if (!name.matches("[a-z0-9][a-z0-9-]*")) {
       throw wrong(key, "be of small letters, digits and hyphens", name);
@@ -96,12 +96,12 @@ final class Fields {
     return name;
   }
 
-  /** Returns an integer that must be there. */
+  /** Returns a required integer. */
   int whole(String key, int low, int high) {
     return toWhole(key, required(key), low, high);
   }
 
-  /** Returns an integer, {@code otherwise} if there is none. */
+  /** Returns an integer, or {@code otherwise} if there is none. */
   int whole(String key, int low, int high, int otherwise) {
     return has(key) ? whole(key, low, high) : otherwise;
   }
@@ -111,12 +111,12 @@ final class Fields {
     return has(key) ? OptionalInt.of(whole(key, low, high)) : OptionalInt.empty();
   }
 
-  /** Returns a number that must be there. */
+  /** Returns a required number. */
   double number(String key) {
     return toNumber(key, required(key));
   }
 
-  /** Returns a number of at least 0, {@code otherwise} if there is none. */
+  /** Returns a number of at least 0, or {@code otherwise} if there is none. */
   double notNegative(String key, double otherwise) {
     double number = has(key) ? number(key) : otherwise;
     if (number < 0) {
@@ -125,7 +125,7 @@ final class Fields {
     return number;
   }
 
-  /** Returns whether a key is true, {@code otherwise} if it is not there. */
+  /** Returns whether a key is true, or {@code otherwise} if it is absent. */
   boolean flag(String key, boolean otherwise) {
     if (!has(key)) {
       return otherwise;
@@ -137,17 +137,17 @@ final class Fields {
     return Boolean.parseBoolean(shown(node));
   }
 
-  /** Returns which constant is named, in small letters; {@code otherwise} if none is. */
+  /** Returns the constant that is named, in lowercase, or {@code otherwise} if none is. */
   <E extends Enum<E>> E choice(String key, Class<E> type, E otherwise) {
     return has(key) ? toConstant(key, type) : otherwise;
   }
 
-  /** Returns which constant is named, in small letters, which must be there. */
+  /** Returns the constant that is named, in lowercase; required. */
   <E extends Enum<E>> E choice(String key, Class<E> type) {
     return toConstant(key, type);
   }
 
-  /** Returns one of the texts, which must be there. */
+  /** Returns one of the given texts; required. */
   String choice(String key, Collection<String> choices) {
     String text = text(key);
     if (!choices.contains(text)) {
@@ -160,7 +160,7 @@ final class Fields {
     return wrong(key, "be one of " + String.join(", ", choices), Spelling.got(text, choices));
   }
 
-  /** Returns the name of a network, which must be there. */
+  /** Returns the required name of a network. */
   String network(String key) {
     String name = text(key);
     if (!Networks.isName(name)) {
@@ -169,22 +169,22 @@ final class Fields {
     return name;
   }
 
-  /** Returns a list of texts that must be there. */
+  /** Returns a required list of texts. */
   List<String> texts(String key) {
     return items(key).stream().map(item -> text(key, item)).toList();
   }
 
-  /** Returns a list of numbers that must be there. */
+  /** Returns a required list of numbers. */
   double[] numbers(String key) {
     return items(key).stream().mapToDouble(item -> toNumber(key, item)).toArray();
   }
 
-  /** Returns a list of mappings that must be there. */
+  /** Returns a required list of mappings. */
   List<Fields> mappings(String key) {
     return items(key).stream().map(item -> new Fields(file, key, item)).toList();
   }
 
-  /** Returns a list of lists of integers that must be there. */
+  /** Returns a required list of lists of integers. */
   List<int[]> wholeLists(String key) {
     List<int[]> lists = new ArrayList<>();
     for (Node item : items(key)) {
@@ -196,7 +196,7 @@ final class Fields {
     return lists;
   }
 
-  /** Returns a mapping that must be there. */
+  /** Returns a required mapping. */
   Fields mapping(String key) {
     return new Fields(file, key, required(key));
   }
@@ -211,18 +211,18 @@ final class Fields {
     return has(key) && values.get(key) instanceof SequenceNode;
   }
 
-  /** Makes something of a number that must be there; who makes it checks the number. */
+  /** Creates something from a required number; {@code maker} checks the number. */
   <T> T number(String key, Function<Double, T> maker) {
     double number = number(key);
     return checked(key, () -> maker.apply(number));
   }
 
-  /** Sets a number of {@code target}, if it is there; the setter checks it. */
+  /** Sets a number of {@code target}, if present; the setter checks it. */
   <T> T number(String key, T target, BiFunction<T, Double, T> setter) {
     return has(key) ? number(key, number -> setter.apply(target, number)) : target;
   }
 
-  /** Sets an integer of {@code target}, if it is there; the setter checks it. */
+  /** Sets an integer of {@code target}, if present; the setter checks it. */
   <T> T whole(String key, T target, BiFunction<T, Long, T> setter) {
     if (!has(key)) {
       return target;
@@ -231,7 +231,7 @@ final class Fields {
     return checked(key, () -> setter.apply(target, number));
   }
 
-  /** Sets a constant of {@code target}, if it is there. */
+  /** Sets a constant of {@code target}, if present. */
   <T, E extends Enum<E>> T choice(String key, T target, Class<E> type, BiFunction<T, E, T> setter) {
     return has(key) ? setter.apply(target, toConstant(key, type)) : target;
   }
@@ -241,7 +241,7 @@ final class Fields {
     return flag(key, false) ? checked(key, () -> change.apply(target)) : target;
   }
 
-  /** Tells the check that fails in {@code maker} with this place. */
+  /** Reports a failed check in {@code maker} with this place. */
   <T> T checked(String key, Supplier<T> maker) {
     try {
       return maker.get();
@@ -256,7 +256,7 @@ final class Fields {
     }
   }
 
-  /** Refuses keys that nobody has asked for. */
+  /** Rejects keys that were not read. */
   void finish() {
     for (String key : values.keySet()) {
       if (!known.contains(key)) {
@@ -269,7 +269,7 @@ final class Fields {
     }
   }
 
-  /** Returns what to throw about a key. */
+  /** Returns the exception to throw about a key. */
   RecipeException wrong(String key, String rule, Object value) {
     return wrong(lineOf(key), key, rule, value);
   }
@@ -287,7 +287,7 @@ final class Fields {
     return place(line);
   }
 
-  /** Returns where a key is, and the key, for messages about it. */
+  /** Returns the location of a key, and the key, for messages about it. */
   String place(String key) {
     return place(lineOf(key)) + key;
   }
@@ -329,7 +329,7 @@ final class Fields {
           return number;
         }
       } catch (NumberFormatException e) {
-        // told below, like a number out of range
+        // reported below, like a number out of range
       }
     }
     throw wrong(line(node), key, "be an integer " + range(low, high), shown(node));
@@ -347,7 +347,7 @@ final class Fields {
           return number;
         }
       } catch (NumberFormatException e) {
-        // .nan and .inf, told below
+        // .nan and .inf, reported below
       }
     }
     throw wrong(line(node), key, "be a finite number", shown(node));
@@ -362,7 +362,7 @@ final class Fields {
     return constant.name().toLowerCase(Locale.ROOT);
   }
 
-  /** Returns the line of a node, from 1. */
+  /** Returns the line of a node, counted from 1. */
   private static int line(Node node) {
     return node.getStartMark().map(mark -> mark.getLine() + 1).orElse(1);
   }

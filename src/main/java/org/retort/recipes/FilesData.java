@@ -6,12 +6,12 @@ import java.util.function.Function;
 import org.retort.FileException;
 
 /**
- * Data of one's own in files that the recipe names, by one of the keys {@code folder}, {@code
- * train}, {@code csv}, {@code idx} and {@code cifar}.
+ * Your own data in files that the recipe names by one of the keys {@code folder}, {@code train},
+ * {@code csv}, {@code idx} and {@code cifar}.
  *
- * @param path where they are
- * @param place what messages call it: {@code <file>:<line>: <key>}
- * @param opener reads them
+ * @param path where the files are
+ * @param place its name in messages: {@code <file>:<line>: <key>}
+ * @param opener reads the files
  */
 record FilesData(Path path, String place, Function<Path, DataParts> opener) implements DataSource {
   @Override

@@ -5,9 +5,9 @@ import java.nio.file.Path;
 import org.retort.data.IdxDataset;
 
 /**
- * A folder of files as MNIST's, compressed or not.
+ * A folder of files in MNIST's format, compressed or not.
  *
- * @param folder where they are
+ * @param folder where the files are
  */
 record IdxFiles(Path folder) {
   private static final String TRAIN = "train";
@@ -17,7 +17,7 @@ record IdxFiles(Path folder) {
     return new IdxFiles(folder);
   }
 
-  /** Returns the data in both parts, with the classes that there are in the training part. */
+  /** Returns the data of both parts, with the classes of the training part. */
   DataParts parts(String credit) {
     IdxDataset train = train();
     IdxDataset test = IdxDataset.open(images(TEST), labels(TEST), train.classes());

@@ -6,8 +6,8 @@ import org.retort.data.Table;
 import org.retort.data.TableOptions;
 
 /**
- * UCI's letters in a folder, as R's package mlbench has them, written as a CSV file. The first
- * 16,000 rows are for training, as in the paper that made them and ever since.
+ * The UCI letters in a folder, as in R's package mlbench, written as a CSV file. The first 16,000
+ * rows are for training, as in the original paper and ever since.
  */
 final class LettersFile {
   static final int FEATURES = 16;

@@ -2,8 +2,8 @@ package org.retort.recipes;
 
 import org.retort.losses.DistillationLoss;
 
-/** A loss with its options, but for what depends on the data and the teacher. */
+/** A loss with its options, except for what depends on the data and the teacher. */
 interface LossRecipe {
-  /** Makes the loss. */
+  /** Creates the loss. */
   DistillationLoss loss(LossContext context);
 }

@@ -4,7 +4,7 @@ import java.util.Map;
 import java.util.TreeMap;
 import java.util.function.Function;
 
-/** The losses by the names that recipes give them. */
+/** The losses by their names in recipes. */
 final class LossRecipes {
   private static final Map<String, Function<Fields, LossRecipe>> READERS =
       new TreeMap<>(
@@ -20,7 +20,7 @@ final class LossRecipes {
 
   private LossRecipes() {}
 
-  /** Reads the loss that the key {@code loss} names, with its options beside it. */
+  /** Reads the loss that the key {@code loss} names, with its options. */
   static LossRecipe read(Fields fields) {
     return READERS.get(fields.choice("loss", READERS.keySet())).apply(fields);
   }

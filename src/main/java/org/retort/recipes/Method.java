@@ -7,9 +7,9 @@ import java.util.function.UnaryOperator;
 /**
  * A way to train the student: one line of the table of results.
  *
- * @param name what options, files and results call it
- * @param title what the table and the plots call it
- * @param stages the trainings that the student goes through, one after the other
+ * @param name its name in options, files and results
+ * @param title its name in the table and the plots
+ * @param stages the stages that the student goes through, one after the other
  */
 public record Method(String name, String title, List<StageRecipe> stages) {
   /** Reads a method of a student that is trained for some epochs. */
@@ -25,7 +25,7 @@ public record Method(String name, String title, List<StageRecipe> stages) {
   }
 
   /**
-   * Says whether any stage learns from the teacher.
+   * Returns whether any stage learns from the teacher.
    *
    * @return whether the method needs one
    */

@@ -12,15 +12,15 @@ import org.retort.data.Digits;
 import org.retort.data.ImageShape;
 
 /**
- * Data that Retort knows by name: {@code name: digits | cifar10 | …}. All but the digits, which
- * ship with it, are read from a folder as they are distributed.
+ * Data that Retort knows by name: {@code name: digits | cifar10 | …}. All except the digits, which
+ * ship with it, are read from a folder in their distributed form.
  *
- * @param name which data
+ * @param name the name of the data
  */
 record NamedData(String name) implements DataSource {
   private static final String DIGITS = "digits";
 
-  /** Data, and noise in their shape, for which their files need not be there. */
+  /** Data, and noise in their shape, which needs no files. */
   private record Known(NoiseDataset noise, Function<Path, DataParts> opener) {}
 
   private static final Map<String, Known> KNOWN = known();

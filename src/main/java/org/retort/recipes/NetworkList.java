@@ -12,7 +12,7 @@ import org.retort.models.Network;
  */
 public record NetworkList(List<Network> all) implements AutoCloseable {
   /**
-   * Makes a list.
+   * Creates a list.
    *
    * @param all the networks, which the list owns
    */
@@ -21,10 +21,10 @@ public record NetworkList(List<Network> all) implements AutoCloseable {
   }
 
   /**
-   * Makes a network for each item, or none if one fails.
+   * Creates a network for each item, or none if one fails.
    *
-   * @param items what the networks are of
-   * @param maker makes a network
+   * @param items the items to create networks for
+   * @param maker creates a network
    * @param <T> the type of the items
    * @return a new list, in the order of the items, which the caller closes
    */

@@ -13,16 +13,16 @@ import org.retort.models.Networks;
 import org.retort.models.TorchScriptNetwork;
 
 /**
- * A network: one that Retort knows by name, or a program in a file, {@code network: model.pt2} of
- * torch.export or {@code network: model.ts} of TorchScript. Files are seen from the recipe's
+ * A network: one that Retort knows by name, or a program in a file, {@code network: model.pt2} for
+ * torch.export or {@code network: model.ts} for TorchScript. Files are relative to the recipe's
  * folder.
  *
- * @param name of a network that Retort knows, or of the file
+ * @param name the name of a network that Retort knows, or of the file
  * @param program the file of a program
- * @param taps of a program, each a name, an equals sign and the path of a module; those that Retort
- *     suggests if there are none
- * @param weights a state dict to begin with
- * @param place what comes before messages about it
+ * @param taps the taps of a program, each a name, an equals sign and the path of a module; those
+ *     that Retort suggests if there are none
+ * @param weights a state dict to start from
+ * @param place the prefix of messages about it
  */
 public record NetworkRecipe(
     String name, Optional<Path> program, List<String> taps, Optional<Path> weights, String place) {
@@ -39,16 +39,16 @@ public record NetworkRecipe(
   }
 
   /**
-   * Says whether a text names the file of a program.
+   * Returns whether a text names the file of a program.
    *
    * @param text a name or a file
-   * @return whether it ends as such files do
+   * @return whether it has the extension of such a file
    */
   public static boolean isProgram(String text) {
     return text.endsWith(EXPORTED) || TORCHSCRIPT.stream().anyMatch(text::endsWith);
   }
 
-  /** Reads the keys {@code network}, {@code weights} and, of a program, {@code taps}. */
+  /** Reads the keys {@code network}, {@code weights} and, for a program, {@code taps}. */
   static NetworkRecipe read(Fields fields) {
     Optional<Path> weights =
         fields.has(WEIGHTS) ? Optional.of(fields.path(WEIGHTS)) : Optional.empty();
@@ -75,16 +75,16 @@ public record NetworkRecipe(
     return new NetworkRecipe(name, program, taps, Optional.of(file), "");
   }
 
-  /** Returns whether it comes with weights that mean something. */
+  /** Returns whether it comes with trained weights. */
   boolean isTrained() {
     return program.isPresent() || weights.isPresent();
   }
 
   /**
-   * Makes the network, of which terms want some taps.
+   * Creates the network with the taps that terms ask for.
    *
-   * @param inputShape of one sample, without the batch
-   * @param wanted names and groups of taps
+   * @param inputShape the shape of one sample, without the batch
+   * @param wanted the names and groups of these taps
    */
   Network make(int classes, long[] inputShape, Collection<String> wanted) {
     return program.isEmpty() ? Networks.createFor(name, classes, inputShape) : load(wanted);
@@ -105,7 +105,7 @@ public record NetworkRecipe(
     return taps.isEmpty() && !wanted.isEmpty() ? ExportedNetwork.suggestTaps(file) : taps;
   }
 
-  /** Returns what is wanted: known by name or group, or else the path of a module. */
+  /** Returns the requested taps: known by name or group, or else the path of a module. */
   private static String[] chosen(Collection<String> wanted, List<String> known) {
     List<String> chosen = new ArrayList<>();
     for (String tap : wanted) {

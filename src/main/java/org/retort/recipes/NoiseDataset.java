@@ -8,9 +8,9 @@ import org.retort.data.ImageShape;
 /**
  * Noise in the shape of some data, for measurements that need no images.
  *
- * @param shape of an image
- * @param classes number of classes
- * @param size number of images
+ * @param shape the shape of an image
+ * @param classes the number of classes
+ * @param size the number of images
  * @param isTable whether networks see rows of features, as many as there are channels
  */
 record NoiseDataset(ImageShape shape, int classes, int size, boolean isTable) implements Dataset {

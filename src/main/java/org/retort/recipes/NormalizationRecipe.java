@@ -15,7 +15,7 @@ final class NormalizationRecipe {
 
   private NormalizationRecipe() {}
 
-  /** Reads the key {@code normalization}; without it, samples stay as they are. */
+  /** Reads the key {@code normalization}; without it, samples are left as they are. */
   static Preprocessing read(Fields parent) {
     if (!parent.has(KEY)) {
       return Preprocessing.of();

@@ -6,7 +6,7 @@ import org.retort.losses.OfdLoss;
 import org.retort.models.Network;
 
 /**
- * {@code margins: batch | teacher}, of each batch by default, {@code norms} (the teacher's
+ * {@code margins: batch | teacher}, from each batch by default, {@code norms} (the teacher's
  * BatchNorms before the taps, those of the network by default), {@code reduction: mean | sum |
  * batchmean}, {@code layer_decay}, {@code scale}, {@code init: official | kaiming}.
  */
@@ -35,7 +35,7 @@ final class OfdRecipe {
     };
   }
 
-  /** By the names that C++, Python and PyTorch have. */
+  /** Reads a reduction by its name in C++, Python and PyTorch. */
   private static OfdLoss.Reduction reduction(Fields fields) {
     return switch (fields.choice("reduction", List.of("mean", "sum", "batchmean"))) {
       case "sum" -> OfdLoss.Reduction.SUM;

@@ -13,10 +13,10 @@ import org.retort.train.Sgd;
  * true | false}.
  */
 interface OptimizerRecipe {
-  /** Makes the optimizer of a stage of so many steps. */
+  /** Creates the optimizer for a stage of the given number of steps. */
   Optimizer optimizer(long steps);
 
-  /** What an optimizer is called. */
+  /** The names of the optimizers. */
   enum Kind {
     SGD,
     ADAM

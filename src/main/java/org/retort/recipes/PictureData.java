@@ -17,16 +17,16 @@ import org.retort.data.Split;
 import org.retort.data.Subset;
 
 /**
- * Pictures in a folder for each class: {@code folder}, whose parts may be in it, see {@link
- * FolderParts}, or {@code train} and {@code test}. Beside it, {@code size} of what networks see,
- * {@code resize} of the shorter side before, {@code channels}, {@code broken: refuse | skip}, and
- * {@code cache}, a folder that keeps decoded pictures.
+ * Pictures in one folder per class: {@code folder}, which may contain the parts, see {@link
+ * FolderParts}, or {@code train} and {@code test}. Other keys are {@code size}, of what networks
+ * see, {@code resize}, of the shorter side before that, {@code channels}, {@code broken: refuse |
+ * skip}, and {@code cache}, a folder for decoded pictures.
  *
- * @param shape of what networks see
- * @param resize of the shorter side; 0 for the smallest size that covers the shape
- * @param broken what is done with broken files, which are looked for first
- * @param cache where decoded pictures are kept
- * @param augmentation decides the size of pictures in training
+ * @param shape the shape of what networks see
+ * @param resize the size of the shorter side; 0 for the smallest size that covers the shape
+ * @param broken how broken files, which are searched for first, are handled
+ * @param cache where decoded pictures are stored
+ * @param augmentation determines the size of pictures in training
  */
 record PictureData(
     ImageShape shape,
@@ -58,7 +58,7 @@ record PictureData(
         augmentation);
   }
 
-  /** Reads a folder, whose parts are in it if it has such folders. */
+  /** Reads a folder, which contains the parts if it has folders for them. */
   DataParts open(Path folder, Validation validation) {
     FolderParts parts = FolderParts.of(folder);
     if (parts.test().isPresent()) {
@@ -76,7 +76,7 @@ record PictureData(
         .withPictures(shape, resize, threads());
   }
 
-  /** Reads two folders, of which the first has all classes. */
+  /** Reads two folders, the first of which has all classes. */
   DataParts open(Path trainFolder, Path testFolder, String credit) {
     ImageFolder train = builder(trainFolder, trainShape()).open();
     requireClasses(train);
@@ -85,12 +85,12 @@ record PictureData(
         .withPictures(shape, resize, threads());
   }
 
-  /** Decoding takes all processors that training leaves; what is decoded already takes one. */
+  /** Decoding uses all processors that training leaves free; reading decoded pictures uses one. */
   private int threads() {
     return cache.isPresent() ? 1 : Runtime.getRuntime().availableProcessors();
   }
 
-  /** Parts of pictures are cut at random out of what is larger than what networks see. */
+  /** Random crops are taken from pictures larger than what networks see. */
   private ImageShape trainShape() {
     boolean isCut = augmentation.resizedCrop().isPresent() && resize > 0;
     return isCut ? new ImageShape(shape.channels(), resize, resize) : shape;
@@ -100,7 +100,7 @@ record PictureData(
     return ImageFolder.builder(folder, of).resize(resize).broken(broken);
   }
 
-  /** Returns the images of a part in the shape of training. */
+  /** Returns the images of a part in the training shape. */
   private Subset inTrainShape(ImageFolder whole, Subset part) {
     int[] indices = IntStream.range(0, part.size()).map(part::indexInWhole).toArray();
     return Subset.of(whole.withShape(trainShape()), indices);

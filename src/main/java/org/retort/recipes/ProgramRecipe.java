@@ -3,7 +3,7 @@ package org.retort.recipes;
 import java.nio.file.Path;
 import org.retort.losses.ProgramLoss;
 
-/** {@code file}, an exported program or a TorchScript module, seen from the recipe's folder. */
+/** {@code file}, an exported program or a TorchScript module, relative to the recipe's folder. */
 final class ProgramRecipe {
   private ProgramRecipe() {}
 

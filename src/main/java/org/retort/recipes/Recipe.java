@@ -9,18 +9,18 @@ import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 
 /**
- * An experiment: data, one or more teachers, a student and the ways to train it. Immutable; what
- * changes it returns a changed copy.
+ * An experiment: data, one or more teachers, a student and the ways to train it. Immutable; methods
+ * that change it return a changed copy.
  *
- * @param name what options call it
- * @param title what plots call it
- * @param source where its settings are from
- * @param text the file as it was read, without later changes
+ * @param name its name in options
+ * @param title its name in plots
+ * @param source where its settings come from
+ * @param text the file as read, without later changes
  * @param data the data
  * @param teachers the teachers that are trained
  * @param storedTeachers the teachers whose outputs are stored
  * @param student the student
- * @param optimizer of all trainings that have none of their own
+ * @param optimizer the optimizer of all stages and teachers that have none of their own
  * @param methods the ways to train the student, in the order of the table
  */
 public record Recipe(
@@ -35,16 +35,16 @@ public record Recipe(
     OptimizerRecipe optimizer,
     List<Method> methods) {
   /**
-   * Names the methods.
+   * Returns the names of the methods.
    *
-   * @return the names, in their order
+   * @return the names, in order
    */
   public List<String> methodNames() {
     return methods.stream().map(Method::name).toList();
   }
 
   /**
-   * Tells the weights of the terms by the terms' names.
+   * Returns the weights of the terms by the terms' names.
    *
    * @return a new map, in the order of the names
    */
@@ -62,9 +62,9 @@ public record Recipe(
   }
 
   /**
-   * Keeps some of the methods.
+   * Keeps only some of the methods.
    *
-   * @param names which
+   * @param names the names of those to keep
    * @return a changed copy
    */
   public Recipe withMethods(Set<String> names) {
@@ -72,9 +72,9 @@ public record Recipe(
   }
 
   /**
-   * Changes weights.
+   * Changes the weights of terms.
    *
-   * @param weights by the terms' names
+   * @param weights the weights by the terms' names
    * @return a changed copy
    */
   public Recipe withWeights(Map<String, Double> weights) {
@@ -87,10 +87,10 @@ public record Recipe(
   }
 
   /**
-   * Makes the student's training longer or shorter: stages with a length of their own, too, in
-   * proportion, and so all schedules.
+   * Makes the student's training longer or shorter, scaling stages with their own length and all
+   * schedules in proportion.
    *
-   * @param epochs of the student, at least 1
+   * @param epochs epochs of the student, at least 1
    * @return a changed copy
    */
   public Recipe withEpochs(int epochs) {
@@ -101,7 +101,7 @@ public record Recipe(
   }
 
   /**
-   * Tells whom the student learns from.
+   * Returns whom the student learns from.
    *
    * @return the teachers' networks, and the files of stored outputs
    */
@@ -112,7 +112,10 @@ public record Recipe(
         .toList();
   }
 
-  /** Names all teachers in the order of a step: those with networks, then those with outputs. */
+  /**
+   * Returns the names of all teachers in the order of a step: those with networks, then those with
+   * outputs.
+   */
   List<String> teacherNames() {
     return Stream.concat(
             teachers.stream().map(TeacherRecipe::name),
@@ -121,7 +124,7 @@ public record Recipe(
   }
 
   /**
-   * Tells the only teacher.
+   * Returns the only teacher.
    *
    * @return the teacher
    * @throws RecipeException if there are several, or outputs are stored
@@ -140,7 +143,7 @@ public record Recipe(
   /**
    * Makes the teacher's training longer or shorter.
    *
-   * @param epochs of the teacher, at least 1
+   * @param epochs epochs of the teacher, at least 1
    * @return a changed copy
    * @throws RecipeException if there are several teachers, or outputs are stored
    */
@@ -149,7 +152,7 @@ public record Recipe(
   }
 
   /**
-   * Takes another teacher.
+   * Uses a different teacher.
    *
    * @param network its name, or the file of a program, which comes trained
    * @return a changed copy
@@ -160,7 +163,7 @@ public record Recipe(
   }
 
   /**
-   * Takes another teacher, which comes trained.
+   * Uses a different teacher, which comes trained.
    *
    * @param network its name
    * @param weights its state dict
@@ -172,7 +175,7 @@ public record Recipe(
   }
 
   /**
-   * Takes a teacher that comes trained.
+   * Uses trained weights for the teacher.
    *
    * @param weights its state dict
    * @return a changed copy
@@ -183,9 +186,9 @@ public record Recipe(
   }
 
   /**
-   * Trains the teacher from another seed.
+   * Trains the teacher from a different seed.
    *
-   * @param seed at least 0
+   * @param seed the seed, at least 0
    * @return a changed copy
    * @throws RecipeException if there are several teachers, or outputs are stored
    */
@@ -194,7 +197,7 @@ public record Recipe(
   }
 
   /**
-   * Takes another student.
+   * Uses a different student.
    *
    * @param network its name, or the file of a program
    * @return a changed copy
@@ -206,7 +209,7 @@ public record Recipe(
   /**
    * Changes how many samples of each class keep their labels.
    *
-   * @param labels at least 1
+   * @param labels the number of labels, at least 1
    * @return a changed copy
    * @throws RecipeException if in this recipe all samples keep their labels
    */

@@ -1,8 +1,8 @@
 package org.retort.recipes;
 
 /**
- * A recipe is not as it must be: {@code <file>:<line>: <key> must <rule> (got <value>)}, where the
- * line is left out if it is not about one.
+ * Thrown when a recipe is invalid: {@code <file>:<line>: <key> must <rule> (got <value>)}, where
+ * the line is omitted if the error is not about one.
  */
 public final class RecipeException extends IllegalArgumentException {
   private static final long serialVersionUID = 1;
@@ -16,14 +16,14 @@ public final class RecipeException extends IllegalArgumentException {
   }
 
   /**
-   * Tells what was found wrong, with the part of the recipe that it is about in place of the
-   * function that found it.
+   * Returns the error with the part of the recipe that it is about in place of the function that
+   * found it.
    */
   static RecipeException at(String place, RuntimeException wrong) {
     return new RecipeException(place + ": " + rule(wrong), wrong);
   }
 
-  /** Returns a message without the function that it is from. */
+  /** Returns a message without the function that it came from. */
   static String rule(RuntimeException wrong) {
     return wrong.getMessage().replaceFirst("^[\\w.]+: ", "");
   }

@@ -9,11 +9,11 @@ import org.snakeyaml.engine.v2.exceptions.MarkedYamlEngineException;
 import org.snakeyaml.engine.v2.exceptions.YamlEngineException;
 import org.snakeyaml.engine.v2.nodes.Node;
 
-/** Makes a recipe of YAML. */
+/** Parses a recipe from YAML. */
 final class RecipeReader {
   private RecipeReader() {}
 
-  /** Reads a recipe; messages call it {@code file}. */
+  /** Reads a recipe, called {@code file} in messages. */
   static Recipe read(String file, String text) {
     Fields fields = new Fields(file, "recipe", compose(file, text));
     DataRecipe data = DataRecipe.read(fields.mapping("data"));

@@ -9,7 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 
-/** The recipes that ship with Retort, and those of users. */
+/** The recipes that ship with Retort, and those written by users. */
 public final class Recipes {
   private static final List<String> NAMES =
       List.of("digits", "fashion-mnist", "letters", "cifar100-repdistiller", "cifar100-ofd");
@@ -18,7 +18,7 @@ public final class Recipes {
   private Recipes() {}
 
   /**
-   * Names the recipes that ship with Retort.
+   * Returns the names of the recipes that ship with Retort.
    *
    * @return the names
    */
@@ -27,11 +27,11 @@ public final class Recipes {
   }
 
   /**
-   * Reads a recipe.
+   * Loads a recipe.
    *
    * @param nameOrFile one of {@link #names}, or a file
    * @return the recipe
-   * @throws RecipeException if there is no such recipe or file, or it is not as it must be
+   * @throws RecipeException if there is no such recipe or file, or it is invalid
    */
   public static Recipe load(String nameOrFile) {
     return NAMES.contains(nameOrFile)
@@ -40,12 +40,12 @@ public final class Recipes {
   }
 
   /**
-   * Reads a recipe from its text, for example that of {@link Recipe#text} in another process.
+   * Parses a recipe from its text, for example that of {@link Recipe#text} in another process.
    *
-   * @param name what messages call it
-   * @param text in YAML
+   * @param name its name in messages
+   * @param text the text in YAML
    * @return the recipe
-   * @throws RecipeException if it is not as it must be
+   * @throws RecipeException if it is invalid
    */
   public static Recipe parse(String name, String text) {
     return RecipeReader.read(name, text);

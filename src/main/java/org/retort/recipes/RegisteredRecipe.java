@@ -8,8 +8,8 @@ import org.retort.losses.RegisteredLoss;
 
 /**
  * {@code criterion} (the name under which a library registers the loss), {@code library} (its file,
- * seen from the recipe's folder; none if the process has loaded it) and {@code options}, a mapping
- * of the loss's own.
+ * relative to the recipe's folder; none if the process has loaded it) and {@code options}, a
+ * mapping of the loss's own options.
  */
 final class RegisteredRecipe {
   private RegisteredRecipe() {}

@@ -6,18 +6,18 @@ import java.util.stream.DoubleStream;
 import org.retort.train.Schedule;
 
 /**
- * A schedule whose places are fractions of a stage, so that a stage can be made shorter.
+ * A schedule whose positions are fractions of a stage, so that a stage can be shortened.
  *
  * <p>{@code name: constant | milestones | step | cosine}; milestones are {@code at: […]} with a
  * {@code factor}, steps come {@code every} with a {@code factor}, a cosine ends at {@code
- * final_factor}. All may have {@code warm_up} from {@code warm_up_from}. Places are epochs, or,
+ * final_factor}. All may have {@code warm_up} from {@code warm_up_from}. Positions are epochs or,
  * below 1, fractions of the epochs.
  */
 interface ScheduleRecipe {
-  /** Makes the schedule of a stage of so many steps. */
+  /** Creates the schedule for a stage of the given number of steps. */
   Schedule schedule(long steps);
 
-  /** Reads the key {@code schedule}, constant if it is not there, for a stage of some epochs. */
+  /** Reads the key {@code schedule}, constant if absent, for a stage of some epochs. */
   static ScheduleRecipe read(Fields parent, int epochs) {
     if (!parent.has("schedule")) {
       return steps -> Schedule.constant();
@@ -36,7 +36,7 @@ interface ScheduleRecipe {
     return warm;
   }
 
-  /** What a schedule is called. */
+  /** The names of the schedules. */
   enum Kind {
     CONSTANT,
     MILESTONES,
@@ -83,7 +83,7 @@ interface ScheduleRecipe {
       return schedule;
     }
     double length = fraction(fields, "warm_up", fields.number("warm_up"), epochs);
-    // the whole of a very short stage would be warm-up
+    // a very short stage would otherwise be all warm-up
     return steps ->
         schedule.schedule(steps).withWarmup(Math.min(place(length, steps), steps - 1), from);
   }

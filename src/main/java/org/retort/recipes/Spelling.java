@@ -4,30 +4,32 @@ import java.util.Collection;
 import java.util.Comparator;
 import java.util.Optional;
 
-/** Finds what somebody meant who wrote something else. */
+/** Suggests what was meant by a misspelled word. */
 public final class Spelling {
   private Spelling() {}
 
   /**
-   * Tells what was got in the place of one of some words, and which of them it may have been meant
-   * to be.
+   * Describes a word that was found in place of one of several words, and which of them may have
+   * been meant.
    *
-   * @param word what was got
-   * @param words what would have been right
+   * @param word the word that was found
+   * @param words the valid words
    * @return the end of a message
    */
   public static String got(String word, Collection<String> words) {
     return nearest(word, words).map(near -> word + ", did you mean " + near + "?").orElse(word);
   }
 
-  /** Returns the word that is the fewest changes of letters away, if a third of them at most. */
+  /**
+   * Returns the word with the smallest edit distance, if that is at most a third of the letters.
+   */
   static Optional<String> nearest(String word, Collection<String> words) {
     return words.stream()
         .min(Comparator.comparingInt(other -> distance(word, other)))
         .filter(nearest -> 3 * distance(word, nearest) <= Math.max(word.length(), 3));
   }
 
-  /** Returns Levenshtein's distance. */
+  /** Returns the Levenshtein distance. */
   private static int distance(String a, String b) {
     int[] row = new int[b.length() + 1];
     for (int j = 0; j < row.length; j++) {

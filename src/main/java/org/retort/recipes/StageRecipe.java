@@ -6,15 +6,15 @@ import org.retort.train.CrossEntropy;
 import org.retort.train.TeacherBatchNorm;
 
 /**
- * One training of the student, with an optimizer of its own.
+ * One training of the student, with its own optimizer.
  *
- * @param epochs its length
+ * @param epochs its length in epochs
  * @param crossEntropy the loss of the labels
  * @param terms the distillation losses
- * @param optimizer another than the recipe's
- * @param trainsBackbone whether the classifier stays as it is
+ * @param optimizer the optimizer, if not the recipe's
+ * @param trainsBackbone whether the classifier is left as it is
  * @param teacherBatchNorm what the teacher's BatchNorms do
- * @param place what messages call it: {@code <file>:<line>: method <name>, stage <number>}
+ * @param place its name in messages: {@code <file>:<line>: method <name>, stage <number>}
  */
 public record StageRecipe(
     int epochs,
@@ -24,13 +24,13 @@ public record StageRecipe(
     boolean trainsBackbone,
     TeacherBatchNorm teacherBatchNorm,
     String place) {
-  /** What a stage trains. */
+  /** The part of the student that a stage trains. */
   enum Part {
     ALL,
     BACKBONE
   }
 
-  /** Reads a stage, which messages call {@code name}, of a student trained for some epochs. */
+  /** Reads a stage, called {@code name} in messages, of a student trained for some epochs. */
   static StageRecipe read(Fields fields, String name, int studentEpochs) {
     String place = fields.place() + name;
     int epochs = fields.whole("epochs", 1, StudentRecipe.MAX_EPOCHS, studentEpochs);
@@ -56,7 +56,7 @@ public record StageRecipe(
   }
 
   /**
-   * Says whether it learns from a teacher, and so from samples without labels, too.
+   * Returns whether it learns from a teacher, and thus also from samples without labels.
    *
    * @return whether there are distillation losses
    */
@@ -65,21 +65,21 @@ public record StageRecipe(
   }
 
   /**
-   * Names the distillation losses.
+   * Returns the names of the distillation losses.
    *
-   * @return the names, in the order of the results of a step
+   * @return the names, in the order of a step's results
    */
   public List<String> termNames() {
     return terms.stream().map(TermRecipe::name).toList();
   }
 
-  /** Returns a copy of another length. */
+  /** Returns a copy with a different length. */
   StageRecipe withEpochs(int other) {
     return new StageRecipe(
         other, crossEntropy, terms, optimizer, trainsBackbone, teacherBatchNorm, place);
   }
 
-  /** Returns a copy with other terms. */
+  /** Returns a copy with different terms. */
   StageRecipe withTerms(List<TermRecipe> other) {
     return new StageRecipe(
         epochs, crossEntropy, other, optimizer, trainsBackbone, teacherBatchNorm, place);

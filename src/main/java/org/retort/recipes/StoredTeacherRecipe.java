@@ -6,15 +6,15 @@ import org.retort.train.StoredOutputs;
 
 /**
  * A teacher whose outputs for the student's training samples are stored, so that it is neither
- * trained nor there.
+ * trained nor present.
  *
- * @param name what terms call it
- * @param weight its part in means of several teachers
+ * @param name its name in terms
+ * @param weight its weight in means of several teachers
  * @param file the outputs
- * @param place what messages call the file: {@code <file>:<line>: outputs}
+ * @param place the file's name in messages: {@code <file>:<line>: outputs}
  */
 public record StoredTeacherRecipe(String name, double weight, Path file, String place) {
-  /** Reads {@code outputs}, a file that is seen from the recipe's folder. */
+  /** Reads {@code outputs}, a file relative to the recipe's folder. */
   static StoredTeacherRecipe read(Fields fields, String name, double weight) {
     StoredTeacherRecipe teacher =
         new StoredTeacherRecipe(name, weight, fields.path("outputs"), fields.place() + "outputs");
@@ -22,7 +22,7 @@ public record StoredTeacherRecipe(String name, double weight, Path file, String 
     return teacher;
   }
 
-  /** Opens the outputs, of a number of samples. */
+  /** Opens the outputs for a number of samples. */
   StoredOutputs open(int samples) {
     StoredOutputs outputs;
     try {

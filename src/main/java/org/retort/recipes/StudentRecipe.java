@@ -3,14 +3,14 @@ package org.retort.recipes;
 import java.util.OptionalInt;
 
 /**
- * The student, and what is the same for all methods.
+ * The student, and the settings shared by all methods.
  *
- * @param network what it is
- * @param epochs of a stage that does not say otherwise
- * @param batch samples per batch, labelled ones if only some are
- * @param unlabeledBatch samples without labels a batch, if only some samples have labels
- * @param samplesPerClass how many training samples of each class it sees, the same for every seed;
- *     all if empty
+ * @param network the network
+ * @param epochs the default epochs of a stage
+ * @param batch samples per batch; labelled samples if only some are labelled
+ * @param unlabeledBatch samples without labels per batch, if only some samples have labels
+ * @param samplesPerClass how many training samples of each class it sees, the same ones for every
+ *     seed; all if empty
  */
 public record StudentRecipe(
     NetworkRecipe network,
@@ -18,7 +18,7 @@ public record StudentRecipe(
     int batch,
     OptionalInt unlabeledBatch,
     OptionalInt samplesPerClass) {
-  /** The most epochs of a training. */
+  /** The maximum number of epochs. */
   public static final int MAX_EPOCHS = 10_000;
 
   /** Reads a student. */
@@ -40,12 +40,12 @@ public record StudentRecipe(
     return student;
   }
 
-  /** Returns the same with another network. */
+  /** Returns a copy with a different network. */
   StudentRecipe withNetwork(NetworkRecipe other) {
     return new StudentRecipe(other, epochs, batch, unlabeledBatch, samplesPerClass);
   }
 
-  /** Returns the same with another number of epochs. */
+  /** Returns a copy with a different number of epochs. */
   StudentRecipe withEpochs(int other) {
     return new StudentRecipe(network, other, batch, unlabeledBatch, samplesPerClass);
   }

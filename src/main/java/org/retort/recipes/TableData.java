@@ -12,17 +12,17 @@ import org.retort.data.TableOptions;
 import org.retort.data.UnknownCategories;
 
 /**
- * Rows of a table: {@code csv}, a file, with the name of the {@code label}'s column, and a file
- * {@code test} or a share for {@code validation}. Beside it, {@code columns} or {@code ignore},
- * {@code numbers} and {@code categories} where the values don't tell, {@code missing} texts, {@code
- * missing_values: refuse | mean | skip_row}, {@code unknown_categories: refuse | zeros} and {@code
- * separator}.
+ * Rows of a table: {@code csv}, a file, with the name of the {@code label} column, and a file
+ * {@code test} or a share for {@code validation}. Other keys are {@code columns} or {@code ignore},
+ * {@code numbers} and {@code categories} where the values are ambiguous, {@code missing} texts,
+ * {@code missing_values: refuse | mean | skip_row}, {@code unknown_categories: refuse | zeros} and
+ * {@code separator}.
  *
  * @param options how the files are read
- * @param test the test part, if it is a file of its own
+ * @param test the test part, if it is a separate file
  */
 record TableData(TableOptions options, Optional<Path> test) {
-  /** Returns how tables are read by default where missing values are no reason to give up. */
+  /** Returns the default options for reading tables where missing values are tolerated. */
   static TableOptions options(String label) {
     return TableOptions.of(label).withMissingValues(MissingValues.MEAN);
   }
@@ -49,7 +49,7 @@ record TableData(TableOptions options, Optional<Path> test) {
         fields.has("test") ? Optional.of(fields.path("test")) : Optional.empty());
   }
 
-  /** Changes options by a list of texts. */
+  /** Sets an option to a list of texts. */
   private interface Setter {
     TableOptions set(TableOptions options, String... texts);
   }

@@ -8,11 +8,11 @@ import org.retort.train.Taps;
 
 /**
  * The taps of a term: names or groups of names, {@code layers} for all layers' maps and {@code
- * layers.pre} for the same before their ReLU, so that a recipe fits networks of any number of
- * layers. A list is for both networks, {@code {student: […], teacher: […]}} for each of them.
+ * layers.pre} for the same before their ReLU, so that a recipe fits networks with any number of
+ * layers. A list applies to both networks, {@code {student: […], teacher: […]}} to each separately.
  *
- * @param student names and groups of the student
- * @param teacher names and groups of the teacher
+ * @param student the student's names and groups
+ * @param teacher the teacher's names and groups
  */
 record TapsRecipe(List<String> student, List<String> teacher) {
   private static final String LAYERS = "layers";
@@ -20,7 +20,7 @@ record TapsRecipe(List<String> student, List<String> teacher) {
   private static final Pattern LAYER = Pattern.compile("layer\\d+");
   private static final Pattern LAYER_PRE = Pattern.compile("layer\\d+\\.pre");
 
-  /** Reads the key {@code taps}, none if it is not there. */
+  /** Reads the key {@code taps}; none if it is absent. */
   static TapsRecipe read(Fields parent) {
     if (!parent.has("taps")) {
       return new TapsRecipe(List.of(), List.of());
@@ -35,12 +35,12 @@ record TapsRecipe(List<String> student, List<String> teacher) {
     return taps;
   }
 
-  /** Names the taps, of all that the student and the teacher have. */
+  /** Returns the selected taps out of all that the student and the teacher have. */
   Taps taps(List<String> ofStudent, List<String> ofTeacher) {
     return new Taps(expand(student, ofStudent), expand(teacher, ofTeacher));
   }
 
-  /** Returns whether a name, or one of a group, is wanted. */
+  /** Returns whether a name or group selects a tap. */
   static boolean names(String nameOrGroup, String tap) {
     return switch (nameOrGroup) {
       case LAYERS -> LAYER.matcher(tap).matches();
@@ -49,7 +49,7 @@ record TapsRecipe(List<String> student, List<String> teacher) {
     };
   }
 
-  /** Returns whether a text stands for taps of other names. */
+  /** Returns whether a text stands for taps with other names. */
   static boolean isGroup(String text) {
     return text.equals(LAYERS) || text.equals(LAYERS_PRE);
   }
@@ -66,7 +66,7 @@ record TapsRecipe(List<String> student, List<String> teacher) {
     };
   }
 
-  /** Returns layers in their order, in which they need not be stored. */
+  /** Returns the layers in order; they need not be stored in order. */
   private static Stream<String> layers(Pattern layer, List<String> all) {
     return all.stream()
         .filter(layer.asMatchPredicate())

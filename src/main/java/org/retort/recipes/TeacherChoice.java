@@ -6,11 +6,11 @@ import org.retort.train.TeacherMean;
 import org.retort.train.Term;
 
 /**
- * Which of the recipe's teachers a term learns from: {@code teacher: NAME}, or {@code teacher:
- * {mean: probabilities}} with the names of those that are mixed under {@code of}, if not all are.
+ * The recipe's teachers that a term learns from: {@code teacher: NAME}, or {@code teacher: {mean:
+ * probabilities}} with the names of those that are averaged under {@code of}, if not all are.
  *
- * @param names of the teachers; none for the only one, or for all of a mean
- * @param mean what is mixed, if anything is
+ * @param names the names of the teachers; empty for the only one, or for a mean of all
+ * @param mean what is averaged, if anything
  */
 record TeacherChoice(List<String> names, Optional<TeacherMean> mean) {
   /** Reads the key {@code teacher} of a term. */
@@ -36,7 +36,7 @@ record TeacherChoice(List<String> names, Optional<TeacherMean> mean) {
     return names.isEmpty() ? term : term.withTeacher(names.get(0));
   }
 
-  /** Returns the place of the first of them, among the names of all. */
+  /** Returns the position of the first of them among the names of all. */
   int first(List<String> all) {
     return names.isEmpty() ? 0 : Math.max(0, all.indexOf(names.get(0)));
   }

@@ -5,17 +5,17 @@ import java.util.Optional;
 import org.retort.models.Preprocessing;
 
 /**
- * A teacher, and how it is trained, unless it comes trained: as a program, or with weights.
+ * A teacher, and how it is trained unless it comes trained, as a program or with weights.
  *
- * @param name what terms call it
- * @param weight its part in means of several teachers
+ * @param name its name in terms
+ * @param weight its weight in means of several teachers
  * @param network the network
- * @param normalization how its images are normalised, if not as the student's; without an input
+ * @param normalization how its images are normalised, if not like the student's; without an input
  *     shape
- * @param epochs of its training; 0 if it comes trained
+ * @param epochs epochs of its training; 0 if it comes trained
  * @param batch samples per batch; 0 if it comes trained
- * @param seed of its parameters and batches
- * @param optimizer another than the recipe's
+ * @param seed the seed of its parameters and batches
+ * @param optimizer the optimizer, if not the recipe's
  */
 public record TeacherRecipe(
     String name,
@@ -68,7 +68,10 @@ public record TeacherRecipe(
             : Optional.empty());
   }
 
-  /** Returns a copy with another network, which is trained in the same way if it is not yet. */
+  /**
+   * Returns a copy with a different network, which is trained in the same way if it is not yet
+   * trained.
+   */
   TeacherRecipe withNetwork(NetworkRecipe other) {
     if (!isTrainedHere() && !other.isTrained()) {
       throw new RecipeException(
@@ -80,23 +83,23 @@ public record TeacherRecipe(
         : new TeacherRecipe(name, weight, other, normalization, epochs, batch, seed, optimizer);
   }
 
-  /** Returns a copy with other weights, which is not trained any more. */
+  /** Returns a copy with different weights, which is no longer trained. */
   TeacherRecipe withWeights(Path file) {
     return withNetwork(network.withWeights(file));
   }
 
-  /** Returns a copy of another length. */
+  /** Returns a copy with a different length. */
   TeacherRecipe withEpochs(int other) {
     return new TeacherRecipe(name, weight, network, normalization, other, batch, seed, optimizer);
   }
 
-  /** Returns a copy with another seed. */
+  /** Returns a copy with a different seed. */
   TeacherRecipe withSeed(long other) {
     return new TeacherRecipe(name, weight, network, normalization, epochs, batch, other, optimizer);
   }
 
   /**
-   * Says whether it has to be trained before it can teach.
+   * Returns whether it has to be trained before it can teach.
    *
    * @return whether it does not come trained
    */
@@ -105,9 +108,9 @@ public record TeacherRecipe(
   }
 
   /**
-   * Names the run that trains it, and the files of it.
+   * Returns the name of the run that trains it and of its files.
    *
-   * @return {@code teacher} for the only one of a recipe, otherwise {@code teacher-NAME}
+   * @return {@code teacher} for a recipe's only teacher, otherwise {@code teacher-NAME}
    */
   public String run() {
     return name.equals(ONLY) ? ONLY : ONLY + "-" + name;

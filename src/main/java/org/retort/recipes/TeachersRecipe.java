@@ -8,13 +8,13 @@ import java.util.Set;
 /**
  * All teachers of a recipe, at least one.
  *
- * @param networks those that are trained
- * @param stored those whose outputs are stored
+ * @param networks the teachers that are trained
+ * @param stored the teachers whose outputs are stored
  */
 record TeachersRecipe(List<TeacherRecipe> networks, List<StoredTeacherRecipe> stored) {
   private static final double WEIGHT = 1;
 
-  /** Reads the key {@code teacher}, of one, or {@code teachers}, a list of several with names. */
+  /** Reads the key {@code teacher}, for one, or {@code teachers}, a list of several with names. */
   static TeachersRecipe read(Fields recipe) {
     TeachersRecipe teachers = new TeachersRecipe(new ArrayList<>(), new ArrayList<>());
     if (!recipe.has("teachers")) {

@@ -3,14 +3,14 @@ package org.retort.recipes;
 /**
  * A distillation loss of a stage.
  *
- * @param name what options and plots call it, the loss's name unless it is given; several terms may
- *     share one, and then their weight's option
- * @param weight at least 0
+ * @param name its name in options and plots, by default the loss's name; terms may share a name,
+ *     and then share the option for their weight
+ * @param weight the weight, at least 0
  * @param loss the loss
  * @param taps what it compares
- * @param schedule what the weight is multiplied by
- * @param teacher whom it learns from
- * @param place what messages call it
+ * @param schedule the factor that the weight is multiplied by
+ * @param teacher the teacher that it learns from
+ * @param place its name in messages
  */
 record TermRecipe(
     String name,
@@ -20,7 +20,7 @@ record TermRecipe(
     ScheduleRecipe schedule,
     TeacherChoice teacher,
     String place) {
-  /** Reads a term of a stage, which messages call {@code stage}, of some epochs. */
+  /** Reads a term of a stage of some epochs, called {@code stage} in messages. */
   static TermRecipe read(Fields fields, String stage, int epochs) {
     String name = fields.has("name") ? fields.name("name") : fields.text("loss");
     TermRecipe term =
@@ -36,7 +36,7 @@ record TermRecipe(
     return term;
   }
 
-  /** Returns a copy of another weight. */
+  /** Returns a copy with a different weight. */
   TermRecipe withWeight(double other) {
     return new TermRecipe(name, other, loss, taps, schedule, teacher, place);
   }

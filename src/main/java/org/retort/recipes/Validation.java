@@ -5,17 +5,17 @@ import org.retort.data.Dataset;
 import org.retort.data.Split;
 
 /**
- * The share of data in one part that is kept for validation: {@code validation: 0.2}, a fifth by
+ * The share of one-part data that is held out for validation: {@code validation: 0.2}, a fifth by
  * default.
  *
- * @param given the share, if it is given
- * @param place what messages call it
+ * @param given the share, if given
+ * @param place its name in messages
  */
 record Validation(OptionalDouble given, String place) {
   private static final String KEY = "validation";
   private static final double SHARE = 0.2;
 
-  /** The same for every seed, so that all networks are measured on the same samples. */
+  /** The same for every training seed, so that all networks are measured on the same samples. */
   static final long SEED = 0;
 
   /** Reads the key. */
@@ -49,7 +49,7 @@ record Validation(OptionalDouble given, String place) {
     return DataParts.of(split.training(), split.validation(), credit);
   }
 
-  /** Returns the positions that are kept, of samples of these classes. */
+  /** Returns the positions held out from samples of these classes. */
   int[] positions(int[] labels, int classes) {
     return Split.validation(labels, classes, share(), SEED);
   }

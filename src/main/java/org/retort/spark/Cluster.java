@@ -8,13 +8,13 @@ import org.apache.spark.resource.ResourceProfileBuilder;
 import org.apache.spark.resource.TaskResourceRequests;
 import org.jspecify.annotations.Nullable;
 
-/** What a cluster must have for the ranks of a training. */
+/** The requirements that the ranks of a training have of a cluster. */
 final class Cluster {
   private static final String TRAIN = "SparkDistillation.train";
   private static final long POLL_MILLIS = 200;
 
   private final SparkContext context;
-  private final @Nullable ResourceProfile profile; // null for that of the application
+  private final @Nullable ResourceProfile profile; // null for the application's
 
   Cluster(SparkContext context) {
     this.context = context;

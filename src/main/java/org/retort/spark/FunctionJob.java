@@ -1,9 +1,9 @@
 package org.retort.spark;
 
 /**
- * A job of a function.
+ * A job given by a function.
  *
- * @param reader what networks see of a row
+ * @param reader turns rows into samples
  * @param training what each rank does
  */
 record FunctionJob<T>(SampleReader<T> reader, Training training) implements SparkJob<T> {

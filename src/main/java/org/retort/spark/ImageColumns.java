@@ -10,17 +10,18 @@ import org.retort.data.Dataset;
 import org.retort.internal.Arguments;
 
 /**
- * Reads images, or rows of features, and their labels from two columns of a {@code Dataset<Row>}.
+ * A reader of images, or rows of features, and their labels from two columns of a {@code
+ * Dataset<Row>}.
  *
- * <p>The column of images has, in the order [C, H, W],
+ * <p>The image column has, in the order [C, H, W],
  *
  * <ul>
- *   <li>{@code binary}: unsigned bytes, which become values from 0 to 1 by dividing by 255, or
- *   <li>an {@code array} of numbers, which are taken as they are.
+ *   <li>{@code binary}: unsigned bytes, which are divided by 255 to give values from 0 to 1, or
+ *   <li>an {@code array} of numbers, which are used as they are.
  * </ul>
  *
- * The column of labels has numbers of classes, or null where the class is not known. Photos in
- * files are decoded before, for example by {@link org.retort.data.PictureReader}.
+ * The label column has class numbers, or null where the class is not known. Decode photos in files
+ * first, for example with {@link org.retort.data.PictureReader}.
  */
 public final class ImageColumns implements SampleReader<Row> {
   private static final long serialVersionUID = 1L;
@@ -30,7 +31,7 @@ public final class ImageColumns implements SampleReader<Row> {
   private final @Nullable String label;
   private final int classes;
   private final long[] inputShape;
-  private final int count; // of the values of an image
+  private final int count; // number of values per image
 
   private ImageColumns(String image, @Nullable String label, int classes, long[] inputShape) {
     this.image = image;
@@ -43,10 +44,10 @@ public final class ImageColumns implements SampleReader<Row> {
   /**
    * Reads images without labels.
    *
-   * @param image the name of the column of images
+   * @param image the name of the image column
    * @param inputShape channels, height and width, or the number of features
    * @return columns of one class, for prediction; see {@link #withLabel} for training
-   * @throws IllegalArgumentException if the name is null or the shape is none of these
+   * @throws IllegalArgumentException if the name is null or the shape is not one of these
    */
   public static ImageColumns of(String image, long... inputShape) {
     Arguments.notNull(image, NAME, "image");
@@ -61,12 +62,12 @@ public final class ImageColumns implements SampleReader<Row> {
   }
 
   /**
-   * Adds the column of labels.
+   * Adds the label column.
    *
    * @param label the name of the column
-   * @param classes how many there are, at least 1
+   * @param classes the number of classes, at least 1
    * @return a changed copy
-   * @throws IllegalArgumentException if the name is null or the number out of range
+   * @throws IllegalArgumentException if the name is null or the number is out of range
    */
   public ImageColumns withLabel(String label, int classes) {
     Arguments.notNull(label, NAME, "label");
@@ -75,9 +76,9 @@ public final class ImageColumns implements SampleReader<Row> {
   }
 
   /**
-   * The column of images.
+   * Returns the name of the image column.
    *
-   * @return its name
+   * @return the name
    */
   public String image() {
     return image;
@@ -98,15 +99,15 @@ public final class ImageColumns implements SampleReader<Row> {
     put(row.getAs(image), values);
   }
 
-  /** Returns a reader of images in the place of rows. */
+  /** Returns a reader of images instead of rows. */
   SampleReader<Object> values() {
     return new ImageValues(this);
   }
 
   /**
-   * Reads what Spark makes of the column.
+   * A reader of the values of the image column.
    *
-   * @param columns whose it is
+   * @param columns the columns that it belongs to
    */
   private record ImageValues(ImageColumns columns) implements SampleReader<Object> {
     @Override
@@ -130,7 +131,7 @@ public final class ImageColumns implements SampleReader<Row> {
     }
   }
 
-  /** Appends the values of an image, which is what Spark makes of the column. */
+  /** Appends the values of an image, given as Spark represents the column. */
   void put(@Nullable Object value, FloatBuffer values) {
     if (value instanceof byte[] bytes) {
       requireCount(bytes.length);

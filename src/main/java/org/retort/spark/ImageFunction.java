@@ -8,7 +8,7 @@ import org.apache.spark.util.TaskCompletionListener;
 import org.jspecify.annotations.Nullable;
 import scala.Tuple2;
 
-/** A prediction as a function of Spark SQL. Each task has one of its own. */
+/** A prediction as a Spark SQL function. Each task has its own. */
 final class ImageFunction implements UDF1<Object, Integer>, Serializable {
   private static final long serialVersionUID = 1L;
 

@@ -11,14 +11,14 @@ import org.apache.spark.SparkEnv;
 import org.apache.spark.util.Utils;
 import org.retort.models.Predictor;
 
-/** The models of an executor: each is loaded once, and the ones used last stay. */
+/** The models of an executor: each is loaded once, and the most recently used stay. */
 final class LoadedModels {
   private static final int MOST_UNUSED = 4;
   private static final Map<String, Model> MODELS = new LinkedHashMap<>(16, 0.75f, true);
 
   private LoadedModels() {}
 
-  /** A model and how many use it. */
+  /** A model and the number of its users. */
   private static final class Model {
     final Predictor predictor;
     int users;
@@ -29,10 +29,10 @@ final class LoadedModels {
   }
 
   /**
-   * Takes a model into use, until it is released.
+   * Acquires a model until it is released.
    *
    * @param id of the model
-   * @param files of its folder, by their names
+   * @param files the files of its folder, by name
    */
   static synchronized Predictor acquire(String id, Map<String, byte[]> files) {
     Model model = MODELS.computeIfAbsent(id, missing -> new Model(load(files)));
@@ -40,12 +40,12 @@ final class LoadedModels {
     return model.predictor;
   }
 
-  /** Ends a use of a model. */
+  /** Releases a model. */
   static synchronized void release(String id) {
     MODELS.get(id).users--;
     long unused = MODELS.values().stream().filter(model -> model.users == 0).count();
     for (Iterator<Model> all = MODELS.values().iterator(); unused > MOST_UNUSED; ) {
-      Model model = all.next(); // the one used longest ago first
+      Model model = all.next(); // the least recently used first
       if (model.users == 0) {
         model.predictor.close();
         all.remove();
@@ -54,7 +54,7 @@ final class LoadedModels {
     }
   }
 
-  /** Returns how many are loaded. */
+  /** Returns the number of loaded models. */
   static synchronized int count() {
     return MODELS.size();
   }

@@ -14,7 +14,7 @@ import scala.Tuple2;
 
 /** Rows with the probabilities that a model computes, batch by batch. */
 final class PredictedRows<T> implements Iterator<Tuple2<T, float[]>> {
-  /** How many rows are predicted at once. */
+  /** The number of rows predicted at once. */
   static final int BATCH = 64;
 
   private final Predictor predictor;

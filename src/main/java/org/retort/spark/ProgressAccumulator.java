@@ -2,7 +2,7 @@ package org.retort.spark;
 
 import org.apache.spark.util.AccumulatorV2;
 
-/** Takes the progress of rank 0 to the driver, with the heartbeats of its executor. */
+/** Carries the progress of rank 0 to the driver, with the heartbeats of its executor. */
 final class ProgressAccumulator extends AccumulatorV2<RankProgress, RankProgress> {
   private static final long serialVersionUID = 1L;
 
@@ -25,7 +25,7 @@ final class ProgressAccumulator extends AccumulatorV2<RankProgress, RankProgress
     value = RankProgress.NONE;
   }
 
-  /** Replaces what was there. */
+  /** Replaces the previous progress. */
   @Override
   public void add(RankProgress newer) {
     value = newer;

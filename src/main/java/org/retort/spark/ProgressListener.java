@@ -12,7 +12,7 @@ import org.apache.spark.scheduler.SparkListenerTaskEnd;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
-/** Tells the driver of each epoch once, though it may be trained by several attempts. */
+/** Reports each epoch to the driver once, even if several attempts train it. */
 final class ProgressListener extends SparkListener {
   private static final Logger LOG = LoggerFactory.getLogger(SparkDistillation.class);
 
@@ -21,9 +21,9 @@ final class ProgressListener extends SparkListener {
   private final Set<String> told = new HashSet<>();
 
   /**
-   * Will tell of epochs.
+   * Creates a listener that reports epochs.
    *
-   * @param accumulator the number of that which brings them
+   * @param accumulator the id of the accumulator that delivers them
    */
   ProgressListener(long accumulator, Consumer<? super SparkEpoch> receiver) {
     this.accumulator = accumulator;
@@ -48,14 +48,14 @@ final class ProgressListener extends SparkListener {
     }
   }
 
-  /** Tells of the epochs that are new. */
+  /** Reports the new epochs. */
   synchronized void tell(RankProgress progress) {
     for (SparkEpoch epoch : progress.epochs()) {
       if (told.add(epoch.training() + "/" + epoch.epoch())) {
         LOG.info("{}", epoch);
         try {
           receiver.accept(epoch);
-        } catch (RuntimeException failure) { // the training goes on
+        } catch (RuntimeException failure) { // training continues
           LOG.warn("the receiver of epochs has failed", failure);
         }
       }

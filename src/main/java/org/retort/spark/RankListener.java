@@ -10,7 +10,9 @@ import org.retort.train.StepResult;
 import org.retort.train.TrainingListener;
 import org.retort.train.TrainingSummary;
 
-/** Follows a training on one rank: rank 0 reports it, and keeps its files where all find them. */
+/**
+ * Follows a training on one rank: rank 0 reports it, and keeps its files where all can find them.
+ */
 final class RankListener implements TrainingListener {
   private final String training;
   private final TaskContext task;
@@ -83,7 +85,7 @@ final class RankListener implements TrainingListener {
   @Override
   public void onEnd(TrainingSummary summary) {
     keepFiles();
-    // Interrupted on any rank, the training ends on all as if it was to end there.
+    // If any rank is interrupted, training ends on all as if it were meant to end there.
     if (summary.end() == TrainingSummary.End.STOPPED && ranks.any(task.isInterrupted())) {
       throw killed();
     }

@@ -7,12 +7,13 @@ import org.retort.distributed.Ranks;
 import org.retort.distributed.RanksListener;
 import org.retort.distributed.RanksOptions;
 
-/** How the tasks of a barrier stage become ranks. */
+/** Turns the tasks of a barrier stage into ranks. */
 final class RankMeeting {
   private RankMeeting() {}
 
   /**
-   * Joins the others of this attempt of the stage: rank 0 takes a port and tells them by Spark.
+   * Joins the other ranks of this attempt of the stage: rank 0 opens a port and announces it
+   * through Spark.
    *
    * @param timeout how long ranks wait for each other
    * @return new ranks, which the caller closes
@@ -22,7 +23,7 @@ final class RankMeeting {
     if (size == 1) {
       return Ranks.join(RanksOptions.of());
     }
-    // What a dead attempt has left in a store must not be met.
+    // What a dead attempt left in a store must not be found.
     String job =
         SparkEnv.get().conf().getAppId() + "/" + task.stageId() + "/" + task.stageAttemptNumber();
     RanksOptions options =
@@ -37,7 +38,7 @@ final class RankMeeting {
     return Ranks.join(options.withAddress(place[0]).withPort(Integer.parseInt(place[1])));
   }
 
-  /** The address at which other executors reach this one. */
+  /** Returns the address at which other executors reach this one. */
   private static String ownHost() {
     return SparkEnv.get().blockManager().blockManagerId().host().replaceAll("[\\[\\]]", "");
   }

@@ -6,13 +6,13 @@ import java.util.List;
 import java.util.Locale;
 
 /**
- * How far rank 0 has come. Immutable.
+ * The progress of rank 0. Immutable.
  *
  * @param training what it trains
- * @param steps that it has done in this attempt
- * @param loss of the last one
+ * @param steps the number of steps taken in this attempt
+ * @param loss of the last step
  * @param imagesPerSecond of the last epoch, or of the steps so far
- * @param epochs that have ended in this attempt
+ * @param epochs the epochs that have ended in this attempt
  */
 record RankProgress(
     String training, long steps, double loss, double imagesPerSecond, List<SparkEpoch> epochs)
@@ -31,7 +31,7 @@ record RankProgress(
     return new RankProgress(training, steps, loss, epoch.imagesPerSecond(), List.copyOf(more));
   }
 
-  /** For Spark's web page. */
+  /** Returns the text for Spark's web UI. */
   @Override
   public String toString() {
     return String.format(

@@ -24,7 +24,7 @@ import scala.collection.Iterator;
 import scala.runtime.AbstractFunction1;
 
 /**
- * What a task of the barrier stage does: writes its rows to the disk, meets the other ranks, and
+ * The work of a task of the barrier stage: writes its rows to disk, meets the other ranks, and
  * trains. Returns the student's state dict on rank 0 and nothing on the others.
  *
  * @param <T> the type of the rows

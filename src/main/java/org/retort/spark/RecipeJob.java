@@ -16,9 +16,9 @@ import org.retort.train.BatchNormOver;
 import org.retort.train.TrainingStep;
 
 /**
- * A job that trains a student by a method of a recipe, on the rows in the place of the recipe's own
- * data: first the teachers that do not come trained, then the student, stage by stage. Files that
- * the recipe names are those of the executors.
+ * A job that trains a student by a method of a recipe, on the rows instead of the recipe's own
+ * data: first the teachers that are not pretrained, then the student, stage by stage. Files named
+ * in the recipe are those of the executors.
  *
  * <p>Immutable.
  *
@@ -51,9 +51,10 @@ public final class RecipeJob<T> implements SparkJob<T> {
   }
 
   /**
-   * Trains by a method of a recipe, with seed 0 and BatchNorms over each rank's own batch.
+   * Creates a job that trains by a method of a recipe, with seed 0 and BatchNorms over each rank's
+   * own batch.
    *
-   * @param reader what networks see of a row
+   * @param reader turns rows into samples
    * @param recipe the name of a recipe that ships with Retort, or a file on the driver
    * @param method one of its methods
    * @param <T> the type of the rows
@@ -76,7 +77,7 @@ public final class RecipeJob<T> implements SparkJob<T> {
   }
 
   /**
-   * Changes the seed of the student and its batches; 0 by default.
+   * Sets the seed of the student and its batches; 0 by default.
    *
    * @param seed any number
    * @return a changed copy
@@ -86,10 +87,10 @@ public final class RecipeJob<T> implements SparkJob<T> {
   }
 
   /**
-   * Changes whose samples BatchNorms of the trained networks normalise by; those of the rank by
+   * Sets the samples over which BatchNorms of the trained networks normalise; those of the rank by
    * default.
    *
-   * @param batchNorm whose
+   * @param batchNorm whose samples
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */
@@ -140,7 +141,7 @@ public final class RecipeJob<T> implements SparkJob<T> {
     return teacher;
   }
 
-  /** Ranks may be threads of one process, with one generator of random numbers. */
+  /** Ranks may be threads of one process, which share a random number generator. */
   private static Network network(SparkRank rank, Supplier<Network> maker) {
     synchronized (RecipeJob.class) {
       return rank.closeAtEnd(maker.get());

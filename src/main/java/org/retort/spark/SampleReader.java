@@ -5,7 +5,7 @@ import java.nio.FloatBuffer;
 import org.retort.data.Dataset;
 
 /**
- * Says what networks see of a row. {@link ImageColumns} reads rows of a {@code Dataset<Row>}.
+ * Turns rows into samples for networks. {@link ImageColumns} reads rows of a {@code Dataset<Row>}.
  *
  * <p>It is sent to the executors, each of which reads its rows once, in one thread.
  *
@@ -13,14 +13,14 @@ import org.retort.data.Dataset;
  */
 public interface SampleReader<T> extends Serializable {
   /**
-   * What a network sees of one row, without the batch.
+   * Returns the shape of what a network sees of one row, without the batch dimension.
    *
    * @return positive sizes: channels, height and width of an image, or the number of features
    */
   long[] inputShape();
 
   /**
-   * The number of classes.
+   * Returns the number of classes.
    *
    * @return at least 1
    */
@@ -35,7 +35,7 @@ public interface SampleReader<T> extends Serializable {
   void read(T row, FloatBuffer values);
 
   /**
-   * The class of a row.
+   * Returns the class of a row.
    *
    * @param row the row
    * @return from 0 to classes − 1, or {@link Dataset#UNLABELED}

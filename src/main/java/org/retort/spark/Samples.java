@@ -6,7 +6,7 @@ import java.util.Arrays;
 import java.util.stream.LongStream;
 import org.retort.data.Dataset;
 
-/** Reads rows by a reader, which may be a program's own, and checks what it returns. */
+/** Reads rows with a reader, which may be user code, and checks what it returns. */
 final class Samples<T> {
   private static final String NAME = "SampleReader";
 

@@ -5,7 +5,7 @@ import org.retort.data.Dataset;
 import org.retort.data.ImageShape;
 import org.retort.internal.Arguments;
 
-/** All samples of a training, of which a rank knows the labels, and the values of its own shard. */
+/** All samples of a training. A rank knows all labels, but only the values of its own shard. */
 final class ShardDataset implements Dataset {
   private static final String NAME = "ShardDataset";
 
@@ -18,9 +18,9 @@ final class ShardDataset implements Dataset {
   private final long fingerprint;
 
   /**
-   * Puts the shards together.
+   * Combines the shards.
    *
-   * @param labels of the shards, in the order of ranks
+   * @param labels of the shards, in rank order
    * @param checksums of the shards
    */
   ShardDataset(
@@ -86,7 +86,7 @@ final class ShardDataset implements Dataset {
     own.read(index / labels.length, image);
   }
 
-  /** A hash of the values and labels of all samples. */
+  /** Returns a hash of the values and labels of all samples. */
   @Override
   public long fingerprint() {
     return fingerprint;

@@ -13,11 +13,11 @@ import java.util.zip.CRC32C;
 import org.retort.data.Dataset;
 
 /**
- * The samples of a rank on its disk: written once, in order, then read at random by any thread. A
- * sample whose values are bytes / 255 takes a byte for each value, another one four.
+ * The samples of a rank on its disk: written once, in order, then read in any order by any thread.
+ * A sample whose values are bytes / 255 takes one byte per value, any other four.
  */
 final class ShardFile implements AutoCloseable {
-  /** How much is mapped at once: buffers have less than 2 GiB. No sample lies in two pieces. */
+  /** The most bytes to map at once: buffers have less than 2 GiB. No sample spans two pieces. */
   private static final long PIECE_BYTES = 1L << 30;
 
   private final FileChannel channel;
@@ -30,7 +30,7 @@ final class ShardFile implements AutoCloseable {
   private int[] labels = new int[1024];
   private MappedByteBuffer[] pieces = {};
 
-  /** Creates a file for samples of so many values. */
+  /** Creates a file for samples with this number of values. */
   ShardFile(Path file, int values) throws IOException {
     channel =
         FileChannel.open(
@@ -86,7 +86,7 @@ final class ShardFile implements AutoCloseable {
     return (byte) Math.round(255 * value);
   }
 
-  /** Makes what was written readable. */
+  /** Makes the written samples readable. */
   void finish() throws IOException {
     pieces = new MappedByteBuffer[(int) ((end + PIECE_BYTES - 1) / PIECE_BYTES)];
     for (int i = 0; i < pieces.length; i++) {

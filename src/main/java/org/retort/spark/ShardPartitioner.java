@@ -2,7 +2,7 @@ package org.retort.spark;
 
 import org.apache.spark.Partitioner;
 
-/** Deals rows to ranks by their numbers: row i belongs to rank i modulo the number of ranks. */
+/** Assigns rows to ranks by row number: row i belongs to rank i modulo the number of ranks. */
 final class ShardPartitioner extends Partitioner {
   private static final long serialVersionUID = 1L;
 

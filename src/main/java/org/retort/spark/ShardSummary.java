@@ -11,13 +11,13 @@ import java.util.zip.DeflaterOutputStream;
 import java.util.zip.InflaterInputStream;
 
 /**
- * What a rank tells the others of its shard.
+ * A summary of a rank's shard for the other ranks.
  *
  * @param labels of its samples
  * @param checksum of labels and values
  */
 record ShardSummary(int[] labels, long checksum) {
-  /** Returns it as a text. */
+  /** Returns it as text. */
   String text() {
     ByteArrayOutputStream bytes = new ByteArrayOutputStream();
     try (DataOutputStream out = new DataOutputStream(new DeflaterOutputStream(bytes))) {

@@ -21,11 +21,11 @@ import org.apache.hadoop.fs.FileSystem;
 import org.retort.FileException;
 
 /**
- * A folder of any file system that Hadoop knows, in which whole files are kept. As not all of them
- * can replace a file at once, each file is written under a new number and older ones are deleted
- * then. The number is that of the writer, of which there is a new one for each attempt, and that of
- * the file: {@code last.checkpoint.0002-00000007}. So a writer that was given up, but still runs,
- * never hides what its successor has written.
+ * A folder of any file system that Hadoop supports, in which whole files are kept. As not all file
+ * systems can replace a file atomically, each file is written under a new number, and older ones
+ * are then deleted. The number consists of that of the writer, of which there is a new one for each
+ * attempt, and that of the file: {@code last.checkpoint.0002-00000007}. So a writer that was given
+ * up but is still running never hides what its successor has written.
  */
 final class SharedFolder {
   private static final Pattern NUMBERED = Pattern.compile("(.+)\\.(\\d{4})-(\\d{8})");
@@ -62,18 +62,18 @@ final class SharedFolder {
   }
 
   /**
-   * Makes a folder if it is not there.
+   * Creates a folder if it does not exist.
    *
-   * @throws FileException if it can't be made
+   * @throws FileException if it can't be created
    */
   static void make(String uri, Configuration configuration) {
     at(uri, configuration, folder -> 0);
   }
 
   /**
-   * Opens a folder as its next writer, and makes it if it is not there.
+   * Opens a folder as its next writer, creating it if it does not exist.
    *
-   * @throws FileException if it can't be made
+   * @throws FileException if it can't be created
    */
   static SharedFolder open(String uri, Configuration configuration) {
     return at(uri, configuration, SharedFolder::nextWriter);
@@ -129,7 +129,7 @@ final class SharedFolder {
   }
 
   /**
-   * Copies the newest of each file into a local folder.
+   * Copies the newest version of each file into a local folder.
    *
    * @throws FileException if one can't be read
    */
@@ -169,10 +169,10 @@ final class SharedFolder {
   }
 
   /**
-   * Keeps a file, in the place of one of the same name.
+   * Keeps a file, replacing one of the same name.
    *
    * @param name relative to the folder, with slashes
-   * @param content is read to its end, and not closed
+   * @param content read to its end, but not closed
    * @throws FileException if it can't be written
    */
   void keep(String name, InputStream content) {
@@ -197,7 +197,7 @@ final class SharedFolder {
           throw new IOException(target + " can't be renamed");
         }
       } finally {
-        files.delete(written, false); // there no more, unless it failed
+        files.delete(written, false); // already gone, unless it failed
       }
       deleteOlder(parent, target.getName(), number);
     } catch (IOException failure) {

@@ -20,8 +20,8 @@ import scala.reflect.ClassTag;
 import scala.reflect.ClassTag$;
 
 /**
- * Trains over the executors of a Spark cluster. Each rank is a task of a barrier stage, which Spark
- * starts all together; ranks then exchange gradients by themselves, see {@link
+ * Training on the executors of a Spark cluster. Each rank is a task of a barrier stage, whose tasks
+ * Spark starts together; ranks then exchange gradients among themselves, see {@link
  * org.retort.distributed.Ranks}.
  *
  * <pre>{@code
@@ -32,15 +32,15 @@ import scala.reflect.ClassTag$;
  *         .train(rows, job);
  * }</pre>
  *
- * <p>Rows are dealt to the ranks by their numbers, so that all have as many, and each writes its
- * rows to its disk once. The order of the rows must be the same whenever Spark computes them, as it
- * is when they are read from files: otherwise a training that was interrupted is not resumed.
+ * <p>Rows are assigned to ranks by row number, so that all have equally many, and each rank writes
+ * its rows to its disk once. The order of the rows must be the same each time Spark computes them,
+ * as it is when they are read from files: otherwise, an interrupted training is not resumed.
  *
  * <p>If one task fails, all of them end and Spark retries the stage, up to {@code
  * spark.stage.maxConsecutiveAttempts} attempts in all. A retry resumes from the last checkpoint.
  *
- * <p>A rank computes with as many threads as its task has cores. On a cluster with {@code
- * spark.executor.cores}, each rank gets an executor of its own with all its cores; else it gets
+ * <p>A rank uses as many threads as its task has cores. On a cluster with {@code
+ * spark.executor.cores}, each rank gets its own executor with all its cores; otherwise, it gets
  * {@code spark.task.cpus} cores. Dynamic allocation of executors must be off.
  *
  * <p>Immutable: each method returns a changed copy.
@@ -70,7 +70,7 @@ public final class SparkDistillation {
   }
 
   /**
-   * Trains on a cluster.
+   * Creates a training on a cluster.
    *
    * @param context of the application, for example {@code spark.sparkContext()}
    * @return a training with one rank, no checkpoints, and a timeout of 10 minutes
@@ -82,7 +82,7 @@ public final class SparkDistillation {
   }
 
   /**
-   * Changes the number of ranks; 1 by default.
+   * Sets the number of ranks; 1 by default.
    *
    * @param ranks at least 1
    * @return a changed copy
@@ -94,11 +94,11 @@ public final class SparkDistillation {
   }
 
   /**
-   * Keeps checkpoints where all executors find them, so that a stage that Spark starts anew, or a
-   * later application, resumes from the last one. By default, a training begins from the start.
+   * Keeps checkpoints where all executors can find them, so that a stage that Spark restarts, or a
+   * later application, resumes from the last one. By default, training starts from the beginning.
    *
-   * @param uri a folder of any file system that Hadoop knows, for example {@code
-   *     hdfs:///models/digits}, made if it is not there
+   * @param uri a folder of any file system that Hadoop supports, for example {@code
+   *     hdfs:///models/digits}, created if it does not exist
    * @return a changed copy
    * @throws IllegalArgumentException if it is null
    */
@@ -108,8 +108,8 @@ public final class SparkDistillation {
   }
 
   /**
-   * Changes how long a rank waits for another one; 10 minutes by default. What one rank does while
-   * the others wait, such as an evaluation, must be shorter.
+   * Sets how long a rank waits for another one; 10 minutes by default. Anything one rank does while
+   * the others wait, such as an evaluation, must take less time.
    *
    * @param timeout from 1 ms to 1 day
    * @return a changed copy
@@ -123,9 +123,9 @@ public final class SparkDistillation {
   }
 
   /**
-   * Calls a receiver on the driver after each epoch; the driver logs epochs in any case. They
+   * Calls a receiver on the driver after each epoch; the driver logs epochs in any case. Epochs
    * arrive with the executors' heartbeats, so up to {@code spark.executor.heartbeatInterval} late,
-   * and the last ones of an executor that is lost may not arrive.
+   * and the last ones of a lost executor may not arrive.
    *
    * @param receiver called on a thread of Spark or of {@link #train}; what it throws is logged
    * @return a changed copy
@@ -137,15 +137,15 @@ public final class SparkDistillation {
   }
 
   /**
-   * Trains with the rows of a table, and waits for the end.
+   * Trains on the rows of a table, and waits for completion.
    *
-   * @param rows the rows; cached by the caller if computing them takes long
+   * @param rows the rows; cache them if they take long to compute
    * @param job what each rank does
    * @return the student's state dict, for {@link org.retort.models.Network#loadStateDict(byte[])}
    * @throws IllegalArgumentException if an argument is null
    * @throws IllegalStateException if executors are allocated dynamically, or there are fewer slots
    *     than ranks
-   * @throws org.retort.FileException if the folder of checkpoints can't be made
+   * @throws org.retort.FileException if the checkpoint folder can't be created
    * @throws RetortException if the training failed in every attempt that Spark allows
    */
   public byte[] train(Dataset<Row> rows, SparkJob<Row> job) {
@@ -154,9 +154,9 @@ public final class SparkDistillation {
   }
 
   /**
-   * Trains with rows of any type, and waits for the end.
+   * Trains on rows of any type, and waits for completion.
    *
-   * @param rows the rows; cached by the caller if computing them takes long
+   * @param rows the rows; cache them if they take long to compute
    * @param job what each rank does
    * @param <T> the type of the rows
    * @return the student's state dict, for {@link org.retort.models.Network#loadStateDict(byte[])}
@@ -179,7 +179,7 @@ public final class SparkDistillation {
       throw new RetortException(TRAIN + ": interrupted", stopped);
     }
     ProgressAccumulator progress = new ProgressAccumulator();
-    progress.register(context, Option.apply("retort"), true); // also of tasks that fail
+    progress.register(context, Option.apply("retort"), true); // also for tasks that fail
     ProgressListener listener = new ProgressListener(progress.id(), onEpoch);
     context.addSparkListener(listener);
     try {
@@ -210,7 +210,7 @@ public final class SparkDistillation {
     String tag = "retort-" + UUID.randomUUID();
     context.addJobTag(tag);
     try {
-      // Spark starts a barrier stage anew only if another stage follows.
+      // Spark restarts a barrier stage only if another stage follows.
       return trained.repartition(1, null).toJavaRDD().collect();
     } catch (Exception failure) {
       context.cancelJobsWithTag(tag);
@@ -224,7 +224,7 @@ public final class SparkDistillation {
     }
   }
 
-  /** Returns what the first rank that failed has thrown, in one line. */
+  /** Returns what the first failed rank threw, on one line. */
   private static String reason(Throwable failure) {
     String message = failure.getMessage() == null ? failure.toString() : failure.getMessage();
     return message

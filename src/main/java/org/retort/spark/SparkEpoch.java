@@ -4,7 +4,7 @@ import java.io.Serializable;
 import java.util.Locale;
 
 /**
- * An epoch of a {@link SparkDistillation}, as the driver is told of it.
+ * An epoch of a {@link SparkDistillation}, as reported to the driver.
  *
  * @param training what was trained: the name given to {@link SparkRank#trainer}
  * @param epoch its number, from 0
@@ -16,7 +16,7 @@ import java.util.Locale;
 public record SparkEpoch(
     String training, int epoch, double loss, double accuracy, double score, double imagesPerSecond)
     implements Serializable {
-  /** For the log and Spark's web page. */
+  /** Returns the text for the log and Spark's web UI. */
   @Override
   public String toString() {
     StringBuilder text = new StringBuilder();

@@ -4,37 +4,37 @@ import java.io.Serializable;
 import org.retort.internal.Arguments;
 
 /**
- * What the ranks of a {@link SparkDistillation} do with their rows. Every rank runs the same job.
- * It is serialized and sent to the executors.
+ * The work that the ranks of a {@link SparkDistillation} do with their rows. Every rank runs the
+ * same job. It is serialized and sent to the executors.
  *
- * <p>{@link StepJob} and {@link RecipeJob} are ready-made; {@link #of} makes one of a function.
+ * <p>{@link StepJob} and {@link RecipeJob} are ready-made; {@link #of} creates one from a function.
  *
  * @param <T> the type of the rows
  */
 public interface SparkJob<T> extends Serializable {
   /**
-   * Says what networks see of a row.
+   * Returns the reader that turns rows into samples.
    *
    * @return the reader
    */
   SampleReader<T> reader();
 
   /**
-   * Trains. All ranks make the same steps in the same order, see {@link
-   * org.retort.distributed.Ranks}. If it throws on one rank, all ranks end and Spark retries the
-   * stage, with the files that the last attempt has kept.
+   * Trains. All ranks take the same steps in the same order, see {@link
+   * org.retort.distributed.Ranks}. If this method throws on one rank, all ranks end and Spark
+   * retries the stage, with the files that the last attempt kept.
    *
-   * <p>Trainers of {@link SparkRank#trainer} end when the task is killed. A loop of your own checks
-   * {@code TaskContext.get().isInterrupted()}, or it goes on after its job was cancelled.
+   * <p>Trainers from {@link SparkRank#trainer} end when the task is killed. Your own loop must
+   * check {@code TaskContext.get().isInterrupted()}, or it continues after its job is cancelled.
    *
    * @param rank the rank on which it runs, with its ranks, data and folder
    * @return the student's state dict, as {@link org.retort.models.Network#saveStateDict} writes it;
    *     that of rank 0 is the result
-   * @throws Exception whatever goes wrong
+   * @throws Exception if anything goes wrong
    */
   byte[] train(SparkRank rank) throws Exception;
 
-  /** What a job does on a rank. */
+  /** The work of a job on a rank. */
   @FunctionalInterface
   interface Training extends Serializable {
     /**
@@ -42,15 +42,15 @@ public interface SparkJob<T> extends Serializable {
      *
      * @param rank the rank on which it runs
      * @return the student's state dict
-     * @throws Exception whatever goes wrong
+     * @throws Exception if anything goes wrong
      */
     byte[] train(SparkRank rank) throws Exception;
   }
 
   /**
-   * Makes a job of a function.
+   * Creates a job from a function.
    *
-   * @param reader what networks see of a row
+   * @param reader turns rows into samples
    * @param training what each rank does
    * @param <T> the type of the rows
    * @return the job

@@ -36,8 +36,8 @@ import org.retort.models.Predictor;
 import scala.Tuple2;
 
 /**
- * Predicts with a trained network on the executors of a Spark cluster. Each executor loads natives
- * and network once, for all tasks and as long as it lives.
+ * Prediction with a trained network on the executors of a Spark cluster. Each executor loads the
+ * native libraries and the network once, for all tasks and for its lifetime.
  *
  * <pre>{@code
  * SavedModel.save(folder, student, ModelDescription.of("resnet8"));
@@ -46,7 +46,7 @@ import scala.Tuple2;
  * }
  * }</pre>
  *
- * <p>Images are normalised as the network was trained, by the preprocessing in the folder.
+ * <p>Images are normalised as in training, by the preprocessing in the folder.
  */
 public final class SparkPrediction implements Serializable, AutoCloseable {
   private static final long serialVersionUID = 1L;
@@ -71,8 +71,8 @@ public final class SparkPrediction implements Serializable, AutoCloseable {
    * Sends a model to the executors.
    *
    * @param context of the application, for example {@code spark.sparkContext()}
-   * @param folder on the driver, which {@link org.retort.models.SavedModel#save} or {@code retort
-   *     distill} wrote; its TorchScript file is a program: use only folders you trust
+   * @param folder a folder on the driver, written by {@link org.retort.models.SavedModel#save} or
+   *     {@code retort distill}; its TorchScript file is a program: use only folders you trust
    * @return a new prediction, which the caller closes
    * @throws IllegalArgumentException if an argument is null
    * @throws FileException if a file can't be read, or is damaged
@@ -96,13 +96,13 @@ public final class SparkPrediction implements Serializable, AutoCloseable {
   }
 
   /**
-   * Predicts for the rows of a table.
+   * Adds predictions to the rows of a table.
    *
    * @param rows the rows
-   * @param images which column has the images
+   * @param images the column of the images
    * @return the rows with two more columns: {@link #PREDICTION}, an {@code int}, and {@link
-   *     #PROBABILITIES}, an {@code array<float>}. Computed when Spark needs it, as any table. A row
-   *     without an image fails it: filter them out before
+   *     #PROBABILITIES}, an {@code array<float>}. Computed when Spark needs it, like any table. It
+   *     fails on a row without an image: filter such rows out first
    * @throws IllegalArgumentException if an argument is null, or the rows have such a column already
    */
   public Dataset<Row> transform(Dataset<Row> rows, ImageColumns images) {
@@ -151,10 +151,10 @@ public final class SparkPrediction implements Serializable, AutoCloseable {
   }
 
   /**
-   * Predicts for rows of any type.
+   * Predicts class probabilities for rows of any type.
    *
    * @param rows the rows
-   * @param reader what the network sees of a row
+   * @param reader turns rows into samples
    * @param <T> the type of the rows
    * @return each row with the probabilities of all classes
    * @throws IllegalArgumentException if an argument is null
@@ -166,8 +166,8 @@ public final class SparkPrediction implements Serializable, AutoCloseable {
   }
 
   /**
-   * The prediction as a function for Spark SQL, from an image to its most probable class. It
-   * computes one image at a time: {@link #transform} is faster.
+   * Returns the prediction as a Spark SQL function from an image to its most probable class. It
+   * predicts one image at a time: {@link #transform} is faster.
    *
    * <pre>{@code
    * spark.udf().register("student", prediction.function(ImageColumns.of("image", 1, 8, 8)));
@@ -175,7 +175,7 @@ public final class SparkPrediction implements Serializable, AutoCloseable {
    * }</pre>
    *
    * @param images the shape of the images; the name of the column is not used
-   * @return a function from {@code binary} or an {@code array} of numbers to {@code int}; null of
+   * @return a function from {@code binary} or an {@code array} of numbers to {@code int}; null for
    *     null
    * @throws IllegalArgumentException if it is null
    */
@@ -191,7 +191,7 @@ public final class SparkPrediction implements Serializable, AutoCloseable {
     return new PredictedRows<>(predictor, reader, rows, PredictedRows.BATCH);
   }
 
-  /** Takes the model into use by this task, until it is released. */
+  /** Acquires the model for this task until it is released. */
   Predictor acquire() {
     TaskContext task = TaskContext.get();
     if (task != null) {
@@ -200,14 +200,14 @@ public final class SparkPrediction implements Serializable, AutoCloseable {
     return LoadedModels.acquire(id, files.value());
   }
 
-  /** Ends a use of the model. */
+  /** Releases the model. */
   void release() {
     LoadedModels.release(id);
   }
 
   /**
-   * Takes the model from the driver, and from executors that have not loaded it. Those that have
-   * keep the last models until others take their place.
+   * Removes the model from the driver, and from executors that have not loaded it. Those that have
+   * keep the last models until others replace them.
    */
   @Override
   public void close() {

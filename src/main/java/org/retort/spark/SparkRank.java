@@ -17,8 +17,8 @@ import org.retort.train.Trainer;
 import org.retort.train.TrainingStep;
 
 /**
- * One rank of a {@link SparkDistillation}: a task with a part of the rows. For the thread of the
- * task.
+ * One rank of a {@link SparkDistillation}: a task with a part of the rows. For use on the task's
+ * thread.
  */
 public final class SparkRank {
   private static final String NAME = "SparkRank";
@@ -51,7 +51,7 @@ public final class SparkRank {
   }
 
   /**
-   * All ranks of this training.
+   * Returns all ranks of this training.
    *
    * @return the ranks, for {@link org.retort.train.TrainingStepBuilder#ranks}; closed by Retort
    */
@@ -60,18 +60,18 @@ public final class SparkRank {
   }
 
   /**
-   * The number of times that Spark has started the training before.
+   * Returns the number of times that Spark has started the training before.
    *
-   * @return 0 at first
+   * @return 0 for the first attempt
    */
   public int attempt() {
     return task.stageAttemptNumber();
   }
 
   /**
-   * The samples of all ranks, numbered from 0 as Spark's {@code zipWithIndex} does. All labels can
-   * be read, but values only of the samples whose number modulo the number of ranks is this rank:
-   * those lie on this machine's disk.
+   * Returns the samples of all ranks, numbered from 0 as Spark's {@code zipWithIndex} does. All
+   * labels can be read, but values only of samples whose number modulo the number of ranks is this
+   * rank: those are on this machine's disk.
    *
    * @return the data set
    */
@@ -80,7 +80,7 @@ public final class SparkRank {
   }
 
   /**
-   * Starts batches of {@link #data}, of which each rank gets its part: {@link
+   * Starts building batches of {@link #data}, of which each rank gets its part: {@link
    * DatasetBatches.Builder#size} counts the samples of all ranks together.
    *
    * @return a new builder, whose {@link DatasetBatches.Builder#shard} is set
@@ -90,27 +90,27 @@ public final class SparkRank {
   }
 
   /**
-   * The folder of this task on this machine, which is deleted at its end. On rank 0 it begins with
-   * the files that an earlier attempt has kept.
+   * Returns this task's folder on this machine, which is deleted when the task ends. On rank 0, it
+   * initially contains the files that an earlier attempt kept.
    *
-   * @return a folder that is there
+   * @return an existing folder
    */
   public Path folder() {
     return folder;
   }
 
   /**
-   * Starts a training that reports its progress to the driver and, with {@link
+   * Starts building a trainer that reports its progress to the driver and, with {@link
    * SparkDistillation#checkpoints}, keeps checkpoints where a later attempt finds them, and resumes
-   * from the last one. If the task is killed, the training ends with an exception.
+   * from the last one. If the task is killed, training ends with an exception.
    *
-   * @param name of this training, different from others of the same job; also that of its folder in
-   *     {@link #folder}
-   * @param step that trains, with these {@link #ranks}
-   * @param batches of this rank, for example of {@link #batches}
-   * @return a new builder, which needs its epochs
-   * @throws IllegalArgumentException if an argument is null, or the name is not one of a file or
-   *     was given before
+   * @param name the name of this training, unique within the job; also that of its folder in {@link
+   *     #folder}
+   * @param step the step that trains, with these {@link #ranks}
+   * @param batches the batches of this rank, for example from {@link #batches}
+   * @return a new builder, which still needs its epochs
+   * @throws IllegalArgumentException if an argument is null, or the name is not a file name or was
+   *     given before
    */
   public Trainer.Builder trainer(String name, TrainingStep step, Batches batches) {
     Arguments.check(
@@ -129,13 +129,13 @@ public final class SparkRank {
   }
 
   /**
-   * Keeps a file where a later attempt finds it, in the same place of its {@link #folder}: soon,
-   * and before the job ends. Does nothing on other ranks than 0, or without {@link
+   * Keeps a file where a later attempt finds it, at the same place in its {@link #folder}:
+   * asynchronously, but before the job ends. Does nothing on ranks other than 0, or without {@link
    * SparkDistillation#checkpoints}.
    *
-   * @param file in {@link #folder}, which is replaced, not changed, if it is written again
+   * @param file a file in {@link #folder}; to write it again, replace it instead of changing it
    * @throws IllegalArgumentException if there is no such file
-   * @throws org.retort.FileException if an earlier one could not be kept
+   * @throws org.retort.FileException if an earlier file could not be kept
    */
   public void keep(Path file) {
     Path normal = file == null ? null : file.normalize();
@@ -151,11 +151,11 @@ public final class SparkRank {
   }
 
   /**
-   * Registers a resource, for example a network, that is closed when the task ends.
+   * Registers a resource, for example a network, to be closed when the task ends.
    *
    * @param resource what to close; the last one is closed first
    * @param <C> its type
-   * @return the same
+   * @return the resource
    * @throws IllegalArgumentException if it is null
    */
   public <C extends AutoCloseable> C closeAtEnd(C resource) {
@@ -163,7 +163,7 @@ public final class SparkRank {
     return resource;
   }
 
-  /** Closes what was registered. */
+  /** Closes the registered resources. */
   void close() throws Exception {
     Exception failure = null;
     for (AutoCloseable resource : used) {

@@ -10,7 +10,7 @@ import org.retort.train.TrainingStep;
 import org.retort.train.TrainingStepBuilder;
 
 /**
- * A job that trains for some epochs with a step of the program's own.
+ * A job that trains for a number of epochs with your own step.
  *
  * <pre>{@code
  * StepJob.of(
@@ -29,11 +29,11 @@ import org.retort.train.TrainingStepBuilder;
  *
  * <p>Immutable.
  *
- * @param reader what networks see of a row
- * @param maker makes the step on each rank
- * @param batch number of samples of a batch, of all ranks together
+ * @param reader turns rows into samples
+ * @param maker creates the step on each rank
+ * @param batch batch size, over all ranks together
  * @param epochs number of epochs
- * @param seed of the networks that the step is made of, and of the order of the samples
+ * @param seed of the step's networks and of the order of the samples
  * @param <T> the type of the rows
  */
 public record StepJob<T>(SampleReader<T> reader, StepMaker maker, int batch, int epochs, long seed)
@@ -41,16 +41,16 @@ public record StepJob<T>(SampleReader<T> reader, StepMaker maker, int batch, int
   private static final String NAME = "StepJob";
   private static final int DEFAULT_BATCH = 64;
 
-  /** Makes the step of a rank. */
+  /** A factory for the step of a rank. */
   @FunctionalInterface
   public interface StepMaker extends Serializable {
     /**
-     * Makes the step. Weights of teachers must be the same on all ranks; the student becomes that
-     * of rank 0.
+     * Creates the step. Teacher weights must be the same on all ranks; the student becomes that of
+     * rank 0.
      *
      * @param rank the rank, which closes the networks, see {@link SparkRank#closeAtEnd}
      * @return a builder, to which the job adds the ranks
-     * @throws Exception whatever goes wrong
+     * @throws Exception if anything goes wrong
      */
     TrainingStepBuilder make(SparkRank rank) throws Exception;
   }
@@ -73,10 +73,10 @@ public record StepJob<T>(SampleReader<T> reader, StepMaker maker, int batch, int
   }
 
   /**
-   * Trains for one epoch with batches of 64.
+   * Creates a job that trains for one epoch with batches of 64.
    *
-   * @param reader what networks see of a row
-   * @param maker makes the step on each rank
+   * @param reader turns rows into samples
+   * @param maker creates the step on each rank
    * @param <T> the type of the rows
    * @return the job
    * @throws IllegalArgumentException if an argument is null
@@ -86,9 +86,9 @@ public record StepJob<T>(SampleReader<T> reader, StepMaker maker, int batch, int
   }
 
   /**
-   * Changes the number of samples of a batch; 64 by default.
+   * Sets the batch size; 64 by default.
    *
-   * @param batch of all ranks together, at least 1
+   * @param batch over all ranks together, at least 1
    * @return a changed copy
    * @throws IllegalArgumentException if it is below 1
    */
@@ -97,7 +97,7 @@ public record StepJob<T>(SampleReader<T> reader, StepMaker maker, int batch, int
   }
 
   /**
-   * Changes the number of epochs; 1 by default.
+   * Sets the number of epochs; 1 by default.
    *
    * @param epochs at least 1
    * @return a changed copy
@@ -108,8 +108,8 @@ public record StepJob<T>(SampleReader<T> reader, StepMaker maker, int batch, int
   }
 
   /**
-   * Changes the seed; 0 by default. Networks depend on it where each rank is a process of its own:
-   * ranks that are threads of one process share the generator of random numbers.
+   * Sets the seed; 0 by default. Networks depend on it if each rank is its own process: ranks that
+   * are threads of one process share the random number generator.
    *
    * @param seed any number
    * @return a changed copy

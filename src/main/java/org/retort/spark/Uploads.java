@@ -17,14 +17,14 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Keeps what a rank has written in a shared folder, by a thread of its own, so that a training does
- * not wait for a distant file system. Of a file that changes faster than it is kept, the newest
- * state is.
+ * Keeps what a rank has written in a shared folder, on its own thread, so that training does not
+ * wait for a remote file system. If a file changes faster than it is kept, the newest state is
+ * kept.
  */
 final class Uploads implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(SparkDistillation.class);
 
-  /** For which a file system that does not answer holds up the end of a task that has failed. */
+  /** How long an unresponsive file system can delay the end of a failed task. */
   private static final long PATIENCE_MILLIS = 10_000;
 
   private final Path root;
@@ -37,7 +37,7 @@ final class Uploads implements AutoCloseable {
   private @Nullable RuntimeException failure;
 
   /**
-   * What distinguishes a file from the one that it has replaced.
+   * The attributes that distinguish a file from the one that it replaced.
    *
    * @param time when it was changed
    * @param size in bytes
@@ -50,17 +50,17 @@ final class Uploads implements AutoCloseable {
     }
   }
 
-  /** Will keep files of a local folder, but for those that are there already. */
+  /** Starts keeping files of a local folder, except those already there. */
   Uploads(Path root, SharedFolder shared) {
     this.root = root;
     this.shared = shared;
-    changed(root); // notes them as seen
+    changed(root); // marks them as seen
     thread = new Thread(this::run, "retort-uploads");
     thread.setDaemon(true);
     thread.start();
   }
 
-  /** Keeps the files of a folder, or a file, that have changed since they were last looked at. */
+  /** Keeps a file, or the files of a folder, that have changed since they were last checked. */
   void keepChanged(Path fileOrFolder) {
     changed(fileOrFolder).forEach(this::keep);
   }
@@ -82,7 +82,7 @@ final class Uploads implements AutoCloseable {
     }
   }
 
-  /** Keeps a file as it is now: one that replaces it later does not change what is read. */
+  /** Keeps a file as it is now: a later replacement does not change what is read. */
   private synchronized void keep(Path file) {
     rethrow();
     try {
@@ -150,7 +150,9 @@ final class Uploads implements AutoCloseable {
     return first;
   }
 
-  /** Ends the thread once it has kept what waits, unless that takes too long or has failed. */
+  /**
+   * Ends the thread once it has kept all pending files, unless that takes too long or has failed.
+   */
   @Override
   public void close() {
     boolean interrupted = false;
@@ -165,7 +167,7 @@ final class Uploads implements AutoCloseable {
       waiting.clear();
       notifyAll();
     }
-    thread.interrupt(); // it may wait for the file system
+    thread.interrupt(); // it may be waiting for the file system
     if (interrupted) {
       Thread.currentThread().interrupt();
     }

@@ -1,8 +1,8 @@
 /**
- * Training over the executors of a Spark cluster, and prediction with what was trained. {@link
+ * Training on the executors of a Spark cluster, and prediction with the trained networks. {@link
  * org.retort.spark.SparkDistillation} trains, {@link org.retort.spark.SparkPrediction} predicts.
  *
- * <p>Needs {@code spark-sql_2.13}, which the cluster provides and Retort does not bring.
+ * <p>Requires {@code spark-sql_2.13}, which the cluster provides and Retort does not include.
  *
  * @serial exclude
  */

@@ -28,12 +28,12 @@ import org.retort.internal.Arguments;
  * @param epsilon ε, added to the denominator for numerical stability, positive and finite; 1e-8 by
  *     default
  * @param weightDecay at least 0 and finite; 0 by default
- * @param decoupled whether the weight decay stays out of the running averages, as in AdamW; not by
- *     default
- * @param schedule what the learning rate is multiplied by; constant by default
+ * @param decoupled whether the weight decay stays out of the running averages, as in AdamW; false
+ *     by default
+ * @param schedule multiplies the learning rate; constant by default
  * @param decayNormsAndBiases whether the weight decay also applies to parameters with fewer than
  *     two dimensions; true by default
- * @param groups parameters with a learning rate or weight decay of their own; none by default
+ * @param groups parameters with their own learning rate or weight decay; none by default
  */
 public record Adam(
     double learningRate,
@@ -49,7 +49,7 @@ public record Adam(
   private static final String NAME = "Adam";
 
   /**
-   * Makes an optimizer.
+   * Creates an optimizer.
    *
    * @param learningRate positive and finite
    * @param beta1 at least 0 and below 1
@@ -57,9 +57,9 @@ public record Adam(
    * @param epsilon positive and finite
    * @param weightDecay at least 0 and finite
    * @param decoupled whether the weight decay is AdamW's
-   * @param schedule what the learning rate is multiplied by
+   * @param schedule multiplies the learning rate
    * @param decayNormsAndBiases whether parameters with fewer than two dimensions decay
-   * @param groups parameters with a learning rate or weight decay of their own
+   * @param groups parameters with their own learning rate or weight decay
    * @throws IllegalArgumentException if an argument is null or out of range
    */
   public Adam {
@@ -77,7 +77,7 @@ public record Adam(
   }
 
   /**
-   * Adam without weight decay, at a constant learning rate.
+   * Creates an Adam optimizer without weight decay, with a constant learning rate.
    *
    * @param learningRate positive and finite, for example 0.001
    * @return the optimizer
@@ -88,7 +88,7 @@ public record Adam(
   }
 
   /**
-   * Changes the learning rate.
+   * Sets the learning rate.
    *
    * @param learningRate positive and finite
    * @return a changed copy
@@ -108,7 +108,7 @@ public record Adam(
   }
 
   /**
-   * Changes the schedule of the learning rate; constant by default.
+   * Sets the schedule of the learning rate; constant by default.
    *
    * @param schedule the schedule
    * @return a changed copy
@@ -128,11 +128,11 @@ public record Adam(
   }
 
   /**
-   * Changes whether the weight decay also applies to the parameters of BatchNorm and to biases,
-   * that is, to parameters with fewer than two dimensions; it does by default, as in PyTorch and
-   * the papers.
+   * Sets whether the weight decay also applies to the parameters of BatchNorm and to biases, that
+   * is, to parameters with fewer than two dimensions; true by default, as in PyTorch and the
+   * papers.
    *
-   * @param decayNormsAndBiases whether it does
+   * @param decayNormsAndBiases whether it applies to them
    * @return a changed copy
    */
   public Adam withDecayNormsAndBiases(boolean decayNormsAndBiases) {
@@ -149,8 +149,8 @@ public record Adam(
   }
 
   /**
-   * Changes the groups of parameters with a learning rate or weight decay of their own; a parameter
-   * belongs to the first group that names it. No groups by default.
+   * Sets the groups of parameters with their own learning rate or weight decay; a parameter belongs
+   * to the first group that names it. No groups by default.
    *
    * @param groups the groups
    * @return a changed copy
@@ -170,8 +170,8 @@ public record Adam(
   }
 
   /**
-   * Changes the decay rates of the running averages of the gradient and of its square; 0.9 and
-   * 0.999 by default.
+   * Sets the decay rates of the running averages of the gradient and of its square; 0.9 and 0.999
+   * by default.
    *
    * @param beta1 β_1, at least 0 and below 1
    * @param beta2 β_2, at least 0 and below 1
@@ -192,7 +192,7 @@ public record Adam(
   }
 
   /**
-   * Changes the term that is added to the denominator for numerical stability; 1e-8 by default.
+   * Sets the term added to the denominator for numerical stability; 1e-8 by default.
    *
    * @param epsilon ε, positive and finite
    * @return a changed copy
@@ -212,7 +212,7 @@ public record Adam(
   }
 
   /**
-   * Changes the weight decay, which is added to the gradient, as in Adam, unless it is {@linkplain
+   * Sets the weight decay, which is added to the gradient, as in Adam, unless it is {@linkplain
    * #withDecoupled decoupled}; 0 by default.
    *
    * @param weightDecay at least 0 and finite
@@ -233,10 +233,9 @@ public record Adam(
   }
 
   /**
-   * Changes whether the weight decay stays out of the running averages, as in AdamW; not by
-   * default.
+   * Sets whether the weight decay stays out of the running averages, as in AdamW; false by default.
    *
-   * @param decoupled whether it does
+   * @param decoupled whether it stays out of them
    * @return a changed copy
    */
   public Adam withDecoupled(boolean decoupled) {

@@ -1,16 +1,16 @@
 package org.retort.train;
 
-/** Whose samples BatchNorms in training mode normalise by, if there are several ranks. */
+/** The samples over which BatchNorms in training mode normalise, with several ranks. */
 public enum BatchNormOver {
   /**
-   * Each rank by the samples of its own part of the batch, as PyTorch's {@code
+   * Each rank normalises over its own part of the batch, as PyTorch's {@code
    * DistributedDataParallel} does. The running statistics are the mean over the ranks.
    */
   OWN_BATCH,
 
   /**
-   * All ranks by the samples of the whole batch, which gives the results of one process and costs
-   * two exchanges for each BatchNorm.
+   * All ranks normalise over the whole batch, which gives the results of a single process and costs
+   * two exchanges per BatchNorm.
    */
   ALL_RANKS
 }

@@ -11,7 +11,7 @@ import jdk.jfr.Name;
 import jdk.jfr.StackTrace;
 import org.jspecify.annotations.Nullable;
 
-/** The writing of a checkpoint in the flight recorder. */
+/** A flight recorder event for the writing of a checkpoint. */
 @Name("org.retort.Checkpoint")
 @Label("Checkpoint")
 @Description("Checkpoint written and synced")
@@ -29,7 +29,7 @@ final class CheckpointEvent extends Event {
 
   private CheckpointEvent() {}
 
-  /** Begins an event; returns null if nobody records such. */
+  /** Begins an event; returns null if events of this type are not recorded. */
   static @Nullable CheckpointEvent start() {
     if (!ANY.isEnabled()) {
       return null;
@@ -39,7 +39,7 @@ final class CheckpointEvent extends Event {
     return event;
   }
 
-  /** Records the event of a file that was written. */
+  /** Commits the event for a file that was written. */
   void commit(Path written) {
     end();
     file = written.toString();

@@ -4,7 +4,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.FutureTask;
 import org.jspecify.annotations.Nullable;
 
-/** Writes a trainer's checkpoints on threads of its own, one after the other. */
+/** Writes a trainer's checkpoints on its own threads, one after another. */
 final class CheckpointWriter {
   private final KeptFiles files;
   private @Nullable FutureTask<Void> write;
@@ -15,10 +15,10 @@ final class CheckpointWriter {
   }
 
   /**
-   * Begins to write. {@link #await} must have been called since the last time.
+   * Starts writing. {@link #await} must have been called since the previous start.
    *
-   * @param checkpoint closed when it is written
-   * @param stepsDone what {@link #steps} returns
+   * @param checkpoint closed once it is written
+   * @param stepsDone the number that {@link #steps} returns
    */
   void start(StepCheckpoint checkpoint, long stepsDone) {
     FutureTask<Void> task =
@@ -31,7 +31,7 @@ final class CheckpointWriter {
             });
     try {
       new Thread(task, "retort-checkpoint").start();
-    } catch (RuntimeException | Error failure) { // no more threads, say
+    } catch (RuntimeException | Error failure) { // for example, no more threads
       checkpoint.close();
       throw failure;
     }
@@ -39,16 +39,16 @@ final class CheckpointWriter {
     steps = stepsDone;
   }
 
-  /** Returns whether {@link #await} has something to tell and need not wait for it. */
+  /** Returns whether {@link #await} has something to report and need not wait for it. */
   boolean isDone() {
     return write != null && write.isDone();
   }
 
   /**
-   * Waits for the write that was started, whether or not the thread is interrupted.
+   * Waits for the write that was started, even if the thread is interrupted.
    *
    * @return whether there was one since the last call
-   * @throws RuntimeException what it threw
+   * @throws RuntimeException whatever the write threw
    */
   boolean await() {
     if (write == null) {

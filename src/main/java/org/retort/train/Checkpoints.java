@@ -8,7 +8,7 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * The checkpoints of a trainer, if files are kept, and the best student. All ranks take part in a
+ * A trainer's checkpoints, if files are kept, and its best student. All ranks take part in a
  * checkpoint, and the first one writes it.
  */
 final class Checkpoints {
@@ -22,18 +22,18 @@ final class Checkpoints {
   private final Listeners listeners;
   private final CheckpointWriter writer;
 
-  /** What the last checkpoint was taken of, and when. */
+  /** The note of the last checkpoint, and when it was taken. */
   private @Nullable String lastNote;
 
   private long lastTime;
 
   /**
-   * Will keep checkpoints.
+   * Creates the checkpoints of a trainer.
    *
    * @param files null if nothing is kept
-   * @param everySteps number of steps after which there is one
-   * @param everyNanos time after which there is one
-   * @param listeners who are told of those that are written
+   * @param everySteps number of steps between checkpoints
+   * @param everyNanos time between checkpoints
+   * @param listeners notified of each checkpoint written
    */
   Checkpoints(
       TrainingStep step,
@@ -51,12 +51,12 @@ final class Checkpoints {
     writer = new CheckpointWriter(files);
   }
 
-  /** Says when there are some. */
+  /** Describes when checkpoints are taken. */
   String description() {
     return files == null ? "none" : "every " + everySteps + " steps and " + everyNanos + " ns";
   }
 
-  /** Returns where a training begins: where the last checkpoint was taken, or at the first step. */
+  /** Returns where training starts: where the last checkpoint was taken, or at the first step. */
   Progress begin(Batches batches, boolean resume) {
     lastTime = System.nanoTime();
     int stepsPerEpoch = batches.stepsPerEpoch();
@@ -80,7 +80,7 @@ final class Checkpoints {
     return progress;
   }
 
-  /** Whether it is time for a checkpoint after so many steps. */
+  /** Returns whether a checkpoint is due after this many steps. */
   boolean isDue(long steps) {
     return files != null && (steps % everySteps == 0 || isTime());
   }
@@ -90,7 +90,7 @@ final class Checkpoints {
         && ranks.isOnFirst(System.nanoTime() - lastTime >= everyNanos);
   }
 
-  /** Begins to write a checkpoint, unless there is one of the same moment. */
+  /** Starts writing a checkpoint, unless there is one of the same state. */
   void save(Progress progress) {
     String note = progress.note();
     if (files == null || note.equals(lastNote)) {
@@ -107,21 +107,21 @@ final class Checkpoints {
     lastTime = System.nanoTime();
   }
 
-  /** Keeps the student as the best one. */
+  /** Saves the student as the best one. */
   void saveBest() {
     if (files != null && ranks.isFirst()) {
       files.saveBest(step.student());
     }
   }
 
-  /** Tells of the checkpoint that was being written, if it is. */
+  /** Reports the checkpoint being written, if it is done. */
   void tell() {
     if (writer.isDone()) {
       await();
     }
   }
 
-  /** Waits for the checkpoint that is being written, if there is one, and tells of it. */
+  /** Waits for the checkpoint being written, if there is one, and reports it. */
   void await() {
     if (writer.await()) {
       LOG.debug("checkpoint {} after {} steps", files.checkpoint(), writer.steps());
@@ -129,7 +129,7 @@ final class Checkpoints {
     }
   }
 
-  /** Waits for the checkpoint that is being written, if there is one, and tells nobody. */
+  /** Waits for the checkpoint being written, if there is one, without reporting it. */
   void awaitQuietly() {
     writer.await();
   }

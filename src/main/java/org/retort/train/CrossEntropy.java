@@ -8,7 +8,7 @@ import org.retort.internal.Arguments;
 import org.retort.internal.Shown;
 
 /**
- * The cross-entropy of the student's logits with the labels, over the labelled samples, as in
+ * The cross-entropy between the student's logits and the labels, over the labelled samples, as in
  * {@code torch.nn.functional.cross_entropy}.
  *
  * <pre>{@code
@@ -21,9 +21,9 @@ import org.retort.internal.Shown;
  *
  * @param weight its weight in the sum of losses, at least 0 and finite; 0 trains without labels
  * @param labelSmoothing s, between 0 and 1; 0 by default
- * @param classWeights w, one for each class, at least 0 and finite, not all 0; empty if all are 1,
- *     the default
- * @param schedule what the weight is multiplied by; constant by default
+ * @param classWeights w, one per class, at least 0 and finite, not all 0; empty if all are 1, the
+ *     default
+ * @param schedule multiplies the weight; constant by default
  */
 public record CrossEntropy(
     double weight, double labelSmoothing, List<Double> classWeights, Schedule schedule) {
@@ -31,12 +31,12 @@ public record CrossEntropy(
   private static final int SHOWN = 10;
 
   /**
-   * Makes a cross-entropy.
+   * Creates a cross-entropy.
    *
    * @param weight at least 0 and finite
    * @param labelSmoothing between 0 and 1
-   * @param classWeights one for each class, or none
-   * @param schedule what the weight is multiplied by
+   * @param classWeights one per class, or none
+   * @param schedule multiplies the weight
    * @throws IllegalArgumentException if an argument is null or out of range
    */
   public CrossEntropy {
@@ -57,7 +57,7 @@ public record CrossEntropy(
   }
 
   /**
-   * The plain cross-entropy.
+   * Creates the plain cross-entropy.
    *
    * @param weight its weight in the sum of losses, at least 0 and finite; 0 trains without labels
    * @return the cross-entropy
@@ -68,7 +68,7 @@ public record CrossEntropy(
   }
 
   /**
-   * Changes the weight in the sum of losses.
+   * Sets the weight in the sum of losses.
    *
    * @param weight at least 0 and finite; 0 trains without labels
    * @return a changed copy
@@ -79,7 +79,7 @@ public record CrossEntropy(
   }
 
   /**
-   * Changes the label smoothing s; 0 by default.
+   * Sets the label smoothing s; 0 by default.
    *
    * @param labelSmoothing between 0 and 1
    * @return a changed copy
@@ -90,9 +90,9 @@ public record CrossEntropy(
   }
 
   /**
-   * Changes the weights w of the classes; all 1 by default.
+   * Sets the weights w of the classes; all 1 by default.
    *
-   * @param classWeights one for each class, at least 0 and finite, not all 0; none for the default
+   * @param classWeights one per class, at least 0 and finite, not all 0; none for the default
    * @return a changed copy
    * @throws IllegalArgumentException if the array is null or a weight is out of range
    */
@@ -103,7 +103,7 @@ public record CrossEntropy(
   }
 
   /**
-   * Changes the schedule of the weight; constant by default.
+   * Sets the schedule of the weight; constant by default.
    *
    * @param schedule the schedule
    * @return a changed copy
@@ -113,7 +113,7 @@ public record CrossEntropy(
     return new CrossEntropy(weight, labelSmoothing, classWeights, schedule);
   }
 
-  /** Shows each option, but not more than the first of many weights. */
+  /** Returns all options, but only the first of many class weights. */
   @Override
   public String toString() {
     return "CrossEntropy[weight="

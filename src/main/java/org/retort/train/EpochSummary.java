@@ -7,15 +7,15 @@ import org.retort.internal.Arguments;
  * The results of an epoch.
  *
  * @param epoch its number, from 0
- * @param steps number of batches, including those that were skipped
- * @param skipped number of batches that were skipped because something was not finite
+ * @param steps number of batches, including skipped ones
+ * @param skipped number of batches skipped because a value was not finite
  * @param loss the mean of {@link StepResult#total} over the others; NaN if there are none
  * @param accuracy the training accuracy: the fraction of the labelled samples that the student
  *     classified correctly when it was trained on them; empty if there are none
  * @param score the result of the evaluation; empty if there was none after this epoch
- * @param best whether the score is larger than all previous ones
- * @param learningRate of the last step
- * @param seconds that the epoch took in this process, without the evaluation
+ * @param best whether the score is higher than all previous ones
+ * @param learningRate the learning rate of the last step
+ * @param seconds the seconds that the epoch took in this process, without the evaluation
  */
 public record EpochSummary(
     int epoch,

@@ -11,26 +11,27 @@ import org.retort.internal.Arguments;
 import org.retort.internal.NativeNetworks;
 import org.retort.models.Network;
 
-/** Measures networks on data that are read batch by batch, and so need not fit into memory. */
+/** Evaluates networks on data that is read batch by batch and so need not fit into memory. */
 public final class Evaluation {
   private static final String ACCURACY = "Evaluation.accuracy";
   private static final String METRICS = "Evaluation.metrics";
 
-  /** Whose confusion matrix fits into a buffer. */
+  /** The largest number of classes whose confusion matrix fits into a buffer. */
   private static final int MOST_CLASSES = 16_000;
 
   private Evaluation() {}
 
   /**
-   * The fraction of the labelled images whose label has the largest logit, in evaluation mode, as
-   * {@link Network#accuracy}, over the first epoch of some batches. For example, after each epoch
-   * of a training: {@code trainer.evaluate(() -> Evaluation.accuracy(student, testBatches))}.
+   * Returns the fraction of the labelled images whose label has the largest logit, in evaluation
+   * mode, as {@link Network#accuracy} does, over the first epoch of the batches. For example, after
+   * each epoch of training: {@code trainer.evaluate(() -> Evaluation.accuracy(student,
+   * testBatches))}.
    *
-   * @param network what is measured; its input shape is known
+   * @param network the network to evaluate; its input shape must be known
    * @param batches the data, for example {@link org.retort.data.DatasetBatches#inOrder}
    * @return between 0 and 1
-   * @throws IllegalArgumentException if an argument is null, no image has a label, or an image is
-   *     not of the network's input shape
+   * @throws IllegalArgumentException if an argument is null, no image has a label, or an image does
+   *     not have the network's input shape
    * @throws IllegalStateException if the network or the batches were closed, or the input shape is
    *     not known
    * @throws org.retort.RetortException if a label is out of range
@@ -55,16 +56,16 @@ public final class Evaluation {
   }
 
   /**
-   * Counts what a network predicts for the labelled images of the first epoch of some batches, in
-   * evaluation mode with the current weights, as {@link #accuracy} does, with which {@link
-   * Metrics#accuracy()} agrees. Of images with equal logits, the first class is predicted; NaN is
-   * less than every number.
+   * Counts a network's predictions for the labelled images of the first epoch of the batches, in
+   * evaluation mode with the current weights, as {@link #accuracy} does; {@link Metrics#accuracy()}
+   * agrees with it. Among equal logits, the first class is predicted; NaN is less than every
+   * number.
    *
-   * @param network what is measured; its input shape is known
+   * @param network the network to evaluate; its input shape must be known
    * @param batches the data, for example {@link org.retort.data.DatasetBatches#inOrder}
    * @return the metrics
-   * @throws IllegalArgumentException if an argument is null, no image has a label, an image is not
-   *     of the network's input shape, or there are more than 16,000 classes
+   * @throws IllegalArgumentException if an argument is null, no image has a label, an image does
+   *     not have the network's input shape, or there are more than 16,000 classes
    * @throws IllegalStateException if the network or the batches were closed, or the input shape is
    *     not known
    * @throws org.retort.RetortException if a label is out of range

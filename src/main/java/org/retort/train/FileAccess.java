@@ -2,14 +2,14 @@ package org.retort.train;
 
 /** How a file of stored outputs is read; see {@link StoredOutputs}. */
 public enum FileAccess {
-  /** Row by row from the file; what is read often stays in the system's cache. */
+  /** Row by row from the file; frequently read rows stay in the system's cache. */
   READ,
   /**
-   * From a mapping of the file into memory. Saves a copy. If somebody truncates the file or its
-   * disk fails during a read, the system ends the process (SIGBUS): for local files that nobody
-   * changes.
+   * From a memory mapping of the file, which saves a copy. If the file is truncated or its disk
+   * fails during a read, the system kills the process (SIGBUS): use it only for local files that
+   * nobody changes.
    */
   MAPPED,
-  /** From memory, into which the whole file is read at once. The file may go afterwards. */
+  /** From memory, into which the whole file is read at once. The file may be deleted afterwards. */
   MEMORY
 }

@@ -15,8 +15,8 @@ import org.jspecify.annotations.Nullable;
 import org.retort.internal.Arguments;
 
 /**
- * The tensors of a step's input, inside of a scope that frees those which are made here: around
- * buffers, and copies of arrays.
+ * The tensors of a step's input. They are created within a scope that frees them: around buffers,
+ * and from copies of arrays.
  */
 final class InputTensors {
   private final String function;
@@ -27,7 +27,7 @@ final class InputTensors {
    * Creates the tensors of one step.
    *
    * @param function the caller's name
-   * @param imageShape the shape of one image, as it lies in memory
+   * @param imageShape the shape of one image, as laid out in memory
    * @param sampleSize number of elements of an image
    */
   InputTensors(String function, long[] imageShape, long sampleSize) {
@@ -107,7 +107,7 @@ final class InputTensors {
     return Arguments.optional((Tensor) logits, function, "teacher logits");
   }
 
-  /** Makes a tensor around memory, which must stay. */
+  /** Creates a tensor around memory, which must stay valid. */
   static Tensor around(Pointer memory, ScalarType dtype, long... sizes) {
     return torch.from_blob(memory, sizes, new TensorOptions(dtype));
   }

@@ -7,7 +7,7 @@ import org.retort.FileException;
 import org.retort.models.Network;
 
 /**
- * What a trainer writes.
+ * The files that a trainer writes.
  *
  * @param folder where the files are
  */
@@ -23,7 +23,7 @@ record KeptFiles(Path folder) {
     }
   }
 
-  /** Requires the folder to take a checkpoint, by writing one and removing it again. */
+  /** Checks that the folder takes a checkpoint, by writing one and deleting it again. */
   void probe(StepCheckpoint checkpoint) {
     Path file = folder.resolve("probe.checkpoint");
     checkpoint.write(file);
@@ -36,17 +36,17 @@ record KeptFiles(Path folder) {
     }
   }
 
-  /** Returns where the state of the training is. */
+  /** Returns the file that holds the state of the training run. */
   Path checkpoint() {
     return folder.resolve("last.checkpoint");
   }
 
-  /** Keeps the student as the best one. */
+  /** Saves the student as the best one. */
   void saveBest(Network student) {
     student.saveStateDict(folder.resolve("best.pt"));
   }
 
-  /** Keeps the student as the last one, then all that is needed to resume. */
+  /** Saves the student as the last one, then everything needed to resume. */
   void saveLast(StepCheckpoint checkpoint) {
     checkpoint.writeStudent(folder.resolve("last.pt"));
     checkpoint.write(checkpoint());

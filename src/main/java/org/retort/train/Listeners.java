@@ -3,7 +3,7 @@ package org.retort.train;
 import java.nio.file.Path;
 import java.util.Collection;
 
-/** Several listeners as one. An array, since looping over it allocates nothing. */
+/** Several listeners as one. Uses an array, since looping over it allocates nothing. */
 final class Listeners implements TrainingListener {
   private final TrainingListener[] all;
 
@@ -60,7 +60,7 @@ final class Listeners implements TrainingListener {
     }
   }
 
-  /** Adds a failure to another; one that several listeners throw can't be its own. */
+  /** Adds a suppressed failure to another, unless several listeners throw the same one. */
   static void addSuppressed(Throwable first, Throwable another) {
     if (another != first) {
       first.addSuppressed(another);

@@ -7,8 +7,9 @@ import java.util.OptionalDouble;
 import org.retort.internal.Arguments;
 
 /**
- * How well a network classifies: which classes it predicts for the samples of each class, and the
- * figures that follow. {@link Evaluation#metrics} measures a network. Immutable and thread-safe.
+ * The classification metrics of a network: which classes it predicts for the samples of each class,
+ * and the figures derived from that. {@link Evaluation#metrics} computes them. Immutable and
+ * thread-safe.
  *
  * <pre>{@code
  * Metrics metrics = Evaluation.metrics(student, testBatches);
@@ -47,14 +48,15 @@ public final class Metrics {
   }
 
   /**
-   * Makes metrics of counts, for example of those that were kept in a file.
+   * Creates metrics from counts, for example from counts kept in a file.
    *
-   * @param confusion [classes][classes], of each class how many of its samples are predicted as
-   *     which; copied
-   * @param inTop5 how many samples have their label among the five largest logits
+   * @param confusion [classes][classes], for each class, how many of its samples are predicted as
+   *     which class; copied
+   * @param inTop5 the number of samples with their label among the five largest logits
    * @return the metrics
-   * @throws IllegalArgumentException if the matrix is null, empty, not square, has a negative count
-   *     or no sample, or {@code inTop5} is not between the correct samples and all
+   * @throws IllegalArgumentException if the matrix is null, empty or not square, has a negative
+   *     count or no sample, or {@code inTop5} is not between the number of correct samples and that
+   *     of all
    */
   public static Metrics of(long[][] confusion, long inTop5) {
     Arguments.notNull(confusion, OF, "confusion");
@@ -81,7 +83,7 @@ public final class Metrics {
   }
 
   /**
-   * The number of classes.
+   * Returns the number of classes.
    *
    * @return at least 1
    */
@@ -90,7 +92,7 @@ public final class Metrics {
   }
 
   /**
-   * The number of samples that have a label.
+   * Returns the number of samples that have a label.
    *
    * @return at least 1
    */
@@ -99,7 +101,7 @@ public final class Metrics {
   }
 
   /**
-   * The number of samples whose class is predicted, the one with the largest logit.
+   * Returns the number of correctly predicted samples, whose class has the largest logit.
    *
    * @return a count
    */
@@ -108,7 +110,7 @@ public final class Metrics {
   }
 
   /**
-   * The number of samples whose class is among those with the five largest logits.
+   * Returns the number of samples whose class is among those with the five largest logits.
    *
    * @return a count
    */
@@ -117,7 +119,7 @@ public final class Metrics {
   }
 
   /**
-   * The fraction of the samples whose class is predicted, as {@link Evaluation#accuracy} gives it.
+   * Returns the fraction of correctly predicted samples, as {@link Evaluation#accuracy} does.
    *
    * @return between 0 and 1
    */
@@ -126,7 +128,7 @@ public final class Metrics {
   }
 
   /**
-   * The fraction of the samples whose class is among those with the five largest logits.
+   * Returns the fraction of the samples whose class is among those with the five largest logits.
    *
    * @return between {@link #accuracy()} and 1; 1 for five classes or fewer
    */
@@ -135,8 +137,8 @@ public final class Metrics {
   }
 
   /**
-   * The mean {@linkplain #recall recall} of the classes that have samples: an accuracy to which
-   * each class contributes the same, however many samples it has.
+   * Returns the mean {@linkplain #recall recall} of the classes that have samples: an accuracy to
+   * which each class contributes equally, however many samples it has.
    *
    * @return between 0 and 1
    */
@@ -153,11 +155,11 @@ public final class Metrics {
   }
 
   /**
-   * An entry of the confusion matrix.
+   * Returns an entry of the confusion matrix.
    *
    * @param label the samples' class, from 0
-   * @param predicted the class that is predicted, from 0
-   * @return how many samples
+   * @param predicted the predicted class, from 0
+   * @return the number of samples
    * @throws IllegalArgumentException if there is no such class
    */
   public long confusion(int label, int predicted) {
@@ -167,7 +169,7 @@ public final class Metrics {
   }
 
   /**
-   * The number of samples of a class.
+   * Returns the number of samples of a class.
    *
    * @param label the class, from 0
    * @return a count
@@ -179,7 +181,7 @@ public final class Metrics {
   }
 
   /**
-   * The number of samples that are predicted to be of a class.
+   * Returns the number of samples predicted as a class.
    *
    * @param label the class, from 0
    * @return a count
@@ -191,7 +193,8 @@ public final class Metrics {
   }
 
   /**
-   * The fraction of a class's samples that are predicted to be of it: the accuracy of this class.
+   * Returns the fraction of a class's samples that are predicted as that class: the accuracy of
+   * this class.
    *
    * @param label the class, from 0
    * @return between 0 and 1; empty if it has no samples
@@ -203,7 +206,7 @@ public final class Metrics {
   }
 
   /**
-   * The fraction of the samples predicted to be of a class that are of it.
+   * Returns the fraction of the samples predicted as a class that belong to it.
    *
    * @param label the class, from 0
    * @return between 0 and 1; empty if it is never predicted
@@ -215,7 +218,7 @@ public final class Metrics {
   }
 
   /**
-   * The harmonic mean of a class's precision and recall.
+   * Returns the harmonic mean of a class's precision and recall.
    *
    * @param label the class, from 0
    * @return between 0 and 1; empty if it has no samples and is never predicted
@@ -246,7 +249,7 @@ public final class Metrics {
     return 31 * Arrays.deepHashCode(confusion) + Long.hashCode(inTop5);
   }
 
-  /** Returns the figures of all classes together. */
+  /** Returns the totals over all classes. */
   @Override
   public String toString() {
     return "Metrics[classes=%d, samples=%d, correct=%d, inTop5=%d]"

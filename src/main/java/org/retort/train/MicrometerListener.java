@@ -13,16 +13,16 @@ import java.util.concurrent.TimeUnit;
 import org.retort.internal.Arguments;
 
 /**
- * Publishes the metrics of a training as Micrometer meters. Requires {@code
+ * Publishes the metrics of a training run as Micrometer meters. Requires {@code
  * io.micrometer:micrometer-core} on the class path, which is not a dependency of Retort.
  *
  * <table>
- * <caption>Meters, each with the tags of the constructor</caption>
- * <tr><th>name</th><th>meter</th><th>what</th></tr>
+ * <caption>Meters, each with the tags given to the constructor</caption>
+ * <tr><th>name</th><th>meter</th><th>meaning</th></tr>
  * <tr><td>{@code retort.step}</td><td>timer</td><td>each step's native time</td></tr>
  * <tr><td>{@code retort.samples}</td><td>counter</td><td>samples of all steps</td></tr>
- * <tr><td>{@code retort.skipped}</td><td>counter</td><td>batches that were skipped because
- * something was not finite</td></tr>
+ * <tr><td>{@code retort.skipped}</td><td>counter</td><td>batches skipped because a value was
+ * not finite</td></tr>
  * <tr><td>{@code retort.loss}</td><td>gauge</td><td>{@link StepResult#total} of the last
  * step</td></tr>
  * <tr><td>{@code retort.loss.cross.entropy}</td><td>gauge</td><td>its {@link
@@ -43,10 +43,10 @@ import org.retort.internal.Arguments;
  * <tr><td>{@code retort.checkpoints}</td><td>counter</td><td>checkpoints written</td></tr>
  * </table>
  *
- * <p>A gauge is NaN until there is a value, and keeps the last one when the training is over. A
- * skipped batch leaves the gauges as they are. One listener serves any number of trainings one
- * after the other; a registry has one gauge for a name and tags, so a second listener needs tags of
- * its own. Meters may be read from any thread.
+ * <p>A gauge is NaN until it has a value, and keeps the last one after training. A skipped batch
+ * leaves the gauges unchanged. One listener serves any number of training runs, one after another;
+ * a registry has one gauge per name and tags, so a second listener needs its own tags. Meters may
+ * be read from any thread.
  */
 public final class MicrometerListener implements TrainingListener {
   private final MeterRegistry registry;
@@ -65,16 +65,16 @@ public final class MicrometerListener implements TrainingListener {
   private final Value score;
   private final Counter checkpoints;
 
-  /** What a gauge shows. */
+  /** The value of a gauge. */
   private static final class Value {
     private volatile double now = Double.NaN;
   }
 
   /**
-   * Registers the meters, those of the terms when a step has them.
+   * Registers the meters; those of the terms follow once a step has them.
    *
    * @param registry where to register them
-   * @param tags what all of them are tagged with, for example {@code Tag.of("model", "ranking")}
+   * @param tags the tags of all meters, for example {@code Tag.of("model", "ranking")}
    * @throws IllegalArgumentException if one of them is null
    */
   public MicrometerListener(MeterRegistry registry, Tag... tags) {

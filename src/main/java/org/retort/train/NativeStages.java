@@ -19,7 +19,7 @@ import org.retort.internal.NativeEnums;
 import org.retort.internal.NumberLists;
 import org.retort.internal.StringLists;
 
-/** Maps stages, and all that they consist of, to native structs. */
+/** Maps stages and everything they contain to native structs. */
 final class NativeStages {
   private NativeStages() {}
 
@@ -57,7 +57,7 @@ final class NativeStages {
         .ifPresent(mean -> to.teacher_mean(NativeEnums.of(mean, NativeTeacherMean.class)));
   }
 
-  /** Makes new options, which the caller closes. */
+  /** Creates new options, which the caller closes. */
   static NativeOptimizerOptions optimizer(Optimizer optimizer) {
     NativeOptimizerOptions options =
         optimizer instanceof Adam adam ? adam(adam) : sgd((Sgd) optimizer);
@@ -92,7 +92,7 @@ final class NativeStages {
     to.weight_decay_factor(group.weightDecayFactor());
   }
 
-  /** Hands over a schedule, which must be copied at once. */
+  /** Passes a schedule to a setter, which must copy it at once. */
   @SuppressWarnings("try") // the scope works by being open
   static void give(Schedule schedule, Consumer<NativeSchedule> setter) {
     try (PointerScope scope = new PointerScope()) {

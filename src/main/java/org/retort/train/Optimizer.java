@@ -2,40 +2,40 @@ package org.retort.train;
 
 import java.util.List;
 
-/** The optimizer of a training step, a value of options: {@link Sgd} or {@link Adam}. */
+/** The optimizer of a training step, as a set of options: {@link Sgd} or {@link Adam}. */
 public sealed interface Optimizer permits Sgd, Adam {
   /**
-   * The learning rate before its schedule.
+   * Returns the learning rate before its schedule is applied.
    *
    * @return positive and finite
    */
   double learningRate();
 
   /**
-   * What the learning rate is multiplied by.
+   * Returns the schedule that multiplies the learning rate.
    *
    * @return the schedule
    */
   Schedule schedule();
 
   /**
-   * The weight decay.
+   * Returns the weight decay.
    *
    * @return at least 0 and finite
    */
   double weightDecay();
 
   /**
-   * Whether the weight decay also applies to BatchNorm and biases, that is, to parameters with
-   * fewer than two dimensions.
+   * Returns whether the weight decay also applies to BatchNorm and biases, that is, to parameters
+   * with fewer than two dimensions.
    *
    * @return true by default, as in PyTorch and the papers
    */
   boolean decayNormsAndBiases();
 
   /**
-   * Parameters with a learning rate or weight decay of their own; a parameter belongs to the first
-   * group that names it.
+   * Returns the groups of parameters with their own learning rate or weight decay; a parameter
+   * belongs to the first group that names it.
    *
    * @return the groups, immutable
    */

@@ -6,9 +6,9 @@ import java.util.List;
 import org.retort.internal.Arguments;
 
 /**
- * Parameters with a learning rate or weight decay of their own.
+ * Parameters with their own learning rate or weight decay.
  *
- * @param names names of parameters, or of modules for all that they contain, as in {@link
+ * @param names names of parameters, or of modules for everything they contain, as in {@link
  *     TrainingStep#state()}: {@code student.fc}, {@code student.layer1.0.conv1.weight}, {@code
  *     terms.2}; at least one
  * @param learningRateFactor multiplies the learning rate, at least 0 and finite; 1 by default
@@ -19,7 +19,7 @@ public record ParameterGroup(
   private static final String NAME = "ParameterGroup";
 
   /**
-   * Makes a group.
+   * Creates a group.
    *
    * @param names at least one
    * @param learningRateFactor at least 0 and finite
@@ -34,7 +34,7 @@ public record ParameterGroup(
   }
 
   /**
-   * A group that is trained like the other parameters.
+   * Creates a group that is trained like the other parameters.
    *
    * @param names names of parameters or modules, at least one
    * @return the group
@@ -45,7 +45,7 @@ public record ParameterGroup(
   }
 
   /**
-   * Changes what the learning rate is multiplied by; 1 by default.
+   * Sets the factor that multiplies the learning rate; 1 by default.
    *
    * @param learningRateFactor at least 0 and finite
    * @return a changed copy
@@ -56,7 +56,7 @@ public record ParameterGroup(
   }
 
   /**
-   * Changes what the weight decay is multiplied by; 1 by default.
+   * Sets the factor that multiplies the weight decay; 1 by default.
    *
    * @param weightDecayFactor at least 0 and finite
    * @return a changed copy

@@ -5,15 +5,15 @@ public enum Precision {
   /** That of the network's dtype. */
   FULL,
   /**
-   * Convolutions and matrix products in bfloat16, by PyTorch's autocast; weights, losses and
-   * updates stay as they are.
+   * Convolutions and matrix products in bfloat16, using PyTorch's autocast; weights, losses and
+   * updates are unaffected.
    */
   BFLOAT16,
   /**
-   * The same in float16, for GPUs that have no bfloat16. The student's loss is scaled so that
-   * gradients do not vanish, as by {@code torch.amp.GradScaler}: the scale starts at 65536, is
-   * halved when a gradient overflows and doubled after 2,000 batches without an overflow. A batch
-   * whose gradients overflow is skipped, with {@link StepResult#skipped} set.
+   * The same in float16, for GPUs without bfloat16. The student's loss is scaled so that gradients
+   * do not vanish, as {@code torch.amp.GradScaler} does: the scale starts at 65536, is halved when
+   * a gradient overflows and doubled after 2,000 batches without an overflow. A batch whose
+   * gradients overflow is skipped, with {@link StepResult#skipped} set.
    */
   FLOAT16
 }

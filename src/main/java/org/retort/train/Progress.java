@@ -9,7 +9,7 @@ import java.util.OptionalInt;
 import java.util.Properties;
 import org.retort.FileException;
 
-/** The position of a training and the sums of its epoch so far: its state outside the step. */
+/** The position of a training run and the sums of its epoch so far: its state outside the step. */
 final class Progress {
   /** The first line of a checkpoint's note; one {@code name=value} per line follows. */
   private static final String KIND = "retort.trainer=1";
@@ -52,7 +52,7 @@ final class Progress {
     sinceBest = whole(values, "sinceBest");
   }
 
-  /** Returns what {@link #of} reads. */
+  /** Returns the note that {@link #of} reads. */
   String note() {
     return String.join(
         "\n",
@@ -72,8 +72,8 @@ final class Progress {
   }
 
   /**
-   * Resumes from the note of {@code file}. A note without a fingerprint, or with 0, goes with any
-   * batches of the same number of steps: it is older than fingerprints, or of batches that have
+   * Resumes from the note of {@code file}. A note without a fingerprint, or with 0, matches any
+   * batches with the same number of steps: it predates fingerprints, or is of batches that have
    * none.
    */
   static Progress of(String note, int stepsPerEpoch, long fingerprint, Path file) {
@@ -140,7 +140,7 @@ final class Progress {
     labeled += result.labeled();
   }
 
-  /** Takes the score of the epoch; returns whether it is the best so far. */
+  /** Records the score of the epoch; returns whether it is the best so far. */
   boolean evaluated(double score) {
     boolean best = score > bestScore;
     if (best) {
@@ -151,7 +151,7 @@ final class Progress {
     return best;
   }
 
-  /** Returns the results of the epoch, and begins the next one. */
+  /** Returns the results of the epoch and begins the next one. */
   EpochSummary endEpoch(OptionalDouble score, double seconds) {
     EpochSummary summary =
         new EpochSummary(
@@ -173,7 +173,7 @@ final class Progress {
     return summary;
   }
 
-  /** Returns the results of the training. */
+  /** Returns the results of the training run. */
   TrainingSummary end(TrainingSummary.End end, double seconds) {
     boolean evaluated = bestEpoch >= 0;
     return new TrainingSummary(
@@ -190,12 +190,12 @@ final class Progress {
     return epoch;
   }
 
-  /** Returns the number of steps of the epoch that are done. */
+  /** Returns the number of steps done in the epoch. */
   int step() {
     return step;
   }
 
-  /** Returns the number of steps that are done. */
+  /** Returns the number of steps done. */
   long steps() {
     return (long) epoch * stepsPerEpoch + step;
   }

@@ -8,16 +8,19 @@ import java.util.stream.LongStream;
 import org.retort.internal.Arguments;
 
 /**
- * A factor of a learning rate or of the weight of a loss, as a function of the step. A step is a
- * completed update of the parameters; steps count from the start of the stage.
+ * A factor of a learning rate or of a loss weight, as a function of the step. A step is a completed
+ * update of the parameters; steps are counted from the start of the stage.
  *
  * @param kind its shape
- * @param factor of {@link Kind#STEP} and {@link Kind#MILESTONES}, positive and finite; otherwise 1
- * @param period steps between two changes of {@link Kind#STEP}, or the whole length of {@link
- *     Kind#COSINE}, warm-up included, positive; otherwise 0
- * @param milestones of {@link Kind#MILESTONES}, positive and ascending; otherwise empty
- * @param finalFactor of {@link Kind#COSINE}, at least 0 and finite; otherwise 0
- * @param warmup length of the linear warm-up, 0 for none; below the period of {@link Kind#COSINE}
+ * @param factor the factor of {@link Kind#STEP} and {@link Kind#MILESTONES}, positive and finite;
+ *     otherwise 1
+ * @param period steps between two changes of {@link Kind#STEP}, or the total length of {@link
+ *     Kind#COSINE}, including the warm-up, positive; otherwise 0
+ * @param milestones the milestones of {@link Kind#MILESTONES}, positive and ascending; otherwise
+ *     empty
+ * @param finalFactor the final factor of {@link Kind#COSINE}, at least 0 and finite; otherwise 0
+ * @param warmup length of the linear warm-up, 0 for none; less than the period of {@link
+ *     Kind#COSINE}
  * @param warmupFactor the factor at the start of the warm-up, at least 0 and finite
  */
 public record Schedule(
@@ -43,14 +46,14 @@ public record Schedule(
   private static final String NAME = "Schedule";
 
   /**
-   * Makes a schedule.
+   * Creates a schedule.
    *
    * @param kind its shape
    * @param factor positive and finite
    * @param period positive for steps and a cosine, otherwise 0
    * @param milestones positive and ascending
    * @param finalFactor at least 0 and finite
-   * @param warmup at least 0; below the period of a cosine
+   * @param warmup at least 0; less than the period of a cosine
    * @param warmupFactor at least 0 and finite
    * @throws IllegalArgumentException if an argument is null or out of range
    */
@@ -82,7 +85,7 @@ public record Schedule(
   }
 
   /**
-   * Always 1.
+   * Creates a schedule that is always 1.
    *
    * @return the schedule
    */
@@ -91,8 +94,8 @@ public record Schedule(
   }
 
   /**
-   * Decays by a factor every {@code period} steps, as {@code torch.optim.lr_scheduler.StepLR}:
-   * {@code factor ^ ⌊step / period⌋}.
+   * Creates a schedule that decays by a factor every {@code period} steps, as {@code
+   * torch.optim.lr_scheduler.StepLR} does: {@code factor ^ ⌊step / period⌋}.
    *
    * @param period positive
    * @param factor positive and finite, for example 0.1
@@ -104,10 +107,11 @@ public record Schedule(
   }
 
   /**
-   * Decays by a factor at each of the given steps, as {@code torch.optim.lr_scheduler.MultiStepLR}.
+   * Creates a schedule that decays by a factor at each of the given steps, as {@code
+   * torch.optim.lr_scheduler.MultiStepLR} does.
    *
    * @param factor positive and finite, for example 0.1
-   * @param steps numbers of steps, positive and ascending
+   * @param steps step numbers, positive and ascending
    * @return the schedule
    * @throws IllegalArgumentException if the factor or the steps are out of range
    */
@@ -118,7 +122,8 @@ public record Schedule(
   }
 
   /**
-   * Falls from 1 to 0 along half a cosine, as {@link #cosine(long, double)}.
+   * Creates a schedule that falls from 1 to 0 along half a cosine, like {@link #cosine(long,
+   * double)}.
    *
    * @param steps its length, positive; a warm-up is part of it
    * @return the schedule
@@ -129,7 +134,7 @@ public record Schedule(
   }
 
   /**
-   * Falls from 1 to a final factor along half a cosine, as {@code
+   * Creates a schedule that falls from 1 to a final factor along half a cosine, as {@code
    * torch.optim.lr_scheduler.CosineAnnealingLR} does, and stays there: {@code finalFactor + (1 −
    * finalFactor) · (1 + cos(π p)) / 2}, where p goes from 0 at the end of the warm-up to 1 at step
    * {@code steps}.
@@ -144,9 +149,9 @@ public record Schedule(
   }
 
   /**
-   * Adds a linear warm-up from 0, as {@link #withWarmup(long, double)}.
+   * Adds a linear warm-up from 0, like {@link #withWarmup(long, double)}.
    *
-   * @param steps its length, at least 0; below that of a cosine
+   * @param steps its length, at least 0; less than that of a cosine
    * @return a changed copy
    * @throws IllegalArgumentException if the length is out of range
    */
@@ -158,8 +163,8 @@ public record Schedule(
    * Adds a linear warm-up, as {@code torch.optim.lr_scheduler.LinearLR} does: before step {@code
    * steps}, the schedule is multiplied by {@code from + (1 − from) · step / steps}.
    *
-   * @param steps its length, at least 0; below that of a cosine
-   * @param from where it begins, at least 0 and finite
+   * @param steps its length, at least 0; less than that of a cosine
+   * @param from where it starts, at least 0 and finite
    * @return a changed copy
    * @throws IllegalArgumentException if an argument is out of range
    */

@@ -15,12 +15,13 @@ import org.retort.internal.Arguments;
  *
  * @param learningRate positive and finite
  * @param momentum at least 0 and below 1; 0 by default
- * @param nesterov whether the momentum is Nesterov's, which takes a positive one; not by default
+ * @param nesterov whether to use Nesterov momentum, which requires a positive momentum; false by
+ *     default
  * @param weightDecay at least 0 and finite; 0 by default
- * @param schedule what the learning rate is multiplied by; constant by default
+ * @param schedule multiplies the learning rate; constant by default
  * @param decayNormsAndBiases whether the weight decay also applies to parameters with fewer than
  *     two dimensions; true by default
- * @param groups parameters with a learning rate or weight decay of their own; none by default
+ * @param groups parameters with their own learning rate or weight decay; none by default
  */
 public record Sgd(
     double learningRate,
@@ -34,15 +35,15 @@ public record Sgd(
   private static final String NAME = "Sgd";
 
   /**
-   * Makes an optimizer.
+   * Creates an optimizer.
    *
    * @param learningRate positive and finite
    * @param momentum at least 0 and below 1
-   * @param nesterov whether the momentum is Nesterov's
+   * @param nesterov whether to use Nesterov momentum
    * @param weightDecay at least 0 and finite
-   * @param schedule what the learning rate is multiplied by
+   * @param schedule multiplies the learning rate
    * @param decayNormsAndBiases whether parameters with fewer than two dimensions decay
-   * @param groups parameters with a learning rate or weight decay of their own
+   * @param groups parameters with their own learning rate or weight decay
    * @throws IllegalArgumentException if an argument is null or out of range
    */
   public Sgd {
@@ -58,7 +59,7 @@ public record Sgd(
   }
 
   /**
-   * SGD without momentum and weight decay, at a constant learning rate.
+   * Creates an SGD optimizer without momentum or weight decay, with a constant learning rate.
    *
    * @param learningRate positive and finite
    * @return the optimizer
@@ -69,7 +70,7 @@ public record Sgd(
   }
 
   /**
-   * Changes the learning rate.
+   * Sets the learning rate.
    *
    * @param learningRate positive and finite
    * @return a changed copy
@@ -81,7 +82,7 @@ public record Sgd(
   }
 
   /**
-   * Changes the schedule of the learning rate; constant by default.
+   * Sets the schedule of the learning rate; constant by default.
    *
    * @param schedule the schedule
    * @return a changed copy
@@ -93,11 +94,11 @@ public record Sgd(
   }
 
   /**
-   * Changes whether the weight decay also applies to the parameters of BatchNorm and to biases,
-   * that is, to parameters with fewer than two dimensions; it does by default, as in PyTorch and
-   * the papers.
+   * Sets whether the weight decay also applies to the parameters of BatchNorm and to biases, that
+   * is, to parameters with fewer than two dimensions; true by default, as in PyTorch and the
+   * papers.
    *
-   * @param decayNormsAndBiases whether it does
+   * @param decayNormsAndBiases whether it applies to them
    * @return a changed copy
    */
   public Sgd withDecayNormsAndBiases(boolean decayNormsAndBiases) {
@@ -106,8 +107,8 @@ public record Sgd(
   }
 
   /**
-   * Changes the groups of parameters with a learning rate or weight decay of their own; a parameter
-   * belongs to the first group that names it. No groups by default.
+   * Sets the groups of parameters with their own learning rate or weight decay; a parameter belongs
+   * to the first group that names it. No groups by default.
    *
    * @param groups the groups
    * @return a changed copy
@@ -125,7 +126,7 @@ public record Sgd(
   }
 
   /**
-   * Changes the momentum; 0 by default.
+   * Sets the momentum; 0 by default.
    *
    * @param momentum at least 0 and below 1
    * @return a changed copy
@@ -137,9 +138,9 @@ public record Sgd(
   }
 
   /**
-   * Changes whether the momentum is Nesterov's; not by default.
+   * Sets whether to use Nesterov momentum; false by default.
    *
-   * @param nesterov whether it is; the momentum must then be positive when a step is built
+   * @param nesterov whether to use it; if so, the momentum must be positive when a step is built
    * @return a changed copy
    */
   public Sgd withNesterov(boolean nesterov) {
@@ -148,7 +149,7 @@ public record Sgd(
   }
 
   /**
-   * Changes the weight decay; 0 by default.
+   * Sets the weight decay; 0 by default.
    *
    * @param weightDecay at least 0 and finite
    * @return a changed copy

@@ -7,8 +7,8 @@ import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
 /**
- * Stops the training of this thread when the process is about to end, and lets the process wait for
- * it: until {@link #close}.
+ * Stops this thread's training when the process is about to exit, and makes the process wait for it
+ * until {@link #close}.
  */
 final class ShutdownStop implements AutoCloseable {
   private static final Logger LOG = LoggerFactory.getLogger(Trainer.class);
@@ -23,7 +23,7 @@ final class ShutdownStop implements AutoCloseable {
     this.stop = stop;
   }
 
-  /** Begins to watch. Stops at once if the process is about to end already. */
+  /** Starts watching. Stops at once if the process is already about to exit. */
   static ShutdownStop install(Runnable stop) {
     ShutdownStop installed = new ShutdownStop(stop);
     try {
@@ -46,7 +46,9 @@ final class ShutdownStop implements AutoCloseable {
     }
   }
 
-  /** Whether a thread waits in System.exit for the hooks, so that they must not wait for it. */
+  /**
+   * Returns whether a thread waits in System.exit for the hooks, which must then not wait for it.
+   */
   private static boolean isExiting(Thread thread) {
     return Stream.of(thread.getStackTrace())
         .anyMatch(frame -> frame.getClassName().equals("java.lang.Shutdown"));
@@ -58,7 +60,7 @@ final class ShutdownStop implements AutoCloseable {
     try {
       Runtime.getRuntime().removeShutdownHook(hook);
     } catch (IllegalStateException ending) {
-      // it runs, or will find that there is nothing to wait for
+      // the hook runs, or will find that there is nothing to wait for
     }
   }
 }

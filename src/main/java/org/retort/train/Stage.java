@@ -8,9 +8,9 @@ import org.retort.internal.Arguments;
 import org.retort.losses.DistillationLoss;
 
 /**
- * What is trained, with which losses and how. A training has one stage, or several in succession;
- * FSP's paper and RepDistiller, for example, first train the layers with FSP alone, then the whole
- * student with the cross-entropy.
+ * A stage of training: the parts of the student that are trained, the losses and the optimizer.
+ * Training has one stage, or several in succession; the FSP paper and RepDistiller, for example,
+ * first train the layers with FSP alone, then the whole student with the cross-entropy.
  *
  * @param crossEntropy the cross-entropy with the labels; by default the plain one with a weight of
  *     1
@@ -30,7 +30,7 @@ public record Stage(
   private static final String NAME = "Stage";
 
   /**
-   * Makes a stage.
+   * Creates a stage.
    *
    * @param crossEntropy the cross-entropy with the labels
    * @param terms the distillation losses
@@ -48,7 +48,7 @@ public record Stage(
   }
 
   /**
-   * A stage that minimises the plain cross-entropy.
+   * Creates a stage that minimises the plain cross-entropy.
    *
    * @param optimizer the optimizer
    * @return the stage
@@ -97,7 +97,7 @@ public record Stage(
   }
 
   /**
-   * Changes the cross-entropy with the labels.
+   * Sets the cross-entropy with the labels.
    *
    * @param crossEntropy the cross-entropy
    * @return a changed copy
@@ -108,7 +108,7 @@ public record Stage(
   }
 
   /**
-   * Changes the cross-entropy to the plain one.
+   * Sets the cross-entropy to the plain one.
    *
    * @param weight at least 0 and finite; 0 trains without labels
    * @return a changed copy
@@ -119,7 +119,7 @@ public record Stage(
   }
 
   /**
-   * Changes the optimizer.
+   * Sets the optimizer.
    *
    * @param optimizer the optimizer
    * @return a changed copy
@@ -130,7 +130,7 @@ public record Stage(
   }
 
   /**
-   * Trains only parts of the student; all of it by default. The others stay as they are, and
+   * Trains only parts of the student; all of it by default. The others remain unchanged, and
    * modules among them are in evaluation mode. Parameters of the losses are always trained.
    *
    * @param parts names of the student's parameters or modules, for example {@code layer1}
@@ -144,7 +144,7 @@ public record Stage(
   }
 
   /**
-   * Changes the number of updates after which the next stage begins; 0 by default.
+   * Sets the number of updates after which the next stage begins; 0 by default.
    *
    * @param steps positive; 0 for the last stage, which has no end
    * @return a changed copy

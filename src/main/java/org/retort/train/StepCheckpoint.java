@@ -9,9 +9,9 @@ import org.retort.internal.NativeHandle;
 
 /**
  * A copy of everything that a training step changes, which another thread can write to a file while
- * the next steps run. {@link TrainingStep#checkpoint} makes it.
+ * the next steps run. Created by {@link TrainingStep#checkpoint}.
  *
- * <p>Until it is closed, a copy takes as much native memory as the file: the bytes of the student,
+ * <p>Until it is closed, a copy uses as much native memory as the file: the bytes of the student,
  * the optimizer and the losses' memories. It is thread-safe, and independent of the step and the
  * networks, which may be closed.
  */
@@ -24,9 +24,9 @@ public final class StepCheckpoint implements AutoCloseable {
 
   /**
    * Writes the checkpoint, as {@link TrainingStep#save(Path, String)} would have done when it was
-   * made.
+   * created.
    *
-   * @param file where to write, atomically; for {@link TrainingStep#load}
+   * @param file the file to write, atomically; for {@link TrainingStep#load}
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the checkpoint was closed
    * @throws org.retort.FileException if the file can't be written
@@ -45,9 +45,9 @@ public final class StepCheckpoint implements AutoCloseable {
 
   /**
    * Writes the student's state dict, as {@link org.retort.models.Network#saveStateDict} would have
-   * done when the checkpoint was made.
+   * done when the checkpoint was created.
    *
-   * @param file where to write, atomically
+   * @param file the file to write, atomically
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the checkpoint was closed
    * @throws org.retort.FileException if the file can't be written

@@ -9,7 +9,7 @@ import jdk.jfr.StackTrace;
 import jdk.jfr.Timespan;
 import org.jspecify.annotations.Nullable;
 
-/** A training step in the flight recorder. */
+/** A flight recorder event for a training step. */
 @Name("org.retort.Step")
 @Label("Training Step")
 @Description("Training step that succeeded or was skipped; with late results, the one before")
@@ -44,7 +44,7 @@ final class StepEvent extends Event {
 
   private StepEvent() {}
 
-  /** Begins an event; returns null if nobody records such. */
+  /** Begins an event; returns null if events of this type are not recorded. */
   static @Nullable StepEvent start() {
     if (!ANY.isEnabled()) {
       return null;
@@ -54,7 +54,7 @@ final class StepEvent extends Event {
     return event;
   }
 
-  /** Records the event of a step with this result. */
+  /** Commits the event for a step with this result. */
   void commit(StepResult result) {
     end();
     samples = result.samples();

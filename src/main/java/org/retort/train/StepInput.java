@@ -12,16 +12,15 @@ import org.jspecify.annotations.Nullable;
 import org.retort.internal.Arguments;
 
 /**
- * All that a batch can consist of, for {@link TrainingStep#run(StepInput, StepResult)}: images and
- * labels, and as far as losses need them indices, rows to contrast with, weights and outputs of
- * teachers; each a tensor, a direct buffer or an array, in any mixture. Immutable: each method
- * returns a changed copy.
+ * A batch, for {@link TrainingStep#run(StepInput, StepResult)}: images and labels and, as far as
+ * losses need them, indices, rows to contrast with, weights and outputs of teachers; each a tensor,
+ * a direct buffer or an array, in any combination. Immutable: each method returns a changed copy.
  *
  * <p>Nothing is copied before the step runs: until then, tensors must stay open, and the step reads
- * what buffers and arrays hold by then. A buffer is read from its position to its limit, must be
- * direct and of the native byte order. Of images in memory the number of elements tells the batch.
- * An input of images, labels, indices and contrast in buffers alone, or in arrays alone, can be run
- * again and again, with other contents, and then the step creates no object.
+ * what buffers and arrays hold at that time. A buffer is read from its position to its limit, and
+ * must be direct and in native byte order. For images in memory, the number of elements determines
+ * the batch size. An input of only images, labels, indices and contrast, all in buffers or all in
+ * arrays, can be run repeatedly with new contents; the step then creates no objects.
  */
 public final class StepInput {
   /** Stands for the name of a step's only teacher. */
@@ -55,12 +54,12 @@ public final class StepInput {
   }
 
   /**
-   * Images and their labels in tensors.
+   * Creates an input from images and their labels in tensors.
    *
    * @param images [B, …input shape], or [B, height, width, channels] with {@link
    *     org.retort.models.Preprocessing#withChannelsLast}, in the student's dtype or uint8
    * @param labels int64 [B], classes from 0, or −1 for an image without a label, which takes part
-   *     in the distillation terms only; may be null if the weight of the cross-entropy is 0
+   *     only in the distillation terms; may be null if the weight of the cross-entropy is 0
    * @return the input
    * @throws IllegalArgumentException if the images are null
    */
@@ -69,7 +68,8 @@ public final class StepInput {
   }
 
   /**
-   * Images and their labels in direct buffers, which are read without a copy.
+   * Creates an input from images and their labels in direct buffers, which are read without
+   * copying.
    *
    * @param images whole images of the input shape, float32
    * @param labels one class per image, or −1, as above; may be null
@@ -81,8 +81,8 @@ public final class StepInput {
   }
 
   /**
-   * Images of unsigned bytes, whose values are divided by 255, and their labels in direct buffers,
-   * which are read without a copy.
+   * Creates an input from images of unsigned bytes, whose values are divided by 255, and their
+   * labels in direct buffers, which are read without copying.
    *
    * @param images whole images of the input shape, uint8
    * @param labels one class per image, or −1, as above; may be null
@@ -94,7 +94,7 @@ public final class StepInput {
   }
 
   /**
-   * Images and their labels in arrays, which are copied once per step.
+   * Creates an input from images and their labels in arrays, which are copied once per step.
    *
    * @param images whole images of the input shape
    * @param labels one class per image, or −1, as above; may be null
@@ -106,8 +106,8 @@ public final class StepInput {
   }
 
   /**
-   * Images of unsigned bytes, whose values are divided by 255, and their labels in arrays, which
-   * are copied once per step.
+   * Creates an input from images of unsigned bytes, whose values are divided by 255, and their
+   * labels in arrays, which are copied once per step.
    *
    * @param images whole images of the input shape, uint8
    * @param labels one class per image, or −1, as above; may be null
@@ -242,8 +242,8 @@ public final class StepInput {
   }
 
   /**
-   * Adds the logits of the step's only teacher for the images, as another engine may have computed
-   * them; the teacher then does not run.
+   * Adds the logits of the step's only teacher for the images, for example computed by another
+   * engine; the teacher then does not run.
    *
    * @param logits [B, classes] in a direct buffer
    * @return a changed copy
@@ -254,8 +254,8 @@ public final class StepInput {
   }
 
   /**
-   * Adds the logits of one of several teachers for the images, as another engine may have computed
-   * them; this teacher then does not run.
+   * Adds the logits of one of several teachers for the images, for example computed by another
+   * engine; this teacher then does not run.
    *
    * @param teacher its {@link Teacher#name}
    * @param logits [B, classes] in a direct buffer
@@ -276,7 +276,7 @@ public final class StepInput {
     return new StepInput(images, labels, indices, contrast, weights, changed);
   }
 
-  /** What a teacher says of the images: logits, a tensor or a buffer, and features. */
+  /** A teacher's outputs for the images: logits, as a tensor or a buffer, and features. */
   record GivenOutputs(Object logits, List<Tensor> features) {}
 
   Object images() {
@@ -299,17 +299,19 @@ public final class StepInput {
     return weights;
   }
 
-  /** The outputs of teachers by their names; that of a step's only teacher may be {@link #ONLY}. */
+  /**
+   * Returns the teachers' outputs by name; the name of a step's only teacher may be {@link #ONLY}.
+   */
   Map<String, GivenOutputs> teachers() {
     return teachers;
   }
 
-  /** Whether there is nothing but images, labels and rows, in buffers. */
+  /** Returns whether there are only images, labels and rows, all in buffers. */
   boolean isInBuffers() {
     return images instanceof Buffer && hasOnlyRows(LongBuffer.class);
   }
 
-  /** Whether there is nothing but images, labels and rows, in arrays. */
+  /** Returns whether there are only images, labels and rows, all in arrays. */
   boolean isInArrays() {
     return (images instanceof float[] || images instanceof byte[]) && hasOnlyRows(long[].class);
   }

@@ -5,9 +5,10 @@ import static org.retort.internal.Arguments.check;
 import org.retort.internal.Arguments;
 
 /**
- * The numbers of one training step; with several ranks, those of the whole batch, the same on all
- * ranks but for formats and durations. Made by {@link TrainingStep#newResult()} and overwritten by
- * every step that succeeds, so that a training loop allocates nothing. Not thread-safe.
+ * The results of one training step; with several ranks, those of the whole batch, the same on all
+ * ranks except for formats and durations. Created by {@link TrainingStep#newResult()} and
+ * overwritten by every step that succeeds, so that a training loop allocates nothing. Not
+ * thread-safe.
  */
 public final class StepResult {
   // The order of retort_jni::StepValue.
@@ -23,7 +24,7 @@ public final class StepResult {
   private static final int GRAPH = 9;
   private static final int STAGE = 10;
   private static final int STUDENT_CHANNELS_LAST = 11;
-  private static final int TEACHERS_CHANNELS_LAST = 12; // a bit for each teacher
+  private static final int TEACHERS_CHANNELS_LAST = 12; // one bit per teacher
   static final int NANOSECONDS = 13;
   private static final int WAITING_NANOSECONDS = 14;
   private static final int TERMS = 15;
@@ -38,7 +39,7 @@ public final class StepResult {
   }
 
   /**
-   * The weighted sum of all parts of the loss.
+   * Returns the weighted sum of all parts of the loss.
    *
    * @return the sum
    */
@@ -47,9 +48,9 @@ public final class StepResult {
   }
 
   /**
-   * The cross-entropy of the labelled samples.
+   * Returns the cross-entropy of the labelled samples.
    *
-   * @return the value before its weight; 0 if no labelled sample has a positive weight, or if the
+   * @return the value before weighting; 0 if no labelled sample has a positive weight, or if the
    *     weight of the cross-entropy is 0
    */
   public double crossEntropy() {
@@ -57,19 +58,19 @@ public final class StepResult {
   }
 
   /**
-   * The number of distillation terms of the stage; fewer if the step was skipped.
+   * Returns the number of distillation terms of the stage; fewer if the step was skipped.
    *
-   * @return how many values {@link #term} has; 0 before the first step
+   * @return the number of values that {@link #term} has; 0 before the first step
    */
   public int terms() {
     return (int) values[TERMS];
   }
 
   /**
-   * The value of a distillation term.
+   * Returns the value of a distillation term.
    *
-   * @param index its place in the order of {@link TrainingStepBuilder#add} in the stage, from 0
-   * @return the value before its weight
+   * @param index its position in the order of {@link TrainingStepBuilder#add} in the stage, from 0
+   * @return the value before weighting
    * @throws IllegalArgumentException if there is no such term
    */
   public double term(int index) {
@@ -82,7 +83,7 @@ public final class StepResult {
   }
 
   /**
-   * The number of labelled samples whose label the student's logits predicted in this step.
+   * Returns the number of labelled samples whose label the student's logits predicted in this step.
    *
    * @return a count
    */
@@ -91,7 +92,7 @@ public final class StepResult {
   }
 
   /**
-   * The number of labelled samples.
+   * Returns the number of labelled samples.
    *
    * @return a count
    */
@@ -100,17 +101,17 @@ public final class StepResult {
   }
 
   /**
-   * The number of samples, labelled or not.
+   * Returns the number of samples, labelled or not.
    *
-   * @return a count; 0 if there is no result, as before the first step
+   * @return a count; 0 if there is no result, such as before the first step
    */
   public long samples() {
     return (long) values[SAMPLES];
   }
 
   /**
-   * The norm of all gradients together, before clipping; of those accumulated so far, if there are
-   * several batches per update.
+   * Returns the norm of all gradients together, before clipping; of those accumulated so far, if
+   * there are several batches per update.
    *
    * @return the norm
    */
@@ -119,7 +120,7 @@ public final class StepResult {
   }
 
   /**
-   * The learning rate of the update that this batch belongs to.
+   * Returns the learning rate of the update that this batch belongs to.
    *
    * @return the rate
    */
@@ -128,7 +129,7 @@ public final class StepResult {
   }
 
   /**
-   * Whether the parameters were updated.
+   * Returns whether the parameters were updated.
    *
    * @return false for the first batches of an accumulation, and if the batch was skipped
    */
@@ -137,7 +138,7 @@ public final class StepResult {
   }
 
   /**
-   * Whether the batch was skipped because its loss or gradient was not finite.
+   * Returns whether the batch was skipped because its loss or gradient was not finite.
    *
    * @return true only with {@link TrainingStepBuilder#skipNonFinite()}, or for a gradient that
    *     overflows in {@link Precision#FLOAT16}; a skipped batch changes nothing, and the values are
@@ -148,7 +149,7 @@ public final class StepResult {
   }
 
   /**
-   * Whether a CUDA graph ran the step.
+   * Returns whether a CUDA graph ran the step.
    *
    * @return true only with {@link TrainingStepBuilder#cudaGraph}
    */
@@ -157,7 +158,7 @@ public final class StepResult {
   }
 
   /**
-   * The stage that the batch belonged to.
+   * Returns the stage that the batch belonged to.
    *
    * @return its number, from 0
    */
@@ -166,7 +167,7 @@ public final class StepResult {
   }
 
   /**
-   * The format of the student's maps in this step.
+   * Returns the memory format of the student's feature maps in this step.
    *
    * @return {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
    */
@@ -175,7 +176,7 @@ public final class StepResult {
   }
 
   /**
-   * The format of the first teacher's maps in this step.
+   * Returns the memory format of the first teacher's feature maps in this step.
    *
    * @return {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
    */
@@ -184,11 +185,11 @@ public final class StepResult {
   }
 
   /**
-   * The format of a teacher's maps in this step.
+   * Returns the memory format of a teacher's feature maps in this step.
    *
-   * @param teacher its place among the teachers of the step, from 0, below 52
+   * @param teacher its position among the teachers of the step, from 0, below 52
    * @return {@link MemoryFormat#CONTIGUOUS} or {@link MemoryFormat#CHANNELS_LAST}
-   * @throws IllegalArgumentException if the place is out of range
+   * @throws IllegalArgumentException if the position is out of range
    */
   public MemoryFormat teacherFormat(int teacher) {
     Arguments.between(teacher, 0, MOST_TEACHERS - 1, "StepResult.teacherFormat", "teacher");
@@ -200,7 +201,7 @@ public final class StepResult {
   }
 
   /**
-   * The duration of the step, without Java's overhead; with late results, on the device.
+   * Returns the duration of the step, without Java's overhead; with late results, on the device.
    *
    * @return a duration in nanoseconds
    */
@@ -209,7 +210,7 @@ public final class StepResult {
   }
 
   /**
-   * How long the step waited for other ranks, which includes the exchange itself.
+   * Returns how long the step waited for other ranks, including the exchange itself.
    *
    * @return a duration in nanoseconds, this rank's own; 0 without ranks
    */
@@ -217,7 +218,7 @@ public final class StepResult {
     return (long) values[WAITING_NANOSECONDS];
   }
 
-  /** Returns the largest number of terms that it can hold. */
+  /** Returns the largest number of terms that this result can hold. */
   int room() {
     return values.length - FIRST_TERM;
   }

@@ -24,12 +24,12 @@ import org.retort.internal.NativeHandle;
 import org.retort.internal.StringLists;
 
 /**
- * The outputs of a teacher for the samples of a data set, from a file that was written once by
- * {@link #writer}, in place of a teacher: see {@link TrainingStep#builder(
+ * The outputs of a teacher for the samples of a data set, read from a file written once by {@link
+ * #writer} and used in place of the teacher: see {@link TrainingStep#builder(
  * org.retort.models.Network, StoredOutputs)}. Immutable and thread-safe.
  *
- * <p>Every row has a checksum, which is compared whenever it is read. It finds damage, not forgery.
- * The file may be untrusted: it is data, and what is wrong with it ends in a {@link
+ * <p>Every row has a checksum, which is verified whenever the row is read. It detects damage, not
+ * forgery. The file may be untrusted: it is data, and anything wrong with it results in a {@link
  * org.retort.FileException}.
  */
 public final class StoredOutputs implements AutoCloseable {
@@ -42,7 +42,7 @@ public final class StoredOutputs implements AutoCloseable {
     handle = new NativeHandle<>("StoredOutputs", outputs);
     try {
       format = handle.ask(StoredOutputs::formatOf);
-    } catch (IllegalArgumentException wrong) { // names that are no UTF-8, and so alike
+    } catch (IllegalArgumentException wrong) { // names that are not UTF-8, and so alike
       handle.close();
       throw new FileException(
           OPEN + ": file must have taps with names of their own (got " + wrong.getMessage() + ")",
@@ -51,7 +51,7 @@ public final class StoredOutputs implements AutoCloseable {
   }
 
   /**
-   * Opens a file, to be read row by row; see {@link #open(Path, FileAccess)}.
+   * Opens a file to be read row by row; see {@link #open(Path, FileAccess)}.
    *
    * @param file the file
    * @return new outputs, which the caller closes
@@ -63,14 +63,14 @@ public final class StoredOutputs implements AutoCloseable {
   }
 
   /**
-   * Opens a file that a {@link StoredOutputsWriter} has written.
+   * Opens a file written by a {@link StoredOutputsWriter}.
    *
-   * @param file the file. One of another file system than the default is read into memory
+   * @param file the file; if it is not on the default file system, it is read into memory
    * @param access how to read it
    * @return new outputs, which the caller closes
    * @throws IllegalArgumentException if an argument is null
-   * @throws org.retort.FileException if it is missing, damaged, of another kind, format version or
-   *     size
+   * @throws org.retort.FileException if it is missing or damaged, or of another kind, format
+   *     version or size
    */
   public static StoredOutputs open(Path file, FileAccess access) {
     Arguments.notNull(access, OPEN, "access");
@@ -85,7 +85,7 @@ public final class StoredOutputs implements AutoCloseable {
   /**
    * Reads a stream to its end, into memory.
    *
-   * @param stream what to read; not closed
+   * @param stream the stream to read; not closed
    * @return new outputs, which the caller closes
    * @throws IllegalArgumentException if it is null
    * @throws org.retort.FileException as above, or if the stream throws an {@link
@@ -96,7 +96,7 @@ public final class StoredOutputs implements AutoCloseable {
   }
 
   /**
-   * Copies what is in memory.
+   * Copies the content of a file from memory.
    *
    * @param bytes the whole content of a file
    * @return new outputs, which the caller closes
@@ -115,19 +115,20 @@ public final class StoredOutputs implements AutoCloseable {
   /**
    * Starts writing a file.
    *
-   * @param file of the default file system, where {@link StoredOutputsWriter#finish} puts it
-   * @param format what it holds for each sample
+   * @param file the file, on the default file system, where {@link StoredOutputsWriter#finish} puts
+   *     it
+   * @param format what the file holds for each sample
    * @return a new writer, which the caller closes
-   * @throws IllegalArgumentException if an argument is null, or the file is of another file system
-   * @throws org.retort.FileException if no file can be created beside it
-   * @throws org.retort.RetortException if the note is too long, or so many samples fit no file
+   * @throws IllegalArgumentException if an argument is null, or the file is on another file system
+   * @throws org.retort.FileException if no file can be created next to it
+   * @throws org.retort.RetortException if the note is too long, or no file can hold so many samples
    */
   public static StoredOutputsWriter writer(Path file, StoredOutputsFormat format) {
     return StoredOutputsWriter.create("StoredOutputs.writer", file, format);
   }
 
   /**
-   * What the file holds.
+   * Returns what the file holds.
    *
    * @return the format
    */
@@ -136,9 +137,9 @@ public final class StoredOutputs implements AutoCloseable {
   }
 
   /**
-   * The number of samples that have a row.
+   * Returns the number of samples that have a row.
    *
-   * @return a count, at most that of the format's samples
+   * @return a count, at most the format's number of samples
    * @throws IllegalStateException if the outputs were closed
    */
   public long rows() {
@@ -214,7 +215,7 @@ public final class StoredOutputs implements AutoCloseable {
     handle.use(options);
   }
 
-  /** Frees the outputs, unless a step shares them still. Closing again has no effect. */
+  /** Frees the outputs, unless a step still shares them. Closing again has no effect. */
   @Override
   public void close() {
     handle.close();

@@ -8,14 +8,14 @@ import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.retort.internal.Arguments;
 
 /**
- * What a file of {@link StoredOutputs} holds for each sample.
+ * The format of a file of {@link StoredOutputs}: what it holds for each sample.
  *
- * @param samples rows of the data set
+ * @param samples number of rows of the data set
  * @param classes number of logits
  * @param taps the features; none if only logits are stored
- * @param dtype of logits and features
- * @param top the number of logits that are stored, the largest; 0 for all
- * @param note text of the caller
+ * @param dtype the dtype of logits and features
+ * @param top the number of logits that are stored, the largest ones; 0 for all
+ * @param note the caller's text
  */
 public record StoredOutputsFormat(
     long samples, long classes, List<StoredTap> taps, Dtype dtype, long top, String note) {
@@ -39,7 +39,7 @@ public record StoredOutputsFormat(
       this.type = type;
     }
 
-    /** The number that LibTorch knows it by. */
+    /** Returns LibTorch's number for this dtype. */
     long number() {
       return type.value;
     }
@@ -55,11 +55,11 @@ public record StoredOutputsFormat(
   }
 
   /**
-   * Makes a format.
+   * Creates a format.
    *
    * @param samples at least 1
    * @param classes between 1 and 16,777,216
-   * @param taps with different names
+   * @param taps with distinct names
    * @param dtype how numbers are stored
    * @param top at least 0 and smaller than the number of classes
    * @param note at most 1 MiB in UTF-8
@@ -86,9 +86,9 @@ public record StoredOutputsFormat(
   }
 
   /**
-   * All logits in float32, without features.
+   * Creates a format with all logits in float32, without features.
    *
-   * @param samples rows of the data set, at least 1
+   * @param samples number of rows of the data set, at least 1
    * @param classes number of logits, between 1 and 16,777,216
    * @return the format
    * @throws IllegalArgumentException if a number is out of range
@@ -103,7 +103,8 @@ public record StoredOutputsFormat(
    * @param name the tap's name; for outputs of a Retort network, one of its taps
    * @param shape the shape of one feature, without the batch, for example 64, 8, 8
    * @return a changed copy
-   * @throws IllegalArgumentException if an argument is null or out of range, or there is such a tap
+   * @throws IllegalArgumentException if an argument is null or out of range, or the tap exists
+   *     already
    */
   public StoredOutputsFormat withTap(String name, long... shape) {
     List<StoredTap> more =
@@ -112,7 +113,7 @@ public record StoredOutputsFormat(
   }
 
   /**
-   * Changes how logits and features are stored; half precision takes half the space.
+   * Sets how logits and features are stored; half precision takes half the space.
    *
    * @param dtype the dtype
    * @return a changed copy
@@ -123,12 +124,12 @@ public record StoredOutputsFormat(
   }
 
   /**
-   * Stores only the largest logits of each sample. All others become one number, {@code
-   * log(mean(exp(z)))} over the logits z that are left out: in the softmax, the classes that are
-   * stored keep their probabilities, and what remains is spread evenly over the others. At other
-   * temperatures than 1 this is an approximation.
+   * Stores only the largest logits of each sample. All others are replaced by one number, {@code
+   * log(mean(exp(z)))} over the logits z that are left out: in the softmax, the stored classes keep
+   * their probabilities, and the rest is spread evenly over the others. At temperatures other than
+   * 1, this is an approximation.
    *
-   * @param top the number of logits, smaller than that of the classes; 0 for all
+   * @param top the number of logits, smaller than the number of classes; 0 for all
    * @return a changed copy
    * @throws IllegalArgumentException if the number is out of range
    */
@@ -137,7 +138,7 @@ public record StoredOutputsFormat(
   }
 
   /**
-   * Adds text of the caller's, for example which teacher.
+   * Adds the caller's text, for example which teacher was used.
    *
    * @param note at most 1 MiB in UTF-8
    * @return a changed copy

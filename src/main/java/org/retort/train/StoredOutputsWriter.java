@@ -32,11 +32,12 @@ import org.retort.internal.TensorLists;
 import org.retort.models.Network;
 
 /**
- * Writes a file of {@link StoredOutputs}, as any engine computes them. The file is complete or not
- * there: it is written under a temporary name, and {@link #finish} syncs and renames it; a previous
- * file stays until then. {@link #close} without it leaves nothing. Thread-safe.
+ * Writes a file of {@link StoredOutputs}, computed by any engine. The file is either complete or
+ * absent: it is written under a temporary name, and {@link #finish} syncs and renames it; a
+ * previous file stays until then. Unless it has finished, {@link #close} leaves nothing behind.
+ * Thread-safe.
  *
- * <p>Rows are written in any order; of a sample, the last row counts.
+ * <p>Rows may be written in any order; for each sample, the last row counts.
  */
 public final class StoredOutputsWriter implements AutoCloseable {
   private static final String WRITE = "StoredOutputsWriter.write";
@@ -76,7 +77,7 @@ public final class StoredOutputsWriter implements AutoCloseable {
   }
 
   /**
-   * What the file holds.
+   * Returns what the file holds.
    *
    * @return the format
    */
@@ -85,7 +86,7 @@ public final class StoredOutputsWriter implements AutoCloseable {
   }
 
   /**
-   * The number of samples that have a row so far.
+   * Returns the number of samples that have a row so far.
    *
    * @return a count
    * @throws IllegalStateException if the writer was closed
@@ -98,14 +99,15 @@ public final class StoredOutputsWriter implements AutoCloseable {
    * Writes the rows of samples.
    *
    * @param indices int64 [B], the samples' rows in the data set
-   * @param logits [B, classes], floating point; all of them, also if only the largest are stored
+   * @param logits [B, classes], floating point; all of them, even if only the largest are stored
    * @param features [B, …shape], floating point, one for each of the format's taps
    * @throws IllegalArgumentException if an argument is null or undefined
    * @throws IllegalStateException if a tensor or the writer was closed
    * @throws org.retort.ShapeException if a tensor does not fit the format
    * @throws org.retort.NonFiniteException if a value is not finite in the format's dtype; nothing
-   *     is written then
-   * @throws org.retort.FileException if the file can't be written; so do all calls after that
+   *     is then written
+   * @throws org.retort.FileException if the file can't be written; all later calls then throw it,
+   *     too
    * @throws org.retort.RetortException if an index is out of range, or the writer has finished
    */
   @SuppressWarnings("try") // the scope works by being open
@@ -124,8 +126,8 @@ public final class StoredOutputsWriter implements AutoCloseable {
    * limit.
    *
    * @param indices the samples' rows in the data set, at least one
-   * @param logits for each sample as many as there are classes
-   * @param features for each of the format's taps the features of all samples
+   * @param logits for each sample, as many as there are classes
+   * @param features for each of the format's taps, the features of all samples
    * @throws IllegalArgumentException if an argument is null, not direct, not in native byte order
    *     or of the wrong size
    * @throws IllegalStateException if the writer was closed
@@ -147,8 +149,8 @@ public final class StoredOutputsWriter implements AutoCloseable {
    * Writes the rows of samples from arrays.
    *
    * @param indices the samples' rows in the data set, at least one
-   * @param logits for each sample as many as there are classes
-   * @param features for each of the format's taps the features of all samples
+   * @param logits for each sample, as many as there are classes
+   * @param features for each of the format's taps, the features of all samples
    * @throws IllegalArgumentException if an argument is null or of the wrong size
    * @throws IllegalStateException if the writer was closed
    * @throws org.retort.RetortException as above
@@ -185,7 +187,7 @@ public final class StoredOutputsWriter implements AutoCloseable {
     }
   }
 
-  /** Makes a tensor [B, …shape] around a buffer or of a copy of an array. */
+  /** Creates a tensor [B, …shape] around a buffer or from a copy of an array. */
   private static Tensor tensor(Object numbers, String argument, long batch, List<Long> shape) {
     long[] sizes =
         LongStream.concat(LongStream.of(batch), shape.stream().mapToLong(n -> n)).toArray();
@@ -205,15 +207,15 @@ public final class StoredOutputsWriter implements AutoCloseable {
     return Tensor.create(array, sizes);
   }
 
-  /** More than any buffer holds if it is too large. */
+  /** Returns the product, or more than any buffer holds if it is too large. */
   private static long product(long left, long right) {
     return left > Integer.MAX_VALUE || right > Integer.MAX_VALUE ? Long.MAX_VALUE : left * right;
   }
 
   /**
-   * Runs a teacher on images, and writes its outputs: in evaluation mode, with the current weights,
-   * on images that are prepared as {@link Network#preprocessing} says, and in the memory format and
-   * precision that a {@link TrainingStep} takes by default. Training steps of the teacher wait.
+   * Runs a teacher on images and writes its outputs: in evaluation mode, with the current weights,
+   * on images prepared according to {@link Network#preprocessing}, and in the memory format and
+   * precision that a {@link TrainingStep} uses by default. Training steps of the teacher wait.
    *
    * @param indices int64 [B], the samples' rows in the data set
    * @param teacher a network that has the format's taps
@@ -232,7 +234,7 @@ public final class StoredOutputsWriter implements AutoCloseable {
   }
 
   /**
-   * Runs a teacher on images in direct buffers, and writes its outputs; otherwise as {@link
+   * Runs a teacher on images in direct buffers and writes its outputs; otherwise as {@link
    * #write(Tensor, Network, Tensor)}.
    *
    * @param indices the samples' rows in the data set
@@ -260,11 +262,11 @@ public final class StoredOutputsWriter implements AutoCloseable {
   }
 
   /**
-   * Completes the file and puts it in its place. Samples without a row are allowed: reading them is
-   * an error. Doing so again has no effect.
+   * Completes the file and moves it into place. Samples without a row are allowed, but reading them
+   * is an error. Finishing again has no effect.
    *
    * @throws IllegalStateException if the writer was closed
-   * @throws org.retort.FileException if the file can't be written; there is no file then, or the
+   * @throws org.retort.FileException if the file can't be written; there is then no file, or the
    *     previous one
    */
   public void finish() {

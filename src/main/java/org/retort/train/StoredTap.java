@@ -16,11 +16,12 @@ public record StoredTap(String name, List<Long> shape) {
   private static final String NAME = "StoredTap";
 
   /**
-   * Makes a tap.
+   * Creates a tap.
    *
    * @param name not empty
    * @param shape positive sizes
-   * @throws IllegalArgumentException if an argument is null, the name empty or a size not positive
+   * @throws IllegalArgumentException if an argument is null, the name is empty or a size is not
+   *     positive
    */
   public StoredTap {
     Arguments.notNull(name, NAME, "name");
@@ -34,12 +35,13 @@ public record StoredTap(String name, List<Long> shape) {
   }
 
   /**
-   * Makes a tap.
+   * Creates a tap.
    *
    * @param name not empty
    * @param shape the shape of one feature, for example 64, 8, 8
    * @return the tap
-   * @throws IllegalArgumentException if an argument is null, the name empty or a size not positive
+   * @throws IllegalArgumentException if an argument is null, the name is empty or a size is not
+   *     positive
    */
   public static StoredTap of(String name, long... shape) {
     Arguments.notNull(shape, NAME, "shape");

@@ -6,7 +6,7 @@ import java.util.List;
 import org.retort.internal.Arguments;
 
 /**
- * The features that a loss compares, by the names that the networks give them ({@link
+ * The features that a loss compares, identified by the names that the networks give them ({@link
  * org.retort.models.Network#taps()}).
  *
  * @param student the student's taps
@@ -31,7 +31,7 @@ public record Taps(List<String> student, List<String> teacher) {
   }
 
   /**
-   * Taps that have the same names in both networks.
+   * Pairs taps that have the same names in both networks.
    *
    * @param taps the names
    * @return the pairs

@@ -11,22 +11,22 @@ import org.retort.models.Network;
 import org.retort.models.Preprocessing;
 
 /**
- * A network to learn from, and how it runs, or outputs that were stored. Immutable: each method
- * returns a changed copy. Does not own the network or the outputs.
+ * A network to learn from and how it runs, or stored outputs. Immutable: each method returns a
+ * changed copy. Does not own the network or the outputs.
  *
- * @param name by which terms name it: letters, digits, {@code _} and {@code -}
+ * @param name the name by which terms refer to it: letters, digits, {@code _} and {@code -}
  * @param network the network; none if its outputs are stored or come with each batch ({@link
  *     StepInput#withTeacher})
- * @param storedOutputs the outputs of a teacher that is not there, in place of a network
- * @param weight its part in means of several teachers, at least 0 and finite; the weights of the
+ * @param storedOutputs the outputs of an absent teacher, in place of a network
+ * @param weight its weight in means of several teachers, at least 0 and finite; the weights of the
  *     teachers that a term mixes are divided by their sum
  * @param preprocessing the size and normalisation of its images
- * @param memoryFormat how its maps lie in memory; if none, as {@link
- *     TrainingStepBuilder#memoryFormat} says
+ * @param memoryFormat the memory layout of its feature maps; if none, that of {@link
+ *     TrainingStepBuilder#memoryFormat}
  * @param precision the arithmetic of its forward pass
  * @param batchNorm the mode of its BatchNorms
  * @param cacheSamples the number of rows of the data set whose outputs are cached; 0 for no cache
- * @param cacheFile the file of the cache; in memory if none
+ * @param cacheFile the file of the cache; if none, it is in memory
  */
 public record Teacher(
     String name,
@@ -44,7 +44,7 @@ public record Teacher(
   private static final Pattern GOOD_NAME = Pattern.compile("[A-Za-z0-9_-]+");
 
   /**
-   * Makes a teacher.
+   * Creates a teacher.
    *
    * @param name letters, digits, {@code _} and {@code -}
    * @param network the network; none if its outputs are stored or come with each batch
@@ -56,9 +56,9 @@ public record Teacher(
    * @param batchNorm the mode of the BatchNorms
    * @param cacheSamples as {@link #withCache(long)}; 0 for no cache
    * @param cacheFile as {@link #withCache(long, Path)}; none without a cache
-   * @throws IllegalArgumentException if an argument is null, the name has other characters, a
-   *     number is out of range, the file is not of the default file system, or there are a network
-   *     or a cache beside stored outputs
+   * @throws IllegalArgumentException if an argument is null, the name contains other characters, a
+   *     number is out of range, the file is not of the default file system, or a network or a cache
+   *     is given with stored outputs
    */
   public Teacher {
     Arguments.notNull(name, NAME, "name");
@@ -94,7 +94,7 @@ public record Teacher(
   }
 
   /**
-   * The only teacher of a step, which is called {@code teacher}.
+   * Creates the only teacher of a step, named {@code teacher}.
    *
    * @param network the network
    * @return a teacher with the default options
@@ -105,13 +105,13 @@ public record Teacher(
   }
 
   /**
-   * One of several teachers.
+   * Creates one of several teachers.
    *
-   * @param name another one for each teacher: letters, digits, {@code _} and {@code -}
-   * @param network another one for each teacher
+   * @param name different for each teacher: letters, digits, {@code _} and {@code -}
+   * @param network different for each teacher
    * @return a teacher with the default options: a weight of 1, the preprocessing it was trained
    *     with, full precision, BatchNorms in evaluation mode, no cache
-   * @throws IllegalArgumentException if an argument is null or the name has other characters
+   * @throws IllegalArgumentException if an argument is null or the name contains other characters
    */
   public static Teacher of(String name, Network network) {
     Arguments.notNull(network, NAME + ".of", "network");
@@ -119,13 +119,13 @@ public record Teacher(
   }
 
   /**
-   * Outputs of a teacher that were stored, as the only teacher of a step, which is called {@code
-   * teacher}. Each batch that does not include the teacher's outputs needs indices ({@link
-   * StepInput#withIndices}), by which its rows are read. They are those of the images that were
-   * stored: if images are augmented, a sample has the same outputs whatever became of its image. Of
-   * the other options, only the weight has an effect, and a cache is refused.
+   * Creates a teacher from stored outputs, as the only teacher of a step, named {@code teacher}.
+   * Each batch that does not include the teacher's outputs needs indices ({@link
+   * StepInput#withIndices}), which select the rows to read. The outputs are those of the images
+   * they were stored for: if images are augmented, a sample has the same outputs however its image
+   * was augmented. Of the other options, only the weight has an effect, and a cache is rejected.
    *
-   * @param outputs the outputs, which steps share once they are built: they may then be closed
+   * @param outputs the outputs, which steps share once built; they may then be closed
    * @return a teacher without a network
    * @throws IllegalArgumentException if they are null
    */
@@ -134,13 +134,12 @@ public record Teacher(
   }
 
   /**
-   * Outputs of a teacher that were stored, as one of several teachers; otherwise as {@link
-   * #of(StoredOutputs)}.
+   * Creates one of several teachers from stored outputs; otherwise as {@link #of(StoredOutputs)}.
    *
-   * @param name another one for each teacher: letters, digits, {@code _} and {@code -}
+   * @param name different for each teacher: letters, digits, {@code _} and {@code -}
    * @param outputs the outputs
    * @return a teacher without a network
-   * @throws IllegalArgumentException if an argument is null or the name has other characters
+   * @throws IllegalArgumentException if an argument is null or the name contains other characters
    */
   public static Teacher of(String name, StoredOutputs outputs) {
     Arguments.notNull(outputs, NAME + ".of", "outputs");
@@ -148,11 +147,11 @@ public record Teacher(
   }
 
   /**
-   * A teacher that is elsewhere: its logits come with each batch, and no term has taps of it.
+   * Creates a teacher that runs elsewhere: its logits come with each batch, and no term may tap it.
    *
    * @param name as above
    * @return a teacher without a network
-   * @throws IllegalArgumentException if the name is null or has other characters
+   * @throws IllegalArgumentException if the name is null or contains other characters
    */
   public static Teacher given(String name) {
     return of(name, Optional.empty(), Optional.empty());
@@ -174,7 +173,7 @@ public record Teacher(
   }
 
   /**
-   * Changes the part in means of several teachers ({@link Term#withTeacherMean}); 1 by default.
+   * Changes the weight in means of several teachers ({@link Term#withTeacherMean}); 1 by default.
    *
    * @param weight at least 0 and finite; a teacher of weight 0 is left out of means
    * @return a changed copy
@@ -186,12 +185,12 @@ public record Teacher(
   }
 
   /**
-   * Changes the size and normalisation of the images, which the network keeps ({@link
-   * Network#preprocessing}). By default they are those that it was trained with, and what it does
-   * not know itself is that of the step: a mean of 0 and a deviation of 1 leave images as they are.
+   * Changes the size and normalisation of the images, which the network stores ({@link
+   * Network#preprocessing}). By default they are those that it was trained with; those it does not
+   * know are taken from the step. A mean of 0 and a deviation of 1 leave images unchanged.
    *
-   * <p>If the height and width differ from those of the batch's images, these are resized,
-   * bilinearly, without antialiasing, and with corners that are not aligned, as by PyTorch's {@code
+   * <p>If the height and width differ from those of the batch's images, these are resized
+   * bilinearly, without antialiasing and without aligned corners, as by PyTorch's {@code
    * interpolate(mode="bilinear", align_corners=False)}. The order of the images' dimensions is that
    * of the step.
    *
@@ -205,8 +204,8 @@ public record Teacher(
   }
 
   /**
-   * Changes how the maps lie in memory; as {@link TrainingStepBuilder#memoryFormat} says by
-   * default.
+   * Changes the memory layout of the feature maps; that of {@link TrainingStepBuilder#memoryFormat}
+   * by default.
    *
    * @param format the format
    * @return a changed copy
@@ -242,9 +241,9 @@ public record Teacher(
   }
 
   /**
-   * Caches the outputs in memory, keyed by the samples' rows in the data set, so that each output
-   * is computed once. Requires data without augmentation and a teacher that does not change; each
-   * step then needs indices.
+   * Caches the outputs in memory, keyed by the samples' rows in the data set, so that each is
+   * computed once. Requires data without augmentation and a teacher that does not change; each step
+   * then needs indices.
    *
    * @param samples number of rows of the data set; 0 for no cache, which is the default
    * @return a changed copy
@@ -255,11 +254,12 @@ public record Teacher(
   }
 
   /**
-   * Caches the outputs in a file, for later processes; otherwise as {@link #withCache(long)}.
+   * Caches the outputs in a file, for reuse by later processes; otherwise as {@link
+   * #withCache(long)}.
    *
    * @param samples number of rows of the data set, positive
-   * @param file belongs to one teacher, data set, selection of taps and preparation of images; of
-   *     the data set only the number of rows is checked. Created if it is missing.
+   * @param file the cache file, for one teacher, data set, selection of taps and preparation of
+   *     images; of the data set, only the number of rows is checked. Created if it is missing.
    * @return a changed copy
    * @throws IllegalArgumentException if the number is out of range, the file is null or not of the
    *     default file system, or the outputs are stored
@@ -272,7 +272,7 @@ public record Teacher(
     return changed(weight, preprocessing, memoryFormat, precision, batchNorm, samples, file);
   }
 
-  /** The same teacher, which runs in another way. */
+  /** Returns the same teacher with other run options. */
   private Teacher changed(
       double weight,
       Preprocessing preprocessing,

@@ -2,12 +2,12 @@ package org.retort.train;
 
 /** The mode of the teacher's BatchNorms. The rest of the teacher is in evaluation mode. */
 public enum TeacherBatchNorm {
-  /** Normalise by the running statistics, as most code does. */
+  /** Normalises by the running statistics, as most code does. */
   EVALUATION,
   /**
-   * Normalise by the batch's statistics and update the running ones, as OFD's official code does.
+   * Normalises by the batch's statistics and updates the running ones, as OFD's official code does.
    */
   TRAINING,
-  /** Normalise by the batch's statistics, without updating the running ones. */
+  /** Normalises by the batch's statistics, without updating the running ones. */
   BATCH_STATISTICS
 }

@@ -6,8 +6,9 @@ public enum TeacherMean {
   LOGITS,
   /**
    * The mean of the probabilities at the temperature T of the loss, softmax(logits / T). For losses
-   * that soften the teacher's logits and use them in no other way: {@link org.retort.losses.KdLoss}
-   * with its default target and {@link org.retort.losses.DkdLoss}, unless it standardises them.
+   * that use the teacher's logits only softened by the temperature: {@link
+   * org.retort.losses.KdLoss} with its default target and {@link org.retort.losses.DkdLoss}, unless
+   * it standardises them.
    */
   PROBABILITIES
 }

@@ -8,16 +8,16 @@ import org.retort.internal.Arguments;
 import org.retort.losses.DistillationLoss;
 
 /**
- * A distillation loss as one part of the sum that a stage minimises. Immutable: each method returns
+ * A distillation loss as one term of the sum that a stage minimises. Immutable: each method returns
  * a changed copy.
  *
  * @param weight at least 0 and finite
  * @param loss the loss
  * @param taps the features that it compares; none for a loss on logits
- * @param schedule what the weight is multiplied by
- * @param teachers the names of the teachers that it learns from: one, or those that are mixed; all
- *     teachers of the step if empty, which without a mean must be one
- * @param teacherMean what is mixed of several teachers; none if it learns from one
+ * @param schedule the factor by which the weight is multiplied
+ * @param teachers the names of the teachers that it learns from: one, or those to be mixed; if
+ *     empty, all teachers of the step, which without a mean must have only one
+ * @param teacherMean the kind of mean of several teachers; none if it learns from one
  */
 public record Term(
     double weight,
@@ -29,14 +29,14 @@ public record Term(
   private static final String NAME = "Term";
 
   /**
-   * Makes a term.
+   * Creates a term.
    *
    * @param weight at least 0 and finite
    * @param loss the loss
    * @param taps the features that it compares; none for a loss on logits
-   * @param schedule what the weight is multiplied by
+   * @param schedule the factor by which the weight is multiplied
    * @param teachers the names of its teachers; at most one without a mean
-   * @param teacherMean what is mixed of several teachers; none for a loss on features
+   * @param teacherMean the kind of mean of several teachers; none for a loss on features
    * @throws IllegalArgumentException if the weight is out of range, an argument is null, there are
    *     several teachers without a mean, or there are taps with one
    */
@@ -59,7 +59,7 @@ public record Term(
   }
 
   /**
-   * A loss on logits with a constant weight.
+   * Creates a term for a loss on logits with a constant weight.
    *
    * @param weight at least 0 and finite
    * @param loss the loss
@@ -93,7 +93,7 @@ public record Term(
   }
 
   /**
-   * Changes what the weight is multiplied by; constant by default.
+   * Changes the schedule that the weight is multiplied by; constant by default.
    *
    * @param schedule the schedule
    * @return a changed copy
@@ -104,7 +104,7 @@ public record Term(
   }
 
   /**
-   * Learns from one of several teachers.
+   * Changes the term to learn from one of several teachers.
    *
    * @param name its {@link Teacher#name}
    * @return a changed copy
@@ -116,10 +116,11 @@ public record Term(
   }
 
   /**
-   * Learns from the mean of several teachers, which must have the same number of classes.
+   * Changes the term to learn from the mean of several teachers, which must have the same number of
+   * classes.
    *
-   * @param mean what is mixed
-   * @param names of the teachers; all of the step if there is none
+   * @param mean the kind of mean
+   * @param names names of the teachers; if none, all teachers of the step
    * @return a changed copy
    * @throws IllegalArgumentException if an argument is null, or the term has taps
    */

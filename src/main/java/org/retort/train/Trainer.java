@@ -20,25 +20,25 @@ import org.slf4j.event.Level;
 
 /**
  * Trains for a number of epochs: runs a step on each batch, evaluates the student after each epoch,
- * saves the best and the latest one, and resumes a run that was stopped.
+ * saves the best and the latest student, and resumes a stopped run.
  *
- * <p>A training that is stopped, at any step, and resumed with a step and batches of the same
- * options computes the same bits as an uninterrupted one, under the conditions of {@link
+ * <p>A run that is stopped at any step, and resumed with a step and batches with the same options,
+ * computes the same bits as an uninterrupted one, under the conditions of {@link
  * TrainingStep#load}.
  *
- * <p>If its step has several ranks ({@link TrainingStepBuilder#ranks}), a trainer runs on each of
- * them, with the same options and with batches that are its part of the same ones ({@link
- * org.retort.data.DatasetBatches.Builder#share}). Rank 0 alone evaluates, reads and writes files
- * and logs at level INFO; the others need neither the folder nor the data of the evaluation, which
- * must be shorter than the timeout of the ranks. {@link #stop} or an interrupt on any rank stops
- * all of them before the same step. Listeners run on all ranks and are told the same, but for
- * durations, and for checkpoints, of which rank 0 alone is told. If the training fails on one rank,
- * be it that a listener throws, the others end with a {@link org.retort.RankException} that has the
- * reason.
+ * <p>If the step has several ranks ({@link TrainingStepBuilder#ranks}), a trainer runs on each of
+ * them, with the same options and with its own part of the same batches ({@link
+ * org.retort.data.DatasetBatches.Builder#share}). Only rank 0 evaluates, reads and writes files and
+ * logs at level INFO; the others need neither the folder nor the evaluation data. The evaluation
+ * must take less time than the timeout of the ranks. {@link #stop} or an interrupt on any rank
+ * stops all of them before the same step. Listeners run on all ranks and receive the same events,
+ * except for durations, and for checkpoints, which are reported on rank 0 only. If the training
+ * fails on one rank, for example because a listener throws, the others end with a {@link
+ * org.retort.RankException} that gives the reason.
  *
  * <p>A trainer runs once, on one thread; {@link #stop} may be called from any. It does not own the
- * step and the batches. But for checkpoints it allocates nothing within an epoch, unless there are
- * several ranks. It logs epochs at level INFO and checkpoints at DEBUG.
+ * step or the batches. Except for checkpoints, it allocates nothing within an epoch, unless there
+ * are several ranks. It logs epochs at level INFO and checkpoints at DEBUG.
  */
 public final class Trainer {
   private static final Logger LOG = LoggerFactory.getLogger(Trainer.class);
@@ -89,7 +89,7 @@ public final class Trainer {
    * @param step the step to run; must not be run elsewhere during the training
    * @param batches the data; must not be read elsewhere during the training
    * @return a new builder
-   * @throws IllegalArgumentException if one of them is null
+   * @throws IllegalArgumentException if an argument is null
    */
   public static Builder builder(TrainingStep step, Batches batches) {
     return new Builder(
@@ -102,20 +102,20 @@ public final class Trainer {
    * thread is interrupted (its interrupt flag stays set). Returns once the last checkpoint is
    * written.
    *
-   * @return the results, and why the training ended
+   * @return the results, including why the training ended
    * @throws IllegalStateException if the trainer has run before, or the step or the student is
    *     closed
-   * @throws org.retort.FileException if the files can't be written, which is tried before the first
-   *     step, or the checkpoint to resume from is damaged, or belongs to another step, to other
-   *     batches or not to a trainer
+   * @throws org.retort.FileException if the files can't be written, which is checked before the
+   *     first step, or the checkpoint to resume from is damaged, belongs to another step or to
+   *     other batches, or was not written by a trainer
    * @throws org.retort.RankException if the training has failed on another rank, or a rank is gone
-   *     or has other options or batches
+   *     or has different options or batches
    * @throws org.retort.RetortException if a step fails, for example with a {@link
    *     org.retort.NonFiniteException}
-   * @throws RuntimeException whatever batches, evaluation or listeners throw, errors such as {@link
-   *     OutOfMemoryError} included
+   * @throws RuntimeException any exception that the batches, the evaluation or listeners throw;
+   *     errors such as {@link OutOfMemoryError} are rethrown, too
    */
-  @SuppressWarnings("try") // the hook works by being there
+  @SuppressWarnings("try") // the hook only needs to be open
   public TrainingSummary run() {
     if (!started.compareAndSet(false, true)) {
       throw new IllegalStateException("Trainer.run: trainer must be new (got one that has run)");
@@ -137,7 +137,7 @@ public final class Trainer {
       publishIf(publishEvery > 0);
       TrainingSummary.End end = train(progress);
       checkpoints.await();
-      ranks.meet(); // so that all know that the last checkpoint is written
+      ranks.meet(); // so all ranks know that the last checkpoint is written
       publishIf(publishEvery > 0);
       summary = progress.end(end, secondsSince(start));
     } catch (RuntimeException | Error failure) {
@@ -171,8 +171,8 @@ public final class Trainer {
 
   /**
    * Ends the training after the current step; {@link #run} then writes a checkpoint, if files are
-   * kept, and returns. Does not wait. If the trainer has not run yet, {@link #run} will end at
-   * once. So do the trainers of all other ranks.
+   * kept, and returns. Does not wait. If the trainer has not run yet, {@link #run} will return at
+   * once. The trainers on all other ranks do the same.
    */
   public void stop() {
     stopped = true;
@@ -196,7 +196,7 @@ public final class Trainer {
     return progress;
   }
 
-  /** Compares what decides when ranks do something together, and whether their data go together. */
+  /** Compares the options that determine when ranks act together, and whether their data match. */
   private void requireSameOnAllRanks() {
     if (ranks.areSeveral()) {
       ranks.requireSame(
@@ -305,7 +305,7 @@ public final class Trainer {
     }
   }
 
-  /** Whether something that happens every few epochs, and after the last one, is due. */
+  /** Returns whether an action that happens every few epochs, and after the last one, is due. */
   private boolean isTime(int epochsDone, int every) {
     return epochsDone % every == 0 || epochsDone == epochs;
   }
@@ -336,7 +336,7 @@ public final class Trainer {
     return (System.nanoTime() - start) / 1e9;
   }
 
-  /** Collects the options of a training. */
+  /** Collects the options of a trainer. */
   public static final class Builder {
     private static final String NAME = "Trainer.Builder";
     private static final Duration LONGEST = Duration.ofNanos(Long.MAX_VALUE);
@@ -362,8 +362,7 @@ public final class Trainer {
     }
 
     /**
-     * Sets the total number of epochs, including those of earlier runs if the training is resumed.
-     * Required.
+     * Sets the total number of epochs, including those of earlier runs if resumed. Required.
      *
      * @param epochs at least 1
      * @return this builder
@@ -376,10 +375,10 @@ public final class Trainer {
     }
 
     /**
-     * Evaluates the student; off by default.
+     * Sets the evaluation of the student; none by default.
      *
      * @param score for example {@code () -> student.accuracy(images, labels)}; larger is better,
-     *     and NaN is never the best; called on rank 0 only
+     *     NaN is never the best; called on rank 0 only
      * @return this builder
      * @throws IllegalArgumentException if it is null
      */
@@ -416,21 +415,22 @@ public final class Trainer {
     }
 
     /**
-     * Saves the student and the training in files, each of which is written atomically and replaces
-     * the previous one: {@code best.pt}, the student's state dict whenever it scores best, {@code
-     * last.pt}, its state dict at each checkpoint, and {@code last.checkpoint}, all that is needed
-     * to resume. By default nothing is saved.
+     * Saves the student and the training state to files, each of which is written atomically and
+     * replaces the previous one: {@code best.pt}, the student's state dict whenever its score is
+     * the best so far, {@code last.pt}, its state dict at each checkpoint, and {@code
+     * last.checkpoint}, everything needed to resume. By default nothing is saved.
      *
-     * <p>Checkpoints are taken before each evaluation, so that one that fails or takes long loses
-     * nothing, when {@link #checkpointEveryEpochs}, {@link #checkpointEverySteps} and {@link
-     * #checkpointEvery} say so, and at the end of the training, unless it fails. Training waits
-     * only while its state is copied, see {@link TrainingStep#checkpoint}: another thread writes
-     * the files meanwhile, which takes as much memory as the checkpoint. A checkpoint waits for the
-     * one before. If one can't be written, the training ends after the step that runs then.
+     * <p>Checkpoints are taken before each evaluation, so that nothing is lost if it fails or takes
+     * long, as specified by {@link #checkpointEveryEpochs}, {@link #checkpointEverySteps} and
+     * {@link #checkpointEvery}, and at the end of the training, unless it fails. Training waits
+     * only while its state is copied, see {@link TrainingStep#checkpoint}; another thread then
+     * writes the files, which takes as much memory as the checkpoint. A checkpoint waits for the
+     * previous one. If one can't be written, the training ends after the step that is running at
+     * the time.
      *
-     * @param folder where the files are; created by {@link Trainer#run} if it is missing. Before
-     *     the first step, a checkpoint is written there and removed again, so that a folder that is
-     *     full or read-only is found at once.
+     * @param folder where the files are saved; created by {@link Trainer#run} if it is missing.
+     *     Before the first step, a checkpoint is written there and removed again, to detect a full
+     *     or read-only folder at once.
      * @return this builder
      * @throws IllegalArgumentException if it is null
      */
@@ -453,8 +453,8 @@ public final class Trainer {
     }
 
     /**
-     * Sets the number of steps after which there is a checkpoint, too, counted through all epochs;
-     * off by default.
+     * Sets the number of steps between additional checkpoints, counted across all epochs; off by
+     * default.
      *
      * @param steps at least 1
      * @return this builder
@@ -467,8 +467,8 @@ public final class Trainer {
     }
 
     /**
-     * Sets the time after which there is a checkpoint, too, counted from the last one to the end of
-     * a step; off by default.
+     * Sets the time after which an additional checkpoint is taken, measured from the last one to
+     * the end of a step; off by default.
      *
      * @param time positive
      * @return this builder
@@ -488,8 +488,8 @@ public final class Trainer {
 
     /**
      * Resumes from the checkpoint in the folder of {@link #keep}, if there is one; by default the
-     * training starts from scratch. Batches must have the {@linkplain Batches#fingerprint
-     * fingerprint} of those of the checkpoint, unless it was not known.
+     * training starts from scratch. The batches must have the {@linkplain Batches#fingerprint
+     * fingerprint} stored in the checkpoint, unless it was unknown.
      *
      * @return this builder
      */
@@ -499,14 +499,15 @@ public final class Trainer {
     }
 
     /**
-     * Stops the training when the process is to end, by Ctrl-C, SIGTERM or {@link System#exit}:
-     * {@link Trainer#run} installs a shutdown hook for as long as it runs, which calls {@link
-     * Trainer#stop} and lets the process wait, however long that takes, until the step or
-     * evaluation that is running has ended and the checkpoint is written. The process then ends
-     * with its usual status, 130 after Ctrl-C and 143 after SIGTERM. Off by default.
+     * Stops the training when the process is shut down by Ctrl-C, SIGTERM or {@link System#exit}.
+     * While it runs, {@link Trainer#run} installs a shutdown hook that calls {@link Trainer#stop}
+     * and makes the process wait, however long it takes, until the running step or evaluation has
+     * ended and the checkpoint is written. The process then ends with its usual status, 130 after
+     * Ctrl-C and 143 after SIGTERM. Off by default.
      *
-     * <p>Other hooks run at the same time, and must not close what the training uses. If the thread
-     * of the training itself calls {@link System#exit}, from a listener, nothing is waited for.
+     * <p>Other hooks run at the same time, and must not close anything that the training uses. If
+     * the training thread itself calls {@link System#exit}, from a listener, the process does not
+     * wait.
      *
      * @return this builder
      */
@@ -519,7 +520,7 @@ public final class Trainer {
      * Publishes the student when the training begins, every {@code steps} steps and at the end,
      * unless the training fails: {@link org.retort.models.Network#predict} then uses those weights,
      * from any number of threads, and never waits for a step. Off by default. With late results,
-     * the weights are those after the pending step, for which publishing waits.
+     * publishing waits for the pending step and publishes the weights after it.
      *
      * @param steps at least 1
      * @return this builder
@@ -532,7 +533,7 @@ public final class Trainer {
     }
 
     /**
-     * Adds a listener. Listeners are called in the order in which they are added.
+     * Adds a listener. Listeners are called in the order in which they were added.
      *
      * @param listener the listener
      * @return this builder
@@ -547,7 +548,7 @@ public final class Trainer {
      * Builds the trainer. Nothing is read or written yet.
      *
      * @return a new trainer
-     * @throws IllegalArgumentException if the number of epochs is missing, {@link #patience} is
+     * @throws IllegalArgumentException if the number of epochs is missing, {@link #patience} is set
      *     without {@link #evaluate}, or {@link #resume} without {@link #keep}
      */
     public Trainer build() {

@@ -6,12 +6,12 @@ import org.retort.RankException;
 import org.retort.distributed.Ranks;
 
 /**
- * What a trainer does together with those on the other ranks of its step: rank 0 decides, and the
- * others are told. Allocates nothing if there is one rank.
+ * A trainer's coordination with those on the other ranks of its step: rank 0 decides and tells the
+ * others. Allocates nothing if there is one rank.
  */
 final class TrainerRanks {
   private final TrainingStep step;
-  private final @Nullable Ranks ranks; // null if there is one
+  private final @Nullable Ranks ranks; // null if there is only one
   private boolean hasFailed;
 
   TrainerRanks(TrainingStep step) {
@@ -19,27 +19,27 @@ final class TrainerRanks {
     ranks = step.ranks().filter(all -> all.size() > 1).orElse(null);
   }
 
-  /** Whether this rank evaluates, writes and logs for all. */
+  /** Returns whether this rank evaluates, writes and logs for all. */
   boolean isFirst() {
     return ranks == null || ranks.isFirst();
   }
 
-  /** Whether there are others. */
+  /** Returns whether there are other ranks. */
   boolean areSeveral() {
     return ranks != null;
   }
 
-  /** Whether something is so on any rank. */
+  /** Returns whether a condition holds on any rank. */
   boolean any(boolean mine) {
     return ranks == null ? mine : ranks.any(mine);
   }
 
-  /** Whether something is so on rank 0. */
+  /** Returns whether a condition holds on rank 0. */
   boolean isOnFirst(boolean mine) {
     return any(isFirst() && mine);
   }
 
-  /** Returns what a score is on rank 0, where alone it is computed. */
+  /** Returns the score of rank 0, the only rank on which it is computed. */
   double ofFirst(DoubleSupplier score) {
     if (ranks == null) {
       return score.getAsDouble();
@@ -56,7 +56,7 @@ final class TrainerRanks {
   /**
    * Requires options to be the same on all ranks.
    *
-   * @param options texts {@code name=value}, the same names on all
+   * @param options texts {@code name=value}, with the same names on all ranks
    */
   void requireSame(String... options) {
     if (ranks == null) {
@@ -81,7 +81,7 @@ final class TrainerRanks {
     }
   }
 
-  /** Tells the others, once, that the training has failed here; they may know it already. */
+  /** Tells the others, once, that the training has failed here; they may already know. */
   void fail(Throwable failure) {
     if (ranks == null || hasFailed) {
       return;

@@ -43,27 +43,27 @@ import org.retort.models.Network;
  * Trains a student with one or more teachers: one native call runs the teachers' and the student's
  * forward passes, the weighted losses, the backward pass, checks, clipping and the optimizer.
  *
- * <p>Teachers run without gradients, the student in training mode; the modes of all are restored.
- * Calls on one step are serialised; several steps run concurrently, unless they share a network.
+ * <p>Teachers run without gradients, the student in training mode; the modes of all networks are
+ * restored. Calls on one step are serialised; several steps run concurrently, unless they share a
+ * network.
  *
  * <p>A step is a transaction: it commits, or it fails and is rolled back. Rolling back restores,
- * bit for bit, parameters, buffers, optimizer, accumulated gradients, losses, caches of teachers,
- * the default generator and the counters.
+ * bit for bit, parameters, buffers, optimizer, accumulated gradients, losses, teachers' caches, the
+ * default generator and the counters.
  *
  * <p>With several ranks ({@link TrainingStepBuilder#ranks}), every rank builds the same step, with
  * networks of the same kind, and calls {@link #run(Batch, StepResult) run}, {@link #save(Path)
  * save}, {@link #checkpoint} and {@link #load(Path) load} as often as all others, each with its own
- * part of the batch. Parts may differ in size. The student, the losses and the optimizer start as
- * those of rank 0. Gradients are summed over the ranks, and every loss is that of the whole batch,
- * so that the parameters stay the same on all ranks, bit for bit, and agree with those of one
- * process that is given the whole batch, but for rounding and for BatchNorms ({@link
- * BatchNormOver#OWN_BATCH}) and layers that draw random numbers. A step commits on all ranks or on
- * none. If it fails on one rank, the others throw a {@link org.retort.RankException} with the
- * reason, and the next step runs as usual. If a rank is gone or does not answer within the timeout,
- * all others throw a {@code RankException}, in this step and all later ones; the last checkpoint is
- * then the place to go on from.
+ * part of the batch. Parts may differ in size. The student, the losses and the optimizer start out
+ * as those of rank 0. Gradients are summed over the ranks, and every loss is that of the whole
+ * batch, so the parameters stay bit-identical on all ranks, and agree with those of one process
+ * that is given the whole batch, except for rounding, BatchNorms ({@link BatchNormOver#OWN_BATCH})
+ * and layers that draw random numbers. A step commits on all ranks or on none. If it fails on one
+ * rank, the others throw a {@link org.retort.RankException} with the reason, and the next step runs
+ * as usual. If a rank is gone or does not respond within the timeout, all others throw a {@code
+ * RankException}, in this step and all later ones; resume from the last checkpoint then.
  *
- * <p>The step shares networks and ranks: it stays usable when they are closed.
+ * <p>The step shares networks and ranks: it stays usable after they are closed.
  */
 public final class TrainingStep implements AutoCloseable {
   private static final String RUN = "TrainingStep.run";
@@ -73,7 +73,7 @@ public final class TrainingStep implements AutoCloseable {
   private final Network student;
   private final Optional<Ranks> ranks;
   private final NativeHandle<NativeTrainingStep> handle;
-  private final long[] imageShape; // as images lie in memory
+  private final long[] imageShape; // in memory order
   private final long sampleSize;
   private final boolean channelsLast;
   private final int mostTerms;
@@ -128,11 +128,11 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Starts building a training step with options of the teacher, or with several teachers. A step
-   * runs those that terms of its stage learn from, each once.
+   * Starts building a training step with options for the teacher, or with several teachers. A step
+   * runs those that the terms of its stage learn from, each once.
    *
    * @param student the network to train
-   * @param teachers the networks to learn from, each with a name of its own
+   * @param teachers the networks to learn from, each with a unique name
    * @return a new builder
    * @throws IllegalArgumentException if an argument is null, or two teachers have the same name
    */
@@ -152,12 +152,12 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Starts building a training step with outputs of a teacher that were stored; see {@link
+   * Starts building a training step with a teacher's stored outputs; see {@link
    * Teacher#of(StoredOutputs)}.
    *
    * @param student the network to train
-   * @param teacher the outputs to learn from, which the step shares once it is built: they may then
-   *     be closed
+   * @param teacher the outputs to learn from, which the step shares once built; they may then be
+   *     closed
    * @return a new builder
    * @throws IllegalArgumentException if an argument is null
    */
@@ -167,38 +167,39 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * The network that the step trains.
+   * Returns the network that the step trains.
    *
-   * @return the object that was given to {@link #builder(Network)}
+   * @return the object that was passed to {@link #builder(Network)}
    */
   public Network student() {
     return student;
   }
 
   /**
-   * The ranks that train with this one.
+   * Returns the ranks that train with this one.
    *
-   * @return the object that was given to {@link TrainingStepBuilder#ranks}; empty if none was
+   * @return the object that was passed to {@link TrainingStepBuilder#ranks}; empty if there was
+   *     none
    */
   public Optional<Ranks> ranks() {
     return ranks;
   }
 
-  /** Whether this process reads and writes files for all. */
+  /** Returns whether this process reads and writes files for all. */
   private boolean isFirst() {
     return ranks.isEmpty() || ranks.get().isFirst();
   }
 
   /**
-   * Tells the other ranks that this one can't go on: what they wait for in this step throws. Of its
-   * own errors it tells them itself.
+   * Tells the other ranks that this one can't continue: the call of this step that they are waiting
+   * in throws. The step reports its own errors to them itself.
    */
   void fail(String reason) {
     handle.use(step -> step.fail(reason));
   }
 
   /**
-   * Makes a result to be reused for every step.
+   * Creates a result to be reused for every step.
    *
    * @return a new result with room for the terms of any stage
    * @throws IllegalStateException if the step was closed
@@ -208,7 +209,7 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Runs one step on a batch, which is read without a copy.
+   * Runs one step on a batch, which is read without copying.
    *
    * @param batch images of the input shape; labels may be {@link Batch#UNLABELED}
    * @param result overwritten if the step succeeds
@@ -223,16 +224,16 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Runs one step on images in memory, which are read without a copy: short for {@link
+   * Runs one step on images in memory, which are read without copying: short for {@link
    * #run(StepInput, StepResult)}. Each buffer is read from its position to its limit and must not
    * change during the call.
    *
    * @param images a direct buffer of whole images of the input shape, float32
    * @param labels a direct buffer with one class per image, or −1 for an image without a label,
-   *     which takes part in the distillation terms only; may be null if the weight of the
+   *     which is used by the distillation terms only; may be null if the weight of the
    *     cross-entropy is 0
-   * @param indices a direct buffer with each image's row in the data set; may be null if neither a
-   *     term nor the teacher's cache or stored outputs need it
+   * @param indices a direct buffer with each image's row in the data set; may be null unless a term
+   *     or the teacher's cache or stored outputs need them
    * @param result overwritten if the step succeeds
    * @throws IllegalArgumentException if a buffer is null, not direct, not in native byte order or
    *     of the wrong size, or the result has no room for the terms
@@ -265,17 +266,17 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Runs one step on all that a batch can consist of.
+   * Runs one step on an input, which can have all parts of a batch.
    *
-   * @param input tensors on the student's device or, all but the teacher's features, on the CPU;
-   *     buffers and arrays
+   * @param input buffers, arrays, or tensors on the student's device or, except for the teacher's
+   *     features, on the CPU
    * @param result overwritten if the step succeeds
    * @throws IllegalArgumentException if an argument is null, a tensor undefined, a buffer not
    *     direct, not in native byte order or of the wrong size, or the result has no room for the
    *     terms
    * @throws IllegalStateException if a tensor or the step was closed
    * @throws org.retort.ShapeException if a tensor is missing or does not fit, or images in memory
-   *     are given to a student that is not of float32
+   *     are given to a student that is not float32
    * @throws org.retort.NonFiniteException if the loss or a gradient is not finite
    * @throws org.retort.FileException if the file of the teacher's cache can't be read or written,
    *     or a row of its stored outputs is missing or damaged
@@ -343,7 +344,7 @@ public final class TrainingStep implements AutoCloseable {
     }
   }
 
-  /** One of the bridge's functions for memory. */
+  /** One of the bridge's functions that read memory. */
   private interface MemoryStep<I, R> {
     void run(
         NativeTrainingStep step,
@@ -381,7 +382,7 @@ public final class TrainingStep implements AutoCloseable {
     }
   }
 
-  @SuppressWarnings("try") // the scope works by being open
+  @SuppressWarnings("try") // the scope only needs to be open
   private void runTensors(StepInput input, StepResult result) {
     try (PointerScope scope = new PointerScope()) {
       InputTensors tensors = new InputTensors(RUN, imageShape, sampleSize);
@@ -414,7 +415,7 @@ public final class TrainingStep implements AutoCloseable {
     }
   }
 
-  /** Lists given outputs in the order of the teachers, and counts those of each. */
+  /** Lists the given outputs in the order of the teachers, and counts those of each. */
   private TensorVector outputsOfTeachers(
       StepInput input, InputTensors tensors, long batch, long[] counts) {
     for (String name : input.teachers().keySet()) {
@@ -436,7 +437,7 @@ public final class TrainingStep implements AutoCloseable {
     return new TensorVector(all.toArray(Tensor[]::new));
   }
 
-  /** Returns the place of a teacher, whose name may be left out if it is the only one. */
+  /** Returns the index of a teacher, whose name may be omitted if it is the only one. */
   private int place(String name, String function) {
     if (name.equals(StepInput.ONLY)) {
       check(
@@ -474,7 +475,7 @@ public final class TrainingStep implements AutoCloseable {
    * reports its result.
    *
    * @param result overwritten if there is a result to report
-   * @return whether there was a result to report: false if nothing has run since the last call, or
+   * @return whether there was a result to report: false if no step has run since the last call, or
    *     without late results
    * @throws IllegalArgumentException if the result is null or has no room for the terms
    * @throws IllegalStateException if the step was closed
@@ -487,8 +488,8 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Why steps do not run as a CUDA graph ({@link TrainingStepBuilder#cudaGraph}): what can't be
-   * part of one, or LibTorch's error when it was recorded.
+   * Returns why steps do not run as a CUDA graph ({@link TrainingStepBuilder#cudaGraph}): the
+   * feature that can't be part of one, or LibTorch's error when recording it.
    *
    * @return one line; empty if no obstacle is known
    * @throws IllegalStateException if the step was closed
@@ -498,7 +499,7 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Publishes the student's weights as they are between two steps, for {@link Network#predict}; see
+   * Publishes the student's weights as they are between steps, for {@link Network#predict}; see
    * {@link Network#publish}. Waits for a running step.
    *
    * @throws IllegalStateException if the step was closed
@@ -512,12 +513,13 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Saves everything that a step changes, which is all that is needed to resume, to one file:
+   * Saves everything that a step changes, which is all that is needed to resume, to a file:
    * student, buffers, optimizer, accumulated gradients, losses, a teacher's running statistics if
-   * they are updated, random state, counters and choice of formats. The write is atomic: a previous
-   * file stays until the new one is synced. In another file system than the default, it stays until
-   * the new one is complete. Caches of teachers' outputs are not part of the checkpoint. With
-   * several ranks, rank 0 writes; the others call this, too, for their random states.
+   * they are updated, random state, counters and the chosen memory formats. The write is atomic: a
+   * previous file stays until the new one is synced. In a file system other than the default, it
+   * stays until the new one is complete. Caches of teachers' outputs are not part of the
+   * checkpoint. With several ranks, rank 0 writes; the others must call this, too, to contribute
+   * their random states.
    *
    * @param file where to write
    * @throws IllegalArgumentException if it is null
@@ -529,13 +531,13 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Writes a checkpoint as {@link #save(Path)} does, and with it a note, so that the caller's
+   * Writes a checkpoint as {@link #save(Path)} does, together with a note, so that the caller's
    * position in the data always matches the state of the step.
    *
    * @param file where to write
    * @param note text that {@link #load} returns, for example the position in the epoch; at most 1
    *     MiB in UTF-8
-   * @throws IllegalArgumentException if one of them is null
+   * @throws IllegalArgumentException if an argument is null
    * @throws IllegalStateException if the step was closed
    * @throws org.retort.FileException if the file can't be written
    * @throws org.retort.RetortException if the note is too long
@@ -560,14 +562,14 @@ public final class TrainingStep implements AutoCloseable {
 
   /**
    * Copies what {@link #save(Path, String)} writes, so that another thread can write it while
-   * further steps run. Waits for a running step, and then takes as long as the copy: about 1 ms for
-   * a ResNet-20 with momentum, less than 1 % of its step on a batch of 64 on a CPU.
+   * further steps run. Waits for a running step, then takes as long as the copy: about 1 ms for a
+   * ResNet-20 with momentum, less than 1 % of its step on a batch of 64 on a CPU.
    *
    * @param note as in {@link #save(Path, String)}
    * @return a new checkpoint, which the caller closes
    * @throws IllegalArgumentException if the note is null
    * @throws IllegalStateException if the step was closed
-   * @throws org.retort.RetortException if the note is too long, or memory is short
+   * @throws org.retort.RetortException if the note is too long, or memory is insufficient
    */
   public StepCheckpoint checkpoint(String note) {
     byte[] bytes = bytesOf("TrainingStep.checkpoint", note);
@@ -575,7 +577,7 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Writes a checkpoint as {@link #save(Path)} does to a stream, without a note.
+   * Writes a checkpoint to a stream as {@link #save(Path)} does, without a note.
    *
    * @param stream as in {@link #save(OutputStream, String)}
    * @throws IllegalArgumentException as there
@@ -587,12 +589,12 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Writes a checkpoint as {@link #save(Path, String)} does to a stream. Nothing waits for the
-   * stream: steps go on meanwhile.
+   * Writes a checkpoint to a stream as {@link #save(Path, String)} does. Steps do not wait for the
+   * stream: they continue in the meantime.
    *
    * @param stream where to write; flushed, but not closed
    * @param note as above
-   * @throws IllegalArgumentException if one of them is null
+   * @throws IllegalArgumentException if an argument is null
    * @throws IllegalStateException if the step was closed
    * @throws org.retort.FileException if the stream throws an {@link java.io.IOException}, which is
    *     the cause
@@ -616,17 +618,17 @@ public final class TrainingStep implements AutoCloseable {
   /**
    * Resumes from a checkpoint: on the same machine, with the same number of threads and, if there
    * is one, the same file of each teacher's cache, the next steps compute the same bits as after
-   * {@link #save}. Published weights stay as they are. With several ranks, rank 0 reads, and sends
-   * the others what it has read. Any number of ranks may resume; as many as have saved compute the
+   * {@link #save}. Published weights are not changed. With several ranks, rank 0 reads the file and
+   * sends it to the others. Any number of ranks may resume; the same number as saved computes the
    * same bits.
    *
-   * @param file a file of a step with the same options, in any file system
+   * @param file a file saved by a step with the same options, in any file system
    * @return the note that was saved with it; empty if there was none
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the step was closed
    * @throws org.retort.FileException if it is missing, damaged, not a checkpoint, of a newer
    *     format, or from a step with different options (the message names the first option that
-   *     differs, and both values); nothing has changed then
+   *     differs, and both values); nothing is changed then
    */
   public String load(Path file) {
     if (!isFirst()) {
@@ -641,10 +643,10 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Resumes as {@link #load(Path)} does from a stream, which is read to its end before anything
-   * else happens.
+   * Resumes from a stream as {@link #load(Path)} does. The stream is read to its end before
+   * anything else happens.
    *
-   * @param stream what to read; not closed
+   * @param stream the stream to read; not closed
    * @return as above
    * @throws IllegalArgumentException if it is null
    * @throws IllegalStateException if the step was closed
@@ -661,7 +663,7 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Resumes as {@link #load(Path)} does from memory.
+   * Resumes from memory as {@link #load(Path)} does.
    *
    * @param bytes the whole content of a file
    * @return as above
@@ -680,7 +682,7 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * The number of updates of the parameters.
+   * Returns the number of updates of the parameters.
    *
    * @return a count
    * @throws IllegalStateException if the step was closed
@@ -690,7 +692,7 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * The stage that the next batch belongs to.
+   * Returns the stage that the next batch belongs to.
    *
    * @return its number, from 0
    * @throws IllegalStateException if the step was closed
@@ -700,7 +702,7 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * The learning rate of the next update.
+   * Returns the learning rate of the next update.
    *
    * @return the rate
    * @throws IllegalStateException if the step was closed
@@ -710,7 +712,8 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * The taps of the step's only teacher that terms use, each once, in the order of the terms.
+   * Returns the taps of the step's only teacher that terms use, each once, in the order of the
+   * terms.
    *
    * @return the names, immutable
    * @throws IllegalArgumentException if there are several teachers
@@ -721,7 +724,7 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * The taps of a teacher that terms use, each once, in the order of the terms.
+   * Returns the taps of a teacher that terms use, each once, in the order of the terms.
    *
    * @param teacher its {@link Teacher#name}
    * @return the names, immutable
@@ -740,9 +743,9 @@ public final class TrainingStep implements AutoCloseable {
   }
 
   /**
-   * Everything that a step changes, by name: {@code student.NAME}, {@code terms.INDEX.NAME}, where
-   * terms are counted through all stages, and of the stage's optimizer {@code
-   * momentum.student.NAME}, {@code exp_avg.student.NAME} and so on.
+   * Returns everything that a step changes, by name: {@code student.NAME}, {@code
+   * terms.INDEX.NAME}, where terms are counted across all stages, and for the stage's optimizer
+   * {@code momentum.student.NAME}, {@code exp_avg.student.NAME} and so on.
    *
    * @return new tensors, which share the step's memory; the caller closes them
    * @throws IllegalStateException if the step was closed
@@ -756,7 +759,7 @@ public final class TrainingStep implements AutoCloseable {
         });
   }
 
-  /** Frees the step once running calls have ended. Closing it again has no effect. */
+  /** Frees the step once running calls have ended. Closing again has no effect. */
   @Override
   public void close() {
     handle.close();

@@ -38,7 +38,8 @@ import org.retort.models.Preprocessing;
  * Collects the options of a {@link TrainingStep}.
  *
  * <p>A training has one stage, which {@link #crossEntropy}, {@link #add}, {@link #optimizer} and
- * {@link #trainOnly} change, or several, given to {@link #stages}; those four are refused then.
+ * {@link #trainOnly} configure, or several, given to {@link #stages}; those four methods can't be
+ * used then.
  */
 public final class TrainingStepBuilder {
   private static final String NAME = "TrainingStepBuilder";
@@ -59,9 +60,9 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets the shape of one image. Required, unless the {@link #preprocessing} has it.
+   * Sets the shape of one image. Required, unless the {@link #preprocessing} defines it.
    *
-   * @param shape without the batch and channels first, for example 3, 32, 32
+   * @param shape without the batch dimension, channels first, for example 3, 32, 32
    * @return this builder
    * @throws IllegalArgumentException if a size is not positive
    */
@@ -72,9 +73,9 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets the stages of the training, in their order, instead of those set before.
+   * Sets the stages of the training, in order, replacing those set before.
    *
-   * @param stages at least one; each but the last with the number of its {@link Stage#steps}
+   * @param stages at least one; all but the last with their number of {@link Stage#steps}
    * @return this builder
    * @throws IllegalArgumentException if there is no stage, one is null, or a stage that is not the
    *     last has no number of steps, or the last has one
@@ -167,12 +168,12 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Trains only parts of the student; all of it by default. The others stay as they are, and
-   * modules among them are in evaluation mode. Parameters of the losses are always trained.
+   * Trains only parts of the student; all of it by default. The other parts are frozen, and modules
+   * among them are in evaluation mode. Parameters of the losses are always trained.
    *
    * @param parts names of the student's parameters or modules, for example {@code layer1}
    * @return this builder
-   * @throws IllegalArgumentException if there is no name or one is null
+   * @throws IllegalArgumentException if no name is given or one is null
    */
   public TrainingStepBuilder trainOnly(String... parts) {
     return only("trainOnly", stage -> stage.withTrainOnly(parts));
@@ -191,7 +192,7 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Limits the norm of all gradients together, as {@code torch.nn.utils.clip_grad_norm_} does; no
+   * Limits the total norm of all gradients, as {@code torch.nn.utils.clip_grad_norm_} does; no
    * limit by default.
    *
    * @param limit positive and finite
@@ -217,8 +218,8 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Skips a batch whose loss or gradient is not finite, with {@link StepResult#skipped} set,
-   * instead of throwing a {@link org.retort.NonFiniteException}.
+   * Skips batches with a non-finite loss or gradient, with {@link StepResult#skipped} set, instead
+   * of throwing a {@link org.retort.NonFiniteException}.
    *
    * @return this builder
    */
@@ -228,15 +229,15 @@ public final class TrainingStepBuilder {
 
   /**
    * Sets whether steps are asynchronous: {@code run} returns once its work is enqueued on the
-   * device, and reports the result of the previous step, or one of 0 samples if there was none. If
-   * that step has failed, {@code run} throws its error and ignores the new batch. {@link
-   * TrainingStep#finish} waits for the last step. Useful on a GPU; off by default.
+   * device, and reports the result of the previous step, or a result of 0 samples if there was
+   * none. If the previous step failed, {@code run} throws its error and ignores the new batch.
+   * {@link TrainingStep#finish} waits for the last step. Useful on a GPU; off by default.
    *
    * <p>While a step is pending, BatchNorm's statistics may be those of a step that will fail;
-   * parameters never are. All methods of the step, {@link TrainingStep#publish}, {@link
-   * TrainingStep#save}, {@link TrainingStep#state} and {@link TrainingStep#close} among them, and
-   * those of the networks wait for the pending step first. Until then, another step that shares the
-   * student throws.
+   * parameters never are. All methods of the step, including {@link TrainingStep#publish}, {@link
+   * TrainingStep#save}, {@link TrainingStep#state} and {@link TrainingStep#close}, and those of the
+   * networks first wait for the pending step. Until then, another step that shares the student
+   * throws.
    *
    * @param late whether results are late
    * @return this builder
@@ -247,13 +248,13 @@ public final class TrainingStepBuilder {
 
   /**
    * Sets whether a step on a GPU is recorded as a CUDA graph once three consecutive batches have
-   * had the same tensors with the same shapes, and replayed for further batches of this kind, which
-   * takes a fraction of the CPU time; off by default. Other batches run without the graph. The
-   * learning rate is rounded to float32.
+   * had the same tensors with the same shapes, and replayed for further such batches, which takes a
+   * fraction of the CPU time; off by default. Other batches run without the graph. The learning
+   * rate is rounded to float32.
    *
-   * <p>A graph does not support several batches per update, outputs of a teacher that are cached,
-   * stored or come with the batch, CRD's Z as a moving average, or networks that draw random
-   * numbers (dropout), wait for the device or change attributes of their own. {@link
+   * <p>A graph does not support several batches per update, teacher outputs that are cached, stored
+   * or come with the batch, CRD's Z as a moving average, or networks that draw random numbers
+   * (dropout), wait for the device or change their own attributes. {@link
    * TrainingStep#graphObstacle} reports which; {@link StepResult#graph} reports whether a step ran
    * as a graph.
    *
@@ -265,10 +266,10 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets how the maps of the student lie in memory, and those of teachers that do not say so
-   * themselves ({@link Teacher#withMemoryFormat}). By default they lie as is fastest as a rule,
-   * whatever the times: with channels last for images [C, H, W] on a CPU or of another {@link
-   * Precision} than full, otherwise contiguous.
+   * Sets the memory layout of the feature maps of the student, and of teachers that do not set
+   * their own ({@link Teacher#withMemoryFormat}). The default is the layout that is usually
+   * fastest, without timing: channels last for images [C, H, W] on a CPU or with a {@link
+   * Precision} other than full, otherwise contiguous.
    *
    * @param format the format
    * @return this builder
@@ -281,7 +282,7 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets how the student's maps lie in memory; see {@link #memoryFormat}.
+   * Sets the memory layout of the student's feature maps; see {@link #memoryFormat}.
    *
    * @param format the format
    * @return this builder
@@ -294,8 +295,8 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets the algorithm of 3×3 convolutions of the student and all teachers, which keep it ({@link
-   * Network#setConvolution}). By default each network has its own.
+   * Sets the algorithm for 3×3 convolutions of the student and all teachers, which keep it ({@link
+   * Network#setConvolution}). By default each network uses its own.
    *
    * @param algorithm the algorithm
    * @return this builder
@@ -320,13 +321,13 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets the size of images, and what is done to them before the student sees them, and teachers
-   * without a normalisation of their own ({@link Teacher#withPreprocessing}). The networks keep it,
-   * for {@link Network#predict}, {@link Network#accuracy} and {@link org.retort.models.Predictor}.
-   * By default the preprocessing is the student's or, if it has none, what all teachers were
-   * trained with, if they normalise alike and their options do not say otherwise.
+   * Sets the size of images and their preprocessing for the student, and for teachers without their
+   * own normalisation ({@link Teacher#withPreprocessing}). The networks store it, for {@link
+   * Network#predict}, {@link Network#accuracy} and {@link org.retort.models.Predictor}. By default
+   * the preprocessing is the student's or, if it has none, the one that all teachers were trained
+   * with, if they normalise alike and their options do not say otherwise.
    *
-   * @param preprocessing the preprocessing; its input shape counts if it has one
+   * @param preprocessing the preprocessing; its input shape is used if it has one
    * @return this builder
    * @throws IllegalArgumentException if it is null
    */
@@ -339,8 +340,8 @@ public final class TrainingStepBuilder {
    * Trains with other ranks, each of which builds the same step and runs it on its part of the
    * batch; see {@link TrainingStep}. By default there is one process, as with ranks of size 1.
    *
-   * @param ranks the ranks, which the step shares once it is built: they may then be closed, but a
-   *     {@link Trainer} needs them open
+   * @param ranks the ranks, which the step shares once built; they may then be closed, but a {@link
+   *     Trainer} needs them open
    * @return this builder
    * @throws IllegalArgumentException if they are null
    */
@@ -350,10 +351,10 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets whose samples BatchNorms in training mode normalise by, if there are several ranks; {@link
-   * BatchNormOver#OWN_BATCH} by default.
+   * Sets over whose samples BatchNorms in training mode normalise, if there are several ranks;
+   * {@link BatchNormOver#OWN_BATCH} by default.
    *
-   * @param over whose
+   * @param over the samples to normalise over
    * @return this builder
    * @throws IllegalArgumentException if it is null
    */
@@ -363,8 +364,8 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Sets the size of the pieces in which gradients are summed over the ranks while further ones are
-   * computed; 1 MiB by default.
+   * Sets the size of the buckets in which gradients are summed over the ranks while further ones
+   * are computed; 1 MiB by default.
    *
    * @param bytes at least 1
    * @return this builder
@@ -378,19 +379,20 @@ public final class TrainingStepBuilder {
   /**
    * Builds the step: probes all networks with their input shapes, builds the losses for the shapes
    * of their taps and prepares the optimizers of all stages. With several ranks, waits for all of
-   * them, and takes over the weights and losses of rank 0.
+   * them, and adopts the weights and losses of rank 0.
    *
    * @return a new step, which the caller closes
    * @throws IllegalArgumentException if the input shape is missing
    * @throws IllegalStateException if a network or the ranks were closed
-   * @throws org.retort.RankException if a rank has other options, other networks, another version
-   *     or another instruction set, or is gone; on all ranks
-   * @throws org.retort.ShapeException if a loss does not fit its taps, or images their options
+   * @throws org.retort.RankException on all ranks, if a rank has different options, networks,
+   *     version or instruction set, or is gone
+   * @throws org.retort.ShapeException if a loss does not match its taps, or images do not match
+   *     their options
    * @throws org.retort.FileException if a cache file is not a cache or belongs to another teacher
    * @throws org.retort.RetortException if an option is out of range, a tap or a named part does not
    *     exist, a network does not return logits and features, or nothing is left to train
    */
-  @SuppressWarnings("try") // the scope works by being open
+  @SuppressWarnings("try") // the scope only needs to be open
   public TrainingStep build() {
     long[] shape = shape();
     List<Stage> all = stages;
@@ -472,8 +474,8 @@ public final class TrainingStepBuilder {
   }
 
   /**
-   * Lets the options share a network. Its handle is held only meanwhile, since another step may
-   * acquire the same networks in reverse order.
+   * Lets the options share a network. Its handle is held only during the call, since another step
+   * may acquire the same networks in reverse order.
    */
   private static void share(Network network, Consumer<NativeNetwork> options) {
     NativeNetworks.of(network).use(options);

@@ -12,7 +12,7 @@ import org.retort.internal.Arguments;
  * @param steps number of steps, including those of an unfinished epoch
  * @param bestScore the largest score; empty if there was none
  * @param bestEpoch the epoch it came after, from 0; empty if there was none
- * @param seconds that this run took, including evaluations and checkpoints
+ * @param seconds duration of this run, including evaluations and checkpoints
  */
 public record TrainingSummary(
     End end,
@@ -49,9 +49,9 @@ public record TrainingSummary(
      * allows.
      */
     STOPPED_EARLY,
-    /** By {@link Trainer#stop}, or the thread was interrupted. */
+    /** Stopped by {@link Trainer#stop} or an interrupt of the thread. */
     STOPPED,
-    /** By an exception or error, which {@link Trainer#run} rethrows. */
+    /** Failed with an exception or error, which {@link Trainer#run} rethrows. */
     FAILED
   }
 }
