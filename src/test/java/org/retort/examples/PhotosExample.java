@@ -21,7 +21,9 @@ import org.retort.train.Sgd;
 import org.retort.train.Trainer;
 import org.retort.train.TrainingStep;
 
-/** The example of photos in docs/training.md: from folders of images to the classes of another one. */
+/**
+ * The example of photos in docs/training.md: from folders of images to the classes of another one.
+ */
 final class PhotosExample {
   private static final double[] MEAN = {0.485, 0.456, 0.406};
   private static final double[] DEVIATION = {0.229, 0.224, 0.225};

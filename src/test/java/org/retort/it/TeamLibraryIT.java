@@ -58,7 +58,8 @@ class TeamLibraryIT {
   static void build() throws Exception {
     prefix = folder.resolve("prefix");
     Path source = Files.createDirectory(folder.resolve("source"));
-    Files.writeString(source.resolve("CMakeLists.txt"), PAGE.blocks("cmake").get(1) + WITH_RUN_PATH);
+    Files.writeString(
+        source.resolve("CMakeLists.txt"), PAGE.blocks("cmake").get(1) + WITH_RUN_PATH);
     Files.writeString(source.resolve("team.cpp"), PAGE.blocks("cpp").get(3));
     Files.writeString(source.resolve("Team.java"), PAGE.block("java"));
     Files.writeString(source.resolve("Order.java"), ORDER);
