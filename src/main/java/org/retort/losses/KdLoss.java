@@ -23,8 +23,8 @@ import org.retort.internal.NativeLibrary;
  * of 0 and 1 act as a mask, and masked samples do not affect the loss. With {@link
  * Target#PROBABILITIES}, the teacher's tensor replaces its softmax.
  *
- * <p>As a term of a training step, it compares logits, takes no taps, and uses
- * the weights of the batch.
+ * <p>As a term of a training step, it compares logits, takes no taps, and uses the weights of the
+ * batch.
  *
  * <p>Source: Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, 2014, arXiv
  * 1503.02531. The values are those of RepDistiller's {@code distiller_zoo/KD.py}, which has no
