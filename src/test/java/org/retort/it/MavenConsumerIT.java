@@ -16,8 +16,6 @@ import org.junit.jupiter.api.io.TempDir;
  */
 class MavenConsumerIT {
   private static final String VERSION = System.getProperty("retort.version");
-  private static final String PLATFORM = "linux-x86_64";
-  private static final String CLASSIFIER = System.getProperty("retort.classifier");
 
   @TempDir private Path folder;
 
@@ -30,8 +28,8 @@ class MavenConsumerIT {
             .block("xml")
             .replaceAll(
                 "(<artifactId>(retort|pytorch)</artifactId>\\s*<version>.*</version>\\s*<classifier>)"
-                    + PLATFORM,
-                "$1" + CLASSIFIER);
+                    + PackedJars.PLATFORM,
+                "$1" + PackedJars.CLASSIFIER);
     Files.writeString(project.resolve("pom.xml"), pom);
     Path sources = Files.createDirectories(project.resolve("src/main/java"));
     Files.writeString(sources.resolve("ReadmeExample.java"), Page.README.block("java"));
@@ -46,14 +44,8 @@ class MavenConsumerIT {
                 "exec:exec")
             .directory(project.toFile())
             .redirectErrorStream(true);
-    if (!CLASSIFIER.equals(PLATFORM)) { // the natives are of another classifier than the platform's
-      builder
-          .environment()
-          .put(
-              "JAVA_TOOL_OPTIONS",
-              "-Dorg.bytedeco.javacpp.platform.extension="
-                  + CLASSIFIER.substring(PLATFORM.length()));
-    }
+    PackedJars.extension()
+        .ifPresent(option -> builder.environment().put("JAVA_TOOL_OPTIONS", option));
     Process maven = builder.start();
     String output = new String(maven.getInputStream().readAllBytes());
 
@@ -77,7 +69,7 @@ class MavenConsumerIT {
     Path target =
         Files.createDirectories(organisation.resolve("retort").resolve("retort").resolve(VERSION));
     Path artifacts = Path.of(System.getProperty("retort.artifacts"));
-    for (String suffix : List.of(".jar", "-" + CLASSIFIER + ".jar")) {
+    for (String suffix : List.of(".jar", "-" + PackedJars.CLASSIFIER + ".jar")) {
       String name = "retort-" + VERSION + suffix;
       Files.copy(artifacts.resolve(name), target.resolve(name));
     }

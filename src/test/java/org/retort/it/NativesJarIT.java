@@ -11,13 +11,12 @@ import org.junit.jupiter.api.Test;
 /** The packed natives. */
 class NativesJarIT {
   private static final String VERSION = System.getProperty("retort.version");
-  private static final String CLASSIFIER = System.getProperty("retort.classifier");
   private static final Path ARTIFACTS = Path.of(System.getProperty("retort.artifacts"));
 
   @Test
   void libraries_areRetortsAlone() throws Exception {
-    Path file = ARTIFACTS.resolve("retort-" + VERSION + "-" + CLASSIFIER + ".jar");
-    String folder = "org/retort/" + CLASSIFIER + "/";
+    Path file = ARTIFACTS.resolve("retort-" + VERSION + "-" + PackedJars.CLASSIFIER + ".jar");
+    String folder = "org/retort/" + PackedJars.CLASSIFIER + "/";
 
     try (JarFile jar = new JarFile(file.toFile())) {
       Stream<String> names = jar.stream().map(ZipEntry::getName);

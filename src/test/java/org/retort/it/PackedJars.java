@@ -7,6 +7,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Optional;
 
 /** The jars as they are distributed, and the JDK that runs programs with nothing else. */
 final class PackedJars {
@@ -21,12 +22,17 @@ final class PackedJars {
   static List<String> java(String... options) {
     List<String> command = new ArrayList<>();
     command.add(JDK.resolve("bin/java").toString());
-    if (!CLASSIFIER.equals(PLATFORM)) {
-      command.add(
-          "-Dorg.bytedeco.javacpp.platform.extension=" + CLASSIFIER.substring(PLATFORM.length()));
-    }
+    extension().ifPresent(command::add);
     command.addAll(List.of(options));
     return command;
+  }
+
+  /** Returns JavaCPP's option for natives of another classifier than the platform's. */
+  static Optional<String> extension() {
+    String extension = CLASSIFIER.substring(PLATFORM.length());
+    return extension.isEmpty()
+        ? Optional.empty()
+        : Optional.of("-Dorg.bytedeco.javacpp.platform.extension=" + extension);
   }
 
   /** Returns what a command prints, which must succeed; {@code folder} takes its errors. */
