@@ -145,8 +145,8 @@ public final class ChildJvm implements AutoCloseable {
   }
 
   /**
-   * Returns how much memory the process has, once the C library has returned what was freed: which
-   * it else keeps for the threads that freed it, tens of megabytes of a busy service.
+   * Returns how much memory the process has, after making the C library return what is free. It
+   * otherwise keeps tens of megabytes for the threads of a busy service that freed them.
    */
   public long residentBytes() throws IOException, InterruptedException {
     String jcmd = javaHome().resolve("bin").resolve("jcmd").toString();
