@@ -121,7 +121,7 @@ PairLossCase case_of(const std::string& name, double temperature) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Crd, PairLossTest, ::testing::Values(case_of("Cold", 0.07), case_of("Warm", 0.5)), name_of_pair_loss);
+    Crd, PairLossTest, ::testing::Values(case_of("Cold", 0.07), case_of("Warm", 0.5)), name_of_loss);
 
 class CrdLossTest : public SeededTest {};
 

@@ -72,7 +72,7 @@ INSTANTIATE_TEST_SUITE_P(
         case_of("Soft", {}), case_of("Sharp", {2.0, 0.5, 0.5}), case_of("TargetAlone", {1.0, 0.0, 2.0}),
         case_of("OthersAlone", {0.0, 1.0, 2.0}), case_of("Weighted", {}, true),
         case_of("Standardised", {1.0, 8.0, 2.0, true}), case_of("WeightedStandardised", {1.0, 2.0, 1.0, true}, true)),
-    name_of_pair_loss);
+    name_of_loss);
 
 class DkdLossTest : public SeededTest {};
 

@@ -179,9 +179,9 @@ TEST_F(FspLossTest, MatchesReferenceOnManyChannelsAndPositions) {
 }
 
 /// Three maps of each network: of sizes that are no multiples of each other, higher or wider than the teacher's.
-std::pair<Maps, Maps> three_maps(at::ScalarType dtype = at::kDouble, int64_t batch = 3) {
+std::pair<Maps, Maps> three_maps(at::ScalarType dtype = at::kDouble) {
   const auto map = [&](int64_t channels, int64_t height, int64_t width) {
-    return at::randn({batch, channels, height, width}, at::kDouble).to(dtype);
+    return at::randn({3, channels, height, width}, at::kDouble).to(dtype);
   };
   return {{map(3, 7, 4), map(9, 3, 5), map(17, 8, 8)}, {map(3, 3, 5), map(9, 8, 7), map(17, 4, 4)}};
 }

@@ -79,7 +79,7 @@ INSTANTIATE_TEST_SUITE_P(
         case_of("WeightedProbabilities", 0.5, true, KdTarget::kProbabilities),
         case_of("Standardised", 2.0, false, KdTarget::kStandardisedLogits),
         case_of("WeightedStandardised", 1.0, true, KdTarget::kStandardisedLogits)),
-    name_of_pair_loss);
+    name_of_loss);
 
 class KdLossTest : public SeededTest {};
 

@@ -122,7 +122,7 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         case_of("Mean", OfdReduction::kMean), case_of("Sum", OfdReduction::kSum),
         case_of("BatchMean", OfdReduction::kBatchMean)),
-    name_of_pair_loss);
+    name_of_loss);
 
 class OfdLossTest : public SeededTest {};
 

@@ -9,6 +9,7 @@
 
 #include "expect.h"
 #include "map_loss.h"
+#include "name_of_loss.h"
 #include "seeded_test.h"
 
 /// What is asked of every loss of lists of feature maps, whose tests instantiate MapLossTest with it.
@@ -34,10 +35,6 @@ struct MapLossCase {
 
 inline void PrintTo(const MapLossCase& tested, std::ostream* out) {
   *out << tested.name;
-}
-
-inline std::string name_of_loss(const ::testing::TestParamInfo<MapLossCase>& info) {
-  return info.param.name;
 }
 
 class MapLossTest : public SeededTest, public ::testing::WithParamInterface<MapLossCase> {

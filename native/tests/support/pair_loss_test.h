@@ -7,6 +7,7 @@
 #include <string>
 
 #include "expect.h"
+#include "name_of_loss.h"
 #include "pair_loss.h"
 #include "seeded_test.h"
 
@@ -30,10 +31,6 @@ struct PairLossCase {
 
 inline void PrintTo(const PairLossCase& tested, std::ostream* out) {
   *out << tested.name;
-}
-
-inline std::string name_of_pair_loss(const ::testing::TestParamInfo<PairLossCase>& info) {
-  return info.param.name;
 }
 
 class PairLossTest : public SeededTest, public ::testing::WithParamInterface<PairLossCase> {
