@@ -25,7 +25,7 @@ build() {
   local kind=$1 target=${2:-}
   case $kind in
     java)
-      (cd "$copy" && mvn -B -q process-test-classes)
+      (cd "$copy" && mvn -B -q test-compile)
       ;;
     *)
       (
