@@ -7,6 +7,7 @@ import java.nio.FloatBuffer;
 import java.util.stream.IntStream;
 import org.retort.FileException;
 import org.retort.internal.Arguments;
+import org.retort.internal.ShippedFiles;
 
 /**
  * The UCI optical digits, 1,797 grey images of 8×8 pixels in ten classes, with the fixed split of
@@ -90,6 +91,11 @@ public final class Digits {
   private final Subset test;
   private final Subset train;
 
+  /** Opens the file. */
+  interface Source {
+    InputStream open() throws IOException;
+  }
+
   private Digits(DigitsFile file) {
     Dataset whole = new Whole(file);
     testIndices = HashOrder.smallest(0, file.labels, CLASSES, n -> (2 * n + 5) / 10);
@@ -102,22 +108,19 @@ public final class Digits {
   }
 
   /**
-   * Reads the data from the class path.
+   * Reads the data from Retort's jar with the classifier {@code cli}.
    *
    * @return the data
-   * @throws FileException if the file is missing or is not the expected one
+   * @throws FileException if the jar is not on the class path, or its file is damaged
    */
   public static Digits load() {
-    return load(Digits.class.getResourceAsStream(DigitsFile.NAME));
+    return load(() -> ShippedFiles.open(DigitsFile.NAME));
   }
 
-  /** Reads the data from {@code resource}, null if there is none, and closes it. */
-  static Digits load(InputStream resource) {
-    try (resource) {
-      if (resource == null) {
-        throw new IOException(DigitsFile.NAME + " must be on the class path (got nothing)");
-      }
-      return new Digits(DigitsFile.read(resource));
+  /** Reads the data and closes the file. */
+  static Digits load(Source source) {
+    try (InputStream file = source.open()) {
+      return new Digits(DigitsFile.read(file));
     } catch (IOException e) {
       throw new FileException("Digits.load: " + e.getMessage(), e);
     }

@@ -2,12 +2,12 @@ package org.retort.recipes;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.io.UncheckedIOException;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import org.retort.internal.ShippedFiles;
 
 /** The recipes that ship with Retort, and those written by users. */
 public final class Recipes {
@@ -31,7 +31,9 @@ public final class Recipes {
    *
    * @param nameOrFile one of {@link #names}, or a file
    * @return the recipe
-   * @throws RecipeException if there is no such recipe or file, or it is invalid
+   * @throws RecipeException if there is no such recipe or file, it is invalid, or Retort's jar with
+   *     the classifier {@code cli}, which contains the recipes that ship with Retort, is not on the
+   *     class path
    */
   public static Recipe load(String nameOrFile) {
     return NAMES.contains(nameOrFile)
@@ -52,13 +54,10 @@ public final class Recipes {
   }
 
   private static String resource(String name) {
-    try (InputStream stream = Recipes.class.getResourceAsStream(name)) {
-      if (stream == null) {
-        throw new IOException(name + " must be on the class path (got nothing)");
-      }
+    try (InputStream stream = ShippedFiles.open("recipes/" + name)) {
       return new String(stream.readAllBytes(), StandardCharsets.UTF_8);
     } catch (IOException failure) {
-      throw new UncheckedIOException("Recipes.load: " + failure.getMessage(), failure);
+      throw new RecipeException("Recipes.load: " + failure.getMessage(), failure);
     }
   }
 

@@ -14,6 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.retort.FileException;
+import org.retort.internal.ShippedFiles;
 
 final class DigitsTest {
   private static final Digits DIGITS = Digits.load();
@@ -109,19 +110,21 @@ final class DigitsTest {
 
   @Test
   void load_noFile_saysSo() {
-    assertThatThrownBy(() -> Digits.load(null))
+    assertThatThrownBy(() -> Digits.load(() -> ShippedFiles.open("digits.csv")))
         .isInstanceOf(FileException.class)
-        .hasMessage("Digits.load: digits.csv.gz must be on the class path (got nothing)");
+        .hasMessage(
+            "Digits.load: class path must have retort's jar with the classifier cli, which contains"
+                + " digits.csv (got none)");
   }
 
   @Test
   void load_damagedFile_saysSo() throws IOException {
     byte[] content;
-    try (InputStream resource = Digits.class.getResourceAsStream("digits.csv.gz")) {
+    try (InputStream resource = ShippedFiles.open("digits.csv.gz")) {
       content = resource.readAllBytes();
     }
     content[content.length / 2] ^= 1;
-    assertThatThrownBy(() -> Digits.load(new ByteArrayInputStream(content)))
+    assertThatThrownBy(() -> Digits.load(() -> new ByteArrayInputStream(content)))
         .isInstanceOf(FileException.class)
         .hasMessageStartingWith("Digits.load: digits.csv.gz must have the SHA-256 09f66e6d")
         .hasMessageEndingWith("): it is damaged")

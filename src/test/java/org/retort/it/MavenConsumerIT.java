@@ -26,10 +26,8 @@ class MavenConsumerIT {
     String pom =
         Page.README
             .block("xml")
-            .replaceAll(
-                "(<artifactId>(retort|pytorch)</artifactId>\\s*<version>.*</version>\\s*<classifier>)"
-                    + PackedJars.PLATFORM,
-                "$1" + PackedJars.CLASSIFIER);
+            .replaceFirst("<version>0\\.1\\.0.*</version>", "<version>" + VERSION + "</version>")
+            .replace("retort-platform<", "retort-platform" + PackedJars.EXTENSION + "<");
     Files.writeString(project.resolve("pom.xml"), pom);
     Path sources = Files.createDirectories(project.resolve("src/main/java"));
     Files.writeString(sources.resolve("ReadmeExample.java"), Page.README.block("java"));
@@ -66,15 +64,21 @@ class MavenConsumerIT {
     Path organisation = Files.createDirectory(repository.resolve("org"));
     link(used.resolve("org"), organisation, "retort");
 
-    Path target =
-        Files.createDirectories(organisation.resolve("retort").resolve("retort").resolve(VERSION));
     Path artifacts = Path.of(System.getProperty("retort.artifacts"));
-    for (String suffix : List.of(".jar", "-" + PackedJars.CLASSIFIER + ".jar")) {
-      String name = "retort-" + VERSION + suffix;
-      Files.copy(artifacts.resolve(name), target.resolve(name));
+    Path poms = Path.of(System.getProperty("retort.poms"));
+    for (String artifact : List.of("retort", "retort-platform" + PackedJars.EXTENSION)) {
+      Path target =
+          Files.createDirectories(
+              organisation.resolve("retort").resolve(artifact).resolve(VERSION));
+      Files.copy(
+          poms.resolve(artifact + ".xml"), target.resolve(artifact + "-" + VERSION + ".pom"));
     }
-    Files.copy(
-        Path.of(System.getProperty("retort.pom")), target.resolve("retort-" + VERSION + ".pom"));
+    for (String suffix : List.of(".jar", "-cli.jar", "-" + PackedJars.CLASSIFIER + ".jar")) {
+      String name = "retort-" + VERSION + suffix;
+      Files.copy(
+          artifacts.resolve(name),
+          organisation.resolve("retort/retort").resolve(VERSION).resolve(name));
+    }
     return repository;
   }
 

@@ -13,6 +13,10 @@ import java.util.Optional;
 final class PackedJars {
   static final String PLATFORM = "linux-x86_64";
   static final String CLASSIFIER = System.getProperty("retort.classifier");
+
+  /** What follows the platform in the classifier: nothing, or {@code -gpu}. */
+  static final String EXTENSION = CLASSIFIER.substring(PLATFORM.length());
+
   static final Path FOLDER = Path.of(System.getProperty("retort.artifacts"), "retort", "lib");
   static final Path JDK = Path.of(System.getProperty("java.home"));
 
@@ -29,21 +33,24 @@ final class PackedJars {
 
   /** Returns JavaCPP's option for natives of another classifier than the platform's. */
   static Optional<String> extension() {
-    String extension = CLASSIFIER.substring(PLATFORM.length());
-    return extension.isEmpty()
+    return EXTENSION.isEmpty()
         ? Optional.empty()
-        : Optional.of("-Dorg.bytedeco.javacpp.platform.extension=" + extension);
+        : Optional.of("-Dorg.bytedeco.javacpp.platform.extension=" + EXTENSION);
   }
 
   /** Returns what a command prints, which must succeed; {@code folder} takes its errors. */
   static String run(ProcessBuilder builder, Path folder) throws IOException, InterruptedException {
-    Path errors = folder.resolve("errors");
-    Process process = builder.redirectError(errors.toFile()).start();
+    Process process = builder.redirectError(folder.resolve("errors").toFile()).start();
     process.getOutputStream().close();
     String output = new String(process.getInputStream().readAllBytes());
     assertThat(process.waitFor())
-        .as("%s: %s%s", builder.command(), output, Files.readString(errors))
+        .as("%s: %s%s", builder.command(), output, errors(folder))
         .isZero();
     return output;
+  }
+
+  /** Returns what the last command that was run with {@code folder} printed as errors. */
+  static String errors(Path folder) throws IOException {
+    return Files.readString(folder.resolve("errors"));
   }
 }

@@ -217,6 +217,7 @@ class PagesTest {
     return Pattern.compile("<(\\w+)>(.*?)</\\1>")
         .matcher(dependency.group(1))
         .results()
+        .filter(element -> !element.group(1).equals("type"))
         .map(element -> element.group(2))
         .collect(Collectors.joining(":"));
   }
