@@ -21,7 +21,7 @@ public final class ChildJvm implements AutoCloseable {
   /** The complaint and the frame it is about, unless that is one of the JDK. */
   private static final Pattern JNI_COMPLAINT =
       Pattern.compile(
-          "((WARNING|FATAL ERROR) in native method|WARNING: JNI local refs).*\\R"
+          "(WARNING|FATAL ERROR) in native method.*\\R"
               + "\\s*at (?!java\\.|javax\\.|jdk\\.|sun\\.).*");
 
   private final Path out;
