@@ -31,7 +31,8 @@ record Page(String file) {
   static List<Page> all() {
     try (Stream<Path> docs = Files.list(Path.of("docs"))) {
       Stream<String> files = docs.map(Path::toString).filter(file -> file.endsWith(".md")).sorted();
-      return Stream.concat(Stream.of(README.file, "CONTRIBUTING.md"), files)
+      return Stream.concat(
+              Stream.of(README.file, "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"), files)
           .map(Page::new)
           .toList();
     } catch (IOException e) {
