@@ -16,6 +16,10 @@ function(retort_compile_options target)
   target_compile_features(${target} PRIVATE cxx_std_17)
   set(options -march=${RETORT_BASELINE} -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual -Wcast-qual
               -ffile-prefix-map=${PROJECT_SOURCE_DIR}=native -ffile-prefix-map=${LibTorch_INCLUDE_DIR}=libtorch)
+  # Otherwise GCC names headers by the folder that a symbolic link leads to, if that is shorter.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    list(APPEND options -fno-canonical-system-headers)
+  endif()
   if(RETORT_WARNINGS_AS_ERRORS)
     list(APPEND options -Werror)
   endif()
