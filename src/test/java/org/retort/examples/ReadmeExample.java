@@ -1,55 +1,45 @@
 package org.retort.examples;
 
 import java.nio.file.Path;
-import java.util.Random;
 import org.retort.Retort;
-import org.retort.data.Batch;
-import org.retort.losses.CrdLoss;
+import org.retort.data.DatasetBatches;
+import org.retort.data.Digits;
 import org.retort.losses.KdLoss;
-import org.retort.losses.NstLoss;
 import org.retort.models.Network;
 import org.retort.models.ResNet;
+import org.retort.train.Evaluation;
 import org.retort.train.Sgd;
-import org.retort.train.StepResult;
-import org.retort.train.Taps;
+import org.retort.train.Trainer;
 import org.retort.train.TrainingStep;
+import org.retort.train.TrainingStepBuilder;
 
-/** Distils a ResNet-20 into a ResNet-8, on noise in place of your images. */
+/** Trains a ResNet-20 on handwritten digits and distils it into a ResNet-8. */
 public final class ReadmeExample {
   public static void main(String[] args) {
     Retort.manualSeed(1);
-    try (Network teacher = ResNet.cifar(20, 10); // load trained weights with loadStateDict(file)
-        Network student = ResNet.cifar(8, 10);
-        TrainingStep step =
-            TrainingStep.builder(student, teacher)
-                .inputShape(3, 32, 32)
-                .crossEntropy(0.1)
-                .add(0.9, KdLoss.of(4))
-                .add(50, NstLoss.polynomial(), Taps.of("layer2", "layer3"))
-                .add(0.8, CrdLoss.forSamples(50_000).withNegatives(4096), Taps.of("embedding"))
-                .optimizer(Sgd.of(0.05).withMomentum(0.9).withWeightDecay(5e-4))
-                .build()) {
-      Batch batch = Batch.allocate(64, 3, 32, 32); // direct buffers, read without a copy
-      StepResult result = step.newResult(); // reused: the loop allocates nothing
-      Random random = new Random(1);
-      for (int i = 1; i <= 10; i++) {
-        fill(batch, random);
-        step.run(batch, result);
-        System.out.printf(
-            "step %2d: loss %.3f, %d of %d correct%n",
-            i, result.total(), result.correct(), result.labeled());
-      }
+    Digits digits = Digits.load();
+    int[] labeled = digits.labeled(1, 5); // all that the student knows: five labels per class
+    try (Network teacher = ResNet.cifar(20, Digits.CLASSES, Digits.CHANNELS);
+        Network student = ResNet.cifar(8, Digits.CLASSES, Digits.CHANNELS);
+        DatasetBatches all = DatasetBatches.builder(digits.train()).size(64).build();
+        DatasetBatches few =
+            DatasetBatches.builder(digits.train()).size(96).labeled(labeled, 32).build();
+        DatasetBatches test = DatasetBatches.inOrder(digits.test(), 359)) {
+      train(TrainingStep.builder(teacher).crossEntropy(1), all);
+      train(TrainingStep.builder(student, teacher).crossEntropy(0.1).add(0.9, KdLoss.of(4)), few);
+      System.out.printf("teacher: %.1f %% correct%n", 100 * Evaluation.accuracy(teacher, test));
+      System.out.printf("student: %.1f %% correct%n", 100 * Evaluation.accuracy(student, test));
       student.saveStateDict(Path.of("student.pt"));
     }
   }
 
-  private static void fill(Batch batch, Random random) {
-    for (int i = 0; i < batch.images().capacity(); i++) {
-      batch.images().put(i, (float) random.nextGaussian());
-    }
-    for (int i = 0; i < batch.size(); i++) {
-      batch.labels().put(i, random.nextInt(10));
-      batch.indices().put(i, random.nextInt(50_000)); // which of the data set's images it is
+  private static void train(TrainingStepBuilder options, DatasetBatches batches) {
+    try (TrainingStep step =
+        options
+            .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
+            .optimizer(Sgd.of(0.1).withMomentum(0.9).withWeightDecay(5e-4))
+            .build()) {
+      Trainer.builder(step, batches).epochs(10).build().run();
     }
   }
 }
