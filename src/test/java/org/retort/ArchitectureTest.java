@@ -63,7 +63,7 @@ final class ArchitectureTest {
 
   @ArchTest
   static final ArchRule RECIPES_USE =
-      mayUse("recipes", "", "losses", "models", "distributed", "train", "data");
+      mayUse("recipes", "", "internal", "losses", "models", "distributed", "train", "data");
 
   @ArchTest
   static final ArchRule CLI_USES =

@@ -34,8 +34,9 @@ final class JniChecksTest {
               .map(line -> Integer.valueOf(line.substring(KeptReferences.PREFIX.length())))
               .toList();
       assertThat(kept).hasSize(3);
-      // The first time, JavaCPP keeps the classes that it meets.
-      assertThat(kept.get(2)).as("%s", kept).isEqualTo(kept.get(1));
+      // The first time, JavaCPP keeps the classes that it meets; the virtual machine itself keeps
+      // one more or less.
+      assertThat(kept.get(2) - kept.get(1)).as("%s", kept).isLessThan(KeptReferences.FAILURES);
     }
   }
 }
