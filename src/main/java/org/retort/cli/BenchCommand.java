@@ -21,7 +21,7 @@ import picocli.CommandLine.Spec;
     versionProvider = Main.Version.class,
     defaultValueProvider = OptionValues.Defaults.class,
     sortOptions = false,
-    description = "Measures how long a training step of a recipe's methods takes, on noise.%n")
+    description = "Times the training step of each of a recipe's methods, on random inputs.%n")
 final class BenchCommand implements Callable<Integer> {
   private static final int MAX_STEPS = 1_000_000;
 
@@ -31,14 +31,14 @@ final class BenchCommand implements Callable<Integer> {
       names = "--steps",
       paramLabel = "<n>",
       defaultValue = "30",
-      description = "Steps to measure. Default: ${DEFAULT-VALUE}.")
+      description = "Number of steps to time in each stage. Default: ${DEFAULT-VALUE}.")
   private int steps;
 
   @Option(
       names = "--warm-up",
       paramLabel = "<n>",
       defaultValue = "5",
-      description = "Steps before. Default: ${DEFAULT-VALUE}.")
+      description = "Number of warm-up steps before timing. Default: ${DEFAULT-VALUE}.")
   private int warmUp;
 
   @Option(names = "--json", description = "Print JSON.")
@@ -59,7 +59,8 @@ final class BenchCommand implements Callable<Integer> {
         .file()
         .ifPresent(
             file -> {
-              throw OptionValues.wrong(spec, "--teacher must be a name (got " + file + ")");
+              throw OptionValues.wrong(
+                  spec, "--teacher must not be a state dict (got " + file + ")");
             });
     Recipe recipe = methods.choose(common.recipe());
     Experiment experiment = common.onNoise(recipe);

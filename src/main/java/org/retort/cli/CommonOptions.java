@@ -49,30 +49,30 @@ final class CommonOptions {
       names = "--recipe",
       paramLabel = "<name|file>",
       description =
-          "What to do: a recipe that ships with Retort, see 'retort recipes', or a file. Default:"
-              + " digits, or defaults for data of one's own.")
+          "Recipe that comes with Retort (see 'retort recipes') or recipe file. Default: digits, or"
+              + " one generated for your own data.")
   private String recipe;
 
   @Option(
       names = "--data",
       paramLabel = "<folder|kind:path>",
       description =
-          "Where the recipe's data are, unless they ship with Retort; or, without a recipe, data of"
-              + " one's own: folder:PATH of a folder for each class, csv:FILE, idx:FOLDER or"
+          "Folder with the recipe's data, unless they come with Retort; or, without --recipe, your"
+              + " own data: folder:PATH with one subfolder per class, csv:FILE, idx:FOLDER or"
               + " cifar:FOLDER.")
   private String data;
 
   @Option(
       names = "--label",
       paramLabel = "<column>",
-      description = "The column of the classes in a csv file.")
+      description = "Column of the CSV file that contains the classes.")
   private String label;
 
   @Option(
       names = "--threads",
       paramLabel = OptionValues.THREADS_LABEL,
       description =
-          "Threads for LibTorch. Default: OMP_NUM_THREADS if there are several ranks, else the"
+          "Number of LibTorch threads. Default: OMP_NUM_THREADS when run as a rank, otherwise all"
               + " available processors, here ${DEFAULT-VALUE}.")
   private int threads;
 
@@ -81,15 +81,16 @@ final class CommonOptions {
       paramLabel = "<device>",
       defaultValue = "cpu",
       description =
-          "Where networks are trained: cpu, cuda, cuda:1, ... With cuda, each rank takes the GPU of"
-              + " its LOCAL_RANK. Default: ${DEFAULT-VALUE}.")
+          "Device to run networks on: cpu, cuda, cuda:1, ... With cuda, each rank uses the GPU"
+              + " numbered by its LOCAL_RANK. Default: ${DEFAULT-VALUE}.")
   private String device;
 
   @Option(
       names = "--log-level",
       paramLabel = "<level>",
       description =
-          "What to log on stderr: ${COMPLETION-CANDIDATES}. Default: WARN, or -Dretort.log.")
+          "Log level on stderr: ${COMPLETION-CANDIDATES}. Default: WARN, or the value of"
+              + " -Dretort.log.")
   private void setLogLevel(Level level) {
     if (level != null && LoggerFactory.getLogger("org.retort") instanceof Logger logger) {
       logger.setLevel(ch.qos.logback.classic.Level.toLevel(level.name()));
@@ -117,12 +118,12 @@ final class CommonOptions {
     if (!isSpec && label != null) {
       throw OptionValues.wrong(
           command,
-          "--label must come with --data csv:FILE (got %s)"
+          "--label must be used with --data csv:FILE (got %s)"
               .formatted(data == null ? "none" : data));
     }
     if (isSpec && recipe != null) {
       throw OptionValues.wrong(
-          command, "--data must be a folder with --recipe (got %s)".formatted(data));
+          command, "--data must be a folder if --recipe is given (got %s)".formatted(data));
     }
     return isSpec ? Optional.of(OptionValues.data(command, data, label)) : Optional.empty();
   }

@@ -30,10 +30,9 @@ import picocli.CommandLine.Spec;
     defaultValueProvider = OptionValues.Defaults.class,
     sortOptions = false,
     description = {
-      "Distils a network as a recipe says.",
-      "A teacher teaches a student by each of the recipe's methods. Ends with a table, and writes"
-          + " plots, the results as JSON and CSV, all that is needed to repeat them, and each"
-          + " network as a state dict for torch.load.%n"
+      "Distils a teacher into a student by each of a recipe's methods.",
+      "Prints a table of the results and writes them as JSON and CSV, with plots, everything needed"
+          + " to repeat the run, and each network as a state dict for torch.load.%n"
     },
     footer = {
       "%nExamples:",
@@ -53,32 +52,32 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
       names = "--seeds",
       paramLabel = "<n>",
       description =
-          "Number of seeds, which are 0, 1, ...: each decides a student's first parameters and its"
-              + " batches. Default: 3, or 1 for data of one's own.")
+          "Number of runs per method, with seeds 0, 1, ..., which determine a student's initial"
+              + " weights and its batches. Default: 3, or 1 for your own data.")
   private Integer seeds;
 
   @Option(
       names = "--epochs",
       paramLabel = "<n>",
       description =
-          "Epochs of a student; schedules and stages of other lengths change in proportion."
-              + " Default: the recipe's.")
+          "Number of epochs per student; schedules, and stages with epochs of their own, are scaled"
+              + " in proportion. Default: the recipe's.")
   private Integer epochs;
 
   @Option(
       names = "--teacher-epochs",
       paramLabel = "<n>",
       description =
-          "Epochs of the teacher, which is trained once, if a method needs it. Default: the"
-              + " recipe's.")
+          "Number of epochs for the teacher, which is trained once, if any method needs it."
+              + " Default: the recipe's.")
   private Integer teacherEpochs;
 
   @Option(
       names = "--labels-per-class",
       paramLabel = "<n>",
       description =
-          "Images of each class whose labels the students see, in recipes that hide some. Default:"
-              + " the recipe's.")
+          "Number of samples per class whose labels the students see, in recipes that hide labels."
+              + " Default: the recipe's.")
   private Integer labelsPerClass;
 
   @Option(
@@ -86,25 +85,25 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
       paramLabel = "<n>",
       defaultValue = "1",
       description =
-          "Students that are trained at the same time, each by a process with its share of the"
-              + " threads, which is faster for small networks and takes more memory. Default:"
+          "Number of students to train in parallel, each in a process with its share of the"
+              + " threads; faster for small networks, but takes more memory. Default:"
               + " ${DEFAULT-VALUE}.")
   private int jobs;
 
   @Option(
       names = HELPER,
       hidden = true,
-      description = "Train students for the process that has started this one.")
+      description = "Train students for the process that started this one.")
   private boolean isHelper;
 
   @Option(
       names = "--no-plots",
-      description = "Leave out the plots, which need fonts, and write the tables alone.")
+      description = "Write no plots, which need fonts; tables and report.html are still written.")
   private boolean withoutPlots;
 
   @Option(
       names = "--print-recipe",
-      description = "Print the recipe, to be saved and edited, and train nothing.")
+      description = "Print the recipe, for you to save and edit, and exit.")
   private boolean printsRecipe;
 
   @Mixin private CommonOptions common;
@@ -222,7 +221,7 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
 
   private Recipe ofOwnData(DataSpec data) {
     if (labelsPerClass != null) {
-      throw OptionValues.wrong(spec, "--labels-per-class must come with a recipe (got none)");
+      throw OptionValues.wrong(spec, "--labels-per-class must be used with a recipe (got none)");
     }
     DefaultRecipe defaults = methods.choose(DefaultRecipe.of(data));
     Recipe recipe =
@@ -248,7 +247,7 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
     if (recipe.data().labelsPerClass().isEmpty()) {
       throw OptionValues.wrong(
           spec,
-          "--labels-per-class must come with a recipe that hides labels (got %s)"
+          "--labels-per-class must be used with a recipe that hides labels (got %s)"
               .formatted(recipe.name()));
     }
     return recipe.withLabelsPerClass(labelsPerClass);

@@ -19,7 +19,7 @@ import picocli.CommandLine.Spec;
     versionProvider = Main.Version.class,
     defaultValueProvider = OptionValues.Defaults.class,
     sortOptions = false,
-    description = "Tells how accurate a network is on a recipe's test images.%n")
+    description = "Reports a network's accuracy on a recipe's test images.%n")
 final class EvaluateCommand implements Callable<Integer> {
   private record Accuracy(
       String file, String data, int testImages, double accuracyPercent, long parameters) {}

@@ -18,7 +18,7 @@ import picocli.CommandLine.Spec;
     versionProvider = Main.Version.class,
     defaultValueProvider = OptionValues.Defaults.class,
     sortOptions = false,
-    description = "Makes a TorchScript module of a network, for torch.jit.load and LibTorch.%n")
+    description = "Converts a network to TorchScript, for torch.jit.load and LibTorch.%n")
 final class ExportCommand implements Callable<Integer> {
   @Mixin private NetworkOptions network;
 
@@ -26,7 +26,7 @@ final class ExportCommand implements Callable<Integer> {
       names = "--output",
       paramLabel = "<file>",
       required = true,
-      description = "The file of the module; one that is there is replaced.")
+      description = "TorchScript file to write; an existing one is replaced.")
   private Path output;
 
   @Mixin private CommonOptions common;

@@ -27,9 +27,8 @@ import picocli.CommandLine.Spec;
     defaultValueProvider = OptionValues.Defaults.class,
     sortOptions = false,
     description = {
-      "Tells what is in data: classes, counts, sizes, columns, and which files are broken.",
-      "Or prints the modules of a program of torch.export, with parameters and shapes, and taps to "
-          + "begin with.%n"
+      "Reports the classes, counts, sizes, columns and broken files of a data set.",
+      "For an exported program, prints its modules with parameters and shapes, and proposes taps.%n"
     },
     footer = {
       "%nExamples:",
@@ -50,18 +49,18 @@ final class InspectCommand implements Callable<Integer> {
   @Parameters(
       paramLabel = "<file.pt2>",
       arity = "0..1",
-      description = "What torch.export.save wrote.")
+      description = "Program written by torch.export.save.")
   private Path file;
 
   @Option(
       names = DATA,
       paramLabel = "<kind>:<path>",
       description = {
-        "What to look at instead:",
-        "folder:<path>, pictures in a folder for each class, or such folders in train and in test"
-            + " or val;",
+        "Data to inspect instead of a program:",
+        "folder:<path>, images in one subfolder per class, or such subfolders in train and in one"
+            + " of test, val, valid or validation;",
         "csv:<file>, a table;",
-        "idx:<folder>, files as MNIST's;",
+        "idx:<folder>, files in MNIST's format;",
         "cifar:<folder>, CIFAR-10 or CIFAR-100 in the binary version."
       })
   private String data;
@@ -69,24 +68,25 @@ final class InspectCommand implements Callable<Integer> {
   @Option(
       names = LABEL,
       paramLabel = "<column>",
-      description = "The column of a table that has the classes.")
+      description = "Column of the CSV file that contains the classes.")
   private String label;
 
   @Option(
       names = SAMPLES,
       paramLabel = "<file.png>",
       description =
-          "Draw pictures of every class, up to 8 of each of up to 40, as a network would see them.")
+          "Draw up to 8 images from each of up to 40 classes, as a network would see them.")
   private Path samples;
 
-  @Option(names = "--json", description = "Print JSON, with all broken files.")
+  @Option(names = "--json", description = "Print JSON, including all broken files.")
   private boolean json;
 
   @Option(
       names = "--threads",
       paramLabel = OptionValues.THREADS_LABEL,
       description =
-          "Threads that decode pictures. Default: the available processors, here ${DEFAULT-VALUE}.")
+          "Number of threads for decoding images. Default: all available processors, here"
+              + " ${DEFAULT-VALUE}.")
   private int threads;
 
   @Spec private CommandSpec spec;
@@ -97,7 +97,8 @@ final class InspectCommand implements Callable<Integer> {
     if ((file == null) == (data == null)) {
       throw OptionValues.wrong(
           spec,
-          "<file.pt2> or --data must be given (got %s)".formatted(file == null ? "none" : "both"));
+          "either <file.pt2> or --data must be given (got %s)"
+              .formatted(file == null ? "none" : "both"));
     }
     try {
       if (file != null) {
@@ -116,7 +117,7 @@ final class InspectCommand implements Callable<Integer> {
   private void describeProgram() {
     for (String option : List.of(LABEL, SAMPLES, "--json")) {
       if (spec.commandLine().getParseResult().hasMatchedOption(option)) {
-        throw OptionValues.wrong(spec, option + " must come with --data (got " + file + ")");
+        throw OptionValues.wrong(spec, option + " must be used with --data (got " + file + ")");
       }
     }
     OptionValues.requireFile(spec, "<file.pt2>", file);
@@ -151,16 +152,16 @@ final class InspectCommand implements Callable<Integer> {
   private void requireThere(DataSpec what) {
     Path path = Path.of(data.substring(data.indexOf(':') + 1)); // as typed
     if (what.isTable() && !Files.isRegularFile(path)) {
-      throw wrongData("a file that is there", path + (Files.exists(path) ? ", a folder" : ""));
+      throw wrongData("an existing file", path + (Files.exists(path) ? ", a folder" : ""));
     }
     if (!what.isTable() && !Files.isDirectory(path)) {
-      throw wrongData("a folder that is there", path + (Files.exists(path) ? ", a file" : ""));
+      throw wrongData("an existing folder", path + (Files.exists(path) ? ", a file" : ""));
     }
   }
 
   private void requireSamples(DataSpec what) {
     if (what.isTable()) {
-      throw OptionValues.wrong(spec, SAMPLES + " must come with pictures (got " + data + ")");
+      throw OptionValues.wrong(spec, SAMPLES + " must be used with images (got " + data + ")");
     }
     if (!samples.toString().toLowerCase(Locale.ROOT).endsWith(".png")) {
       throw OptionValues.wrong(spec, SAMPLES + " must end in .png (got " + samples + ")");
@@ -172,8 +173,7 @@ final class InspectCommand implements Callable<Integer> {
   }
 
   private ParameterException unwritable() {
-    return OptionValues.wrong(
-        spec, SAMPLES + " must be a file that can be written (got " + samples + ")");
+    return OptionValues.wrong(spec, SAMPLES + " must be a writable file (got " + samples + ")");
   }
 
   private Inspection inspect(DataSpec what) {
@@ -194,7 +194,7 @@ final class InspectCommand implements Callable<Integer> {
           .ifPresent(
               empty -> {
                 throw OptionValues.wrong(
-                    spec, DATA + " must have pictures in every class (got none in " + empty + ")");
+                    spec, DATA + " must have images in every class (got none in " + empty + ")");
               });
       return inspected;
     }

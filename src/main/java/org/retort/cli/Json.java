@@ -53,6 +53,6 @@ final class Json {
     } catch (JsonParseException e) {
       // reported below, like an empty file
     }
-    throw new IOException(file + " must be a file of Retort's (got something else)");
+    throw new IOException(file + " must be a file written by Retort (got something else)");
   }
 }

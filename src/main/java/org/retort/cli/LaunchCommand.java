@@ -23,10 +23,10 @@ import picocli.CommandLine.Spec;
     versionProvider = Main.Version.class,
     sortOptions = false,
     description = {
-      "Trains over several processes of this machine, which share the work of each batch.",
-      "Starts the command that many times with RANK, LOCAL_RANK, WORLD_SIZE, LOCAL_WORLD_SIZE,"
-          + " MASTER_ADDR, MASTER_PORT and, unless it is set, OMP_NUM_THREADS. Shows the output of"
-          + " rank 0. Ends all processes if one fails.%n"
+      "Runs distill or train as several processes on this machine, which share each batch.",
+      "Sets RANK, LOCAL_RANK, WORLD_SIZE, LOCAL_WORLD_SIZE, MASTER_ADDR, MASTER_PORT and, if unset,"
+          + " OMP_NUM_THREADS for each process. Shows the output of rank 0. Ends all processes if"
+          + " one fails.%n"
     },
     footer = {"%nExample:", "  retort launch --processes 2 distill --recipe digits"})
 final class LaunchCommand implements Callable<Integer> {
@@ -46,15 +46,15 @@ final class LaunchCommand implements Callable<Integer> {
   @Option(
       names = "--port",
       paramLabel = "<port>",
-      description = "TCP port of 127.0.0.1 at which the processes meet. Default: a free one.")
+      description = "TCP port on 127.0.0.1 for the processes to connect to. Default: a free port.")
   private Integer port;
 
   @Option(
       names = "--logs",
       paramLabel = "<folder>",
       description =
-          "Folder for rank-1.log, rank-2.log, ..., which hold the output of the other ranks."
-              + " Default: a temporary one, which is kept if a rank fails.")
+          "Folder for rank-1.log, rank-2.log, ..., the output of the other ranks. Default: a"
+              + " temporary folder, which is kept if a rank fails.")
   private Path logs;
 
   @Option(
@@ -62,7 +62,7 @@ final class LaunchCommand implements Callable<Integer> {
       paramLabel = "<seconds>",
       defaultValue = "600",
       description =
-          "How long a rank waits for the others, which must be longer than an evaluation takes."
+          "Seconds that a rank waits for the others; must be longer than an evaluation takes."
               + " Default: ${DEFAULT-VALUE}.")
   private Integer timeout;
 
@@ -109,7 +109,7 @@ final class LaunchCommand implements Callable<Integer> {
       }
     } catch (IOException e) {
       throw OptionValues.wrong(
-          spec, "--logs must be a folder that is there or can be made (got " + logs + ")");
+          spec, "--logs must be a folder that exists or can be created (got " + logs + ")");
     }
   }
 

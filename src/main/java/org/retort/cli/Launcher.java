@@ -250,10 +250,11 @@ final class Launcher {
     if (rank > 0) {
       Path log = log(logs, rank);
       List<String> lines = lastLines(log);
-      err.accept(failure + ", its output is in " + log + (lines.isEmpty() ? "" : " and ends with"));
+      err.accept(
+          failure + "; its output is in " + log + (lines.isEmpty() ? "" : " and ends with:"));
       lines.forEach(line -> err.accept("  " + line));
     } else {
-      err.accept(size == 1 ? failure : failure + ", the output of the others is in " + logs);
+      err.accept(size == 1 ? failure : failure + "; the output of the others is in " + logs);
     }
   }
 

@@ -112,7 +112,7 @@ public final class Main implements Runnable {
     CommandLine command = last(parsed);
     if (isOneOfSeveral && !isHelp(parsed) && !(command.getCommand() instanceof OverRanks)) {
       throw new ParameterException(
-          command, "WORLD_SIZE must be 1 unless this trains (got " + size + ")");
+          command, "WORLD_SIZE must be 1 for a command that does not train (got " + size + ")");
     }
   }
 

@@ -19,7 +19,7 @@ final class MethodOptions {
       names = "--methods",
       split = ",",
       paramLabel = "<method>",
-      description = "Which of the recipe's methods. Default: all.")
+      description = "Methods of the recipe to use. Default: all.")
   private List<String> methods;
 
   @Option(
@@ -28,8 +28,8 @@ final class MethodOptions {
       paramLabel = "<term>=<weight>",
       converter = {OptionValues.NameConverter.class, OptionValues.WeightConverter.class},
       description =
-          "Weights of distillation terms, which are called as their losses unless the recipe names"
-              + " them. Default: the recipe's.")
+          "Weights of distillation terms; a term is named after its loss unless the recipe gives it"
+              + " a name. Default: the recipe's.")
   private Map<String, Double> weights = Map.of();
 
   @Option(
@@ -37,14 +37,15 @@ final class MethodOptions {
       paramLabel = "<name|file.pt|name=file.pt|file.pt2>",
       converter = TeacherOption.Converter.class,
       description =
-          "Another network as the teacher, or a state dict of it or a program, which is then not"
-              + " trained. Default: the recipe's.")
+          "Teacher: a network to train, a state dict of the recipe's teacher (file.pt) or of"
+              + " another network (name=file.pt), or an exported program; files are used without"
+              + " training. Default: the recipe's.")
   private TeacherOption teacher = TeacherOption.OF_RECIPE;
 
   @Option(
       names = "--student",
       paramLabel = "<name>",
-      description = "Another network as the student. Default: the recipe's.")
+      description = "Student network. Default: the recipe's.")
   private String student;
 
   @Spec(Target.MIXEE)
@@ -55,8 +56,8 @@ final class MethodOptions {
       split = ",",
       paramLabel = "<loss>",
       description =
-          "Losses that the student learns by, at once, from data of one's own: kd, dkd, fsp, nst,"
-              + " ofd, crd. Default: kd.")
+          "Losses to combine when distilling on your own data: kd, dkd, fsp, nst, ofd, crd."
+              + " Default: kd.")
   private List<String> losses = List.of();
 
   /** Returns the defaults for the user's own data with the chosen networks and losses. */
@@ -84,7 +85,7 @@ final class MethodOptions {
     }
     if (!losses.isEmpty()) {
       throw OptionValues.wrong(
-          command, "--losses must come with data of one's own (got a recipe, see --methods)");
+          command, "--losses must be used with your own data (got a recipe, see --methods)");
     }
     Recipe changed = teacher.of(recipe);
     changed = student == null ? changed : changed.withStudent(student);
@@ -117,7 +118,7 @@ final class MethodOptions {
         throw OptionValues.wrong(
             command,
             option
-                + " must be of "
+                + " must be among "
                 + String.join(", ", known)
                 + " (got "
                 + Spelling.got(name, known)

@@ -17,7 +17,7 @@ final class NetworkOptions {
   @Option(
       names = "--network",
       paramLabel = "<name>",
-      description = "The network. Default: the recipe's student.")
+      description = "Network that the state dict belongs to. Default: the recipe's student.")
   private String network;
 
   @Spec(Target.MIXEE)

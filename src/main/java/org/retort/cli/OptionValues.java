@@ -54,7 +54,7 @@ final class OptionValues {
     if (recipe.teachers().size() != 1 || storesOutputs) {
       throw wrong(
           command,
-          "%s must come with a recipe of one teacher (got %s of %s)"
+          "%s must be used with a recipe that has a single teacher network (got %s in %s)"
               .formatted(
                   option,
                   storesOutputs ? "stored outputs" : recipe.teachers().size(),
@@ -74,7 +74,7 @@ final class OptionValues {
   /** Throws unless a file exists. */
   static void requireFile(CommandSpec command, String option, Path file) {
     if (!Files.isRegularFile(file)) {
-      throw wrong(command, "%s must be a file that is there (got %s)".formatted(option, file));
+      throw wrong(command, "%s must be an existing file (got %s)".formatted(option, file));
     }
   }
 
@@ -83,7 +83,7 @@ final class OptionValues {
     Path folder = file.toAbsolutePath().getParent();
     if (folder == null || !Files.isDirectory(folder) || Files.isDirectory(file)) {
       throw wrong(
-          command, "%s must be a file in a folder that is there (got %s)".formatted(option, file));
+          command, "%s must be a file in an existing folder (got %s)".formatted(option, file));
     }
   }
 

@@ -46,8 +46,7 @@ record OutputFolder(Path folder) {
 
   private IOException wrong(String reason, Exception cause) {
     return new IOException(
-        "--output must be a folder that can be written (got " + folder + ": " + reason + ")",
-        cause);
+        "--output must be a writable folder (got " + folder + ": " + reason + ")", cause);
   }
 
   private void begin(ExperimentReport report, String recipe, boolean resume) throws IOException {
@@ -56,9 +55,9 @@ record OutputFolder(Path folder) {
       ExperimentReport old = Json.read(file, ExperimentReport.class);
       if (!report.isSameExperiment(old)) {
         throw new IllegalArgumentException(
-            "--resume must be given the options of the run before, whose command was: "
+            "--resume must be used with the options of the previous run, whose command was: "
                 + old.command()
-                + " (got others)");
+                + " (got different ones)");
       }
     } else {
       delete(folder.resolve(STATE));

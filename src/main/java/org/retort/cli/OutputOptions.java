@@ -15,14 +15,15 @@ final class OutputOptions {
       paramLabel = "<folder>",
       defaultValue = "target/distill",
       description =
-          "Folder of the results; files of the same names are replaced. Default: ${DEFAULT-VALUE}.")
+          "Folder for the results; existing files of the same names are replaced. Default:"
+              + " ${DEFAULT-VALUE}.")
   private Path output;
 
   @Option(
       names = "--resume",
       description =
-          "Go on after an interruption: what the output folder has of the same recipe and options"
-              + " is kept, and the training that was stopped goes on at its last checkpoint.")
+          "Resume an interrupted run of the same recipe and options: what is finished in the output"
+              + " folder is kept, and training continues from the last checkpoint.")
   private boolean resume;
 
   @Spec(Target.MIXEE)
@@ -36,10 +37,10 @@ final class OutputOptions {
     try {
       Files.createDirectories(output);
     } catch (IOException e) {
-      throw wrong("be a folder that is there or can be made");
+      throw wrong("be a folder that exists or can be created");
     }
     if (!Files.isWritable(output)) {
-      throw wrong("be a folder that can be written");
+      throw wrong("be a writable folder");
     }
     return output;
   }

@@ -32,9 +32,9 @@ import picocli.CommandLine.Spec;
     defaultValueProvider = OptionValues.Defaults.class,
     sortOptions = false,
     description = {
-      "Stores a teacher's outputs for a recipe's training images, for students that learn without"
-          + " it.",
-      "The images are not augmented. TrainingStep.builder(student, StoredOutputs.open(file)) takes"
+      "Stores a teacher's outputs for a recipe's training images, so that students can be trained"
+          + " without it.",
+      "The images are not augmented. TrainingStep.builder(student, StoredOutputs.open(file)) reads"
           + " the file.%n"
     },
     footer = {"%nExample:", "  retort outputs teacher.pt --taps stem,layer1 --output t.outputs"})
@@ -45,21 +45,21 @@ final class OutputsCommand implements Callable<Integer> {
   @Option(
       names = "--network",
       paramLabel = "<name>",
-      description = "The network. Default: the recipe's teacher.")
+      description = "Network that the state dict belongs to. Default: the recipe's teacher.")
   private String network;
 
   @Option(
       names = "--output",
       paramLabel = "<file>",
       required = true,
-      description = "The file of the outputs; one that is there is replaced.")
+      description = "File to write the outputs to; an existing one is replaced.")
   private Path output;
 
   @Option(
       names = "--taps",
       split = ",",
       paramLabel = "<tap>",
-      description = "Taps whose features are stored beside the logits. Default: none.")
+      description = "Taps whose features are stored along with the logits. Default: none.")
   private List<String> taps = List.of();
 
   @Option(
@@ -72,7 +72,8 @@ final class OutputsCommand implements Callable<Integer> {
       names = "--dtype",
       paramLabel = "<dtype>",
       defaultValue = "FLOAT32",
-      description = "How numbers are stored: ${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}.")
+      description =
+          "Data type of the stored numbers: ${COMPLETION-CANDIDATES}. Default: ${DEFAULT-VALUE}.")
   private StoredOutputsFormat.Dtype dtype;
 
   @Mixin private CommonOptions common;

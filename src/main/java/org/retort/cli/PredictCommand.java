@@ -35,11 +35,10 @@ import picocli.CommandLine.Spec;
     defaultValueProvider = OptionValues.Defaults.class,
     sortOptions = false,
     description = {
-      "Prints the most probable classes of pictures, or of the rows of tables: a line for each, with"
-          + " the file, or file:line, and then by turns a class and its probability, two spaces or"
-          + " more between them.%n",
-      "A file that can't be read is told on stderr, and the others are predicted; the exit code is"
-          + " 2 then.%n"
+      "Prints the most probable classes of images, or of the rows of CSV files.",
+      "Each line contains the file, or file:line, then classes, each followed by its probability,"
+          + " separated by two or more spaces. A file that can't be read is reported on stderr; the"
+          + " others are still predicted, and the exit code is 2.%n"
     },
     footer = {
       "%nExamples:",
@@ -68,28 +67,28 @@ final class PredictCommand implements Callable<Integer> {
       required = true,
       paramLabel = "<folder>",
       description =
-          "The folder of a saved network: model.json, student.ts and, for tables, columns.csv.")
+          "Folder of a saved network: model.json, student.ts and, for tables, columns.csv.")
   private Path folder;
 
   @Option(
       names = "--top",
       paramLabel = "<count>",
       defaultValue = "5",
-      description = "How many classes to print. Default: ${DEFAULT-VALUE}.")
+      description = "Number of classes to print. Default: ${DEFAULT-VALUE}.")
   private int top;
 
   @Option(
       names = "--json",
       description =
-          "Print JSON: one object in a line for each picture or row; of a row with a label, its"
-              + " class is \"expected\".")
+          "Print JSON: one object per line for each image or row; for a row with a label,"
+              + " \"expected\" is its class.")
   private boolean json;
 
   @Option(
       names = "--threads",
       paramLabel = OptionValues.THREADS_LABEL,
       description =
-          "Threads that read and predict. Default: the available processors, here"
+          "Number of threads for reading and predicting. Default: all available processors, here"
               + " ${DEFAULT-VALUE}.")
   private int threads;
 
@@ -97,8 +96,7 @@ final class PredictCommand implements Callable<Integer> {
       paramLabel = "<file>",
       arity = "1..*",
       description =
-          "Pictures, JPEG, PNG or WebP; or CSV files with the columns of the training, in any"
-              + " order.")
+          "JPEG, PNG or WebP images, or CSV files with the columns used in training, in any order.")
   private List<Path> files;
 
   @Spec private CommandSpec spec;
@@ -151,7 +149,7 @@ final class PredictCommand implements Callable<Integer> {
     } catch (IllegalStateException failure) {
       throw OptionValues.wrong(
           spec,
-          "--model must have a network for pictures, or the columns of a table (got "
+          "--model must have a network for images, or the columns of a table (got "
               + failure.getMessage()
               + ")");
     }

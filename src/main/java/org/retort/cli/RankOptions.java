@@ -14,9 +14,9 @@ final class RankOptions {
       paramLabel = "<samples>",
       defaultValue = "OWN_BATCH",
       description =
-          "Whose samples batch normalisation normalises by, if there are several ranks: OWN_BATCH,"
-              + " those of the rank, or ALL_RANKS, which gives the results of one process and takes"
-              + " longer. Default: ${DEFAULT-VALUE}.")
+          "Samples that batch normalisation uses with several ranks: OWN_BATCH, those of the rank"
+              + " itself, or ALL_RANKS, which gives the same results as one process but is slower."
+              + " Default: ${DEFAULT-VALUE}.")
   private BatchNormOver batchNorm;
 
   /** The task that all ranks do. */

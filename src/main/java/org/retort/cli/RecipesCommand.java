@@ -17,8 +17,7 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     versionProvider = Main.Version.class,
     description = {
-      "Lists the recipes that ship with Retort, or prints one, to begin a file of one's own with."
-          + "%n"
+      "Lists the recipes that come with Retort, or prints one as a starting point for your own.%n"
     })
 final class RecipesCommand implements Callable<Integer> {
   @Parameters(

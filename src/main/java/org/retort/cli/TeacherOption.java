@@ -45,7 +45,7 @@ record TeacherOption(Optional<String> network, Optional<Path> file) {
 
     private static void requireFile(Path file) {
       if (!Files.isRegularFile(file)) {
-        throw new TypeConversionException("must be a file that is there (got " + file + ")");
+        throw new TypeConversionException("must be an existing file (got " + file + ")");
       }
     }
   }

@@ -24,26 +24,26 @@ import picocli.CommandLine.Spec;
     defaultValueProvider = OptionValues.Defaults.class,
     sortOptions = false,
     description = {
-      "Trains a recipe's teacher, or another network in its place, by the labels alone.",
+      "Trains a recipe's teacher, or another network in its place, on labels alone.",
       "Writes teacher.pt, a state dict for 'retort distill --teacher' and torch.load.%n"
     })
 final class TrainCommand implements Callable<Integer>, OverRanks {
   @Option(
       names = "--network",
       paramLabel = "<name>",
-      description = "The network. Default: the recipe's teacher.")
+      description = "Network to train. Default: the recipe's teacher.")
   private String network;
 
   @Option(
       names = "--epochs",
       paramLabel = "<n>",
-      description = "Epochs; schedules change in proportion. Default: the recipe's.")
+      description = "Number of epochs; schedules are scaled in proportion. Default: the recipe's.")
   private Integer epochs;
 
   @Option(
       names = "--seed",
       paramLabel = "<n>",
-      description = "Decides the first parameters and the batches. Default: the recipe's.")
+      description = "Seed for the initial weights and the batches. Default: the recipe's.")
   private Integer seed;
 
   @Mixin private CommonOptions common;
@@ -102,7 +102,7 @@ final class TrainCommand implements Callable<Integer>, OverRanks {
     }
     OptionValues.requireNetwork(spec, "--network", network);
     Recipe recipe = common.recipe();
-    OptionValues.requireOneTeacher(spec, "--recipe", recipe);
+    OptionValues.requireOneTeacher(spec, "train", recipe);
     recipe = network == null ? recipe : recipe.withTeacher(network);
     recipe = epochs == null ? recipe : recipe.withTeacherEpochs(epochs);
     return seed == null ? recipe : recipe.withTeacherSeed(seed);

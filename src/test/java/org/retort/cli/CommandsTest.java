@@ -119,8 +119,10 @@ final class CommandsTest {
       assertThat(execute(with(wrong, folder.resolve("none")))).isEqualTo(2);
       assertThat(err.toString())
           .isEqualTo(
-              "retort %s: %s must come with a recipe of one teacher (got 2 of two)\n"
-                  .formatted(wrong[0], wrong[1].replaceFirst("=.*", "")));
+              ("retort %s: %s must be used with a recipe that has a single teacher network (got 2"
+                      + " in two)\n")
+                  .formatted(
+                      wrong[0], wrong[1].replaceFirst("=.*", "").replace("--recipe", "train")));
     }
     String[] outputs = {
       "outputs", output.resolve("teacher-one.pt").toString(), "--recipe=" + recipe
@@ -128,8 +130,8 @@ final class CommandsTest {
     assertThat(execute(with(outputs, folder.resolve("none")))).isEqualTo(2);
     assertThat(err.toString())
         .isEqualTo(
-            "retort outputs: <teacher.pt> without --network must come with a recipe of one teacher"
-                + " (got 2 of two)\n");
+            "retort outputs: <teacher.pt> without --network must be used with a recipe that has a"
+                + " single teacher network (got 2 in two)\n");
   }
 
   @Test
@@ -149,8 +151,8 @@ final class CommandsTest {
     assertThat(execute(with(with(options, "--seeds=1"), "--resume"))).isEqualTo(1);
     assertThat(err.toString())
         .startsWith(
-            "retort distill: --resume must be given the options of the run before, whose command"
-                + " was: retort distill --methods=student --epochs=1");
+            "retort distill: --resume must be used with the options of the previous run, whose"
+                + " command was: retort distill --methods=student --epochs=1");
   }
 
   @Test
@@ -375,8 +377,8 @@ final class CommandsTest {
         .isEqualTo(2);
     assertThat(err.toString())
         .isEqualTo(
-            "retort train: --recipe must come with a recipe of one teacher (got stored outputs of"
-                + " stored)\n");
+            "retort train: train must be used with a recipe that has a single teacher network (got"
+                + " stored outputs in stored)\n");
   }
 
   @Test
@@ -384,11 +386,10 @@ final class CommandsTest {
     Path teacher = Files.createFile(folder.resolve("teacher.pt"));
     assertThat(execute("outputs", "none.pt", "--output=a")).isEqualTo(2);
     assertThat(err.toString())
-        .isEqualTo("retort outputs: <teacher.pt> must be a file that is there (got none.pt)\n");
+        .isEqualTo("retort outputs: <teacher.pt> must be an existing file (got none.pt)\n");
     assertThat(execute("outputs", teacher.toString(), "--output=none/a")).isEqualTo(2);
     assertThat(err.toString())
-        .isEqualTo(
-            "retort outputs: --output must be a file in a folder that is there (got none/a)\n");
+        .isEqualTo("retort outputs: --output must be a file in an existing folder (got none/a)\n");
   }
 
   @ParameterizedTest
@@ -474,8 +475,7 @@ final class CommandsTest {
     String[] options = {"distill", "--methods=kd", "--teacher-epochs=1", "--epochs=1"};
     assertThat(execute(with(with(options, "--seeds=2"), folder))).isEqualTo(2);
     assertThat(err.toString())
-        .startsWith(
-            "retort distill: --output must be a folder that can be written (got " + folder + ": ")
+        .startsWith("retort distill: --output must be a writable folder (got " + folder + ": ")
         .contains(name)
         .hasLineCount(1);
     assertThat(folder.resolve("kd-seed0.pt")).doesNotExist();
@@ -541,7 +541,7 @@ final class CommandsTest {
   void evaluate_noSuchFile_isOneLineAndExitCode2() {
     assertThat(execute("evaluate", "none.pt")).isEqualTo(2);
     assertThat(err.toString())
-        .isEqualTo("retort evaluate: <file.pt> must be a file that is there (got none.pt)\n");
+        .isEqualTo("retort evaluate: <file.pt> must be an existing file (got none.pt)\n");
   }
 
   @Test
@@ -549,7 +549,7 @@ final class CommandsTest {
     assertThat(execute("export", "none.pt", "--output=none/a.pt")).isEqualTo(2);
     assertThat(err.toString())
         .isEqualTo(
-            "retort export: --output must be a file in a folder that is there (got none/a.pt)\n");
+            "retort export: --output must be a file in an existing folder (got none/a.pt)\n");
   }
 
   @Test
@@ -565,7 +565,7 @@ final class CommandsTest {
   void inspect_otherFiles_isOneLineAndExitCode2() {
     assertThat(execute("inspect", "none.pt2")).isEqualTo(2);
     assertThat(err.toString())
-        .isEqualTo("retort inspect: <file.pt2> must be a file that is there (got none.pt2)\n");
+        .isEqualTo("retort inspect: <file.pt2> must be an existing file (got none.pt2)\n");
     err.getBuffer().setLength(0);
     assertThat(execute("inspect", "pom.xml")).isEqualTo(2);
     assertThat(err.toString())

@@ -138,7 +138,7 @@ final class DistillOverRanksTest {
       assertThat(launched.await()).as(launched.output()).isEqualTo(1);
       assertThat(launched.output())
           .contains(
-              "retort train: --resume must be given the options of the run before",
+              "retort train: --resume must be used with the options of the previous run",
               "retort launch: rank 0 failed with exit code 1");
     }
   }
@@ -150,7 +150,8 @@ final class DistillOverRanksTest {
         ChildJvm.start(folder, environment, List.of(), Main.class, "evaluate", "teacher.pt")) {
       assertThat(rank.await()).isEqualTo(2);
       assertThat(rank.output())
-          .isEqualTo("retort evaluate: WORLD_SIZE must be 1 unless this trains (got 2)\n");
+          .isEqualTo(
+              "retort evaluate: WORLD_SIZE must be 1 for a command that does not train (got 2)\n");
     }
   }
 

@@ -274,12 +274,12 @@ final class InspectCommandTest {
             + " folder:src?)",
         "pom.xml | folder:<path>, csv:<file>, idx:<folder> or cifar:<folder> (got pom.xml, did you"
             + " mean csv:pom.xml?)",
-        "folder:none | a folder that is there (got none)",
-        "folder:pom.xml | a folder that is there (got pom.xml, a file)",
-        "idx:none | a folder that is there (got none)",
-        "cifar:pom.xml | a folder that is there (got pom.xml, a file)",
-        "csv:none | a file that is there (got none)",
-        "csv:src | a file that is there (got src, a folder)"
+        "folder:none | an existing folder (got none)",
+        "folder:pom.xml | an existing folder (got pom.xml, a file)",
+        "idx:none | an existing folder (got none)",
+        "cifar:pom.xml | an existing folder (got pom.xml, a file)",
+        "csv:none | an existing file (got none)",
+        "csv:src | an existing file (got src, a folder)"
       })
   void data_thatIsNotThere_isOneLineAndExitCode2(String data, String message) {
     if (data.startsWith("csv:")) {
@@ -297,7 +297,7 @@ final class InspectCommandTest {
     write("cat/1.png", 8, 8, Color.RED);
     Files.createDirectories(folder.resolve("dog"));
     fails(
-        "--data must have pictures in every class (got none in " + folder.resolve("dog") + ")",
+        "--data must have images in every class (got none in " + folder.resolve("dog") + ")",
         "--data=folder:" + folder);
   }
 
@@ -306,7 +306,7 @@ final class InspectCommandTest {
     write("train/cat/1.png", 8, 8, Color.RED);
     Files.createDirectories(folder.resolve("test/cat"));
     fails(
-        "--data must have pictures in every class (got none in " + folder.resolve("test") + ")",
+        "--data must have images in every class (got none in " + folder.resolve("test") + ")",
         "--data=folder:" + folder);
   }
 
@@ -331,19 +331,19 @@ final class InspectCommandTest {
 
   @Test
   void options_thatDoNotGoTogether_areOneLineAndExitCode2() throws IOException {
-    fails("<file.pt2> or --data must be given (got none)");
-    fails("<file.pt2> or --data must be given (got both)", "pom.xml", "--data=folder:src");
-    fails("--json must come with --data (got pom.xml)", "pom.xml", "--json");
-    fails("--label must come with --data (got pom.xml)", "pom.xml", "--label=a");
+    fails("either <file.pt2> or --data must be given (got none)");
+    fails("either <file.pt2> or --data must be given (got both)", "pom.xml", "--data=folder:src");
+    fails("--json must be used with --data (got pom.xml)", "pom.xml", "--json");
+    fails("--label must be used with --data (got pom.xml)", "pom.xml", "--label=a");
     fails("--label must come with a table (got folder:src)", "--data=folder:src", "--label=a");
     fails(
-        "--samples must come with pictures (got csv:pom.xml)",
+        "--samples must be used with images (got csv:pom.xml)",
         "--data=csv:pom.xml",
         "--label=a",
         "--samples=a.png");
     fails("--samples must end in .png (got a.jpg)", "--data=folder:src", "--samples=a.jpg");
     fails(
-        "--samples must be a file in a folder that is there (got none/a.png)",
+        "--samples must be a file in an existing folder (got none/a.png)",
         "--data=folder:src",
         "--samples=none/a.png");
     fails("--threads must be between 1 and 1024 (got 0)", "--data=folder:src", "--threads=0");

@@ -78,7 +78,7 @@ final class LaunchCommandTest {
       assertNobodyIsLeft(3);
       Path log = temporary().get(0).resolve("rank-1.log");
       assertThat(child.output())
-          .contains("launcher: rank 1 failed with exit code 7, its output is in " + log)
+          .contains("launcher: rank 1 failed with exit code 7; its output is in " + log)
           .containsSubsequence("launcher:   line 20", "launcher:   line 29")
           .doesNotContain("line 19");
     }
@@ -91,7 +91,7 @@ final class LaunchCommandTest {
       assertNobodyIsLeft(2);
       assertThat(child.output())
           .contains(
-              "launcher: rank 0 failed with exit code 5, the output of the others is in "
+              "launcher: rank 0 failed with exit code 5; the output of the others is in "
                   + temporary().get(0));
     }
   }
@@ -218,7 +218,7 @@ final class LaunchCommandTest {
     assertThat(run("launch", "--processes=2", "--logs=" + file, "distill")).isEqualTo(2);
     assertThat(err.toString())
         .isEqualTo(
-            "retort launch: --logs must be a folder that is there or can be made (got %s)%n"
+            "retort launch: --logs must be a folder that exists or can be created (got %s)%n"
                 .formatted(file));
   }
 

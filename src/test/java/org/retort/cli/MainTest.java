@@ -36,12 +36,12 @@ final class MainTest {
             "--teacher=",
             "--student=",
             "--seeds=",
-            "Default: 3, or 1 for data of one's own.",
+            "Default: 3, or 1 for your own data.",
             "--epochs=",
             "--teacher-epochs=",
             "--labels-per-class=",
             "--recipe=",
-            "Default: digits, or defaults for data of one's own.",
+            "Default: digits, or one generated for your own data.",
             "--data=",
             "--threads=",
             "here " + Runtime.getRuntime().availableProcessors() + ".",
@@ -90,10 +90,11 @@ final class MainTest {
   @CsvSource(
       delimiter = '|',
       value = {
-        "--methods teacher | --methods must be of {methods} (got teacher)",
-        "--methods fps | --methods must be of {methods} (got fps)",
-        "--methods stutent | --methods must be of {methods} (got stutent, did you mean student?)",
-        "--methods kd,,student | --methods must be of {methods} (got )",
+        "--methods teacher | --methods must be among {methods} (got teacher)",
+        "--methods fps | --methods must be among {methods} (got fps)",
+        "--methods stutent | --methods must be among {methods} (got stutent, did you mean"
+            + " student?)",
+        "--methods kd,,student | --methods must be among {methods} (got )",
         "--methods | Missing required parameter for option '--methods' (<method>)",
         "--weights kd | Value for option option '--weights' (<term>=<weight>) should be in"
             + " KEY=VALUE[,KEY=VALUE]... format but was kd",
@@ -103,15 +104,15 @@ final class MainTest {
             + " number of at least 0 (got NaN)",
         "--weights kd=much | Invalid value for option '--weights' (<term>=<weight>): must be a"
             + " number of at least 0 (got much)",
-        "--weights ofx=1 | --weights must be of crd, dkd, fsp, fsp-stages, kd, nst, ofd (got ofx, did you mean"
-            + " ofd?)",
+        "--weights ofx=1 | --weights must be among crd, dkd, fsp, fsp-stages, kd, nst, ofd (got"
+            + " ofx, did you mean ofd?)",
         "--teacher resnet9 | --teacher must be one of {networks} (got resnet9, did you mean"
             + " resnet8?)",
         "--student vgg | --student must be one of {networks} (got vgg, did you mean" + " vgg8?)",
-        "--teacher none.pt | Invalid value for option '--teacher': must be a file that"
-            + " is there (got none.pt)",
+        "--teacher none.pt | Invalid value for option '--teacher': must be an existing"
+            + " file (got none.pt)",
         "--recipe none.yaml | --recipe must be a file or one of {recipes} (got none.yaml)",
-        "--recipe cifar100-ofd --labels-per-class 5 | --labels-per-class must come with a recipe"
+        "--recipe cifar100-ofd --labels-per-class 5 | --labels-per-class must be used with a recipe"
             + " that hides labels (got cifar100-ofd)",
         "--recipe fashion-mnist | --data must be that of the files of fashion-mnist (got none)",
         "--recipe fashion-mnist --data there | --data must be that of the files of fashion-mnist"
@@ -144,7 +145,9 @@ final class MainTest {
     Path file = Files.createFile(folder.resolve("file"));
     assertRefused(
         2,
-        "retort distill: --output must be a folder that is there or can be made (got " + file + ")",
+        "retort distill: --output must be a folder that exists or can be created (got "
+            + file
+            + ")",
         "distill",
         "--output",
         file.toString());

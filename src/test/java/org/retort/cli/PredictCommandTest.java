@@ -233,7 +233,7 @@ final class PredictCommandTest {
     }
     assertThat(predict(ofRows, List.of(file))).isEqualTo(2);
     assertThat(err.toString())
-        .startsWith("retort predict: --model must have a network for pictures, or the columns of a")
+        .startsWith("retort predict: --model must have a network for images, or the columns of a")
         .hasLineCount(1);
   }
 

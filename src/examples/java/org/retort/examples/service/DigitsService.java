@@ -18,51 +18,60 @@ import picocli.CommandLine.Spec;
     mixinStandardHelpOptions = true,
     sortOptions = false,
     showDefaultValues = true,
-    description = "Recognises digits by a ResNet-8 that learns from a ResNet-20 while it serves.")
+    description = "Recognises digits with a ResNet-8 that learns from a ResNet-20 while serving.")
 public final class DigitsService implements Callable<Integer> {
-  @Option(names = "--host", defaultValue = "127.0.0.1", description = "Where to listen.")
+  @Option(names = "--host", defaultValue = "127.0.0.1", description = "Address to listen on.")
   private String host;
 
-  @Option(names = "--port", defaultValue = "8080", description = "Where to listen; 0: any.")
+  @Option(
+      names = "--port",
+      defaultValue = "8080",
+      description = "Port to listen on; 0: any free port.")
   private int port;
 
   @Option(
       names = "--folder",
       defaultValue = "target/service",
-      description = "Where teacher and checkpoint are kept.")
+      description = "Folder for the teacher and the checkpoint.")
   private Path folder;
 
   @Option(
       names = "--teacher-epochs",
       defaultValue = "10",
-      description = "How long to train the teacher, if there is none.")
+      description = "Number of epochs to train the teacher, if the folder has none.")
   private int teacherEpochs;
 
   @Option(
       names = "--http-threads",
       defaultValue = "4",
-      description = "Threads that answer requests.")
+      description = "Number of threads that answer requests.")
   private int httpThreads;
 
-  @Option(names = "--threads", defaultValue = "1", description = "Threads of one operation.")
+  @Option(names = "--threads", defaultValue = "1", description = "Number of threads per operation.")
   private int threads;
 
-  @Option(names = "--queue", defaultValue = "4096", description = "Samples that may wait.")
+  @Option(
+      names = "--queue",
+      defaultValue = "4096",
+      description = "Maximum number of samples waiting to be learned.")
   private int queueCapacity;
 
-  @Option(names = "--batch", defaultValue = "64", description = "Samples a training step.")
+  @Option(
+      names = "--batch",
+      defaultValue = "64",
+      description = "Maximum batch size of a training step.")
   private int batchSize;
 
   @Option(
       names = "--publish-every",
       defaultValue = "10",
-      description = "Steps until predictions see what was learned.")
+      description = "Number of steps between updates of the weights used for predictions.")
   private int publishEvery;
 
   @Option(
       names = "--save-every",
       defaultValue = "500",
-      description = "Steps until a checkpoint is written.")
+      description = "Number of steps between checkpoints.")
   private int saveEvery;
 
   @Spec private CommandSpec spec;
