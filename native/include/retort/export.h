@@ -1,4 +1,4 @@
 #pragma once
 
-/// Marks what libretort.so exports; everything else stays hidden.
+/// Marks what libretort.so exports; everything else is hidden.
 #define RETORT_API __attribute__((visibility("default")))

@@ -1,6 +1,6 @@
 #pragma once
 
-/// Everything Retort offers, for C++.
+/// The entire C++ API of Retort.
 #include <retort/convolution.h>
 #include <retort/data/augmentation.h>
 #include <retort/distributed/ranks.h>

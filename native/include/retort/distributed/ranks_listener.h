@@ -9,28 +9,28 @@
 
 namespace retort {
 
-/// The address and port of rank 0, taken before the ranks join: the others can be told where to join, and no other
+/// The address and port of rank 0, bound before the ranks join: the others can be told where to join, and no other
 /// process can take the port in between. For launchers that choose the port at run time, such as a cluster's scheduler.
 ///
 /// Thread-safe.
 class RETORT_API RanksListener {
  public:
-  /// Takes the address and the port. Nothing is accepted before join(): ranks that come earlier try again.
-  /// @param options those with which rank 0 joins. With port 0, the system chooses one that is free
-  /// @throws c10::ValueError if an option is out of range, or the rank is not 0
-  /// @throws RankError if the address is not one of this machine, or the port is taken
+  /// Binds the address and the port. Ranks that try to join before join() is called keep retrying.
+  /// @param options those with which rank 0 joins; port 0 lets the system choose one
+  /// @throws c10::ValueError if an option is out of range, the rank is not 0, or the address is a wildcard address
+  /// @throws RankError if the address does not belong to this machine, or the port is in use
   explicit RanksListener(const RanksOptions& options);
   ~RanksListener();
   RanksListener(const RanksListener&) = delete;
   RanksListener& operator=(const RanksListener&) = delete;
 
-  /// The numeric address that the other ranks give in their options.
+  /// Returns the numeric address that the other ranks set in their options.
   const std::string& address() const;
-  /// The port that the other ranks give in their options.
+  /// Returns the port that the other ranks set in their options.
   int64_t port() const;
 
-  /// Joins as rank 0, and waits for all others. Once: the port belongs to the ranks from then on.
-  /// @throws c10::ValueError if it was called before
+  /// Joins as rank 0, and waits for all others. Can be called once: the port then belongs to the ranks.
+  /// @throws c10::ValueError if it was called before, and as Ranks::join() does
   /// @throws RankError as Ranks::join() does
   std::shared_ptr<Ranks> join();
 

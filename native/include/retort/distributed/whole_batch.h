@@ -13,24 +13,24 @@ class RETORT_API WholeBatch {
  public:
   virtual ~WholeBatch();
 
-  /// Number of samples of all ranks.
+  /// Returns the number of samples on all ranks.
   virtual int64_t samples() const = 0;
-  /// Number of samples of the ranks before this one.
+  /// Returns the number of samples on the ranks before this one.
   virtual int64_t first() const = 0;
-  /// Whether this rank is the first.
+  /// Returns whether this rank is the first.
   virtual bool is_first_rank() const = 0;
 
-  // Constants: no gradient flows.
+  // The following return constants: no gradient flows.
 
-  /// The sum of all ranks' tensors, which have the same shape and dtype.
+  /// Returns the sum of all ranks' tensors, which must have the same shape and dtype.
   /// @throws RankError if a rank is gone or has failed
   virtual at::Tensor sum(const at::Tensor& own) const = 0;
-  /// The rows [samples(), ...] of all ranks in their order.
-  /// @param own as many as this rank has samples
+  /// Returns the rows of all ranks, [samples(), ...], in the order of the ranks.
+  /// @param own one row for each sample of this rank
   /// @throws RankError if a rank is gone or has failed
   virtual at::Tensor gather(const at::Tensor& own) const = 0;
-  /// The tensor of the first rank.
-  /// @param own of the same shape and dtype on all ranks; read on the first
+  /// Returns the tensor of the first rank.
+  /// @param own of the same shape and dtype on all ranks; only that of the first is used
   /// @throws RankError if a rank is gone or has failed
   virtual at::Tensor of_first(const at::Tensor& own) const = 0;
 };

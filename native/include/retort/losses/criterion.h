@@ -34,12 +34,12 @@ struct CriterionBatch {
   at::Tensor indices;
   /// int64 [B, K+1], rows to contrast with, the positive first.
   at::Tensor contrast;
-  /// [B], the sample weights, at least 0 and not all 0, at least on one rank; undefined if all samples have the same
+  /// [B], the sample weights, at least 0 and, on at least one rank, not all 0; undefined if all samples have the same
   /// weight. Losses without sample weights ignore them.
   at::Tensor weights;
   /// B, the number of samples.
   int64_t samples = 0;
-  /// The batch of all ranks, of which this is the part of one; null if this is all of it, and in `check_batch` and
+  /// The batch of all ranks, of which this is a part; null if there is only this part, and always in `check_batch` and
   /// `applies`.
   const WholeBatch* whole = nullptr;
 };
@@ -56,9 +56,9 @@ struct CriterionInput : CriterionBatch {
   at::Tensor logits_teacher;
 };
 
-/// A distillation loss as part of a training step: a module, so that its parameters are trained with the student and
-/// its parameters and buffers have names, a device and a dtype. A step keeps them in float64 for a float64 student.
-/// Otherwise it keeps those in half precision as they are, and all others in float32.
+/// A distillation loss as part of a training step. It is a module, so that its parameters are trained with the student,
+/// and its parameters and buffers have names, a device and a dtype. A step keeps them in float64 for a float64 student.
+/// Otherwise, it keeps those in half precision as they are, and all others in float32.
 class RETORT_API Criterion : public torch::nn::Module {
  public:
   /// Checks a batch before anything runs. Changes nothing.
@@ -66,54 +66,56 @@ class RETORT_API Criterion : public torch::nn::Module {
   /// @throws c10::ValueError if a number is out of range
   virtual void check_batch(const CriterionBatch& batch) const;
 
-  /// Whether the loss is defined for a batch that passed `check_batch`; if not, it is skipped in this step. True by
-  /// default.
+  /// Returns whether the loss is defined for a batch that passed `check_batch`; if not, it is skipped in this step.
+  /// True by default.
   virtual bool applies(const CriterionBatch& batch) const;
 
   /// Draws the random numbers that the next `forward` needs. `forward` itself must not draw any, since a CUDA graph
   /// replays the numbers that it was recorded with. The generator is rolled back if the step fails.
   virtual void draw(const CriterionBatch& batch);
 
-  /// The loss of one batch that passed `check_batch`, a scalar connected to `input.logits_student` or `input.student`.
-  /// Must change nothing but buffers.
+  /// Computes the loss of one batch that passed `check_batch`, a scalar connected to `input.logits_student` or
+  /// `input.student`. Must change nothing but buffers.
   virtual at::Tensor forward(const CriterionInput& input) = 0;
 
-  /// Saves the buffers for `restore`. Called before each step; the default copies all of them, so a criterion with
-  /// large buffers should save only what it changes.
+  /// Saves the buffers for `restore`. Called before each step. The default copies all of them; a criterion with large
+  /// buffers should save only what it changes.
   virtual void snapshot();
 
   /// Restores the buffers as they were at the last `snapshot`. Called if the step is rolled back.
   virtual void restore();
 
-  /// Called after the backward pass, e.g. to refresh a memory of embeddings. Changes buffers only: on a GPU, and with
-  /// late results, it is also called for a step that will turn out to have failed, and `restore` follows then. If it
-  /// throws, the step fails and is rolled back.
+  /// Called after the backward pass, e.g. to update a memory of embeddings. Must change nothing but buffers. On a GPU,
+  /// and with late results, it is also called for a step that later turns out to have failed; `restore` is then called.
+  /// If it throws, the step fails and is rolled back.
   virtual void after_step(const CriterionInput& input);
 
-  /// What the loss was divided by: the number of samples or the sum of their weights. Of the parts of a batch, which
-  /// several ranks have, the loss is the mean of their losses, weighted by this. By default the number of samples. None
-  /// if the loss is a sum over the samples, which is not divided. Ignored if the loss does not apply to the batch.
+  /// Returns the number that the loss is divided by: the number of samples, which is the default, or the sum of their
+  /// weights. With several ranks, the loss of the whole batch is the mean of the parts' losses, weighted by this
+  /// number. Returns std::nullopt if the loss is a sum over the samples, which is not divided. Ignored if the loss does
+  /// not apply to the batch.
   virtual std::optional<double> divisor(const CriterionBatch& batch) const;
 
-  /// The buffers that differ between ranks after a step and become the mean of theirs, such as BatchNorms' running
-  /// statistics; by default all that are floating point. A criterion that computes them from the whole batch leaves
-  /// them out.
+  /// Returns the buffers that differ between ranks after a step and are set to their mean over the ranks, such as
+  /// BatchNorm's running statistics; by default all floating point buffers. A criterion should leave out those that it
+  /// computes from the whole batch.
   virtual std::vector<at::Tensor> buffers_of_own_batch() const;
 
-  /// The temperature T of a loss that takes the teacher's logits as softmax(logits / T) and in no other way, so that it
-  /// may be given those that T softens to any probabilities: see TeacherMean::kProbabilities. By default none.
+  /// Returns the temperature T of a loss that uses the teacher's logits only as softmax(logits / T), so that they can
+  /// be replaced by the logits that T softens to any given probabilities: see TeacherMean::kProbabilities. std::nullopt
+  /// by default.
   virtual std::optional<double> temperature() const;
 
-  /// Why forward() and after_step() can't be part of a CUDA graph, which replays only the work that they launch on the
-  /// device; empty if they can, which is the default.
+  /// Returns why forward() and after_step() can't be part of a CUDA graph, which replays only the work that they launch
+  /// on the device; empty, the default, if they can.
   virtual std::string obstacle_to_graph() const;
 
  private:
   std::vector<std::pair<at::Tensor, at::Tensor>> saved_;
 };
 
-/// The options of one kind of criterion, from which a training step builds it as soon as the shapes are known. Every
-/// loss derives its plain options struct from this one.
+/// The options of one kind of criterion, from which a training step builds it once the shapes are known. Every loss
+/// derives its options struct from this one.
 struct RETORT_API CriterionOptions {
   CriterionOptions() = default;
   CriterionOptions(const CriterionOptions&) = default;
@@ -125,8 +127,8 @@ struct RETORT_API CriterionOptions {
   /// @throws ShapeError if the shapes do not fit
   virtual std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const = 0;
 
-  /// The options in one line, e.g. `kd_loss(temperature=4, target=logits)`. It is stored in a checkpoint, which loads
-  /// only into a step with the same description. The default is the type's name.
+  /// Returns the options in one line, e.g. `kd_loss(temperature=4, target=logits)`. It is stored in checkpoints, which
+  /// load only into a step with the same description. The default is the type's name.
   virtual std::string description() const;
 };
 

@@ -11,7 +11,7 @@ namespace retort {
 
 /// What the teacher's tensor of kd_loss holds.
 enum class KdTarget {
-  /// Logits, which are softened as the student's are.
+  /// Logits, which are softened like the student's.
   kLogits,
   /// Probabilities, which are used as they are.
   kProbabilities,
@@ -28,30 +28,29 @@ enum class KdTarget {
 /// weighted losses: weights of 0 and 1 act as a mask, and masked samples do not affect the loss. If all weights are 0,
 /// the loss is 0. With KdTarget::kProbabilities, the teacher's tensor replaces its softmax.
 ///
-/// With KdTarget::kStandardisedLogits, each row x of both networks' logits is replaced by
-/// (x - mean x) / (deviation x + 1e-7) before it is divided by T, with the deviation over classes - 1 (Sun et al.): the
-/// student then has to match the teacher's order of the classes rather than the range of its logits.
+/// With KdTarget::kStandardisedLogits, each row x of both networks' logits is replaced by (x - mean x) / (deviation x +
+/// 1e-7) before it is divided by T, with the deviation over classes - 1 (Sun et al.). The student then has to match the
+/// teacher's order of the classes rather than the range of its logits.
 ///
-/// Gradients: to `student`, T / B * (softmax(student / T) - softmax(teacher / T)) by what is softened; to `teacher`
-/// only if it requires them; none to `weight`. They are computed together with the loss. Differentiating twice is an
-/// error. Extreme logits are safe: a teacher's logit of -inf is a class of probability 0. NaNs propagate, unless their
-/// sample's weight is 0. Computed in float32, or in float64 for float64 inputs; the same result for any number of
-/// threads.
+/// Gradients flow to `student`, T / B * (softmax(student / T) - softmax(teacher / T)) with respect to the logits that
+/// are softened, and to `teacher` if it requires them, but not to `weight`. They are computed together with the loss,
+/// and can't be differentiated again. Extreme logits are safe: a teacher's logit of -inf means a class of probability
+/// 0. NaNs propagate, unless their sample's weight is 0. Computed in float32, or in float64 for float64 inputs; the
+/// result is the same for any number of threads.
 ///
-/// Also registered as the operator `retort::kd_loss(Tensor student, Tensor teacher, float temperature=4., *,
-/// Tensor? weight=None, str target="logits") -> Tensor`, with target "logits", "probabilities" or
-/// "standardised_logits".
+/// Also registered as the operator `retort::kd_loss(Tensor student, Tensor teacher, float temperature=4., *, Tensor?
+/// weight=None, str target="logits") -> Tensor`, with target "logits", "probabilities" or "standardised_logits".
 ///
 /// @param student logits [B, classes], floating point, any strides
 /// @param teacher logits of the same shape and device; dtypes may differ unless one of them is float64; or
-///     probabilities, at least 0 and with a sum of 1 in each row, which is not checked
+///     probabilities, at least 0 and summing to 1 in each row, which is not checked
 /// @param temperature T > 0
-/// @param weight [B], the sample weights, at least 0, of any real dtype or bool, on the same device; if undefined, all
-///     samples have the same weight
+/// @param weight [B], the sample weights, at least 0 and finite, of any real dtype or bool, on the same device; if
+///     undefined, all samples have the same weight
 /// @param target what `teacher` holds
-/// @return scalar []; the inputs' dtype, float32 for half-precision inputs
+/// @return scalar []; of the inputs' dtype, float32 for half-precision inputs
 /// @throws ShapeError if a tensor is undefined, not dense, not floating point, not of rank 2 or empty, if the two
-///     differ in shape, dtype or device, or if there are not B weights
+///     differ in shape or device, if float64 is mixed with another dtype, or if there are not B weights
 /// @throws c10::ValueError if the temperature is not positive and finite, or if a weight is negative or not finite
 ///
 /// Source: Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network, NIPS workshop 2014, arXiv 1503.02531.
@@ -66,12 +65,12 @@ RETORT_API at::Tensor kd_loss(
     const at::Tensor& student, const at::Tensor& teacher, double temperature = 4.0, const at::Tensor& weight = {},
     KdTarget target = KdTarget::kLogits);
 
-/// kd_loss as a term of a training step. It compares logits with the same number of classes and takes no taps. The
-/// batch's weights are those of kd_loss.
+/// kd_loss as a term of a training step. It compares logits with the same number of classes, uses the batch's weights,
+/// and takes no taps.
 struct RETORT_API KdOptions : CriterionOptions {
   /// T of kd_loss; 4 is RepDistiller's value.
   double temperature = 4.0;
-  /// What the teacher's logits are: kProbabilities for a network that ends with a softmax.
+  /// What the teacher's logits are: kProbabilities for a teacher that ends with a softmax.
   KdTarget target = KdTarget::kLogits;
 
   std::shared_ptr<Criterion> build(const FeatureShapes& shapes) const override;

@@ -13,16 +13,16 @@
 
 namespace retort {
 
-/// The options of a registered criterion by their keys, as Java, recipes and `make_criterion` give them. Whoever makes
-/// the options reads each of them once; keys that nobody has read are refused, and what was read is the description in
-/// checkpoints, defaults included.
+/// The options of a registered criterion, as text values by key, from Java, recipes or `make_criterion`. A
+/// CriterionFactory reads each of them once. Keys that it has not read are rejected; what it has read, including
+/// defaults, is the description in checkpoints.
 class RETORT_API OptionReader {
  public:
   /// @param criterion its name, for error messages
-  /// @param values texts by keys
+  /// @param values text values by key
   OptionReader(std::string criterion, std::map<std::string, std::string> values);
 
-  /// Sets an option if its key was given; otherwise the option keeps its value, the default.
+  /// Sets an option if its key was given; otherwise, the option keeps its value, the default.
   /// @throws c10::ValueError if the text is not a finite number
   void read(const std::string& key, double& option);
   /// @throws c10::ValueError if the text is not an integer
@@ -30,20 +30,21 @@ class RETORT_API OptionReader {
   /// @throws c10::ValueError if the text is neither `true` nor `false`
   void read(const std::string& key, bool& option);
   void read(const std::string& key, std::string& option);
-  /// @param choices what the text may be
-  /// @throws c10::ValueError if it is something else
+  /// @param choices the allowed texts
+  /// @throws c10::ValueError if the text is not one of them
   void read(const std::string& key, std::string& option, const std::vector<std::string>& choices);
-  /// Numbers between commas, in brackets or not, e.g. `[0.5, 1]`.
+  /// Reads numbers separated by commas, with or without brackets, e.g. `[0.5, 1]`.
   /// @throws c10::ValueError if one is not a finite number
   void read(const std::string& key, std::vector<double>& option);
   /// @throws c10::ValueError if one is not an integer
   void read(const std::string& key, std::vector<int64_t>& option);
 
-  /// Refuses keys that were not read.
+  /// Rejects keys that were not read.
   /// @throws c10::ValueError if there are any
   void finish() const;
 
-  /// What was read, e.g. `attention_transfer(power=2)`. Texts other than letters, digits and `_.+-` are quoted.
+  /// Returns what was read, e.g. `attention_transfer(power=2)`. Texts with characters other than letters, digits and
+  /// `_.+-` are quoted.
   std::string description() const;
 
  private:
@@ -58,53 +59,52 @@ class RETORT_API OptionReader {
   std::vector<std::string> texts_;
 };
 
-/// Makes the options of a criterion. Called by `make_criterion` on any thread.
+/// Creates the options of a criterion. Called by `make_criterion`, on any thread.
 using CriterionFactory = std::function<std::shared_ptr<CriterionOptions>(OptionReader& options)>;
 
-/// Registers a criterion, for this process and until it ends. Thread-safe. Most libraries use
-/// RETORT_REGISTER_CRITERION.
-/// @param name of small letters, digits and underscores, the first a letter, e.g. `attention_transfer`
-/// @throws c10::ValueError if the name is something else or is registered already
+/// Registers a criterion until the process ends. Thread-safe. Most libraries use RETORT_REGISTER_CRITERION.
+/// @param name lowercase letters, digits and underscores, starting with a letter, e.g. `attention_transfer`
+/// @throws c10::ValueError if the name has another form or is already registered
 RETORT_API void register_criterion(const std::string& name, CriterionFactory factory);
 
-/// The names of all registered criteria, in alphabetical order. Thread-safe.
+/// Returns the names of all registered criteria, in alphabetical order. Thread-safe.
 RETORT_API std::vector<std::string> registered_criteria();
 
-/// Makes the options of a registered criterion, for a Term. Their description, in checkpoints, consists of the name and
-/// all options. Thread-safe.
+/// Creates the options of a registered criterion, for a Term. In checkpoints, they are described by the name and all
+/// options. Thread-safe.
 ///
 ///     const auto loss = retort::make_criterion("attention_transfer", {{"power", "2"}});
 ///     options.terms = {{1000, loss, {"layer1"}, {"layer1"}}};
 ///
-/// @param options texts by keys; see OptionReader
-/// @throws c10::ValueError if there is no such name or key, or the text of an option is wrong
+/// @param options text values by key; see OptionReader
+/// @throws c10::ValueError if there is no such name or key, or the text of an option is invalid
 RETORT_API std::shared_ptr<CriterionOptions> make_criterion(
     const std::string& name, const std::map<std::string, std::string>& options = {});
 
-/// Loads a shared library that registers criteria with RETORT_REGISTER_CRITERION. The library stays loaded until the
-/// process ends; loading it again changes nothing.
+/// Loads a shared library that registers criteria with RETORT_REGISTER_CRITERION. It stays loaded until the process
+/// ends; loading it again has no effect.
 ///
 /// **The library is native code: load only files you trust.**
-/// @param path of a library that was linked against this version of Retort, and of LibTorch
-/// @return the names that it has registered, at least one, in alphabetical order
-/// @throws FileError if the file is missing, cannot be loaded or registers no criterion
-/// @throws c10::ValueError if a name is wrong or was registered by another library before
+/// @param path a library linked against this version of Retort and of LibTorch
+/// @return the names of the criteria that it registers, at least one, in alphabetical order
+/// @throws FileError if the file is missing, can't be loaded or registers no criterion
+/// @throws c10::ValueError if a name is invalid, or another library has already registered it
 RETORT_API std::vector<std::string> load_criteria(const std::string& path);
 
-/// What a library and Retort must agree on, since a criterion is handed across: the layout of the types that
+/// What a library and Retort must agree on, since they exchange criteria: the layout of the types that
 /// retort/losses/criterion.h declares.
 inline constexpr uint64_t kCriterionLayout =
     sizeof(Criterion) << 32 | sizeof(CriterionInput) << 16 | sizeof(FeatureShapes);
 
-/// Registers a criterion when the library that has it as a static object is loaded, and keeps that library loaded.
-/// Since nobody can catch what is thrown then, an error is kept: `load_criteria` and `make_criterion` throw it.
+/// Registers a criterion when the library that contains this static object is loaded, and keeps that library loaded.
+/// Since no exception can be caught at that time, an error is stored: `load_criteria` and `make_criterion` throw it.
 class RETORT_API CriterionRegistration {
  public:
-  /// @param layout that of the caller
+  /// @param layout the caller's layout
   CriterionRegistration(const char* name, CriterionFactory factory, uint64_t layout = kCriterionLayout) noexcept;
 };
 
-/// Registers a criterion by its name when the library or program that this is part of is loaded:
+/// Registers a criterion by name when the library or program that contains this line is loaded:
 ///
 ///     struct MyOptions : retort::CriterionOptions {
 ///       double power = 2;

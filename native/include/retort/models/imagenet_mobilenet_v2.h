@@ -8,13 +8,13 @@
 
 namespace retort {
 
-/// MobileNetV2 of the ImageNet family, made for images of 224x224: a 3x3 stem that halves the image, seventeen inverted
-/// residual blocks of which four halve it again, a 1x1 convolution, a global average, dropout and a linear classifier.
-/// All blocks but the first widen their input sixfold.
+/// A MobileNetV2 of the ImageNet family, for images of 224x224: a 3x3 stem that halves the image, seventeen inverted
+/// residual blocks, four of which halve it again, a 1x1 convolution, global average pooling, dropout and a linear
+/// classifier. All blocks but the first widen their input sixfold.
 struct RETORT_API ImageNetMobileNetV2Options {
-  /// The multiplier of the paper's numbers of channels, between 1/16 and 16. The products are rounded to multiples of 8
-  /// as torchvision does, never by more than a tenth down. The 1x1 convolution before the average has 1280 channels,
-  /// and more only for a width above 1.
+  /// The multiple of the paper's channels, between 1/16 and 16; the products are rounded to multiples of 8 as in
+  /// torchvision, never down by more than a tenth. The 1x1 convolution before the average has 1280 channels, and more
+  /// only for a width above 1.
   double width = 1.0;
   /// Number of classes.
   int64_t classes = 1000;
@@ -24,17 +24,17 @@ struct RETORT_API ImageNetMobileNetV2Options {
   double dropout = 0.2;
 };
 
-/// Makes a MobileNetV2 of the ImageNet family. Its weights are initialised with PyTorch's default generator as
-/// torchvision's: convolutions Kaiming normal (fan out), BatchNorm 1 and 0, the classifier normal with deviation 0.01
-/// and bias 0. Dropout draws from the same generator. Images may have any size; the last block leaves a single pixel of
-/// 32x32.
+/// Creates a MobileNetV2 of the ImageNet family. Its weights are initialised with PyTorch's default generator, as in
+/// torchvision: convolutions Kaiming normal (fan-out), BatchNorm 1 and 0, the classifier normal with standard deviation
+/// 0.01 and bias 0. Dropout draws from the same generator. Images may have any size; the last block reduces 32x32 to a
+/// single pixel.
 ///
-/// Taps, each but the embedding the last map of its size:
+/// Taps, all but the last of which are the last map of their size:
 /// - `stem`: `features.0`, after ReLU6, 112x112 for images of 224x224;
-/// - `layer1` to `layer4`: the outputs of `features.3`, `features.6`, `features.13` and `features.17`, as a ResNet's
-///   56x56, 28x28, 14x14 and 7x7; they are linear bottlenecks, which no ReLU follows;
-/// - `layer1.pre` to `layer4.pre`: the very same maps, by the names that a loss on maps before ReLU, such as OFD's, has
-///   for them in any other network;
+/// - `layer1` to `layer4`: the outputs of `features.3`, `features.6`, `features.13` and `features.17`, of the same
+///   sizes as a ResNet's, 56x56, 28x28, 14x14 and 7x7; they are linear bottlenecks, which are not followed by ReLU;
+/// - `layer1.pre` to `layer4.pre`: the very same maps, under the names that other networks give to maps before ReLU,
+///   for losses such as OFD's;
 /// - `embedding`: the averaged map [B, 1280] before dropout.
 ///
 /// Names, order and shapes of parameters and buffers are those of torchvision's mobilenet_v2, so its published weights

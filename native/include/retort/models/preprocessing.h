@@ -8,28 +8,28 @@
 
 namespace retort {
 
-/// How images become the input of a network: their size and what is done to them. Values may be floating point, or
-/// uint8, which stands for value / 255. Normalised, channel c becomes (value - mean[c]) / deviation[c].
+/// The way images become the input of a network: their size and what is done to them. Values may be floating point, or
+/// uint8, which is divided by 255. Normalisation turns channel c into (value - mean[c]) / deviation[c].
 ///
-/// A network keeps the preprocessing that it was trained with, so that predictions prepare images as training does:
-/// see Network::preprocessing.
+/// A network keeps the preprocessing it was trained with, so that predictions prepare images as training does: see
+/// Network::preprocessing.
 struct RETORT_API Preprocessing {
   /// Shape of one image, without the batch, channels first; empty if it is not known.
   std::vector<int64_t> input_shape;
-  /// One for each channel, or one for all; empty if the images are normalised already. E.g. CIFAR-100's {0.5071,
-  /// 0.4867, 0.4408}.
+  /// One for each channel or one for all, e.g. CIFAR-100's {0.5071, 0.4867, 0.4408}; empty if images are already
+  /// normalised.
   std::vector<double> mean;
   /// The same number of values, > 0.
   std::vector<double> deviation;
   /// Whether images are [B, height, width, channels] instead of [B, channels, height, width].
   bool channels_last = false;
 
-  /// Whether floating point images stay as they are.
+  /// Returns whether floating point images stay as they are.
   bool is_identity() const { return mean.empty() && deviation.empty() && !channels_last; }
-  /// Whether `other` normalises in the same way.
+  /// Returns whether `other` normalises in the same way.
   bool normalizes_as(const Preprocessing& other) const { return mean == other.mean && deviation == other.deviation; }
 
-  /// What is done to images, in one line, for a checkpoint.
+  /// Returns what is done to images in one line, for checkpoints.
   std::string description() const;
 };
 

@@ -9,8 +9,8 @@
 
 namespace retort {
 
-/// A ResNet of the CIFAR family: a 3x3 stem and three layers of (depth - 2) / 6 basic blocks, of which the second and
-/// third halve the image, then a global average and a linear classifier.
+/// A ResNet of the CIFAR family: a 3x3 stem and three layers of (depth - 2) / 6 basic blocks, the second and third of
+/// which halve the image, then global average pooling and a linear classifier.
 struct RETORT_API ResNetOptions {
   /// 6n + 2: 8, 14, 20, 32, 44, 56, 110, … 1202.
   int64_t depth = 20;
@@ -22,14 +22,14 @@ struct RETORT_API ResNetOptions {
   std::vector<int64_t> filters = {16, 16, 32, 64};
 };
 
-/// Makes a ResNet. Its weights are initialised with PyTorch's default generator: convolutions Kaiming normal (fan out),
-/// BatchNorm 1 and 0, the classifier as torch::nn::Linear.
+/// Creates a ResNet of the CIFAR family. Its weights are initialised with PyTorch's default generator: convolutions
+/// Kaiming normal (fan-out), BatchNorm 1 and 0, the classifier as torch::nn::Linear.
 ///
 /// Taps: `stem`, `layer1`, `layer2`, `layer3` (after ReLU), `layer1.pre`, `layer2.pre`, `layer3.pre` (the same maps
 /// before ReLU) and `embedding` (the averaged map [B, filters[3]], the classifier's input).
 ///
 /// Names and order of parameters and buffers are those of RepDistiller's models/resnet.py, so its published weights
-/// load. There the average is taken over a fixed 8x8 window; here over the whole map, which is the same for 32x32
+/// load. There, the average is taken over a fixed 8x8 window; here, over the whole map, which is the same for 32x32
 /// images.
 /// @throws c10::ValueError if an option is out of range
 ///

@@ -9,8 +9,8 @@
 
 namespace retort {
 
-/// ShuffleNet V2 of the CIFAR family: a 1x1 stem of 24 channels, three layers, each of which halves the image and then
-/// works on one half of its channels at a time, a 1x1 convolution, a global average and a linear classifier.
+/// A ShuffleNet V2 of the CIFAR family: a 1x1 stem of 24 channels, three layers, each of which halves the image and
+/// then works on one half of its channels at a time, a 1x1 convolution, global average pooling and a linear classifier.
 struct RETORT_API ShuffleNetV2Options {
   /// Number of classes.
   int64_t classes = 10;
@@ -23,20 +23,20 @@ struct RETORT_API ShuffleNetV2Options {
   std::vector<int64_t> blocks = {3, 7, 3};
 };
 
-/// Makes a ShuffleNet V2. Its weights are initialised as by torch::nn::Conv2d and torch::nn::Linear, with PyTorch's
-/// default generator.
+/// Creates a ShuffleNet V2 of the CIFAR family. Its weights are initialised as by torch::nn::Conv2d and
+/// torch::nn::Linear, with PyTorch's default generator.
 ///
-/// Taps, and what they are in RepDistiller's forward(is_feat=True):
+/// Taps, and their counterparts in RepDistiller's forward(is_feat=True):
 /// - `stem`: f0, after ReLU;
 /// - `layer1`, `layer2`, `layer3`: f1 to f3, after ReLU, their channels shuffled;
 /// - `layer1.pre`, `layer2.pre`, `layer3.pre`: f1 to f3 of preact=True: the half that the last block passes through,
-///   after ReLU, then the half that it computes, before ReLU, not shuffled. As there, they have no margins for OFD:
-///   norm_before() throws for them;
+///   after ReLU, then the half that it computes, before ReLU, not shuffled. As in RepDistiller, no margins for OFD are
+///   known: norm_before() throws for them;
 /// - `embedding`: f4, the averaged map [B, filters[3]], the classifier's input.
 ///
 /// Names and order of parameters and buffers are those of RepDistiller's models/ShuffleNetv2.py, whose ShuffleV2 has
-/// the default sizes, so weights trained with it load. There the average is taken over 4x4 windows; here over the whole
-/// map, which is the same for 32x32 images.
+/// the default sizes, so weights trained with it load. There, the average is taken over 4x4 windows; here, over the
+/// whole map, which is the same for 32x32 images.
 /// @throws c10::ValueError if an option is out of range
 ///
 /// Source: Ma, Zhang, Zheng, Sun: ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design, ECCV 2018.

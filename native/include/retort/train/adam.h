@@ -5,8 +5,8 @@
 
 namespace retort {
 
-/// Adam as in torch.optim.Adam or, with decoupled weight decay, AdamW as in torch.optim.AdamW. For the t-th update of a
-/// parameter:
+/// Adam as in torch.optim.Adam or, with decoupled weight decay, AdamW as in torch.optim.AdamW. The t-th update of a
+/// parameter is
 ///
 ///   g = gradient + (decoupled ? 0 : weight_decay * parameter)
 ///   m = beta1 * m + (1 - beta1) * g;  v = beta2 * v + (1 - beta2) * g^2

@@ -13,9 +13,9 @@ namespace retort {
 
 class Optimizer;
 
-/// Parameters with a learning rate or weight decay of their own.
+/// Parameters with their own learning rate or weight decay.
 struct RETORT_API ParameterGroup {
-  /// Names of parameters, or of modules for all that they contain, as in TrainingStep::state(): `student.fc`,
+  /// Names of parameters, or of modules for everything they contain, as in TrainingStep::state(): `student.fc`,
   /// `student.layer1.0.conv1.weight`, `terms.2`. A parameter belongs to the first group that names it.
   std::vector<std::string> names;
   /// Multiplies the learning rate; >= 0.
@@ -24,7 +24,7 @@ struct RETORT_API ParameterGroup {
   double weight_decay_factor = 1.0;
 };
 
-/// The options that all optimizers have; see SgdOptions and AdamOptions.
+/// The options common to all optimizers; see SgdOptions and AdamOptions.
 struct RETORT_API OptimizerOptions {
   OptimizerOptions() = default;
   OptimizerOptions(const OptimizerOptions&) = default;
@@ -37,23 +37,23 @@ struct RETORT_API OptimizerOptions {
   /// >= 0
   double weight_decay = 0.0;
   /// Whether the weight decay also applies to BatchNorm and biases, that is, to parameters with fewer than two
-  /// dimensions. PyTorch and the papers decay everything.
+  /// dimensions; true by default, as in PyTorch and the papers.
   bool decay_norms_and_biases = true;
   std::vector<ParameterGroup> groups;
 
   /// Builds the optimizer of a training step.
   /// @param parameters name and value of each parameter to train
-  /// @throws c10::ValueError if an option is out of range, a name of a group matches no parameter, or a parameter's
+  /// @throws c10::ValueError if an option is out of range, a name in a group matches no parameter, or a parameter's
   ///     elements share memory
   virtual std::unique_ptr<Optimizer> build(std::vector<std::pair<std::string, at::Tensor>> parameters) const = 0;
-  /// The options in one line, for a checkpoint.
+  /// Returns the options in one line, for checkpoints.
   virtual std::string description() const = 0;
 
  protected:
   /// Checks that the common options are in range.
   /// @throws c10::ValueError if one is not
   void check(const char* function) const;
-  /// The common options of description().
+  /// Returns the common options in description()'s form.
   std::string common_description() const;
 };
 

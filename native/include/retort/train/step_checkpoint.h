@@ -8,25 +8,25 @@
 
 namespace retort {
 
-/// A copy of everything that a training step changes, as TrainingStep::checkpoint takes it, to be written while the
-/// next steps run. It takes as much of the CPU's memory as the file. Safe under threads.
+/// A copy of everything that a training step changes, which can be written while the next steps run. Created by
+/// TrainingStep::checkpoint. It uses as much CPU memory as the file takes on disk. Thread-safe.
 class RETORT_API StepCheckpoint {
  public:
   ~StepCheckpoint();
   StepCheckpoint(const StepCheckpoint&) = delete;
   StepCheckpoint& operator=(const StepCheckpoint&) = delete;
 
-  /// Writes the file that TrainingStep::save would have written when the copy was taken.
-  /// @throws FileError if the file cannot be written
+  /// Writes the checkpoint, as TrainingStep::save would have done when it was created.
+  /// @throws FileError if the file can't be written
   void write(const std::string& path) const;
-  /// The same to a stream.
+  /// Writes the same content to a stream.
   /// @throws FileError if the stream fails
   void write(std::ostream& stream) const;
 
-  /// Writes the file that Network::save_state_dict of the student would have written.
-  /// @throws FileError if the file cannot be written
+  /// Writes the student's state dict, as Network::save_state_dict would have done when the checkpoint was created.
+  /// @throws FileError if the file can't be written
   void write_student(const std::string& path) const;
-  /// The same to a stream.
+  /// Writes the same content to a stream.
   /// @throws FileError if the stream fails
   void write_student(std::ostream& stream) const;
 
