@@ -37,7 +37,7 @@ public final class ReadmeExample {
     try (TrainingStep step =
         options
             .inputShape(Digits.CHANNELS, Digits.SIDE, Digits.SIDE)
-            .optimizer(Sgd.of(0.1).withMomentum(0.9).withWeightDecay(5e-4))
+            .optimizer(Sgd.of(0.05).withMomentum(0.9).withWeightDecay(5e-4))
             .build()) {
       Trainer.builder(step, batches).epochs(10).build().run();
     }
