@@ -67,7 +67,7 @@ void Store::wait_for(
     const std::vector<std::string>& keys, const std::function<std::optional<std::string>()>& interrupted) {
   const std::optional<size_t> missing = find_missing(keys, interrupted);
   RETORT_CHECK_AS(
-      RankError, !missing, "Ranks: all ranks must come within ", timeout_.count(), " ms (got none for ", keys[*missing],
+      RankError, !missing, "Ranks: all ranks must join within ", timeout_.count(), " ms (got none for ", keys[*missing],
       ")");
 }
 

@@ -1,4 +1,4 @@
-// Attention transfer, a criterion of one's own: Zagoruyko, Komodakis: Paying More Attention to Attention, ICLR 2017.
+// Attention transfer, a criterion of your own: Zagoruyko, Komodakis: Paying More Attention to Attention, ICLR 2017.
 #include <ATen/Functions.h>
 #include <retort/losses/registry.h>
 

@@ -1,4 +1,4 @@
-// Retort's losses in a training loop of one's own, with LibTorch's modules and optimizer.
+// Retort's losses in a training loop of your own, with LibTorch's modules and optimizer.
 #include <retort/retort.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/optim/sgd.h>

@@ -1,4 +1,4 @@
-// A loss of one's own, as a program and from a library, in a training step.
+// A loss of your own, as a program and from a library, in a training step.
 #include <ATen/Functions.h>
 #include <retort/retort.h>
 

@@ -1,4 +1,4 @@
-// A network of one's own in a training step, and predictions on another thread meanwhile.
+// A network of your own in a training step, and predictions on another thread meanwhile.
 #include <ATen/Functions.h>
 #include <retort/retort.h>
 #include <torch/nn/modules/conv.h>

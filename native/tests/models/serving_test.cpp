@@ -55,7 +55,7 @@ torch::jit::Module program(const std::string& end) {
   return module;
 }
 
-/// A network of one's own that has a program: `logits = average of the image * weight^T`.
+/// A network of your own that has a program: `logits = average of the image * weight^T`.
 class OwnNetwork final : public Network {
  public:
   explicit OwnNetwork(bool program_shares) : Network({}), program_shares_(program_shares) {

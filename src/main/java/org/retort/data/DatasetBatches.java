@@ -434,7 +434,7 @@ public final class DatasetBatches implements Batches, AutoCloseable {
       augmentation.check(function, dataset.shape());
       if (withoutOthers && labeled == null) {
         throw new IllegalArgumentException(
-            function + ": withoutOthers must come with labeled (got none)");
+            function + ": withoutOthers must be used with labeled (got none)");
       }
       int[] others = others();
       Arguments.between(size, 1, others.length, function, "size");

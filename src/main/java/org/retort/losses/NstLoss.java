@@ -110,7 +110,7 @@ public record NstLoss(
   private static void checkUnused(Kernel kernel, Kernel user, boolean isDefault, String option) {
     check(
         kernel == user || isDefault,
-        "NstLoss: %s must come with the kernel %s (got %s)",
+        "NstLoss: %s must be used with the kernel %s (got %s)",
         option,
         user,
         kernel);

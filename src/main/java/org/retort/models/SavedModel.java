@@ -83,7 +83,7 @@ public final class SavedModel {
       Files.createDirectories(folder);
     } catch (IOException error) {
       throw new FileException(
-          SAVE + ": folder must be one that is there or can be made (got " + folder + ")", error);
+          SAVE + ": folder must be one that exists or can be created (got " + folder + ")", error);
     }
     NativeNetworks.of(network)
         .use(

@@ -56,7 +56,7 @@ final class AugmentationRecipe {
       return augmentation;
     }
     if (augmentation.padding() > 0) {
-      throw fields.wrong(key, "come without crop", "crop: " + augmentation.padding());
+      throw fields.wrong(key, "be used without crop", "crop: " + augmentation.padding());
     }
     if (!isMapping) {
       return augmentation.withRandomResizedCrop(SCALE[0], SCALE[1]);

@@ -50,7 +50,7 @@ public record DataSpec(String kind, Path path, Optional<String> label) {
       throw new RecipeException("label must name the column of the classes (got none)");
     }
     if (!kind.equals(CSV) && label != null) {
-      throw new RecipeException("label must come with a table (got " + text + ")");
+      throw new RecipeException("label must be used with a table (got " + text + ")");
     }
     return new DataSpec(
         kind, Path.of(path).toAbsolutePath().normalize(), Optional.ofNullable(label));

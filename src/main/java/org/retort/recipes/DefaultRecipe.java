@@ -158,7 +158,7 @@ public record DefaultRecipe(
     Facts facts = facts();
     List<String> lines = new ArrayList<>();
     lines.add("name: " + quoted(data.name()));
-    lines.add("source: defaults for data of one's own");
+    lines.add("source: defaults for data of your own");
     lines.add("");
     lines.add("data:");
     lines.addAll(data.isTable() ? tableLines() : imageLines(facts));

@@ -49,7 +49,7 @@ interface OptimizerRecipe {
     sgd = fields.number("weight_decay", sgd, Sgd::withWeightDecay);
     if (fields.flag("nesterov", false)
         && !(fields.has("momentum") && fields.number("momentum") > 0)) {
-      throw fields.wrong("nesterov", "come with a momentum", "none");
+      throw fields.wrong("nesterov", "be used with a momentum", "none");
     }
     return sgd.withNesterov(fields.flag("nesterov", false));
   }

@@ -117,7 +117,7 @@ record PictureData(
       return Files.createDirectories(folder);
     } catch (IOException failure) {
       throw new FileException(
-          "cache must be a folder that is there or can be made (got " + folder + ")", failure);
+          "cache must be a folder that exists or can be created (got " + folder + ")", failure);
     }
   }
 

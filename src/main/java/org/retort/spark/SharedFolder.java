@@ -94,7 +94,7 @@ final class SharedFolder {
       return new SharedFolder(folder, files, writer.of(new SharedFolder(folder, files, 0)));
     } catch (IOException | IllegalArgumentException failure) {
       throw new FileException(
-          ("SparkDistillation.checkpoints: folder must be one that is there or can be made"
+          ("SparkDistillation.checkpoints: folder must be one that exists or can be created"
                   + " (got %s: %s)")
               .formatted(uri, firstLine(failure)),
           failure);

@@ -18,7 +18,7 @@ record KeptFiles(Path folder) {
       Files.createDirectories(folder);
     } catch (IOException error) {
       throw new FileException(
-          "Trainer.run: folder must be one that is there or can be made (got " + folder + ")",
+          "Trainer.run: folder must be one that exists or can be created (got " + folder + ")",
           error);
     }
   }

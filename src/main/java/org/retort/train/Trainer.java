@@ -555,9 +555,9 @@ public final class Trainer {
       check(epochs > 0, "%s.build: epochs must be given (got none)", NAME);
       check(
           evaluation != null || patience == Integer.MAX_VALUE,
-          "%s.build: patience must come with evaluate (got none)",
+          "%s.build: patience must be used with evaluate (got none)",
           NAME);
-      check(files != null || !resume, "%s.build: resume must come with keep (got none)", NAME);
+      check(files != null || !resume, "%s.build: resume must be used with keep (got none)", NAME);
       return new Trainer(this);
     }
   }

@@ -335,7 +335,7 @@ final class InspectCommandTest {
     fails("either <file.pt2> or --data must be given (got both)", "pom.xml", "--data=folder:src");
     fails("--json must be used with --data (got pom.xml)", "pom.xml", "--json");
     fails("--label must be used with --data (got pom.xml)", "pom.xml", "--label=a");
-    fails("--label must come with a table (got folder:src)", "--data=folder:src", "--label=a");
+    fails("--label must be used with a table (got folder:src)", "--data=folder:src", "--label=a");
     fails(
         "--samples must be used with images (got csv:pom.xml)",
         "--data=csv:pom.xml",

@@ -656,7 +656,7 @@ final class DatasetBatchesTest {
         "DatasetBatches.Builder.labeled: perBatch must be at least 1 (got 0)");
     assertRejected(
         () -> batches(builder -> builder.size(5).withoutOthers()),
-        "DatasetBatches.Builder.build: withoutOthers must come with labeled (got none)");
+        "DatasetBatches.Builder.build: withoutOthers must be used with labeled (got none)");
     assertRejected(
         () -> batches(builder -> builder.prefetch(-1)),
         "DatasetBatches.Builder.prefetch: batches must be between 0 and 1024 (got -1)");

@@ -216,13 +216,13 @@ final class NstLossTest {
   void options_ofAnotherKernel_areRejected() {
     assertIllegal(
         () -> NstLoss.linear().withDegree(3),
-        "NstLoss: degree must come with the kernel POLYNOMIAL (got LINEAR)");
+        "NstLoss: degree must be used with the kernel POLYNOMIAL (got LINEAR)");
     assertIllegal(
         () -> NstLoss.gaussian().withOffset(3),
-        "NstLoss: offset must come with the kernel POLYNOMIAL (got GAUSSIAN)");
+        "NstLoss: offset must be used with the kernel POLYNOMIAL (got GAUSSIAN)");
     assertIllegal(
         () -> NstLoss.polynomial().withVariance(3),
-        "NstLoss: variance must come with the kernel GAUSSIAN (got POLYNOMIAL)");
+        "NstLoss: variance must be used with the kernel GAUSSIAN (got POLYNOMIAL)");
   }
 
   @ParameterizedTest

@@ -73,7 +73,7 @@ final class SavedModelTest {
       assertThatThrownBy(() -> SavedModel.save(file, network, DESCRIPTION))
           .isInstanceOf(FileException.class)
           .hasMessageStartingWith(
-              "SavedModel.save: folder must be one that is there or can be made (got ");
+              "SavedModel.save: folder must be one that exists or can be created (got ");
       assertThatThrownBy(
               () -> SavedModel.save(folder, network, DESCRIPTION.withClassNames(List.of("a"))))
           .isInstanceOf(RetortException.class)

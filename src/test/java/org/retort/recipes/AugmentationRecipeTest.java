@@ -63,7 +63,7 @@ final class AugmentationRecipeTest {
         "random_resized_crop: {ratio: [2, 1]} | ratio must be a range of positive, finite numbers"
             + " (got 2.0 to 1.0)",
         "random_resized_crop: {size: 3} | key must be one of scale, ratio (got size)",
-        "'crop: 4, random_resized_crop: true' | random_resized_crop must come without crop"
+        "'crop: 4, random_resized_crop: true' | random_resized_crop must be used without crop"
             + " (got crop: 4)",
         "color_jitter: true | color_jitter must be a mapping (got true)",
         "color_jitter: {hue: 0.6} | hue must be between 0 and 0.5 (got 0.6)",

@@ -13,7 +13,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.retort.models.Network;
 
-/** Data of one's own, as recipes name them. */
+/** Data of your own, as recipes name them. */
 final class DataSourcesTest {
   @TempDir private Path folder;
 

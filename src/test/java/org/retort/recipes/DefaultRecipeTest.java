@@ -21,7 +21,7 @@ import org.retort.models.Preprocessing;
 import org.retort.train.StepResult;
 import org.retort.train.TrainingStep;
 
-/** Recipes for data of one's own that nobody has written. */
+/** Recipes for data of your own that nobody has written. */
 final class DefaultRecipeTest {
   @TempDir private Path folder;
 
@@ -134,7 +134,7 @@ final class DefaultRecipeTest {
         "folder: | | data must be folder:<path>, csv:<file>, idx:<folder> or cifar:<folder> (got"
             + " folder:)",
         "csv:x.csv | | label must name the column of the classes (got none)",
-        "idx:x | y | label must come with a table (got idx:x)"
+        "idx:x | y | label must be used with a table (got idx:x)"
       })
   void parse_whatIsNoData_isRefused(String text, String label, String message) {
     assertThatThrownBy(() -> DataSpec.parse(text, label))

@@ -218,7 +218,7 @@ final class LossRecipesTest {
         "{loss: crd, z_student: 2, z_teacher: 2, z_momentum: 0.5} | z_momentum must not be given"
             + " with a fixed Z (got 0.5)",
         "{loss: fsp, pairs: [[0, 1, 2]]} | pairs must be lists of two places (got 3)",
-        "{loss: nst, kernel: linear, degree: 3} | degree must come with the kernel POLYNOMIAL"
+        "{loss: nst, kernel: linear, degree: 3} | degree must be used with the kernel POLYNOMIAL"
             + " (got LINEAR)",
         "{loss: ofd, scale: 0} | scale must be positive and finite (got 0.0)"
       })

@@ -177,7 +177,7 @@ final class RecipeReaderTest {
         "learning_rate: 0.1 | learning_rate: -1 | 8: learning_rate must be positive and finite (got"
             + " -1.0)",
         "momentum: 0.9 | momentum: 1 | 9: momentum must be at least 0 and below 1 (got 1.0)",
-        "momentum: 0.9 | nesterov: true | 9: nesterov must come with a momentum (got none)",
+        "momentum: 0.9 | nesterov: true | 9: nesterov must be used with a momentum (got none)",
         "at: [0.5, 8] | at: [0.5, 0.2] | 10: at must be ascending (got [0.5, 0.2])",
         "at: [0.5, 8] | at: [10] | 10: at must be above 0 and below the 10 epochs (got 10.0)",
         "factor: 0.1 | factor: 0 | 10: factor must be positive and finite (got 0.0)",

@@ -111,7 +111,7 @@ final class SharedFolderTest {
             () -> SharedFolder.open(file.resolve("inner").toString(), new Configuration()))
         .isInstanceOf(FileException.class)
         .hasMessageStartingWith(
-            "SparkDistillation.checkpoints: folder must be one that is there or can be made (got ");
+            "SparkDistillation.checkpoints: folder must be one that exists or can be created (got ");
     assertThatThrownBy(() -> SharedFolder.open("nowhere://x/y", new Configuration()))
         .isInstanceOf(FileException.class);
   }

@@ -558,7 +558,7 @@ final class TrainerTest {
       assertFails(
           training.trainer(1).keep(wrong).listener(record).build()::run,
           FileException.class,
-          "Trainer.run: folder must be one that is there or can be made (got " + wrong + ")");
+          "Trainer.run: folder must be one that exists or can be created (got " + wrong + ")");
     }
     assertThat(record.calls).isEmpty();
   }
@@ -755,10 +755,10 @@ final class TrainerTest {
         "Trainer.Builder.listener: listener must be given (got null)");
     builder.epochs(1);
     assertIllegal(
-        builder.resume()::build, "Trainer.Builder.build: resume must come with keep (got none)");
+        builder.resume()::build, "Trainer.Builder.build: resume must be used with keep (got none)");
     builder.keep(folder);
     assertIllegal(
         builder.patience(1)::build,
-        "Trainer.Builder.build: patience must come with evaluate (got none)");
+        "Trainer.Builder.build: patience must be used with evaluate (got none)");
   }
 }

@@ -11,7 +11,7 @@ import org.bytedeco.pytorch.global.torch;
 import org.retort.losses.CrdLoss;
 import org.retort.losses.KdLoss;
 
-/** KD and CRD in a loop of one's own. */
+/** KD and CRD in a loop of your own. */
 public final class OwnLoop implements AutoCloseable {
   private static final int INPUTS = 64;
   private static final int FEATURES = 32;
