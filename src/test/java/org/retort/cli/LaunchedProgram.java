@@ -2,6 +2,7 @@ package org.retort.cli;
 
 import java.io.IOException;
 import java.nio.channels.FileChannel;
+import java.nio.channels.FileLock;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
@@ -50,12 +51,16 @@ final class LaunchedProgram {
 
   /** One rank. */
   static final class Rank {
+    /** Kept: a channel that nobody refers to may be closed at any time, and its lock be lost. */
+    private static FileLock lock;
+
     private Rank() {}
 
     public static void main(String... args) throws Exception {
       LaunchedRank.watch();
-      FileChannel.open(lock(FOLDER, RANK), StandardOpenOption.CREATE, StandardOpenOption.WRITE)
-          .lock();
+      lock =
+          FileChannel.open(lock(FOLDER, RANK), StandardOpenOption.CREATE, StandardOpenOption.WRITE)
+              .lock();
       switch (args[0]) {
         case "tell" -> tell();
         case "one-fails" -> {
