@@ -51,11 +51,13 @@ record ShellScript(String text) {
           "package",
           "verify",
           "install",
+          "surefire:test@default-test",
+          "pitest:mutationCoverage",
           "dependency:copy-dependencies");
 
   /** Properties of plugins, which their documentation has. */
   private static final Set<String> PLUGIN_PROPERTIES =
-      Set.of("skipTests", "test", "includeScope", "outputDirectory");
+      Set.of("skipTests", "test", "jvm", "includeScope", "outputDirectory");
 
   /** Fails if the script can't be run as it is. */
   void check() {
