@@ -29,14 +29,14 @@ enum class KdTarget {
 /// the loss is 0. With KdTarget::kProbabilities, the teacher's tensor replaces its softmax.
 ///
 /// With KdTarget::kStandardisedLogits, each row x of both networks' logits is replaced by (x - mean x) / (deviation x +
-/// 1e-7) before it is divided by T, with the deviation over classes - 1 (Sun et al.). The student then has to match the
-/// teacher's order of the classes rather than the range of its logits.
+/// 1e-7) before it is divided by T, where the standard deviation divides by classes - 1 (Sun et al.). The student then
+/// has to match the teacher's order of the classes rather than the range of its logits.
 ///
-/// Gradients flow to `student`, T / B * (softmax(student / T) - softmax(teacher / T)) with respect to the logits that
-/// are softened, and to `teacher` if it requires them, but not to `weight`. They are computed together with the loss,
-/// and can't be differentiated again. Extreme logits are safe: a teacher's logit of -inf means a class of probability
-/// 0. NaNs propagate, unless their sample's weight is 0. Computed in float32, or in float64 for float64 inputs; the
-/// result is the same for any number of threads.
+/// Gradients flow to `student` and, if it requires them, to `teacher`, but not to `weight`. Without weights, the
+/// student's gradient with respect to the logits that are softened is T / B * (softmax(student / T) - softmax(teacher /
+/// T)). Gradients are computed together with the loss and can't be differentiated again. Extreme logits are safe: a
+/// teacher's logit of -inf means a class of probability 0. NaNs propagate, unless their sample's weight is 0. Computed
+/// in float32, or in float64 for float64 inputs; the result is the same for any number of threads.
 ///
 /// Also registered as the operator `retort::kd_loss(Tensor student, Tensor teacher, float temperature=4., *, Tensor?
 /// weight=None, str target="logits") -> Tensor`, with target "logits", "probabilities" or "standardised_logits".

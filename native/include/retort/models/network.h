@@ -57,7 +57,8 @@ struct NetworkStructure {
 ///
 /// All methods are thread-safe, except forward(), tensor_options() and those of torch::nn::Module. Methods that run the
 /// network, or read or change its weights, hold its mutex, as a TrainingStep does for a whole step, and first wait for
-/// a pending step (TrainingStepOptions::late_results). Names, shapes and predictions with published weights never wait.
+/// a pending step (TrainingStepOptions::late_results), except probe(), which throws. Names, shapes and predictions with
+/// published weights never wait.
 class RETORT_API Network : public torch::nn::Module {
  public:
   explicit Network(std::vector<std::string> tap_names);

@@ -93,7 +93,8 @@ struct RETORT_API Batch {
   /// [B], floating point, the sample weights of the cross-entropy and of losses that support them (KD, DKD, programs):
   /// at least 0 and, on at least one rank, not all 0. Undefined if all samples have the same weight.
   at::Tensor weights = {};
-  /// Outputs of teachers for the images, in the order of TrainingStepOptions::teachers, at most one for each. A teacher
+  /// Outputs of teachers for the images, in the order of TrainingStepOptions::teachers, at most one for each, and at
+  /// most one if `teachers` is empty. A teacher
   /// whose logits [B, classes] are defined does not run; its features must then be given as well, in the order of
   /// TrainingStep::teacher_taps(). Floating point, on the student's device.
   std::vector<NetworkOutput> teacher_outputs = {};
@@ -153,8 +154,8 @@ struct RETORT_API StepResult {
 /// On a GPU, a batch may be in CPU memory: the step copies it to the device through its own page-locked memory, and the
 /// batch may be overwritten once run() returns. Work runs on the calling thread's current stream. A step synchronises
 /// with the device once, for the losses and the norms of the gradients; the update may still be running when run()
-/// returns. It also synchronises to check the values of a batch on the device, for CRD's Z until that is known (in
-/// every step, if it is a moving average), and to cache a teacher's outputs or read stored ones.
+/// returns. It synchronises again to check the values of a batch that is on the device, to compute CRD's Z (until Z is
+/// known, or in every step if Z is a moving average), and to cache a teacher's outputs or read stored ones.
 ///
 /// With late results, steps are asynchronous: run() returns while its step is pending. The next run(), or finish(),
 /// waits for the pending step and reports its result. Only then is it known whether the step has failed: if so, it is
@@ -170,11 +171,11 @@ struct RETORT_API StepResult {
 /// agree with those of one process that is given the whole batch, except for rounding, BatchNorms
 /// (BatchNormOver::kOwnBatch) and layers that draw random numbers.
 ///
-/// A step commits on all ranks or on none. If it fails on one rank, the others throw a RankError with the reason (or a
-/// NonFiniteError, or skip the batch, if a number was not finite there), and the next step runs as usual. If a rank is
-/// gone or does not respond within the timeout, all others throw a RankError, in this step and all later ones; resume
-/// from the last checkpoint then, since if a rank vanishes at the very end of a step, some of the others may have
-/// committed it and some not.
+/// A step commits on all ranks or on none, with the one exception below. If it fails on one rank, the others throw a
+/// RankError with the reason (or a NonFiniteError, or skip the batch, if a number was not finite there), and the next
+/// step runs as usual. If a rank is gone or does not respond within the timeout, all others throw a RankError, in this
+/// step and all later ones; resume from the last checkpoint then, since if a rank vanishes at the very end of a step,
+/// some of the others may have committed it and some not.
 ///
 /// If a step fails, numbers that other code has drawn from the generator since it began are drawn again. Steps order
 /// their work across streams, but methods of the networks do not: call those on the stream on which the steps run,
