@@ -156,6 +156,7 @@ final class DistillOverRanksTest {
   }
 
   private ChildJvm start(String command) throws IOException {
-    return ChildJvm.start(folder, Main.class, command.split(" "));
+    List<String> options = List.of("--enable-native-access=ALL-UNNAMED"); // as bin/retort
+    return ChildJvm.start(folder, options, Main.class, command.split(" "));
   }
 }
