@@ -156,7 +156,7 @@ final class DistillOverRanksTest {
   }
 
   private ChildJvm start(String command) throws IOException {
-    List<String> options = List.of("--enable-native-access=ALL-UNNAMED"); // as bin/retort
+    List<String> options = List.of(ChildJvm.NATIVE_ACCESS);
     return ChildJvm.start(folder, options, Main.class, command.split(" "));
   }
 }

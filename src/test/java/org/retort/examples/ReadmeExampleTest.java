@@ -18,8 +18,7 @@ final class ReadmeExampleTest {
   @Test
   void main_run_printsAccuraciesAndSavesTheStudent() throws Exception {
     try (ChildJvm child =
-        ChildJvm.start(
-            folder, List.of("--enable-native-access=ALL-UNNAMED"), ReadmeExample.class)) {
+        ChildJvm.start(folder, List.of(ChildJvm.NATIVE_ACCESS), ReadmeExample.class)) {
       assertThat(child.await()).as(child.output()).isZero();
       List<String> lines = child.output().lines().toList();
       assertThat(lines).hasSize(2);

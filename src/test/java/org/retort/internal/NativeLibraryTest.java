@@ -281,7 +281,7 @@ final class NativeLibraryTest {
     Optional<Path> jdk = Jdks.atLeast(24);
     assumeTrue(jdk.isPresent(), "needs a JDK 24 or newer, this one or in a folder beside it");
     String deny = "--illegal-native-access=deny";
-    String allow = "--enable-native-access=ALL-UNNAMED";
+    String allow = ChildJvm.NATIVE_ACCESS;
     assertThat(run(jdk.get(), List.of(deny), Use.class))
         .startsWith("Retort: native access must be enabled (got Illegal native access from ")
         .endsWith("): start the JVM with " + allow + "\n");

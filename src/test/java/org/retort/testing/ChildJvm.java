@@ -12,6 +12,9 @@ import java.util.regex.Pattern;
 
 /** A program in a process of its own, with checks of assertions and of JNI calls on. */
 public final class ChildJvm implements AutoCloseable {
+  /** What bin/retort passes, too: from JDK 24 on, the virtual machine warns without it. */
+  public static final String NATIVE_ACCESS = "--enable-native-access=ALL-UNNAMED";
+
   /** Longer than anything takes beside a build that uses all cores, or under the sanitizers. */
   private static final long TIMEOUT_SECONDS = 1200;
 

@@ -80,7 +80,7 @@ final class AsyncModelTest {
   void predict_virtualThreads_wait() throws Exception {
     Optional<Path> jdk = Jdks.atLeast(21);
     assumeTrue(jdk.isPresent(), "needs a JDK 21 or newer, this one or in a folder beside it");
-    List<String> options = List.of("--enable-native-access=ALL-UNNAMED");
+    List<String> options = List.of(ChildJvm.NATIVE_ACCESS);
     try (ChildJvm child = ChildJvm.start(jdk.get(), folder, options, VirtualThreads.class)) {
       assertThat(child.await()).as(child.output()).isZero();
       assertThat(child.output()).contains("1000 predictions");
