@@ -41,7 +41,7 @@ public final class ConvolutionReport {
   public static void main(String[] args) {
     System.out.println(
         "| images | direct: mean accuracy, % | deviation | Winograd: mean accuracy, % | deviation "
-            + "| difference of a seed: mean | largest |");
+            + "| per-seed difference: mean | largest absolute |");
     System.out.println("| --- | --- | --- | --- | --- | --- | --- |");
     Digits digits = Digits.load();
     report("digits", digits.train(), digits.test());

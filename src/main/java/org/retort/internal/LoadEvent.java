@@ -11,7 +11,7 @@ import jdk.jfr.StackTrace;
 /** A flight recorder event for reading a file. */
 @Name("org.retort.Load")
 @Label("Load")
-@Description("Checkpoint, state dict or TorchScript module read")
+@Description("Checkpoint, state dict, program or stored outputs read")
 @Category("Retort")
 @StackTrace(false)
 public final class LoadEvent extends Event {
