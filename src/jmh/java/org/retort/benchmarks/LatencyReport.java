@@ -148,8 +148,7 @@ public final class LatencyReport {
     Quantiles java = medians.get(Case.JAVA);
     print("| what | goal | measured |");
     print("| --- | --- | --- |");
-    print(
-        "| time outside native code, small step | at most 5 µs | %.2f µs |", small.share() / 1e3);
+    print("| time outside native code, small step | at most 5 µs | %.2f µs |", small.share() / 1e3);
     print(
         "| p50 from Java minus p50 from C++, small step | at most 5 µs | %.2f µs |",
         java.p50() - medians.get(Case.NATIVE).p50());

@@ -414,12 +414,26 @@ final class DigitsApplicationTest {
     try {
       while (true) {
         HttpResponse<String> response = request.send();
+        if (isRefusedByTomcat(response)) {
+          assertThat(busy.getCount()).as("refused while busy").isZero();
+          return;
+        }
         assertThat(response.statusCode()).as(response.body()).isIn((Object[]) good);
         busy.countDown();
       }
     } catch (IOException e) {
       assertThat(busy.getCount()).as("closed while busy: %s", e).isZero();
     }
+  }
+
+  /**
+   * Returns whether the request did not reach the application. If Tomcat stops between the request
+   * line and the headers, it intends 503, but checks for the Host header that it has not read, and
+   * answers 400 with a page of its own. The application's 400 is JSON.
+   */
+  private static boolean isRefusedByTomcat(HttpResponse<String> response) {
+    return response.statusCode() == 400
+        && response.headers().firstValue("Content-Type").orElse("").startsWith("text/html");
   }
 
   /** Sends labelled batches, each as soon as there is room for it. */
