@@ -82,8 +82,8 @@ def run(command, seconds, **options):
         return False
 
 
-def build(programs):
-    return run(["cmake", "--build", "--preset", "release", "--target", *programs], 900, cwd=CLONE / "native")
+def build(programs, seconds=900):
+    return run(["cmake", "--build", "--preset", "release", "--target", *programs], seconds, cwd=CLONE / "native")
 
 
 def killer(programs):
@@ -104,7 +104,7 @@ def prepare():
         ["cmake", "--preset", "release", f"-DLibTorch_ROOT={ROOT}/target/libtorch"], check=True,
         cwd=CLONE / "native", stdout=subprocess.DEVNULL)
     everything = sorted({program for programs in PROGRAMS.values() for program in programs})
-    if not build(everything) or killer(everything):
+    if not build(everything, 7200) or killer(everything):
         sys.exit("mutants: the tests must pass before anything is changed")
 
 
