@@ -40,7 +40,7 @@ std::vector<Term> terms_of(const Dict& file) {
       {"crd", crd}};
   const auto taps_of = [&](const char* side, const c10::IValue& loss) {
     Names taps;
-    for (const c10::IValue& tap : file.at(side).toGenericDict().at(loss).toList()) taps.push_back(tap.toStringRef());
+    for (const c10::IValue& tap : file.at(side).toGenericDict().at(loss).toListRef()) taps.push_back(tap.toStringRef());
     return taps;
   };
   std::vector<Term> terms;
