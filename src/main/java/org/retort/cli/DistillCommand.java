@@ -128,6 +128,10 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
     if (common.ownData().isPresent() && all.isFirst()) {
       print(recipe);
     }
+    if (!withoutPlots && !isHelper && all.isFirst() && !Drawing.hasFonts()) { // not after hours
+      throw OptionValues.wrong(
+          spec, "--no-plots must be given on a machine without fonts (got none)");
+    }
     Settings settings = settings(recipe, all);
     Experiment experiment = common.open(settings.recipe(), all, ranks.batchNorm());
     common.check(() -> experiment.check(settings.methods()));

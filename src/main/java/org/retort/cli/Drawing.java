@@ -19,6 +19,15 @@ final class Drawing {
     return png.toByteArray();
   }
 
+  /** Returns whether text can be drawn: a machine, usually a container, may have no fonts. */
+  static boolean hasFonts() {
+    try {
+      return measure(new Font(Font.SANS_SERIF, Font.PLAIN, 12)).stringWidth("a") > 0;
+    } catch (RuntimeException | Error e) { // which of them depends on the Java version
+      return false;
+    }
+  }
+
   /** Returns the metrics of text before there is a picture to draw it into. */
   static FontMetrics measure(Font font) {
     Graphics2D graphics = new BufferedImage(1, 1, BufferedImage.TYPE_INT_RGB).createGraphics();

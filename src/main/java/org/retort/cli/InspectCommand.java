@@ -206,7 +206,7 @@ final class InspectCommand implements Callable<Integer> {
     if (summary.isEmpty()) {
       return "no picture of samples, since there are no pictures";
     }
-    boolean hasFonts = SamplesPicture.hasFonts();
+    boolean hasFonts = Drawing.hasFonts();
     byte[] png = SamplesPicture.png(rows, hasFonts);
     try {
       AtomicFile.write(samples, png);

@@ -86,15 +86,6 @@ final class SamplesPicture {
     return Drawing.png(of(rows, hasNames));
   }
 
-  /** Returns whether names can be drawn: a machine, usually a container, may have no fonts. */
-  static boolean hasFonts() {
-    try {
-      return Drawing.measure(NAME).stringWidth("a") > 0;
-    } catch (RuntimeException | Error e) { // which of them depends on the Java version
-      return false;
-    }
-  }
-
   /** Returns at most {@code most} indices out of {@code count}, evenly spaced, in order. */
   static IntStream evenly(int count, int most) {
     int taken = Math.min(count, most);

@@ -57,8 +57,8 @@ final class PackedWriter {
   private void write(Path written, int threads) throws IOException {
     try (FileChannel channel =
         FileChannel.open(written, StandardOpenOption.CREATE_NEW, StandardOpenOption.WRITE)) {
-      long room = Files.getFileStore(written).getUsableSpace();
-      if (room < header.fileSize()) { // before images are decoded in vain
+      long room = written.toFile().getUsableSpace(); // 0 where it can't be told
+      if (room > 0 && room < header.fileSize()) { // before images are decoded in vain
         throw new IOException(
             "room for " + room + " of its " + header.fileSize() + " bytes on the disk");
       }

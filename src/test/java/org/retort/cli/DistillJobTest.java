@@ -154,6 +154,25 @@ final class DistillJobTest {
     }
   }
 
+  /** The fonts are those of a machine where Java finds no library for them. */
+  @Test
+  void distill_noFonts_isRefusedBeforeAnythingIsTrained() throws Exception {
+    Path patch = folder.resolve("patch");
+    Path fonts = Files.createDirectories(patch.resolve("sun/font"));
+    Files.writeString(fonts.resolve("SunFontManager.class"), "not a class");
+    Path output = folder.resolve("output");
+    List<String> options = List.of("--patch-module=java.desktop=" + patch);
+    try (ChildJvm child =
+        ChildJvm.start(folder, options, Main.class, "distill", "--output=" + output)) {
+      assertThat(child.await()).isEqualTo(2);
+
+      assertThat(child.output())
+          .contains("retort distill: --no-plots must be given on a machine without fonts (got")
+          .doesNotContain("\tat ");
+    }
+    assertThat(output).doesNotExist();
+  }
+
   private ChildJvm distill(Path output, String... options) throws IOException {
     List<String> arguments = new ArrayList<>(List.of("distill", "--output=" + output));
     arguments.addAll(List.of(options));
