@@ -270,6 +270,26 @@ TEST_F(LateResultsTest, WhoeverReadsANetworkSeesNoStepThatFails) {
   }
 }
 
+TEST_F(LateResultsTest, CheckpointOfAnotherStepHasNoStepThatFails) {
+  const test::TemporaryFolder folder;
+  const auto file = folder.file("checkpoint");
+  Rig rig(late);
+  TrainingStepOptions options;
+  options.student = rig.student;
+  options.input_shape = {3, 6, 6};
+  TrainingStep other(options);
+  const auto expected = test::copy_of(rig.student->state_dict());
+  rig.second->in_forward = spoil;
+  run(rig, 1);
+  other.save(file);
+  EXPECT_EQ(error_of_run(rig), "TrainingStep: loss of term 4 must be finite (got nan)");
+
+  options.student = std::make_shared<test::TinyNetwork>(5);
+  TrainingStep resumed(options);
+  resumed.load(file);
+  EXPECT_TRUE(same_bits(options.student->state_dict(), expected));
+}
+
 /// Of a network that publishes itself, though its teacher is held by another step.
 TEST_F(LateResultsTest, PredictionsWaitForNobody) {
   ResNetOptions small;
