@@ -2,6 +2,7 @@ option(RETORT_WARNINGS_AS_ERRORS "Treat compiler warnings as errors, as the pres
 set(RETORT_BASELINE x86-64-v2
     CACHE STRING "What every machine has that the library is built for, as -march takes it; kernels choose more at run time")
 set(RETORT_SANITIZERS "" CACHE STRING "Sanitizers to build with, e.g. address,undefined")
+option(RETORT_COVERAGE "Count what is executed, for gcov" OFF)
 option(RETORT_FUZZERS "Build the programs of libFuzzer, which takes Clang" OFF)
 if(RETORT_FUZZERS AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   message(FATAL_ERROR "RETORT_FUZZERS: the compiler must be Clang (got ${CMAKE_CXX_COMPILER_ID})")
@@ -36,6 +37,13 @@ function(retort_compile_options target)
       ${target} PRIVATE -fsanitize=${RETORT_SANITIZERS} -fno-sanitize=vptr -fno-omit-frame-pointer
                         $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)
     target_link_options(${target} PRIVATE -fsanitize=${RETORT_SANITIZERS})
+  endif()
+  if(RETORT_COVERAGE)
+    # With the files' own paths, by which gcovr finds them.
+    target_compile_options(
+      ${target} PRIVATE --coverage -fprofile-update=atomic -fprofile-prefix-map=${PROJECT_SOURCE_DIR}=${PROJECT_SOURCE_DIR}
+                        -fprofile-prefix-map=${LibTorch_INCLUDE_DIR}=${LibTorch_INCLUDE_DIR})
+    target_link_options(${target} PRIVATE --coverage)
   endif()
   if(RETORT_FUZZERS)
     target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
