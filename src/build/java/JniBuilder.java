@@ -15,8 +15,8 @@ import org.bytedeco.javacpp.tools.Builder;
  *
  * <p>JavaCPP writes functions in the order in which reflection lists methods. That order depends on
  * where the virtual machine keeps their names, which differs between folders and versions.
- * Reflection caches its lists, and this program sorts those of the bindings before JavaCPP reads
- * them.
+ * Reflection caches its lists, and this program sorts those of the bindings and of JavaCPP's own
+ * classes before JavaCPP reads them.
  *
  * <p>Usage: {@code java --add-opens=java.base/java.lang=ALL-UNNAMED JniBuilder.java CLASSES
  * OPTIONS...}, where the options are JavaCPP's.
