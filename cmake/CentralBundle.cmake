@@ -1,11 +1,9 @@
 # Lays out what Maven Central asks for, from a build with -Prelease:
 #
-#   cmake -DTARGET=target -DVERSION=0.1.0 -DCLASSIFIER=linux-x86_64 -DTIMESTAMP=2026-11-24T00:00:00Z [-DKEY=…]
-#         -P cmake/CentralBundle.cmake
+#   cmake -DTARGET=target -DVERSION=0.1.0 -DCLASSIFIER=linux-x86_64 [-DKEY=…] -P cmake/CentralBundle.cmake
 #
-# TARGET/central becomes a Maven repository of Retort's artifacts with their checksums, and TARGET/retort-VERSION-central.zip the
-# same as an archive, whose files have the day of TIMESTAMP. KEY is a name that gpg knows: each file is signed by it. Without
-# one, nothing is signed.
+# TARGET/central becomes a Maven repository of Retort's artifacts with their checksums. KEY is a name that gpg knows: each file
+# is signed by it. Without one, nothing is signed.
 cmake_minimum_required(VERSION 3.25)
 
 set(bundle ${TARGET}/central)
@@ -35,8 +33,3 @@ endforeach()
 foreach(suffix .jar -cli.jar -${CLASSIFIER}.jar -sources.jar -javadoc.jar -cyclonedx.json -cyclonedx.xml)
   add(${TARGET}/retort-${VERSION}${suffix} retort ${suffix})
 endforeach()
-
-string(REGEX MATCH "^[^T]+" day ${TIMESTAMP})
-execute_process(
-  COMMAND ${CMAKE_COMMAND} -E tar cf ${TARGET}/retort-${VERSION}-central.zip --format=zip --mtime=${day} org
-  WORKING_DIRECTORY ${bundle} COMMAND_ERROR_IS_FATAL ANY)
