@@ -9,6 +9,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Stream;
 import org.bytedeco.javacpp.tools.Builder;
+import org.bytedeco.javacpp.tools.Generator;
 
 /**
  * Runs JavaCPP's builder so that it writes the same C++ each time.
@@ -28,11 +29,11 @@ final class JniBuilder {
 
   public static void main(String[] arguments) throws Exception {
     try {
-      for (Class<?> type : bindings(Path.of(arguments[0]))) {
-        sortMembers(type);
-      }
-      for (Class<?> type : classesOfJavaCpp()) {
-        sortMembers(type);
+      List<Class<?>> types = bindings(Path.of(arguments[0]));
+      types.addAll(classesOfJavaCpp());
+      for (Class<?> type : types) {
+        sort(type, "privateGetDeclaredMethods");
+        sort(type, "privateGetDeclaredConstructors");
       }
     } catch (NoSuchMethodException e) {
       // A later version of Java may keep its lists elsewhere; what is built then still works.
@@ -54,8 +55,7 @@ final class JniBuilder {
 
   /** Those that every library of JavaCPP's contains. */
   private static List<Class<?>> classesOfJavaCpp() throws Exception {
-    Field baseClasses =
-        Class.forName("org.bytedeco.javacpp.tools.Generator").getDeclaredField("baseClasses");
+    Field baseClasses = Generator.class.getDeclaredField("baseClasses");
     baseClasses.setAccessible(true);
     List<Class<?>> found = new ArrayList<>();
     for (Object type : (List<?>) baseClasses.get(null)) {
@@ -63,11 +63,6 @@ final class JniBuilder {
       found.addAll(List.of(((Class<?>) type).getDeclaredClasses()));
     }
     return found;
-  }
-
-  private static void sortMembers(Class<?> type) throws Exception {
-    sort(type, "privateGetDeclaredMethods");
-    sort(type, "privateGetDeclaredConstructors");
   }
 
   /** Sorts the list that {@link Class#getDeclaredMethods} and its like copy. */
