@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Reports which branches of the readers the tests take: native/tests/coverage/run.sh
 #
-# Builds with GCC's --coverage into build/coverage, runs the tests of files, networks and checkpoints, and prints a table and
-# the lines of branches that were not taken. Branches of exceptions that a called function might throw do not count.
+# Builds with GCC's --coverage into build/coverage, runs the tests of files, networks and checkpoints and what libFuzzer has
+# found, and prints a table and the lines of branches that were not taken. Branches of exceptions that a called function might
+# throw do not count.
 # Needs what the build needs, and Debian's gcovr.
 set -euo pipefail
 
@@ -15,11 +16,12 @@ programs=(
 
 cd "$native"
 cmake --preset coverage >/dev/null
-cmake --build --preset coverage --target "${programs[@]}"
+cmake --build --preset coverage --target "${programs[@]}" checkpoint_replay exported_program_replay state_dict_replay
 find "$build" -name '*.gcda' -delete
 for program in "${programs[@]}"; do
   "$build/tests/$program" --gtest_brief=1 --gtest_filter=-*LongRanksTest*
 done
+ctest --test-dir "$build" --output-on-failure --tests-regex '^fuzz[.]'
 gcovr --root "$native" --object-directory "$build" "$build" --exclude-throw-branches --exclude-unreachable-branches \
   --filter 'src/io/' --filter 'src/models/exported/(archive|program_reader)' --filter 'src/models/torchscript/program_source' \
   --filter 'src/train/(stored_outputs|stored_layout|stored_description|teacher_cache|checkpoint_copy|step_resume)[.]' \

@@ -3,7 +3,8 @@
 #
 # NAME is one of the programs beside this script, less _fuzzer.cpp; without one, all run after each other. Each begins with the
 # corpus in corpus/NAME.tar.xz and with files that the other tests read, and keeps what reaches new code in build/fuzz/corpus:
-# pack.sh packs it. An input that ends the process becomes build/fuzz/crash-…; once that is corrected, it belongs in the corpus.
+# pack.sh packs it. An input that ends the process becomes build/fuzz/crash-…; once that is corrected, it belongs in the corpus,
+# whose files every run of the tests reads.
 # Needs what the build needs, and Debian's clang-16, libclang-rt-16-dev, libomp-16-dev, llvm-16 and unzip.
 set -euo pipefail
 

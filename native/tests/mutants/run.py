@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Changes the library in one place after the other and runs the tests, one of which should fail each time.
 
-    native/tests/mutants/run.py [--count 200] [--seed 1] [FILE ...]
+    native/tests/mutants/run.py [--count 200] [--seed 1] [--results FILE] [FILE ...]
 
 Works in a clone of the last commit, in target/mutants. Which places are changed depends on the seed and on what is committed.
-Changes that do not compile do not count. Prints each change that no test has noticed, and at the end how many there were.
-Needs what the build needs.
+Changes that do not compile do not count. Prints, for each change, the program that noticed it or SURVIVED, and at the end how
+many there were; with --results, a run that was interrupted goes on where it ended. Needs what the build needs.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import random
 import re
 import subprocess
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 CLONE = ROOT / "target" / "mutants"
@@ -73,6 +74,10 @@ def mutants_of(file):
     return found
 
 
+NOT_COMPILED = "DOES NOT COMPILE"
+SURVIVED = "SURVIVED"
+
+
 def run(command, seconds, **options):
     """Whether a command succeeds in time."""
     try:
@@ -86,12 +91,28 @@ def build(programs, seconds=900):
     return run(["cmake", "--build", "--preset", "release", "--target", *programs], seconds, cwd=CLONE / "native")
 
 
-def killer(programs):
-    """The first program that fails; none if all pass."""
-    for program in programs:
-        if not run([BUILD / "tests" / program, "--gtest_fail_fast", "--gtest_brief=1"], 600, cwd=BUILD):
-            return program
-    return None
+def passes(program, seconds):
+    return run([BUILD / "tests" / program, "--gtest_fail_fast", "--gtest_brief=1"], seconds, cwd=BUILD)
+
+
+def usual_seconds(program):
+    """How long a program takes that passes."""
+    start = time.monotonic()
+    if not passes(program, 1800):
+        sys.exit(f"mutants: {program} must pass before anything is changed")
+    return time.monotonic() - start
+
+
+def result(mutant, limits):
+    """The first program that fails with a change, or takes longer than its limit; SURVIVED if there is none."""
+    programs = PROGRAMS[pathlib.Path(mutant.file).parts[2]]
+    mutant.apply()
+    try:
+        if not build(programs):
+            return NOT_COMPILED
+        return next((program for program in programs if not passes(program, limits[program])), SURVIVED)
+    finally:
+        subprocess.run(["git", "-C", CLONE, "checkout", "--quiet", mutant.file], check=True)
 
 
 def prepare():
@@ -104,8 +125,9 @@ def prepare():
         ["cmake", "--preset", "release", f"-DLibTorch_ROOT={ROOT}/target/libtorch"], check=True,
         cwd=CLONE / "native", stdout=subprocess.DEVNULL)
     everything = sorted({program for programs in PROGRAMS.values() for program in programs})
-    if not build(everything, 7200) or killer(everything):
-        sys.exit("mutants: the tests must pass before anything is changed")
+    if not build(everything, 7200):
+        sys.exit("mutants: the last commit must compile")
+    return {program: 30 + 4 * usual_seconds(program) for program in everything}
 
 
 def main():
@@ -113,29 +135,32 @@ def main():
     parser.add_argument("--count", type=int, default=200, help="how many changes that compile")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("files", nargs="*", help="files of native/src; without any, those of io, losses and train")
+    parser.add_argument("--results", type=pathlib.Path, help="a file of results, which are added to it and not computed again")
     options = parser.parse_args()
-    prepare()
+    limits = prepare()
     folders = [CLONE / "native" / "src" / folder for folder in PROGRAMS]
     files = options.files or sorted(
         str(path.relative_to(CLONE)) for folder in folders for path in folder.rglob("*") if path.suffix in (".cpp", ".h"))
     mutants = [mutant for file in files for mutant in mutants_of(file)]
     random.Random(options.seed).shuffle(mutants)
-    tried = survived = 0
+    known = {}
+    if options.results and options.results.exists():
+        known = {text: outcome for outcome, text in (line.split(": ", 1) for line in options.results.read_text().splitlines())}
+    results = []
     for mutant in mutants:
-        if tried == options.count:
+        if len(results) == options.count:
             break
-        programs = PROGRAMS[pathlib.Path(mutant.file).parts[2]]
-        mutant.apply()
-        try:
-            if not build(programs):
-                continue
-            tried += 1
-            killed_by = killer(programs)
-        finally:
-            subprocess.run(["git", "-C", CLONE, "checkout", "--quiet", mutant.file], check=True)
-        survived += killed_by is None
-        print(f"{'SURVIVED' if killed_by is None else killed_by}: {mutant}", flush=True)
-    print(f"{tried} changes, {tried - survived} noticed, {survived} not")
+        outcome = known.get(str(mutant))
+        if outcome is None:
+            outcome = result(mutant, limits)
+            if options.results:
+                with options.results.open("a") as file:
+                    print(f"{outcome}: {mutant}", file=file)
+        if outcome != NOT_COMPILED:
+            results.append(outcome)
+            print(f"{outcome}: {mutant}", flush=True)
+    survived = results.count(SURVIVED)
+    print(f"{len(results)} changes, {len(results) - survived} noticed, {survived} not")
 
 
 if __name__ == "__main__":
