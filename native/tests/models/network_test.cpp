@@ -14,6 +14,7 @@
 #include "bad_streams.h"
 #include "expect.h"
 #include "files.h"
+#include "io/state_dict_file.h"
 #include "models/network_state.h"
 #include "networks.h"
 #include "python_file.h"
@@ -346,8 +347,56 @@ TEST_F(NetworkTest, LoadsWhatMachinesOfAnyByteOrderSave) {
           ")");
 }
 
+/// Of a storage of six numbers, three by two, written with opcodes that Python chooses for numbers of other sizes.
+test::PythonFile& matrix(test::PythonFile& file, const std::string& offset, const std::string& three) {
+  file.global("torch._utils", "_rebuild_tensor_v2").opcodes("(").storage(at::arange(6, at::kFloat));
+  file.opcodes(offset + "(" + three + "K\x02t").opcodes("(K\x02K\x01t");
+  return file.opcodes("\x89").global("collections", "OrderedDict").opcodes(")RtR");
+}
+
+TEST_F(NetworkTest, LoadsWhatPicklesOfAnyKindHold) {
+  const std::string zero("K\0", 2), three("K\x03", 2), key = "\x8c\x01w";
+  const auto weight_in = [&](const test::PythonFile& file) {
+    file.save(folder_.file("python.pt"));
+    const std::string bytes = bytes_of(folder_.file("python.pt"));
+    return parse_state_dict("test", bytes, "python.pt")["w"];
+  };
+  const auto weight_of = [&](const std::string& offset, const std::string& size) {
+    test::PythonFile file;
+    return weight_in(matrix(file.opcodes("}" + key), offset, size).opcodes("s"));
+  };
+  const at::Tensor expected = at::arange(6, at::kFloat).view({3, 2});
+  // The sizes are BININT1, BININT2 and LONG1, an offset LONG1 of no bytes.
+  EXPECT_TRUE(weight_of(zero, three).equal(expected));
+  EXPECT_TRUE(weight_of(zero, {"M\x03\0", 3}).equal(expected));
+  EXPECT_TRUE(weight_of({"\x8a\0", 2}, {"\x8a\x01\x03"}).equal(expected));
+  EXPECT_TRUE(weight_of({"K\x04", 2}, {"K\x01"}).equal(expected.slice(0, 2)));
+
+  // A parameter outside of a state dict, remembered by LONG_BINPUT, LONG_BINGET and BINGET.
+  test::PythonFile file;
+  file.opcodes("}").text("other").global("torch._utils", "_rebuild_parameter").opcodes("(");
+  matrix(file, zero, three).opcodes({"r\x01\0\0\0q\x02", 7}).opcodes("\x88").global("collections", "OrderedDict");
+  file.opcodes(")RtRs" + key).opcodes({"j\x01\0\0\0s", 6});
+  EXPECT_TRUE(weight_in(file).equal(expected));
+  EXPECT_TRUE(weight_in(file.opcodes(key + "h\x02s")).equal(expected));
+
+  // Keys that are no names, as in an optimiser's state, and a list of one element are of no use.
+  test::PythonFile with_numbers;
+  with_numbers.opcodes("}K\x05K\x06s" + key);
+  EXPECT_TRUE(weight_in(matrix(with_numbers, zero, three).opcodes("s")).equal(expected));
+  test::PythonFile with_list;
+  with_list.opcodes("}").text("losses").opcodes("]K\x07").opcodes("a").opcodes("s");
+  with_list.text("model").opcodes("}" + key);
+  EXPECT_TRUE(weight_in(matrix(with_list, zero, three).opcodes("ss")).equal(expected));
+
+  const at::Tensor complex = at::complex(at::arange(4, at::kFloat), at::ones(4));
+  test::PythonFile foreign;
+  foreign.byte_order("big").opcodes("}" + key).tensor(complex).opcodes("s");
+  EXPECT_TRUE(weight_in(foreign).equal(complex));
+}
+
 TEST_F(NetworkTest, LoadsFromCheckpoints) {
-  for (const std::string key : {"model", "state_dict"}) {
+  for (const std::string key : {"model", "state_dict", "model_state_dict"}) {
     const auto state = copy_of(std::make_shared<TinyNetwork>()->state_dict());
     const std::string path = folder_.file("checkpoint.pt");
     // {"epoch": 3, "lr": 0.5, "losses": [7], "args": Namespace(depth=8), key: state dict}
@@ -399,6 +448,15 @@ TEST_F(NetworkTest, LoadRejectsFilesAndChangesNothing) {
   EXPECT_EQ(load_file(test::PythonFile().global("os", "system").text("false").opcodes("\x85R")), not_a_state_dict);
   EXPECT_EQ(load_file(test::PythonFile().opcodes("tttRRR")), not_a_state_dict);
   EXPECT_EQ(load_file(test::PythonFile().opcodes("N" + std::string(1000000, '\x85'))), not_a_state_dict);
+  for (const std::string damaged :
+       {"", "q\x01", "\x85", "NN(\x86t", "NK\x01K\x02s", "X\x05\x01\x01\x01text", "ctorch", "\x8a\x09 and a half",
+        "h\x01", "?"}) {
+    EXPECT_EQ(load_file(test::PythonFile().opcodes(damaged)), not_a_state_dict) << damaged;
+  }
+  test::PythonFile unknown;
+  unknown.opcodes("}").text("w").global("torch._utils", "_rebuild_tensor_v2").opcodes("((").text("storage");
+  unknown.global("torch", "QuantumStorage").text("0").text("cpu").number(1).opcodes("tQK\x01))tRs");
+  EXPECT_EQ(load_file(unknown), not_a_state_dict);
 
   // Cut off anywhere, e.g. by a full disk.
   std::make_shared<TinyNetwork>()->save_state_dict(folder_.file("whole.pt"));

@@ -1,5 +1,6 @@
 #include "python_file.h"
 
+#include <ATen/Functions.h>
 #include <caffe2/serialize/inline_container.h>
 
 #include <algorithm>
@@ -16,6 +17,8 @@ std::string storage_type(at::ScalarType dtype) {
       return "DoubleStorage";
     case at::kLong:
       return "LongStorage";
+    case at::kComplexFloat:
+      return "ComplexFloatStorage";
     default:
       throw std::invalid_argument("another dtype");
   }
@@ -53,14 +56,18 @@ PythonFile& PythonFile::tuple(at::IntArrayRef values) {
 }
 
 PythonFile& PythonFile::tensor(const at::Tensor& value) {
-  const at::Tensor whole = value.contiguous();
-  global("torch._utils", "_rebuild_tensor_v2").opcodes("((");
-  text("storage").global("torch", storage_type(whole.scalar_type())).text(std::to_string(tensors_.size()));
-  text("cpu").number(static_cast<int32_t>(whole.numel())).opcodes("tQ");
+  global("torch._utils", "_rebuild_tensor_v2").opcodes("(").storage(value);
+  const at::Tensor whole = tensors_.back();
   number(0).tuple(whole.sizes()).tuple(whole.strides());
-  opcodes("\x89").global("collections", "OrderedDict").opcodes(")RtR");
+  return opcodes("\x89").global("collections", "OrderedDict").opcodes(")RtR");
+}
+
+PythonFile& PythonFile::storage(const at::Tensor& value) {
+  const at::Tensor whole = value.contiguous();
+  opcodes("(").text("storage").global("torch", storage_type(whole.scalar_type()));
+  text(std::to_string(tensors_.size())).text("cpu").number(static_cast<int32_t>(whole.numel()));
   tensors_.push_back(whole);
-  return *this;
+  return opcodes("tQ");
 }
 
 PythonFile& PythonFile::state_dict(const NamedTensors& tensors) {
@@ -83,7 +90,7 @@ void PythonFile::save(const std::string& path) const {
   for (size_t i = 0; i < tensors_.size(); ++i) {
     std::string bytes(static_cast<const char*>(tensors_[i].const_data_ptr()), tensors_[i].nbytes());
     if (byte_order_ == "big") {
-      const auto width = static_cast<std::ptrdiff_t>(tensors_[i].element_size());
+      const auto width = static_cast<std::ptrdiff_t>(at::real(tensors_[i]).element_size());
       for (auto begin = bytes.begin(); begin != bytes.end(); begin += width) std::reverse(begin, begin + width);
     }
     writer.writeRecord("data/" + std::to_string(i), bytes.data(), bytes.size());

@@ -17,6 +17,8 @@ class PythonFile {
   PythonFile& number(int32_t value);
   PythonFile& global(const std::string& module, const std::string& name);
   PythonFile& tensor(const at::Tensor& value);
+  /// A tensor's storage, which what follows makes a tensor of.
+  PythonFile& storage(const at::Tensor& value);
   /// What `module.state_dict()` returns: an OrderedDict with the attribute `_metadata`.
   PythonFile& state_dict(const NamedTensors& tensors);
 
