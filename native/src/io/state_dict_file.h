@@ -22,8 +22,8 @@ void append_archive(
     const std::vector<ExtraRecord>& extras = {});
 
 /// Reads a file with a dict of tensors, written by append_archive or by Python's `torch.save`, alone or under the key
-/// "model" or "state_dict" of a checkpoint. Nothing in the file is executed: of Python's classes only tensors and dicts
-/// are known, anything else is skipped.
+/// "model", "state_dict" or "model_state_dict" of a checkpoint. Nothing in the file is executed: of Python's classes
+/// only tensors and dicts are known, anything else is skipped.
 /// @param function the caller's name, for error messages
 /// @throws FileError if the file is missing or not such a dict
 /// @param extra if given, its text is set to that of the record of its name, if the file has one

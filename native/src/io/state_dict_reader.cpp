@@ -32,7 +32,8 @@ c10::IValue unwrap(const c10::IValue& value) {
   if (!value.isGenericDict()) return value;
   for (const auto& entry : value.toGenericDict()) {
     const std::string& key = entry.key().toStringRef();
-    if ((key == "model" || key == "state_dict") && entry.value().isGenericDict()) return entry.value();
+    const bool is_usual = key == "model" || key == "state_dict" || key == "model_state_dict";
+    if (is_usual && entry.value().isGenericDict()) return entry.value();
   }
   return value;
 }

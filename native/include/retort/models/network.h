@@ -158,9 +158,9 @@ class RETORT_API Network : public torch::nn::Module {
   /// Writes the same content to a stream, in one piece and without holding the mutex.
   /// @throws FileError if the stream fails
   void save_state_dict(std::ostream& stream);
-  /// Loads a state dict written by save_state_dict or by Python's `torch.save`, alone or under the key "model" or
-  /// "state_dict" of a checkpoint, and publishes the weights if the network has been published. Names and shapes must
-  /// match exactly; dtypes are converted.
+  /// Loads a state dict written by save_state_dict or by Python's `torch.save`, alone or under the key "model",
+  /// "state_dict" or "model_state_dict" of a checkpoint, and publishes the weights if the network has been published.
+  /// Names and shapes must match exactly; dtypes are converted.
   /// @throws FileError if the file is missing, not a state dict, or one of its entries does not fit; nothing is changed
   ///     in that case
   void load_state_dict(const std::string& path);

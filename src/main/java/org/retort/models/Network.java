@@ -445,8 +445,9 @@ public abstract sealed class Network implements AutoCloseable
 
   /**
    * Loads a state dict written by {@link #saveStateDict} or by Python's {@code torch.save}, alone
-   * or under the key {@code model} or {@code state_dict} of a checkpoint, and publishes the weights
-   * if the network has been published. Names and shapes must match exactly; dtypes are converted.
+   * or under the key {@code model}, {@code state_dict} or {@code model_state_dict} of a checkpoint,
+   * and publishes the weights if the network has been published. Names and shapes must match
+   * exactly; dtypes are converted.
    *
    * @param file the file to read, in any file system
    * @throws IllegalArgumentException if it is null
