@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdarg>
+#include <iostream>
 #include <optional>
 #include <set>
 
@@ -138,6 +139,7 @@ class SystemCallsTest : public test::SeededTest, public ::testing::WithParamInte
       if (calls < n) {
         EXPECT_FALSE(failed);
         EXPECT_GT(n, 3) << "nothing is replaced";
+        std::cout << calls << " calls failed, one at a time\n";
         return;
       }
       if (HasFatalFailure()) return;

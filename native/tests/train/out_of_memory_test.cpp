@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <functional>
+#include <iostream>
 #include <limits>
 #include <set>
 
@@ -59,7 +60,8 @@ class OutOfMemoryTest : public test::SeededTest {
   /// @param check told whether the action has failed
   static void with_each_failure(const std::function<void()>& action, const std::function<void(bool)>& check) {
     bool failed = true;
-    for (int64_t n = 0; failed && !HasFailure(); ++n) {
+    int64_t n = 0;
+    for (; failed && !HasFailure(); ++n) {
       SCOPED_TRACE("after " + std::to_string(n) + " allocations");
       release_memory();
       failed = false;
@@ -73,6 +75,7 @@ class OutOfMemoryTest : public test::SeededTest {
       check(failed);
       EXPECT_TRUE(failed || n > 3) << "nothing is replaced";
     }
+    std::cout << n - 1 << " allocations failed, one at a time\n";
   }
 };
 

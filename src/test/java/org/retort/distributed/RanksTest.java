@@ -229,6 +229,9 @@ final class RanksTest {
           () -> options.withTimeout(timeout),
           "RanksOptions: timeout must be between PT0.001S and PT24H (got " + timeout + ")");
     }
+    for (Duration timeout : List.of(Duration.ofMillis(1), Duration.ofDays(1))) {
+      assertThat(options.withTimeout(timeout).timeout()).isEqualTo(timeout);
+    }
     assertIllegal(() -> Ranks.join(null), "Ranks.join: options must be given (got null)");
     assertIllegal(
         () -> Ranks.fromEnvironment(null),
