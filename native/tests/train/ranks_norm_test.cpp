@@ -197,6 +197,70 @@ INSTANTIATE_TEST_SUITE_P(
     Cases, RanksNormTest, ::testing::ValuesIn(cases()),
     [](const ::testing::TestParamInfo<Case>& one) { return one.param.name; });
 
+// ---- of each rank's own batch
+// -----------------------------------------------------------------------------------------
+
+/// Running statistics of the student and of the teacher.
+NamedTensors statistics_of(const TrainingStepOptions& options) {
+  NamedTensors statistics;
+  const std::vector<std::pair<std::string, Network*>> networks = {
+      {"student.", options.student.get()}, {"teacher.", options.teachers[0].network.get()}};
+  for (const auto& [name, network] : networks) {
+    for (const auto& buffer : network->named_buffers()) {
+      if (buffer.value().is_floating_point()) statistics.insert(name + buffer.key(), buffer.value().clone());
+    }
+  }
+  return statistics;
+}
+
+TEST(RanksOwnNormTest, RunningStatisticsAreTheMeanOfTheRanksBySamples) {
+  const Case one = {"", [](TrainingStepOptions& options) {
+                      options.batch_norm = BatchNormOver::kOwnBatch;
+                      options.teachers[0].batch_norm = TeacherBatchNorm::kTraining;
+                    }};
+  const auto part_of_rank = [&](const TrainingStepOptions& options, size_t rank) {
+    const int64_t first =
+        std::accumulate(one.parts.begin(), one.parts.begin() + static_cast<std::ptrdiff_t>(rank), int64_t{0});
+    return part_of(batch_of(one, options, 0), first, one.parts[rank]);
+  };
+  const size_t count = one.parts.size();
+  const auto samples = std::accumulate(one.parts.begin(), one.parts.end(), 0.0);
+  NamedTensors expected;
+  std::vector<TrainingStepOptions> options;
+  for (size_t rank = 0; rank < count; ++rank) {
+    const TrainingStepOptions alone = options_of(one);
+    for (Network* network : {alone.student.get(), alone.teachers[0].network.get()}) {
+      network->train();
+      network->forward(part_of_rank(alone, rank).images);
+    }
+    for (const auto& entry : statistics_of(alone)) {
+      const at::Tensor share = entry.value() * (static_cast<double>(one.parts[rank]) / samples);
+      if (rank == 0) {
+        expected.insert(entry.key(), share);
+      } else {
+        expected[entry.key()] += share;
+      }
+    }
+    options.push_back(options_of(one));
+  }
+  std::vector<NamedTensors> trained(count);
+  ThreadRanks ranks(static_cast<int64_t>(count));
+  const auto errors = ranks.run([&](const std::shared_ptr<Ranks>& own) {
+    const auto rank = static_cast<size_t>(own->rank());
+    TrainingStepOptions mine = options[rank];
+    mine.ranks = own;
+    TrainingStep step(mine);
+    StepResult result;
+    step.run(part_of_rank(mine, rank), result);
+    trained[rank] = statistics_of(mine);
+  });
+  for (const auto& error : errors) ASSERT_EQ(message_of(error), "");
+  for (const NamedTensors& of_rank : trained) {
+    EXPECT_TRUE(same_bits(of_rank, trained[0]));
+    expect_close(of_rank, expected, kTolerance);
+  }
+}
+
 // ---- failures -------------------------------------------------------------------------------------------------------
 
 TEST(RanksNormFailureTest, OfAnotherRankIsARankErrorOfTorchScriptToo) {

@@ -96,9 +96,9 @@ class RETORT_API Criterion : public torch::nn::Module {
   /// not apply to the batch.
   virtual std::optional<double> divisor(const CriterionBatch& batch) const;
 
-  /// Returns the buffers that differ between ranks after a step and are set to their mean over the ranks, such as
-  /// BatchNorm's running statistics; by default all floating point buffers. A criterion should leave out those that it
-  /// computes from the whole batch.
+  /// Returns the buffers that differ between ranks after a step and are set to their mean over the ranks, weighted by
+  /// the ranks' samples, such as BatchNorm's running statistics; by default all floating point buffers. A criterion
+  /// should leave out those that it computes from the whole batch.
   virtual std::vector<at::Tensor> buffers_of_own_batch() const;
 
   /// Returns the temperature T of a loss that uses the teacher's logits only as softmax(logits / T), so that they can

@@ -21,7 +21,7 @@ namespace retort {
 /// The samples over which BatchNorms in training mode normalise, with several ranks.
 enum class BatchNormOver {
   /// Each rank normalises over its own part of the batch, as PyTorch's DistributedDataParallel does. The running
-  /// statistics are the mean over the ranks.
+  /// statistics are the mean over the ranks, weighted by their samples.
   kOwnBatch,
   /// All ranks normalise over the whole batch, which gives the results of a single process and costs two exchanges per
   /// BatchNorm. Applies to native networks, programs and OFD's connectors.

@@ -4,7 +4,8 @@ package org.retort.train;
 public enum BatchNormOver {
   /**
    * Each rank normalises over its own part of the batch, as PyTorch's {@code
-   * DistributedDataParallel} does. The running statistics are the mean over the ranks.
+   * DistributedDataParallel} does. The running statistics are the mean over the ranks, weighted by
+   * their samples.
    */
   OWN_BATCH,
 
