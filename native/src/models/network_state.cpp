@@ -76,10 +76,11 @@ std::string NetworkState::packed_attributes() const {
   return {};
 }
 
-void NetworkState::unpack_attributes(const std::string& bytes) {
+std::function<void()> NetworkState::unpack_attributes(const std::string& bytes) {
   RETORT_CHECK(
       bytes.empty(), "Network.unpack_attributes: bytes must be empty for a network without attributes (got ",
       bytes.size(), " bytes)");
+  return [] {};
 }
 
 std::unique_lock<std::mutex> NetworkState::settled(std::unique_lock<std::mutex> lock, bool waits) {

@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -89,9 +90,9 @@ class NetworkState {
   /// for a checkpoint; empty if there is nothing of the kind. Of a TorchScript module that is every attribute made of
   /// numbers, strings, tensors, lists, dicts and tuples; objects of classes are left out.
   virtual std::string packed_attributes() const;
-  /// Restores what packed_attributes() returned.
-  /// @throws c10::ValueError if the bytes are of another network or no such bytes; nothing is changed then
-  virtual void unpack_attributes(const std::string& bytes);
+  /// Reads what packed_attributes() returned. Returns what restores it, which can't fail.
+  /// @throws c10::ValueError if the bytes are of another network or no such bytes
+  [[nodiscard]] virtual std::function<void()> unpack_attributes(const std::string& bytes);
   /// What the network computes, beside its parameters, buffers and attributes, as bytes that are the same in any
   /// process for the same file; empty for a class of C++, whose name says it.
   virtual std::string packed_program() const { return {}; }

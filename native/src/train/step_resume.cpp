@@ -6,6 +6,7 @@
 #include <ATen/ops/empty_like.h>
 #include <c10/core/InferenceMode.h>
 
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -22,22 +23,11 @@ using Tensors = torch::OrderedDict<std::string, at::Tensor>;
 
 constexpr const char* kLoad = "TrainingStep.load";
 
-/// Gives networks attributes, all or none.
-/// @param and_then what may fail as well
-void exchange_attributes(
-    const std::vector<std::pair<NetworkState*, std::string>>& attributes, const std::string& name,
-    const std::function<void()>& and_then) {
-  std::vector<std::string> before;
-  for (const auto& [network, bytes] : attributes) before.push_back(network->packed_attributes());
-  size_t done = 0;
-  const auto put_back = [&] {
-    while (done-- > 0) attributes[done].first->unpack_attributes(before[done]);
-  };
+/// Reads a network's attributes. Returns what restores them, which can't fail.
+std::function<void()> unpacked_attributes(Network& network, const std::string& bytes, const std::string& name) {
   try {
-    for (; done < attributes.size(); ++done) attributes[done].first->unpack_attributes(attributes[done].second);
-    and_then();
+    return NetworkState::of(network).unpack_attributes(bytes);
   } catch (const c10::ValueError& error) {
-    put_back();
     fail<FileError>(
         kLoad, ": attributes of ", name, " must be those of the networks (", error.what_without_backtrace(), ")");
   }
@@ -170,9 +160,11 @@ std::string TrainingStep::Impl::resume(Checkpoint checkpoint, const std::string&
     const at::Tensor& parameter = optimizer.parameters()[i];
     if (reader.has(entry)) sum[i] = reader.take(entry, parameter.detach()).to(parameter.device());
   }
-  std::vector<std::pair<NetworkState*, std::string>> attributes;
-  for (const auto& [role, network] : networks()) {
-    attributes.emplace_back(&NetworkState::of(*network), to_bytes(reader.take(kAttributesPrefix + role, at::kByte)));
+  const auto own_networks = networks();
+  std::vector<std::function<void()>> restore_attributes;
+  for (const auto& [role, network] : own_networks) {
+    const std::string bytes = to_bytes(reader.take(kAttributesPrefix + role, at::kByte));
+    restore_attributes.push_back(unpacked_attributes(*network, bytes, name));
   }
   at::Generator random = at::globalContext().defaultGenerator(device);
   const at::Tensor random_before = random_state_of(device);
@@ -202,11 +194,10 @@ std::string TrainingStep::Impl::resume(Checkpoint checkpoint, const std::string&
       " bytes (got ", note.size(), ")");
   reader.finish();
 
-  exchange_attributes(attributes, name, [&] {
-    if (ranks) ranks->vote();
-  });
+  if (ranks) ranks->vote();
   // Nothing in what follows can fail.
-  for (const auto& [network, bytes] : attributes) network->note_change();
+  for (const auto& restore : restore_attributes) restore();
+  for (const auto& [role, network] : own_networks) NetworkState::of(*network).note_change();
   for (auto& [own, saved] : copies) own.copy_(saved);
   // Stages that were not saved have not begun.
   for (size_t i = 0; i < stages.size(); ++i) {

@@ -528,9 +528,9 @@ TEST_F(NetworkTest, HasNoProgramAndNoAttributesByDefault) {
       "retort::test::TinyNetwork)");
   EXPECT_FALSE(std::filesystem::exists(folder_.file("network.ts")));
   EXPECT_EQ(NetworkState::of(network_).packed_attributes(), "");
-  NetworkState::of(network_).unpack_attributes("");
+  NetworkState::of(network_).unpack_attributes("")();
   EXPECT_EQ(
-      error_of([&] { NetworkState::of(network_).unpack_attributes("some"); }),
+      error_of([&] { NetworkState::of(network_).unpack_attributes("some")(); }),
       "Network.unpack_attributes: bytes must be empty for a network without attributes (got 4 bytes)");
 }
 

@@ -278,14 +278,14 @@ TEST_F(TorchScriptTest, PacksAttributes) {
   const at::Tensor second = loaded->forward(images_).logits;
   EXPECT_FALSE(same_bits(loaded->forward(images_).logits, second));
   for (int i = 0; i < 2; ++i) {
-    NetworkState::of(*loaded).unpack_attributes(packed);
+    NetworkState::of(*loaded).unpack_attributes(packed)();
     EXPECT_EQ(attributes_of(*loaded), packed);
     EXPECT_TRUE(same_bits(loaded->forward(images_).logits, second)) << "bytes must serve twice";
   }
 
   const auto other = network(kAssigns);
   EXPECT_NE(attributes_of(*other), packed);
-  NetworkState::of(*other).unpack_attributes(packed);
+  NetworkState::of(*other).unpack_attributes(packed)();
   EXPECT_EQ(attributes_of(*other), packed);
 }
 
@@ -315,9 +315,9 @@ TEST_F(TorchScriptTest, PacksPlainDataOfEveryPart) {
   loaded->forward(at::ones({2, 3}));
   const std::string second = attributes_of(*loaded);
   EXPECT_NE(second, first);
-  NetworkState::of(*loaded).unpack_attributes(first);
+  NetworkState::of(*loaded).unpack_attributes(first)();
   EXPECT_EQ(attributes_of(*loaded), first);
-  NetworkState::of(*loaded).unpack_attributes(second);
+  NetworkState::of(*loaded).unpack_attributes(second)();
   EXPECT_EQ(attributes_of(*loaded), second);
 }
 
@@ -341,7 +341,7 @@ TEST_F(TorchScriptTest, UnpackRejectsOtherBytesAndChangesNothing) {
   const auto loaded = with("seen", c10::ListType::ofInts(), c10::List<int64_t>({1, 2}));
   const std::string packed = attributes_of(*loaded);
   const auto unpack = [&](const std::string& bytes) {
-    return error_of([&] { NetworkState::of(*loaded).unpack_attributes(bytes); });
+    return error_of([&] { NetworkState::of(*loaded).unpack_attributes(bytes)(); });
   };
   const std::string start = "Network.unpack_attributes: ";
 
@@ -356,9 +356,9 @@ TEST_F(TorchScriptTest, UnpackRejectsOtherBytesAndChangesNothing) {
       unpack(attributes_of(*network(kAssigns))), start + "bytes must hold the network's 2 attributes only (got 3)");
   const auto none = counter(folder_.file("none.ts"));
   EXPECT_EQ(attributes_of(*none), "");
-  NetworkState::of(*none).unpack_attributes("");
+  NetworkState::of(*none).unpack_attributes("")();
   EXPECT_EQ(
-      error_of([&] { NetworkState::of(*none).unpack_attributes(packed); }),
+      error_of([&] { NetworkState::of(*none).unpack_attributes(packed)(); }),
       start + "bytes must hold the network's 0 attributes only (got 2)");
 
   for (const std::string& bytes : {std::string("garbage"), std::string(3, '\0'), packed.substr(0, packed.size() / 2)}) {

@@ -4,8 +4,10 @@
 #include <c10/core/CPUAllocator.h>
 #include <gtest/gtest.h>
 #include <retort/losses/kd.h>
+#include <retort/models/torchscript.h>
 #include <retort/train/training_step.h>
 #include <sys/resource.h>
+#include <torch/csrc/jit/api/module.h>
 
 #include <algorithm>
 #include <csignal>
@@ -15,12 +17,14 @@
 #include <memory>
 #include <new>
 #include <optional>
+#include <sstream>
 #include <stdexcept>
 #include <string>
 #include <tuple>
 #include <vector>
 
 #include "expect.h"
+#include "models/network_state.h"
 #include "rank_rig.h"
 #include "scarce_allocator.h"
 #include "temporary_folder.h"
@@ -330,6 +334,52 @@ TEST(RanksFailuresTest, NoMemoryAtAnyAllocationOfOneRank) {
     twin.run(batch);
     EXPECT_TRUE(same_bits(rig.photograph(), twin.photograph()));
     expect_right(rig, twin, 2);
+  }));
+}
+
+/// A teacher that counts its forward passes.
+std::shared_ptr<Network> counting_teacher() {
+  torch::jit::Module module("Net");
+  module.register_parameter("head", at::ones({5, 3}), /*is_buffer=*/false);
+  module.register_attribute("calls", c10::IntType::get(), 0);
+  module.define(
+      "def forward(self, x):\n"
+      "    self.calls = self.calls + 1\n"
+      "    return torch.linear(x.mean([2, 3]), self.head), [x]\n");
+  std::stringstream stream;
+  module.save(stream);
+  return load_torchscript(stream);
+}
+
+TEST(RanksFailuresTest, ALoadThatFailsOnOneRankLeavesAttributesOnAll) {
+  static ScarceAllocator<is_allowed> allocator;
+  c10::SetCPUAllocator(&allocator, /*priority=*/100);
+  const TemporaryFolder folder;
+  ThreadRanks ranks(2);
+  expect_no_errors(ranks.run([&](const std::shared_ptr<Ranks>& own) {
+    const std::shared_ptr<Network> teacher = counting_teacher();
+    const RankRig rig(own, [&](TrainingStepOptions& options) {
+      options.teachers = {teacher};
+      options.terms = {options.terms[0]};
+    });
+    const auto attributes = [&] { return NetworkState::of(*teacher).packed_attributes(); };
+    rig.run(0);
+    rig->step->save(folder.file("saved"));
+    const std::string saved = attributes();
+    rig.run(1);
+    const std::string before = attributes();
+    ASSERT_NE(before, saved);
+    int64_t failures = 0;
+    for (;; ++failures) {
+      if (own->rank() == 1) allowance = failures;
+      const std::exception_ptr error = error_in([&] { rig->step->load(folder.file("saved")); });
+      allowance = std::numeric_limits<int64_t>::max();
+      if (!error) break;
+      EXPECT_EQ(is_a<RankError>(error), own->rank() == 0) << message_of(error);
+      EXPECT_EQ(attributes(), before) << "at allocation " << failures;
+    }
+    EXPECT_GT(failures, 5);
+    EXPECT_EQ(attributes(), saved);
   }));
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <map>
+#include <utility>
 
 #include "io/checksum.h"
 #include "tensor/check.h"
@@ -118,8 +119,8 @@ std::string Attributes::pack() const {
   return values.empty() ? std::string() : write(values);
 }
 
-void Attributes::unpack(const std::string& bytes) {
-  const auto values = bytes.empty() ? std::map<std::string, c10::IValue>() : read(bytes);
+std::function<void()> Attributes::unpack(const std::string& bytes) {
+  auto values = bytes.empty() ? std::map<std::string, c10::IValue>() : read(bytes);
   size_t count = 0;
   for (const Attribute& attribute : attributes_) {
     if (!attribute.is_packed) continue;
@@ -133,9 +134,11 @@ void Attributes::unpack(const std::string& bytes) {
   RETORT_CHECK(
       values.size() == count, kUnpack, ": bytes must hold the network's ", count, " attributes only (got ",
       values.size(), ")");
-  for (Attribute& attribute : attributes_) {
-    if (attribute.is_packed) attribute.assign(values.at(attribute.name));
-  }
+  return [this, values = std::move(values)] {
+    for (Attribute& attribute : attributes_) {
+      if (attribute.is_packed) attribute.assign(values.at(attribute.name));
+    }
+  };
 }
 
 }  // namespace retort

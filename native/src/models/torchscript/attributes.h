@@ -3,6 +3,7 @@
 #include <ATen/core/ivalue.h>
 #include <torch/csrc/jit/api/module.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -26,7 +27,7 @@ class Attributes {
 
   /// NetworkState::packed_attributes and unpack_attributes. Buffers are not among them, they are in the state dict.
   std::string pack() const;
-  void unpack(const std::string& bytes);
+  std::function<void()> unpack(const std::string& bytes);
 
  private:
   struct Attribute {

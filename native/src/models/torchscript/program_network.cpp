@@ -52,7 +52,7 @@ class ProgramState final : public NetworkState {
 
   std::string packed_attributes() const override { return attributes_.pack(); }
 
-  void unpack_attributes(const std::string& bytes) override { attributes_.unpack(bytes); }
+  std::function<void()> unpack_attributes(const std::string& bytes) override { return attributes_.unpack(bytes); }
 
   std::string packed_program() const override { return packed(program_); }
 
