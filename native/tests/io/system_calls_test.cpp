@@ -12,6 +12,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <iostream>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -258,10 +259,12 @@ TEST_P(SystemCallsTest, AStepThatCannotCacheChangesNothing) {
       });
 }
 
+const std::map<int, std::string> kErrors = {
+    {ENOSPC, "DiskFull"}, {EIO, "DiskBroken"}, {ENOMEM, "OutOfMemory"}, {EWOULDBLOCK, "Locked"}};
+
 INSTANTIATE_TEST_SUITE_P(
-    Error, SystemCallsTest, ::testing::Values(ENOSPC, EIO, ENOMEM), [](const ::testing::TestParamInfo<int>& of) {
-      return std::string(of.param == ENOSPC ? "DiskFull" : of.param == EIO ? "DiskBroken" : "OutOfMemory");
-    });
+    Error, SystemCallsTest, ::testing::Values(ENOSPC, EIO, ENOMEM, EWOULDBLOCK),
+    [](const ::testing::TestParamInfo<int>& of) { return kErrors.at(of.param); });
 
 class PartialCallsTest : public test::SeededTest {
  protected:

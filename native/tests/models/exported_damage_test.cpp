@@ -76,6 +76,27 @@ TEST_F(ExportedDamageTest, RewrittenAsItWasItIsLoaded) {
   EXPECT_EQ(load(records().bytes())->predict(at::zeros({2, 3, 2, 2}, at::kDouble)).size(1), 8);
 }
 
+TEST_F(ExportedDamageTest, OtherRecordsAreIgnored) {
+  ArchiveRecords more = records();
+  more["models/notes.txt"] = "of the author's";
+  more.edit("data/constants/model_constants_config.json", [](Json& config) {
+    config["config"]["an_object"] = {{"path_name", "custom_obj_0"}};
+  });
+  EXPECT_NE(load(more.bytes()), nullptr);
+}
+
+TEST_F(ExportedDamageTest, WeightsMayShareAStorage) {
+  ArchiveRecords changed = records();
+  changed.edit(kWeights, [](Json& config) {
+    Json& weights = config["config"];
+    weights["conv.bias"]["path_name"] = weights["conv.weight"]["path_name"];
+  });
+  const auto parameters = load(changed.bytes())->named_parameters();
+  const at::Tensor weight = parameters["conv.weight"], bias = parameters["conv.bias"];
+  EXPECT_TRUE(bias.equal(weight.flatten().slice(0, 0, bias.numel())));
+  EXPECT_EQ(bias.const_data_ptr(), weight.const_data_ptr());
+}
+
 TEST_F(ExportedDamageTest, IsNoProgram) {
   for (const std::string bytes : {"", "x", "PK", "a text that is longer than the end of an archive of any kind"}) {
     EXPECT_FALSE(file_error_of([&] { load(bytes); }).empty());

@@ -348,9 +348,11 @@ TEST_F(NetworkTest, LoadsWhatMachinesOfAnyByteOrderSave) {
 }
 
 /// Of a storage of six numbers, three by two, written with opcodes that Python chooses for numbers of other sizes.
-test::PythonFile& matrix(test::PythonFile& file, const std::string& offset, const std::string& three) {
+test::PythonFile& matrix(
+    test::PythonFile& file, const std::string& offset, const std::string& three,
+    const std::string& strides = "K\x02K\x01") {
   file.global("torch._utils", "_rebuild_tensor_v2").opcodes("(").storage(at::arange(6, at::kFloat));
-  file.opcodes(offset + "(" + three + "K\x02t").opcodes("(K\x02K\x01t");
+  file.opcodes(offset + "(" + three + "K\x02t").opcodes("(" + strides + "t");
   return file.opcodes("\x89").global("collections", "OrderedDict").opcodes(")RtR");
 }
 
@@ -371,6 +373,11 @@ TEST_F(NetworkTest, LoadsWhatPicklesOfAnyKindHold) {
   EXPECT_TRUE(weight_of(zero, {"M\x03\0", 3}).equal(expected));
   EXPECT_TRUE(weight_of({"\x8a\0", 2}, {"\x8a\x01\x03"}).equal(expected));
   EXPECT_TRUE(weight_of({"K\x04", 2}, {"K\x01"}).equal(expected.slice(0, 2)));
+  // Rows that overlap, and an offset of -1.
+  test::PythonFile overlapping;
+  EXPECT_TRUE(weight_in(matrix(overlapping.opcodes("}" + key), zero, three, "K\x01K\x01").opcodes("s"))
+                  .equal(at::arange(6, at::kFloat).as_strided({3, 2}, {1, 1})));
+  EXPECT_THROW(weight_of({"\x8a\x01\xff"}, three), FileError);
 
   // A parameter outside of a state dict, remembered by LONG_BINPUT, LONG_BINGET and BINGET.
   test::PythonFile file;

@@ -454,6 +454,66 @@ TEST_F(CheckpointTest, TooLongANoteIsRefusedAndLeavesTheFile) {
   EXPECT_EQ(rig.step->load(path()), "short");
 }
 
+TEST_F(CheckpointTest, ForgedEntriesAreRefusedAndChangeNothing) {
+  StepRig rig;
+  rig.step->save(path());
+  const Checkpoint saved = read_checkpoint("load", path());
+  rig.run(1);
+  const test::NamedTensors before = rig.photograph();
+  const auto error_after = [&](const std::function<void(test::NamedTensors&)>& change) {
+    Checkpoint file = saved;
+    change(file.tensors);
+    write_checkpoint("save", file, path());
+    const std::string error = error_of_load(rig);
+    EXPECT_TRUE(same_bits(rig.photograph(), before));
+    return error;
+  };
+  for (const std::string entry : {"numbers", "random", "student.conv.weight", "attributes.student"}) {
+    EXPECT_EQ(
+        error_after([&](test::NamedTensors& tensors) { tensors.erase(entry); }),
+        "TrainingStep.load: " + path() + " must have the entry " + entry + " (got none)");
+  }
+  const size_t count = saved.tensors.size();
+  EXPECT_EQ(
+      error_after([](test::NamedTensors& tensors) { tensors.insert("more", at::zeros({2})); }),
+      "TrainingStep.load: " + path() + " must have " + std::to_string(count) + " entries for this step (got " +
+          std::to_string(count + 1) + ")");
+}
+
+TEST_F(CheckpointTest, OfOtherStridesIsTheSame) {
+  StepRig rig;
+  rig.run(1);
+  rig.step->save(path());
+  const test::NamedTensors saved = rig.photograph();
+  Checkpoint file = read_checkpoint("load", path());
+  at::Tensor& weight = file.tensors["student.head.weight"];
+  weight = weight.t().contiguous().t();
+  ASSERT_FALSE(weight.is_contiguous());
+  write_checkpoint("save", file, path());
+  rig.run(2);
+  rig.step->load(path());
+  EXPECT_TRUE(same_bits(rig.photograph(), saved));
+}
+
+TEST_F(CheckpointTest, KnowsParametersWithoutAGradientInAnAccumulation) {
+  // Nothing reaches the head.
+  const auto of_maps = [](TrainingStepOptions& options) {
+    options.cross_entropy.weight = 0;
+    options.terms = {options.terms[3]};
+    options.accumulate = 2;
+  };
+  StepRig rig(of_maps), twin(of_maps);
+  rig.run(1);
+  twin.run(1);
+  rig.step->save(path());
+  EXPECT_FALSE(read_checkpoint("load", path()).tensors.contains("accumulated.head.weight"));
+  rig.run(3);
+  rig.step->load(path());
+  rig.run(2);
+  twin.run(2);
+  EXPECT_TRUE(same_bits(rig.photograph(), twin.photograph()));
+}
+
 TEST_F(CheckpointTest, ForgedNoteIsRefusedAndChangesNothing) {
   StepRig rig;
   rig.run(1);

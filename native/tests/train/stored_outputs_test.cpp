@@ -584,11 +584,37 @@ TEST_F(StoredOutputsTest, RejectsOptions) {
       }),
       name + "shape of tap map must be at most 16 positive sizes (got [2, 0])");
   EXPECT_EQ(
+      error_after([](auto& options) { options.taps[0].shape = std::vector<int64_t>(17, 1); }),
+      name +
+          "shape of tap map must be at most 16 positive sizes (got [1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, "
+          "1])");
+  EXPECT_EQ(
+      error_after([](auto& options) { options.taps.resize(4097); }), name + "taps must be at most 4096 (got 4097)");
+  EXPECT_EQ(
       error_after([](auto& options) { options.note = std::string((1 << 20) + 1, 'n'); }),
       name + "note must be of at most 1048576 bytes (got 1048577)");
   EXPECT_EQ(
       error_after([](auto& options) { options.samples = int64_t{1} << 60; }),
       name + "samples must fit a file (got 1152921504606846976 of 56 bytes)");
+  EXPECT_EQ(
+      error_after([](auto& options) { options.samples = int64_t{1} << 62; }),
+      name + "samples must fit a file (got 4611686018427387904 of 56 bytes)");
+  // Of one row alone, or of two parts together.
+  const std::string too_many = name + "samples must fit a file (got 7 of too many bytes)";
+  EXPECT_EQ(error_after([](auto& options) { options.taps[0].shape = {int64_t{1} << 60}; }), too_many);
+  EXPECT_EQ(
+      error_after([](auto& options) {
+        for (StoredTap& tap : options.taps) tap.shape = {int64_t{1} << 61};
+      }),
+      too_many);
+}
+
+TEST_F(StoredOutputsTest, OneClassIsEnough) {
+  const at::Tensor logits = at::randn({2, 1});
+  StoredOutputsWriter writer(path_, {/*samples=*/2, /*classes=*/1});
+  writer.write(indices({0, 1}), logits);
+  writer.finish();
+  EXPECT_TRUE(same_bits(StoredOutputs(path_).read(indices({0, 1})).logits, logits));
 }
 
 TEST_F(StoredOutputsTest, RejectsRows) {

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
 #include "files.h"
@@ -140,6 +141,13 @@ TEST_F(TeacherCacheTest, RowsThatAreDamagedAreNotThere) {
   EXPECT_EQ(bytes_of(path_), whole);
 }
 
+TEST_F(TeacherCacheTest, RowsThatAreCutOffLaterAreNotThere) {
+  open(path_)->write(at::arange(kSamples), random_rows(kSamples));
+  const auto cache = open(path_);
+  std::filesystem::resize_file(path_, kHeader + 3 * kRecord + kRow);
+  EXPECT_EQ(cache->missing(indices({2, 3, 4})), (Positions{1, 2}));
+}
+
 TEST_F(TeacherCacheTest, RejectsFilesAndChangesNothing) {
   open(path_)->write(at::arange(kSamples), random_rows(kSamples));
   const std::string whole = bytes_of(path_);
@@ -266,6 +274,9 @@ TEST_F(TeacherCacheTest, RejectsWhatDoesNotFit) {
   EXPECT_EQ(
       error_of([&] { TeacherCache(int64_t{1} << 60, kOutputs, "", 7); }),
       "TeacherCache: samples must fit a file (got 1152921504606846976 of 48 bytes)");
+  EXPECT_EQ(
+      error_of([&] { TeacherCache(int64_t{1} << 62, kOutputs, "", 7); }),
+      "TeacherCache: samples must fit a file (got 4611686018427387904 of 48 bytes)");
   const auto cache = open("");
   const std::string range = "TeacherCache: indices must be between 0 and 19 (got 20)";
   EXPECT_EQ(error_of([&] { cache->missing(indices({20})); }), range);
