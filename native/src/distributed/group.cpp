@@ -16,6 +16,7 @@
 
 #include "runtime/stopwatch.h"
 #include "tensor/check.h"
+#include "tensor/out_of_memory.h"
 
 namespace retort {
 namespace {
@@ -25,11 +26,6 @@ constexpr char kEndOfNumber = ' ';
 /// For an answer of rank 0 to a group that has ended. It answers at once, or is gone or stopped; what it would have
 /// said is not worth the time that ranks wait for each other.
 constexpr std::chrono::milliseconds kLongestFarewell(5000);
-
-/// Whether an error is none of the connection.
-bool is_own(const std::exception& error) {
-  return dynamic_cast<const std::bad_alloc*>(&error) || dynamic_cast<const c10::OutOfMemoryError*>(&error);
-}
 
 }  // namespace
 
@@ -42,7 +38,8 @@ auto Group::guarded(const Call& call) {
   try {
     return call();
   } catch (const std::exception& error) {
-    if (is_own(error)) {
+    // Which is none of the connection's.
+    if (is_out_of_memory(error)) {
       fail(message_of(error));
       throw;
     }

@@ -11,6 +11,7 @@
 #include "io/unpickler.h"
 #include "io/whole_file.h"
 #include "tensor/check.h"
+#include "tensor/out_of_memory.h"
 
 namespace retort {
 namespace {
@@ -44,7 +45,8 @@ Tensors parse(const std::function<Unpickler::Archive()>& open, ExtraRecord* extr
     Unpickler unpickler(open());
     if (extra) extra->text = unpickler.record(extra->name);
     return tensors_of(unwrap(unpickler.load()));
-  } catch (const std::exception&) {
+  } catch (const std::exception& error) {
+    if (is_out_of_memory(error)) throw;
     return std::nullopt;
   }
 }

@@ -12,16 +12,10 @@
 namespace retort {
 namespace {
 
-std::string read_record(caffe2::serialize::PyTorchStreamReader& archive, const std::string& name) {
-  const auto [data, size] = archive.getRecord(name);
-  return {static_cast<const char*>(data.get()), size};
-}
-
 /// Files of the time before the record are of little-endian machines.
-bool is_big_endian(caffe2::serialize::PyTorchStreamReader& archive) {
-  if (!archive.hasRecord("byteorder")) return false;
-  const std::string order = read_record(archive, "byteorder");
-  RETORT_CHECK(order == "little" || order == "big", "byteorder must be little or big (got ", order, ")");
+bool is_big_endian(const std::string& order) {
+  RETORT_CHECK(
+      order.empty() || order == "little" || order == "big", "byteorder must be little or big (got ", order, ")");
   return order == "big";
 }
 
@@ -49,12 +43,24 @@ std::vector<int64_t> sizes_of(const c10::IValue& tuple) {
 }  // namespace
 
 Unpickler::Unpickler(Archive archive)
-    : archive_(std::move(archive)),
-      is_big_endian_(is_big_endian(archive_)),
-      pickle_(read_record(archive_, "data.pkl")) {}
+    : archive_bytes_(archive->size()),
+      archive_(std::move(archive)),
+      is_big_endian_(is_big_endian(record("byteorder"))),
+      pickle_(record("data.pkl")) {}
 
 std::string Unpickler::record(const std::string& name) {
-  return archive_.hasRecord(name) ? read_record(archive_, name) : std::string();
+  if (!archive_.hasRecord(name)) return {};
+  const auto [data, size] = bytes_of(name);
+  return {static_cast<const char*>(data.get()), size};
+}
+
+std::tuple<at::DataPtr, size_t> Unpickler::bytes_of(const std::string& name) {
+  try {
+    return archive_.getRecord(name);
+  } catch (const std::exception&) {
+    RETORT_CHECK(archive_.getRecordSize(name) <= archive_bytes_, name, " must be smaller than its archive");
+    throw;
+  }
 }
 
 Unpickler::~Unpickler() {
@@ -196,10 +202,10 @@ c10::IValue Unpickler::reduce(const std::string& function, const Values& argumen
 
 at::Tensor Unpickler::storage(const Values& description) {
   const at::ScalarType type = type_of(description.at(1).toStringRef());
-  auto record = archive_.getRecord("data/" + description.at(2).toStringRef());
-  if (is_big_endian_) swap_bytes(static_cast<char*>(std::get<0>(record).get()), std::get<1>(record), type);
-  const auto elements = static_cast<int64_t>(std::get<1>(record) / c10::elementSize(type));
-  auto data = std::make_shared<at::DataPtr>(std::move(std::get<0>(record)));
+  auto [bytes, size] = bytes_of("data/" + description.at(2).toStringRef());
+  if (is_big_endian_) swap_bytes(static_cast<char*>(bytes.get()), size, type);
+  const auto elements = static_cast<int64_t>(size / c10::elementSize(type));
+  auto data = std::make_shared<at::DataPtr>(std::move(bytes));
   return at::from_blob(
       data->get(), {elements}, [data](void*) {}, at::TensorOptions(type));
 }

@@ -12,6 +12,7 @@
 
 #include "io/checkpoint_file.h"
 #include "tensor/check.h"
+#include "tensor/out_of_memory.h"
 #include "train/configuration.h"
 #include "train/step.h"
 #include "train/step_entries.h"
@@ -37,7 +38,8 @@ std::function<void()> unpacked_attributes(Network& network, const std::string& b
 void check_random_state(const at::Generator& generator, const at::Tensor& state, const std::string& name) {
   try {
     generator.clone().set_state(state);
-  } catch (const std::exception&) {
+  } catch (const std::exception& error) {
+    if (is_out_of_memory(error)) throw;
     fail<FileError>(kLoad, ": random of ", name, " must be a state of the generator (got another)");
   }
 }

@@ -20,6 +20,7 @@
 #include "seeded_test.h"
 #include "step_rig.h"
 #include "temporary_folder.h"
+#include "tensor/out_of_memory.h"
 
 namespace {
 
@@ -68,8 +69,9 @@ class OutOfMemoryTest : public test::SeededTest {
       allowance = n;
       try {
         action();
-      } catch (const std::exception&) {
+      } catch (const std::exception& error) {
         failed = true;
+        EXPECT_TRUE(is_out_of_memory(error)) << error.what();
       }
       allowance = std::numeric_limits<int64_t>::max();
       check(failed);

@@ -3,10 +3,10 @@
 #include <c10/util/Exception.h>
 
 #include <exception>
-#include <new>
 #include <string>
 
 #include "tensor/check.h"
+#include "tensor/out_of_memory.h"
 
 namespace retort::exported {
 
@@ -34,11 +34,8 @@ auto read(const char* function, const std::string& name, const Reader& reader) {
     reason = reason_of(error);
   } catch (const c10::ValueError&) {
     throw;
-  } catch (const std::bad_alloc&) {
-    throw;
-  } catch (const c10::OutOfMemoryError&) {
-    throw;
   } catch (const std::exception& error) {
+    if (is_out_of_memory(error)) throw;
     reason = reason_of(error);
   }
   fail<FileError>(function, ": file must be a program of torch.export that can be run (got ", name, ": ", reason, ")");
