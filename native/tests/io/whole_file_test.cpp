@@ -93,6 +93,13 @@ TEST_F(WholeFileTest, ForeignFilesStay) {
   EXPECT_EQ(folder_.names(), expected);
 }
 
+TEST_F(WholeFileTest, LinksOfTheSameNameStay) {
+  const std::string link = "retort-0123456789abcdef.tmp";
+  std::filesystem::create_symlink(folder_.write("theirs", "mine"), folder_.file(link));
+  write("whole");
+  EXPECT_EQ(folder_.names(), (std::set<std::string>{link, "student.pt", "theirs"}));
+}
+
 TEST_F(WholeFileTest, FailureLeavesNothing) {
   std::filesystem::create_directories(folder_.file("student.pt") + "/inside");
   EXPECT_EQ(

@@ -450,7 +450,9 @@ TEST_F(NetworkTest, LoadRejectsFilesAndChangesNothing) {
   const std::string not_a_state_dict = not_a_dict(folder_.file("other.pt"));
   EXPECT_EQ(load_file(test::PythonFile().tensor(at::zeros({2}))), not_a_state_dict);
   EXPECT_EQ(load_file(test::PythonFile().opcodes("](").tensor(at::zeros({2})).opcodes("e")), not_a_state_dict);
-  EXPECT_EQ(load_file(test::PythonFile().opcodes("}").text("epoch").number(3).opcodes("s")), not_a_state_dict);
+  for (const std::string key : {"epoch", "model"}) {
+    EXPECT_EQ(load_file(test::PythonFile().opcodes("}").text(key).number(3).opcodes("s")), not_a_state_dict);
+  }
   // Programs are not run, and broken ones do no harm: nothing on the stack, nesting without end.
   EXPECT_EQ(load_file(test::PythonFile().global("os", "system").text("false").opcodes("\x85R")), not_a_state_dict);
   EXPECT_EQ(load_file(test::PythonFile().opcodes("tttRRR")), not_a_state_dict);

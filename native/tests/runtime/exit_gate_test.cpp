@@ -220,9 +220,19 @@ class Service {
   std::exit(kStatus);
 }
 
-TEST_F(ExitTest, StaticDestructorsMayDestroySteps) {
+[[noreturn]] void exit_with_a_static_checkpoint() {
+  static std::unique_ptr<const StepCheckpoint> checkpoint;
+  TrainingStepOptions options;
+  options.student = make_mlp({{4, 3}});
+  options.input_shape = {4};
+  checkpoint.reset(new StepCheckpoint(TrainingStep(options).checkpoint()));
+  std::exit(kStatus);
+}
+
+TEST_F(ExitTest, StaticDestructorsMayDestroyStepsAndCheckpoints) {
   EXPECT_EXIT(exit_with_a_static_service(), testing::ExitedWithCode(kStatus), "");
   EXPECT_EXIT(exit_with_a_static_step(), testing::ExitedWithCode(kStatus), "");
+  EXPECT_EXIT(exit_with_a_static_checkpoint(), testing::ExitedWithCode(kStatus), "");
 }
 
 }  // namespace

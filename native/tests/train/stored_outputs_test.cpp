@@ -604,6 +604,11 @@ TEST_F(StoredOutputsTest, RejectsOptions) {
   EXPECT_EQ(error_after([](auto& options) { options.taps[0].shape = {int64_t{1} << 60}; }), too_many);
   EXPECT_EQ(
       error_after([](auto& options) {
+        options.taps[0].shape = {int64_t{1} << 40, int64_t{1} << 40, 2};
+      }),
+      too_many);
+  EXPECT_EQ(
+      error_after([](auto& options) {
         for (StoredTap& tap : options.taps) tap.shape = {int64_t{1} << 61};
       }),
       too_many);
