@@ -3,14 +3,15 @@
 
     native/tests/mutants/run.py [--count 200] [--seed 1] [--results FILE] [FILE ...]
 
-Works in a clone of the last commit, in target/mutants. Which places are changed depends on the seed and on what is committed.
-Changes that do not compile do not count. Prints, for each change, the program that noticed it or SURVIVED, and at the end how
-many there were; with --results, a run that was interrupted goes on where it ended. Needs what the build needs.
+Works in a clone of the last commit, in target/mutants. Changes that do not compile do not count. Prints, for each change, the
+program that noticed it or SURVIVED, and at the end how many there were. With --results, a run that was interrupted goes on where
+it ended, also after a commit: a change is known by its file and its text. results.txt has those of the repository; whoever adds
+a test for a change that survived deletes its line. Needs what the build needs.
 """
 
 import argparse
+import hashlib
 import pathlib
-import random
 import re
 import subprocess
 import sys
@@ -45,7 +46,11 @@ class Mutant:
         self.file, self.line, self.old, self.new = file, line, old, new
 
     def __str__(self):
-        return f"{self.file}:{self.line + 1}: {self.old.strip()}  ->  {self.new.strip()}"
+        return f"{self.file}: {self.old.strip()}  ->  {self.new.strip()}"
+
+    def place_in_order(self, seed):
+        """The same after changes elsewhere."""
+        return hashlib.sha256(f"{seed} {self}".encode()).hexdigest()
 
     def apply(self):
         path = CLONE / self.file
@@ -141,13 +146,12 @@ def main():
     folders = [CLONE / "native" / "src" / folder for folder in PROGRAMS]
     files = options.files or sorted(
         str(path.relative_to(CLONE)) for folder in folders for path in folder.rglob("*") if path.suffix in (".cpp", ".h"))
-    mutants = [mutant for file in files for mutant in mutants_of(file)]
-    random.Random(options.seed).shuffle(mutants)
+    mutants = {str(mutant): mutant for file in files for mutant in mutants_of(file)}.values()
     known = {}
     if options.results and options.results.exists():
         known = {text: outcome for outcome, text in (line.split(": ", 1) for line in options.results.read_text().splitlines())}
     results = []
-    for mutant in mutants:
+    for mutant in sorted(mutants, key=lambda one: (str(one) not in known, one.place_in_order(options.seed))):
         if len(results) == options.count:
             break
         outcome = known.get(str(mutant))
