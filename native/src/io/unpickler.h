@@ -20,9 +20,9 @@ class Unpickler {
  public:
   using Archive = std::shared_ptr<caffe2::serialize::ReadAdapterInterface>;
 
-  /// @throws c10::Error if it is not such an archive, as load(); one of is_out_of_memory only if there is too little
-  /// for
-  ///     what the archive holds, not for what a damaged one claims to hold
+  /// @throws c10::Error if it is not such an archive, as load()
+  /// @throws std::exception is_out_of_memory if there is too little for what the archive holds, not for what a damaged
+  ///     one claims to hold
   explicit Unpickler(Archive archive);
   /// Empties every container, whatever they hold: taking apart a deep nest from its outside would exhaust the stack.
   ~Unpickler();
