@@ -12,10 +12,8 @@
 namespace retort {
 namespace {
 
-/// Files of the time before the record are of little-endian machines.
 bool is_big_endian(const std::string& order) {
-  RETORT_CHECK(
-      order.empty() || order == "little" || order == "big", "byteorder must be little or big (got ", order, ")");
+  RETORT_CHECK(order == "little" || order == "big", "byteorder must be little or big (got ", order, ")");
   return order == "big";
 }
 
@@ -45,7 +43,8 @@ std::vector<int64_t> sizes_of(const c10::IValue& tuple) {
 Unpickler::Unpickler(Archive archive)
     : archive_bytes_(archive->size()),
       archive_(std::move(archive)),
-      is_big_endian_(is_big_endian(record("byteorder"))),
+      // Files of the time before the record are of little-endian machines.
+      is_big_endian_(archive_.hasRecord("byteorder") && is_big_endian(record("byteorder"))),
       pickle_(record("data.pkl")) {}
 
 std::string Unpickler::record(const std::string& name) {

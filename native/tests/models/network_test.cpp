@@ -340,11 +340,13 @@ TEST_F(NetworkTest, LoadsWhatMachinesOfAnyByteOrderSave) {
     network_.load_state_dict(path);
     EXPECT_TRUE(same_bits(network_.state_dict(), state)) << order;
   }
-  test::PythonFile().byte_order("middle").state_dict(state).save(path);
-  EXPECT_EQ(
-      file_error_of([&] { network_.load_state_dict(path); }),
-      "Network.load_state_dict: file must be a dict of tensors saved by torch.save in its zip format (got " + path +
-          ")");
+  for (const std::string order : {"middle", ""}) {
+    test::PythonFile().byte_order(order).state_dict(state).save(path);
+    EXPECT_EQ(
+        file_error_of([&] { network_.load_state_dict(path); }),
+        "Network.load_state_dict: file must be a dict of tensors saved by torch.save in its zip format (got " + path +
+            ")");
+  }
 }
 
 /// Of a storage of six numbers, three by two, written with opcodes that Python chooses for numbers of other sizes.

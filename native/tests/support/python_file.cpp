@@ -86,7 +86,7 @@ void PythonFile::save(const std::string& path) const {
   caffe2::serialize::PyTorchStreamWriter writer(path);
   const std::string whole = pickle_ + ".";
   writer.writeRecord("data.pkl", whole.data(), whole.size());
-  if (!byte_order_.empty()) writer.writeRecord("byteorder", byte_order_.data(), byte_order_.size());
+  if (byte_order_) writer.writeRecord("byteorder", byte_order_->data(), byte_order_->size());
   for (size_t i = 0; i < tensors_.size(); ++i) {
     std::string bytes(static_cast<const char*>(tensors_[i].const_data_ptr()), tensors_[i].nbytes());
     if (byte_order_ == "big") {

@@ -2,6 +2,7 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,8 @@ class PythonFile {
   /// What `module.state_dict()` returns: an OrderedDict with the attribute `_metadata`.
   PythonFile& state_dict(const NamedTensors& tensors);
 
-  /// The order of the bytes of each number: as if saved by a machine of that order, if it is not empty.
+  /// The order of the bytes of each number, as if saved by a machine of that order. Without one, the file is of the
+  /// time before it had this record.
   PythonFile& byte_order(const std::string& order);
 
   void save(const std::string& path) const;
@@ -32,7 +34,7 @@ class PythonFile {
 
   std::string pickle_ = "\x80\x02";
   std::vector<at::Tensor> tensors_;
-  std::string byte_order_;
+  std::optional<std::string> byte_order_;
 };
 
 }  // namespace retort::test
