@@ -302,16 +302,31 @@ TEST(RanksFailuresTest, EachThrowsItsOwnError) {
   }));
 }
 
+constexpr int64_t kPlenty = std::numeric_limits<int64_t>::max();
+
 /// Allocations of tensors that a thread may still make.
-thread_local int64_t allowance = std::numeric_limits<int64_t>::max();
+thread_local int64_t allowance = kPlenty;
 
 bool is_allowed() {
   return allowance-- > 0;
 }
 
-TEST(RanksFailuresTest, NoMemoryAtAnyAllocationOfOneRank) {
+/// Before threads allocate that are to run out of memory.
+void watch_allocations() {
   static ScarceAllocator<is_allowed> allocator;
   c10::SetCPUAllocator(&allocator, /*priority=*/100);
+}
+
+/// The error of a call whose thread may make so many allocations.
+std::exception_ptr error_within(int64_t allocations, const std::function<void()>& call) {
+  allowance = allocations;
+  const std::exception_ptr error = error_in(call);
+  allowance = kPlenty;
+  return error;
+}
+
+TEST(RanksFailuresTest, NoMemoryAtAnyAllocationOfOneRank) {
+  watch_allocations();
   // Not all of them, of which each would take a new connection.
   constexpr int64_t kStride = 5;
   ThreadRanks ranks(2);
@@ -323,9 +338,8 @@ TEST(RanksFailuresTest, NoMemoryAtAnyAllocationOfOneRank) {
     int64_t failures = 0;
     for (;; ++failures) {
       StepResult result;
-      if (own->rank() == 1) allowance = failures * kStride;
-      const std::exception_ptr error = error_in([&] { rig->step->run(batch, result); });
-      allowance = std::numeric_limits<int64_t>::max();
+      const int64_t allocations = own->rank() == 1 ? failures * kStride : kPlenty;
+      const std::exception_ptr error = error_within(allocations, [&] { rig->step->run(batch, result); });
       if (!error) break;
       EXPECT_EQ(is_a<RankError>(error), own->rank() == 0) << message_of(error);
       ASSERT_TRUE(same_bits(rig.photograph(), before)) << "at allocation " << failures * kStride;
@@ -352,8 +366,7 @@ std::shared_ptr<Network> counting_teacher() {
 }
 
 TEST(RanksFailuresTest, ALoadThatFailsOnOneRankLeavesAttributesOnAll) {
-  static ScarceAllocator<is_allowed> allocator;
-  c10::SetCPUAllocator(&allocator, /*priority=*/100);
+  watch_allocations();
   const TemporaryFolder folder;
   ThreadRanks ranks(2);
   expect_no_errors(ranks.run([&](const std::shared_ptr<Ranks>& own) {
@@ -371,9 +384,8 @@ TEST(RanksFailuresTest, ALoadThatFailsOnOneRankLeavesAttributesOnAll) {
     ASSERT_NE(before, saved);
     int64_t failures = 0;
     for (;; ++failures) {
-      if (own->rank() == 1) allowance = failures;
-      const std::exception_ptr error = error_in([&] { rig->step->load(folder.file("saved")); });
-      allowance = std::numeric_limits<int64_t>::max();
+      const int64_t allocations = own->rank() == 1 ? failures : kPlenty;
+      const std::exception_ptr error = error_within(allocations, [&] { rig->step->load(folder.file("saved")); });
       if (!error) break;
       EXPECT_EQ(is_a<RankError>(error), own->rank() == 0) << message_of(error);
       EXPECT_EQ(attributes(), before) << "at allocation " << failures;

@@ -84,6 +84,11 @@ Batch batch_of(const Case& one, const TrainingStepOptions& options, int64_t step
   return batch;
 }
 
+Batch part_of_rank(const Case& one, const TrainingStepOptions& options, int64_t step, int64_t rank) {
+  const int64_t first = std::accumulate(one.parts.begin(), one.parts.begin() + rank, int64_t{0});
+  return part_of(batch_of(one, options, step), first, one.parts[static_cast<size_t>(rank)]);
+}
+
 /// What a training comes to on one rank.
 struct Trained {
   NamedTensors first, last, student, teacher;
@@ -98,13 +103,9 @@ Trained train(
   for (const auto& entry : initial) step.state()[entry.key()].copy_(entry.value());
   Trained trained;
   trained.first = copy_of(step.state());
-  const int64_t rank = ranks ? ranks->rank() : 0;
-  const int64_t first = std::accumulate(one.parts.begin(), one.parts.begin() + rank, int64_t{0});
-  const int64_t count = one.parts[static_cast<size_t>(rank)];
   for (int64_t i = 0; i < kSteps * options.accumulate; ++i) {
-    const Batch batch = batch_of(one, options, i);
     StepResult result;
-    step.run(ranks ? part_of(batch, first, count) : batch, result);
+    step.run(ranks ? part_of_rank(one, options, i, ranks->rank()) : batch_of(one, options, i), result);
     trained.losses.push_back(result.total);
   }
   EXPECT_EQ(step.steps(), kSteps);
@@ -218,11 +219,6 @@ TEST(RanksOwnNormTest, RunningStatisticsAreTheMeanOfTheRanksBySamples) {
                       options.batch_norm = BatchNormOver::kOwnBatch;
                       options.teachers[0].batch_norm = TeacherBatchNorm::kTraining;
                     }};
-  const auto part_of_rank = [&](const TrainingStepOptions& options, size_t rank) {
-    const int64_t first =
-        std::accumulate(one.parts.begin(), one.parts.begin() + static_cast<std::ptrdiff_t>(rank), int64_t{0});
-    return part_of(batch_of(one, options, 0), first, one.parts[rank]);
-  };
   const size_t count = one.parts.size();
   const auto samples = std::accumulate(one.parts.begin(), one.parts.end(), 0.0);
   NamedTensors expected;
@@ -231,7 +227,7 @@ TEST(RanksOwnNormTest, RunningStatisticsAreTheMeanOfTheRanksBySamples) {
     const TrainingStepOptions alone = options_of(one);
     for (Network* network : {alone.student.get(), alone.teachers[0].network.get()}) {
       network->train();
-      network->forward(part_of_rank(alone, rank).images);
+      network->forward(part_of_rank(one, alone, 0, static_cast<int64_t>(rank)).images);
     }
     for (const auto& entry : statistics_of(alone)) {
       const at::Tensor share = entry.value() * (static_cast<double>(one.parts[rank]) / samples);
@@ -251,7 +247,7 @@ TEST(RanksOwnNormTest, RunningStatisticsAreTheMeanOfTheRanksBySamples) {
     mine.ranks = own;
     TrainingStep step(mine);
     StepResult result;
-    step.run(part_of_rank(mine, rank), result);
+    step.run(part_of_rank(one, mine, 0, own->rank()), result);
     trained[rank] = statistics_of(mine);
   });
   for (const auto& error : errors) ASSERT_EQ(message_of(error), "");
