@@ -1,15 +1,13 @@
 #include <ATen/core/Dict.h>
-#include <caffe2/serialize/file_adapter.h>
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "io/archive_file.h"
 #include "io/memory_adapter.h"
 #include "io/state_dict_file.h"
 #include "io/unpickler.h"
-#include "io/whole_file.h"
 #include "tensor/check.h"
 #include "tensor/out_of_memory.h"
 
@@ -40,13 +38,13 @@ c10::IValue unwrap(const c10::IValue& value) {
 }
 
 /// Nothing of a foreign archive: what its reader says about it does not help its user.
-Tensors parse(const std::function<Unpickler::Archive()>& open, ExtraRecord* extra = nullptr) {
+Tensors parse(const ArchiveFile& archive, ExtraRecord* extra = nullptr) {
   try {
-    Unpickler unpickler(open());
+    Unpickler unpickler(archive);
     if (extra) extra->text = unpickler.record(extra->name);
     return tensors_of(unwrap(unpickler.load()));
   } catch (const std::exception& error) {
-    if (is_out_of_memory(error)) throw;
+    if (is_out_of_memory(error) && !claims_too_much(archive)) throw;
     return std::nullopt;
   }
 }
@@ -62,17 +60,16 @@ torch::OrderedDict<std::string, at::Tensor> required(const char* function, Tenso
 
 torch::OrderedDict<std::string, at::Tensor> read_state_dict(
     const char* function, const std::string& path, ExtraRecord* extra) {
-  require_file(function, path);
-  return required(function, parse([&] { return std::make_shared<caffe2::serialize::FileAdapter>(path); }, extra), path);
+  return required(function, parse(open_archive(function, path), extra), path);
 }
 
 torch::OrderedDict<std::string, at::Tensor> parse_state_dict(
     const char* function, std::string_view bytes, const std::string& name, ExtraRecord* extra) {
-  return required(function, parse([&] { return std::make_shared<MemoryAdapter>(bytes); }, extra), name);
+  return required(function, parse(std::make_shared<MemoryAdapter>(bytes), extra), name);
 }
 
 Tensors parse_archive(std::string_view bytes) {
-  return parse([&] { return std::make_shared<MemoryAdapter>(bytes); });
+  return parse(std::make_shared<MemoryAdapter>(bytes));
 }
 
 }  // namespace retort

@@ -40,26 +40,16 @@ std::vector<int64_t> sizes_of(const c10::IValue& tuple) {
 
 }  // namespace
 
-Unpickler::Unpickler(Archive archive)
-    : archive_bytes_(archive->size()),
-      archive_(std::move(archive)),
+Unpickler::Unpickler(const ArchiveFile& archive)
+    : archive_(archive),
       // Files of the time before the record are of little-endian machines.
       is_big_endian_(archive_.hasRecord("byteorder") && is_big_endian(record("byteorder"))),
       pickle_(record("data.pkl")) {}
 
 std::string Unpickler::record(const std::string& name) {
   if (!archive_.hasRecord(name)) return {};
-  const auto [data, size] = bytes_of(name);
+  const auto [data, size] = archive_.getRecord(name);
   return {static_cast<const char*>(data.get()), size};
-}
-
-std::tuple<at::DataPtr, size_t> Unpickler::bytes_of(const std::string& name) {
-  try {
-    return archive_.getRecord(name);
-  } catch (const std::exception&) {
-    RETORT_CHECK(archive_.getRecordSize(name) <= archive_bytes_, name, " must be smaller than its archive");
-    throw;
-  }
 }
 
 Unpickler::~Unpickler() {
@@ -201,7 +191,7 @@ c10::IValue Unpickler::reduce(const std::string& function, const Values& argumen
 
 at::Tensor Unpickler::storage(const Values& description) {
   const at::ScalarType type = type_of(description.at(1).toStringRef());
-  auto [bytes, size] = bytes_of("data/" + description.at(2).toStringRef());
+  auto [bytes, size] = archive_.getRecord("data/" + description.at(2).toStringRef());
   if (is_big_endian_) swap_bytes(static_cast<char*>(bytes.get()), size, type);
   const auto elements = static_cast<int64_t>(size / c10::elementSize(type));
   auto data = std::make_shared<at::DataPtr>(std::move(bytes));

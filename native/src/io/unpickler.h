@@ -5,11 +5,11 @@
 #include <caffe2/serialize/inline_container.h>
 
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <tuple>
 #include <unordered_map>
 #include <vector>
+
+#include "io/archive_file.h"
 
 namespace retort {
 
@@ -18,12 +18,8 @@ namespace retort {
 /// tensors and dicts are known, anything else becomes None.
 class Unpickler {
  public:
-  using Archive = std::shared_ptr<caffe2::serialize::ReadAdapterInterface>;
-
   /// @throws c10::Error if it is not such an archive, as load()
-  /// @throws std::exception is_out_of_memory if there is too little for what the archive holds, not for what a damaged
-  ///     one claims to hold
-  explicit Unpickler(Archive archive);
+  explicit Unpickler(const ArchiveFile& archive);
   /// Empties every container, whatever they hold: taking apart a deep nest from its outside would exhaust the stack.
   ~Unpickler();
   Unpickler(const Unpickler&) = delete;
@@ -42,7 +38,6 @@ class Unpickler {
   c10::IValue reduce(const std::string& function, const Values& arguments);
   /// A whole storage, described as ("storage", type, key, location, elements).
   at::Tensor storage(const Values& description);
-  std::tuple<at::DataPtr, size_t> bytes_of(const std::string& record);
 
   c10::IValue new_dict();
   c10::IValue new_tuple(Values values);
@@ -61,7 +56,6 @@ class Unpickler {
   int64_t read_long();
   double read_double();
 
-  uint64_t archive_bytes_;
   caffe2::serialize::PyTorchStreamReader archive_;
   /// Whether the archive's storages have their most significant bytes first.
   bool is_big_endian_;

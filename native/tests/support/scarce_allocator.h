@@ -8,11 +8,11 @@ namespace retort::test {
 
 /// LibTorch's own allocator of CPU memory, as long as a test allows it.
 /// @tparam IsAllowed asked for each allocation
-template <bool (*IsAllowed)()>
+template <bool (*IsAllowed)(size_t bytes)>
 class ScarceAllocator final : public c10::Allocator {
  public:
   at::DataPtr allocate(size_t bytes) override {
-    if (!IsAllowed()) throw c10::OutOfMemoryError("no memory left", nullptr);
+    if (!IsAllowed(bytes)) throw c10::OutOfMemoryError("no memory left", nullptr);
     return plenty_->allocate(bytes);
   }
   at::DeleterFnPtr raw_deleter() const override { return plenty_->raw_deleter(); }

@@ -3,16 +3,22 @@
 #include <c10/core/CPUAllocator.h>
 #include <c10/util/Exception.h>
 #include <gtest/gtest.h>
+#include <retort/losses/program_loss.h>
+#include <retort/models/exported.h>
 #include <retort/models/mlp.h>
+#include <retort/models/torchscript.h>
 #include <retort/train/adam.h>
 
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <iostream>
 #include <limits>
 #include <set>
+#include <sstream>
+#include <stdexcept>
 
 #include "files.h"
 #include "retorts_code.h"
@@ -27,8 +33,11 @@ namespace {
 /// Allocations of tensors that still succeed.
 std::atomic<int64_t> allowance = std::numeric_limits<int64_t>::max();
 
-bool is_allowed() {
-  return allowance-- > 0;
+/// More than any test has.
+constexpr size_t kImpossible = 1 << 30;
+
+bool is_allowed(size_t bytes) {
+  return allowance-- > 0 && bytes < kImpossible;
 }
 
 }  // namespace
@@ -124,6 +133,74 @@ TEST_F(OutOfMemoryTest, StateDictsAreLoadedWhollyOrNotAtAll) {
         network->load_state_dict(folder.file("before"));
       });
 }
+
+/// A zip archive, one of whose records says that it is compressed and has 4 GB.
+std::string claiming(std::string archive, const std::string& record) {
+  const auto put = [&](size_t at, uint32_t value, size_t bytes) { std::memcpy(&archive[at], &value, bytes); };
+  // An entry of the central directory: signature, …, method at 10, …, sizes at 20 and 24, …, name at 46.
+  for (size_t at = archive.find("PK\1\2"); at != std::string::npos; at = archive.find("PK\1\2", at + 1)) {
+    uint16_t length;
+    std::memcpy(&length, &archive[at + 28], sizeof(length));
+    const std::string name = archive.substr(at + 46, length);
+    if (name.size() < record.size() || name.substr(name.size() - record.size()) != record) continue;
+    put(at + 10, 8, 2);
+    put(at + 24, 0xfffffff0, 4);
+    return archive;
+  }
+  throw std::invalid_argument("no record " + record);
+}
+
+struct Format {
+  std::string name;
+  std::function<std::string()> bytes;
+  /// One that is needed.
+  std::string record;
+  std::function<void(const std::string& path)> load;
+};
+
+class FileOutOfMemoryTest : public OutOfMemoryTest, public ::testing::WithParamInterface<Format> {
+ protected:
+  const test::TemporaryFolder folder_;
+};
+
+TEST_P(FileOutOfMemoryTest, IsLoadedOrSaysSo) {
+  folder_.write("file", GetParam().bytes());
+  with_each_failure([&] { GetParam().load(folder_.file("file")); }, [](bool) {});
+}
+
+TEST_P(FileOutOfMemoryTest, ThatClaimsTooMuchIsDamaged) {
+  folder_.write("file", claiming(GetParam().bytes(), GetParam().record));
+  const std::string error = test::file_error_of([&] { GetParam().load(folder_.file("file")); });
+  EXPECT_NE(error.find(folder_.file("file")), std::string::npos) << error;
+}
+
+std::string saved(void (Network::*save)(std::ostream&)) {
+  std::ostringstream stream;
+  (*make_mlp({{6, 8, 5}}).*save)(stream);
+  return stream.str();
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Formats, FileOutOfMemoryTest,
+    ::testing::Values(
+        Format{
+            "StateDict", [] { return saved(&Network::save_state_dict); }, "data/0",
+            [](const std::string& path) {
+              make_mlp({{6, 8, 5}})->load_state_dict(path);
+            }},
+        Format{
+            "TorchScript", [] { return saved(&Network::save_torchscript); }, "data/0",
+            [](const std::string& path) { load_torchscript(path); }},
+        Format{
+            "Exported", [] { return bytes_of(RETORT_TESTS_DIR "/exported/pointwise-2.10.pt2"); }, "models/model.json",
+            [](const std::string& path) { load_exported(path); }},
+        Format{
+            "TorchScriptLoss", [] { return bytes_of(RETORT_TESTS_DIR "/programs/attention_transfer.ts"); }, "data.pkl",
+            [](const std::string& path) { load_program_loss(path); }},
+        Format{
+            "ExportedLoss", [] { return bytes_of(RETORT_TESTS_DIR "/programs/attention_transfer.pt2"); },
+            "models/model.json", [](const std::string& path) { load_program_loss(path); }}),
+    [](const ::testing::TestParamInfo<Format>& of) { return of.param.name; });
 
 TEST_F(OutOfMemoryTest, CheckpointsAreWhole) {
   const test::TemporaryFolder folder;

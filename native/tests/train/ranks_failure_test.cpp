@@ -307,7 +307,7 @@ constexpr int64_t kPlenty = std::numeric_limits<int64_t>::max();
 /// Allocations of tensors that a thread may still make.
 thread_local int64_t allowance = kPlenty;
 
-bool is_allowed() {
+bool is_allowed(size_t /*bytes*/) {
   return allowance-- > 0;
 }
 

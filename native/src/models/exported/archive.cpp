@@ -39,7 +39,7 @@ Place place_of(const std::string& name, const Json& entry) {
 
 }  // namespace
 
-Archive::Archive(std::shared_ptr<caffe2::serialize::ReadAdapterInterface> file) : reader_(std::move(file)) {
+Archive::Archive(const ArchiveFile& file) : reader_(file) {
   if (!has("archive_format") || text("archive_format") != "pt2") fail<FileError>("it is no archive of torch.export");
   if (text("archive_version") != "0")
     fail<FileError>("version ", text("archive_version"), " of the archive is unknown");

@@ -4,9 +4,10 @@
 #include <caffe2/serialize/inline_container.h>
 
 #include <map>
-#include <memory>
 #include <string>
 #include <vector>
+
+#include "io/archive_file.h"
 
 namespace retort::exported {
 
@@ -15,7 +16,7 @@ namespace retort::exported {
 /// @throws FileError whose message is the reason, from every method
 class Archive {
  public:
-  explicit Archive(std::shared_ptr<caffe2::serialize::ReadAdapterInterface> file);
+  explicit Archive(const ArchiveFile& file);
 
   /// What package_pt2 calls a program that is to run in evaluation mode.
   static constexpr const char* kEvaluation = "evaluation";

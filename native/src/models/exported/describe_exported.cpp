@@ -1,5 +1,4 @@
 #include <c10/util/StringUtil.h>
-#include <caffe2/serialize/file_adapter.h>
 #include <retort/models/exported.h>
 
 #include <algorithm>
@@ -12,7 +11,6 @@
 
 #include "io/memory_adapter.h"
 #include "io/stream.h"
-#include "io/whole_file.h"
 #include "models/exported/archive.h"
 #include "models/exported/modes.h"
 #include "models/exported/operators.h"
@@ -131,7 +129,7 @@ std::vector<Suggestion> suggestions(const Program& program, const Calls& calls, 
   return found;
 }
 
-std::vector<std::string> suggest(std::shared_ptr<caffe2::serialize::ReadAdapterInterface> file) {
+std::vector<std::string> suggest(const ArchiveFile& file) {
   exported::Archive archive(std::move(file));
   const Program program = exported::read_program(archive.program(archive.main_program()));
   std::vector<std::string> taps;
@@ -142,7 +140,7 @@ std::vector<std::string> suggest(std::shared_ptr<caffe2::serialize::ReadAdapterI
   return taps;
 }
 
-std::string describe(std::shared_ptr<caffe2::serialize::ReadAdapterInterface> file) {
+std::string describe(const ArchiveFile& file) {
   exported::Archive archive(std::move(file));
   const std::string name = archive.main_program();
   const Program program = exported::read_program(archive.program(name));
@@ -191,31 +189,27 @@ std::string describe(std::shared_ptr<caffe2::serialize::ReadAdapterInterface> fi
 std::string describe_exported(const std::string& path) {
   static CallSite site;
   const RunningCall running(site);
-  require_file(kDescribe, path);
-  return exported::read(
-      kDescribe, path, [&] { return describe(std::make_shared<caffe2::serialize::FileAdapter>(path)); });
+  return exported::read(kDescribe, path, open_archive(kDescribe, path), describe);
 }
 
 std::string describe_exported(std::istream& stream, const std::string& name) {
   const std::string bytes = read_stream(kDescribe, stream, name);
   static CallSite site;
   const RunningCall running(site);
-  return exported::read(kDescribe, name, [&] { return describe(std::make_shared<MemoryAdapter>(bytes)); });
+  return exported::read(kDescribe, name, std::make_shared<MemoryAdapter>(bytes), describe);
 }
 
 std::vector<std::string> suggest_exported_taps(const std::string& path) {
   static CallSite site;
   const RunningCall running(site);
-  require_file(kSuggest, path);
-  return exported::read(
-      kSuggest, path, [&] { return suggest(std::make_shared<caffe2::serialize::FileAdapter>(path)); });
+  return exported::read(kSuggest, path, open_archive(kSuggest, path), suggest);
 }
 
 std::vector<std::string> suggest_exported_taps(std::istream& stream, const std::string& name) {
   const std::string bytes = read_stream(kSuggest, stream, name);
   static CallSite site;
   const RunningCall running(site);
-  return exported::read(kSuggest, name, [&] { return suggest(std::make_shared<MemoryAdapter>(bytes)); });
+  return exported::read(kSuggest, name, std::make_shared<MemoryAdapter>(bytes), suggest);
 }
 
 }  // namespace retort

@@ -1,4 +1,3 @@
-#include <caffe2/serialize/file_adapter.h>
 #include <retort/models/exported.h>
 
 #include <algorithm>
@@ -6,7 +5,6 @@
 
 #include "io/memory_adapter.h"
 #include "io/stream.h"
-#include "io/whole_file.h"
 #include "models/exported/archive.h"
 #include "models/exported/emitter.h"
 #include "models/exported/modes.h"
@@ -54,8 +52,7 @@ std::vector<std::optional<int64_t>> input_shape_of(const Program& program) {
   return {shape.begin() + 1, shape.end()};
 }
 
-std::shared_ptr<Network> network_of(
-    std::shared_ptr<caffe2::serialize::ReadAdapterInterface> file, const std::vector<ModuleTap>& taps) {
+std::shared_ptr<Network> network_of(const ArchiveFile& file, const std::vector<ModuleTap>& taps) {
   Archive archive(std::move(file));
   const NetworkSource network = read_network(archive, archive.main_program(), taps);
   const Program& program = network.source.program;
@@ -85,11 +82,9 @@ std::shared_ptr<Network> network_of(
 }
 
 /// @param name of the file, for error messages
-std::shared_ptr<Network> load(
-    std::shared_ptr<caffe2::serialize::ReadAdapterInterface> file, const std::vector<std::string>& taps,
-    const std::string& name) {
+std::shared_ptr<Network> load(const ArchiveFile& file, const std::vector<std::string>& taps, const std::string& name) {
   const std::vector<ModuleTap> parsed = parse_module_taps(kLoad, taps);
-  return exported::read(kLoad, name, [&] { return network_of(std::move(file), parsed); });
+  return exported::read(kLoad, name, file, [&](const ArchiveFile& program) { return network_of(program, parsed); });
 }
 
 }  // namespace
@@ -97,8 +92,7 @@ std::shared_ptr<Network> load(
 std::shared_ptr<Network> load_exported(const std::string& path, const std::vector<std::string>& taps) {
   static CallSite site;
   const RunningCall running(site);
-  require_file(kLoad, path);
-  return load(std::make_shared<caffe2::serialize::FileAdapter>(path), taps, path);
+  return load(open_archive(kLoad, path), taps, path);
 }
 
 std::shared_ptr<Network> load_exported(

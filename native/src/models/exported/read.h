@@ -5,6 +5,7 @@
 #include <exception>
 #include <string>
 
+#include "io/archive_file.h"
 #include "tensor/check.h"
 #include "tensor/out_of_memory.h"
 
@@ -25,17 +26,18 @@ inline std::string reason_of(const std::exception& error) {
 /// @param function the caller's name, for error messages
 /// @param name of the file
 /// @throws FileError
+/// @throws std::exception is_out_of_memory if there is too little for what the file holds
 template <typename Reader>
-auto read(const char* function, const std::string& name, const Reader& reader) {
+auto read(const char* function, const std::string& name, const ArchiveFile& file, const Reader& reader) {
   std::string reason;
   try {
-    return reader();
+    return reader(file);
   } catch (const FileError& error) {
     reason = reason_of(error);
   } catch (const c10::ValueError&) {
     throw;
   } catch (const std::exception& error) {
-    if (is_out_of_memory(error)) throw;
+    if (is_out_of_memory(error) && !claims_too_much(file)) throw;
     reason = reason_of(error);
   }
   fail<FileError>(function, ": file must be a program of torch.export that can be run (got ", name, ": ", reason, ")");

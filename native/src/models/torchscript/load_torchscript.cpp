@@ -1,18 +1,16 @@
 #include <retort/models/torchscript.h>
-#include <torch/csrc/jit/api/module.h>
-#include <torch/csrc/jit/serialization/import.h>
 
 #include <algorithm>
-#include <functional>
+#include <memory>
 #include <utility>
 
 #include "io/memory_adapter.h"
 #include "io/stream.h"
-#include "io/whole_file.h"
 #include "models/network_state.h"
 #include "models/preprocessing_text.h"
 #include "models/torchscript/module_taps.h"
 #include "models/torchscript/program_network.h"
+#include "models/torchscript/read_torchscript.h"
 #include "runtime/exit_gate.h"
 #include "tensor/check.h"
 
@@ -23,16 +21,10 @@ constexpr const char* kLoad = "load_torchscript";
 
 /// @param name of the program, for error messages
 std::shared_ptr<Network> network_of(
-    const std::function<torch::jit::Module(torch::jit::ExtraFilesMap&)>& read,
-    const std::vector<std::string>& tap_names, const std::string& name) {
-  torch::jit::Module program;
+    const ArchiveFile& file, const std::vector<std::string>& tap_names, const std::string& name) {
   torch::jit::ExtraFilesMap extras = {{kPreprocessingRecord, {}}};
-  try {
-    program = read(extras);
-  } catch (const std::exception&) {
-    // What LibTorch says about a foreign file speaks of its reader's internals.
-    fail<FileError>(kLoad, ": file must be a TorchScript module saved by torch.jit.save (got ", name, ")");
-  }
+  torch::jit::Module program =
+      read_torchscript(kLoad, file, "a TorchScript module saved by torch.jit.save", name, extras);
   name_convolutions(program);
   ProgramTraits traits;
   traits.tap_names = tap_names;
@@ -55,9 +47,7 @@ std::shared_ptr<Network> network_of(
 std::shared_ptr<Network> load_torchscript(const std::string& path, const std::vector<std::string>& tap_names) {
   static CallSite site;
   const RunningCall running(site);
-  require_file(kLoad, path);
-  return network_of(
-      [&](torch::jit::ExtraFilesMap& extras) { return torch::jit::load(path, at::kCPU, extras); }, tap_names, path);
+  return network_of(open_archive(kLoad, path), tap_names, path);
 }
 
 std::shared_ptr<Network> load_torchscript(
@@ -65,11 +55,7 @@ std::shared_ptr<Network> load_torchscript(
   const std::string bytes = read_stream(kLoad, stream, name);
   static CallSite site;
   const RunningCall running(site);
-  return network_of(
-      [&](torch::jit::ExtraFilesMap& extras) {
-        return torch::jit::load(std::make_shared<MemoryAdapter>(bytes), at::kCPU, extras);
-      },
-      tap_names, name);
+  return network_of(std::make_shared<MemoryAdapter>(bytes), tap_names, name);
 }
 
 }  // namespace retort

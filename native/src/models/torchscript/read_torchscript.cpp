@@ -1,0 +1,22 @@
+#include "models/torchscript/read_torchscript.h"
+
+#include <retort/errors.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include "tensor/check.h"
+#include "tensor/out_of_memory.h"
+
+namespace retort {
+
+torch::jit::Module read_torchscript(
+    const char* function, const ArchiveFile& file, const char* expected, const std::string& name,
+    torch::jit::ExtraFilesMap& extras) {
+  try {
+    return torch::jit::load(file, at::kCPU, extras);
+  } catch (const std::exception& error) {
+    if (is_out_of_memory(error) && !claims_too_much(file)) throw;
+  }
+  fail<FileError>(function, ": file must be ", expected, " (got ", name, ")");
+}
+
+}  // namespace retort
