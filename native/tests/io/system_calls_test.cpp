@@ -78,7 +78,15 @@ RETORT_REPLACES ssize_t pwrite(int file, const void* bytes, size_t size, off_t o
 
 RETORT_REPLACES ssize_t pread(int file, void* bytes, size_t size, off_t offset) {
   static auto* const next = original(&::pread, "pread");
-  return RETORT_FAILS || is_interrupted() ? -1 : next(file, bytes, allowed(size), offset);
+  if (RETORT_FAILS || is_interrupted()) return -1;
+  static std::optional<off_t> continued, end_of_buffer;
+  const bool continues = offset == continued;
+  EXPECT_TRUE(!continues || offset + static_cast<off_t>(size) == end_of_buffer) << "goes past the buffer";
+  const ssize_t count = next(file, bytes, allowed(size), offset);
+  const bool is_short = count > 0 && static_cast<size_t>(count) < size;
+  continued = is_short ? std::optional(offset + count) : std::nullopt;
+  end_of_buffer = offset + static_cast<off_t>(size);
+  return count;
 }
 
 RETORT_REPLACES int fsync(int file) {

@@ -700,6 +700,20 @@ TEST_F(FspLossTest, RejectsOtherChannels) {
       "fsp_loss: student[1] and teacher[1] must have the same number of channels (got 5 and 6)");
 }
 
+TEST_F(FspLossTest, CriterionRejectsOtherMapsThanItWasBuiltFor) {
+  const auto criterion = FspOptions().build({{{4, 8, 8}, {7, 4, 4}}, {{4, 8, 8}, {7, 4, 4}}});
+  CriterionInput input;
+  input.student = {map({3, 4, 8, 8}), map({3, 7, 4, 4})};
+  input.teacher = {map({3, 4, 8, 8}), map({3, 6, 4, 4})};
+  EXPECT_EQ(
+      error_of([&] { criterion->forward(input); }),
+      "fsp_loss: student[1] and teacher[1] must have the same number of channels (got 7 and 6)");
+  input.teacher.pop_back();
+  EXPECT_EQ(
+      error_of([&] { criterion->forward(input); }),
+      "fsp_loss: student and teacher must have the same number of maps (got 2 and 1)");
+}
+
 TEST_F(FspLossTest, RejectsTaps) {
   const auto error = [](const FeatureShapes& shapes) { return error_of([&] { FspOptions().build(shapes); }); };
   EXPECT_EQ(error({}), "fsp_loss: taps must be at least 2 (got 0)");

@@ -318,6 +318,27 @@ TEST_F(LateResultsTest, PredictionsWaitForNobody) {
   EXPECT_FALSE(same_bits(student->predict(batch.images), before));
 }
 
+/// Whether a call waits until a network, which another call works with, is free.
+bool waits_for(const Network& network, const std::function<void()>& call) {
+  std::unique_lock<std::mutex> other(network.mutex());
+  const auto done = std::async(std::launch::async, call);
+  const bool waits = done.wait_for(std::chrono::milliseconds(100)) == std::future_status::timeout;
+  other.unlock();
+  done.wait();
+  return waits;
+}
+
+TEST_F(LateResultsTest, WhoReadsNetworksWaitsForThem) {
+  Rig rig;
+  EXPECT_TRUE(waits_for(*rig.student, [&] { rig.step->state(); }));
+}
+
+TEST_F(LateResultsTest, WhoSettlesAStepWaitsForItsNetworks) {
+  Rig rig(late);
+  run(rig, 1);
+  EXPECT_TRUE(waits_for(*rig.student, [&] { EXPECT_EQ(rig.step->steps(), 1); }));
+}
+
 /// Only who moves a teacher's statistics may roll them back.
 TEST_F(LateResultsTest, TeacherBelongsToTheStepThatMovesIt) {
   const auto training = [](const std::shared_ptr<test::TinyNetwork>& teacher) {

@@ -95,6 +95,13 @@ TEST_F(TeacherCacheTest, TakesRowsOfOtherDtypesAndLayouts) {
   expect_rows(*cache, {6, 8}, {logits.to(at::kFloat), map.to(at::kHalf), count.to(at::kLong)});
 }
 
+TEST_F(TeacherCacheTest, OfOneSample) {
+  TeacherCache cache(1, kOutputs, path_, 7);
+  const std::vector<at::Tensor> rows = random_rows(1);
+  cache.write(indices({0}), rows);
+  expect_rows(cache, {0}, rows);
+}
+
 TEST_F(TeacherCacheTest, AFileRemembersAfterReopening) {
   const std::vector<at::Tensor> rows = random_rows(2);
   open(path_)->write(indices({19, 4}), rows);
