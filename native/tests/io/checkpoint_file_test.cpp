@@ -182,6 +182,10 @@ TEST_F(CheckpointFileTest, RejectsForgedFiles) {
   EXPECT_EQ(error_of_bytes(sealed(bytes.replace(kHeader, 10, 10, 'x'))), not_tensors);
   put(bytes, 16, bytes.size() - kHeader);
   EXPECT_EQ(error_of_bytes(sealed(bytes)), not_tensors);
+  bytes.resize(kHeader);
+  put(bytes, 16, 0);
+  put(bytes, 24, 0);
+  EXPECT_EQ(error_of_bytes(sealed(bytes)), not_tensors);
 }
 
 TEST_F(CheckpointFileTest, RejectsAPathThatCannotBeWritten) {

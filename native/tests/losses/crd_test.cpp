@@ -1253,6 +1253,8 @@ TEST_F(CrdCriterionTest, MovingAverageOfZ) {
     SCOPED_TRACE(momentum);
     moving.z_momentum = momentum;
     const auto criterion = build(at::kDouble, moving);
+    EXPECT_EQ(criterion->obstacle_to_graph(), "crd_loss: z is a moving average");
+    EXPECT_EQ(build(at::kDouble, options())->obstacle_to_graph(), "");
     double z_student = 0;
     double z_teacher = 0;
     for (int i = 0; i < 4; ++i) {

@@ -365,6 +365,29 @@ std::string name_of(const ::testing::TestParamInfo<Case>& info) {
   return info.param.name;
 }
 
+TEST(RanksStartTest, StudentAndCriteriaAreThoseOfTheFirstRank) {
+  const Case one{"start", crd([](CrdOptions& /*options*/) {})};
+  constexpr size_t kRanks = 3;
+  std::vector<TrainingStepOptions> options;
+  for (size_t rank = 0; rank < kRanks; ++rank) {
+    options.push_back(options_of(one));
+    const at::NoGradGuard no_gradients;
+    for (const at::Tensor& parameter : options.back().student->parameters()) parameter.add_(static_cast<double>(rank));
+  }
+  const NamedTensors student = copy_of(options[0].student->state_dict());
+  std::vector<NamedTensors> starts(kRanks);
+  const auto errors = ThreadRanks(kRanks).run([&](const std::shared_ptr<Ranks>& own) {
+    const auto rank = static_cast<size_t>(own->rank());
+    options[rank].ranks = own;
+    // Criteria draw from one generator, and so each rank something else.
+    starts[rank] = copy_of(TrainingStep(options[rank]).state());
+  });
+  for (const auto& error : errors) ASSERT_EQ(message_of(error), "");
+  for (const NamedTensors& start : starts) EXPECT_TRUE(same_bits(start, starts[0]));
+  EXPECT_TRUE(same_bits(options[0].student->state_dict(), student));
+  for (const TrainingStepOptions& of_rank : options) EXPECT_TRUE(same_bits(of_rank.student->state_dict(), student));
+}
+
 INSTANTIATE_TEST_SUITE_P(Losses, RanksTest, ::testing::ValuesIn(losses()), &name_of);
 INSTANTIATE_TEST_SUITE_P(Options, RanksTest, ::testing::ValuesIn(options()), &name_of);
 

@@ -549,6 +549,13 @@ TEST_F(StoredOutputsTest, RejectsPathsThatCannotBeWritten) {
   EXPECT_EQ(folder_.names(), std::set<std::string>());
 }
 
+TEST_F(StoredOutputsTest, OfTheMostClasses) {
+  StoredOutputsOptions options = options_of();
+  options.classes = 16777216;
+  options.top = 1;
+  StoredOutputsWriter writer(path_, options);
+}
+
 TEST_F(StoredOutputsTest, RejectsOptions) {
   const auto error_after = [&](const std::function<void(StoredOutputsOptions&)>& change) {
     StoredOutputsOptions options = options_of();
@@ -561,6 +568,9 @@ TEST_F(StoredOutputsTest, RejectsOptions) {
   EXPECT_EQ(error_after([](auto& options) { options.samples = 0; }), name + "samples must be at least 1 (got 0)");
   EXPECT_EQ(
       error_after([](auto& options) { options.classes = 0; }), name + "classes must be between 1 and 16777216 (got 0)");
+  EXPECT_EQ(
+      error_after([](auto& options) { options.classes = 16777217; }),
+      name + "classes must be between 1 and 16777216 (got 16777217)");
   EXPECT_EQ(
       error_after([](auto& options) { options.dtype = at::kInt; }),
       name + "dtype must be Float, Double, Half or BFloat16 (got Int)");

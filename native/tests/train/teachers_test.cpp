@@ -408,10 +408,15 @@ TEST_F(TeachersTest, HaveCachesOfTheirOwn) {
       error_of_options(),
       "TrainingStep: cache of teacher b must have a file of its own (got " + folder.file("a") + ")");
   options_.teachers[1].cache = {};
-  options_.teachers[0].preprocessing.input_shape = {3, 9, 14};
-  EXPECT_EQ(
-      file_error_of([&] { const TrainingStep step(options_); }),
-      "TeacherCache: file must be of the same teacher (got another in " + folder.file("a") + ")");
+  const auto error_at = [&](int64_t height, int64_t width) {
+    options_.teachers[0].preprocessing.input_shape = {3, height, width};
+    return file_error_of([&] { const TrainingStep step(options_); });
+  };
+  const std::string error = "TeacherCache: file must be of the same teacher (got another in ";
+  EXPECT_EQ(error_at(9, 14), error + folder.file("a") + ")");
+  options_.teachers[0].cache.file = folder.file("resized");
+  { const TrainingStep step(options_); }
+  EXPECT_EQ(error_at(14, 9), error + folder.file("resized") + ")");
 }
 
 // ---- outputs that are given -----------------------------------------------------------------------------------------
