@@ -264,6 +264,9 @@ TEST_F(ProgramLossTest, RejectsOtherPrograms) {
       error("def forward(self, student_taps_0x):\n    return student_taps_0x.sum()\n").substr(0, 58),
       "load_program_loss: arguments of forward in loss.ts must be");
   EXPECT_EQ(
+      error("def forward(self, student_taps_12345):\n    return student_taps_12345.sum()\n").substr(0, 58),
+      "load_program_loss: arguments of forward in loss.ts must be");
+  EXPECT_EQ(
       error("def forward(self, student_taps):\n    return student_taps.sum()\n"),
       "load_program_loss: student_taps in loss.ts must be of type List[Tensor] (got Tensor)");
   EXPECT_EQ(
@@ -296,6 +299,9 @@ TEST_F(ProgramLossTest, RejectsOtherTaps) {
   const std::string of_one = "def forward(self, student_taps_1):\n    return student_taps_1.sum()\n";
   EXPECT_EQ(error(of_one, 1, 0), "program_loss: student_taps must be 2, as forward takes them (got 1)");
   EXPECT_EQ(error(of_one, 3, 0), "program_loss: student_taps must be 2, as forward takes them (got 3)");
+  EXPECT_EQ(
+      error("def forward(self, student_taps_1234):\n    return student_taps_1234.sum()\n", 1, 0),
+      "program_loss: student_taps must be 1235, as forward takes them (got 1)");
   const std::string of_both =
       "def forward(self, student_taps_0, student_taps: List[Tensor]):\n    return student_taps_0.sum()\n";
   EXPECT_EQ(error(of_both, 0, 0), "program_loss: student_taps must be at least 1, as forward takes them (got 0)");

@@ -135,6 +135,15 @@ TEST_F(CheckpointTest, KeepsTheChoiceOfFormats) {
   EXPECT_EQ(resumed.teacher_formats, chosen.teacher_formats);
 }
 
+TEST_F(CheckpointTest, HasATeachersStatisticsIfTheyMove) {
+  const auto has_statistics = [&](const Change& change) {
+    StepRig(change).step->save(path());
+    return read_checkpoint("load", path()).tensors.contains("teacher.norm.running_mean");
+  };
+  EXPECT_TRUE(has_statistics(training_teacher));
+  EXPECT_FALSE(has_statistics({}));
+}
+
 TEST_F(CheckpointTest, LeavesNothingOfStagesThatHadNotBegun) {
   const auto adam_in_the_second = [](TrainingStepOptions& options) {
     Stage second = options;

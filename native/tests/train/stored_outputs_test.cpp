@@ -549,6 +549,22 @@ TEST_F(StoredOutputsTest, RejectsPathsThatCannotBeWritten) {
   EXPECT_EQ(folder_.names(), std::set<std::string>());
 }
 
+TEST_F(StoredOutputsTest, RejectsIndicesToRead) {
+  {
+    StoredOutputsWriter writer(path_, {/*samples=*/8, /*classes=*/5});
+    writer.write(at::arange(8), at::randn({8, 5}));
+    writer.finish();
+  }
+  const StoredOutputs outputs(path_);
+  const auto error = [&](const at::Tensor& samples) { return error_of([&] { outputs.read(samples); }); };
+  const std::string name = "StoredOutputs.read: indices must be ";
+  EXPECT_EQ(error(indices({0, 8})), name + "between 0 and 7 (got 8)");
+  EXPECT_EQ(error(indices({-1})), name + "between 0 and 7 (got -1)");
+  EXPECT_EQ(error(indices({})), name + "of rank 1 and not empty (got [0])");
+  EXPECT_EQ(error(at::zeros({1})), name + "int64 (got Float)");
+  EXPECT_EQ(error(at::Tensor()), name + "given (got an undefined tensor)");
+}
+
 TEST_F(StoredOutputsTest, OfTheMostClasses) {
   StoredOutputsOptions options = options_of();
   options.classes = 16777216;

@@ -26,6 +26,7 @@ import org.junit.jupiter.api.AutoClose;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.Arguments;
+import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -351,6 +352,32 @@ final class CrdLossTest {
     assertIllegal(() -> CrdLoss.forQueue(1), "CrdLoss.forQueue: rows must be at least 2 (got 1)");
   }
 
+  @Test
+  void samplesAndQueue_ofTwo_areAccepted() {
+    assertThat(CrdLoss.forSamples(2).samples()).isEqualTo(2);
+    assertThat(CrdLoss.forQueue(2).queue()).isEqualTo(2);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 0", "0, 1", "0, 0", "2, 2", "-1, 2"})
+  void samplesAndQueue_neitherOrBoth_areRejected(long samples, long queue) {
+    CrdLoss.Z z = LOSS.z();
+    assertIllegal(
+        () -> new CrdLoss(samples, queue, List.of(), false, z, 1, 1, 1, 0, MemoryDtype.FLOAT32),
+        "CrdLoss: samples or queue must be at least 2, and the other 0 (got %s and %s)"
+            .formatted(samples, queue));
+  }
+
+  @Test
+  void toString_ofClasses_hasTheirNumber() {
+    assertThat(CrdLoss.forSamples(3).withClasses(1, 2, 2))
+        .hasToString(
+            "CrdLoss[samples=3, queue=0, classes=2, relaxed=false, z=%s, negatives=16384, dimension=128, "
+                    .formatted(LOSS.z())
+                + "temperature=0.07, momentum=0.5, memoryDtype=FLOAT32]");
+    assertThat(LOSS.toString()).contains(", classes=none, ");
+  }
+
   @ParameterizedTest
   @ValueSource(doubles = {-0.1, 1, Double.NaN})
   void momentum_outOfRange_isRejected(double momentum) {
@@ -368,6 +395,15 @@ final class CrdLossTest {
     String rule = " must be positive and finite (got " + z + ")";
     assertIllegal(() -> LOSS.withZ(CrdLoss.Z.fixed(z, 1)), "CrdLoss.Z: student" + rule);
     assertIllegal(() -> LOSS.withZ(CrdLoss.Z.fixed(1, z)), "CrdLoss.Z: teacher" + rule);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"1, 0", "0, 1"})
+  void valuesOfZ_notFixed_areRejected(double student, double teacher) {
+    assertIllegal(
+        () -> new CrdLoss.Z(ZSource.FIRST_BATCH, student, teacher, 0.99),
+        "CrdLoss.Z: student and teacher must be 0 unless fixed (got %s and %s)"
+            .formatted(student, teacher));
   }
 
   @Test

@@ -212,6 +212,12 @@ final class NstLossTest {
         "NstLoss: variance must be positive and finite (got " + variance + ")");
   }
 
+  @ParameterizedTest
+  @ValueSource(longs = {1, 16})
+  void degree_leastAndMost_areAccepted(long degree) {
+    assertThat(NstLoss.polynomial().withDegree(degree).degree()).isEqualTo(degree);
+  }
+
   @Test
   void options_ofAnotherKernel_areRejected() {
     assertIllegal(

@@ -397,6 +397,23 @@ final class OfdLossTest {
   }
 
   @Test
+  void margins_empty_areRejected() {
+    List<List<Double>> margins = List.of(List.of(-1.0), List.of());
+    assertIllegal(
+        () -> new OfdLoss(margins, Reduction.MEAN, 1, 1, Init.OFFICIAL),
+        "OfdLoss: margins must have one number or more each (got none)");
+  }
+
+  @Test
+  void toString_longMargin_isShortened() {
+    List<List<Double>> margins = List.of(List.of(-1.0), List.of(-1.0, -2.0, -3.0, -4.0, -5.0));
+    assertThat(new OfdLoss(margins, Reduction.SUM, 0.5, 1000, Init.KAIMING))
+        .hasToString(
+            "OfdLoss[margins=[[-1.0], [-1.0, -2.0, -3.0, ... 5 in all]], reduction=SUM, "
+                + "layerDecay=0.5, scale=1000.0, init=KAIMING]");
+  }
+
+  @Test
   void ofMargins_changedAndClosedLater_keepsTheirValues() {
     Tensor spread = torch.zeros(2, 2).select(1, 0).fill_(new Scalar(-2)).requires_grad_(true);
     OfdLoss loss = OfdLoss.ofMargins(List.of(margin, spread.to(ScalarType.Half)));

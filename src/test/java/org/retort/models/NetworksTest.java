@@ -247,6 +247,14 @@ final class NetworksTest {
   }
 
   @Test
+  void cifar_leastDepthAndWidth_isTheSmallest() {
+    try (Network network = WideResNet.cifar(10, 1, 2)) {
+      network.probe(3, 8, 8);
+      assertThat(network.classes()).isEqualTo(2);
+    }
+  }
+
+  @Test
   void cifar_otherArguments_isRejected() {
     assertIllegal(
         () -> WideResNet.cifar(8, 1, 10),
@@ -254,6 +262,9 @@ final class NetworksTest {
     assertIllegal(
         () -> WideResNet.cifar(16, 65, 10),
         "WideResNet.cifar: width must be between 1 and 64 (got 65)");
+    assertIllegal(
+        () -> WideResNet.cifar(16, 0, 10),
+        "WideResNet.cifar: width must be between 1 and 64 (got 0)");
     assertIllegal(
         () -> WideResNet.cifar(16, 1, 0), "WideResNet.cifar: classes must be positive (got 0)");
     assertIllegal(() -> Vgg.cifar(9, 10), "Vgg.cifar: depth must be 8, 11, 13, 16 or 19 (got 9)");

@@ -259,6 +259,8 @@ final class PredictorTest {
     try (Predictor predictor = Predictor.of(network, NAMES)) {
       List<List<Prediction>> best = predictor.topOfEach(2, images);
       assertThat(best).hasSize(BATCH);
+      FloatBuffer probabilities = Buffers.floats(BATCH * CLASSES);
+      predictor.probabilities(images, probabilities);
       float[] image = new float[IMAGE];
       for (int i = 0; i < BATCH; i++) {
         images.get(i * IMAGE, image);
@@ -268,7 +270,8 @@ final class PredictorTest {
           assertThat(best.get(i).get(rank).label()).isEqualTo(alone.get(rank).label());
           assertThat(best.get(i).get(rank).name()).isEqualTo(alone.get(rank).name());
           assertThat(best.get(i).get(rank).probability())
-              .isCloseTo(alone.get(rank).probability(), within(1e-5f));
+              .isCloseTo(alone.get(rank).probability(), within(1e-5f))
+              .isEqualTo(probabilities.get(i * CLASSES + best.get(i).get(rank).label()));
         }
       }
       assertIllegal(
@@ -403,6 +406,12 @@ final class PredictorTest {
           () -> predictor.top(1, (Path) null), "Predictor.top: picture must be given (got null)");
       assertIllegal(
           () -> predictor.top(0, Path.of("none.jpg")),
+          "Predictor.top: count must be at least 1 (got 0)");
+      assertIllegal(
+          () -> predictor.top(0, InputStream.nullInputStream(), "none.jpg"),
+          "Predictor.top: count must be at least 1 (got 0)");
+      assertIllegal(
+          () -> predictor.top(0, Map.of("size", "1")),
           "Predictor.top: count must be at least 1 (got 0)");
       assertIllegal(
           () -> predictor.top(1, (Map<String, String>) null),

@@ -134,6 +134,13 @@ final class SavedModelTest {
   }
 
   @Test
+  void description_negativeResize_isRejected() {
+    assertIllegal(
+        () -> new ModelDescription("resnet8", List.of(), -1, Optional.empty()),
+        "ModelDescription: resize must be at least 0 (got -1)");
+  }
+
+  @Test
   void saveAndLoad_columnsOfAnotherNetwork_areRefused() throws IOException {
     TableColumns columns = columns("size,kind\n1,a\n2,b\n");
     TableColumns wide = columns("size,length,kind\n1,2,a\n2,3,b\n");

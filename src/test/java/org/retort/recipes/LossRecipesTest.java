@@ -78,6 +78,7 @@ final class LossRecipesTest {
     assertThat(polynomial.offset()).isEqualTo(0.5);
     assertThat(polynomial.teacherTerm()).isFalse();
     assertThat(polynomial.deadChannelNorm()).isEqualTo(1e-3);
+    assertThat(((NstLoss) read("{loss: nst}")).teacherTerm()).isTrue();
     assertThat(((NstLoss) read("{loss: nst, kernel: linear}")).kernel())
         .isEqualTo(NstLoss.Kernel.LINEAR);
     assertThat(((NstLoss) read("{loss: nst, kernel: gaussian, variance: 2}")).variance())

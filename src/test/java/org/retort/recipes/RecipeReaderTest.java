@@ -216,6 +216,50 @@ final class RecipeReaderTest {
         .hasMessageContaining(message);
   }
 
+  /** In each mapping of a recipe. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "name: small\\n | name: small\\nzzz: 1\\n | 2",
+        "name: digits, | name: digits, zzz: 1, | 3",
+        "crop: 1 | crop: 1, zzz: 1 | 3",
+        "{crop: 1} | {crop: 1}, normalization: {mean: [0], deviation: [1], zzz: 1} | 3",
+        "epochs: 20, batch | zzz: 1, epochs: 20, batch | 4",
+        "epochs: 10, | epochs: 10, zzz: 1, | 5",
+        "name: milestones, | name: milestones, zzz: 1, | 10",
+        "two:\\n | two:\\n    zzz: 1\\n | 13",
+        "epochs: 3, | epochs: 3, zzz: 1, | 14",
+        "{loss: kd, | {zzz: 1, loss: kd, | 14",
+        "loss: kd, | loss: kd, teacher: {mean: logits, zzz: 1}, | 14",
+      })
+  void read_unknownKey_isRefusedWithItsLine(String part, String other, int line) {
+    String wrong =
+        RECIPE.replace(part.strip().replace("\\n", "\n"), other.strip().replace("\\n", "\n"));
+    assertThat(wrong).isNotEqualTo(RECIPE);
+    assertThatThrownBy(() -> RecipeReader.read("a.yaml", wrong))
+        .isInstanceOf(RecipeException.class)
+        .hasMessageStartingWith("a.yaml:" + line + ": key must be one of ")
+        .hasMessageEndingWith(" (got zzz)");
+  }
+
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "normalization: {mean: [0], deviation: [0]} | deviation must be positive (got 0.0)",
+        "normalization: {mean: [0], deviation: [1, 1]} | deviation must have the same length as"
+            + " mean (got 2)",
+        "validation: 0 | validation must be between 0 and 1 (got 0.0)",
+        "validation: 1 | validation must be between 0 and 1 (got 1.0)"
+      })
+  void read_wrongData_areRefusedWithTheirLine(String option, String message) {
+    String wrong = RECIPE.replace("name: digits", "idx: ., " + option);
+    assertThatThrownBy(() -> RecipeReader.read("a.yaml", wrong))
+        .isInstanceOf(RecipeException.class)
+        .hasMessage("a.yaml:3: " + message);
+  }
+
   @Test
   void read_empty_isRefused() {
     assertThatThrownBy(() -> RecipeReader.read("a.yaml", ""))
