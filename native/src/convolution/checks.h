@@ -20,6 +20,9 @@ inline void check_images(const char* function, const at::Tensor& input) {
   RETORT_CHECK_AS(
       ShapeError, input.dim() == 4, function, ": input must be of shape [batch, channels, height, width] (got ",
       input.sym_sizes(), ")");
+  RETORT_CHECK_AS(
+      ShapeError, input.sym_size(2) > 0 && input.sym_size(3) > 0, function,
+      ": input must have a height and a width (got ", input.sym_sizes(), ")");
 }
 
 /// Requires weights [filters, channels, 3, 3].

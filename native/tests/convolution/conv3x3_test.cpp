@@ -278,6 +278,10 @@ TEST_F(Conv3x3Test, WrongArgumentsAreRefused) {
   EXPECT_EQ(error({}, weight), "conv3x3: input must be defined (got an undefined tensor)");
   EXPECT_EQ(
       error(input[0], weight), "conv3x3: input must be of shape [batch, channels, height, width] (got [16, 8, 8])");
+  EXPECT_EQ(
+      error(at::zeros({2, 16, 0, 8}), weight), "conv3x3: input must have a height and a width (got [2, 16, 0, 8])");
+  EXPECT_EQ(
+      error(at::zeros({2, 16, 8, 0}), weight), "conv3x3: input must have a height and a width (got [2, 16, 8, 0])");
   EXPECT_EQ(error(input, {}), "conv3x3: weight must be defined (got an undefined tensor)");
   EXPECT_EQ(
       error(input, at::zeros({32, 16, 3, 1})),
