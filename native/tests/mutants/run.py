@@ -23,7 +23,8 @@ BUILD = CLONE / "native" / "build" / "release"
 
 # The programs that test a folder, the quickest first.
 PROGRAMS = {
-    "io": ["io_test", "system_calls_test", "models_test", "train_internals_test", "models_internals_test"],
+    "io": ["io_test", "system_calls_test", "models_test", "train_internals_test", "out_of_memory_test",
+           "models_internals_test"],
     "losses": ["own_losses_test", "losses_test", "train_test"],
     "train": ["train_internals_test", "train_test", "system_calls_test", "train_ranks_test", "train_ranks_failures_test"],
 }

@@ -30,14 +30,23 @@
 
 namespace {
 
+constexpr int64_t kPlenty = std::numeric_limits<int64_t>::max();
+
 /// Allocations of tensors that still succeed.
-std::atomic<int64_t> allowance = std::numeric_limits<int64_t>::max();
+std::atomic<int64_t> allowance = kPlenty;
+/// Whether there is memory again after one has failed.
+std::atomic<bool> fails_once = false;
+
+bool is_left() {
+  const int64_t left = allowance--;
+  return left > 0 || (left < 0 && fails_once);
+}
 
 /// More than any test has.
 constexpr size_t kImpossible = 1 << 30;
 
 bool is_allowed(size_t bytes) {
-  return allowance-- > 0 && bytes < kImpossible;
+  return bytes < kImpossible && is_left();
 }
 
 }  // namespace
@@ -45,7 +54,7 @@ bool is_allowed(size_t bytes) {
 /// Takes the place of the C library's, from which Retort has memory of its own; others are not touched, since oneDNN
 /// does not survive a failure.
 extern "C" __attribute__((visibility("default"))) int posix_memalign(void** memory, size_t alignment, size_t size) {
-  if (retort::test::is_retorts(__builtin_return_address(0)) && allowance-- <= 0) return ENOMEM;
+  if (retort::test::is_retorts(__builtin_return_address(0)) && !is_left()) return ENOMEM;
   *memory = std::aligned_alloc(alignment, (size + alignment - 1) / alignment * alignment);
   return *memory ? 0 : ENOMEM;
 }
@@ -64,17 +73,26 @@ class OutOfMemoryTest : public test::SeededTest {
     c10::SetCPUAllocator(&allocator, /*priority=*/100);
   }
 
-  void TearDown() override { allowance = std::numeric_limits<int64_t>::max(); }
+  void TearDown() override { allowance = kPlenty; }
 
-  /// Lets the first allocation of an action's fail, then the second, and so on until it has all of them.
+  /// Lets the first allocation of an action's fail, then the second, and so on until it has all of them; once alone,
+  /// and once with all that follow.
   /// @param check told whether the action has failed
   static void with_each_failure(const std::function<void()>& action, const std::function<void(bool)>& check) {
-    bool failed = true;
+    for (bool once : {false, true}) {
+      SCOPED_TRACE(once ? "one allocation fails" : "no memory is left");
+      fails_once = once;
+      with_failures(action, check);
+    }
+  }
+
+ private:
+  static void with_failures(const std::function<void()>& action, const std::function<void(bool)>& check) {
     int64_t n = 0;
-    for (; failed && !HasFailure(); ++n) {
+    for (bool has_all = false; !has_all && !HasFailure(); ++n) {
       SCOPED_TRACE("after " + std::to_string(n) + " allocations");
       release_memory();
-      failed = false;
+      bool failed = false;
       allowance = n;
       try {
         action();
@@ -82,9 +100,11 @@ class OutOfMemoryTest : public test::SeededTest {
         failed = true;
         EXPECT_TRUE(is_out_of_memory(error)) << error.what();
       }
-      allowance = std::numeric_limits<int64_t>::max();
+      has_all = allowance >= 0;
+      allowance = kPlenty;
+      EXPECT_FALSE(has_all && failed);
       check(failed);
-      EXPECT_TRUE(failed || n > 3) << "nothing is replaced";
+      EXPECT_TRUE(!has_all || n > 3) << "nothing is replaced";
     }
     std::cout << n - 1 << " allocations failed, one at a time\n";
   }
@@ -252,31 +272,38 @@ struct Variant {
 
 class StepOutOfMemoryTest : public OutOfMemoryTest, public ::testing::WithParamInterface<Variant> {};
 
-TEST_P(StepOutOfMemoryTest, ChangesNothing) {
+TEST_P(StepOutOfMemoryTest, IsWholeOrChangesNothing) {
   StepRig rig(GetParam().change);
   StepRig twin(GetParam().change);
   rig.run(1);
   twin.run(1);
   // Twice, for the batches of an accumulation.
   for (uint64_t seed : {2, 3}) {
-    manual_seed(seed);
-    const test::NamedTensors before = rig.photograph();
+    const auto seeded_photograph = [&] {
+      manual_seed(seed);
+      return rig.photograph();
+    };
+    test::NamedTensors before = seeded_photograph();
     int64_t failures = 0;
     StepResult result;
     with_each_failure(
         [&] {
+          manual_seed(seed);
           result = StepResult();
           rig.step->run(rig.batch, result);
         },
         [&](bool failed) {
-          if (!failed) return;
-          ++failures;
-          EXPECT_TRUE(same_bits(rig.photograph(), before));
-          EXPECT_EQ(result.total, 0.0);
+          if (failed) {
+            ++failures;
+            EXPECT_TRUE(same_bits(rig.photograph(), before));
+            EXPECT_EQ(result.total, 0.0);
+          } else {
+            EXPECT_EQ(result.total, twin.run(seed).total);
+            EXPECT_TRUE(same_bits(rig.photograph(), twin.photograph()));
+            before = seeded_photograph();
+          }
         });
-    EXPECT_GT(failures, 50);
-    twin.run(seed);
-    EXPECT_TRUE(same_bits(rig.photograph(), twin.photograph()));
+    EXPECT_GT(failures, 100);
   }
 }
 
