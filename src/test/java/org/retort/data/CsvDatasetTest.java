@@ -31,6 +31,7 @@ final class CsvDatasetTest {
     assertThat(data.label(2)).isEqualTo(Dataset.UNLABELED);
     assertThat(Values.of(data, 0)).containsExactly(0, 1, 0.2f, 0.4f);
     assertThat(Values.of(data, 1)).containsExactly(1 / 255f, 2 / 255f, 3 / 255f, 4 / 255f);
+    Values.assertOthersRejected("CsvDataset", data);
   }
 
   @Test

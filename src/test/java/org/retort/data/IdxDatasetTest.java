@@ -38,6 +38,7 @@ final class IdxDatasetTest {
       assertThat(data.classes()).isEqualTo(6);
       assertThat(data.shape()).isEqualTo(new ImageShape(1, 5, 3));
       assertThat(data.classNames()).isEmpty();
+      Values.assertOthersRejected("IdxDataset", data);
       for (int i = 0; i < 4; i++) {
         assertThat(data.label(i)).isEqualTo(LABELS[i]);
         float[] values = Values.of(data, i);

@@ -46,6 +46,8 @@ final class ImageFolderTest {
     assertThat(new int[] {data.label(0), data.label(1), data.label(2)}).containsExactly(0, 1, 1);
     assertThat(data.file(1)).isEqualTo(folder.resolve("dog/a.JPG"));
     assertThat(data.file(2)).isEqualTo(folder.resolve("dog/b.png"));
+    Values.assertOthersRejected("ImageFolder", data);
+    assertIllegal(() -> data.file(3), "ImageFolder.file: index must be between 0 and 2 (got 3)");
   }
 
   @Test

@@ -58,6 +58,10 @@ final class SplitTest {
     assertThatThrownBy(() -> Split.of(WHOLE, 1, 0))
         .isInstanceOf(IllegalArgumentException.class)
         .hasMessage("Split.of: fraction must be between 0 and 1 (got 1.0)");
+    assertThatThrownBy(() -> Split.of(WHOLE, 0, 0))
+        .hasMessage("Split.of: fraction must be between 0 and 1 (got 0.0)");
+    assertThatThrownBy(() -> Split.validation(new int[] {0, 0}, 0, 0.5, 0))
+        .hasMessage("Split.of: classes must be at least 1 (got 0)");
     assertThatThrownBy(() -> Split.of(WHOLE, Double.NaN, 0))
         .hasMessage("Split.of: fraction must be between 0 and 1 (got NaN)");
     assertThatThrownBy(() -> Split.of(WHOLE, 0.5, -1))

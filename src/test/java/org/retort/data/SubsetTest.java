@@ -2,7 +2,10 @@ package org.retort.data;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.retort.testing.Failures.assertIllegal;
 
+import java.nio.FloatBuffer;
+import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 
@@ -20,6 +23,24 @@ final class SubsetTest {
     assertThat(subset.label(1)).isEqualTo(3);
     assertThat(subset.indexInWhole(2)).isEqualTo(9);
     assertThat(Values.of(subset, 1)).isEqualTo(NumberedDataset.valuesOf(3));
+    for (int index : new int[] {-1, 3}) {
+      String rule = ": index must be between 0 and 2 (got %s)".formatted(index);
+      assertIllegal(() -> subset.label(index), "Subset.label" + rule);
+      assertIllegal(() -> subset.indexInWhole(index), "Subset.indexInWhole" + rule);
+      assertIllegal(() -> subset.read(index, FloatBuffer.allocate(24)), "Subset.read" + rule);
+    }
+  }
+
+  @Test
+  void classNames_ofTheWhole_areThoseOfTheSubset() {
+    Dataset named =
+        new ForwardingDataset(WHOLE) {
+          @Override
+          public List<String> classNames() {
+            return List.of("a", "b", "c", "d", "e", "f", "g");
+          }
+        };
+    assertThat(Subset.of(named, 1).classNames()).isEqualTo(named.classNames());
   }
 
   @Test

@@ -148,13 +148,23 @@ final class TableColumnsTest {
         "most_frequent,c,7 | most_frequent,c,9 | column \"value\" of line 18 of the stream must be a"
             + " category of its column (got \"9\")",
         "category,c,8 | category,c,7 | line 17 of the stream must not repeat one (got \"7\" again)",
+        "separator,,; | separator,,;\\nseparator,,; | line 4 of the stream must not repeat one (got"
+            + " \"separator\" again)",
+        "class,kind,x | class,kind,x\\nclass,kind,x | line 9 of the stream must not repeat one (got"
+            + " \"x\" again)",
+        "deviation,a | mean,a,1\\ndeviation,a | line 12 of the stream must not repeat one (got"
+            + " \"mean\" again)",
+        "deviation,a | deviation,a,1\\ndeviation,a | line 13 of the stream must not repeat one (got"
+            + " \"deviation\" again)",
+        "most_frequent,c,7 | most_frequent,c,7\\nmost_frequent,c,7 | line 19 of the stream must not"
+            + " repeat one (got \"most_frequent\" again)",
         "category,c,8 | category,c | line 17 of the stream must have 3 fields (got 2)",
         "category,c,8 | mean,c,8 | the stream must have mean and deviation, or categories and the"
             + " most frequent one, of each column (got \"c\" without)",
       })
   void read_anotherFile_isRefused(String old, String other, String message) {
     String text = new String(Streams.written(columns::write), StandardCharsets.UTF_8);
-    String changed = text.replace(old.replace("\\n", "\n"), other);
+    String changed = text.replace(old.replace("\\n", "\n"), other.replace("\\n", "\n"));
     assertThat(changed).isNotEqualTo(text);
     assertFileRefused(
         () -> TableColumns.read(Streams.of(changed.getBytes(StandardCharsets.UTF_8))),

@@ -71,6 +71,13 @@ final class TableDatasetTest {
     assertThat(Values.of(data, 2)).containsExactly(0, 0, 1, 0.5f, 0, 0, 1);
     assertThat(data.label(1)).isEqualTo(1);
     assertThat(data.line(2)).isEqualTo(5);
+    Values.assertOthersRejected("TableDataset", data);
+    for (int other : new int[] {-1, 3}) {
+      String rule = " must be between 0 and 2 (got %s)".formatted(other);
+      assertIllegal(() -> data.line(other), "TableDataset.line: index" + rule);
+      assertIllegal(() -> table.line(other), "Table.line: row" + rule);
+      assertIllegal(() -> table.label(other), "Table.label: row" + rule);
+    }
   }
 
   @ParameterizedTest

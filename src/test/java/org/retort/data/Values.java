@@ -1,5 +1,7 @@
 package org.retort.data;
 
+import static org.retort.testing.Failures.assertIllegal;
+
 import java.nio.FloatBuffer;
 
 /** What tests read from data sets. */
@@ -17,5 +19,19 @@ final class Values {
     float[] values = new float[count];
     buffer.flip().position(2).get(values);
     return values;
+  }
+
+  /** Expects that images that are not there, and buffers without room for one, are rejected. */
+  static void assertOthersRejected(String name, Dataset dataset) {
+    int count = dataset.shape().values();
+    for (int index : new int[] {-1, dataset.size()}) {
+      String rule =
+          ": index must be between 0 and %s (got %s)".formatted(dataset.size() - 1, index);
+      assertIllegal(() -> dataset.label(index), name + ".label" + rule);
+      assertIllegal(() -> dataset.read(index, FloatBuffer.allocate(count)), name + ".read" + rule);
+    }
+    assertIllegal(
+        () -> dataset.read(0, FloatBuffer.allocate(count - 1)),
+        "Dataset.read: image.remaining() must be at least %s (got %s)".formatted(count, count - 1));
   }
 }
