@@ -25,7 +25,7 @@ ArchiveFile open_archive(const char* function, const std::string& path) {
     return std::make_shared<caffe2::serialize::FileAdapter>(path);
   } catch (const std::exception& error) {
     if (is_out_of_memory(error)) throw;
-    fail<FileError>(function, ": path must be a file that can be opened (got ", path, ")");
+    fail<FileError>(function, ": path must be a file that can be read (got ", path, ")");
   }
 }
 

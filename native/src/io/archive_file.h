@@ -11,7 +11,7 @@ namespace retort {
 using ArchiveFile = std::shared_ptr<caffe2::serialize::ReadAdapterInterface>;
 
 /// @param function the caller's name, for error messages
-/// @throws FileError if the file is missing or can't be opened
+/// @throws FileError if the file is missing or can't be read
 ArchiveFile open_archive(const char* function, const std::string& path);
 
 /// Whether an archive for which memory did not suffice is damaged: it can't be read, or a record says that it is larger

@@ -12,14 +12,13 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <functional>
 #include <iostream>
 #include <limits>
 #include <set>
 #include <sstream>
-#include <stdexcept>
 
+#include "claiming_archive.h"
 #include "files.h"
 #include "retorts_code.h"
 #include "scarce_allocator.h"
@@ -154,22 +153,6 @@ TEST_F(OutOfMemoryTest, StateDictsAreLoadedWhollyOrNotAtAll) {
       });
 }
 
-/// A zip archive, one of whose records says that it is compressed and has 4 GB.
-std::string claiming(std::string archive, const std::string& record) {
-  const auto put = [&](size_t at, uint32_t value, size_t bytes) { std::memcpy(&archive[at], &value, bytes); };
-  // An entry of the central directory: signature, …, method at 10, …, sizes at 20 and 24, …, name at 46.
-  for (size_t at = archive.find("PK\1\2"); at != std::string::npos; at = archive.find("PK\1\2", at + 1)) {
-    uint16_t length;
-    std::memcpy(&length, &archive[at + 28], sizeof(length));
-    const std::string name = archive.substr(at + 46, length);
-    if (name.size() < record.size() || name.substr(name.size() - record.size()) != record) continue;
-    put(at + 10, 8, 2);
-    put(at + 24, 0xfffffff0, 4);
-    return archive;
-  }
-  throw std::invalid_argument("no record " + record);
-}
-
 struct Format {
   std::string name;
   std::function<std::string()> bytes;
@@ -189,7 +172,7 @@ TEST_P(FileOutOfMemoryTest, IsLoadedOrSaysSo) {
 }
 
 TEST_P(FileOutOfMemoryTest, ThatClaimsTooMuchIsDamaged) {
-  folder_.write("file", claiming(GetParam().bytes(), GetParam().record));
+  folder_.write("file", test::claiming(GetParam().bytes(), GetParam().record));
   const std::string error = test::file_error_of([&] { GetParam().load(folder_.file("file")); });
   EXPECT_NE(error.find(folder_.file("file")), std::string::npos) << error;
 }
