@@ -81,6 +81,9 @@ final class CifarDatasetTest {
         .hasMessageContaining(
             "CifarDataset.cifar10: the class at byte 6146 of %s must be between 0 and 9 (got 200)",
             wrong);
+    content[2 * 3073] = 10;
+    Path tenth = write("tenth.bin", content);
+    assertThatThrownBy(() -> CifarDataset.cifar10(tenth)).hasMessageContaining("(got 10)");
   }
 
   @Test

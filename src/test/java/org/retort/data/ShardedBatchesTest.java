@@ -105,6 +105,8 @@ final class ShardedBatchesTest {
       fingerprints.add(shards(size, builder -> builder.size(8)).get(0).fingerprint());
     }
     assertThat(fingerprints).hasSize(4);
+    fingerprints.add(shards(2, builder -> builder.size(6)).get(0).fingerprint());
+    assertThat(fingerprints).as("of another size, too").hasSize(5);
   }
 
   @ParameterizedTest

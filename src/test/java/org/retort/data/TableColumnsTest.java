@@ -172,6 +172,14 @@ final class TableColumnsTest {
   }
 
   @Test
+  void fit_categories_knowsTheMostFrequent() throws IOException {
+    Path file = Files.writeString(folder.resolve("b.csv"), "c,kind\na,x\nb,y\nb,x\n");
+    TableColumns fitted = Table.read(file, TableOptions.of("kind")).fit();
+    assertThat(new String(Streams.written(fitted::write), StandardCharsets.UTF_8))
+        .contains("\nmost_frequent,c,b\n");
+  }
+
+  @Test
   void read_badNumbers_areRefused() {
     String text = new String(Streams.written(columns::write), StandardCharsets.UTF_8);
     String where = "TableColumns.read: column \"value\" of line ";

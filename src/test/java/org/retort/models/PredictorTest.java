@@ -367,6 +367,23 @@ final class PredictorTest {
   }
 
   @Test
+  void pictureReader_channels_areOneOrThree() {
+    try (Network grey = ResNet.cifar(8, 2, 1);
+        Network two = ResNet.cifar(8, 2, 2)) {
+      grey.probe(1, 8, 8);
+      two.probe(2, 8, 8);
+      try (Predictor ofGrey = Predictor.of(grey);
+          Predictor ofTwo = Predictor.of(two)) {
+        assertThat(ofGrey.pictureReader()).isNotNull();
+        assertUnusable(
+            ofTwo::pictureReader,
+            "Predictor.pictureReader: network must be one for pictures, [1 or 3, H, W] (got [2, 8,"
+                + " 8])");
+      }
+    }
+  }
+
+  @Test
   void argument_wrong_isRejected() {
     assertIllegal(() -> Predictor.of(null), "Predictor: network must be given (got null)");
     assertIllegal(
