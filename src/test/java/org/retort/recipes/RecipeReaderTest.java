@@ -204,7 +204,7 @@ final class RecipeReaderTest {
         ", labels_per_class: 5 | `` | 5: unlabeled_batch must be given if, and only if, data has"
             + " labels_per_class (got 96)",
         // YAML
-        "methods: | methods: [ | recipe must be YAML"
+        "methods: | methods: [ | a.yaml:13: recipe must be YAML"
       })
   void read_wrongRecipe_tellsFileLineAndRule(String part, String other, String message) {
     assertThat(RECIPE).contains(part);
