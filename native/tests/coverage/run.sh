@@ -12,7 +12,7 @@ native=$(cd "$here/../.." && pwd)
 build=$native/build/coverage
 programs=(
   io_test models_test models_internals_test system_calls_test
-  train_test train_internals_test train_ranks_test train_ranks_failures_test)
+  train_test train_internals_test train_ranks_test train_ranks_failures_test out_of_memory_test)
 
 cd "$native"
 cmake --preset coverage >/dev/null
