@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.stream.LongStream;
 import org.bytedeco.pytorch.Tensor;
 import org.bytedeco.pytorch.global.torch;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -218,6 +219,7 @@ final class CommandsTest {
   }
 
   @Test
+  @Tag("helpers")
   void distill_severalJobs_givesTheBitsOfOne() throws IOException {
     String[] options = {
       "distill",
