@@ -7,9 +7,12 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
+import java.nio.file.FileSystem;
+import java.nio.file.FileSystems;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
+import java.util.Map;
 import org.bytedeco.pytorch.global.torch.ScalarType;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -44,6 +47,20 @@ final class ExportedNetworkTest {
         assertThat(network.tapShape("map")).containsExactly(4, 6, 6);
         assertThat(network.classes()).isEqualTo(8);
         assertThat(network.backbone()).containsExactly("conv1", "bn1", "layer1", "layer2");
+      }
+    }
+  }
+
+  @Test
+  void read_inAnotherFileSystem_isTheSame() throws IOException {
+    Path zip = folder.resolve("files.zip");
+    try (FileSystem files = FileSystems.newFileSystem(zip, Map.of("create", "true"))) {
+      Path inside = Files.copy(RESIDUAL, files.getPath("/residual.pt2"));
+      assertThat(ExportedNetwork.describe(inside)).isEqualTo(ExportedNetwork.describe(RESIDUAL));
+      assertThat(ExportedNetwork.suggestTaps(inside))
+          .isEqualTo(ExportedNetwork.suggestTaps(RESIDUAL));
+      try (ExportedNetwork network = ExportedNetwork.load(inside, "map=layer1")) {
+        assertThat(network.taps()).containsExactly("map");
       }
     }
   }
