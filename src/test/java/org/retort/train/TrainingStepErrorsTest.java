@@ -122,6 +122,13 @@ final class TrainingStepErrorsTest {
                 StepInput.of(images, labels).withContrast(Buffers.longs(1, 2, 3, 4, 5, 6, 7)),
                 result),
         "contrast must hold 4 elements (got 7)");
+    assertIllegal(
+        () ->
+            step.run(StepInput.of(images, labels).withWeights(FloatBuffer.allocate(BATCH)), result),
+        "weights must be a direct buffer (got one on the heap)");
+    assertIllegal(
+        () -> step.run(StepInput.of(images, labels).withWeights(Buffers.floats(BATCH + 1)), result),
+        "weights must hold 4 elements (got 5)");
   }
 
   @Test
