@@ -14,8 +14,23 @@
 namespace retort {
 namespace {
 
-/// No record is compressed to less than this part of its size by Deflate.
+/// By how much Deflate compresses at best.
 constexpr uint64_t kBestCompression = 1032;
+
+/// Whether an archive is damaged: it says that a record is larger than anything that could be compressed into it, or it
+/// can't be read.
+bool claims_too_much(const ArchiveFile& archive) {
+  try {
+    caffe2::serialize::PyTorchStreamReader reader(archive);
+    const std::vector<std::string> records = reader.getAllRecords();
+    return std::any_of(records.begin(), records.end(), [&](const std::string& record) {
+      return reader.getRecordSize(record) / kBestCompression > archive->size();
+    });
+  } catch (const std::exception& error) {
+    if (is_out_of_memory(error)) throw;
+    return true;
+  }
+}
 
 }  // namespace
 
@@ -29,17 +44,8 @@ ArchiveFile open_archive(const char* function, const std::string& path) {
   }
 }
 
-bool claims_too_much(const ArchiveFile& archive) {
-  try {
-    caffe2::serialize::PyTorchStreamReader reader(archive);
-    const std::vector<std::string> records = reader.getAllRecords();
-    return std::any_of(records.begin(), records.end(), [&](const std::string& record) {
-      return reader.getRecordSize(record) / kBestCompression > archive->size();
-    });
-  } catch (const std::exception& error) {
-    if (is_out_of_memory(error)) throw;
-    return true;
-  }
+bool is_out_of_memory(const std::exception& error, const ArchiveFile& archive) {
+  return is_out_of_memory(error) && !claims_too_much(archive);
 }
 
 }  // namespace retort

@@ -2,6 +2,7 @@
 
 #include <caffe2/serialize/read_adapter_interface.h>
 
+#include <exception>
 #include <memory>
 #include <string>
 
@@ -14,9 +15,9 @@ using ArchiveFile = std::shared_ptr<caffe2::serialize::ReadAdapterInterface>;
 /// @throws FileError if the file is missing or can't be read
 ArchiveFile open_archive(const char* function, const std::string& path);
 
-/// Whether an archive for which memory did not suffice is damaged: it can't be read, or a record says that it is larger
-/// than anything that could be compressed into the archive.
+/// Whether an error of reading an archive says that memory did not suffice for what it holds. If the archive is damaged
+/// and claims a record that is larger than anything that could be compressed into it, that is no lack of memory.
 /// @throws std::exception is_out_of_memory if there is too little even for the list of its records
-bool claims_too_much(const ArchiveFile& archive);
+bool is_out_of_memory(const std::exception& error, const ArchiveFile& archive);
 
 }  // namespace retort

@@ -44,7 +44,7 @@ Tensors parse(const ArchiveFile& archive, ExtraRecord* extra = nullptr) {
     if (extra) extra->text = unpickler.record(extra->name);
     return tensors_of(unwrap(unpickler.load()));
   } catch (const std::exception& error) {
-    if (is_out_of_memory(error) && !claims_too_much(archive)) throw;
+    if (is_out_of_memory(error, archive)) throw;
     return std::nullopt;
   }
 }

@@ -5,6 +5,8 @@
 #include <sys/resource.h>
 
 #include <memory>
+#include <new>
+#include <stdexcept>
 #include <string>
 
 #include "claiming_archive.h"
@@ -36,7 +38,7 @@ TEST_F(ArchiveFileTest, ThatIsMissingOrCannotBeOpenedIsRefused) {
   EXPECT_EQ(error, "load: path must be a file that can be read (got " + file + ")");
 }
 
-TEST_F(ArchiveFileTest, ClaimsTooMuchIfItIsDamaged) {
+TEST_F(ArchiveFileTest, DamagedOneIsNoLackOfMemory) {
   std::string archive;
   {
     caffe2::serialize::PyTorchStreamWriter writer([&](const void* data, size_t size) {
@@ -49,11 +51,14 @@ TEST_F(ArchiveFileTest, ClaimsTooMuchIfItIsDamaged) {
     writer.writeEndOfFile();
   }
   ASSERT_LT(archive.size(), 10000);
-  const auto claims = [](const std::string& bytes) { return claims_too_much(std::make_shared<MemoryAdapter>(bytes)); };
-  EXPECT_FALSE(claims(archive));
-  EXPECT_TRUE(claims(test::claiming(archive, "small")));
-  EXPECT_TRUE(claims(archive.substr(0, archive.size() / 2)));
-  EXPECT_TRUE(claims("bytes"));
+  const auto lacks_memory = [](const std::string& bytes) {
+    return is_out_of_memory(std::bad_alloc(), std::make_shared<MemoryAdapter>(bytes));
+  };
+  EXPECT_TRUE(lacks_memory(archive));
+  EXPECT_FALSE(lacks_memory(test::claiming(archive, "small")));
+  EXPECT_FALSE(lacks_memory(archive.substr(0, archive.size() / 2)));
+  EXPECT_FALSE(lacks_memory("bytes"));
+  EXPECT_FALSE(is_out_of_memory(std::runtime_error("no"), std::make_shared<MemoryAdapter>(archive)));
 }
 
 }  // namespace

@@ -37,7 +37,7 @@ auto read(const char* function, const std::string& name, const ArchiveFile& file
   } catch (const c10::ValueError&) {
     throw;
   } catch (const std::exception& error) {
-    if (is_out_of_memory(error) && !claims_too_much(file)) throw;
+    if (is_out_of_memory(error, file)) throw;
     reason = reason_of(error);
   }
   fail<FileError>(function, ": file must be a program of torch.export that can be run (got ", name, ": ", reason, ")");

@@ -4,7 +4,6 @@
 #include <torch/csrc/jit/serialization/import.h>
 
 #include "tensor/check.h"
-#include "tensor/out_of_memory.h"
 
 namespace retort {
 
@@ -14,7 +13,7 @@ torch::jit::Module read_torchscript(
   try {
     return torch::jit::load(file, at::kCPU, extras);
   } catch (const std::exception& error) {
-    if (is_out_of_memory(error) && !claims_too_much(file)) throw;
+    if (is_out_of_memory(error, file)) throw;
   }
   fail<FileError>(function, ": file must be ", expected, " (got ", name, ")");
 }
