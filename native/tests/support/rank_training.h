@@ -5,6 +5,8 @@
 #include <retort/train/training_step.h>
 
 #include <algorithm>
+#include <numeric>
+#include <vector>
 
 #include "expect.h"
 
@@ -20,6 +22,12 @@ inline Batch part_of(const Batch& whole, int64_t first, int64_t count) {
   part.contrast = cut(whole.contrast);
   part.weights = cut(whole.weights);
   return part;
+}
+
+/// The same by the sizes of all ranks' parts.
+inline Batch part_of(const Batch& whole, const std::vector<int64_t>& parts, int64_t rank) {
+  const int64_t first = std::accumulate(parts.begin(), parts.begin() + rank, int64_t{0});
+  return part_of(whole, first, parts[static_cast<size_t>(rank)]);
 }
 
 /// Expects what ranks have trained to be what one process has.

@@ -44,11 +44,8 @@ struct Member {
   /// Steps of the whole batches with these numbers.
   void run(int64_t begin, int64_t end) {
     const int64_t samples = std::accumulate(parts.begin(), parts.end(), int64_t{0});
-    const int64_t first = std::accumulate(parts.begin(), parts.begin() + rank, int64_t{0});
     const at::ScalarType dtype = rig->student->parameters()[0].scalar_type();
-    for (int64_t i = begin; i < end; ++i) {
-      rig.run(part_of(RankRig::whole_batch(i, samples, dtype), first, parts[static_cast<size_t>(rank)]));
-    }
+    for (int64_t i = begin; i < end; ++i) rig.run(part_of(RankRig::whole_batch(i, samples, dtype), parts, rank));
   }
 
   int64_t rank;

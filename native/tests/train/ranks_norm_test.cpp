@@ -85,8 +85,7 @@ Batch batch_of(const Case& one, const TrainingStepOptions& options, int64_t step
 }
 
 Batch part_of_rank(const Case& one, const TrainingStepOptions& options, int64_t step, int64_t rank) {
-  const int64_t first = std::accumulate(one.parts.begin(), one.parts.begin() + rank, int64_t{0});
-  return part_of(batch_of(one, options, step), first, one.parts[static_cast<size_t>(rank)]);
+  return part_of(batch_of(one, options, step), one.parts, rank);
 }
 
 /// What a training comes to on one rank.
