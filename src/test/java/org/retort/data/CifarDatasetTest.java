@@ -4,7 +4,6 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
-import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
@@ -95,13 +94,7 @@ final class CifarDatasetTest {
         .isInstanceOf(FileException.class)
         .hasMessage("CifarDataset.cifar100: file must exist (got %s)", folder.resolve("none.bin"));
     CifarDataset data = CifarDataset.cifar10(write("a.bin", images(3, 1, 10)));
-    assertThatThrownBy(() -> data.label(3))
-        .isInstanceOf(IllegalArgumentException.class)
-        .hasMessage("CifarDataset.label: index must be between 0 and 2 (got 3)");
-    assertThatThrownBy(() -> data.read(-1, FloatBuffer.allocate(PIXELS)))
-        .hasMessage("CifarDataset.read: index must be between 0 and 2 (got -1)");
-    assertThatThrownBy(() -> data.read(0, FloatBuffer.allocate(PIXELS - 1)))
-        .hasMessage("Dataset.read: image.remaining() must be at least 3072 (got 3071)");
+    Values.assertOthersRejected("CifarDataset", data);
   }
 
   private static void assertImage(

@@ -47,13 +47,16 @@ final class ImageFolderTest {
     assertThat(data.file(1)).isEqualTo(folder.resolve("dog/a.JPG"));
     assertThat(data.file(2)).isEqualTo(folder.resolve("dog/b.png"));
     Values.assertOthersRejected("ImageFolder", data);
-    ImageFolder.Builder builder = builder();
-    for (int threads : new int[] {0, 1025}) {
-      assertIllegal(
-          () -> builder.threads(threads),
-          "ImageFolder.Builder.threads: count must be between 1 and 1024 (got " + threads + ")");
-    }
     assertIllegal(() -> data.file(3), "ImageFolder.file: index must be between 0 and 2 (got 3)");
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 1025})
+  void threads_outOfRange_areRejected(int threads) {
+    ImageFolder.Builder builder = builder();
+    assertIllegal(
+        () -> builder.threads(threads),
+        "ImageFolder.Builder.threads: count must be between 1 and 1024 (got " + threads + ")");
   }
 
   @Test
