@@ -51,10 +51,14 @@ int64_t Store::count(const std::string& key) {
 
 std::optional<size_t> Store::find_missing(
     const std::vector<std::string>& keys, const std::function<std::optional<std::string>()>& interrupted) {
+  const auto are_set = [&] { return asked([&] { return store_->check(keys, timeout_); }); };
   const auto are_there = [&] {
-    if (asked([&] { return store_->check(keys, timeout_); })) return true;
-    if (const std::optional<std::string> reason = interrupted()) fail<RankError>(*reason);
-    return false;
+    if (are_set()) return true;
+    const std::optional<std::string> reason = interrupted();
+    if (!reason) return false;
+    // The rank that interrupts may have set the last of them before.
+    if (!are_set()) fail<RankError>(*reason);
+    return true;
   };
   if (poll_until(are_there, timeout_)) return std::nullopt;
   for (size_t i = 0; i < keys.size(); ++i) {

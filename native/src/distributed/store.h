@@ -39,7 +39,7 @@ class Store {
   int64_t count(const std::string& key);
   /// Waits until all of them are set.
   /// @param interrupted asked meanwhile; an error, not to wait any longer, or nothing
-  /// @throws RankError with the interruption, or if the keys are not there in time
+  /// @throws RankError with the interruption if the keys are not set by then, or if they are not there in time
   void wait_for(
       const std::vector<std::string>& keys,
       const std::function<std::optional<std::string>()>& interrupted = [] { return std::nullopt; });

@@ -74,6 +74,15 @@ TEST(TimedStoreTest, BackendsSeeWhatTextsSay) {
       "interrupted");
 }
 
+TEST(TimedStoreTest, WhatIsSetBeforeAnInterruptionIsFound) {
+  Store store(c10::make_intrusive<c10d::HashStore>(), kLong);
+  store.wait_for({"key"}, [&] {
+    store.set("key", "text");
+    return std::optional<std::string>("interrupted");
+  });
+  EXPECT_EQ(store.find("key"), "text");
+}
+
 TEST(TimedStoreTest, AClosedConnectionSaysThatRankZeroIsGone) {
   int ends[2];
   ASSERT_EQ(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
