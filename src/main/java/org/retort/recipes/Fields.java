@@ -236,11 +236,6 @@ final class Fields {
     return has(key) ? setter.apply(target, toConstant(key, type)) : target;
   }
 
-  /** Changes {@code target} if a key is true. */
-  <T> T flag(String key, T target, Function<T, T> change) {
-    return flag(key, false) ? checked(key, () -> change.apply(target)) : target;
-  }
-
   /** Reports a failed check in {@code maker} with this place. */
   <T> T checked(String key, Supplier<T> maker) {
     try {
