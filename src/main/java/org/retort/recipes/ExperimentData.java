@@ -184,6 +184,11 @@ final class ExperimentData {
 
   private int[] labeled(int perClass, long seed) {
     Subset labeled = perClass(ofStudents, "data.labels_per_class", perClass, seed);
+    if (labeled.size() == ofStudents.size()) {
+      throw new RecipeException(
+          "%s: data.labels_per_class must leave samples without labels (got %d, of all %d samples)"
+              .formatted(recipe.name(), perClass, ofStudents.size()));
+    }
     return IntStream.range(0, labeled.size()).map(labeled::indexInWhole).toArray();
   }
 

@@ -18,7 +18,9 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
+import org.retort.RetortException;
 import org.retort.data.Batch;
+import org.retort.data.Dataset;
 import org.retort.data.DatasetBatches;
 import org.retort.models.Network;
 import org.retort.models.Networks;
@@ -356,6 +358,108 @@ final class ExperimentTest {
         assertThat(result.learningRate()).as("step %d", i).isCloseTo(expected, within(1e-9));
       }
     }
+  }
+
+  @Test
+  void steps_ofAMethod_areThoseOfItsStages() {
+    Recipe recipe = Recipes.load("digits").withEpochs(4).withTeacherEpochs(3);
+    Experiment experiment = Experiment.open(recipe, Optional.empty());
+    assertThat(experiment.device()).isEqualTo("cpu");
+    assertThat(experiment.credit()).contains("UCI");
+    Method kd = method(experiment, "kd");
+    long steps = experiment.steps(kd);
+    assertThat(steps)
+        .isEqualTo(
+            kd.stages().stream().mapToLong(StageRecipe::epochs).sum() * stepsOf(kd, experiment));
+    assertThat(experiment.images(kd))
+        .isEqualTo(steps * experiment.imagesPerStep(kd.stages().get(0)));
+    assertThat(experiment.images(recipe.teacher())).isEqualTo(3L * 22 * 64);
+  }
+
+  private static int stepsOf(Method method, Experiment experiment) {
+    try (DatasetBatches batches = experiment.batches(method.stages().get(0), 0)) {
+      return batches.stepsPerEpoch();
+    }
+  }
+
+  @Test
+  void open_networksThatDoNotFit_areRefused(@TempDir Path folder) throws IOException {
+    Path program = Path.of("native", "tests", "exported", "residual-2.10.pt2").toAbsolutePath();
+    String kd = "{loss: kd, temperature: 4}";
+    Path file = folder.resolve("recipe.yaml");
+    Recipe teacher = digits(file, "teacher: {network: " + program + "}", kd);
+    assertThatThrownBy(() -> Experiment.onNoise(teacher))
+        .isInstanceOf(RecipeException.class)
+        .hasMessageStartingWith(file + ":");
+    Recipe student =
+        RecipeReader.read(
+            file.toString(),
+            Recipes.load("digits").text().replaceFirst("network: resnet8", "network: " + program));
+    assertThatThrownBy(() -> Experiment.onNoise(student))
+        .isInstanceOf(RecipeException.class)
+        .hasMessageStartingWith(file + ":");
+  }
+
+  @Test
+  void open_labelsOfAllSamples_isRefused() {
+    String text =
+        Recipes.load("digits").text().replaceFirst("student:", "student:\n  samples_per_class: 5");
+    assertThatThrownBy(() -> Experiment.onNoise(RecipeReader.read("a.yaml", text)))
+        .isInstanceOf(RecipeException.class)
+        .hasMessage(
+            "digits: data.labels_per_class must leave samples without labels (got 5, of all 50"
+                + " samples)");
+  }
+
+  @Test
+  void on_noSuchDevice_isRefused() {
+    Experiment experiment = Experiment.onNoise(Recipes.load("digits"));
+    assertThatThrownBy(() -> experiment.on("toaster")).isInstanceOf(RecipeException.class);
+  }
+
+  @Test
+  void of_networksOfWhichOneFails_closesTheOthers() {
+    List<Network> made = new ArrayList<>();
+    assertThatThrownBy(
+            () ->
+                NetworkList.of(
+                    List.of("resnet8", "none"),
+                    name -> {
+                      made.add(Networks.create(name, 10, 1));
+                      return made.get(0);
+                    }))
+        .isInstanceOf(RetortException.class);
+    assertThatThrownBy(made.get(0)::taps).isInstanceOf(IllegalStateException.class);
+    NetworkList list = NetworkList.of(List.of("resnet8"), name -> Networks.create(name, 10, 1));
+    list.close();
+    assertThatThrownBy(list.all().get(0)::taps).isInstanceOf(IllegalStateException.class);
+  }
+
+  @Test
+  void overShards_samplesPerClass_areRefused() throws Exception {
+    Recipe recipe =
+        RecipeReader.read(
+            "a.yaml",
+            Recipes.load("digits")
+                .text()
+                .replaceFirst("student:", "student:\n  samples_per_class: 20"));
+    Dataset rows = Experiment.open(Recipes.load("digits"), Optional.empty()).test();
+    List<Integer> sizes =
+        RankThreads.run(
+            2,
+            ranks -> {
+              assertThatThrownBy(
+                      () -> Experiment.overShards(recipe, rows, ranks, BatchNormOver.OWN_BATCH))
+                  .isInstanceOf(RecipeException.class)
+                  .hasMessage(
+                      "digits: student.samples_per_class must not be set for training on shards"
+                          + " (got 20)");
+              Experiment shards =
+                  Experiment.overShards(
+                      Recipes.load("digits"), rows, ranks, BatchNormOver.OWN_BATCH);
+              return shards.trainSize();
+            });
+    assertThat(sizes).containsExactly(rows.size(), rows.size());
   }
 
   private static Method method(Experiment experiment, String name) {
