@@ -3,6 +3,7 @@ package org.retort.recipes;
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
+import java.awt.image.BufferedImage;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
@@ -119,6 +120,96 @@ final class DataSourcesTest {
         .hasMessageEndingWith(
             ":3: normalization must not be given for a table, which standardises by itself"
                 + " (got it)");
+  }
+
+  @Test
+  void csv_separator_isOneCharacter() throws IOException {
+    Files.writeString(folder.resolve("a.csv"), "x;b\n1;yes\n2;no\n3;yes\n4;no\n");
+    Recipe recipe = recipe("csv: a.csv, label: b, separator: ';', validation: 0.5");
+    assertThat(recipe.data().source().open(Optional.empty()).test().size()).isEqualTo(2);
+    assertThat(recipe("csv: a.csv, label: b, separator: \"\\t\"").data().name()).isEqualTo("a.csv");
+    assertThatThrownBy(() -> recipe("csv: a.csv, label: b, separator: ';;'"))
+        .isInstanceOf(RecipeException.class)
+        .hasMessageEndingWith(":3: separator must be one character (got ;;)");
+  }
+
+  @Test
+  void csv_validationBesideATestPart_isRefused() throws IOException {
+    Files.writeString(folder.resolve("a.csv"), "x,b\n1,yes\n2,no\n3,yes\n4,no\n");
+    DataSource both = recipe("csv: a.csv, test: a.csv, label: b").data().source();
+    assertThat(both.open(Optional.empty()).test().size()).isEqualTo(4);
+    DataSource split = recipe("csv: a.csv, test: a.csv, label: b, validation: 0.5").data().source();
+    assertThatThrownBy(() -> split.open(Optional.empty()))
+        .isInstanceOf(RecipeException.class)
+        .hasMessageEndingWith(
+            ":3: validation must not be given for data with a test part (got 0.5)");
+  }
+
+  @Test
+  void cifar_folders_areTheirs() throws IOException {
+    DataSource cifar = recipe("cifar: .").data().source();
+    for (int i = 1; i <= 5; i++) {
+      Files.write(folder.resolve("data_batch_" + i + ".bin"), new byte[2 * 3073]);
+    }
+    Files.write(folder.resolve("test_batch.bin"), new byte[3073]);
+    DataParts ten = cifar.open(Optional.empty());
+    assertThat(ten.train().size()).isEqualTo(10);
+    assertThat(ten.train().classes()).isEqualTo(10);
+    assertThat(ten.credit()).endsWith("CIFAR-10");
+    Files.write(folder.resolve("train.bin"), new byte[3 * 3074]);
+    Files.write(folder.resolve("test.bin"), new byte[3074]);
+    DataParts hundred = cifar.open(Optional.empty());
+    assertThat(hundred.train().size()).isEqualTo(3);
+    assertThat(hundred.train().classes()).isEqualTo(100);
+  }
+
+  @Test
+  void idx_ofADefaultRecipe_isCroppedByTwoPixels() throws IOException {
+    writeIdx("train", 300, 5);
+    writeIdx("t10k", 10, 5);
+    Recipe recipe = DefaultRecipe.of(DataSpec.parse("idx:" + folder, null)).recipe();
+    assertThat(recipe.text()).contains("  augmentation: {crop: 2}\n");
+    assertThat(recipe.teacher().batch()).isEqualTo(64);
+    assertThat(recipe.teacher().network().name()).isEqualTo("resnet20");
+  }
+
+  @Test
+  void folder_ofSeveralParts_isNotSplit() throws IOException {
+    for (String part : new String[] {"train/a", "train/b", "val/a", "val/b"}) {
+      DefaultRecipeTest.writePictures(folder.resolve(part), 8, 3, BufferedImage.TYPE_INT_RGB);
+    }
+    DataParts parts = recipe("folder: ., size: 8").data().source().open(Optional.empty());
+    assertThat(parts.train().size()).isEqualTo(6);
+    assertThat(parts.test().size()).isEqualTo(6);
+    DataSource split = recipe("folder: ., size: 8, validation: 0.5").data().source();
+    assertThatThrownBy(() -> split.open(Optional.empty()))
+        .isInstanceOf(RecipeException.class)
+        .hasMessageEndingWith(
+            ":3: validation must not be given for data with a test part (got 0.5)");
+    DataSource oneClass = recipe("train: train/a, test: val, size: 8").data().source();
+    assertThatThrownBy(() -> oneClass.open(Optional.empty())).isInstanceOf(RecipeException.class);
+  }
+
+  @Test
+  void folder_randomCrops_areCutFromTheResizedPictures() throws IOException {
+    for (String part : new String[] {"a", "b"}) {
+      DefaultRecipeTest.writePictures(folder.resolve(part), 20, 4, BufferedImage.TYPE_INT_RGB);
+    }
+    String crops = ", augmentation: {random_resized_crop: {scale: [0.5, 1]}}";
+    assertThat(trainSide("size: 8, resize: 16" + crops)).isEqualTo(16);
+    assertThat(trainSide("size: 8" + crops)).isEqualTo(8);
+    assertThat(trainSide("size: 8, resize: 16")).isEqualTo(8);
+    assertThat(trainSide("size: 8, resize: 8" + crops)).isEqualTo(8);
+    assertThatThrownBy(() -> trainSide("size: 8, resize: 7"))
+        .isInstanceOf(RecipeException.class)
+        .hasMessageEndingWith(":3: resize must be at least the size, 8 (got 7)");
+  }
+
+  private int trainSide(String options) throws IOException {
+    DataParts parts = recipe("folder: ., " + options).data().source().open(Optional.empty());
+    assertThat(parts.shape().height()).isEqualTo(8);
+    assertThat(parts.test().shape().height()).isEqualTo(8);
+    return parts.train().shape().height();
   }
 
   @Test

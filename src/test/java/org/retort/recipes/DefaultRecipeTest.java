@@ -39,7 +39,10 @@ final class DefaultRecipeTest {
     Recipe recipe = DefaultRecipe.of(spec("folder:" + folder)).recipe();
     assertThat(recipe.teacher().network().name()).isEqualTo(teacher);
     assertThat(recipe.student().network().name()).isEqualTo(student);
-    assertThat(recipe.text()).contains("  size: " + size + "\n", "  validation: 0.2\n");
+    assertThat(recipe.text())
+        .contains("  network: " + teacher + "\n")
+        .contains("  size: " + size + "\n", "  validation: 0.2\n")
+        .contains(resize > 0 ? "{random_resized_crop: " : "{crop: 2, flip: true}");
     Experiment experiment = Experiment.open(recipe, Optional.empty());
     assertThat(experiment.test().classNames()).containsExactly("a", "b b");
     assertThat(experiment.trainSize()).isEqualTo(8);
@@ -124,6 +127,45 @@ final class DefaultRecipeTest {
     assertThat(RecipeReader.read("recipe", recipe.text()).weights()).isEqualTo(recipe.weights());
   }
 
+  @Test
+  void recipe_exportedTeacher_decidesTheSize() throws IOException {
+    writePictures(folder.resolve("a"), 20, 4, BufferedImage.TYPE_INT_RGB);
+    writePictures(folder.resolve("b"), 20, 4, BufferedImage.TYPE_INT_RGB);
+    Path program = Path.of("native", "tests", "programs", "residual.pt2");
+    DefaultRecipe defaults = DefaultRecipe.of(spec("folder:" + folder));
+    Recipe recipe =
+        defaults
+            .with(
+                Optional.of(program.toString()),
+                Optional.empty(),
+                Optional.empty(),
+                DefaultRecipe.knownLosses())
+            .recipe();
+    assertThat(recipe.text())
+        .contains("  size: 64\n", "  network: " + program.toAbsolutePath() + "\n");
+    assertThat(recipe.teacher().isTrainedHere()).isFalse();
+    assertThat(recipe.methodNames()).contains("kd-dkd-fsp-nst-ofd-crd");
+    DefaultRecipe missing =
+        defaults.with(Optional.of("none.pt2"), Optional.empty(), Optional.empty(), List.of("kd"));
+    assertThatThrownBy(missing::recipe)
+        .isInstanceOf(RecipeException.class)
+        .hasMessageStartingWith("teacher: ")
+        .hasMessageContaining("none.pt2");
+  }
+
+  @Test
+  void parse_pathAlone_suggestsAKind() throws IOException {
+    Path table = Files.writeString(folder.resolve("a.csv"), "x,y\n");
+    assertThatThrownBy(() -> spec(folder.toString()))
+        .hasMessageEndingWith("(got %1$s, did you mean folder:%1$s?)".formatted(folder));
+    assertThatThrownBy(() -> spec(table.toString()))
+        .hasMessageEndingWith("(got %1$s, did you mean csv:%1$s?)".formatted(table));
+    assertThatThrownBy(() -> spec("/nowhere")).hasMessageEndingWith("(got /nowhere)");
+    assertThat(DataSpec.isSpec("folder:a")).isTrue();
+    assertThat(DataSpec.isSpec("flder:a\nb")).isTrue();
+    assertThat(DataSpec.isSpec("data/pets")).isFalse();
+  }
+
   @ParameterizedTest
   @CsvSource(
       delimiter = '|',
@@ -155,7 +197,7 @@ final class DefaultRecipeTest {
     return DataSpec.parse(text, null);
   }
 
-  private static void writePictures(Path folder, int side, int count, int type) throws IOException {
+  static void writePictures(Path folder, int side, int count, int type) throws IOException {
     Files.createDirectories(folder);
     for (int i = 0; i < count; i++) {
       BufferedImage picture = new BufferedImage(side + 3 * i % 7, side, type);

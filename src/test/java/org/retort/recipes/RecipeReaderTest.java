@@ -232,6 +232,7 @@ final class RecipeReaderTest {
         "epochs: 3, | epochs: 3, zzz: 1, | 14",
         "{loss: kd, | {zzz: 1, loss: kd, | 14",
         "loss: kd, | loss: kd, teacher: {mean: logits, zzz: 1}, | 14",
+        "[layers] | {student: [layer1], teacher: [layer1], zzz: 1} | 15",
       })
   void read_unknownKey_isRefusedWithItsLine(String part, String other, int line) {
     String wrong =
@@ -258,6 +259,43 @@ final class RecipeReaderTest {
     assertThatThrownBy(() -> RecipeReader.read("a.yaml", wrong))
         .isInstanceOf(RecipeException.class)
         .hasMessage("a.yaml:3: " + message);
+  }
+
+  @Test
+  void withTeacher_ofATrainedTeacher_mustBeTrainedToo() {
+    String trained = RECIPE.replace("resnet20, epochs: 20, batch: 64", "resnet20, weights: a.pt");
+    Recipe recipe = RecipeReader.read("a.yaml", trained);
+    Recipe other = recipe.withTeacher("resnet14", Path.of("b.pt"));
+    assertThat(other.teacher().network().name()).isEqualTo("resnet14");
+    assertThat(other.teacher().isTrainedHere()).isFalse();
+    assertThatThrownBy(() -> recipe.withTeacher("resnet14"))
+        .isInstanceOf(RecipeException.class)
+        .hasMessage("teacher must have epochs to train another network (got none for resnet14)");
+    Recipe again = RecipeReader.read("a.yaml", RECIPE).withTeacher("resnet14");
+    assertThat(again.teacher().isTrainedHere()).isTrue();
+    assertThat(again.teacher().epochs()).isEqualTo(20);
+  }
+
+  @Test
+  void withLabelsPerClass_ofARecipeWithThem_isAnotherNumber() {
+    Recipe recipe = RecipeReader.read("a.yaml", RECIPE).withLabelsPerClass(2);
+    assertThat(recipe.data().labelsPerClass()).isEqualTo(OptionalInt.of(2));
+    String all = RECIPE.replace(", labels_per_class: 5", "").replace(", unlabeled_batch: 96", "");
+    Recipe labeled = RecipeReader.read("a.yaml", all);
+    assertThatThrownBy(() -> labeled.withLabelsPerClass(2))
+        .isInstanceOf(RecipeException.class)
+        .hasMessage("small: labels_per_class must be part of the recipe to be changed (got none)");
+  }
+
+  @Test
+  void hasTeacher_ofAMethod_isThatOfAnyStage() {
+    Recipe recipe =
+        RecipeReader.read(
+            "a.yaml",
+            RECIPE
+                + "  alone:\n    stages: [{cross_entropy: 1}]\n"
+                + "  later:\n    stages: [{epochs: 1, cross_entropy: 1}, {terms: [*kd]}]\n");
+    assertThat(recipe.methods()).extracting(Method::hasTeacher).containsExactly(true, false, true);
   }
 
   @Test
