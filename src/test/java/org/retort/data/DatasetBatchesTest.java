@@ -140,22 +140,52 @@ final class DatasetBatchesTest {
     assertThat(images.size()).isBetween(5, 10); // of 50 equally likely ones
   }
 
+  /** A training that was resumed in a later version must go on with the batches of this one. */
+  @Test
+  void next_seed_isTheSameOrderInEveryVersion() {
+    DatasetBatches batches = batches(builder -> builder.size(9).seed(4).labeled(LABELED, 3));
+    batches.startEpoch(3);
+    batches.skip(2);
+    assertThat(copy(batches.next().indices()))
+        .containsExactly(40, 17, 41, 33, 93, 67, 14, 87, 82, 50, 29, 47);
+    List<long[]> shards = new ArrayList<>();
+    for (int rank = 0; rank < 2; rank++) {
+      int own = rank;
+      DatasetBatches shard = batches(builder -> builder.size(8).seed(4).shard(own, 2));
+      shard.startEpoch(3);
+      shards.add(copy(shard.next().indices()));
+    }
+    assertThat(shards).containsExactly(new long[] {62, 92, 90, 4}, new long[] {89, 95, 29, 1});
+  }
+
   @Test
   void augmentation_images_areThoseOfTheAugmentationAlone() {
     DatasetBatches batches = batches(builder -> builder.size(9).seed(4).augmentation(AUGMENTATION));
+    for (int i = 0; i < 2 * batches.stepsPerEpoch(); i++) {
+      assertAugmented(batch(batches, i), 9, i / batches.stepsPerEpoch());
+    }
+  }
+
+  @Test
+  void augmentation_labeledImages_areThoseOfTheirOwnPasses() {
+    DatasetBatches batches =
+        batches(builder -> builder.size(9).seed(4).labeled(LABELED, 5).augmentation(AUGMENTATION));
+    for (int i = 0; i < 2 * batches.stepsPerEpoch(); i++) {
+      assertAugmented(batch(batches, i), 5, i);
+    }
+  }
+
+  /** Expects the first images of a batch to be augmented as in that pass over the data. */
+  private void assertAugmented(Batch batch, int count, long pass) {
     Augmenter augmenter = new Augmenter(AUGMENTATION, data.shape());
     Batch one = Batch.allocate(1, 2, 3, 4);
     Batch expected = Batch.allocate(1, 2, 3, 4);
-    for (int i = 0; i < 2 * batches.stepsPerEpoch(); i++) {
-      Batch batch = batch(batches, i);
-      for (int b = 0; b < 9; b++) {
-        long index = batch.indices().get(b);
-        one.images().put(0, NumberedDataset.valuesOf((int) index));
-        one.indices().put(0, index);
-        augmenter.apply(
-            one.images(), one.indices(), expected.images(), 4, i / batches.stepsPerEpoch());
-        assertThat(batch.images().slice(b * 24, 24)).isEqualTo(expected.images());
-      }
+    for (int b = 0; b < count; b++) {
+      long index = batch.indices().get(b);
+      one.images().put(0, NumberedDataset.valuesOf((int) index));
+      one.indices().put(0, index);
+      augmenter.apply(one.images(), one.indices(), expected.images(), 4, pass);
+      assertThat(batch.images().slice(b * 24, 24)).isEqualTo(expected.images());
     }
   }
 
@@ -393,6 +423,17 @@ final class DatasetBatchesTest {
     Thread.sleep(50);
     assertThat(data.reads).hasValue(40);
     assertImagesAreTheirs(batches.next());
+  }
+
+  @Test
+  void next_endOfTheEpoch_readsNothingOfTheNext() throws InterruptedException {
+    DatasetBatches batches = batches(builder -> builder.size(30).prefetch(2));
+    batches.startEpoch(0);
+    for (int step = 0; step < 3; step++) {
+      batches.next();
+    }
+    Thread.sleep(50);
+    assertThat(data.reads).hasValue(90);
   }
 
   @Test

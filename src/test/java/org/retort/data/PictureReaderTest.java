@@ -18,6 +18,7 @@ import java.net.MalformedURLException;
 import java.net.URISyntaxException;
 import java.net.URL;
 import java.net.URLClassLoader;
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -27,6 +28,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.ThreadLocalRandom;
 import java.util.stream.Stream;
+import java.util.zip.CRC32;
 import javax.imageio.ImageIO;
 import javax.imageio.ImageReadParam;
 import javax.imageio.ImageReader;
@@ -108,6 +110,20 @@ final class PictureReaderTest {
     for (int i = 0; i < values.length; i++) {
       assertThat(values[i]).isBetween(i % 2 == 0 ? 0 : 0.5f, i % 2 == 0 ? 0.5f : 1);
     }
+  }
+
+  @Test
+  void read_moreThan64Megapixels_isRefusedByItsHeader() throws IOException {
+    ByteArrayOutputStream png = new ByteArrayOutputStream();
+    ImageIO.write(new BufferedImage(1, 1, BufferedImage.TYPE_INT_RGB), "png", png);
+    ByteBuffer header = ByteBuffer.wrap(png.toByteArray());
+    header.putInt(16, 8192).putInt(20, 8193);
+    CRC32 checksum = new CRC32();
+    checksum.update(header.slice(12, 17));
+    header.putInt(29, (int) checksum.getValue());
+    assertFileRefused(
+        () -> READER.read(header.array()),
+        "PictureReader.read: the image of 69 bytes must have at most 67108864 pixels (got 67117056)");
   }
 
   @Test

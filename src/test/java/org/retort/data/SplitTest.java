@@ -32,6 +32,21 @@ final class SplitTest {
     assertThat(Split.validation(labels(WHOLE), 7, 0.3, 0)).isEqualTo(chosen);
   }
 
+  /** A training that is resumed in a later version must be measured on the same images. */
+  @Test
+  void validation_seed_isTheSameInEveryVersion() {
+    assertThat(Split.validation(labels(WHOLE), 7, 0.2, 0))
+        .containsExactly(1, 10, 12, 20, 21, 23, 25, 33, 35, 38, 43, 44, 62, 67);
+  }
+
+  @Test
+  void validation_labelsOfOtherClasses_areLeftOut() {
+    int[] labels = {0, 0, 1, 1, 2, 2, -1, -1};
+    int[] chosen = Split.validation(labels, 2, 0.5, 0);
+    assertThat(chosen).hasSize(2);
+    assertThat(chosen[1]).isLessThan(4);
+  }
+
   @ParameterizedTest
   @ValueSource(doubles = {0.001, 0.999})
   void validation_anyShare_leavesBothPartsSomethingOfEachClassOfTwo(double fraction) {

@@ -163,6 +163,9 @@ final class PredictorTest {
         }
         assertThat(sum).isCloseTo(1, within(1e-5));
       }
+      predictor.probabilities(bytes, ofBytes);
+      assertThat(array(ofBytes)).containsExactly(array(ofFloats), within(1e-4f));
+      assertThat(predictor.classes()).isEqualTo(CLASSES);
     }
   }
 
