@@ -242,7 +242,7 @@ final class DistillCommand implements Callable<Integer>, OverRanks {
       recipe = recipe.withEpochs(epochs);
     }
     if (teacherEpochs != null) {
-      OptionValues.requireOneTeacher(spec, "--teacher-epochs", recipe);
+      OptionValues.requireOneTeacher(spec, "for --teacher-epochs", recipe);
       recipe = recipe.withTeacherEpochs(teacherEpochs);
     }
     if (labelsPerClass == null) {

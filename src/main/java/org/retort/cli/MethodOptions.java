@@ -81,7 +81,7 @@ final class MethodOptions {
   Recipe change(Recipe recipe) {
     requireNetworks();
     if (teacher != TeacherOption.OF_RECIPE) {
-      OptionValues.requireOneTeacher(command, "--teacher", recipe);
+      OptionValues.requireOneTeacher(command, "for --teacher", recipe);
     }
     if (!losses.isEmpty()) {
       throw OptionValues.wrong(

@@ -48,15 +48,18 @@ final class OptionValues {
     }
   }
 
-  /** Throws unless the recipe that an option applies to has a single teacher, which is trained. */
-  static void requireOneTeacher(CommandSpec command, String option, Recipe recipe) {
+  /**
+   * Throws unless a recipe has a single teacher, whose outputs are not stored; {@code purpose} says
+   * what needs it.
+   */
+  static void requireOneTeacher(CommandSpec command, String purpose, Recipe recipe) {
     boolean storesOutputs = !recipe.storedTeachers().isEmpty();
     if (recipe.teachers().size() != 1 || storesOutputs) {
       throw wrong(
           command,
-          "%s must be used with a recipe that has a single teacher network (got %s in %s)"
+          "--recipe must have a single teacher network %s (got %s in %s)"
               .formatted(
-                  option,
+                  purpose,
                   storesOutputs ? "stored outputs" : recipe.teachers().size(),
                   recipe.name()));
     }

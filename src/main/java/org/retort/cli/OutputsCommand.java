@@ -85,7 +85,7 @@ final class OutputsCommand implements Callable<Integer> {
     OptionValues.requireOutput(spec, "--output", output);
     Recipe recipe = common.recipe();
     if (network == null) {
-      OptionValues.requireOneTeacher(spec, "<teacher.pt> without --network", recipe);
+      OptionValues.requireOneTeacher(spec, "for <teacher.pt> without --network", recipe);
     }
     Experiment experiment = common.open(recipe);
     Retort.threads(common.threads());

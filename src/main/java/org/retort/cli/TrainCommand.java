@@ -102,7 +102,7 @@ final class TrainCommand implements Callable<Integer>, OverRanks {
     }
     OptionValues.requireNetwork(spec, "--network", network);
     Recipe recipe = common.recipe();
-    OptionValues.requireOneTeacher(spec, "train", recipe);
+    OptionValues.requireOneTeacher(spec, "to train", recipe);
     recipe = network == null ? recipe : recipe.withTeacher(network);
     recipe = epochs == null ? recipe : recipe.withTeacherEpochs(epochs);
     return seed == null ? recipe : recipe.withTeacherSeed(seed);

@@ -113,17 +113,16 @@ final class CommandsTest {
 
     for (String[] wrong :
         new String[][] {
-          {"distill", "--teacher=resnet8", "--recipe=" + recipe},
-          {"distill", "--teacher-epochs=1", "--recipe=" + recipe},
-          {"train", "--recipe=" + recipe}
+          {"for --teacher", "distill", "--teacher=resnet8", "--recipe=" + recipe},
+          {"for --teacher-epochs", "distill", "--teacher-epochs=1", "--recipe=" + recipe},
+          {"to train", "train", "--recipe=" + recipe}
         }) {
-      assertThat(execute(with(wrong, folder.resolve("none")))).isEqualTo(2);
+      String[] command = Arrays.copyOfRange(wrong, 1, wrong.length);
+      assertThat(execute(with(command, folder.resolve("none")))).isEqualTo(2);
       assertThat(err.toString())
           .isEqualTo(
-              ("retort %s: %s must be used with a recipe that has a single teacher network (got 2"
-                      + " in two)\n")
-                  .formatted(
-                      wrong[0], wrong[1].replaceFirst("=.*", "").replace("--recipe", "train")));
+              "retort %s: --recipe must have a single teacher network %s (got 2 in two)\n"
+                  .formatted(wrong[1], wrong[0]));
     }
     String[] outputs = {
       "outputs", output.resolve("teacher-one.pt").toString(), "--recipe=" + recipe
@@ -131,8 +130,8 @@ final class CommandsTest {
     assertThat(execute(with(outputs, folder.resolve("none")))).isEqualTo(2);
     assertThat(err.toString())
         .isEqualTo(
-            "retort outputs: <teacher.pt> without --network must be used with a recipe that has a"
-                + " single teacher network (got 2 in two)\n");
+            "retort outputs: --recipe must have a single teacher network for <teacher.pt> without"
+                + " --network (got 2 in two)\n");
   }
 
   @Test
@@ -379,8 +378,8 @@ final class CommandsTest {
         .isEqualTo(2);
     assertThat(err.toString())
         .isEqualTo(
-            "retort train: train must be used with a recipe that has a single teacher network (got"
-                + " stored outputs in stored)\n");
+            "retort train: --recipe must have a single teacher network to train (got stored outputs"
+                + " in stored)\n");
   }
 
   @Test
