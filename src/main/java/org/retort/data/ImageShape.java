@@ -24,7 +24,7 @@ public record ImageShape(int channels, int height, int width) {
     Arguments.atLeast(height, 1, "ImageShape", "height");
     Arguments.atLeast(width, 1, "ImageShape", "width");
     long most = Integer.MAX_VALUE / Float.BYTES;
-    if (height > most / width || channels > most / ((long) height * width)) {
+    if (channels > most / ((long) height * width)) {
       throw new IllegalArgumentException(
           "ImageShape: shape must fit an image into 2 GiB (got ["
               + channels

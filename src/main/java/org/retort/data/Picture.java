@@ -16,10 +16,6 @@ final class Picture {
     this.samples = samples;
   }
 
-  int channels() {
-    return channels;
-  }
-
   int height() {
     return height;
   }
