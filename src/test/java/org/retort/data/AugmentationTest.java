@@ -165,6 +165,8 @@ final class AugmentationTest {
             none.withNormalization(new double[] {0.5}, new double[] {2}).withOutputSize(8, 9));
     assertThat(forwards.withColorJitter(0, 0, 0, 0).colorJitter()).isEmpty();
     assertThat(forwards.withCutout(0).cutout()).isEmpty();
+    assertThat(none.withRandomResizedCrop(0.5, 0.5, 2, 2).resizedCrop())
+        .contains(new ResizedCrop(0.5, 0.5, 2, 2));
     assertThat(none.withRandomResizedCrop(0.08, 1).resizedCrop())
         .contains(new ResizedCrop(0.08, 1, 3.0 / 4, 4.0 / 3));
   }
@@ -290,6 +292,7 @@ final class AugmentationTest {
     assertRefused(() -> none.withRandomResizedCrop(0.5, 1.5), scale.formatted("0.5 to 1.5"));
     String ratio =
         "Augmentation.ResizedCrop: ratio must be a range of positive, finite numbers (got %s)";
+    assertRefused(() -> none.withRandomResizedCrop(0.5, 1, 0, 1), ratio.formatted("0.0 to 1.0"));
     assertRefused(() -> none.withRandomResizedCrop(0.5, 1, 2, 1), ratio.formatted("2.0 to 1.0"));
     assertRefused(
         () -> none.withRandomResizedCrop(0.5, 1, 1, 1 / 0.0), ratio.formatted("1.0 to Infinity"));
@@ -336,6 +339,8 @@ final class AugmentationTest {
         .hasMessage(
             "DatasetBatches.Builder.build: padding must be less than the images' rows and columns"
                 + " to be reflected (got 3 for 3)");
+    Augmentation whole = Augmentation.none().withOutputSize(3, 4);
+    DatasetBatches.inOrder(data, 3, whole).close();
     Augmentation three =
         Augmentation.none().withNormalization(new double[3], new double[] {1, 1, 1});
     assertThatThrownBy(() -> DatasetBatches.inOrder(data, 3, three))

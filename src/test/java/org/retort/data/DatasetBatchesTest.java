@@ -17,6 +17,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.Supplier;
 import java.util.function.UnaryOperator;
 import java.util.stream.LongStream;
@@ -545,6 +546,70 @@ final class DatasetBatchesTest {
     Batch batch = batches.next();
     assertThat(Thread.interrupted()).isTrue();
     assertImagesAreTheirs(batch);
+  }
+
+  @Test
+  void next_interruptedWhileAHelperReads_keepsItsFlag() {
+    Thread loop = Thread.currentThread();
+    CountDownLatch read = new CountDownLatch(1);
+    NumberedDataset slow =
+        new NumberedDataset(
+            SIZE,
+            index -> {
+              if (Thread.currentThread() == loop) {
+                while (read.getCount() > 0) { // an interrupted thread can't wait
+                  Thread.onSpinWait();
+                }
+              } else {
+                read.countDown();
+                LockSupport.parkNanos(20_000_000);
+              }
+            });
+    DatasetBatches batches =
+        open(DatasetBatches.builder(slow).size(2).prefetch(0).threads(2).build());
+    batches.startEpoch(0);
+    loop.interrupt();
+    Batch batch = batches.next();
+    assertThat(Thread.interrupted()).isTrue();
+    assertImagesAreTheirs(batch);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {0, 2})
+  void close_interruptedThread_keepsItsFlag(int prefetch) {
+    DatasetBatches batches = batches(builder -> builder.size(7).prefetch(prefetch).threads(2));
+    batches.startEpoch(0);
+    batches.next();
+    Thread.currentThread().interrupt();
+    batches.close();
+    assertThat(Thread.interrupted()).isTrue();
+  }
+
+  /** A source without a faster way. */
+  @Test
+  void skip_batchesOfAnotherSource_readsThem() {
+    DatasetBatches batches = batches(builder -> builder.size(10).prefetch(0));
+    Batches source =
+        new Batches() {
+          @Override
+          public int stepsPerEpoch() {
+            return batches.stepsPerEpoch();
+          }
+
+          @Override
+          public void startEpoch(int epoch) {
+            batches.startEpoch(epoch);
+          }
+
+          @Override
+          public Batch next() {
+            return batches.next();
+          }
+        };
+    source.startEpoch(0);
+    source.skip(0);
+    source.skip(2);
+    assertThat(data.reads).hasValue(20);
   }
 
   @Test

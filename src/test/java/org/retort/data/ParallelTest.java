@@ -7,6 +7,7 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.locks.LockSupport;
 import java.util.function.IntConsumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.Timeout;
@@ -45,6 +46,13 @@ final class ParallelTest {
         .isInstanceOf(IllegalStateException.class)
         .hasMessage("no");
     assertThat(begun).containsExactlyInAnyOrder(0, 1);
+  }
+
+  @Test
+  void run_interruptedThread_keepsItsFlag() {
+    Thread.currentThread().interrupt();
+    Parallel.run(2, 2, () -> index -> LockSupport.parkNanos(20_000_000));
+    assertThat(Thread.interrupted()).isTrue();
   }
 
   private static void await(CountDownLatch latch) {

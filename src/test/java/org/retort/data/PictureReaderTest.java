@@ -266,6 +266,11 @@ final class PictureReaderTest {
     assertIllegal(
         () -> PictureReader.of(new ImageShape(2, 4, 4)),
         "PictureReader: shape.channels must be 1 or 3 (got 2)");
+    assertThat(READER.withResize(6)).isNotNull();
+    assertThat(READER.withResize(67_108_864)).isNotNull();
+    assertIllegal(
+        () -> READER.withResize(67_108_865),
+        "PictureReader.withResize: resize must be 0 or between 6 and 67108864 (got 67108865)");
     assertIllegal(
         () -> READER.withResize(5),
         "PictureReader.withResize: resize must be 0 or between 6 and 67108864 (got 5)");

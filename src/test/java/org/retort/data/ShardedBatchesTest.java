@@ -107,6 +107,12 @@ final class ShardedBatchesTest {
     assertThat(fingerprints).hasSize(4);
     fingerprints.add(shards(2, builder -> builder.size(6)).get(0).fingerprint());
     assertThat(fingerprints).as("of another size, too").hasSize(5);
+    for (int first = 0; first < 3; first++) {
+      int[] labeled = {first, 17, 40, 41, 98};
+      List<DatasetBatches> shards = shards(2, builder -> builder.size(8).labeled(labeled, 4));
+      fingerprints.add(shards.get(0).fingerprint());
+    }
+    assertThat(fingerprints).as("of other labels, too").hasSize(8);
   }
 
   @ParameterizedTest

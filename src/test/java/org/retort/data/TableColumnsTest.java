@@ -5,6 +5,8 @@ import static org.assertj.core.api.Assertions.assertThatThrownBy;
 import static org.retort.testing.Failures.assertFileRefused;
 import static org.retort.testing.Failures.assertIllegal;
 
+import java.io.BufferedOutputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
@@ -92,6 +94,13 @@ final class TableColumnsTest {
   }
 
   @Test
+  void write_stream_isFlushed() throws IOException {
+    ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+    columns.write(new BufferedOutputStream(bytes, 1 << 16));
+    assertThat(bytes.toByteArray()).isEqualTo(Streams.written(columns::write));
+  }
+
+  @Test
   void write_anotherFileSystem_isAFileThere() throws IOException {
     try (FileSystem zip =
         FileSystems.newFileSystem(folder.resolve("files.zip"), Map.of("create", "true"))) {
@@ -121,6 +130,21 @@ final class TableColumnsTest {
     InputStream nothing = null;
     assertIllegal(
         () -> TableColumns.read(nothing), "TableColumns.read: stream must be given (got null)");
+  }
+
+  @Test
+  void read_noClassOrNoColumn_isRefused() {
+    String text = new String(Streams.written(columns::write), StandardCharsets.UTF_8);
+    int classes = text.indexOf("class,");
+    int ofColumns = text.indexOf("mean,");
+    assertLacks(text.substring(0, classes) + text.substring(ofColumns), "no class");
+    assertLacks(text.substring(0, ofColumns), "no column");
+  }
+
+  private static void assertLacks(String text, String what) {
+    assertFileRefused(
+        () -> TableColumns.read(Streams.of(text.getBytes(StandardCharsets.UTF_8))),
+        "TableColumns.read: the stream must have a class and a column (got " + what + ")");
   }
 
   @ParameterizedTest

@@ -45,6 +45,13 @@ final class TableDatasetTest {
   @TempDir private Path folder;
 
   @Test
+  void line_afterFieldsOfSeveralLines_isThatOfTheFile() throws IOException {
+    String text = "name,kind\n\"\nTom\",cat\n   \n\"Rex\r\n\",dog\n\"\r\rMax\",dog\nKim,cat\n";
+    Table table = read(text, options -> options);
+    assertThat(IntStream.range(0, 4).map(table::line)).containsExactly(2, 5, 7, 10);
+  }
+
+  @Test
   void read_quotesAndKinds_areThoseOfTheFile() throws IOException {
     Table table = read(PETS, options -> options);
     assertThat(table.size()).isEqualTo(3);

@@ -8,6 +8,7 @@ import static org.retort.testing.Failures.assertRefused;
 import static org.retort.testing.Failures.assertUnusable;
 
 import java.nio.FloatBuffer;
+import java.nio.LongBuffer;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.function.Function;
@@ -184,6 +185,25 @@ final class StepInputTest {
         assertThat(fresh.numbers()).isEqualTo(computed.numbers());
       }
     }
+  }
+
+  @Test
+  void buffer_otherSize_isRejected() {
+    assertRejected(input.withWeights(Buffers.floats(3)), "weights must hold 4 elements (got 3)");
+    assertRejected(
+        input.withWeights(FloatBuffer.allocate(4)),
+        "weights must be a direct buffer (got one on the heap)");
+    assertRejected(
+        input.withContrast(Buffers.longs(1, 2, 3, 4, 5, 6)),
+        "contrast must hold 4 elements (got 6)");
+    assertRejected(input.withContrast(new long[7]), "contrast must hold 4 elements (got 7)");
+    assertRejected(
+        input.withContrast(LongBuffer.allocate(8)),
+        "contrast must be a direct buffer (got one on the heap)");
+  }
+
+  private void assertRejected(StepInput wrong, String message) {
+    assertIllegal(() -> linear.step.run(wrong, linear.result), "TrainingStep.run: " + message);
   }
 
   @Test

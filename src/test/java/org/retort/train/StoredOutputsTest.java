@@ -26,6 +26,8 @@ import org.retort.NonFiniteException;
 import org.retort.ShapeException;
 import org.retort.losses.KdLoss;
 import org.retort.losses.NstLoss;
+import org.retort.models.Network;
+import org.retort.models.Networks;
 import org.retort.testing.Bits;
 import org.retort.testing.Buffers;
 import org.retort.testing.Streams;
@@ -291,6 +293,11 @@ final class StoredOutputsTest {
       assertIllegal(
           () -> writer.write(Buffers.longs(3), FloatBuffer.allocate(3), Buffers.floats(2)),
           function + "logits must be a direct buffer (got one on the heap)");
+      try (Network teacher = Networks.create("resnet8", 3, 1)) {
+        assertIllegal(
+            () -> writer.write(Buffers.longs(3), teacher, FloatBuffer.allocate(192)),
+            function + "images must be a direct buffer (got one on the heap)");
+      }
       assertRefused(
           () -> writer.write(new long[] {4}, new float[3], new float[2]),
           function + "indices must be between 0 and 3 (got 4)");
