@@ -423,6 +423,9 @@ final class PredictorTest {
           () -> predictor.probabilities(FloatBuffer.allocate(IMAGE), Buffers.floats(CLASSES)),
           "Predictor.probabilities: images must be a direct buffer (got one on the heap)");
       assertIllegal(
+          () -> predictor.logits(ByteBuffer.allocate(IMAGE), Buffers.floats(CLASSES)),
+          "Predictor.logits: images must be a direct buffer (got one on the heap)");
+      assertIllegal(
           () -> predictor.top(1, (Path) null), "Predictor.top: picture must be given (got null)");
       assertIllegal(
           () -> predictor.top(0, Path.of("none.jpg")),

@@ -33,6 +33,10 @@ final class DataSourcesTest {
     try (Network student = Experiment.open(named, Optional.of(folder)).network("resnet8", 0)) {
       assertThat(student.classes()).isEqualTo(5);
     }
+    Path nowhere = folder.resolve("nowhere");
+    assertThatThrownBy(() -> Experiment.open(named, Optional.of(nowhere)))
+        .isInstanceOf(RecipeException.class)
+        .hasMessage("folder must be that of the files of mnist (got " + nowhere + ")");
   }
 
   @Test
@@ -186,8 +190,11 @@ final class DataSourcesTest {
         .isInstanceOf(RecipeException.class)
         .hasMessageEndingWith(
             ":3: validation must not be given for data with a test part (got 0.5)");
-    DataSource oneClass = recipe("train: train/a, test: val, size: 8").data().source();
-    assertThatThrownBy(() -> oneClass.open(Optional.empty())).isInstanceOf(RecipeException.class);
+    DefaultRecipeTest.writePictures(folder.resolve("one/a"), 8, 3, BufferedImage.TYPE_INT_RGB);
+    DataSource oneClass = recipe("train: one, test: one, size: 8").data().source();
+    assertThatThrownBy(() -> oneClass.open(Optional.empty()))
+        .isInstanceOf(RecipeException.class)
+        .hasMessageEndingWith("data must have at least two classes (got one, a)");
   }
 
   @Test

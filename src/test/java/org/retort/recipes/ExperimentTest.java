@@ -376,6 +376,16 @@ final class ExperimentTest {
     assertThat(experiment.images(recipe.teacher())).isEqualTo(3L * 22 * 64);
   }
 
+  @Test
+  void accuracy_ofANetwork_isThatOfItsMetrics() {
+    Experiment experiment = Experiment.open(Recipes.load("digits"), Optional.empty());
+    try (Network network = experiment.network("resnet8", 0)) {
+      assertThat(experiment.accuracy(network))
+          .isPositive()
+          .isEqualTo(experiment.metrics(network).accuracy());
+    }
+  }
+
   private static int stepsOf(Method method, Experiment experiment) {
     try (DatasetBatches batches = experiment.batches(method.stages().get(0), 0)) {
       return batches.stepsPerEpoch();

@@ -37,7 +37,7 @@ final class ProgramRecipeTest {
     Experiment experiment =
         experiment(
             TRAINED,
-            "{loss: nst, taps: [layers]},"
+            "{loss: nst, taps: [layers]}, {loss: nst, taps: [layer1]},"
                 + " {loss: nst, taps: {student: [layer1.0], teacher: [layer1.1.conv1]}}");
     experiment.check(experiment.recipe().methods());
     assertThat(tapsOfStudent(experiment)).containsExactlyInAnyOrder("layer1", "layer2", "layer1.0");
@@ -91,6 +91,8 @@ final class ProgramRecipeTest {
     Experiment trained = experiment(TRAINED, kd);
     assertThat(trained.recipe().teacher().isTrainedHere()).isFalse();
     assertThat(trained.images(trained.recipe().teacher())).isZero();
+    StageRecipe stage = trained.recipe().methods().get(0).stages().get(0);
+    assertThat(trained.imagesPerStep(stage)).isEqualTo(4);
     Experiment untrained = experiment("teacher: {network: %s, epochs: 2, batch: 4}", kd);
     assertThat(untrained.recipe().teacher().isTrainedHere()).isTrue();
     assertThat(untrained.images(untrained.recipe().teacher())).isEqualTo(2 * 4 * 4);

@@ -7,6 +7,7 @@ import static org.retort.testing.Failures.assertIllegal;
 import static org.retort.testing.Failures.assertRefused;
 import static org.retort.testing.Failures.assertUnusable;
 
+import java.nio.ByteBuffer;
 import java.nio.FloatBuffer;
 import java.nio.LongBuffer;
 import java.nio.file.Path;
@@ -194,12 +195,32 @@ final class StepInputTest {
         input.withWeights(FloatBuffer.allocate(4)),
         "weights must be a direct buffer (got one on the heap)");
     assertRejected(
+        input.withWeights(bigEndian(4)),
+        "weights must have the native byte order (got BIG_ENDIAN)");
+    assertRejected(
         input.withContrast(Buffers.longs(1, 2, 3, 4, 5, 6)),
         "contrast must hold 4 elements (got 6)");
     assertRejected(input.withContrast(new long[7]), "contrast must hold 4 elements (got 7)");
     assertRejected(
         input.withContrast(LongBuffer.allocate(8)),
         "contrast must be a direct buffer (got one on the heap)");
+  }
+
+  @Test
+  void teacher_otherBuffer_isRejected() {
+    String rule = "teacher logits must ";
+    assertRejected(
+        input.withTeacher(FloatBuffer.allocate(12)),
+        rule + "be a direct buffer (got one on the heap)");
+    assertRejected(
+        input.withTeacher(bigEndian(12)), rule + "have the native byte order (got BIG_ENDIAN)");
+    assertRejected(
+        input.withTeacher(Buffers.floats(0)),
+        rule + "hold a positive multiple of 4 elements (got 0)");
+  }
+
+  private static FloatBuffer bigEndian(int count) {
+    return ByteBuffer.allocateDirect(count * Float.BYTES).asFloatBuffer();
   }
 
   private void assertRejected(StepInput wrong, String message) {
