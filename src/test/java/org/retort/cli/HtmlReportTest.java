@@ -4,6 +4,8 @@ import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
 
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Locale;
 import java.util.Optional;
@@ -12,6 +14,26 @@ import org.junit.jupiter.api.Test;
 
 /** What a browser makes of the page is tested by {@link HtmlReportBrowserTest}. */
 final class HtmlReportTest {
+  private static final Path RESOURCES = Path.of("src/main/resources/org/retort/cli");
+
+  /**
+   * After a change of the page that is meant, the file it names replaces the one in the resources.
+   */
+  @Test
+  void of_page_isThatOfTheResources() throws IOException {
+    String page =
+        HtmlReport.of(Samples.page(6))
+            .replace(Files.readString(RESOURCES.resolve("report.css")), "")
+            .replace(Files.readString(RESOURCES.resolve("report.js")), "")
+            .replaceAll("sha256-[^&]*", "sha256-…")
+            .replaceAll("data:image/png;base64,[^\"]*", "data:image/png;base64,…")
+            .replaceAll("(?s)<pre.*?</pre>", "<pre>…</pre>")
+            .replace("><", ">\n<");
+    Path actual = Files.writeString(Path.of("target", "report.html"), page);
+    assertThat(actual)
+        .hasSameTextualContentAs(Path.of("src/test/resources/org/retort/cli/report.html"));
+  }
+
   @Test
   void of_anyText_isEscaped() throws IOException {
     String page = HtmlReport.of(Samples.page(10));

@@ -78,6 +78,20 @@ final class OtherFileSystemTest {
   }
 
   @Test
+  void checkpoint_inAZipFile_isTheStepItWasTakenOf() throws IOException {
+    small.runSteps(1);
+    Map<String, ByteBuffer> after = small.state();
+    Path file = zip.getPath("/step");
+    try (StepCheckpoint checkpoint = small.step.checkpoint("note")) {
+      small.runSteps(1);
+      checkpoint.write(file);
+    }
+    assertThat(small.step.load(file)).isEqualTo("note");
+    assertThat(small.state()).isEqualTo(after);
+    assertThat(names(zip.getPath("/"))).containsExactly("step");
+  }
+
+  @Test
   void save_overAnother_leavesOneWholeFile() throws IOException {
     Path file = zip.getPath("/state.pt");
     small.teacher.saveStateDict(file);
