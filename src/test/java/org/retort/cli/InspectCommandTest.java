@@ -34,6 +34,18 @@ final class InspectCommandTest {
   @TempDir private Path folder;
 
   @Test
+  void folder_greyPictures_areCounted() throws IOException {
+    write("train/cat/1.png", 4, 4, Color.RED);
+    write("train/dog/1.png", 4, 4, Color.RED);
+    BufferedImage grey = new BufferedImage(4, 4, BufferedImage.TYPE_BYTE_GRAY);
+    ImageIO.write(grey, "png", folder.resolve("train/dog/2.png").toFile());
+    write("val/cat/1.png", 4, 4, Color.RED);
+    Files.write(folder.resolve("val/cat/2.png"), new byte[3]);
+    run("--data=folder:" + folder);
+    assertThat(out.toString()).contains("1 grey, 3 in colour", "broken files   1 of 5");
+  }
+
+  @Test
   void folder_inOnePart_isToldInWords() throws IOException {
     write("cat/1.png", 40, 30, Color.RED);
     write("cat/2.jpg", 10, 90, Color.RED);
@@ -192,6 +204,7 @@ final class InspectCommandTest {
     JsonObject weight = document.getAsJsonArray("columns").get(1).getAsJsonObject();
     assertThat(weight.get("kind").getAsString()).isEqualTo("numbers");
     assertThat(weight.get("missing").getAsInt()).isOne();
+    assertThat(weight.get("smallest").getAsFloat()).isEqualTo(1.5f);
     assertThat(weight.get("largest").getAsFloat()).isEqualTo(2e10f);
     assertThat(weight.get("categories").isJsonNull()).isTrue();
   }
@@ -256,6 +269,8 @@ final class InspectCommandTest {
                 + ": 5 pictures to train and 1 to test, 32 × 32 pixels in colour, in 10 classes\n\n"
                 + "class  train  test\nplane      0     0\ncar        1     0  █")
         .contains("\nno picture in train: plane, frog, horse, ship, truck\n");
+    run("--json", "--data=cifar:" + folder);
+    assertThat(out.toString()).contains("\"train\"", "\"test\"");
     Files.delete(folder.resolve("data_batch_5.bin"));
     fails(
         "file must exist (got " + folder.resolve("data_batch_5.bin") + ")",

@@ -62,6 +62,7 @@ final class LineChartTest {
     String svg = svg(0.5, 300);
     assertThat(ticks(svg)).containsExactly("0.1", "1", "10", "100", "1000");
     assertThat(svg).contains("unit, logarithmic");
+    assertThat(svg(0.01, 1, 100)).contains("d=\"M58.0 256.0L263.0 135.0L468.0 14.0\"");
     assertThat(svg(0, 300)).doesNotContain("logarithmic");
   }
 

@@ -2,6 +2,7 @@ package org.retort.cli;
 
 import static org.assertj.core.api.Assertions.assertThat;
 import static org.assertj.core.api.Assertions.assertThatThrownBy;
+import static org.assertj.core.api.Assertions.within;
 
 import com.google.gson.JsonArray;
 import com.google.gson.JsonObject;
@@ -67,6 +68,16 @@ final class MetricsReportTest {
             1,"a ""dog"", big",4,5,100.0,80.0,88.88888888888889
             2,<b>&,0,0,,,
             """);
+  }
+
+  @Test
+  void json_samplesBeyondTheTopFive_areLeftOut() {
+    Metrics metrics = Samples.metrics(6, 0);
+    JsonObject json =
+        JsonParser.parseString(MetricsReport.json(Samples.classNames(6), metrics))
+            .getAsJsonObject();
+    double missed = 100.0 / metrics.samples();
+    assertThat(json.get("top5AccuracyPercent").getAsDouble()).isCloseTo(100 - missed, within(1e-9));
   }
 
   @Test
