@@ -48,6 +48,8 @@ final class CommandsTest {
     assertThat(out.toString()).startsWith("resnet8: ").contains("% of 359 test images");
     assertThat(run.get("seed").getAsInt()).isEqualTo(3);
     assertThat(run.getAsJsonArray("history")).hasSize(1);
+    JsonObject epoch = run.getAsJsonArray("history").get(0).getAsJsonObject();
+    assertThat(epoch.get("accuracyPercent").getAsDouble()).isEqualTo(percent);
     assertThat(folder.resolve(".retort/teacher")).doesNotExist();
 
     String file = folder.resolve("teacher.pt").toString();
@@ -132,6 +134,28 @@ final class CommandsTest {
         .isEqualTo(
             "retort outputs: --recipe must have a single teacher network for <teacher.pt> without"
                 + " --network (got 2 in two)\n");
+  }
+
+  @Test
+  void distill_ownTable_trainsOnItsRows() throws IOException {
+    StringBuilder table = new StringBuilder("size,kind\n");
+    for (int i = 0; i < 60; i++) {
+      table.append(i).append(i < 30 ? ",small\n" : ",large\n");
+    }
+    Path file = Files.writeString(folder.resolve("sizes.csv"), table);
+    Path output = folder.resolve("output");
+    String[] options = {
+      "distill", "--data=csv:" + file, "--label=kind", "--epochs=2", "--teacher-epochs=2"
+    };
+    run(with(with(with(options, "--weights=kd=0.5"), "--no-plots"), "--output=" + output));
+    JsonObject experiment = json(output.resolve("experiment.json"));
+    assertThat(experiment.get("seeds").getAsInt()).isOne();
+    assertThat(experiment.getAsJsonObject("data").get("name").getAsString()).isEqualTo("sizes.csv");
+    assertThat(experiment.getAsJsonObject("data").get("trainImages").getAsInt()).isEqualTo(48);
+    assertThat(experiment.getAsJsonObject("options").getAsJsonObject("weights"))
+        .hasToString("{\"kd\":0.5}");
+    run("predict", "--model=" + output, file.toString());
+    assertThat(out.toString().lines()).hasSize(60).first().asString().contains("small", "large");
   }
 
   @Test
@@ -509,6 +533,7 @@ final class CommandsTest {
     for (String name : Recipes.names()) {
       assertThat(out.toString()).contains(name + ": ", "methods: student, ", "source: ");
     }
+    assertThat(out.toString()).contains("  teacher: resnet20, student: resnet8\n");
   }
 
   @Test
