@@ -180,7 +180,7 @@ final class DataSourcesTest {
   @Test
   void folder_ofSeveralParts_isNotSplit() throws IOException {
     for (String part : new String[] {"train/a", "train/b", "val/a", "val/b"}) {
-      DefaultRecipeTest.writePictures(folder.resolve(part), 8, 3, BufferedImage.TYPE_INT_RGB);
+      Pictures.write(folder.resolve(part), 8, 3, BufferedImage.TYPE_INT_RGB);
     }
     DataParts parts = recipe("folder: ., size: 8").data().source().open(Optional.empty());
     assertThat(parts.train().size()).isEqualTo(6);
@@ -190,7 +190,7 @@ final class DataSourcesTest {
         .isInstanceOf(RecipeException.class)
         .hasMessageEndingWith(
             ":3: validation must not be given for data with a test part (got 0.5)");
-    DefaultRecipeTest.writePictures(folder.resolve("one/a"), 8, 3, BufferedImage.TYPE_INT_RGB);
+    Pictures.write(folder.resolve("one/a"), 8, 3, BufferedImage.TYPE_INT_RGB);
     DataSource oneClass = recipe("train: one, test: one, size: 8").data().source();
     assertThatThrownBy(() -> oneClass.open(Optional.empty()))
         .isInstanceOf(RecipeException.class)
@@ -200,7 +200,7 @@ final class DataSourcesTest {
   @Test
   void folder_randomCrops_areCutFromTheResizedPictures() throws IOException {
     for (String part : new String[] {"a", "b"}) {
-      DefaultRecipeTest.writePictures(folder.resolve(part), 20, 4, BufferedImage.TYPE_INT_RGB);
+      Pictures.write(folder.resolve(part), 20, 4, BufferedImage.TYPE_INT_RGB);
     }
     String crops = ", augmentation: {random_resized_crop: {scale: [0.5, 1]}}";
     assertThat(trainSide("size: 8, resize: 16" + crops)).isEqualTo(16);

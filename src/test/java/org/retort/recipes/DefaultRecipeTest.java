@@ -10,7 +10,6 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
 import java.util.Random;
-import javax.imageio.ImageIO;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -34,8 +33,8 @@ final class DefaultRecipeTest {
   })
   void recipe_pictures_decideSizeAndNetworks(
       int side, int size, String teacher, String student, int resize) throws IOException {
-    writePictures(folder.resolve("a"), side, 5, BufferedImage.TYPE_INT_RGB);
-    writePictures(folder.resolve("b b"), side, 5, BufferedImage.TYPE_INT_RGB);
+    Pictures.write(folder.resolve("a"), side, 5, BufferedImage.TYPE_INT_RGB);
+    Pictures.write(folder.resolve("b b"), side, 5, BufferedImage.TYPE_INT_RGB);
     Recipe recipe = DefaultRecipe.of(spec("folder:" + folder)).recipe();
     assertThat(recipe.teacher().network().name()).isEqualTo(teacher);
     assertThat(recipe.student().network().name()).isEqualTo(student);
@@ -59,9 +58,9 @@ final class DefaultRecipeTest {
 
   @Test
   void recipe_greyPictures_haveOneChannel() throws IOException {
-    writePictures(folder.resolve("train/a"), 16, 4, BufferedImage.TYPE_BYTE_GRAY);
-    writePictures(folder.resolve("train/b"), 16, 4, BufferedImage.TYPE_BYTE_GRAY);
-    writePictures(folder.resolve("val/b"), 16, 2, BufferedImage.TYPE_BYTE_GRAY);
+    Pictures.write(folder.resolve("train/a"), 16, 4, BufferedImage.TYPE_BYTE_GRAY);
+    Pictures.write(folder.resolve("train/b"), 16, 4, BufferedImage.TYPE_BYTE_GRAY);
+    Pictures.write(folder.resolve("val/b"), 16, 2, BufferedImage.TYPE_BYTE_GRAY);
     Recipe recipe = DefaultRecipe.of(spec("folder:" + folder)).recipe();
     assertThat(recipe.text()).doesNotContain("validation", "normalization");
     Experiment experiment = Experiment.open(recipe, Optional.empty());
@@ -108,8 +107,8 @@ final class DefaultRecipeTest {
 
   @Test
   void recipe_choices_areInItsText() throws IOException {
-    writePictures(folder.resolve("a"), 16, 4, BufferedImage.TYPE_INT_RGB);
-    writePictures(folder.resolve("b"), 16, 4, BufferedImage.TYPE_INT_RGB);
+    Pictures.write(folder.resolve("a"), 16, 4, BufferedImage.TYPE_INT_RGB);
+    Pictures.write(folder.resolve("b"), 16, 4, BufferedImage.TYPE_INT_RGB);
     Recipe recipe =
         DefaultRecipe.of(spec("folder:" + folder))
             .with(
@@ -129,8 +128,8 @@ final class DefaultRecipeTest {
 
   @Test
   void recipe_exportedTeacher_decidesTheSize() throws IOException {
-    writePictures(folder.resolve("a"), 20, 4, BufferedImage.TYPE_INT_RGB);
-    writePictures(folder.resolve("b"), 20, 4, BufferedImage.TYPE_INT_RGB);
+    Pictures.write(folder.resolve("a"), 20, 4, BufferedImage.TYPE_INT_RGB);
+    Pictures.write(folder.resolve("b"), 20, 4, BufferedImage.TYPE_INT_RGB);
     Path program = Path.of("native", "tests", "programs", "residual.pt2");
     DefaultRecipe defaults = DefaultRecipe.of(spec("folder:" + folder));
     Recipe recipe =
@@ -186,7 +185,7 @@ final class DefaultRecipeTest {
 
   @Test
   void recipe_oneClass_isRefused() throws IOException {
-    writePictures(folder.resolve("a"), 16, 4, BufferedImage.TYPE_INT_RGB);
+    Pictures.write(folder.resolve("a"), 16, 4, BufferedImage.TYPE_INT_RGB);
     Recipe recipe = DefaultRecipe.of(spec("folder:" + folder)).recipe();
     assertThatThrownBy(() -> Experiment.open(recipe, Optional.empty()))
         .isInstanceOf(RecipeException.class)
@@ -195,14 +194,5 @@ final class DefaultRecipeTest {
 
   private static DataSpec spec(String text) {
     return DataSpec.parse(text, null);
-  }
-
-  static void writePictures(Path folder, int side, int count, int type) throws IOException {
-    Files.createDirectories(folder);
-    for (int i = 0; i < count; i++) {
-      BufferedImage picture = new BufferedImage(side + 3 * i % 7, side, type);
-      picture.setRGB(i, i, 0xffffff);
-      ImageIO.write(picture, "png", folder.resolve(i + ".png").toFile());
-    }
   }
 }

@@ -28,7 +28,7 @@ final class ProgramRecipeTest {
   void writeEightClasses() throws IOException {
     for (char name = 'a'; name <= 'h'; name++) {
       Path pictures = folder.resolve("data/" + name);
-      DefaultRecipeTest.writePictures(pictures, 6, 4, BufferedImage.TYPE_INT_RGB);
+      Pictures.write(pictures, 6, 4, BufferedImage.TYPE_INT_RGB);
     }
   }
 
