@@ -16,9 +16,7 @@ import org.junit.jupiter.api.Test;
 final class HtmlReportTest {
   private static final Path RESOURCES = Path.of("src/main/resources/org/retort/cli");
 
-  /**
-   * After a change of the page that is meant, the file it names replaces the one in the resources.
-   */
+  /** If the page is meant to change, copy target/report.html over the one in the resources. */
   @Test
   void of_page_isThatOfTheResources() throws IOException {
     String page =

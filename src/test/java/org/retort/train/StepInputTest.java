@@ -189,11 +189,7 @@ final class StepInputTest {
   }
 
   @Test
-  void buffer_otherSize_isRejected() {
-    assertRejected(input.withWeights(Buffers.floats(3)), "weights must hold 4 elements (got 3)");
-    assertRejected(
-        input.withWeights(FloatBuffer.allocate(4)),
-        "weights must be a direct buffer (got one on the heap)");
+  void buffer_otherOrderOrSize_isRejected() {
     assertRejected(
         input.withWeights(bigEndian(4)),
         "weights must have the native byte order (got BIG_ENDIAN)");
